@@ -1,0 +1,14 @@
+//! What may be asked of an item's alarm.
+
+use crate::ids::ItemNo;
+
+/// A request to one item's alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmCommand {
+    /// Announce a registration.
+    RaiseRegistration { item_no: ItemNo },
+    /// Announce a deletion.
+    RaiseDeletion { item_no: ItemNo },
+    /// Take the announcement of an abandoned registration back.
+    Withdraw { item_no: ItemNo },
+}

@@ -1,0 +1,35 @@
+//! What happened to an item's alarm. Wire names and versions are literals, kept for ever.
+
+use crate::ids::ItemNo;
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+/// A fact about an item's alarm; the alarm's number is the item's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all_fields = "camelCase")]
+pub enum AlarmEvent {
+    /// The registration was announced, before the item was registered.
+    #[serde(rename = "Alerted")]
+    Alerted { item_no: ItemNo },
+    /// The deletion was announced.
+    #[serde(rename = "DeleteAlerted")]
+    DeleteAlerted { item_no: ItemNo },
+    /// The registration never came: the alarm is taken back.
+    #[serde(rename = "AlarmWithdrawn")]
+    Withdrawn { item_no: ItemNo },
+}
+
+impl DomainEvent for AlarmEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Alerted { .. } => "Alerted",
+            Self::DeleteAlerted { .. } => "DeleteAlerted",
+            Self::Withdrawn { .. } => "AlarmWithdrawn",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}

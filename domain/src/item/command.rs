@@ -1,0 +1,40 @@
+//! What may be asked of an item.
+
+use crate::ids::{ItemNo, PersonId, ReservationNo};
+use crate::money::Money;
+use crate::rental_period::RentalPeriod;
+use chrono::NaiveDate;
+
+/// A request to one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemCommand {
+    /// Put it on the market, after its alarm was raised.
+    Register { item_no: ItemNo, owner_id: Option<PersonId>, item_name: String, item_price: Money },
+    /// Change name or price; what is absent stays.
+    Change { item_name: Option<String>, item_price: Option<Money> },
+    /// Take it off the market.
+    Delete,
+    /// Keep days back.
+    BlockPeriod { period: RentalPeriod },
+    /// Give days free again.
+    UnblockPeriod { period: RentalPeriod },
+    /// Keep the days for a reservation; without a period from the day it was asked until returned.
+    Hold {
+        reservation_no: ReservationNo,
+        renter_id: PersonId,
+        period: Option<RentalPeriod>,
+        asked_on: NaiveDate,
+    },
+    /// Let a reservation's hold go.
+    Release { reservation_no: ReservationNo },
+    /// The reservation is paid: lending is allowed.
+    AuthorizeLending { reservation_no: ReservationNo },
+    /// A cancellation was requested: stop lending if that is still possible.
+    RevokeLending { reservation_no: ReservationNo },
+    /// Hand over. Without a number the only hold is meant.
+    Lend { reservation_no: Option<ReservationNo>, today: NaiveDate },
+    /// Take back. Without a number the only rental is meant.
+    Return { reservation_no: Option<ReservationNo> },
+    /// The registration was never completed: give its number up.
+    AbandonRegistration { item_no: ItemNo },
+}
