@@ -1,1 +1,28 @@
-//! placeholder
+//! Helpers of the tests, never part of the program: throw-away databases on both engines
+//! ([`TestDb`], [`on_each_engine!`]), a PostgreSQL that a test may stop ([`PgCluster`]), the real
+//! program as a child process ([`Server`]), and waiting for a condition ([`eventually`]).
+//!
+//! It knows no other crate of the workspace, so every one of them may use it in its tests.
+//! Nothing here is skipped when something is missing: the test fails and says what to type.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a helper that can't do its work fails its test"
+)]
+
+mod each_engine;
+mod environment;
+mod eventually;
+mod http_probe;
+mod pg_cluster;
+mod server;
+mod test_db;
+
+pub use each_engine::run;
+pub use environment::{Account, TEST_DATABASE_URL, free_port};
+pub use eventually::eventually;
+pub use http_probe::get_status;
+pub use pg_cluster::PgCluster;
+pub use server::{Server, ServerOptions};
+pub use test_db::{Engine, TestDb};

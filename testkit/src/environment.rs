@@ -1,0 +1,124 @@
+//! What the helpers ask of the machine: variables, a free port, PostgreSQL's programs, and an
+//! account that PostgreSQL agrees to run as.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The variable with a PostgreSQL server on which tests may create and drop databases.
+pub const TEST_DATABASE_URL: &str = "GDMARKET_TEST_DATABASE_URL";
+
+/// The variable's value, or nothing when it is absent or empty.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no configuration but their environment"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A port of the loopback that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port on the loopback")
+        .port()
+}
+
+/// Where `initdb` and `pg_ctl` are: beside `pg_config`, on the path, or the newest of Debian's.
+pub(crate) fn postgres_programs() -> PathBuf {
+    let told = Command::new("pg_config").arg("--bindir").output().ok();
+    let told = told.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    let path = variable("PATH").unwrap_or_default();
+    let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| {
+            versions
+                .flatten()
+                .map(|version| version.path().join("bin"))
+                .collect()
+        })
+        .unwrap_or_default();
+    debian.sort_by_key(|folder| std::cmp::Reverse(major_version(folder)));
+    told.into_iter()
+        .chain(std::env::split_paths(&path))
+        .chain(debian)
+        .find(|folder| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file())
+        .expect("PostgreSQL's initdb and pg_ctl; type: apt-get install postgresql")
+}
+
+fn major_version(bin: &Path) -> u32 {
+    let version = bin
+        .parent()
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy());
+    version.and_then(|name| name.parse().ok()).unwrap_or(0)
+}
+
+/// Who runs a helper's PostgreSQL: the person testing, or, for root, an account without rights.
+#[derive(Clone, Debug)]
+pub enum Account {
+    /// The tests run as an ordinary person already.
+    Own,
+    /// The tests run as root, which `initdb` refuses.
+    Other {
+        /// The account's name.
+        name: &'static str,
+        /// Its user number.
+        uid: u32,
+        /// Its group number.
+        gid: u32,
+    },
+}
+
+impl Account {
+    /// Chooses `postgres`, else `nobody`, when the tests run as root.
+    pub fn unprivileged() -> Self {
+        let own = std::fs::metadata("/proc/self").map(|process| process.uid());
+        if own.is_ok_and(|uid| uid != 0) {
+            return Self::Own;
+        }
+        ["postgres", "nobody"]
+            .into_iter()
+            .find_map(|name| {
+                let number = |flag| {
+                    let output = Command::new("id").args([flag, name]).output().ok()?;
+                    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+                };
+                Some(Self::Other {
+                    name,
+                    uid: number("-u")?,
+                    gid: number("-g")?,
+                })
+            })
+            .expect("an account named postgres or nobody to run PostgreSQL as")
+    }
+
+    /// Hands a folder over to the account.
+    pub(crate) fn give(&self, folder: &Path) {
+        if let Self::Other { uid, gid, .. } = self {
+            chown(folder, Some(*uid), Some(*gid)).expect("handing the folder over");
+        }
+    }
+
+    /// Runs a program as this account, from a folder it may enter, and returns what it said.
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Output {
+        let mut command = match self {
+            Self::Own => Command::new(program),
+            Self::Other { uid, gid, .. } => {
+                let mut command = Command::new("setpriv");
+                command
+                    .arg(format!("--reuid={uid}"))
+                    .arg(format!("--regid={gid}"))
+                    .args(["--clear-groups", "--"])
+                    .arg(program);
+                command
+            }
+        };
+        command
+            .args(arguments)
+            .current_dir("/")
+            .output()
+            .expect("starting PostgreSQL's program")
+    }
+}

@@ -1,0 +1,135 @@
+//! A PostgreSQL server of a test's own, for tests that stop it. Everything that leaves the server
+//! alone uses [`TestDb::postgres`](crate::TestDb::postgres), which costs a tenth.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use tempfile::TempDir;
+
+use crate::environment::{Account, free_port, postgres_programs};
+
+/// A cluster in a temporary folder, on the loopback, with durability as PostgreSQL ships it.
+#[derive(Debug)]
+pub struct PgCluster {
+    account: Account,
+    programs: PathBuf,
+    port: u16,
+    folder: TempDir,
+}
+
+/// How often another port is tried when somebody took the free one first.
+const PORT_ATTEMPTS: usize = 5;
+
+impl PgCluster {
+    /// Creates the cluster and starts it; it takes connections when this returns.
+    pub fn start_new() -> Self {
+        let account = Account::unprivileged();
+        let folder = tempfile::Builder::new().prefix("gdmarket-pg-").tempdir();
+        let folder = folder.expect("a temporary folder");
+        account.give(folder.path());
+        let mut cluster = Self {
+            account,
+            programs: postgres_programs(),
+            port: 0,
+            folder,
+        };
+        let data = cluster.data();
+        let made = cluster.run(
+            "initdb",
+            &[
+                "-D",
+                &data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-instructions",
+            ],
+        );
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        for _ in 0..PORT_ATTEMPTS {
+            cluster.port = free_port();
+            if cluster.try_start() {
+                return cluster;
+            }
+        }
+        panic!("PostgreSQL doesn't start: {}", cluster.log())
+    }
+
+    /// A server URL, good for [`TestDb::on_server`](crate::TestDb::on_server).
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Starts the stopped server again on the same port.
+    pub fn start(&self) {
+        assert!(
+            self.try_start(),
+            "PostgreSQL doesn't start again: {}",
+            self.log()
+        );
+    }
+
+    /// Stops the server in good order: connections are cut, everything is written.
+    pub fn stop(&self) {
+        self.stop_by("fast");
+    }
+
+    /// Stops the server as a crash would; the next start recovers from its write-ahead log.
+    pub fn crash(&self) {
+        self.stop_by("immediate");
+    }
+
+    fn stop_by(&self, mode: &str) {
+        let stopped = self.run("pg_ctl", &["-D", &self.data(), "-m", mode, "-w", "stop"]);
+        assert!(
+            stopped.status.success(),
+            "PostgreSQL doesn't stop: {}",
+            self.log()
+        );
+    }
+
+    fn try_start(&self) -> bool {
+        let folder = self.folder.path().display();
+        let options = format!(
+            "-p {} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200",
+            self.port
+        );
+        let log = format!("{folder}/server.log");
+        let data = self.data();
+        self.run(
+            "pg_ctl",
+            &["-D", &data, "-l", &log, "-o", &options, "-w", "start"],
+        )
+        .status
+        .success()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        self.account.run(&self.programs.join(program), arguments)
+    }
+
+    fn data(&self) -> String {
+        self.folder.path().join("data").display().to_string()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for PgCluster {
+    fn drop(&mut self) {
+        // Stopped already is as good.
+        drop(self.run(
+            "pg_ctl",
+            &["-D", &self.data(), "-m", "immediate", "-w", "stop"],
+        ));
+    }
+}

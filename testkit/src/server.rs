@@ -1,0 +1,244 @@
+//! The real program as a child process: started on a free port, killed, restarted, listened to.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
+
+use crate::environment::free_port;
+use crate::eventually::eventually;
+use crate::http_probe::get_status;
+
+/// How long a start may take on a busy machine before the test fails.
+const START_WITHIN: Duration = Duration::from_secs(30);
+/// The exit code of a program whose port is taken.
+const PORT_TAKEN: i32 = 3;
+/// How often another port is tried when somebody took the free one first.
+const PORT_ATTEMPTS: usize = 5;
+
+/// What to start, and with what beyond a free port and an empty data folder.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    program: PathBuf,
+    database_url: Option<String>,
+    data_dir: Option<PathBuf>,
+    variables: Vec<(String, String)>,
+}
+
+impl ServerOptions {
+    /// The program, `env!("CARGO_BIN_EXE_gdmarket")` in the tests of `gdmarket-api`.
+    pub fn new(program: impl AsRef<Path>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            database_url: None,
+            data_dir: None,
+            variables: Vec::new(),
+        }
+    }
+
+    /// Uses a database by its URL; without this, SQLite in the data folder.
+    #[must_use]
+    pub fn database_url(mut self, url: &str) -> Self {
+        self.database_url = Some(url.to_owned());
+        self
+    }
+
+    /// Uses a data folder of the test's; without this, an empty one that goes with the server.
+    #[must_use]
+    pub fn data_dir(mut self, folder: &Path) -> Self {
+        self.data_dir = Some(folder.to_owned());
+        self
+    }
+
+    /// Sets a variable, `GDMARKET__PAYMENT__FAIL_RATE` for example.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the program and returns once it answers `/livez`.
+    ///
+    /// # Panics
+    /// When it doesn't come up; the message carries what it wrote to stderr.
+    pub async fn start(self) -> Server {
+        let own_folder = tempfile::Builder::new().prefix("gdmarket-data-").tempdir();
+        let own_folder = own_folder.expect("a temporary folder");
+        let mut server = Server {
+            options: self,
+            port: 0,
+            own_folder,
+            child: None,
+            stderr: Arc::default(),
+        };
+        for _ in 0..PORT_ATTEMPTS {
+            server.port = free_port();
+            match server.try_start().await {
+                Ok(()) => return server,
+                Err(Some(PORT_TAKEN)) if server.stderr().contains(&server.port.to_string()) => {}
+                Err(code) => panic!("gdmarket ended with {code:?}: {}", server.stderr()),
+            }
+        }
+        panic!(
+            "every free port was taken by somebody else first: {}",
+            server.stderr()
+        )
+    }
+}
+
+/// A running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Server {
+    options: ServerOptions,
+    port: u16,
+    own_folder: TempDir,
+    child: Option<Child>,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// The port it listens on, the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of a path on it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Where its files are.
+    pub fn data_dir(&self) -> &Path {
+        self.options
+            .data_dir
+            .as_deref()
+            .unwrap_or_else(|| self.own_folder.path())
+    }
+
+    /// Everything it has written to stderr so far, over all its starts.
+    pub fn stderr(&self) -> String {
+        self.stderr
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The process number while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// `kill -9`; returns when the process is gone.
+    pub async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.expect("killing the server");
+        }
+    }
+
+    /// Asks for an orderly end (SIGTERM) without waiting for it.
+    pub async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends a signal by name, `STOP` and `CONT` for example.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.pid().expect("a running server").to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().await;
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "kill -s {name} {pid}"
+        );
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self, within: Duration) -> ExitStatus {
+        let mut child = self.child.take().expect("a running server");
+        let Ok(ended) = tokio::time::timeout(within, child.wait()).await else {
+            panic!("the server still runs after {within:?}: {}", self.stderr())
+        };
+        ended.expect("the server's exit status")
+    }
+
+    /// Starts it again on the same port, data and variables; returns once it answers.
+    pub async fn restart(&mut self) {
+        self.kill().await;
+        if let Err(code) = self.try_start().await {
+            panic!(
+                "gdmarket ended with {code:?} instead of starting again: {}",
+                self.stderr()
+            );
+        }
+    }
+
+    /// Starts the process and waits for `/livez`; an early end is its exit code.
+    async fn try_start(&mut self) -> Result<(), Option<i32>> {
+        let mut child = self
+            .command()
+            .spawn()
+            .expect("starting the gdmarket program");
+        let stderr = child.stderr.take().expect("the server's stderr");
+        let reading = tokio::spawn(keep(stderr, Arc::clone(&self.stderr)));
+        let port = self.port;
+        let child = Mutex::new(child);
+        let came_up = eventually(START_WITHIN, || async {
+            let ended = child
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .try_wait();
+            if let Ok(Some(status)) = ended {
+                return Ok(Err(status.code()));
+            }
+            match get_status(port, "/livez").await {
+                Ok(200) => Ok(Ok(())),
+                seen => Err(seen),
+            }
+        })
+        .await;
+        if came_up.is_err() {
+            drop(reading.await);
+        }
+        self.child = Some(child.into_inner().unwrap_or_else(PoisonError::into_inner));
+        came_up
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.options.program);
+        command
+            .arg("serve")
+            .current_dir(self.own_folder.path())
+            .env(
+                "GDMARKET__SERVER__LISTEN",
+                format!("127.0.0.1:{}", self.port),
+            )
+            .env("GDMARKET__SERVER__DATA_DIR", self.data_dir())
+            .envs(
+                self.options
+                    .variables
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(url) = &self.options.database_url {
+            command.env("GDMARKET__DATABASE__URL", url);
+        }
+        command
+    }
+}
+
+async fn keep(stderr: ChildStderr, kept: Arc<Mutex<String>>) -> io::Result<()> {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Some(line) = lines.next_line().await? {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_str(&line);
+        kept.push('\n');
+    }
+    Ok(())
+}

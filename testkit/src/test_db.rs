@@ -1,0 +1,167 @@
+//! A database of a test's own, on either engine, gone when the value is dropped.
+
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{Connection, Executor, PgConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::environment::{TEST_DATABASE_URL, variable};
+
+/// The two engines that the log runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Two files in a folder.
+    Sqlite,
+    /// A database of a server.
+    Postgres,
+}
+
+/// An empty database. Keep it alive as long as anything uses its [`url`](TestDb::url).
+#[derive(Debug)]
+pub struct TestDb {
+    url: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(TempDir),
+    Database { server: String, name: String },
+}
+
+/// Tells the databases of one process apart.
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+impl TestDb {
+    /// An empty folder for the two SQLite files.
+    pub fn sqlite() -> Self {
+        let folder = tempfile::Builder::new().prefix("gdmarket-test-").tempdir();
+        let folder = folder.expect("a temporary folder");
+        Self {
+            url: format!("sqlite:{}", folder.path().display()),
+            place: Place::Folder(folder),
+        }
+    }
+
+    /// A fresh database on the server of `GDMARKET_TEST_DATABASE_URL`.
+    ///
+    /// # Panics
+    /// When the variable is not set: the test fails and says what to type, it is never skipped.
+    pub async fn postgres() -> Self {
+        let Some(server) = variable(TEST_DATABASE_URL) else {
+            panic!(
+                "{TEST_DATABASE_URL} is not set, and a test on PostgreSQL is never skipped. Type \
+                 scripts/test, which starts a server of its own, or name one on which databases \
+                 may be created: export {TEST_DATABASE_URL}=postgres://postgres@127.0.0.1/postgres"
+            )
+        };
+        Self::on_server(&server).await
+    }
+
+    /// A fresh database on a server of the caller's choice.
+    pub async fn on_server(server: &str) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let random = Uuid::from_u128(random_bits()).simple().to_string();
+        let tail: String = random.chars().take(8).collect();
+        let name = format!("gdmarket_test_{}_{number}_{tail}", process::id());
+        execute(server, &format!("CREATE DATABASE {name}"))
+            .await
+            .unwrap_or_else(|error| {
+                panic!("no database could be created on the server of {TEST_DATABASE_URL}: {error}")
+            });
+        Self {
+            url: with_database(server, &name),
+            place: Place::Database {
+                server: server.to_owned(),
+                name,
+            },
+        }
+    }
+
+    /// What to open the store with: `sqlite:<folder>` or `postgres://…`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Which engine this database is on.
+    pub fn engine(&self) -> Engine {
+        match self.place {
+            Place::Folder(_) => Engine::Sqlite,
+            Place::Database { .. } => Engine::Postgres,
+        }
+    }
+
+    /// The data folder of a SQLite database.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder.path()),
+            Place::Database { .. } => None,
+        }
+    }
+}
+
+impl Drop for TestDb {
+    /// Drops the database with whoever is still connected. What can't be dropped (its server is
+    /// gone) goes with the server.
+    fn drop(&mut self) {
+        if let Place::Database { server, name } = &self.place {
+            let (server, name) = (server.clone(), name.clone());
+            // A thread of its own: the test's runtime may be single-threaded, or closing down.
+            let dropping = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                if let Ok(runtime) = runtime {
+                    let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                    drop(runtime.block_on(execute(&server, &sql)));
+                }
+            });
+            drop(dropping.join());
+        }
+    }
+}
+
+async fn execute(server: &str, sql: &str) -> sqlx::Result<()> {
+    let mut connection = PgConnection::connect(server).await?;
+    connection.execute(sql).await?;
+    connection.close().await
+}
+
+/// Random enough that two runs on one server don't meet: each hasher has its own keys.
+fn random_bits() -> u128 {
+    use std::hash::{BuildHasher, RandomState};
+    let half = || u128::from(RandomState::new().hash_one(process::id()));
+    half() << 64 | half()
+}
+
+/// The same server, another database; the query part (socket, options) stays.
+fn with_database(server: &str, name: &str) -> String {
+    let (address, query) = server
+        .split_once('?')
+        .map_or((server, None), |(a, q)| (a, Some(q)));
+    let (scheme, rest) = address.split_once("://").unwrap_or(("postgres", address));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{scheme}://{authority}/{name}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_database;
+
+    #[test]
+    fn the_database_is_replaced_and_the_rest_of_the_url_stays() {
+        for (server, expected) in [
+            ("postgres://a:b@host:1/postgres", "postgres://a:b@host:1/x"),
+            ("postgresql://a@host", "postgresql://a@host/x"),
+            (
+                "postgres:///postgres?host=/run/pg&port=1",
+                "postgres:///x?host=/run/pg&port=1",
+            ),
+        ] {
+            assert_eq!(with_database(server, "x"), expected);
+        }
+    }
+}
