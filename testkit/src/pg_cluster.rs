@@ -67,6 +67,11 @@ impl PgCluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// One of PostgreSQL's own programs, `pgbench` for example.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     /// Starts the stopped server again on the same port.
     pub fn start(&self) {
         assert!(
