@@ -2,6 +2,7 @@
 
 use crate::actor::Actor;
 use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
 
 /// A refusal: the reason a command changes nothing.
 pub trait Refusal: std::error::Error + Send + Sync + 'static {
@@ -23,4 +24,16 @@ pub trait Decider: Aggregate<Services = (), Error: Refusal, Command: Send + Sync
 
     /// Whether any event has been applied.
     fn exists(&self) -> bool;
+}
+
+/// What every shim's [`Aggregate::handle`] does: decide, then hand each event to the sink.
+pub(crate) async fn handle<A: Decider>(
+    aggregate: &mut A,
+    command: &A::Command,
+    sink: &EventSink<A>,
+) -> Result<(), A::Error> {
+    for event in aggregate.decide(command)? {
+        sink.write(event, aggregate).await;
+    }
+    Ok(())
 }

@@ -1,1 +1,41 @@
-//! placeholder
+//! The rental market as pure functions: commands, events, and the decisions between them.
+//!
+//! An owner registers an [`Item`]; its [`Alarm`] rings first. A renter asks for it: the
+//! [`Reservation`] stands *requested* until the item holds the days ([`ItemEvent::Held`]) or refuses
+//! them ([`HoldEvent::Refused`]). Paying opens a [`Payment`] attempt; approved, the item may be lent,
+//! and the item alone decides whether a cancellation or the handing over came first. After the return
+//! everything is free again.
+//!
+//! Nothing here reads a clock, draws a number, or calls anyone: dates, numbers and outcomes come with
+//! the command, so a decision may be repeated as often as a race demands. Every aggregate is a
+//! [`Decider`]; what all of them say is a [`MarketEvent`], what they may be asked a [`MarketCommand`].
+
+#![deny(clippy::wildcard_enum_match_arm)]
+#![deny(clippy::float_arithmetic)]
+
+pub mod actor;
+pub mod alarm;
+pub mod decider;
+pub mod hold;
+pub mod ids;
+pub mod item;
+mod market_command;
+pub mod market_event;
+pub mod money;
+pub mod payment;
+pub mod rental_period;
+pub mod reservation;
+pub mod upcast;
+
+pub use actor::{Actor, ActorError};
+pub use alarm::{Alarm, AlarmCommand, AlarmError, AlarmEvent};
+pub use decider::{Decider, Refusal};
+pub use hold::{Hold, HoldCommand, HoldError, HoldEvent};
+pub use ids::{IdError, ItemNo, PaymentNo, PersonId, ReservationNo};
+pub use item::{Item, ItemCommand, ItemError, ItemEvent};
+pub use market_command::MarketCommand;
+pub use market_event::{DecodeError, MarketEvent};
+pub use money::{Money, PriceError};
+pub use payment::{Payment, PaymentCommand, PaymentError, PaymentEvent};
+pub use rental_period::{PeriodError, RentalPeriod, Span};
+pub use reservation::{Reservation, ReservationCommand, ReservationError, ReservationEvent};

@@ -1,0 +1,50 @@
+//! The decisions of an item's alarm. Raising is idempotent: the same registration may ring twice
+//! before it succeeds.
+
+use super::{Alarm, AlarmCommand, AlarmError, AlarmEvent};
+use crate::actor::Actor;
+use crate::ids::ItemNo;
+
+type Decision = Result<Vec<AlarmEvent>, AlarmError>;
+
+pub(super) fn decide(alarm: Alarm, command: &AlarmCommand) -> Decision {
+    match command {
+        AlarmCommand::RaiseRegistration { item_no } => raise_registration(alarm, *item_no),
+        AlarmCommand::RaiseDeletion { item_no } => raise_deletion(alarm, *item_no),
+        AlarmCommand::Withdraw { item_no } => withdraw(alarm, *item_no),
+    }
+}
+
+/// Whoever registers an item rings its alarm; the rest is the saga's.
+pub(super) fn permits(_alarm: Alarm, actor: &Actor, command: &AlarmCommand) -> bool {
+    match command {
+        AlarmCommand::RaiseRegistration { .. } => true,
+        AlarmCommand::RaiseDeletion { .. } | AlarmCommand::Withdraw { .. } => {
+            actor.acts_for_anyone()
+        }
+    }
+}
+
+fn raise_registration(alarm: Alarm, item_no: ItemNo) -> Decision {
+    match alarm {
+        Alarm::Silent => Ok(vec![AlarmEvent::Alerted { item_no }]),
+        Alarm::Alerted | Alarm::DeleteAlerted => Ok(vec![]),
+        Alarm::Withdrawn => Err(AlarmError::RegistrationAbandoned),
+    }
+}
+
+fn raise_deletion(alarm: Alarm, item_no: ItemNo) -> Decision {
+    match alarm {
+        Alarm::Alerted => Ok(vec![AlarmEvent::DeleteAlerted { item_no }]),
+        Alarm::DeleteAlerted => Ok(vec![]),
+        Alarm::Silent | Alarm::Withdrawn => Err(AlarmError::OutOfOrder),
+    }
+}
+
+fn withdraw(alarm: Alarm, item_no: ItemNo) -> Decision {
+    match alarm {
+        Alarm::Alerted => Ok(vec![AlarmEvent::Withdrawn { item_no }]),
+        Alarm::Withdrawn => Ok(vec![]),
+        Alarm::Silent | Alarm::DeleteAlerted => Err(AlarmError::OutOfOrder),
+    }
+}

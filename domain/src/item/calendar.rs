@@ -1,0 +1,114 @@
+//! Whose days are whose: holds, releases and the owner's blocks. No two stretches ever overlap.
+
+use super::decide::{Decision, WAS_SO};
+use super::{Item, ItemError, ItemEvent, Listing, MAX_BLOCKS};
+use crate::ids::{PersonId, ReservationNo};
+use crate::rental_period::{RentalPeriod, Span};
+use chrono::NaiveDate;
+
+/// Name, price and owner go into the event as they are now, for later changes don't concern it.
+pub(super) fn hold(
+    item: &Item,
+    reservation_no: ReservationNo,
+    renter_id: PersonId,
+    period: Option<RentalPeriod>,
+    asked_on: NaiveDate,
+) -> Decision {
+    let (item_no, owner_id, item_name, item_price) = match item.listing() {
+        None | Some(Listing::Abandoned) => return Err(ItemError::Unknown),
+        Some(Listing::Deleted { .. }) => return Err(ItemError::Gone),
+        Some(Listing::Registered {
+            item_no,
+            owner_id,
+            item_name,
+            item_price,
+        }) => (*item_no, *owner_id, item_name.clone(), *item_price),
+    };
+    if item.hold_of(reservation_no).is_some() || item.is_rented_by(reservation_no) {
+        return WAS_SO;
+    }
+    let span = Span::requested(period, asked_on);
+    if is_booked(item, span) {
+        return Err(ItemError::Taken);
+    }
+    if item
+        .blocks()
+        .iter()
+        .any(|block| span.overlaps(&Span::from(*block)))
+    {
+        return Err(ItemError::Blocked);
+    }
+    Ok(vec![ItemEvent::Held {
+        item_no,
+        reservation_no,
+        renter_id,
+        owner_id,
+        period,
+        from: span.from,
+        item_name,
+        item_price,
+    }])
+}
+
+/// What isn't held needs no release; what is rented comes back by its return only.
+pub(super) fn release(item: &Item, reservation_no: ReservationNo) -> Decision {
+    match (item.listed(), item.hold_of(reservation_no)) {
+        (Some(item_no), Some(_)) => Ok(vec![ItemEvent::Released {
+            item_no,
+            reservation_no,
+        }]),
+        (None, _) | (_, None) => WAS_SO,
+    }
+}
+
+/// Days that are blocked already stay so; the event names only those that weren't, so that blocks
+/// never overlap and whoever reads the log may simply add them up.
+pub(super) fn block_period(item: &Item, period: RentalPeriod) -> Decision {
+    let item_no = item.listed().ok_or(ItemError::NotFound)?;
+    if is_booked(item, period.into()) {
+        return Err(ItemError::Taken);
+    }
+    let mut new = vec![period];
+    for block in item.blocks() {
+        new = new
+            .into_iter()
+            .flat_map(|part| part.without(*block))
+            .collect();
+    }
+    if item.blocks().len().saturating_add(new.len()) > MAX_BLOCKS {
+        return Err(ItemError::TooManyBlocks);
+    }
+    Ok(new
+        .into_iter()
+        .map(|period| ItemEvent::PeriodBlocked { item_no, period })
+        .collect())
+}
+
+/// A block of which only some days are given free goes as a whole and its rest comes back: every
+/// `PeriodUnblocked` takes away exactly what one `PeriodBlocked` added.
+pub(super) fn unblock_period(item: &Item, period: RentalPeriod) -> Decision {
+    let item_no = item.listed().ok_or(ItemError::NotFound)?;
+    let free = Span::from(period);
+    let mut events = vec![];
+    for block in item
+        .blocks()
+        .iter()
+        .copied()
+        .filter(|b| free.overlaps(&Span::from(*b)))
+    {
+        events.push(ItemEvent::PeriodUnblocked {
+            item_no,
+            period: block,
+        });
+        let rest = block.without(period);
+        events.extend(rest.map(|period| ItemEvent::PeriodBlocked { item_no, period }));
+    }
+    Ok(events)
+}
+
+fn is_booked(item: &Item, span: Span) -> bool {
+    item.holds()
+        .iter()
+        .chain(item.rental())
+        .any(|booking| booking.span.overlaps(&span))
+}

@@ -1,0 +1,132 @@
+//! Which decision answers which command, who may ask, and the decisions about the listing itself.
+
+use super::{Item, ItemCommand, ItemError, ItemEvent, Listing, calendar, lending};
+use crate::actor::Actor;
+use crate::ids::{ItemNo, PersonId};
+use crate::money::Money;
+
+pub(super) type Decision = Result<Vec<ItemEvent>, ItemError>;
+
+/// Success without an event: what is asked for is so already.
+pub(super) const WAS_SO: Decision = Ok(vec![]);
+
+pub(super) fn decide(item: &Item, command: &ItemCommand) -> Decision {
+    match command {
+        ItemCommand::Register {
+            item_no,
+            owner_id,
+            item_name,
+            item_price,
+        } => register(item, *item_no, *owner_id, item_name, *item_price),
+        ItemCommand::Change {
+            item_name,
+            item_price,
+        } => change(item, item_name.as_deref(), *item_price),
+        ItemCommand::Delete => delete(item),
+        ItemCommand::AbandonRegistration { item_no } => abandon_registration(item, *item_no),
+        ItemCommand::BlockPeriod { period } => calendar::block_period(item, *period),
+        ItemCommand::UnblockPeriod { period } => calendar::unblock_period(item, *period),
+        ItemCommand::Hold {
+            reservation_no,
+            renter_id,
+            period,
+            asked_on,
+        } => calendar::hold(item, *reservation_no, *renter_id, *period, *asked_on),
+        ItemCommand::Release { reservation_no } => calendar::release(item, *reservation_no),
+        ItemCommand::AuthorizeLending { reservation_no } => {
+            lending::authorize_lending(item, *reservation_no)
+        }
+        ItemCommand::RevokeLending { reservation_no } => {
+            lending::revoke_lending(item, *reservation_no)
+        }
+        ItemCommand::Lend {
+            reservation_no,
+            today,
+        } => lending::lend(item, *reservation_no, *today),
+        ItemCommand::Return { reservation_no } => lending::return_item(item, *reservation_no),
+    }
+}
+
+/// Anyone may register; what the owner does only the owner may, once there is an item.
+pub(super) fn permits(item: &Item, actor: &Actor, command: &ItemCommand) -> bool {
+    match command {
+        ItemCommand::Register { .. } => true,
+        ItemCommand::Change { .. }
+        | ItemCommand::Delete
+        | ItemCommand::BlockPeriod { .. }
+        | ItemCommand::UnblockPeriod { .. }
+        | ItemCommand::Lend { .. }
+        | ItemCommand::Return { .. } => !item.is_known() || actor.is_owner(item.owner_id()),
+        ItemCommand::Hold { .. }
+        | ItemCommand::Release { .. }
+        | ItemCommand::AuthorizeLending { .. }
+        | ItemCommand::RevokeLending { .. }
+        | ItemCommand::AbandonRegistration { .. } => actor.acts_for_anyone(),
+    }
+}
+
+fn register(
+    item: &Item,
+    item_no: ItemNo,
+    owner_id: Option<PersonId>,
+    item_name: &str,
+    item_price: Money,
+) -> Decision {
+    match item.listing() {
+        None => Ok(vec![ItemEvent::Registered {
+            item_no,
+            owner_id,
+            item_name: item_name.to_owned(),
+            item_price,
+        }]),
+        Some(Listing::Registered { .. } | Listing::Deleted { .. }) => WAS_SO,
+        Some(Listing::Abandoned) => Err(ItemError::RegistrationAbandoned),
+    }
+}
+
+/// Holds keep the name and price that they were made with.
+fn change(item: &Item, new_name: Option<&str>, new_price: Option<Money>) -> Decision {
+    match item.listing() {
+        Some(Listing::Registered {
+            item_no,
+            item_name,
+            item_price,
+            ..
+        }) => {
+            let name = new_name.unwrap_or(item_name);
+            let price = new_price.unwrap_or(*item_price);
+            if name == item_name && price == *item_price {
+                return WAS_SO;
+            }
+            Ok(vec![ItemEvent::Changed {
+                item_no: *item_no,
+                item_name: name.to_owned(),
+                item_price: price,
+            }])
+        }
+        Some(Listing::Deleted { .. } | Listing::Abandoned) | None => Err(ItemError::NotFound),
+    }
+}
+
+/// The owner's own blocks don't hinder it.
+fn delete(item: &Item) -> Decision {
+    match item.listing() {
+        Some(Listing::Registered { item_no, .. }) => {
+            if item.holds().is_empty() && item.rental().is_none() {
+                Ok(vec![ItemEvent::Deleted { item_no: *item_no }])
+            } else {
+                Err(ItemError::InUse)
+            }
+        }
+        Some(Listing::Deleted { .. }) => WAS_SO,
+        Some(Listing::Abandoned) | None => Err(ItemError::NotFound),
+    }
+}
+
+/// The late race of a registration is decided here: whichever comes first on this stream stands.
+fn abandon_registration(item: &Item, item_no: ItemNo) -> Decision {
+    match item.listing() {
+        None => Ok(vec![ItemEvent::RegistrationAbandoned { item_no }]),
+        Some(Listing::Registered { .. } | Listing::Deleted { .. } | Listing::Abandoned) => WAS_SO,
+    }
+}

@@ -1,0 +1,83 @@
+//! Why an item's command changes nothing. Messages are for a person and name the next step.
+
+use crate::decider::Refusal;
+use chrono::NaiveDate;
+
+/// A refusal of one item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ItemError {
+    /// No item of this number stands on the market, for its owner.
+    #[error("there is no such item; check the number")]
+    NotFound,
+    /// No item of this number was ever registered, for whoever wants to rent it.
+    #[error("there is no such item; choose one from the list of items")]
+    Unknown,
+    /// It was deleted.
+    #[error("the item is no longer on the market; choose another")]
+    Gone,
+    /// A hold or rental has some of the days.
+    #[error("the item is taken on some of these days; choose others from its calendar")]
+    Taken,
+    /// The owner keeps some of the days back.
+    #[error("the owner keeps some of these days back; choose others from the item's calendar")]
+    Blocked,
+    /// The reservation holds nothing here that lending could be allowed for.
+    #[error("the reservation holds no days of this item; reserve it again")]
+    NoHold,
+    /// Nobody, or not this reservation, holds the item.
+    #[error("the item isn't reserved so; it can be lent once a reservation holds it")]
+    NotReserved,
+    /// The reservation isn't paid.
+    #[error("the reservation isn't paid yet; lend the item once it is")]
+    NotPaid,
+    /// The first day hasn't come.
+    #[error("the reservation begins on {from}; lend the item from that day on")]
+    TooEarly {
+        /// The first day of the hold.
+        from: NaiveDate,
+    },
+    /// Another renter has it.
+    #[error("another renter still has the item; take it back first")]
+    StillRented,
+    /// Nobody, or not this reservation, has the item.
+    #[error("the item isn't lent so; only what was handed over can be brought back")]
+    NotRenting,
+    /// Several reservations hold it and none was named.
+    #[error("several reservations hold the item; say which with reservationNo")]
+    WhichReservation,
+    /// A hold or rental stands.
+    #[error("the item is reserved or lent; delete it once no reservation holds it")]
+    InUse,
+    /// The number was given up before the registration was complete.
+    #[error("this registration was given up; register the item again under a new number")]
+    RegistrationAbandoned,
+    /// More stretches kept back than an item remembers.
+    #[error("the item has too many blocked periods; unblock past ones first")]
+    TooManyBlocks,
+    /// The item can't be where this command finds it.
+    #[error("this doesn't fit the item's history; an operator must look at it")]
+    OutOfOrder,
+}
+
+impl Refusal for ItemError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "item-not-found",
+            Self::Unknown => "item-unknown",
+            Self::Gone => "item-gone",
+            Self::Taken => "item-taken",
+            Self::Blocked => "item-blocked",
+            Self::NoHold => "no-hold",
+            Self::NotReserved => "not-reserved",
+            Self::NotPaid => "not-paid",
+            Self::TooEarly { .. } => "too-early",
+            Self::StillRented => "still-rented",
+            Self::NotRenting => "not-renting",
+            Self::WhichReservation => "which-reservation",
+            Self::InUse => "item-in-use",
+            Self::RegistrationAbandoned => "registration-abandoned",
+            Self::TooManyBlocks => "too-many-blocks",
+            Self::OutOfOrder => "impossible",
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Everything that can happen in the market, and the way back from a row of the log.
+//!
+//! Whoever reads the log decodes with [`MarketEvent::decode`]: old versions pass the upcaster, a
+//! version newer than this program is told apart from a broken row.
+
+use crate::alarm::{Alarm, AlarmEvent};
+use crate::hold::{Hold, HoldEvent};
+use crate::item::{Item, ItemEvent};
+use crate::payment::{Payment, PaymentEvent};
+use crate::reservation::{Reservation, ReservationEvent};
+use crate::upcast::{self, Step};
+use cqrs_es::{Aggregate, DomainEvent};
+use serde::de::{self, DeserializeOwned, IntoDeserializer};
+use serde_json::Value;
+use std::fmt;
+
+/// An event of any aggregate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarketEvent {
+    /// Of an item.
+    Item(ItemEvent),
+    /// Of a reservation.
+    Reservation(ReservationEvent),
+    /// Of a payment attempt.
+    Payment(PaymentEvent),
+    /// Of an item's alarm.
+    Alarm(AlarmEvent),
+    /// Of a refused hold.
+    Hold(HoldEvent),
+}
+
+/// Why a row of the log is no event of this program.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// No aggregate of this name.
+    #[error("no aggregate is called {0:?}")]
+    UnknownAggregate(String),
+    /// No event of this name.
+    #[error("no event is called {0:?}")]
+    UnknownType(String),
+    /// Written by a newer program: not broken, only not for this one.
+    #[error("{event_type} version {version} is newer than this program, which knows {known}")]
+    Newer {
+        /// The wire name.
+        event_type: String,
+        /// The version of the row.
+        version: u32,
+        /// The newest version this program knows.
+        known: u32,
+    },
+    /// The row can't be read.
+    #[error("{event_type} can't be read")]
+    Malformed {
+        /// The wire name.
+        event_type: String,
+        /// What the reader stumbled over.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl MarketEvent {
+    /// The event of a row of the log.
+    pub fn decode(
+        aggregate_type: &str,
+        event_type: &str,
+        version: &str,
+        payload: &str,
+    ) -> Result<Self, DecodeError> {
+        Self::decode_with(upcast::STEPS, aggregate_type, event_type, version, payload)
+    }
+
+    /// As [`MarketEvent::decode`], with these steps instead of the program's own.
+    pub fn decode_with(
+        steps: &[Step],
+        aggregate_type: &str,
+        event_type: &str,
+        version: &str,
+        payload: &str,
+    ) -> Result<Self, DecodeError> {
+        let row = Row {
+            steps,
+            event_type,
+            version,
+            payload,
+        };
+        match aggregate_type {
+            Item::TYPE => row.decode().map(Self::Item),
+            Reservation::TYPE => row.decode().map(Self::Reservation),
+            Payment::TYPE => row.decode().map(Self::Payment),
+            Alarm::TYPE => row.decode().map(Self::Alarm),
+            Hold::TYPE => row.decode().map(Self::Hold),
+            other => Err(DecodeError::UnknownAggregate(other.to_owned())),
+        }
+    }
+}
+
+struct Row<'a> {
+    steps: &'a [Step],
+    event_type: &'a str,
+    version: &'a str,
+    payload: &'a str,
+}
+
+impl Row<'_> {
+    fn decode<E: DomainEvent + DeserializeOwned>(&self) -> Result<E, DecodeError> {
+        let known = upcast::current_version(self.steps, self.event_type);
+        let version: u32 = self
+            .version
+            .parse()
+            .map_err(|_| self.malformed(de::Error::custom("no version")))?;
+        if version > known {
+            return Err(DecodeError::Newer {
+                event_type: self.event_type.to_owned(),
+                version,
+                known,
+            });
+        }
+        let read = if version == known {
+            serde_json::from_str::<E>(self.payload)
+        } else {
+            serde_json::from_str::<Value>(self.payload).and_then(|old| {
+                serde_json::from_value(upcast::upcast(self.steps, self.event_type, version, old))
+            })
+        };
+        match read {
+            Ok(event) if event.event_type() == self.event_type => Ok(event),
+            Err(_) | Ok(_) if !is_known_type::<E>(self.event_type) => {
+                Err(DecodeError::UnknownType(self.event_type.to_owned()))
+            }
+            Ok(_) => Err(self.malformed(de::Error::custom("the payload names another event"))),
+            Err(error) => Err(self.malformed(error)),
+        }
+    }
+
+    fn malformed(&self, source: serde_json::Error) -> DecodeError {
+        DecodeError::Malformed {
+            event_type: self.event_type.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Whether `E` has a variant of this wire name. Serde itself is asked, so that no second list of
+/// names can differ from the one in the attributes.
+fn is_known_type<E: DeserializeOwned>(event_type: &str) -> bool {
+    let probe: de::value::StrDeserializer<'_, Probe> = event_type.into_deserializer();
+    !matches!(E::deserialize(probe), Err(Probe::UnknownVariant))
+}
+
+/// What serde says to a bare variant name.
+#[derive(Debug)]
+enum Probe {
+    UnknownVariant,
+    Other,
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownVariant => "no such variant",
+            Self::Other => "not a whole event",
+        })
+    }
+}
+
+impl std::error::Error for Probe {}
+
+impl de::Error for Probe {
+    fn custom<T: fmt::Display>(_message: T) -> Self {
+        Self::Other
+    }
+
+    fn unknown_variant(_variant: &str, _expected: &'static [&'static str]) -> Self {
+        Self::UnknownVariant
+    }
+}

@@ -1,0 +1,154 @@
+//! The decisions of one payment attempt, a row of `lifecycle.md`'s table each.
+//!
+//! An outcome that is known already stays: a second one changes nothing, except that an approval
+//! outweighs a decline, since the money is gone and must come back.
+
+use super::{Attempt, Payment, PaymentCommand, PaymentError, PaymentEvent, Progress};
+use crate::actor::Actor;
+
+type Decision = Result<Vec<PaymentEvent>, PaymentError>;
+
+const WAS_SO: Decision = Ok(vec![]);
+
+pub(super) fn decide(payment: &Payment, command: &PaymentCommand) -> Decision {
+    let started = payment.attempt().zip(payment.progress());
+    if let PaymentCommand::Start {
+        payment_no,
+        reservation_no,
+        item_no,
+        amount,
+    } = *command
+    {
+        return if started.is_some() {
+            WAS_SO
+        } else {
+            Ok(vec![PaymentEvent::Started {
+                payment_no,
+                reservation_no,
+                item_no,
+                amount,
+            }])
+        };
+    }
+    let (attempt, progress) = started.ok_or(PaymentError::OutOfOrder)?;
+    match command {
+        PaymentCommand::Start { .. } => WAS_SO,
+        PaymentCommand::RecordApproved => record_approved(*attempt, progress),
+        PaymentCommand::RecordDeclined { reason } => record_declined(*attempt, progress, reason),
+        PaymentCommand::RecordUnknown => record_unknown(*attempt, progress),
+        PaymentCommand::Cancel => cancel(*attempt, progress),
+        PaymentCommand::RecordCancelled => record_cancelled(*attempt, progress),
+    }
+}
+
+/// Nobody reaches an attempt but through its reservation, which asks who pays.
+pub(super) fn permits(_payment: &Payment, actor: &Actor, command: &PaymentCommand) -> bool {
+    match command {
+        PaymentCommand::Start { .. } => true,
+        PaymentCommand::RecordApproved
+        | PaymentCommand::RecordDeclined { .. }
+        | PaymentCommand::RecordUnknown
+        | PaymentCommand::Cancel
+        | PaymentCommand::RecordCancelled => actor.acts_for_anyone(),
+    }
+}
+
+impl Payment {
+    /// Whether this fact contradicts what the gateway said before. It changes nothing, and a person
+    /// should be told.
+    pub fn contradicts(&self, command: &PaymentCommand) -> bool {
+        matches!(command, PaymentCommand::RecordDeclined { .. })
+            && matches!(
+                self.progress(),
+                Some(Progress::Approved | Progress::Cancelling | Progress::Cancelled)
+            )
+    }
+}
+
+fn record_approved(attempt: Attempt, progress: Progress) -> Decision {
+    let Attempt {
+        payment_no,
+        reservation_no,
+        ..
+    } = attempt;
+    match progress {
+        Progress::Pending | Progress::Unknown | Progress::Declined => {
+            Ok(vec![PaymentEvent::Approved {
+                payment_no,
+                reservation_no,
+            }])
+        }
+        Progress::Approved | Progress::Cancelling | Progress::Cancelled => WAS_SO,
+    }
+}
+
+fn record_declined(attempt: Attempt, progress: Progress, reason: &str) -> Decision {
+    let Attempt {
+        payment_no,
+        reservation_no,
+        ..
+    } = attempt;
+    match progress {
+        Progress::Pending | Progress::Unknown => Ok(vec![PaymentEvent::Declined {
+            payment_no,
+            reservation_no,
+            reason: reason.to_owned(),
+        }]),
+        Progress::Approved | Progress::Declined | Progress::Cancelling | Progress::Cancelled => {
+            WAS_SO
+        }
+    }
+}
+
+fn record_unknown(attempt: Attempt, progress: Progress) -> Decision {
+    let Attempt {
+        payment_no,
+        reservation_no,
+        ..
+    } = attempt;
+    match progress {
+        Progress::Pending => Ok(vec![PaymentEvent::OutcomeUnknown {
+            payment_no,
+            reservation_no,
+        }]),
+        Progress::Unknown
+        | Progress::Approved
+        | Progress::Declined
+        | Progress::Cancelling
+        | Progress::Cancelled => WAS_SO,
+    }
+}
+
+fn cancel(attempt: Attempt, progress: Progress) -> Decision {
+    let Attempt {
+        payment_no,
+        reservation_no,
+        ..
+    } = attempt;
+    match progress {
+        Progress::Approved => Ok(vec![PaymentEvent::CancellationStarted {
+            payment_no,
+            reservation_no,
+        }]),
+        Progress::Cancelling | Progress::Cancelled => WAS_SO,
+        Progress::Pending | Progress::Unknown | Progress::Declined => Err(PaymentError::OutOfOrder),
+    }
+}
+
+fn record_cancelled(attempt: Attempt, progress: Progress) -> Decision {
+    let Attempt {
+        payment_no,
+        reservation_no,
+        ..
+    } = attempt;
+    match progress {
+        Progress::Cancelling => Ok(vec![PaymentEvent::Cancelled {
+            payment_no,
+            reservation_no,
+        }]),
+        Progress::Cancelled => WAS_SO,
+        Progress::Pending | Progress::Unknown | Progress::Approved | Progress::Declined => {
+            Err(PaymentError::OutOfOrder)
+        }
+    }
+}

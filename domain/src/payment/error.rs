@@ -1,0 +1,19 @@
+//! Why a payment attempt's command changes nothing.
+
+use crate::decider::Refusal;
+
+/// A refusal of one payment attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PaymentError {
+    /// The attempt can't be where this command finds it.
+    #[error("this doesn't fit the payment's history; an operator must look at it")]
+    OutOfOrder,
+}
+
+impl Refusal for PaymentError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::OutOfOrder => "impossible",
+        }
+    }
+}

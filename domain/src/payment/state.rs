@@ -1,0 +1,88 @@
+//! Where one payment attempt stands, folded from its events; no rules here.
+
+use super::PaymentEvent;
+use crate::ids::{ItemNo, PaymentNo, ReservationNo};
+use crate::money::Money;
+use serde::{Deserialize, Serialize};
+
+/// One attempt to pay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    attempt: Option<Attempt>,
+    progress: Progress,
+}
+
+/// What is being paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The attempt's own number; the gateway's key is made from it.
+    pub payment_no: PaymentNo,
+    /// The reservation that is paid.
+    pub reservation_no: ReservationNo,
+    /// The item that is reserved.
+    pub item_no: ItemNo,
+    /// What the gateway charges.
+    pub amount: Money,
+}
+
+/// How far the attempt has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// Started, or not even that while there is no attempt; no outcome.
+    #[default]
+    Pending,
+    /// The gateway gave no answer in time.
+    Unknown,
+    /// The money was taken.
+    Approved,
+    /// The money was not taken.
+    Declined,
+    /// A refund is under way.
+    Cancelling,
+    /// The money went back.
+    Cancelled,
+}
+
+impl Payment {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the same signature for every aggregate"
+    )]
+    pub(super) fn evolve(&mut self, event: PaymentEvent) {
+        self.progress = match event {
+            PaymentEvent::Started {
+                payment_no,
+                reservation_no,
+                item_no,
+                amount,
+            } => {
+                self.attempt = Some(Attempt {
+                    payment_no,
+                    reservation_no,
+                    item_no,
+                    amount,
+                });
+                Progress::Pending
+            }
+            PaymentEvent::Approved { .. } => Progress::Approved,
+            PaymentEvent::Declined { .. } => Progress::Declined,
+            PaymentEvent::OutcomeUnknown { .. } => Progress::Unknown,
+            PaymentEvent::CancellationStarted { .. } => Progress::Cancelling,
+            PaymentEvent::Cancelled { .. } => Progress::Cancelled,
+        };
+    }
+
+    /// What is being paid, once the attempt was started.
+    pub const fn attempt(&self) -> Option<&Attempt> {
+        self.attempt.as_ref()
+    }
+
+    /// How far it has come; `None` while it wasn't started.
+    pub fn progress(&self) -> Option<Progress> {
+        self.attempt.map(|_| self.progress)
+    }
+
+    pub(super) const fn is_known(&self) -> bool {
+        self.attempt.is_some()
+    }
+}

@@ -1,0 +1,20 @@
+//! One renter's wish for one item, from the request to the return.
+//!
+//! While a payment attempt is open nothing else happens to it; once paid, the item decides whether a
+//! cancellation still comes in time; facts are recorded, never refused.
+
+mod aggregate;
+mod command;
+mod decide;
+mod error;
+mod event;
+mod facts;
+mod payments;
+mod stage;
+mod state;
+
+pub use command::ReservationCommand;
+pub use error::ReservationError;
+pub use event::ReservationEvent;
+pub use stage::{Cancelling, Stage};
+pub use state::{Request, Reservation, Terms};

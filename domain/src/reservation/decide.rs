@@ -1,0 +1,225 @@
+//! Which decision answers which command, who may ask, and the decisions about the reservation
+//! itself; those about its payments are in `payments`, the recorded facts in `facts`.
+
+use super::{
+    Cancelling, Request, Reservation, ReservationCommand, ReservationError, ReservationEvent,
+    Stage, facts, payments,
+};
+use crate::actor::Actor;
+use crate::ids::PersonId;
+use crate::money::Money;
+use chrono::{DateTime, Utc};
+
+pub(super) type Decision = Result<Vec<ReservationEvent>, ReservationError>;
+
+/// Success without an event: what is asked for is so already.
+pub(super) const WAS_SO: Decision = Ok(vec![]);
+
+pub(super) fn decide(reservation: &Reservation, command: &ReservationCommand) -> Decision {
+    let Some(request) = reservation.request() else {
+        return decide_without_request(command);
+    };
+    let stage = reservation.stage();
+    match command {
+        ReservationCommand::Reserve { .. } => WAS_SO,
+        ReservationCommand::Confirm {
+            owner_id,
+            item_name,
+            item_price,
+            pay_by,
+        } => confirm(stage, request, *owner_id, item_name, *item_price, *pay_by),
+        ReservationCommand::Reject { reason } => reject(stage, request, reason),
+        ReservationCommand::Cancel => cancel(stage, request),
+        ReservationCommand::Expire { pay_by } => expire(stage, request, *pay_by),
+        ReservationCommand::RequestPayment { payment_no } => {
+            payments::request_payment(reservation, request, *payment_no)
+        }
+        ReservationCommand::RequestPaymentCancellation => {
+            payments::request_payment_cancellation(stage, request)
+        }
+        ReservationCommand::RecordPaymentApproved { payment_no } => {
+            payments::record_payment_approved(reservation, request, *payment_no)
+        }
+        ReservationCommand::RecordPaymentFailed {
+            payment_no,
+            reason,
+            pay_by,
+        } => payments::record_payment_failed(stage, request, *payment_no, reason, *pay_by),
+        ReservationCommand::RecordLendingRevoked { pay_by } => {
+            facts::record_lending_revoked(stage, request, *pay_by)
+        }
+        ReservationCommand::RecordRevocationRefused => {
+            facts::record_revocation_refused(stage, request)
+        }
+        ReservationCommand::StartRental => facts::start_rental(stage, request),
+        ReservationCommand::CompleteRental => facts::complete_rental(stage, request),
+    }
+}
+
+/// Before anything was asked: people are told so, and what can't come yet needs a look.
+fn decide_without_request(command: &ReservationCommand) -> Decision {
+    match command {
+        ReservationCommand::Reserve {
+            reservation_no,
+            item_no,
+            renter_id,
+            period,
+            asked_on,
+        } => Ok(vec![ReservationEvent::Requested {
+            reservation_no: *reservation_no,
+            item_no: *item_no,
+            renter_id: *renter_id,
+            period: *period,
+            asked_on: *asked_on,
+        }]),
+        ReservationCommand::Cancel
+        | ReservationCommand::RequestPayment { .. }
+        | ReservationCommand::RequestPaymentCancellation
+        | ReservationCommand::Expire { .. } => Err(ReservationError::NotFound),
+        ReservationCommand::Confirm { .. }
+        | ReservationCommand::Reject { .. }
+        | ReservationCommand::RecordPaymentApproved { .. }
+        | ReservationCommand::RecordPaymentFailed { .. }
+        | ReservationCommand::RecordLendingRevoked { .. }
+        | ReservationCommand::RecordRevocationRefused
+        | ReservationCommand::StartRental
+        | ReservationCommand::CompleteRental => Err(ReservationError::OutOfOrder),
+    }
+}
+
+/// The renter reserves, pays and cancels; the item's owner, known from the hold on, may cancel too.
+pub(super) fn permits(
+    reservation: &Reservation,
+    actor: &Actor,
+    command: &ReservationCommand,
+) -> bool {
+    let is_its_renter = || {
+        reservation
+            .request()
+            .is_none_or(|request| actor.is_renter(request.renter_id))
+    };
+    let is_its_owner = || {
+        reservation
+            .terms()
+            .is_some_and(|terms| actor.is_owner(terms.owner_id))
+    };
+    match command {
+        ReservationCommand::Reserve { renter_id, .. } => actor.is_renter(*renter_id),
+        ReservationCommand::Cancel => is_its_renter() || is_its_owner(),
+        ReservationCommand::RequestPayment { .. }
+        | ReservationCommand::RequestPaymentCancellation => is_its_renter(),
+        ReservationCommand::Confirm { .. }
+        | ReservationCommand::Reject { .. }
+        | ReservationCommand::RecordPaymentApproved { .. }
+        | ReservationCommand::RecordPaymentFailed { .. }
+        | ReservationCommand::RecordLendingRevoked { .. }
+        | ReservationCommand::RecordRevocationRefused
+        | ReservationCommand::StartRental
+        | ReservationCommand::CompleteRental
+        | ReservationCommand::Expire { .. } => actor.acts_for_anyone(),
+    }
+}
+
+/// What is to be paid: each day of a period, or once without one.
+fn confirm(
+    stage: Stage,
+    request: &Request,
+    owner_id: Option<PersonId>,
+    item_name: &str,
+    item_price: Money,
+    pay_by: DateTime<Utc>,
+) -> Decision {
+    match stage {
+        Stage::Requested => Ok(vec![ReservationEvent::Reserved {
+            reservation_no: request.reservation_no,
+            item_no: request.item_no,
+            owner_id,
+            item_name: item_name.to_owned(),
+            item_price,
+            total_price: request
+                .period
+                .map_or(item_price, |days| item_price.times(days.days())),
+            pay_by,
+        }]),
+        Stage::Unpaid { .. }
+        | Stage::PaymentOpen { .. }
+        | Stage::Paid { .. }
+        | Stage::CancellationPending { .. }
+        | Stage::Renting { .. }
+        | Stage::Completed { .. } => WAS_SO,
+        Stage::Rejected | Stage::Cancelled | Stage::Expired => Err(ReservationError::Closed),
+        Stage::New => Err(ReservationError::OutOfOrder),
+    }
+}
+
+fn reject(stage: Stage, request: &Request, reason: &str) -> Decision {
+    match stage {
+        Stage::Requested => Ok(vec![ReservationEvent::Rejected {
+            reservation_no: request.reservation_no,
+            item_no: request.item_no,
+            reason: reason.to_owned(),
+        }]),
+        Stage::Unpaid { .. }
+        | Stage::PaymentOpen { .. }
+        | Stage::Paid { .. }
+        | Stage::CancellationPending { .. }
+        | Stage::Renting { .. }
+        | Stage::Completed { .. } => Err(ReservationError::AlreadyReserved),
+        Stage::Rejected => WAS_SO,
+        Stage::Cancelled | Stage::Expired => Err(ReservationError::Closed),
+        Stage::New => Err(ReservationError::OutOfOrder),
+    }
+}
+
+/// Unpaid it ends at once; paid, the item is asked first, and nothing is refunded before it answers.
+fn cancel(stage: Stage, request: &Request) -> Decision {
+    let Request {
+        reservation_no,
+        item_no,
+        ..
+    } = *request;
+    match stage {
+        Stage::Requested | Stage::Unpaid { .. } => Ok(vec![ReservationEvent::Cancelled {
+            reservation_no,
+            item_no,
+            payment_no: None,
+        }]),
+        Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
+        Stage::Paid { .. } => Ok(vec![ReservationEvent::CancellationRequested {
+            reservation_no,
+            item_no,
+        }]),
+        Stage::CancellationPending {
+            request: Cancelling::Reservation,
+            ..
+        }
+        | Stage::Cancelled => WAS_SO,
+        Stage::CancellationPending {
+            request: Cancelling::Payment,
+            ..
+        } => Err(ReservationError::CancellationPending),
+        Stage::Renting { .. } => Err(ReservationError::AlreadyLent),
+        Stage::Completed { .. } | Stage::Rejected | Stage::Expired => Err(ReservationError::Closed),
+        Stage::New => Err(ReservationError::NotFound),
+    }
+}
+
+/// Only the standing end of the time to pay counts: an older one was stopped by an attempt since.
+fn expire(stage: Stage, request: &Request, due: DateTime<Utc>) -> Decision {
+    match stage {
+        Stage::Unpaid { pay_by } if pay_by == due => Ok(vec![ReservationEvent::Expired {
+            reservation_no: request.reservation_no,
+            item_no: request.item_no,
+        }]),
+        Stage::Unpaid { .. } => Err(ReservationError::NotDue),
+        Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
+        Stage::CancellationPending { .. } => Err(ReservationError::CancellationPending),
+        Stage::Paid { .. } | Stage::Renting { .. } | Stage::Completed { .. } => {
+            Err(ReservationError::Paid)
+        }
+        Stage::Requested | Stage::Rejected | Stage::Cancelled | Stage::Expired => {
+            Err(ReservationError::Closed)
+        }
+        Stage::New => Err(ReservationError::NotFound),
+    }
+}

@@ -1,0 +1,124 @@
+//! Where a reservation stands, folded from its events; no rules here.
+
+use super::{ReservationEvent, Stage};
+use crate::ids::{ItemNo, PaymentNo, PersonId, ReservationNo};
+use crate::money::Money;
+use crate::rental_period::RentalPeriod;
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One renter's wish for one item.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    request: Option<Request>,
+    terms: Option<Terms>,
+    stage: Stage,
+    /// Attempts whose late approval was recorded: each starts its refund once.
+    late: BTreeSet<PaymentNo>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The reservation's number.
+    pub reservation_no: ReservationNo,
+    /// The item that is wanted.
+    pub item_no: ItemNo,
+    /// Who wants it.
+    pub renter_id: PersonId,
+    /// For which days; `None` from `asked_on` until returned.
+    pub period: Option<RentalPeriod>,
+    /// The day it was asked.
+    pub asked_on: NaiveDate,
+}
+
+/// What the item granted when it held the days.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The item's owner.
+    pub owner_id: Option<PersonId>,
+    /// The item's name as of the hold.
+    pub item_name: String,
+    /// The price of a day as of the hold.
+    pub item_price: Money,
+    /// What is to be paid.
+    pub total_price: Money,
+}
+
+impl Reservation {
+    pub(super) fn evolve(&mut self, event: ReservationEvent) {
+        self.stage = self.stage.after(&event);
+        match event {
+            ReservationEvent::Requested {
+                reservation_no,
+                item_no,
+                renter_id,
+                period,
+                asked_on,
+            } => {
+                self.request = Some(Request {
+                    reservation_no,
+                    item_no,
+                    renter_id,
+                    period,
+                    asked_on,
+                });
+            }
+            ReservationEvent::Reserved {
+                owner_id,
+                item_name,
+                item_price,
+                total_price,
+                ..
+            } => {
+                self.terms = Some(Terms {
+                    owner_id,
+                    item_name,
+                    item_price,
+                    total_price,
+                });
+            }
+            ReservationEvent::LatePaymentRecorded { payment_no, .. } => {
+                self.late.insert(payment_no);
+            }
+            ReservationEvent::Rejected { .. }
+            | ReservationEvent::CancellationRequested { .. }
+            | ReservationEvent::CancellationRefused { .. }
+            | ReservationEvent::Cancelled { .. }
+            | ReservationEvent::PaymentRequested { .. }
+            | ReservationEvent::Paid { .. }
+            | ReservationEvent::PaymentFailed { .. }
+            | ReservationEvent::PaymentCancellationRequested { .. }
+            | ReservationEvent::PaymentCancellationRefused { .. }
+            | ReservationEvent::PaymentCancelled { .. }
+            | ReservationEvent::RentalStarted { .. }
+            | ReservationEvent::RentalCompleted { .. }
+            | ReservationEvent::Expired { .. } => {}
+        }
+    }
+
+    /// What was asked for; `None` before anything was.
+    pub const fn request(&self) -> Option<&Request> {
+        self.request.as_ref()
+    }
+
+    /// What the item granted; `None` before it held the days.
+    pub const fn terms(&self) -> Option<&Terms> {
+        self.terms.as_ref()
+    }
+
+    /// How far it has come.
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether this attempt's late approval was recorded.
+    pub fn is_late(&self, payment_no: PaymentNo) -> bool {
+        self.late.contains(&payment_no)
+    }
+
+    pub(super) const fn is_known(&self) -> bool {
+        self.request.is_some()
+    }
+}
