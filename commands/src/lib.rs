@@ -1,1 +1,42 @@
-//! placeholder
+//! The write side: executes the market's commands, and calls what lies outside on the way.
+//!
+//! Every command goes one way (`executor.rs`): load, decide, append with its receipt. What takes
+//! several commands or an outside call (register, reserve, pay, settle, refund) is an operation, one
+//! file per noun. A begun command runs to its end in a tracked task; whoever drops the future of a
+//! call here stops waiting, nothing else.
+
+mod alarm_sender;
+mod breaker;
+mod clock;
+mod command_id;
+mod commands;
+mod error;
+mod executor;
+mod meta;
+mod operations;
+mod options;
+mod payment_gateway;
+mod payment_service;
+mod retry;
+mod turns;
+
+pub use alarm_sender::{AlarmDown, AlarmSender, InProcessAlarm, InProcessAlarmOptions};
+pub use breaker::{
+    Breaker, BreakerOptions, BreakerOptionsError, BreakerState, Open, Permit, ResilienceBreaker,
+    Verdict,
+};
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use command_id::{
+    GATEWAY_NAMESPACE, HTTP_NAMESPACE, PROCESS_NAMESPACE, STEP_NAMESPACE, http_command_id,
+    step_command_id,
+};
+pub use commands::Commands;
+pub use error::{CommandError, Service};
+pub use meta::{CommandMeta, Executed};
+pub use operations::{NewItem, NewReservation, PaymentAsked};
+pub use options::{ANSWER_WITHIN, AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};
+pub use payment_gateway::{
+    Charge, Confirmation, GatewayError, InProcessGateway, InProcessGatewayOptions, LedgerEntry,
+    PaymentGateway, read_ledger,
+};
+pub use payment_service::{PaymentAttempt, PaymentOutcome, Settled};

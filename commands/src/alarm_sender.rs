@@ -1,0 +1,22 @@
+//! The alarm as the market sees it: it is told of a registration before the item exists.
+//!
+//! Telling twice about one item is harmless; the durable fact is the alarm's own stream.
+
+mod in_process;
+
+pub use in_process::{InProcessAlarm, InProcessAlarmOptions};
+
+use async_trait::async_trait;
+use gdmarket_domain::ItemNo;
+
+/// The alarm could not be raised.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the alarm is down: {0}")]
+pub struct AlarmDown(pub String);
+
+/// Tells the market's keepers that an item is about to be registered.
+#[async_trait]
+pub trait AlarmSender: Send + Sync + 'static {
+    /// Raises the alarm for this item; safe to repeat.
+    async fn alert(&self, item_no: ItemNo) -> Result<(), AlarmDown>;
+}

@@ -1,0 +1,45 @@
+//! An alarm inside the program: as slow and as unreliable as its options say.
+//!
+//! It rings nothing by itself; the durable fact is `Alerted` on the alarm's stream.
+
+use super::{AlarmDown, AlarmSender};
+use async_trait::async_trait;
+use gdmarket_domain::ItemNo;
+use std::time::Duration;
+
+/// How the in-process alarm behaves.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InProcessAlarmOptions {
+    /// How long a call takes, in milliseconds.
+    pub delay_ms: u64,
+    /// Up to how much longer, at random, in milliseconds.
+    pub jitter_ms: u64,
+    /// The share of calls that fail, 0 to 1.
+    pub fail_rate: f64,
+}
+
+/// The alarm of a market that runs by itself.
+pub struct InProcessAlarm {
+    options: InProcessAlarmOptions,
+}
+
+impl InProcessAlarm {
+    /// An alarm that behaves so.
+    pub const fn new(options: InProcessAlarmOptions) -> Self {
+        Self { options }
+    }
+}
+
+#[async_trait]
+impl AlarmSender for InProcessAlarm {
+    async fn alert(&self, item_no: ItemNo) -> Result<(), AlarmDown> {
+        let jitter = rand::random_range(0..=self.options.jitter_ms);
+        let delay = Duration::from_millis(self.options.delay_ms.saturating_add(jitter));
+        tokio::time::sleep(delay).await;
+        if rand::random::<f64>() < self.options.fail_rate {
+            return Err(AlarmDown("it fails as often as it was told to".to_owned()));
+        }
+        tracing::debug!(item_no = item_no.get(), "alarm");
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! [`Commands`]: the one handle of the write side, cheap to clone.
+
+use crate::alarm_sender::AlarmSender;
+use crate::breaker::{Breaker, BreakerOptionsError, BreakerState, ResilienceBreaker};
+use crate::error::CommandError;
+use crate::executor::{Executor, Request};
+use crate::meta::{CommandMeta, Executed};
+use crate::options::CommandOptions;
+use crate::payment_gateway::PaymentGateway;
+use crate::payment_service::{LocalPayments, PaymentService};
+use crate::turns::Turns;
+use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment, Reservation};
+use gdmarket_store::Store;
+use std::future::Future;
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// Executes commands. Every call runs to its end even if its future is dropped.
+#[derive(Clone)]
+pub struct Commands(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) executor: Executor,
+    pub(crate) options: CommandOptions,
+    pub(crate) alarm: Arc<dyn AlarmSender>,
+    pub(crate) alarm_breaker: Arc<dyn Breaker>,
+    /// Where attempts to pay are begun: here, or at another service.
+    pub(crate) payments: Arc<dyn PaymentService>,
+    /// The payment service's own half.
+    pub(crate) local_payments: LocalPayments,
+    pub(crate) payment_breaker: Arc<dyn Breaker>,
+    pub(crate) turns: Turns,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl Commands {
+    /// Commands over this log; the gateway and the alarm stand behind breakers from here on.
+    pub fn new(
+        store: Store,
+        gateway: Arc<dyn PaymentGateway>,
+        alarm: Arc<dyn AlarmSender>,
+        options: CommandOptions,
+    ) -> Result<Self, BreakerOptionsError> {
+        let payment_breaker: Arc<dyn Breaker> =
+            Arc::new(ResilienceBreaker::new("payment", &options.payment.breaker)?);
+        let alarm_breaker = Arc::new(ResilienceBreaker::new("alarm", &options.alarm.breaker)?);
+        let tracker = TaskTracker::new();
+        let executor = Executor::new(store, options.retry.clone(), options.retry_after);
+        let local_payments = LocalPayments::new(
+            executor.clone(),
+            gateway,
+            Arc::clone(&payment_breaker),
+            options.payment.clone(),
+            tracker.clone(),
+        );
+        let payments = Arc::new(local_payments.clone());
+        Ok(Self(Arc::new(Inner {
+            executor,
+            options,
+            alarm,
+            alarm_breaker,
+            payments,
+            local_payments,
+            payment_breaker,
+            turns: Turns::default(),
+            tracker,
+        })))
+    }
+
+    /// Executes one command on the aggregate `number` of type `A`.
+    pub async fn execute<A: Decider + 'static>(
+        &self,
+        number: i64,
+        command: A::Command,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        let meta = meta.clone();
+        self.run(move |inner| async move {
+            let request = Request::<A>::new(number, &command, &meta);
+            Ok(inner.executor.execute(request).await?.executed)
+        })
+        .await
+    }
+
+    /// Executes a command for whichever aggregate it is for.
+    pub async fn send(
+        &self,
+        command: MarketCommand,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        match command {
+            MarketCommand::Item(no, c) => self.execute::<Item>(no.get(), c, meta).await,
+            MarketCommand::Hold(no, c) => self.execute::<Hold>(no.get(), c, meta).await,
+            MarketCommand::Reservation(no, c) => {
+                self.execute::<Reservation>(no.get(), c, meta).await
+            }
+            MarketCommand::Payment(no, c) => self.execute::<Payment>(no.get(), c, meta).await,
+            MarketCommand::Alarm(no, c) => self.execute::<Alarm>(no.get(), c, meta).await,
+        }
+    }
+
+    /// A new id from the clock, for a request without a key.
+    pub fn new_id(&self) -> Uuid {
+        self.0.options.clock.new_id()
+    }
+
+    /// The time by the clock that commands go by.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.0.options.clock.now()
+    }
+
+    /// What the payment gateway's breaker lets through.
+    pub fn payment_breaker(&self) -> BreakerState {
+        self.0.payment_breaker.state()
+    }
+
+    /// What the alarm's breaker lets through.
+    pub fn alarm_breaker(&self) -> BreakerState {
+        self.0.alarm_breaker.state()
+    }
+
+    /// Waits until everything begun has ended: commands, and calls to the gateway (up to their call
+    /// limit; whoever has less time puts a time-out around this, and settling finds the rest out).
+    pub async fn close(&self) {
+        self.0.tracker.close();
+        self.0.tracker.wait().await;
+    }
+
+    /// Runs `work` in a tracked task and waits for it; dropping the wait doesn't stop the work.
+    pub(crate) async fn run<T, F, W>(&self, work: W) -> Result<T, CommandError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, CommandError>> + Send + 'static,
+        W: FnOnce(Arc<Inner>) -> F,
+    {
+        let work = work(Arc::clone(&self.0));
+        self.0
+            .tracker
+            .spawn(tracing::Instrument::in_current_span(work))
+            .await
+            .unwrap_or_else(|error| Err(CommandError::Broken(error.to_string())))
+    }
+}

@@ -1,0 +1,105 @@
+//! Why a command did nothing, by what the caller can do about it. The API alone knows the status
+//! codes; nothing here tells more of the inside than a caller may see.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// A command that wasn't done, or of which nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The aggregate refuses; a repeat of the same request is refused the same way.
+    #[error("refused: {code}")]
+    Refused {
+        /// The stable reason.
+        code: Cow<'static, str>,
+        /// Whether an earlier, equal request was refused so.
+        replayed: bool,
+    },
+    /// There is nothing with this number (any more).
+    #[error("not found: {code}")]
+    NotFound {
+        /// The stable reason.
+        code: Cow<'static, str>,
+        /// Whether an earlier, equal request was answered so.
+        replayed: bool,
+    },
+    /// This actor may not send this command here.
+    #[error("the actor may not do this")]
+    WrongActor,
+    /// `If-Match` named another version than the one that stands.
+    #[error("the version is {current} by now")]
+    StaleVersion {
+        /// The version that stands.
+        current: i64,
+    },
+    /// The idempotency key was used for another request.
+    #[error("the key was used for another request")]
+    KeyReused,
+    /// Others were faster until the time to retry was over.
+    #[error("others were faster {attempts} times")]
+    Conflict {
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The database, or what stands behind a breaker, doesn't answer; nothing was done.
+    #[error("{what} is not available")]
+    Unavailable {
+        /// Who doesn't answer.
+        what: Service,
+        /// When it may be worth another try.
+        retry_after: Duration,
+    },
+    /// The command may have been done; with the same key a repeat finds out.
+    #[error("nobody knows whether it was done")]
+    OutcomeUnknown,
+    /// The stream holds an event that only a newer program understands.
+    #[error("the stream was written by a newer program")]
+    NewerEvent,
+    /// The store takes no such data.
+    #[error("the store refuses the data: {0}")]
+    Rejected(String),
+    /// What the log says can't be, or a task broke down: a person must look.
+    #[error("broken: {0}")]
+    Broken(String),
+}
+
+/// Who doesn't answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The event log.
+    Store,
+    /// The payment gateway (`payment-unavailable`).
+    Payment,
+    /// The alarm (`alarm-unavailable`).
+    Alarm,
+}
+
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Store => "the store",
+            Self::Payment => "the payment side",
+            Self::Alarm => "the alarm",
+        })
+    }
+}
+
+impl CommandError {
+    /// A refusal by its code: what isn't there (any more) is told apart from what may not be.
+    pub(crate) fn refused(code: impl Into<Cow<'static, str>>, replayed: bool) -> Self {
+        let code = code.into();
+        if code.ends_with("-not-found") {
+            Self::NotFound { code, replayed }
+        } else {
+            Self::Refused { code, replayed }
+        }
+    }
+
+    /// The code of a refusal.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } | Self::NotFound { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}

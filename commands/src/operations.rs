@@ -1,0 +1,36 @@
+//! What the market's people do, one file per noun: the commands they send, numbers they draw and
+//! the outside calls on the way.
+
+mod items;
+mod payments;
+mod registration;
+mod reservations;
+
+pub use items::NewItem;
+pub use payments::PaymentAsked;
+pub use reservations::NewReservation;
+
+use crate::commands::Inner;
+use crate::error::CommandError;
+use crate::meta::CommandMeta;
+use gdmarket_domain::IdError;
+use tokio::sync::OwnedMutexGuard;
+
+impl Inner {
+    /// The turn of a request with a key: equal requests pass one at a time.
+    async fn turn(&self, meta: &CommandMeta) -> Option<OwnedMutexGuard<()>> {
+        if meta.keyed { Some(self.turns.take(meta.command_id).await) } else { None }
+    }
+
+    /// The number of this step's stream if a repeat finds the step done, else a new one.
+    async fn number<N>(&self, kind: &str, meta: &CommandMeta) -> Result<N, CommandError>
+    where
+        N: TryFrom<i64, Error = IdError>,
+    {
+        let number = match self.executor.done_before(meta).await? {
+            Some(receipt) => receipt.stream.number,
+            None => self.executor.draw(kind).await?,
+        };
+        number.try_into().map_err(|error: IdError| CommandError::Broken(error.to_string()))
+    }
+}

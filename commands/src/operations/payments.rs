@@ -1,0 +1,237 @@
+//! Paying: the intent is written first, the payment service asked second, the outcome told third.
+//!
+//! A repeat of the same request finds the intent by its receipt and tells the first outcome that
+//! the log holds after it; it never opens a second attempt. What nobody waits for any more is the
+//! payment process's matter: settling asks the gateway, and never charges.
+
+use crate::breaker::Permit;
+use crate::command_id::process_command_id;
+use crate::commands::{Commands, Inner};
+use crate::error::{CommandError, Service};
+use crate::executor::{Done, Request};
+use crate::meta::{CommandMeta, Executed};
+use crate::payment_service::{
+    Attempted, PaymentAttempt, PaymentOutcome, PAYMENT_UNAVAILABLE, Settled,
+};
+use gdmarket_domain::{
+    PaymentNo, Reservation, ReservationCommand, ReservationEvent, ReservationNo,
+};
+use std::time::Duration;
+
+/// What became of a request to pay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentAsked {
+    /// What it did to the reservation.
+    pub executed: Executed,
+    /// The attempt; none if the reservation was paid already.
+    pub payment_no: Option<PaymentNo>,
+    /// How it ended.
+    pub outcome: PaymentOutcome,
+}
+
+/// An open or ended attempt of this request.
+struct Intent {
+    executed: Executed,
+    attempt: PaymentAttempt,
+    /// How the log says it ended.
+    ended: Option<Attempted>,
+    permit: Option<Permit>,
+}
+
+/// What asking the reservation led to.
+enum Asked {
+    WasPaid(Executed),
+    Attempt(Box<Intent>),
+}
+
+impl Commands {
+    /// Pays a reservation, and waits for the outcome as long as the renter should.
+    pub async fn request_payment(
+        &self,
+        reservation_no: ReservationNo,
+        meta: &CommandMeta,
+    ) -> Result<PaymentAsked, CommandError> {
+        let meta = meta.clone();
+        self.run(move |inner| async move { inner.pay(reservation_no, &meta).await }).await
+    }
+
+    /// Finds out how an attempt ended that nobody knows of, without ever charging. `meta` is what
+    /// caused it; ids and actor are the payment service's own.
+    pub async fn settle_payment(
+        &self,
+        attempt: PaymentAttempt,
+        meta: &CommandMeta,
+    ) -> Result<Settled, CommandError> {
+        let meta = meta.clone();
+        self.run(move |inner| async move { inner.local_payments.settle(attempt, &meta).await })
+            .await
+    }
+
+    /// Gives the money of an approved attempt back; to be repeated as a whole until it says `Ok`.
+    /// [`CommandError::Refused`] means that a person must look.
+    pub async fn refund_payment(
+        &self,
+        payment_no: PaymentNo,
+        meta: &CommandMeta,
+    ) -> Result<(), CommandError> {
+        let meta = meta.clone();
+        self.run(move |inner| async move { inner.local_payments.refund(payment_no, &meta).await })
+            .await
+    }
+}
+
+impl Inner {
+    async fn pay(
+        &self,
+        reservation_no: ReservationNo,
+        meta: &CommandMeta,
+    ) -> Result<PaymentAsked, CommandError> {
+        let turn = self.turn(meta).await;
+        let asked = match self.executor.done_before(meta).await? {
+            Some(receipt) => {
+                let executed = self.executor.replay(receipt, meta).await?;
+                self.asked_before(executed).await?
+            }
+            None => self.ask(reservation_no, meta).await?,
+        };
+        drop(turn);
+        match asked {
+            Asked::WasPaid(executed) => {
+                Ok(PaymentAsked { executed, payment_no: None, outcome: PaymentOutcome::Approved })
+            }
+            Asked::Attempt(intent) => self.carry_out(*intent, meta).await,
+        }
+    }
+
+    /// Opens an attempt: its number is drawn and the breaker asked only when it will be needed.
+    async fn ask(
+        &self,
+        reservation_no: ReservationNo,
+        meta: &CommandMeta,
+    ) -> Result<Asked, CommandError> {
+        let probe = ReservationCommand::RequestPayment { payment_no: PROBE };
+        let request = Request::<Reservation>::new(reservation_no.get(), &probe, meta);
+        if let Some(done) = self.executor.execute_unless_it_writes(request).await? {
+            return self.asked_now(done, None).await;
+        }
+        let permit = self.payments.admit().await?;
+        let number = self.executor.draw("payment").await?;
+        let payment_no = PaymentNo::new(number)
+            .map_err(|error| CommandError::Broken(error.to_string()))?;
+        let command = ReservationCommand::RequestPayment { payment_no };
+        let request = Request::<Reservation>::new(reservation_no.get(), &command, meta);
+        let done = self.executor.execute(request).await?;
+        self.asked_now(done, Some(permit)).await
+    }
+
+    async fn asked_now(
+        &self,
+        done: Done<Reservation>,
+        permit: Option<Permit>,
+    ) -> Result<Asked, CommandError> {
+        let Done { executed, events, .. } = done;
+        if executed.replayed {
+            return self.asked_before(executed).await;
+        }
+        match events.first() {
+            None => Ok(Asked::WasPaid(executed)),
+            Some(event) => {
+                let attempt = attempt(event)?;
+                Ok(Asked::Attempt(Box::new(Intent { executed, attempt, ended: None, permit })))
+            }
+        }
+    }
+
+    /// What the log says about the attempt of an earlier, equal request.
+    async fn asked_before(&self, executed: Executed) -> Result<Asked, CommandError> {
+        if executed.count == 0 {
+            return Ok(Asked::WasPaid(executed));
+        }
+        let events = self
+            .executor
+            .events_from::<Reservation>(executed.number, executed.first_sequence)
+            .await?;
+        let (first, later) = events.split_first().ok_or_else(|| {
+            CommandError::Broken("a receipt without its event".to_owned())
+        })?;
+        let attempt = attempt(first)?;
+        let ended = later.iter().find_map(|event| ended(event, attempt.payment_no));
+        Ok(Asked::Attempt(Box::new(Intent { executed, attempt, ended, permit: None })))
+    }
+
+    async fn carry_out(
+        &self,
+        intent: Intent,
+        meta: &CommandMeta,
+    ) -> Result<PaymentAsked, CommandError> {
+        let Intent { executed, attempt, ended, permit } = intent;
+        let attempted = match ended {
+            Some(attempted) => attempted,
+            None => {
+                let meta = self.executor.caused_by(meta.step(1), &executed);
+                let attempted = self.payments.pay(attempt, permit, &meta).await;
+                // The intent stands, and settling will find out what became of it.
+                attempted.unwrap_or_else(|error| {
+                    tracing::warn!(%error, payment_no = %attempt.payment_no, "paying");
+                    Attempted::Unknown
+                })
+            }
+        };
+        let outcome = match attempted {
+            Attempted::Approved => PaymentOutcome::Approved,
+            Attempted::Declined { code } => PaymentOutcome::Declined { code },
+            Attempted::Unknown => PaymentOutcome::OutcomeUnknown,
+            Attempted::Unreachable { retry_after } => {
+                return Err(self.not_paid(attempt, retry_after, meta).await);
+            }
+        };
+        Ok(PaymentAsked { executed, payment_no: Some(attempt.payment_no), outcome })
+    }
+
+    /// The payment side surely has no such attempt: it is over at once (lifecycle, rule 12).
+    async fn not_paid(
+        &self,
+        attempt: PaymentAttempt,
+        retry_after: Option<Duration>,
+        meta: &CommandMeta,
+    ) -> CommandError {
+        let PaymentAttempt { payment_no, reservation_no, .. } = attempt;
+        let command = ReservationCommand::RecordPaymentFailed {
+            payment_no,
+            reason: PAYMENT_UNAVAILABLE.to_owned(),
+            pay_by: self.options.clock.now() + self.options.pay_within,
+        };
+        let fact = format!("payment-failed/{payment_no}");
+        let id = process_command_id(self.executor.log_id(), "reservation", reservation_no.get(), &fact);
+        let meta = meta.process("payments", id);
+        let request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
+        if let Err(error) = self.executor.execute(request).await {
+            // The payment's own outcome reaches the reservation all the same, only later.
+            tracing::warn!(%error, %payment_no, "recording an unreachable payment side");
+        }
+        let retry_after = retry_after.unwrap_or(self.options.retry_after);
+        CommandError::Unavailable { what: Service::Payment, retry_after }
+    }
+}
+
+fn attempt(event: &ReservationEvent) -> Result<PaymentAttempt, CommandError> {
+    match *event {
+        ReservationEvent::PaymentRequested { reservation_no, item_no, payment_no, amount } => {
+            Ok(PaymentAttempt { payment_no, reservation_no, item_no, amount })
+        }
+        _ => Err(CommandError::Broken("the receipt of a payment leads elsewhere".to_owned())),
+    }
+}
+
+/// How the log says that this attempt ended, if this event says it.
+fn ended(event: &ReservationEvent, attempt: PaymentNo) -> Option<Attempted> {
+    match event {
+        ReservationEvent::Paid { payment_no, .. } if *payment_no == attempt => {
+            Some(Attempted::Approved)
+        }
+        ReservationEvent::PaymentFailed { payment_no, reason, .. } if *payment_no == attempt => {
+            Some(Attempted::from_reason(reason))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! Registering: the alarm first, then the item.
+//!
+//! Step 0 is the alarm, step 1 the item; the number is in step 0's receipt, so a repeat finds it
+//! and rings nothing. A registration that took so long that its number was given up starts over
+//! with the next two steps and a new number: the item's stream decides who was first.
+
+use super::NewItem;
+use crate::breaker::Verdict;
+use crate::commands::Inner;
+use crate::error::{CommandError, Service};
+use crate::executor::Request;
+use crate::meta::{CommandMeta, Executed};
+use gdmarket_domain::{
+    Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal,
+};
+use tokio::time::timeout;
+
+/// How often a registration may find its number given up before it stops trying.
+const ROUNDS: u32 = 8;
+
+impl Inner {
+    pub(super) async fn register(
+        &self,
+        item: &NewItem,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        let _turn = self.turn(meta).await;
+        for round in 0..ROUNDS {
+            let item_no = self.announce(&meta.step(2 * round)).await?;
+            let done = self.list(item_no, item, &meta.step(2 * round + 1)).await;
+            match done {
+                Err(error) if error.code() == Some(ItemError::RegistrationAbandoned.code()) => {}
+                done => return done,
+            }
+        }
+        Err(CommandError::Conflict { attempts: ROUNDS })
+    }
+
+    /// Raises the alarm for a new number, or finds the number that a first try announced.
+    async fn announce(&self, meta: &CommandMeta) -> Result<ItemNo, CommandError> {
+        if let Some(receipt) = self.executor.done_before(meta).await? {
+            return item_no(receipt.stream.number);
+        }
+        let item_no = self.ring().await?;
+        let command = AlarmCommand::RaiseRegistration { item_no };
+        let request = Request::<Alarm>::new(item_no.get(), &command, meta);
+        let done = self.executor.execute(request).await?;
+        // Another process may have had the same request's turn: then its number stands.
+        self::item_no(done.executed.number)
+    }
+
+    /// Draws a number and tells the alarm of it; slow or down means no item.
+    async fn ring(&self) -> Result<ItemNo, CommandError> {
+        let down = |retry_after| CommandError::Unavailable { what: Service::Alarm, retry_after };
+        let permit = self.alarm_breaker.admit().await.map_err(|open| down(open.retry_after))?;
+        let item_no = item_no(self.executor.draw("item").await?)?;
+        let (verdict, is_raised) =
+            match timeout(self.options.alarm.answer_within, self.alarm.alert(item_no)).await {
+                Ok(Ok(())) => (Verdict::Answered, true),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "alarm");
+                    (Verdict::Failed, false)
+                }
+                Err(_) => (Verdict::Slow, false),
+            };
+        permit.judge(verdict).await;
+        if is_raised { Ok(item_no) } else { Err(down(self.options.retry_after)) }
+    }
+
+    async fn list(
+        &self,
+        item_no: ItemNo,
+        item: &NewItem,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        let NewItem { owner_id, item_name, item_price } = item.clone();
+        let command = ItemCommand::Register { item_no, owner_id, item_name, item_price };
+        let request = Request::<Item>::new(item_no.get(), &command, meta);
+        Ok(self.executor.execute(request).await?.executed)
+    }
+}
+
+fn item_no(number: i64) -> Result<ItemNo, CommandError> {
+    ItemNo::new(number).map_err(|error| CommandError::Broken(error.to_string()))
+}

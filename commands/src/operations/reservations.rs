@@ -1,0 +1,79 @@
+//! What renters do with their reservations; paying is in `payments.rs`.
+
+use crate::commands::Commands;
+use crate::error::CommandError;
+use crate::executor::Request;
+use crate::meta::{CommandMeta, Executed};
+use chrono::NaiveDate;
+use gdmarket_domain::{
+    ItemNo, PersonId, RentalPeriod, Reservation, ReservationCommand, ReservationNo,
+};
+use gdmarket_store::PersonalData;
+
+/// A reservation to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReservation {
+    /// What is wanted.
+    pub item_no: ItemNo,
+    /// Who wants it.
+    pub renter_id: PersonId,
+    /// Their name, kept outside the log; what is absent stays as it is known.
+    pub customer_name: Option<String>,
+    /// The days; absent: from `asked_on` until returned.
+    pub period: Option<RentalPeriod>,
+    /// Today in the market's time zone.
+    pub asked_on: NaiveDate,
+}
+
+impl Commands {
+    /// Asks for an item under a new reservation number; the item's answer is a process manager's
+    /// matter.
+    pub async fn reserve(
+        &self,
+        reservation: NewReservation,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        let meta = meta.clone();
+        self.run(move |inner| async move {
+            let _turn = inner.turn(&meta).await;
+            let reservation_no: ReservationNo = inner.number("reservation", &meta).await?;
+            let NewReservation { item_no, renter_id, customer_name, period, asked_on } =
+                reservation;
+            let command = ReservationCommand::Reserve {
+                reservation_no,
+                item_no,
+                renter_id,
+                period,
+                asked_on,
+            };
+            let mut request =
+                Request::<Reservation>::new(reservation_no.get(), &command, &meta);
+            request.personal = customer_name
+                .map(|name| PersonalData { person_id: renter_id.get(), name })
+                .into_iter()
+                .collect();
+            Ok(inner.executor.execute(request).await?.executed)
+        })
+        .await
+    }
+
+    /// Cancels a reservation; once paid this is a request that the item answers.
+    pub async fn cancel_reservation(
+        &self,
+        reservation_no: ReservationNo,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        let command = ReservationCommand::Cancel;
+        self.execute::<Reservation>(reservation_no.get(), command, meta).await
+    }
+
+    /// Asks to take a payment back; the item answers, the refund follows.
+    pub async fn cancel_payment(
+        &self,
+        reservation_no: ReservationNo,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        let command = ReservationCommand::RequestPaymentCancellation;
+        self.execute::<Reservation>(reservation_no.get(), command, meta).await
+    }
+}

@@ -1,0 +1,96 @@
+//! What can be set about executing commands; the API reads it from the configuration.
+
+use crate::breaker::BreakerOptions;
+use crate::clock::{Clock, SystemClock};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings of [`crate::Commands`]; the defaults are those of the design.
+#[derive(Clone)]
+pub struct CommandOptions {
+    /// Where times and ids come from.
+    pub clock: Arc<dyn Clock>,
+    /// How retries after a conflict are spread.
+    pub retry: RetryOptions,
+    /// When a caller whose command met an unreachable database may try again.
+    pub retry_after: Duration,
+    /// How long a reservation may stand unpaid.
+    pub pay_within: Duration,
+    /// The payment gateway's limits.
+    pub payment: PaymentOptions,
+    /// The alarm's limits.
+    pub alarm: AlarmOptions,
+}
+
+/// Retrying after a conflict: full jitter below a doubling bound, until a deadline.
+#[derive(Debug, Clone)]
+pub struct RetryOptions {
+    /// The bound of the first pause.
+    pub base: Duration,
+    /// The bound that no pause exceeds.
+    pub cap: Duration,
+    /// After this long no further try is begun.
+    pub give_up_after: Duration,
+}
+
+/// How long the payment gateway may take.
+#[derive(Debug, Clone)]
+pub struct PaymentOptions {
+    /// How long the renter waits for the outcome; longer is slow to the breaker too.
+    pub answer_within: Duration,
+    /// How long a call may go on; then its outcome is unknown.
+    pub call_limit: Duration,
+    /// When the gateway is left alone.
+    pub breaker: BreakerOptions,
+}
+
+/// How long the alarm may take.
+#[derive(Debug, Clone)]
+pub struct AlarmOptions {
+    /// After this long a registration is given up.
+    pub answer_within: Duration,
+    /// When the alarm is left alone.
+    pub breaker: BreakerOptions,
+}
+
+/// What the renter waits for an answer: the seed's hystrix limit.
+pub const ANSWER_WITHIN: Duration = Duration::from_millis(610);
+
+impl Default for CommandOptions {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            retry: RetryOptions::default(),
+            retry_after: Duration::from_secs(1),
+            pay_within: Duration::from_mins(15),
+            payment: PaymentOptions::default(),
+            alarm: AlarmOptions::default(),
+        }
+    }
+}
+
+impl Default for RetryOptions {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(2),
+            cap: Duration::from_millis(100),
+            give_up_after: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for PaymentOptions {
+    fn default() -> Self {
+        Self {
+            answer_within: ANSWER_WITHIN,
+            call_limit: Duration::from_mins(1),
+            breaker: BreakerOptions::default(),
+        }
+    }
+}
+
+impl Default for AlarmOptions {
+    fn default() -> Self {
+        Self { answer_within: ANSWER_WITHIN, breaker: BreakerOptions::default() }
+    }
+}

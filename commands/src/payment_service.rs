@@ -1,0 +1,85 @@
+//! The seam between a reservation that wants to be paid and the service that owns its payments.
+//!
+//! [`PaymentService`] is all that the reservation's side may use, so that HTTP can come between.
+//! [`LocalPayments`] is the service itself: it alone calls the gateway, one `confirm` per attempt,
+//! and writes the payment's stream.
+
+mod charge;
+mod local;
+mod refund;
+mod settle;
+
+pub(crate) use local::LocalPayments;
+
+use crate::breaker::Permit;
+use crate::error::CommandError;
+use crate::meta::CommandMeta;
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// One attempt to pay one reservation: its numbers and what is charged.
+pub type PaymentAttempt = gdmarket_domain::payment::Attempt;
+
+/// The reason of an attempt that surely never reached the gateway.
+pub(crate) const PAYMENT_UNAVAILABLE: &str = "payment-unavailable";
+
+/// What the one who pays is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaymentOutcome {
+    /// The money was taken.
+    Approved,
+    /// It was not.
+    Declined {
+        /// The payment side's reason.
+        code: String,
+    },
+    /// Not known within the answer limit; the log will say.
+    OutcomeUnknown,
+}
+
+/// What settling found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The money was taken (and may have been given back since).
+    Approved,
+    /// The gateway knows of no charge.
+    Declined,
+}
+
+/// How an attempt went, seen from the reservation's side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Attempted {
+    Approved,
+    Declined { code: String },
+    /// Nobody knows yet.
+    Unknown,
+    /// Surely not charged: the payment side was not reached.
+    Unreachable { retry_after: Option<Duration> },
+}
+
+impl Attempted {
+    /// How an attempt ended that failed for this reason.
+    pub(crate) fn from_reason(reason: &str) -> Self {
+        if reason == PAYMENT_UNAVAILABLE {
+            Self::Unreachable { retry_after: None }
+        } else {
+            Self::Declined { code: reason.to_owned() }
+        }
+    }
+}
+
+/// Where attempts are begun.
+#[async_trait]
+pub(crate) trait PaymentService: Send + Sync + 'static {
+    /// Whether the payment side is worth asking now; before anything is written.
+    async fn admit(&self) -> Result<Permit, CommandError>;
+
+    /// Begins this attempt, or finds it begun, and waits for its outcome within the answer limit.
+    /// Repeating it never charges again.
+    async fn pay(
+        &self,
+        attempt: PaymentAttempt,
+        permit: Option<Permit>,
+        meta: &CommandMeta,
+    ) -> Result<Attempted, CommandError>;
+}
