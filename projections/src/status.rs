@@ -1,0 +1,92 @@
+//! The words that callers see for where something stands, spelled as the interface pins them.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! status {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// Every word there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant)),+ }
+            }
+        }
+    };
+}
+
+status!(
+    /// Whether an item could be reserved without looking at days.
+    ItemStatus {
+        /// Nobody holds or has it.
+        Rentable,
+        /// A hold or rental stands.
+        NotRentable,
+    }
+);
+status!(
+    /// Where the thing itself is.
+    RentalStatus {
+        /// With its owner, and not brought back by the reservation that is shown.
+        NotRenting,
+        /// With the renter.
+        Renting,
+        /// With its owner again.
+        Returned,
+    }
+);
+status!(
+    /// Whether money was taken and kept.
+    PaymentStatus {
+        /// Not, not yet, or given back.
+        NotPaid,
+        /// Approved.
+        Paid,
+    }
+);
+status!(
+    /// How far a reservation has come.
+    ReservationStatus {
+        /// The item hasn't answered.
+        Requested,
+        /// The item holds the days.
+        Reserved,
+        /// The item couldn't be held.
+        Rejected,
+        /// Cancelled.
+        Cancelled,
+        /// Not paid in time.
+        Expired,
+        /// The renter has the item.
+        Renting,
+        /// The item came back.
+        Completed,
+    }
+);
+status!(
+    /// How far a payment attempt has come.
+    PaymentProgress {
+        /// The outcome isn't in.
+        Pending,
+        /// The money was taken.
+        Approved,
+        /// The money was not taken.
+        Declined,
+        /// The money goes, or went, back.
+        Cancelled,
+    }
+);
+status!(
+    /// What an item's alarm announced last.
+    AlarmStatus {
+        /// The registration.
+        Alerted,
+        /// The deletion.
+        DeleteAlerted,
+    }
+);

@@ -1,0 +1,53 @@
+//! What a view is: a pure fold of the streams of one aggregate into a row per stream.
+//!
+//! A row is written by its own stream only, so the order between streams never matters and a rebuild
+//! meets the same rows. What spans streams is joined when it is read ([`crate::Queries`]).
+
+use gdmarket_domain::MarketEvent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A fold of one aggregate's streams.
+pub trait View: Send + Sync + 'static {
+    /// What the view is called; part of its table's and its subscription's name.
+    const NAME: &'static str;
+    /// Raised whenever [`View::Row`] or the fold changes: a new version has a table of its own and
+    /// starts from zero.
+    const VERSION: u32;
+    /// Whose streams are folded.
+    const AGGREGATE: &'static str;
+    /// What is kept per stream; its default is the stream before its first event.
+    type Row: Serialize + DeserializeOwned + Default + Clone + PartialEq + Send + Sync;
+
+    /// Takes the next event of the row's stream in.
+    fn fold(row: &mut Self::Row, event: MarketEvent) -> Result<(), FoldError>;
+
+    /// What rows are found by.
+    fn filters(row: &Self::Row) -> Filters;
+
+    /// Whether the row is kept, but no longer shown.
+    fn is_gone(row: &Self::Row) -> bool;
+}
+
+/// An event that a view can't take in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// An event of another aggregate in this view's stream.
+    #[error("the event belongs to another aggregate")]
+    Foreign,
+}
+
+/// The indexed columns of a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// The item's owner.
+    pub owner_id: Option<i64>,
+    /// The renter.
+    pub customer_id: Option<i64>,
+    /// The item.
+    pub item_no: Option<i64>,
+    /// The reservation.
+    pub reservation_no: Option<i64>,
+    /// The status that the collection is filtered by.
+    pub status: Option<&'static str>,
+}
