@@ -78,12 +78,7 @@ impl MarketEvent {
         version: &str,
         payload: &str,
     ) -> Result<Self, DecodeError> {
-        let row = Row {
-            steps,
-            event_type,
-            version,
-            payload,
-        };
+        let row = Row { steps, event_type, version, payload };
         match aggregate_type {
             Item::TYPE => row.decode().map(Self::Item),
             Reservation::TYPE => row.decode().map(Self::Reservation),
@@ -105,10 +100,8 @@ struct Row<'a> {
 impl Row<'_> {
     fn decode<E: DomainEvent + DeserializeOwned>(&self) -> Result<E, DecodeError> {
         let known = upcast::current_version(self.steps, self.event_type);
-        let version: u32 = self
-            .version
-            .parse()
-            .map_err(|_| self.malformed(de::Error::custom("no version")))?;
+        let version: u32 =
+            self.version.parse().map_err(|_| self.malformed(de::Error::custom("no version")))?;
         if version > known {
             return Err(DecodeError::Newer {
                 event_type: self.event_type.to_owned(),
@@ -134,10 +127,7 @@ impl Row<'_> {
     }
 
     fn malformed(&self, source: serde_json::Error) -> DecodeError {
-        DecodeError::Malformed {
-            event_type: self.event_type.to_owned(),
-            source,
-        }
+        DecodeError::Malformed { event_type: self.event_type.to_owned(), source }
     }
 }
 

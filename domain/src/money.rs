@@ -19,11 +19,7 @@ pub struct PriceError;
 impl Money {
     /// A price per day, 1 … 1,000,000,000 won.
     pub const fn price(won: i64) -> Result<Self, PriceError> {
-        if won >= 1 && won <= MAX_PRICE {
-            Ok(Self(won))
-        } else {
-            Err(PriceError)
-        }
+        if won >= 1 && won <= MAX_PRICE { Ok(Self(won)) } else { Err(PriceError) }
     }
 
     /// Whole won.

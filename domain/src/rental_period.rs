@@ -56,17 +56,9 @@ impl RentalPeriod {
 
     /// What is left of these days without those of `other`: none, one or two stretches.
     pub fn without(self, other: Self) -> impl Iterator<Item = Self> {
-        let before = Self {
-            from: self.from,
-            to: self.to.min(other.from),
-        };
-        let after = Self {
-            from: self.from.max(other.to),
-            to: self.to,
-        };
-        [before, after]
-            .into_iter()
-            .filter(|rest| rest.from < rest.to)
+        let before = Self { from: self.from, to: self.to.min(other.from) };
+        let after = Self { from: self.from.max(other.to), to: self.to };
+        [before, after].into_iter().filter(|rest| rest.from < rest.to)
     }
 }
 
@@ -96,10 +88,7 @@ impl Span {
     pub fn requested(period: Option<RentalPeriod>, asked_on: NaiveDate) -> Self {
         match period {
             Some(period) => period.into(),
-            None => Self {
-                from: asked_on,
-                to: None,
-            },
+            None => Self { from: asked_on, to: None },
         }
     }
 
@@ -112,9 +101,6 @@ impl Span {
 
 impl From<RentalPeriod> for Span {
     fn from(period: RentalPeriod) -> Self {
-        Self {
-            from: period.from,
-            to: Some(period.to),
-        }
+        Self { from: period.from, to: Some(period.to) }
     }
 }

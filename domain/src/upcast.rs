@@ -31,12 +31,8 @@ pub fn current_version(steps: &[Step], event_type: &str) -> u32 {
 
 /// The payload of `version` in today's shape.
 pub fn upcast(steps: &[Step], event_type: &str, version: u32, payload: Value) -> Value {
-    let mut chain: Vec<&Step> = steps
-        .iter()
-        .filter(|step| step.event_type == event_type && step.from >= version)
-        .collect();
+    let mut chain: Vec<&Step> =
+        steps.iter().filter(|step| step.event_type == event_type && step.from >= version).collect();
     chain.sort_by_key(|step| step.from);
-    chain
-        .into_iter()
-        .fold(payload, |payload, step| (step.apply)(payload))
+    chain.into_iter().fold(payload, |payload, step| (step.apply)(payload))
 }

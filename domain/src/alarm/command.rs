@@ -1,8 +1,5 @@
 //! What may be asked of an item's alarm.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::ItemNo;
 

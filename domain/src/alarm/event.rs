@@ -1,8 +1,5 @@
 //! What happened to an item's alarm. Wire names and versions are literals, kept for ever.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::ItemNo;
 use cqrs_es::DomainEvent;

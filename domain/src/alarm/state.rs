@@ -18,10 +18,7 @@ pub enum Alarm {
 }
 
 impl Alarm {
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the same signature for every aggregate"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "the same signature for every aggregate")]
     pub(super) fn evolve(&mut self, event: AlarmEvent) {
         *self = match event {
             AlarmEvent::Alerted { .. } => Self::Alerted,

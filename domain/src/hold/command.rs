@@ -1,8 +1,5 @@
 //! What may be asked of a reservation's refused hold.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, ReservationNo};
 
@@ -10,9 +7,5 @@ use crate::ids::{ItemNo, ReservationNo};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldCommand {
     /// Write down that the item couldn't be held; `reason` is the refusal's code.
-    Refuse {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-        reason: String,
-    },
+    Refuse { reservation_no: ReservationNo, item_no: ItemNo, reason: String },
 }

@@ -5,11 +5,7 @@ use crate::actor::Actor;
 
 pub(super) fn decide(hold: &Hold, command: &HoldCommand) -> Vec<HoldEvent> {
     match command {
-        HoldCommand::Refuse {
-            reservation_no,
-            item_no,
-            reason,
-        } => {
+        HoldCommand::Refuse { reservation_no, item_no, reason } => {
             if hold.is_known() {
                 vec![]
             } else {

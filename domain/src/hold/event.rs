@@ -1,8 +1,5 @@
 //! That a hold was refused. The wire name and version are literals, kept for ever.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, ReservationNo};
 use cqrs_es::DomainEvent;
@@ -14,11 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum HoldEvent {
     /// The item couldn't be held; `reason` is the refusal's code.
     #[serde(rename = "HoldRefused")]
-    Refused {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-        reason: String,
-    },
+    Refused { reservation_no: ReservationNo, item_no: ItemNo, reason: String },
 }
 
 impl DomainEvent for HoldEvent {

@@ -17,12 +17,9 @@ pub(super) fn hold(
     let (item_no, owner_id, item_name, item_price) = match item.listing() {
         None | Some(Listing::Abandoned) => return Err(ItemError::Unknown),
         Some(Listing::Deleted { .. }) => return Err(ItemError::Gone),
-        Some(Listing::Registered {
-            item_no,
-            owner_id,
-            item_name,
-            item_price,
-        }) => (*item_no, *owner_id, item_name.clone(), *item_price),
+        Some(Listing::Registered { item_no, owner_id, item_name, item_price }) => {
+            (*item_no, *owner_id, item_name.clone(), *item_price)
+        }
     };
     if item.hold_of(reservation_no).is_some() || item.is_rented_by(reservation_no) {
         return WAS_SO;
@@ -31,11 +28,7 @@ pub(super) fn hold(
     if is_booked(item, span) {
         return Err(ItemError::Taken);
     }
-    if item
-        .blocks()
-        .iter()
-        .any(|block| span.overlaps(&Span::from(*block)))
-    {
+    if item.blocks().iter().any(|block| span.overlaps(&Span::from(*block))) {
         return Err(ItemError::Blocked);
     }
     Ok(vec![ItemEvent::Held {
@@ -53,10 +46,7 @@ pub(super) fn hold(
 /// What isn't held needs no release; what is rented comes back by its return only.
 pub(super) fn release(item: &Item, reservation_no: ReservationNo) -> Decision {
     match (item.listed(), item.hold_of(reservation_no)) {
-        (Some(item_no), Some(_)) => Ok(vec![ItemEvent::Released {
-            item_no,
-            reservation_no,
-        }]),
+        (Some(item_no), Some(_)) => Ok(vec![ItemEvent::Released { item_no, reservation_no }]),
         (None, _) | (_, None) => WAS_SO,
     }
 }
@@ -70,18 +60,12 @@ pub(super) fn block_period(item: &Item, period: RentalPeriod) -> Decision {
     }
     let mut new = vec![period];
     for block in item.blocks() {
-        new = new
-            .into_iter()
-            .flat_map(|part| part.without(*block))
-            .collect();
+        new = new.into_iter().flat_map(|part| part.without(*block)).collect();
     }
     if item.blocks().len().saturating_add(new.len()) > MAX_BLOCKS {
         return Err(ItemError::TooManyBlocks);
     }
-    Ok(new
-        .into_iter()
-        .map(|period| ItemEvent::PeriodBlocked { item_no, period })
-        .collect())
+    Ok(new.into_iter().map(|period| ItemEvent::PeriodBlocked { item_no, period }).collect())
 }
 
 /// A block of which only some days are given free goes as a whole and its rest comes back: every
@@ -90,16 +74,8 @@ pub(super) fn unblock_period(item: &Item, period: RentalPeriod) -> Decision {
     let item_no = item.listed().ok_or(ItemError::NotFound)?;
     let free = Span::from(period);
     let mut events = vec![];
-    for block in item
-        .blocks()
-        .iter()
-        .copied()
-        .filter(|b| free.overlaps(&Span::from(*b)))
-    {
-        events.push(ItemEvent::PeriodUnblocked {
-            item_no,
-            period: block,
-        });
+    for block in item.blocks().iter().copied().filter(|b| free.overlaps(&Span::from(*b))) {
+        events.push(ItemEvent::PeriodUnblocked { item_no, period: block });
         let rest = block.without(period);
         events.extend(rest.map(|period| ItemEvent::PeriodBlocked { item_no, period }));
     }
@@ -107,8 +83,5 @@ pub(super) fn unblock_period(item: &Item, period: RentalPeriod) -> Decision {
 }
 
 fn is_booked(item: &Item, span: Span) -> bool {
-    item.holds()
-        .iter()
-        .chain(item.rental())
-        .any(|booking| booking.span.overlaps(&span))
+    item.holds().iter().chain(item.rental()).any(|booking| booking.span.overlaps(&span))
 }

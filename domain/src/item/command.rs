@@ -1,8 +1,5 @@
 //! What may be asked of an item.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, PersonId, ReservationNo};
 use crate::money::Money;
@@ -13,17 +10,9 @@ use chrono::NaiveDate;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemCommand {
     /// Put it on the market, after its alarm was raised.
-    Register {
-        item_no: ItemNo,
-        owner_id: Option<PersonId>,
-        item_name: String,
-        item_price: Money,
-    },
+    Register { item_no: ItemNo, owner_id: Option<PersonId>, item_name: String, item_price: Money },
     /// Change name or price; what is absent stays.
-    Change {
-        item_name: Option<String>,
-        item_price: Option<Money>,
-    },
+    Change { item_name: Option<String>, item_price: Option<Money> },
     /// Take it off the market.
     Delete,
     /// Keep days back.
@@ -44,14 +33,9 @@ pub enum ItemCommand {
     /// A cancellation was requested: stop lending if that is still possible.
     RevokeLending { reservation_no: ReservationNo },
     /// Hand over. Without a number the only hold is meant.
-    Lend {
-        reservation_no: Option<ReservationNo>,
-        today: NaiveDate,
-    },
+    Lend { reservation_no: Option<ReservationNo>, today: NaiveDate },
     /// Take back. Without a number the only rental is meant.
-    Return {
-        reservation_no: Option<ReservationNo>,
-    },
+    Return { reservation_no: Option<ReservationNo> },
     /// The registration was never completed: give its number up.
     AbandonRegistration { item_no: ItemNo },
 }

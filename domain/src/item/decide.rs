@@ -12,26 +12,19 @@ pub(super) const WAS_SO: Decision = Ok(vec![]);
 
 pub(super) fn decide(item: &Item, command: &ItemCommand) -> Decision {
     match command {
-        ItemCommand::Register {
-            item_no,
-            owner_id,
-            item_name,
-            item_price,
-        } => register(item, *item_no, *owner_id, item_name, *item_price),
-        ItemCommand::Change {
-            item_name,
-            item_price,
-        } => change(item, item_name.as_deref(), *item_price),
+        ItemCommand::Register { item_no, owner_id, item_name, item_price } => {
+            register(item, *item_no, *owner_id, item_name, *item_price)
+        }
+        ItemCommand::Change { item_name, item_price } => {
+            change(item, item_name.as_deref(), *item_price)
+        }
         ItemCommand::Delete => delete(item),
         ItemCommand::AbandonRegistration { item_no } => abandon_registration(item, *item_no),
         ItemCommand::BlockPeriod { period } => calendar::block_period(item, *period),
         ItemCommand::UnblockPeriod { period } => calendar::unblock_period(item, *period),
-        ItemCommand::Hold {
-            reservation_no,
-            renter_id,
-            period,
-            asked_on,
-        } => calendar::hold(item, *reservation_no, *renter_id, *period, *asked_on),
+        ItemCommand::Hold { reservation_no, renter_id, period, asked_on } => {
+            calendar::hold(item, *reservation_no, *renter_id, *period, *asked_on)
+        }
         ItemCommand::Release { reservation_no } => calendar::release(item, *reservation_no),
         ItemCommand::AuthorizeLending { reservation_no } => {
             lending::authorize_lending(item, *reservation_no)
@@ -39,10 +32,7 @@ pub(super) fn decide(item: &Item, command: &ItemCommand) -> Decision {
         ItemCommand::RevokeLending { reservation_no } => {
             lending::revoke_lending(item, *reservation_no)
         }
-        ItemCommand::Lend {
-            reservation_no,
-            today,
-        } => lending::lend(item, *reservation_no, *today),
+        ItemCommand::Lend { reservation_no, today } => lending::lend(item, *reservation_no, *today),
         ItemCommand::Return { reservation_no } => lending::return_item(item, *reservation_no),
     }
 }
@@ -87,12 +77,7 @@ fn register(
 /// Holds keep the name and price that they were made with.
 fn change(item: &Item, new_name: Option<&str>, new_price: Option<Money>) -> Decision {
     match item.listing() {
-        Some(Listing::Registered {
-            item_no,
-            item_name,
-            item_price,
-            ..
-        }) => {
+        Some(Listing::Registered { item_no, item_name, item_price, .. }) => {
             let name = new_name.unwrap_or(item_name);
             let price = new_price.unwrap_or(*item_price);
             if name == item_name && price == *item_price {

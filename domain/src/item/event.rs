@@ -1,8 +1,5 @@
 //! What happened to an item. Wire names and versions are literals, kept for ever.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, PersonId, ReservationNo};
 use crate::money::Money;
@@ -17,34 +14,19 @@ use serde::{Deserialize, Serialize};
 pub enum ItemEvent {
     /// The item is on the market; its alarm was raised before.
     #[serde(rename = "ItemRegistered")]
-    Registered {
-        item_no: ItemNo,
-        owner_id: Option<PersonId>,
-        item_name: String,
-        item_price: Money,
-    },
+    Registered { item_no: ItemNo, owner_id: Option<PersonId>, item_name: String, item_price: Money },
     /// Name or price changed, for reservations from now on.
     #[serde(rename = "ItemChanged")]
-    Changed {
-        item_no: ItemNo,
-        item_name: String,
-        item_price: Money,
-    },
+    Changed { item_no: ItemNo, item_name: String, item_price: Money },
     /// Off the market for good.
     #[serde(rename = "ItemDeleted")]
     Deleted { item_no: ItemNo },
     /// The owner keeps these days back.
     #[serde(rename = "PeriodBlocked")]
-    PeriodBlocked {
-        item_no: ItemNo,
-        period: RentalPeriod,
-    },
+    PeriodBlocked { item_no: ItemNo, period: RentalPeriod },
     /// The owner gives these days free again.
     #[serde(rename = "PeriodUnblocked")]
-    PeriodUnblocked {
-        item_no: ItemNo,
-        period: RentalPeriod,
-    },
+    PeriodUnblocked { item_no: ItemNo, period: RentalPeriod },
     /// A reservation holds these days, at this name and price; `to` is `None` until returned.
     #[serde(rename = "ItemHeld")]
     Held {
@@ -59,40 +41,22 @@ pub enum ItemEvent {
     },
     /// The reservation's hold is gone.
     #[serde(rename = "ItemReleased")]
-    Released {
-        item_no: ItemNo,
-        reservation_no: ReservationNo,
-    },
+    Released { item_no: ItemNo, reservation_no: ReservationNo },
     /// Paid: the owner may hand the item over.
     #[serde(rename = "LendingAuthorized")]
-    LendingAuthorized {
-        item_no: ItemNo,
-        reservation_no: ReservationNo,
-    },
+    LendingAuthorized { item_no: ItemNo, reservation_no: ReservationNo },
     /// No longer to be handed over; the hold stays.
     #[serde(rename = "LendingRevoked")]
-    LendingRevoked {
-        item_no: ItemNo,
-        reservation_no: ReservationNo,
-    },
+    LendingRevoked { item_no: ItemNo, reservation_no: ReservationNo },
     /// Too late to revoke: lent already, or no hold stands.
     #[serde(rename = "LendingRevocationRefused")]
-    LendingRevocationRefused {
-        item_no: ItemNo,
-        reservation_no: ReservationNo,
-    },
+    LendingRevocationRefused { item_no: ItemNo, reservation_no: ReservationNo },
     /// Handed over to the renter (the seed's `RentedItem`).
     #[serde(rename = "ItemRented")]
-    Rented {
-        item_no: ItemNo,
-        reservation_no: ReservationNo,
-    },
+    Rented { item_no: ItemNo, reservation_no: ReservationNo },
     /// Brought back (the seed's `ReturnedItem`).
     #[serde(rename = "ItemReturned")]
-    Returned {
-        item_no: ItemNo,
-        reservation_no: ReservationNo,
-    },
+    Returned { item_no: ItemNo, reservation_no: ReservationNo },
     /// The registration was given up before it was complete; its number is never used again.
     #[serde(rename = "RegistrationAbandoned")]
     RegistrationAbandoned { item_no: ItemNo },

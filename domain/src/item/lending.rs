@@ -8,16 +8,10 @@ use chrono::NaiveDate;
 
 pub(super) fn authorize_lending(item: &Item, reservation_no: ReservationNo) -> Decision {
     match (item.listed(), item.hold_of(reservation_no)) {
-        (
-            Some(_),
-            Some(Booking {
-                authorized: true, ..
-            }),
-        ) => WAS_SO,
-        (Some(item_no), Some(_)) => Ok(vec![ItemEvent::LendingAuthorized {
-            item_no,
-            reservation_no,
-        }]),
+        (Some(_), Some(Booking { authorized: true, .. })) => WAS_SO,
+        (Some(item_no), Some(_)) => {
+            Ok(vec![ItemEvent::LendingAuthorized { item_no, reservation_no }])
+        }
         (None, _) | (_, None) => Err(ItemError::NoHold),
     }
 }
@@ -30,15 +24,9 @@ pub(super) fn revoke_lending(item: &Item, reservation_no: ReservationNo) -> Deci
         Some(Listing::Abandoned) | None => return Err(ItemError::OutOfOrder),
     };
     Ok(vec![if item.hold_of(reservation_no).is_some() {
-        ItemEvent::LendingRevoked {
-            item_no,
-            reservation_no,
-        }
+        ItemEvent::LendingRevoked { item_no, reservation_no }
     } else {
-        ItemEvent::LendingRevocationRefused {
-            item_no,
-            reservation_no,
-        }
+        ItemEvent::LendingRevocationRefused { item_no, reservation_no }
     }])
 }
 
@@ -56,17 +44,12 @@ pub(super) fn lend(
         return Err(ItemError::NotPaid);
     }
     if today < hold.span.from {
-        return Err(ItemError::TooEarly {
-            from: hold.span.from,
-        });
+        return Err(ItemError::TooEarly { from: hold.span.from });
     }
     if item.rental().is_some() {
         return Err(ItemError::StillRented);
     }
-    Ok(vec![ItemEvent::Rented {
-        item_no,
-        reservation_no: hold.reservation_no,
-    }])
+    Ok(vec![ItemEvent::Rented { item_no, reservation_no: hold.reservation_no }])
 }
 
 pub(super) fn return_item(item: &Item, reservation_no: Option<ReservationNo>) -> Decision {
@@ -74,10 +57,7 @@ pub(super) fn return_item(item: &Item, reservation_no: Option<ReservationNo>) ->
     let rental = item.rental().map(|rental| rental.reservation_no);
     match (rental, reservation_no) {
         (Some(standing), named) if named.is_none_or(|named| named == standing) => {
-            Ok(vec![ItemEvent::Returned {
-                item_no,
-                reservation_no: standing,
-            }])
+            Ok(vec![ItemEvent::Returned { item_no, reservation_no: standing }])
         }
         (_, Some(named)) if item.was_returned_last_by(named) => WAS_SO,
         (Some(_) | None, _) => Err(ItemError::NotRenting),

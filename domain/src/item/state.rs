@@ -61,43 +61,22 @@ pub struct Booking {
 impl Item {
     pub(super) fn evolve(&mut self, event: ItemEvent) {
         match event {
-            ItemEvent::Registered {
-                item_no,
-                owner_id,
-                item_name,
-                item_price,
-            } => {
+            ItemEvent::Registered { item_no, owner_id, item_name, item_price } => {
                 self.list(item_no, owner_id, item_name, item_price);
             }
-            ItemEvent::Changed {
-                item_no,
-                item_name,
-                item_price,
-            } => {
+            ItemEvent::Changed { item_no, item_name, item_price } => {
                 self.list(item_no, self.owner_id(), item_name, item_price);
             }
             ItemEvent::Deleted { item_no } => {
-                self.listing = Some(Listing::Deleted {
-                    item_no,
-                    owner_id: self.owner_id(),
-                });
+                self.listing = Some(Listing::Deleted { item_no, owner_id: self.owner_id() });
                 self.blocks.clear();
             }
             ItemEvent::RegistrationAbandoned { .. } => self.listing = Some(Listing::Abandoned),
             ItemEvent::PeriodBlocked { period, .. } => self.blocks.push(period),
             ItemEvent::PeriodUnblocked { period, .. } => self.blocks.retain(|b| *b != period),
-            ItemEvent::Held {
-                reservation_no,
-                period,
-                from,
-                ..
-            } => {
+            ItemEvent::Held { reservation_no, period, from, .. } => {
                 let span = Span::requested(period, from);
-                self.holds.push(Booking {
-                    reservation_no,
-                    span,
-                    authorized: false,
-                });
+                self.holds.push(Booking { reservation_no, span, authorized: false });
             }
             ItemEvent::Released { reservation_no, .. } => drop(self.take_hold(reservation_no)),
             ItemEvent::LendingAuthorized { reservation_no, .. } => {
@@ -119,28 +98,16 @@ impl Item {
 
     fn list(&mut self, item_no: ItemNo, owner_id: Option<PersonId>, name: String, price: Money) {
         let (item_name, item_price) = (name, price);
-        self.listing = Some(Listing::Registered {
-            item_no,
-            owner_id,
-            item_name,
-            item_price,
-        });
+        self.listing = Some(Listing::Registered { item_no, owner_id, item_name, item_price });
     }
 
     fn take_hold(&mut self, reservation_no: ReservationNo) -> Option<Booking> {
-        let at = self
-            .holds
-            .iter()
-            .position(|hold| hold.reservation_no == reservation_no)?;
+        let at = self.holds.iter().position(|hold| hold.reservation_no == reservation_no)?;
         Some(self.holds.remove(at))
     }
 
     fn authorize(&mut self, reservation_no: ReservationNo, authorized: bool) {
-        if let Some(hold) = self
-            .holds
-            .iter_mut()
-            .find(|h| h.reservation_no == reservation_no)
-        {
+        if let Some(hold) = self.holds.iter_mut().find(|h| h.reservation_no == reservation_no) {
             hold.authorized = authorized;
         }
     }
@@ -175,9 +142,7 @@ impl Item {
 
     /// The hold of this reservation.
     pub fn hold_of(&self, reservation_no: ReservationNo) -> Option<&Booking> {
-        self.holds
-            .iter()
-            .find(|hold| hold.reservation_no == reservation_no)
+        self.holds.iter().find(|hold| hold.reservation_no == reservation_no)
     }
 
     /// The rental that stands: there is never more than one.
@@ -187,8 +152,7 @@ impl Item {
 
     /// Whether this reservation has the item now.
     pub fn is_rented_by(&self, reservation_no: ReservationNo) -> bool {
-        self.rental
-            .is_some_and(|rental| rental.reservation_no == reservation_no)
+        self.rental.is_some_and(|rental| rental.reservation_no == reservation_no)
     }
 
     /// Whether this reservation was the last to bring the item back.

@@ -1,8 +1,5 @@
 //! What is recorded on one payment attempt.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, PaymentNo, ReservationNo};
 use crate::money::Money;
@@ -11,12 +8,7 @@ use crate::money::Money;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentCommand {
     /// Begin the attempt.
-    Start {
-        payment_no: PaymentNo,
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-        amount: Money,
-    },
+    Start { payment_no: PaymentNo, reservation_no: ReservationNo, item_no: ItemNo, amount: Money },
     /// Fact: the gateway took the money.
     RecordApproved,
     /// Fact: the gateway did not take the money.

@@ -12,22 +12,11 @@ const WAS_SO: Decision = Ok(vec![]);
 
 pub(super) fn decide(payment: &Payment, command: &PaymentCommand) -> Decision {
     let started = payment.attempt().zip(payment.progress());
-    if let PaymentCommand::Start {
-        payment_no,
-        reservation_no,
-        item_no,
-        amount,
-    } = *command
-    {
+    if let PaymentCommand::Start { payment_no, reservation_no, item_no, amount } = *command {
         return if started.is_some() {
             WAS_SO
         } else {
-            Ok(vec![PaymentEvent::Started {
-                payment_no,
-                reservation_no,
-                item_no,
-                amount,
-            }])
+            Ok(vec![PaymentEvent::Started { payment_no, reservation_no, item_no, amount }])
         };
     }
     let (attempt, progress) = started.ok_or(PaymentError::OutOfOrder)?;
@@ -66,28 +55,17 @@ impl Payment {
 }
 
 fn record_approved(attempt: Attempt, progress: Progress) -> Decision {
-    let Attempt {
-        payment_no,
-        reservation_no,
-        ..
-    } = attempt;
+    let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
         Progress::Pending | Progress::Unknown | Progress::Declined => {
-            Ok(vec![PaymentEvent::Approved {
-                payment_no,
-                reservation_no,
-            }])
+            Ok(vec![PaymentEvent::Approved { payment_no, reservation_no }])
         }
         Progress::Approved | Progress::Cancelling | Progress::Cancelled => WAS_SO,
     }
 }
 
 fn record_declined(attempt: Attempt, progress: Progress, reason: &str) -> Decision {
-    let Attempt {
-        payment_no,
-        reservation_no,
-        ..
-    } = attempt;
+    let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
         Progress::Pending | Progress::Unknown => Ok(vec![PaymentEvent::Declined {
             payment_no,
@@ -101,16 +79,9 @@ fn record_declined(attempt: Attempt, progress: Progress, reason: &str) -> Decisi
 }
 
 fn record_unknown(attempt: Attempt, progress: Progress) -> Decision {
-    let Attempt {
-        payment_no,
-        reservation_no,
-        ..
-    } = attempt;
+    let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Pending => Ok(vec![PaymentEvent::OutcomeUnknown {
-            payment_no,
-            reservation_no,
-        }]),
+        Progress::Pending => Ok(vec![PaymentEvent::OutcomeUnknown { payment_no, reservation_no }]),
         Progress::Unknown
         | Progress::Approved
         | Progress::Declined
@@ -120,32 +91,20 @@ fn record_unknown(attempt: Attempt, progress: Progress) -> Decision {
 }
 
 fn cancel(attempt: Attempt, progress: Progress) -> Decision {
-    let Attempt {
-        payment_no,
-        reservation_no,
-        ..
-    } = attempt;
+    let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Approved => Ok(vec![PaymentEvent::CancellationStarted {
-            payment_no,
-            reservation_no,
-        }]),
+        Progress::Approved => {
+            Ok(vec![PaymentEvent::CancellationStarted { payment_no, reservation_no }])
+        }
         Progress::Cancelling | Progress::Cancelled => WAS_SO,
         Progress::Pending | Progress::Unknown | Progress::Declined => Err(PaymentError::OutOfOrder),
     }
 }
 
 fn record_cancelled(attempt: Attempt, progress: Progress) -> Decision {
-    let Attempt {
-        payment_no,
-        reservation_no,
-        ..
-    } = attempt;
+    let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Cancelling => Ok(vec![PaymentEvent::Cancelled {
-            payment_no,
-            reservation_no,
-        }]),
+        Progress::Cancelling => Ok(vec![PaymentEvent::Cancelled { payment_no, reservation_no }]),
         Progress::Cancelled => WAS_SO,
         Progress::Pending | Progress::Unknown | Progress::Approved | Progress::Declined => {
             Err(PaymentError::OutOfOrder)

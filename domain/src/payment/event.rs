@@ -1,8 +1,5 @@
 //! What happened to one payment attempt. Wire names and versions are literals, kept for ever.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, PaymentNo, ReservationNo};
 use crate::money::Money;
@@ -15,43 +12,22 @@ use serde::{Deserialize, Serialize};
 pub enum PaymentEvent {
     /// The attempt exists; whoever appended this, and nobody else, calls the gateway's `confirm`.
     #[serde(rename = "PaymentStarted")]
-    Started {
-        payment_no: PaymentNo,
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-        amount: Money,
-    },
+    Started { payment_no: PaymentNo, reservation_no: ReservationNo, item_no: ItemNo, amount: Money },
     /// The gateway took the money.
     #[serde(rename = "PaymentApproved")]
-    Approved {
-        payment_no: PaymentNo,
-        reservation_no: ReservationNo,
-    },
+    Approved { payment_no: PaymentNo, reservation_no: ReservationNo },
     /// The gateway did not take the money; `reason` is its code.
     #[serde(rename = "PaymentDeclined")]
-    Declined {
-        payment_no: PaymentNo,
-        reservation_no: ReservationNo,
-        reason: String,
-    },
+    Declined { payment_no: PaymentNo, reservation_no: ReservationNo, reason: String },
     /// The gateway gave no answer in time; settling will ask it.
     #[serde(rename = "PaymentOutcomeUnknown")]
-    OutcomeUnknown {
-        payment_no: PaymentNo,
-        reservation_no: ReservationNo,
-    },
+    OutcomeUnknown { payment_no: PaymentNo, reservation_no: ReservationNo },
     /// A refund is under way.
     #[serde(rename = "PaymentCancellationStarted")]
-    CancellationStarted {
-        payment_no: PaymentNo,
-        reservation_no: ReservationNo,
-    },
+    CancellationStarted { payment_no: PaymentNo, reservation_no: ReservationNo },
     /// The money went back (the seed's `PaymentCanceled`).
     #[serde(rename = "PaymentCancelled")]
-    Cancelled {
-        payment_no: PaymentNo,
-        reservation_no: ReservationNo,
-    },
+    Cancelled { payment_no: PaymentNo, reservation_no: ReservationNo },
 }
 
 impl DomainEvent for PaymentEvent {

@@ -44,24 +44,11 @@ pub enum Progress {
 }
 
 impl Payment {
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the same signature for every aggregate"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "the same signature for every aggregate")]
     pub(super) fn evolve(&mut self, event: PaymentEvent) {
         self.progress = match event {
-            PaymentEvent::Started {
-                payment_no,
-                reservation_no,
-                item_no,
-                amount,
-            } => {
-                self.attempt = Some(Attempt {
-                    payment_no,
-                    reservation_no,
-                    item_no,
-                    amount,
-                });
+            PaymentEvent::Started { payment_no, reservation_no, item_no, amount } => {
+                self.attempt = Some(Attempt { payment_no, reservation_no, item_no, amount });
                 Progress::Pending
             }
             PaymentEvent::Approved { .. } => Progress::Approved,

@@ -1,8 +1,5 @@
 //! What may be asked of a reservation, and the facts that are recorded on it.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, PaymentNo, PersonId, ReservationNo};
 use crate::money::Money;
@@ -39,11 +36,7 @@ pub enum ReservationCommand {
     /// Fact: this attempt was approved.
     RecordPaymentApproved { payment_no: PaymentNo },
     /// Fact: this attempt failed.
-    RecordPaymentFailed {
-        payment_no: PaymentNo,
-        reason: String,
-        pay_by: DateTime<Utc>,
-    },
+    RecordPaymentFailed { payment_no: PaymentNo, reason: String, pay_by: DateTime<Utc> },
     /// Fact: the item won't be lent; the requested cancellation goes through.
     RecordLendingRevoked { pay_by: DateTime<Utc> },
     /// Fact: the item was lent before the request arrived.

@@ -22,12 +22,9 @@ pub(super) fn decide(reservation: &Reservation, command: &ReservationCommand) ->
     let stage = reservation.stage();
     match command {
         ReservationCommand::Reserve { .. } => WAS_SO,
-        ReservationCommand::Confirm {
-            owner_id,
-            item_name,
-            item_price,
-            pay_by,
-        } => confirm(stage, request, *owner_id, item_name, *item_price, *pay_by),
+        ReservationCommand::Confirm { owner_id, item_name, item_price, pay_by } => {
+            confirm(stage, request, *owner_id, item_name, *item_price, *pay_by)
+        }
         ReservationCommand::Reject { reason } => reject(stage, request, reason),
         ReservationCommand::Cancel => cancel(stage, request),
         ReservationCommand::Expire { pay_by } => expire(stage, request, *pay_by),
@@ -40,11 +37,9 @@ pub(super) fn decide(reservation: &Reservation, command: &ReservationCommand) ->
         ReservationCommand::RecordPaymentApproved { payment_no } => {
             payments::record_payment_approved(reservation, request, *payment_no)
         }
-        ReservationCommand::RecordPaymentFailed {
-            payment_no,
-            reason,
-            pay_by,
-        } => payments::record_payment_failed(stage, request, *payment_no, reason, *pay_by),
+        ReservationCommand::RecordPaymentFailed { payment_no, reason, pay_by } => {
+            payments::record_payment_failed(stage, request, *payment_no, reason, *pay_by)
+        }
         ReservationCommand::RecordLendingRevoked { pay_by } => {
             facts::record_lending_revoked(stage, request, *pay_by)
         }
@@ -59,19 +54,15 @@ pub(super) fn decide(reservation: &Reservation, command: &ReservationCommand) ->
 /// Before anything was asked: people are told so, and what can't come yet needs a look.
 fn decide_without_request(command: &ReservationCommand) -> Decision {
     match command {
-        ReservationCommand::Reserve {
-            reservation_no,
-            item_no,
-            renter_id,
-            period,
-            asked_on,
-        } => Ok(vec![ReservationEvent::Requested {
-            reservation_no: *reservation_no,
-            item_no: *item_no,
-            renter_id: *renter_id,
-            period: *period,
-            asked_on: *asked_on,
-        }]),
+        ReservationCommand::Reserve { reservation_no, item_no, renter_id, period, asked_on } => {
+            Ok(vec![ReservationEvent::Requested {
+                reservation_no: *reservation_no,
+                item_no: *item_no,
+                renter_id: *renter_id,
+                period: *period,
+                asked_on: *asked_on,
+            }])
+        }
         ReservationCommand::Cancel
         | ReservationCommand::RequestPayment { .. }
         | ReservationCommand::RequestPaymentCancellation
@@ -93,16 +84,9 @@ pub(super) fn permits(
     actor: &Actor,
     command: &ReservationCommand,
 ) -> bool {
-    let is_its_renter = || {
-        reservation
-            .request()
-            .is_none_or(|request| actor.is_renter(request.renter_id))
-    };
-    let is_its_owner = || {
-        reservation
-            .terms()
-            .is_some_and(|terms| actor.is_owner(terms.owner_id))
-    };
+    let is_its_renter =
+        || reservation.request().is_none_or(|request| actor.is_renter(request.renter_id));
+    let is_its_owner = || reservation.terms().is_some_and(|terms| actor.is_owner(terms.owner_id));
     match command {
         ReservationCommand::Reserve { renter_id, .. } => actor.is_renter(*renter_id),
         ReservationCommand::Cancel => is_its_renter() || is_its_owner(),
@@ -136,9 +120,7 @@ fn confirm(
             owner_id,
             item_name: item_name.to_owned(),
             item_price,
-            total_price: request
-                .period
-                .map_or(item_price, |days| item_price.times(days.days())),
+            total_price: request.period.map_or(item_price, |days| item_price.times(days.days())),
             pay_by,
         }]),
         Stage::Unpaid { .. }
@@ -173,31 +155,21 @@ fn reject(stage: Stage, request: &Request, reason: &str) -> Decision {
 
 /// Unpaid it ends at once; paid, the item is asked first, and nothing is refunded before it answers.
 fn cancel(stage: Stage, request: &Request) -> Decision {
-    let Request {
-        reservation_no,
-        item_no,
-        ..
-    } = *request;
+    let Request { reservation_no, item_no, .. } = *request;
     match stage {
-        Stage::Requested | Stage::Unpaid { .. } => Ok(vec![ReservationEvent::Cancelled {
-            reservation_no,
-            item_no,
-            payment_no: None,
-        }]),
-        Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
-        Stage::Paid { .. } => Ok(vec![ReservationEvent::CancellationRequested {
-            reservation_no,
-            item_no,
-        }]),
-        Stage::CancellationPending {
-            request: Cancelling::Reservation,
-            ..
+        Stage::Requested | Stage::Unpaid { .. } => {
+            Ok(vec![ReservationEvent::Cancelled { reservation_no, item_no, payment_no: None }])
         }
-        | Stage::Cancelled => WAS_SO,
-        Stage::CancellationPending {
-            request: Cancelling::Payment,
-            ..
-        } => Err(ReservationError::CancellationPending),
+        Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
+        Stage::Paid { .. } => {
+            Ok(vec![ReservationEvent::CancellationRequested { reservation_no, item_no }])
+        }
+        Stage::CancellationPending { request: Cancelling::Reservation, .. } | Stage::Cancelled => {
+            WAS_SO
+        }
+        Stage::CancellationPending { request: Cancelling::Payment, .. } => {
+            Err(ReservationError::CancellationPending)
+        }
         Stage::Renting { .. } => Err(ReservationError::AlreadyLent),
         Stage::Completed { .. } | Stage::Rejected | Stage::Expired => Err(ReservationError::Closed),
         Stage::New => Err(ReservationError::NotFound),

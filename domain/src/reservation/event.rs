@@ -1,8 +1,5 @@
 //! What happened to a reservation. Wire names and versions are literals, kept for ever.
-#![expect(
-    missing_docs,
-    reason = "each variant is explained; its fields say themselves"
-)]
+#![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, PaymentNo, PersonId, ReservationNo};
 use crate::money::Money;
@@ -37,30 +34,16 @@ pub enum ReservationEvent {
     },
     /// The item couldn't be held; `reason` is the refusal's code.
     #[serde(rename = "ReservationRejected")]
-    Rejected {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-        reason: String,
-    },
+    Rejected { reservation_no: ReservationNo, item_no: ItemNo, reason: String },
     /// Paid already, so the item decides whether it can still be cancelled.
     #[serde(rename = "ReservationCancellationRequested")]
-    CancellationRequested {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-    },
+    CancellationRequested { reservation_no: ReservationNo, item_no: ItemNo },
     /// Too late: the item was lent.
     #[serde(rename = "ReservationCancellationRefused")]
-    CancellationRefused {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-    },
+    CancellationRefused { reservation_no: ReservationNo, item_no: ItemNo },
     /// Cancelled; a payment number means: refund that attempt.
     #[serde(rename = "ReservationCancelled")]
-    Cancelled {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-        payment_no: Option<PaymentNo>,
-    },
+    Cancelled { reservation_no: ReservationNo, item_no: ItemNo, payment_no: Option<PaymentNo> },
     /// The renter pays: this attempt is open until its outcome is in.
     #[serde(rename = "PaymentRequested")]
     PaymentRequested {
@@ -71,11 +54,7 @@ pub enum ReservationEvent {
     },
     /// The open attempt was approved.
     #[serde(rename = "ReservationPaid")]
-    Paid {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-        payment_no: PaymentNo,
-    },
+    Paid { reservation_no: ReservationNo, item_no: ItemNo, payment_no: PaymentNo },
     /// The open attempt failed; `reason` is the payment side's code.
     #[serde(rename = "PaymentFailed")]
     PaymentFailed {
@@ -86,16 +65,10 @@ pub enum ReservationEvent {
     },
     /// The renter wants the money back and keeps the reservation; the item decides.
     #[serde(rename = "PaymentCancellationRequested")]
-    PaymentCancellationRequested {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-    },
+    PaymentCancellationRequested { reservation_no: ReservationNo, item_no: ItemNo },
     /// Too late: the item was lent.
     #[serde(rename = "PaymentCancellationRefused")]
-    PaymentCancellationRefused {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-    },
+    PaymentCancellationRefused { reservation_no: ReservationNo, item_no: ItemNo },
     /// The payment is taken back: refund that attempt; the reservation stands unpaid.
     #[serde(rename = "ReservationPaymentCancelled")]
     PaymentCancelled {
@@ -106,28 +79,16 @@ pub enum ReservationEvent {
     },
     /// An attempt that is not the open one was approved: refund it, nothing else changes.
     #[serde(rename = "LatePaymentRecorded")]
-    LatePaymentRecorded {
-        reservation_no: ReservationNo,
-        payment_no: PaymentNo,
-    },
+    LatePaymentRecorded { reservation_no: ReservationNo, payment_no: PaymentNo },
     /// The item was handed over.
     #[serde(rename = "RentalStarted")]
-    RentalStarted {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-    },
+    RentalStarted { reservation_no: ReservationNo, item_no: ItemNo },
     /// The item was brought back.
     #[serde(rename = "RentalCompleted")]
-    RentalCompleted {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-    },
+    RentalCompleted { reservation_no: ReservationNo, item_no: ItemNo },
     /// Not paid in time.
     #[serde(rename = "ReservationExpired")]
-    Expired {
-        reservation_no: ReservationNo,
-        item_no: ItemNo,
-    },
+    Expired { reservation_no: ReservationNo, item_no: ItemNo },
 }
 
 impl DomainEvent for ReservationEvent {

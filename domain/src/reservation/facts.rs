@@ -11,29 +11,23 @@ pub(super) fn record_lending_revoked(
     request: &Request,
     pay_by: DateTime<Utc>,
 ) -> Decision {
-    let Request {
-        reservation_no,
-        item_no,
-        ..
-    } = *request;
+    let Request { reservation_no, item_no, .. } = *request;
     match stage {
-        Stage::CancellationPending {
-            payment_no,
-            request: Cancelling::Reservation,
-        } => Ok(vec![ReservationEvent::Cancelled {
-            reservation_no,
-            item_no,
-            payment_no: Some(payment_no),
-        }]),
-        Stage::CancellationPending {
-            payment_no,
-            request: Cancelling::Payment,
-        } => Ok(vec![ReservationEvent::PaymentCancelled {
-            reservation_no,
-            item_no,
-            payment_no,
-            pay_by,
-        }]),
+        Stage::CancellationPending { payment_no, request: Cancelling::Reservation } => {
+            Ok(vec![ReservationEvent::Cancelled {
+                reservation_no,
+                item_no,
+                payment_no: Some(payment_no),
+            }])
+        }
+        Stage::CancellationPending { payment_no, request: Cancelling::Payment } => {
+            Ok(vec![ReservationEvent::PaymentCancelled {
+                reservation_no,
+                item_no,
+                payment_no,
+                pay_by,
+            }])
+        }
         Stage::Requested
         | Stage::Unpaid { .. }
         | Stage::PaymentOpen { .. }
@@ -51,14 +45,8 @@ pub(super) fn record_lending_revoked(
 pub(super) fn record_revocation_refused(stage: Stage, request: &Request) -> Decision {
     match stage {
         Stage::CancellationPending { request: open, .. }
-        | Stage::Renting {
-            request: Some(open),
-            ..
-        }
-        | Stage::Completed {
-            request: Some(open),
-            ..
-        } => Ok(vec![refused(open, request)]),
+        | Stage::Renting { request: Some(open), .. }
+        | Stage::Completed { request: Some(open), .. } => Ok(vec![refused(open, request)]),
         Stage::Requested
         | Stage::Unpaid { .. }
         | Stage::PaymentOpen { .. }
@@ -73,35 +61,22 @@ pub(super) fn record_revocation_refused(stage: Stage, request: &Request) -> Deci
 }
 
 const fn refused(open: Cancelling, request: &Request) -> ReservationEvent {
-    let Request {
-        reservation_no,
-        item_no,
-        ..
-    } = *request;
+    let Request { reservation_no, item_no, .. } = *request;
     match open {
-        Cancelling::Reservation => ReservationEvent::CancellationRefused {
-            reservation_no,
-            item_no,
-        },
-        Cancelling::Payment => ReservationEvent::PaymentCancellationRefused {
-            reservation_no,
-            item_no,
-        },
+        Cancelling::Reservation => {
+            ReservationEvent::CancellationRefused { reservation_no, item_no }
+        }
+        Cancelling::Payment => {
+            ReservationEvent::PaymentCancellationRefused { reservation_no, item_no }
+        }
     }
 }
 
 pub(super) fn start_rental(stage: Stage, request: &Request) -> Decision {
-    let Request {
-        reservation_no,
-        item_no,
-        ..
-    } = *request;
+    let Request { reservation_no, item_no, .. } = *request;
     match stage {
         Stage::Paid { .. } | Stage::CancellationPending { .. } => {
-            Ok(vec![ReservationEvent::RentalStarted {
-                reservation_no,
-                item_no,
-            }])
+            Ok(vec![ReservationEvent::RentalStarted { reservation_no, item_no }])
         }
         Stage::Renting { .. } | Stage::Completed { .. } => WAS_SO,
         Stage::New
@@ -115,16 +90,11 @@ pub(super) fn start_rental(stage: Stage, request: &Request) -> Decision {
 }
 
 pub(super) fn complete_rental(stage: Stage, request: &Request) -> Decision {
-    let Request {
-        reservation_no,
-        item_no,
-        ..
-    } = *request;
+    let Request { reservation_no, item_no, .. } = *request;
     match stage {
-        Stage::Renting { .. } => Ok(vec![ReservationEvent::RentalCompleted {
-            reservation_no,
-            item_no,
-        }]),
+        Stage::Renting { .. } => {
+            Ok(vec![ReservationEvent::RentalCompleted { reservation_no, item_no }])
+        }
         Stage::Completed { .. } => WAS_SO,
         Stage::New
         | Stage::Requested

@@ -31,26 +31,17 @@ pub(super) fn request_payment(
 }
 
 pub(super) fn request_payment_cancellation(stage: Stage, request: &Request) -> Decision {
-    let Request {
-        reservation_no,
-        item_no,
-        ..
-    } = *request;
+    let Request { reservation_no, item_no, .. } = *request;
     match stage {
         Stage::Requested | Stage::Unpaid { .. } => Err(ReservationError::NotPaid),
         Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
-        Stage::Paid { .. } => Ok(vec![ReservationEvent::PaymentCancellationRequested {
-            reservation_no,
-            item_no,
-        }]),
-        Stage::CancellationPending {
-            request: Cancelling::Payment,
-            ..
-        } => WAS_SO,
-        Stage::CancellationPending {
-            request: Cancelling::Reservation,
-            ..
-        } => Err(ReservationError::CancellationPending),
+        Stage::Paid { .. } => {
+            Ok(vec![ReservationEvent::PaymentCancellationRequested { reservation_no, item_no }])
+        }
+        Stage::CancellationPending { request: Cancelling::Payment, .. } => WAS_SO,
+        Stage::CancellationPending { request: Cancelling::Reservation, .. } => {
+            Err(ReservationError::CancellationPending)
+        }
         Stage::Renting { .. } => Err(ReservationError::AlreadyLent),
         Stage::Completed { .. } | Stage::Rejected | Stage::Cancelled | Stage::Expired => {
             Err(ReservationError::Closed)
@@ -100,10 +91,7 @@ fn late(reservation: &Reservation, request: &Request, payment_no: PaymentNo) -> 
         return WAS_SO;
     }
     let reservation_no = request.reservation_no;
-    Ok(vec![ReservationEvent::LatePaymentRecorded {
-        reservation_no,
-        payment_no,
-    }])
+    Ok(vec![ReservationEvent::LatePaymentRecorded { reservation_no, payment_no }])
 }
 
 pub(super) fn record_payment_failed(

@@ -82,12 +82,10 @@ impl Stage {
             ReservationEvent::CancellationRefused { .. }
             | ReservationEvent::PaymentCancellationRefused { .. } => self.answered(),
             ReservationEvent::Cancelled { .. } => Self::Cancelled,
-            ReservationEvent::PaymentRequested { payment_no, .. } => Self::PaymentOpen {
-                payment_no: *payment_no,
-            },
-            ReservationEvent::Paid { payment_no, .. } => Self::Paid {
-                payment_no: *payment_no,
-            },
+            ReservationEvent::PaymentRequested { payment_no, .. } => {
+                Self::PaymentOpen { payment_no: *payment_no }
+            }
+            ReservationEvent::Paid { payment_no, .. } => Self::Paid { payment_no: *payment_no },
             ReservationEvent::LatePaymentRecorded { .. } => self,
             ReservationEvent::RentalStarted { .. } => self.lent(),
             ReservationEvent::RentalCompleted { .. } => self.returned(),
@@ -97,10 +95,7 @@ impl Stage {
 
     const fn asked(self, request: Cancelling) -> Self {
         if let Self::Paid { payment_no } = self {
-            return Self::CancellationPending {
-                payment_no,
-                request,
-            };
+            return Self::CancellationPending { payment_no, request };
         }
         self
     }
@@ -108,14 +103,8 @@ impl Stage {
     const fn answered(self) -> Self {
         match self {
             Self::CancellationPending { payment_no, .. } => Self::Paid { payment_no },
-            Self::Renting { payment_no, .. } => Self::Renting {
-                payment_no,
-                request: None,
-            },
-            Self::Completed { payment_no, .. } => Self::Completed {
-                payment_no,
-                request: None,
-            },
+            Self::Renting { payment_no, .. } => Self::Renting { payment_no, request: None },
+            Self::Completed { payment_no, .. } => Self::Completed { payment_no, request: None },
             Self::New
             | Self::Requested
             | Self::Unpaid { .. }
@@ -129,34 +118,17 @@ impl Stage {
 
     const fn lent(self) -> Self {
         if let Self::Paid { payment_no } = self {
-            return Self::Renting {
-                payment_no,
-                request: None,
-            };
+            return Self::Renting { payment_no, request: None };
         }
-        if let Self::CancellationPending {
-            payment_no,
-            request,
-        } = self
-        {
-            return Self::Renting {
-                payment_no,
-                request: Some(request),
-            };
+        if let Self::CancellationPending { payment_no, request } = self {
+            return Self::Renting { payment_no, request: Some(request) };
         }
         self
     }
 
     const fn returned(self) -> Self {
-        if let Self::Renting {
-            payment_no,
-            request,
-        } = self
-        {
-            return Self::Completed {
-                payment_no,
-                request,
-            };
+        if let Self::Renting { payment_no, request } = self {
+            return Self::Completed { payment_no, request };
         }
         self
     }

@@ -57,27 +57,11 @@ impl Reservation {
                 period,
                 asked_on,
             } => {
-                self.request = Some(Request {
-                    reservation_no,
-                    item_no,
-                    renter_id,
-                    period,
-                    asked_on,
-                });
+                self.request =
+                    Some(Request { reservation_no, item_no, renter_id, period, asked_on });
             }
-            ReservationEvent::Reserved {
-                owner_id,
-                item_name,
-                item_price,
-                total_price,
-                ..
-            } => {
-                self.terms = Some(Terms {
-                    owner_id,
-                    item_name,
-                    item_price,
-                    total_price,
-                });
+            ReservationEvent::Reserved { owner_id, item_name, item_price, total_price, .. } => {
+                self.terms = Some(Terms { owner_id, item_name, item_price, total_price });
             }
             ReservationEvent::LatePaymentRecorded { payment_no, .. } => {
                 self.late.insert(payment_no);

@@ -1,0 +1,225 @@
+//! Whose days are whose on one item: periods, open ends, blocks, several holds, and the order in
+//! which they are lent.
+
+use crate::commands::{
+    abandon, authorize, block, change, day, delete, hold, hold_asked_on, item_no, lend, owner,
+    period, register, release, reservation, return_item, unblock,
+};
+use crate::table::{after, refusal};
+use chrono::Days;
+use cqrs_es::Aggregate;
+use gdmarket_domain::item::MAX_BLOCKS;
+use gdmarket_domain::{
+    Decider, Item, ItemCommand, ItemError, ItemEvent, Money, PersonId, RentalPeriod, Span,
+};
+
+#[test]
+fn adjacent_periods_meet_on_the_day_of_return() {
+    let item = after::<Item>([register(), hold(1, Some((10, 13)))]);
+    for days in [(5, 10), (13, 15)] {
+        assert!(!item.decide(&hold(2, Some(days))).unwrap().is_empty(), "{days:?}");
+    }
+    for days in [(5, 11), (12, 15), (11, 12), (5, 20), (10, 13)] {
+        assert_eq!(refusal(&item, &hold(2, Some(days))), "item-taken", "{days:?}");
+    }
+}
+
+#[test]
+fn without_a_period_it_is_held_from_the_day_it_was_asked_until_returned() {
+    let item = after::<Item>([register(), hold_asked_on(10, 1, None)]);
+    assert_eq!(item.holds()[0].span, Span { from: day(10), to: None });
+    assert!(item.decide(&hold(2, Some((5, 10)))).is_ok(), "the days before are free");
+    assert_eq!(refusal(&item, &hold(2, Some((10, 11)))), "item-taken");
+    assert_eq!(refusal(&item, &hold(2, Some((30, 31)))), "item-taken");
+    assert_eq!(refusal(&item, &hold_asked_on(1, 2, None)), "item-taken");
+}
+
+#[test]
+fn an_open_end_is_refused_while_anything_stands_ahead() {
+    let held = after::<Item>([register(), hold(1, Some((20, 22)))]);
+    assert_eq!(refusal(&held, &hold_asked_on(10, 2, None)), "item-taken");
+    assert!(held.decide(&hold_asked_on(22, 2, None)).is_ok());
+    let blocked = after::<Item>([register(), block(20, 22)]);
+    assert_eq!(refusal(&blocked, &hold_asked_on(10, 2, None)), "item-blocked");
+}
+
+#[test]
+fn what_is_rented_keeps_its_days_until_it_is_returned() {
+    let lent = [register(), hold_asked_on(1, 1, None), authorize(1), lend(None, 1)];
+    let item = after::<Item>(lent.clone());
+    assert_eq!(refusal(&item, &hold(2, Some((20, 22)))), "item-taken");
+    assert_eq!(refusal(&item, &block(20, 22)), "item-taken");
+    let back = after::<Item>(lent.into_iter().chain([return_item(None)]));
+    assert!(back.decide(&hold(2, Some((1, 3)))).is_ok());
+    assert!(back.holds().is_empty() && back.rental().is_none());
+}
+
+#[test]
+fn a_hold_keeps_the_name_and_price_of_its_moment() {
+    let item = after::<Item>([register(), change(Some("saw"), Some(200))]);
+    let held = ItemEvent::Held {
+        item_no: item_no(),
+        reservation_no: reservation(1),
+        renter_id: PersonId::new(7).unwrap(),
+        owner_id: Some(owner()),
+        period: Some(period(10, 13)),
+        from: day(10),
+        item_name: "saw".into(),
+        item_price: Money::price(200).unwrap(),
+    };
+    assert_eq!(item.decide(&hold(1, Some((10, 13)))).unwrap(), [held]);
+}
+
+#[test]
+fn cancelling_one_never_frees_what_another_holds() {
+    let item =
+        after::<Item>([register(), hold(1, Some((10, 13))), hold(2, Some((13, 15))), release(1)]);
+    assert_eq!(item.holds().len(), 1);
+    assert!(item.hold_of(reservation(2)).is_some());
+    assert_eq!(item.decide(&release(1)).unwrap(), []);
+}
+
+#[test]
+fn with_several_holds_the_one_that_is_lent_must_be_named() {
+    let item =
+        after::<Item>([register(), hold(1, Some((10, 13))), hold(2, Some((13, 15))), authorize(1)]);
+    assert_eq!(refusal(&item, &lend(None, 10)), "which-reservation");
+    assert_eq!(refusal(&item, &lend(Some(2), 13)), "not-paid");
+    assert!(item.decide(&lend(Some(1), 10)).is_ok());
+}
+
+#[test]
+fn without_a_number_the_only_hold_and_the_only_rental_are_meant() {
+    let held = [register(), hold(1, Some((10, 13))), authorize(1)];
+    let item = after::<Item>(held.clone());
+    let rented = ItemEvent::Rented { item_no: item_no(), reservation_no: reservation(1) };
+    assert_eq!(item.decide(&lend(None, 10)).unwrap(), [rented]);
+    let lent = after::<Item>(held.into_iter().chain([lend(None, 10)]));
+    let returned = ItemEvent::Returned { item_no: item_no(), reservation_no: reservation(1) };
+    assert_eq!(lent.decide(&return_item(None)).unwrap(), [returned]);
+    assert_eq!(refusal(&lent, &lend(None, 10)), "not-reserved");
+    assert_eq!(refusal(&item, &return_item(None)), "not-renting");
+    let free = after::<Item>([register()]);
+    assert_eq!(refusal(&free, &lend(None, 10)), "not-reserved");
+    assert_eq!(refusal(&free, &return_item(None)), "not-renting");
+}
+
+#[test]
+fn nothing_is_lent_before_its_first_day() {
+    let item = after::<Item>([register(), hold(1, Some((10, 13))), authorize(1)]);
+    let early = item.decide(&lend(None, 9)).unwrap_err();
+    assert_eq!(early, ItemError::TooEarly { from: day(10) });
+    assert_eq!(refusal(&item, &lend(None, 9)), "too-early");
+    assert!(early.to_string().contains("2027-01-10"), "the message says from when: {early}");
+    assert!(item.decide(&lend(None, 12)).is_ok());
+}
+
+#[test]
+fn the_next_renter_waits_until_the_last_one_has_brought_it_back() {
+    let lent = [
+        register(),
+        hold(1, Some((10, 13))),
+        hold(2, Some((13, 15))),
+        authorize(1),
+        authorize(2),
+        lend(Some(1), 10),
+    ];
+    let overdue = after::<Item>(lent.clone());
+    assert_eq!(refusal(&overdue, &lend(Some(2), 13)), "still-rented");
+    assert_eq!(refusal(&overdue, &return_item(Some(2))), "not-renting");
+    let back = after::<Item>(lent.into_iter().chain([return_item(Some(1))]));
+    assert!(back.decide(&lend(Some(2), 13)).is_ok());
+}
+
+#[test]
+fn returning_what_this_reservation_returned_last_is_so_already() {
+    let twice = [
+        register(),
+        hold(1, Some((10, 13))),
+        authorize(1),
+        lend(None, 10),
+        return_item(None),
+        hold(2, Some((11, 12))),
+        authorize(2),
+        lend(None, 11),
+    ];
+    let item = after::<Item>(twice.clone());
+    assert_eq!(item.decide(&return_item(Some(1))).unwrap(), []);
+    let later = after::<Item>(twice.into_iter().chain([return_item(None)]));
+    assert_eq!(later.decide(&return_item(Some(2))).unwrap(), []);
+    assert_eq!(refusal(&later, &return_item(Some(1))), "not-renting", "only the last is kept");
+}
+
+#[test]
+fn blocking_adds_only_the_days_that_were_free() {
+    let item = after::<Item>([register(), block(10, 13), block(15, 18)]);
+    assert_eq!(item.decide(&block(10, 13)).unwrap(), []);
+    assert_eq!(item.decide(&block(11, 12)).unwrap(), []);
+    assert_eq!(item.decide(&block(8, 20)).unwrap(), blocked(&[(8, 10), (13, 15), (18, 20)]));
+    assert_eq!(item.decide(&block(13, 15)).unwrap(), blocked(&[(13, 15)]));
+}
+
+#[test]
+fn unblocking_gives_exactly_the_named_days_free() {
+    let item = after::<Item>([register(), block(10, 20), block(22, 24)]);
+    let middle = item.decide(&unblock(13, 15)).unwrap();
+    assert_eq!(middle[0], unblocked(10, 20));
+    assert_eq!(middle[1..], blocked(&[(10, 13), (15, 20)]));
+    assert_eq!(item.decide(&unblock(20, 22)).unwrap(), [], "these were free");
+    let both = item.decide(&unblock(18, 23)).unwrap();
+    assert_eq!(both[0], unblocked(10, 20));
+    assert_eq!(both[1..2], blocked(&[(10, 18)]));
+    assert_eq!(both[2], unblocked(22, 24));
+    assert_eq!(both[3..], blocked(&[(23, 24)]));
+    let item = after::<Item>([register(), block(10, 20), unblock(13, 15)]);
+    assert!(item.decide(&hold(1, Some((13, 15)))).is_ok());
+    assert_eq!(refusal(&item, &hold(1, Some((12, 15)))), "item-blocked");
+    assert_eq!(refusal(&item, &hold(1, Some((14, 16)))), "item-blocked");
+}
+
+#[test]
+fn the_owner_can_t_block_what_someone_has_and_deletes_in_spite_of_blocks() {
+    let item = after::<Item>([register(), hold(1, Some((10, 13)))]);
+    assert_eq!(refusal(&item, &block(12, 14)), "item-taken");
+    assert_eq!(item.decide(&block(13, 14)).unwrap(), blocked(&[(13, 14)]));
+    let blocked = after::<Item>([register(), block(10, 13)]);
+    assert_eq!(blocked.decide(&delete()).unwrap(), [ItemEvent::Deleted { item_no: item_no() }]);
+}
+
+#[test]
+fn an_item_remembers_only_so_many_blocks() {
+    let mut item = after::<Item>([register()]);
+    let mut from = day(1);
+    for _ in 0..MAX_BLOCKS {
+        let next = from.checked_add_days(Days::new(1)).unwrap();
+        let command = ItemCommand::BlockPeriod { period: RentalPeriod::new(from, next).unwrap() };
+        for event in item.decide(&command).unwrap() {
+            item.apply(event);
+        }
+        from = next.checked_add_days(Days::new(1)).unwrap();
+    }
+    let next = from.checked_add_days(Days::new(1)).unwrap();
+    let one_more = ItemCommand::BlockPeriod { period: RentalPeriod::new(from, next).unwrap() };
+    assert_eq!(refusal(&item, &one_more), "too-many-blocks");
+}
+
+#[test]
+fn nobody_holds_what_was_never_registered() {
+    assert_eq!(refusal(&Item::default(), &hold(1, None)), "item-unknown");
+    assert_eq!(refusal(&after::<Item>([abandon()]), &hold(1, None)), "item-unknown");
+    assert_eq!(refusal(&after::<Item>([register(), delete()]), &hold(1, None)), "item-gone");
+}
+
+fn blocked(periods: &[(u32, u32)]) -> Vec<ItemEvent> {
+    periods
+        .iter()
+        .map(|(from, to)| ItemEvent::PeriodBlocked {
+            item_no: item_no(),
+            period: period(*from, *to),
+        })
+        .collect()
+}
+
+fn unblocked(from: u32, to: u32) -> ItemEvent {
+    ItemEvent::PeriodUnblocked { item_no: item_no(), period: period(from, to) }
+}

@@ -1,0 +1,170 @@
+//! The payment attempt against its table in `lifecycle.md`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "support/permits.rs"]
+mod permits;
+#[path = "support/table.rs"]
+mod table;
+
+use cqrs_es::Aggregate;
+use cqrs_es::test::TestFramework;
+use gdmarket_domain::payment::Progress;
+use gdmarket_domain::{
+    Decider, ItemNo, Money, Payment, PaymentCommand, PaymentError, PaymentEvent, PaymentNo,
+    ReservationNo,
+};
+use table::{after, refusal};
+
+const TABLE: &str = "
+| | – | Pending | Unknown | Approved | Declined | Cancelling | Cancelled | writes |
+| StartPayment | → Pending | = | = | = | = | = | = | PaymentStarted |
+| RecordApproved | park | → Approved | → Approved | = | → Approved | = | = | PaymentApproved |
+| RecordDeclined | park | → Declined | → Declined | = | = | = | = | PaymentDeclined |
+| RecordUnknown | park | → Unknown | = | = | = | = | = | PaymentOutcomeUnknown |
+| CancelPayment | park | park | park | → Cancelling | park | = | = | PaymentCancellationStarted |
+| RecordCancelled | park | park | park | park | park | → Cancelled | = | PaymentCancelled |
+";
+
+#[test]
+fn every_state_answers_every_command_as_the_table_says() {
+    table::check(TABLE, |column| after(history(column)), command, column_of);
+}
+
+fn command(row: &str) -> PaymentCommand {
+    match row {
+        "StartPayment" => start(),
+        "RecordApproved" => PaymentCommand::RecordApproved,
+        "RecordDeclined" => PaymentCommand::RecordDeclined { reason: "no-cover".into() },
+        "RecordUnknown" => PaymentCommand::RecordUnknown,
+        "CancelPayment" => PaymentCommand::Cancel,
+        "RecordCancelled" => PaymentCommand::RecordCancelled,
+        other => panic!("no such row: {other}"),
+    }
+}
+
+fn history(column: &str) -> Vec<PaymentCommand> {
+    let rows: &[&str] = match column {
+        "–" => &[],
+        "Pending" => &["StartPayment"],
+        "Unknown" => &["StartPayment", "RecordUnknown"],
+        "Approved" => &["StartPayment", "RecordApproved"],
+        "Declined" => &["StartPayment", "RecordDeclined"],
+        "Cancelling" => &["StartPayment", "RecordApproved", "CancelPayment"],
+        "Cancelled" => &["StartPayment", "RecordApproved", "CancelPayment", "RecordCancelled"],
+        other => panic!("no such column: {other}"),
+    };
+    rows.iter().map(|row| command(row)).collect()
+}
+
+fn column_of(payment: &Payment) -> &'static str {
+    match payment.progress() {
+        None => "–",
+        Some(Progress::Pending) => "Pending",
+        Some(Progress::Unknown) => "Unknown",
+        Some(Progress::Approved) => "Approved",
+        Some(Progress::Declined) => "Declined",
+        Some(Progress::Cancelling) => "Cancelling",
+        Some(Progress::Cancelled) => "Cancelled",
+    }
+}
+
+#[test]
+fn a_decline_after_an_approval_changes_nothing_and_should_alert_a_person() {
+    let declined = command("RecordDeclined");
+    for (column, contradicts) in [
+        ("–", false),
+        ("Pending", false),
+        ("Unknown", false),
+        ("Approved", true),
+        ("Declined", false),
+        ("Cancelling", true),
+        ("Cancelled", true),
+    ] {
+        let payment = after::<Payment>(history(column));
+        assert_eq!(payment.contradicts(&declined), contradicts, "{column}");
+        assert!(!payment.contradicts(&PaymentCommand::RecordApproved), "{column}");
+    }
+}
+
+#[test]
+fn an_approval_after_a_decline_stands_because_the_money_is_gone() {
+    let mut history = history("Declined");
+    history.push(PaymentCommand::RecordApproved);
+    let payment = after::<Payment>(history);
+    assert_eq!(payment.progress(), Some(Progress::Approved));
+}
+
+#[test]
+fn only_the_market_itself_records_outcomes() {
+    permits::check(
+        &after::<Payment>(history("Approved")),
+        "
+| | operator:local | process | renter:7 | owner:3 |
+| StartPayment | yes | yes | yes | yes |
+| RecordApproved | yes | yes | no | no |
+| RecordDeclined | yes | yes | no | no |
+| RecordUnknown | yes | yes | no | no |
+| CancelPayment | yes | yes | no | no |
+| RecordCancelled | yes | yes | no | no |
+",
+        command,
+    );
+}
+
+#[test]
+fn the_framework_meets_the_same_decisions() {
+    let (payment_no, reservation_no) = (payment_no(), reservation_no());
+    TestFramework::<Payment>::with(())
+        .given(vec![started()])
+        .when(PaymentCommand::RecordApproved)
+        .then_expect_events(vec![PaymentEvent::Approved { payment_no, reservation_no }]);
+    TestFramework::<Payment>::with(())
+        .given(vec![started()])
+        .when(PaymentCommand::Cancel)
+        .then_expect_error(PaymentError::OutOfOrder);
+}
+
+#[test]
+fn an_attempt_remembers_what_the_gateway_is_to_charge() {
+    let payment = after::<Payment>(history("Pending"));
+    let attempt = payment.attempt().unwrap();
+    assert_eq!((attempt.payment_no, attempt.reservation_no), (payment_no(), reservation_no()));
+    assert_eq!(attempt.amount.won(), 300);
+    assert_eq!(refusal(&Payment::default(), &PaymentCommand::RecordApproved), "impossible");
+    assert!(payment.exists() && !Payment::default().exists());
+    let json = serde_json::to_string(&payment).unwrap();
+    assert_eq!(serde_json::from_str::<Payment>(&json).unwrap(), payment);
+    assert_eq!(Payment::TYPE, "payment");
+}
+
+fn started() -> PaymentEvent {
+    PaymentEvent::Started {
+        payment_no: payment_no(),
+        reservation_no: reservation_no(),
+        item_no: ItemNo::new(1).unwrap(),
+        amount: Money::price(300).unwrap(),
+    }
+}
+
+fn start() -> PaymentCommand {
+    PaymentCommand::Start {
+        payment_no: payment_no(),
+        reservation_no: reservation_no(),
+        item_no: ItemNo::new(1).unwrap(),
+        amount: Money::price(300).unwrap(),
+    }
+}
+
+fn payment_no() -> PaymentNo {
+    PaymentNo::new(9).unwrap()
+}
+
+fn reservation_no() -> ReservationNo {
+    ReservationNo::new(5).unwrap()
+}

@@ -1,0 +1,368 @@
+//! The reservation against its table in `lifecycle.md`, and the rules behind it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "support/permits.rs"]
+mod permits;
+#[path = "support/table.rs"]
+mod table;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use cqrs_es::Aggregate;
+use cqrs_es::test::TestFramework;
+use gdmarket_domain::reservation::{Cancelling, Stage};
+use gdmarket_domain::{
+    Decider, ItemNo, Money, PaymentNo, PersonId, RentalPeriod, Reservation, ReservationCommand,
+    ReservationError, ReservationEvent, ReservationNo,
+};
+use table::{after, refusal};
+
+/// The columns of the page, with X, Renting and Completed split by the request that is open (c: of
+/// the reservation, p: of the payment) and `dead` by how it ended. 1 is the attempt that is open or
+/// paid, `first` the time to pay that stands in U.
+const TABLE: &str = "
+| | – | Req | U | O | P | Xc | Xp | Renting | Renting+c | Renting+p | Completed | Completed+c | Completed+p | Rejected | Cancelled | Expired | writes |
+| Reserve | → Req | = | = | = | = | = | = | = | = | = | = | = | = | = | = | = | ReservationRequested |
+| ConfirmReservation | park | → U | = | = | = | = | = | = | = | = | = | = | = | reservation-closed | reservation-closed | reservation-closed | Reserved |
+| RejectReservation | park | → Rejected | already-reserved | already-reserved | already-reserved | already-reserved | already-reserved | already-reserved | already-reserved | already-reserved | already-reserved | already-reserved | already-reserved | = | reservation-closed | reservation-closed | ReservationRejected |
+| CancelReservation | reservation-not-found | → Cancelled | → Cancelled | payment-pending | → Xc | = | cancellation-pending | already-lent | already-lent | already-lent | reservation-closed | reservation-closed | reservation-closed | reservation-closed | = | reservation-closed | ReservationCancelled ReservationCancellationRequested |
+| RequestPayment | reservation-not-found | not-reserved | → O | payment-pending | = | cancellation-pending | cancellation-pending | = | = | = | = | = | = | reservation-closed | reservation-closed | reservation-closed | PaymentRequested |
+| RequestPaymentCancellation | reservation-not-found | not-paid | not-paid | payment-pending | → Xp | cancellation-pending | = | already-lent | already-lent | already-lent | reservation-closed | reservation-closed | reservation-closed | reservation-closed | reservation-closed | reservation-closed | PaymentCancellationRequested |
+| RecordPaymentApproved(1) | park | late | late | → P | = | = | = | = | = | = | = | = | = | late | late | late | ReservationPaid LatePaymentRecorded |
+| RecordPaymentApproved(2) | park | late | late | late | late | late | late | late | late | late | late | late | late | late | late | late | LatePaymentRecorded |
+| RecordPaymentFailed(1) | park | = | = | → U | = | = | = | = | = | = | = | = | = | = | = | = | PaymentFailed |
+| RecordPaymentFailed(2) | park | = | = | = | = | = | = | = | = | = | = | = | = | = | = | = | |
+| RecordLendingRevoked | park | = | = | = | = | → Cancelled | → U | = | = | = | = | = | = | = | = | = | ReservationCancelled ReservationPaymentCancelled |
+| RecordRevocationRefused | park | = | = | = | = | → P | → P | = | → Renting | → Renting | = | → Completed | → Completed | = | = | = | ReservationCancellationRefused PaymentCancellationRefused |
+| StartRental | park | park | park | park | → Renting | → Renting+c | → Renting+p | = | = | = | = | = | = | park | park | park | RentalStarted |
+| CompleteRental | park | park | park | park | park | park | park | → Completed | → Completed+c | → Completed+p | = | = | = | park | park | park | RentalCompleted |
+| ExpireReservation(first) | reservation-not-found | reservation-closed | → Expired | payment-pending | paid | cancellation-pending | cancellation-pending | paid | paid | paid | paid | paid | paid | reservation-closed | reservation-closed | reservation-closed | ReservationExpired |
+| ExpireReservation(other) | reservation-not-found | reservation-closed | not-due | payment-pending | paid | cancellation-pending | cancellation-pending | paid | paid | paid | paid | paid | paid | reservation-closed | reservation-closed | reservation-closed | |
+";
+
+#[test]
+fn every_state_answers_every_command_as_the_table_says() {
+    table::check(TABLE, |column| after(history(column)), command, column_of);
+}
+
+fn command(row: &str) -> ReservationCommand {
+    match row {
+        "Reserve" => reserve(None),
+        "ConfirmReservation" => confirm(),
+        "RejectReservation" => ReservationCommand::Reject { reason: "item-taken".into() },
+        "CancelReservation" => ReservationCommand::Cancel,
+        "RequestPayment" => pay(1),
+        "RequestPaymentCancellation" => ReservationCommand::RequestPaymentCancellation,
+        "RecordPaymentApproved(1)" => approved(1),
+        "RecordPaymentApproved(2)" => approved(2),
+        "RecordPaymentFailed(1)" => failed(1),
+        "RecordPaymentFailed(2)" => failed(2),
+        "RecordLendingRevoked" => revoked(),
+        "RecordRevocationRefused" => ReservationCommand::RecordRevocationRefused,
+        "StartRental" => ReservationCommand::StartRental,
+        "CompleteRental" => ReservationCommand::CompleteRental,
+        "ExpireReservation(first)" => ReservationCommand::Expire { pay_by: minute(15) },
+        "ExpireReservation(other)" => ReservationCommand::Expire { pay_by: minute(16) },
+        other => panic!("no such row: {other}"),
+    }
+}
+
+/// The shortest history that leads to a column.
+fn history(column: &str) -> Vec<ReservationCommand> {
+    let then = |before: &str, last: ReservationCommand| {
+        let mut all = history(before);
+        all.push(last);
+        all
+    };
+    match column {
+        "–" => vec![],
+        "Req" => vec![reserve(None)],
+        "U" => then("Req", confirm()),
+        "O" => then("U", pay(1)),
+        "P" => then("O", approved(1)),
+        "Xc" => then("P", ReservationCommand::Cancel),
+        "Xp" => then("P", ReservationCommand::RequestPaymentCancellation),
+        "Renting" => then("P", ReservationCommand::StartRental),
+        "Renting+c" => then("Xc", ReservationCommand::StartRental),
+        "Renting+p" => then("Xp", ReservationCommand::StartRental),
+        "Completed" => then("Renting", ReservationCommand::CompleteRental),
+        "Completed+c" => then("Renting+c", ReservationCommand::CompleteRental),
+        "Completed+p" => then("Renting+p", ReservationCommand::CompleteRental),
+        "Rejected" => then("Req", ReservationCommand::Reject { reason: "item-taken".into() }),
+        "Cancelled" => then("U", ReservationCommand::Cancel),
+        "Expired" => then("U", ReservationCommand::Expire { pay_by: minute(15) }),
+        other => panic!("no such column: {other}"),
+    }
+}
+
+fn column_of(reservation: &Reservation) -> &'static str {
+    match reservation.stage() {
+        Stage::New => "–",
+        Stage::Requested => "Req",
+        Stage::Unpaid { .. } => "U",
+        Stage::PaymentOpen { .. } => "O",
+        Stage::Paid { .. } => "P",
+        Stage::CancellationPending { request: Cancelling::Reservation, .. } => "Xc",
+        Stage::CancellationPending { request: Cancelling::Payment, .. } => "Xp",
+        Stage::Renting { request: None, .. } => "Renting",
+        Stage::Renting { request: Some(Cancelling::Reservation), .. } => "Renting+c",
+        Stage::Renting { request: Some(Cancelling::Payment), .. } => "Renting+p",
+        Stage::Completed { request: None, .. } => "Completed",
+        Stage::Completed { request: Some(Cancelling::Reservation), .. } => "Completed+c",
+        Stage::Completed { request: Some(Cancelling::Payment), .. } => "Completed+p",
+        Stage::Rejected => "Rejected",
+        Stage::Cancelled => "Cancelled",
+        Stage::Expired => "Expired",
+    }
+}
+
+#[test]
+fn the_renter_does_everything_and_the_owner_may_cancel_what_is_confirmed() {
+    let confirmed = after::<Reservation>(history("U"));
+    permits::check(
+        &confirmed,
+        "
+| | operator:local | process | renter:7 | renter:8 | owner:3 | owner:4 |
+| Reserve | yes | yes | yes | no | no | no |
+| CancelReservation | yes | yes | yes | no | yes | no |
+| RequestPayment | yes | yes | yes | no | no | no |
+| RequestPaymentCancellation | yes | yes | yes | no | no | no |
+| ConfirmReservation | yes | yes | no | no | no | no |
+| RejectReservation | yes | yes | no | no | no | no |
+| RecordPaymentApproved(1) | yes | yes | no | no | no | no |
+| RecordPaymentFailed(1) | yes | yes | no | no | no | no |
+| RecordLendingRevoked | yes | yes | no | no | no | no |
+| RecordRevocationRefused | yes | yes | no | no | no | no |
+| StartRental | yes | yes | no | no | no | no |
+| CompleteRental | yes | yes | no | no | no | no |
+| ExpireReservation(first) | yes | yes | no | no | no | no |
+",
+        command,
+    );
+}
+
+#[test]
+fn before_the_hold_the_owner_is_not_known_and_may_not_cancel() {
+    permits::check(
+        &after::<Reservation>(history("Req")),
+        "
+| | operator:local | renter:7 | owner:3 |
+| CancelReservation | yes | yes | no |
+",
+        command,
+    );
+}
+
+#[test]
+fn of_what_does_not_exist_everyone_is_told_so() {
+    let nothing = Reservation::default();
+    assert!(!nothing.exists());
+    assert!(after::<Reservation>(history("Req")).exists());
+    permits::check(
+        &nothing,
+        "
+| | operator:local | renter:7 | renter:8 | owner:3 |
+| CancelReservation | yes | yes | yes | yes |
+| RequestPayment | yes | yes | yes | yes |
+",
+        command,
+    );
+}
+
+#[test]
+fn a_period_is_paid_by_the_day_and_without_one_once() {
+    let total = |period| {
+        let reserved = after::<Reservation>([reserve(period), confirm()]);
+        reserved.terms().unwrap().total_price.won()
+    };
+    assert_eq!(total(None), 100);
+    assert_eq!(total(Some((1, 2))), 100);
+    assert_eq!(total(Some((1, 8))), 700);
+}
+
+#[test]
+fn the_amount_of_a_payment_is_the_total_of_the_hold() {
+    let reserved = after::<Reservation>([reserve(Some((1, 4))), confirm()]);
+    assert_eq!(
+        reserved.decide(&pay(1)).unwrap(),
+        [ReservationEvent::PaymentRequested {
+            reservation_no: number(),
+            item_no: item(),
+            payment_no: payment(1),
+            amount: Money::price(300).unwrap(),
+        }]
+    );
+}
+
+#[test]
+fn cancelling_what_is_paid_names_the_attempt_to_refund() {
+    let asked = after::<Reservation>(history("Xc"));
+    assert_eq!(
+        asked.decide(&revoked()).unwrap(),
+        [ReservationEvent::Cancelled {
+            reservation_no: number(),
+            item_no: item(),
+            payment_no: Some(payment(1)),
+        }]
+    );
+    let unpaid = after::<Reservation>(history("U"));
+    assert_eq!(
+        unpaid.decide(&ReservationCommand::Cancel).unwrap(),
+        [ReservationEvent::Cancelled {
+            reservation_no: number(),
+            item_no: item(),
+            payment_no: None
+        }]
+    );
+}
+
+#[test]
+fn a_cancelled_payment_restarts_the_time_to_pay_and_a_new_attempt_may_begin() {
+    let mut history = history("Xp");
+    history.push(revoked());
+    let unpaid = after::<Reservation>(history.clone());
+    assert_eq!(unpaid.stage(), Stage::Unpaid { pay_by: minute(45) });
+    history.push(pay(2));
+    let open = after::<Reservation>(history);
+    assert_eq!(open.stage(), Stage::PaymentOpen { payment_no: payment(2) });
+}
+
+#[test]
+fn a_failed_attempt_restarts_the_time_to_pay_and_the_old_end_is_not_due() {
+    let mut history = history("O");
+    history.push(failed(1));
+    let unpaid = after::<Reservation>(history);
+    assert_eq!(unpaid.stage(), Stage::Unpaid { pay_by: minute(30) });
+    assert_eq!(refusal(&unpaid, &ReservationCommand::Expire { pay_by: minute(15) }), "not-due");
+    assert!(unpaid.decide(&ReservationCommand::Expire { pay_by: minute(30) }).is_ok());
+}
+
+#[test]
+fn a_late_payment_is_recorded_once_per_attempt() {
+    let mut history = history("P");
+    history.push(approved(2));
+    let once = after::<Reservation>(history.clone());
+    assert_eq!(once.stage(), Stage::Paid { payment_no: payment(1) }, "nothing else changes");
+    assert_eq!(once.decide(&approved(2)).unwrap(), []);
+    history.push(approved(3));
+    let twice = after::<Reservation>(history);
+    assert_eq!(twice.decide(&approved(3)).unwrap(), []);
+}
+
+#[test]
+fn a_refusal_that_comes_after_the_handing_over_answers_the_request_that_was_made() {
+    let refused = ReservationCommand::RecordRevocationRefused;
+    let (reservation_no, item_no) = (number(), item());
+    assert_eq!(
+        after::<Reservation>(history("Renting+c")).decide(&refused).unwrap(),
+        [ReservationEvent::CancellationRefused { reservation_no, item_no }]
+    );
+    assert_eq!(
+        after::<Reservation>(history("Completed+p")).decide(&refused).unwrap(),
+        [ReservationEvent::PaymentCancellationRefused { reservation_no, item_no }]
+    );
+}
+
+#[test]
+fn the_framework_meets_the_same_decisions() {
+    TestFramework::<Reservation>::with(())
+        .given(vec![requested()])
+        .when(ReservationCommand::Cancel)
+        .then_expect_events(vec![ReservationEvent::Cancelled {
+            reservation_no: number(),
+            item_no: item(),
+            payment_no: None,
+        }]);
+    TestFramework::<Reservation>::with(())
+        .given(vec![requested()])
+        .when(pay(1))
+        .then_expect_error(ReservationError::NotReserved);
+    TestFramework::<Reservation>::with(())
+        .given_no_previous_events()
+        .when(reserve(None))
+        .then_expect_events(vec![requested()]);
+}
+
+#[test]
+fn a_state_survives_its_own_json() {
+    for column in ["–", "U", "Xp", "Renting+c", "Cancelled"] {
+        let state = after::<Reservation>(history(column));
+        let json = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<Reservation>(&json).unwrap(), state);
+    }
+    assert_eq!(Reservation::TYPE, "reservation");
+}
+
+fn requested() -> ReservationEvent {
+    ReservationEvent::Requested {
+        reservation_no: number(),
+        item_no: item(),
+        renter_id: PersonId::new(7).unwrap(),
+        period: None,
+        asked_on: day(1),
+    }
+}
+
+fn reserve(period: Option<(u32, u32)>) -> ReservationCommand {
+    ReservationCommand::Reserve {
+        reservation_no: number(),
+        item_no: item(),
+        renter_id: PersonId::new(7).unwrap(),
+        period: period.map(|(from, to)| RentalPeriod::new(day(from), day(to)).unwrap()),
+        asked_on: day(1),
+    }
+}
+
+fn confirm() -> ReservationCommand {
+    ReservationCommand::Confirm {
+        owner_id: Some(PersonId::new(3).unwrap()),
+        item_name: "drill".into(),
+        item_price: Money::price(100).unwrap(),
+        pay_by: minute(15),
+    }
+}
+
+fn pay(no: i64) -> ReservationCommand {
+    ReservationCommand::RequestPayment { payment_no: payment(no) }
+}
+
+fn approved(no: i64) -> ReservationCommand {
+    ReservationCommand::RecordPaymentApproved { payment_no: payment(no) }
+}
+
+fn failed(no: i64) -> ReservationCommand {
+    ReservationCommand::RecordPaymentFailed {
+        payment_no: payment(no),
+        reason: "no-cover".into(),
+        pay_by: minute(30),
+    }
+}
+
+fn revoked() -> ReservationCommand {
+    ReservationCommand::RecordLendingRevoked { pay_by: minute(45) }
+}
+
+fn number() -> ReservationNo {
+    ReservationNo::new(5).unwrap()
+}
+
+fn item() -> ItemNo {
+    ItemNo::new(1).unwrap()
+}
+
+fn payment(no: i64) -> PaymentNo {
+    PaymentNo::new(no).unwrap()
+}
+
+fn day(day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2027, 1, day).unwrap()
+}
+
+fn minute(minute: u32) -> DateTime<Utc> {
+    day(1).and_hms_opt(12, minute, 0).unwrap().and_utc()
+}
