@@ -20,7 +20,10 @@ pub const GATEWAY_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3
 /// Two actors may use the same key without meeting; step 0 is the request's own id.
 pub fn http_command_id(actor: &Actor, method: &str, route: &str, key: &str, step: u32) -> Uuid {
     let actor = actor.to_string();
-    let first = derive(HTTP_NAMESPACE, &[actor.as_bytes(), method.as_bytes(), route.as_bytes(), key.as_bytes()]);
+    let first = derive(
+        HTTP_NAMESPACE,
+        &[actor.as_bytes(), method.as_bytes(), route.as_bytes(), key.as_bytes()],
+    );
     step_command_id(first, step)
 }
 
@@ -70,7 +73,10 @@ mod tests {
         // Receipts in existing logs are found by these: a change here repeats old requests.
         let first = http_command_id(&operator(), "POST", "/items", "key", 0);
         assert_eq!(first, http_command_id(&operator(), "POST", "/items", "key", 0));
-        assert_eq!(step_command_id(first, 2), http_command_id(&operator(), "POST", "/items", "key", 2));
+        assert_eq!(
+            step_command_id(first, 2),
+            http_command_id(&operator(), "POST", "/items", "key", 2)
+        );
         assert_ne!(first, step_command_id(first, 1));
     }
 }

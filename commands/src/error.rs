@@ -95,6 +95,23 @@ impl CommandError {
         }
     }
 
+    /// What it is, for the metrics.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::NotFound { .. } => "not-found",
+            Self::WrongActor => "wrong-actor",
+            Self::StaleVersion { .. } => "stale-version",
+            Self::KeyReused => "key-reused",
+            Self::Conflict { .. } => "conflict",
+            Self::Unavailable { .. } => "unavailable",
+            Self::OutcomeUnknown => "outcome-unknown",
+            Self::NewerEvent => "newer-event",
+            Self::Rejected(_) => "rejected",
+            Self::Broken(_) => "broken",
+        }
+    }
+
     /// The code of a refusal.
     pub(crate) fn code(&self) -> Option<&str> {
         match self {

@@ -4,15 +4,16 @@
 //! this very command was done before. A refusal, a no-op or a stale version that was decided on a
 //! cached state is decided again on the stream's tail, since nothing else refuses a stale answer.
 
+mod log;
 mod outcome;
 
-use crate::error::{CommandError, Service};
+use crate::error::CommandError;
 use crate::meta::{CommandMeta, Executed};
 use crate::options::RetryOptions;
 use crate::retry::Retry;
-use gdmarket_domain::{Decider, Refusal};
-use gdmarket_store::{AppendError, Loaded, NewEvent, PersonalData, Receipt, ReceiptKind, Store};
-use outcome::{Decision, unavailable};
+use gdmarket_domain::Decider;
+use gdmarket_store::{AppendError, Loaded, PersonalData, Receipt, ReceiptKind, Store, StoreError};
+use outcome::Decision;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,5 +37,204 @@ pub(crate) struct Request<'a, A: Decider> {
 impl<'a, A: Decider> Request<'a, A> {
     pub(crate) const fn new(number: i64, command: &'a A::Command, meta: &'a CommandMeta) -> Self {
         Self { number, command, meta, personal: Vec::new() }
+    }
+}
+
+/// What a command did. After a replay there are no events here; the log has them.
+pub(crate) struct Done<A: Decider> {
+    pub(crate) executed: Executed,
+    pub(crate) events: Vec<A::Event>,
+    /// The state with the command's events applied, or as it is found now.
+    pub(crate) state: Arc<A>,
+}
+
+/// How one try ended.
+enum Tried<A: Decider> {
+    Done(Done<A>),
+    /// Somebody else was faster; the same again on what they wrote.
+    Lost,
+    /// It would write, and was not to.
+    WouldWrite,
+}
+
+/// Whether a try may write events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Write,
+    UnlessItWrites,
+}
+
+impl Executor {
+    pub(crate) fn new(store: Store, retry: RetryOptions, retry_after: Duration) -> Self {
+        Self { store, retry: Arc::new(retry), retry_after }
+    }
+
+    pub(crate) const fn retry_after(&self) -> Duration {
+        self.retry_after
+    }
+
+    /// Executes the command; the same command id has one effect and one answer.
+    pub(crate) async fn execute<A: Decider + 'static>(
+        &self,
+        request: Request<'_, A>,
+    ) -> Result<Done<A>, CommandError> {
+        match self.execute_as(&request, Mode::Write).await? {
+            Some(done) => Ok(done),
+            None => Err(CommandError::Broken("a try that was to write did not".to_owned())),
+        }
+    }
+
+    /// Executes the command if it leads to no event (a no-op or a refusal); else does nothing and
+    /// says `None`.
+    pub(crate) async fn execute_unless_it_writes<A: Decider + 'static>(
+        &self,
+        request: Request<'_, A>,
+    ) -> Result<Option<Done<A>>, CommandError> {
+        self.execute_as(&request, Mode::UnlessItWrites).await
+    }
+
+    async fn execute_as<A: Decider + 'static>(
+        &self,
+        request: &Request<'_, A>,
+        mode: Mode,
+    ) -> Result<Option<Done<A>>, CommandError> {
+        let mut retry = Retry::new(&self.retry);
+        let result = loop {
+            match self.attempt(request, mode).await {
+                Ok(Tried::Done(done)) => break Ok(Some(done)),
+                Ok(Tried::WouldWrite) => return Ok(None),
+                Ok(Tried::Lost) => {
+                    metrics::counter!("gdmarket_command_conflicts_total", "aggregate" => A::TYPE)
+                        .increment(1);
+                    if !retry.pause().await {
+                        break Err(CommandError::Conflict { attempts: retry.attempts() });
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        outcome::count(&result);
+        result
+    }
+
+    async fn attempt<A: Decider + 'static>(
+        &self,
+        request: &Request<'_, A>,
+        mode: Mode,
+    ) -> Result<Tried<A>, CommandError> {
+        let mut loaded = self.lock::<A>(request.number).await?;
+        let mut decision = Decision::of(&loaded, request);
+        if !decision.writes() && loaded.cached() {
+            loaded.refresh().await.map_err(|error| self.store_error(&error))?;
+            decision = Decision::of(&loaded, request);
+        }
+        match decision {
+            Decision::Events(_) if mode == Mode::UnlessItWrites => Ok(Tried::WouldWrite),
+            Decision::Events(events) => self.write(loaded, request, events).await,
+            settled => self.answer(loaded, request, settled).await,
+        }
+    }
+
+    /// Appends the events with the receipt.
+    async fn write<A: Decider + 'static>(
+        &self,
+        loaded: Loaded<A>,
+        request: &Request<'_, A>,
+        events: Vec<A::Event>,
+    ) -> Result<Tried<A>, CommandError> {
+        let append = outcome::append(&loaded, request, &events, ReceiptKind::Done)?;
+        match loaded.append(append).await {
+            Ok((appended, state)) => {
+                let executed = Executed {
+                    number: request.number,
+                    version: appended.first_sequence + appended.count - 1,
+                    first_sequence: appended.first_sequence,
+                    count: appended.count,
+                    position: appended.position,
+                    replayed: false,
+                };
+                Ok(Tried::Done(Done { executed, events, state }))
+            }
+            Err(error) => self.append_failed(error, request).await,
+        }
+    }
+
+    /// Answers without events: as this very command was answered before, else as it was decided
+    /// now. Under a client's key the answer is kept, so that a repeat is told the same.
+    async fn answer<A: Decider + 'static>(
+        &self,
+        loaded: Loaded<A>,
+        request: &Request<'_, A>,
+        decision: Decision<A>,
+    ) -> Result<Tried<A>, CommandError> {
+        if let Some(receipt) = self.receipt(request.meta).await? {
+            drop(loaded);
+            return self.replayed(receipt, request).await;
+        }
+        let (version, state) = (loaded.version(), Arc::clone(loaded.state()));
+        if let Some(kind) = decision.receipt().filter(|_| request.meta.keyed) {
+            let append = outcome::append(&loaded, request, &[], kind)?;
+            if let Err(error) = loaded.append(append).await {
+                return self.append_failed(error, request).await;
+            }
+        }
+        decision.into_error()?;
+        let executed = Executed {
+            number: request.number,
+            version,
+            first_sequence: 0,
+            count: 0,
+            position: 0,
+            replayed: false,
+        };
+        Ok(Tried::Done(Done { executed, events: Vec::new(), state }))
+    }
+
+    /// What a failed append means: it was done before, others were faster, or nobody knows.
+    async fn append_failed<A: Decider + 'static>(
+        &self,
+        error: AppendError,
+        request: &Request<'_, A>,
+    ) -> Result<Tried<A>, CommandError> {
+        match error {
+            AppendError::Duplicate(receipt) => self.replayed(receipt, request).await,
+            AppendError::Conflict | AppendError::Gap => match self.receipt(request.meta).await? {
+                Some(receipt) => self.replayed(receipt, request).await,
+                None => Ok(Tried::Lost),
+            },
+            AppendError::Rejected(why) => Err(CommandError::Rejected(why)),
+            AppendError::Unknown(why) => {
+                tracing::warn!(why, "append");
+                Err(CommandError::OutcomeUnknown)
+            }
+            AppendError::Unavailable(why) => {
+                tracing::warn!(why, "append");
+                Err(self.unavailable())
+            }
+        }
+    }
+
+    async fn replayed<A: Decider + 'static>(
+        &self,
+        receipt: Receipt,
+        request: &Request<'_, A>,
+    ) -> Result<Tried<A>, CommandError> {
+        let executed = self.replay(receipt, request.meta).await?;
+        let state = self.fresh::<A>(executed.number).await?;
+        Ok(Tried::Done(Done { executed, events: Vec::new(), state }))
+    }
+}
+
+impl Executor {
+    /// What the store's trouble means to whoever sent a command.
+    fn store_error(&self, error: &StoreError) -> CommandError {
+        match error {
+            StoreError::Unavailable(_) => {
+                tracing::warn!(%error, "store");
+                self.unavailable()
+            }
+            StoreError::Newer => CommandError::NewerEvent,
+            _ => CommandError::Broken(error.to_string()),
+        }
     }
 }

@@ -35,7 +35,11 @@ impl CommandMeta {
     #[must_use]
     pub fn step(&self, step: u32) -> Self {
         let expected_version = if step == 0 { self.expected_version } else { None };
-        Self { command_id: step_command_id(self.command_id, step), expected_version, ..self.clone() }
+        Self {
+            command_id: step_command_id(self.command_id, step),
+            expected_version,
+            ..self.clone()
+        }
     }
 
     /// The meta of a fact that the process `name` records because of this command.

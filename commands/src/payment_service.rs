@@ -50,11 +50,15 @@ pub enum Settled {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Attempted {
     Approved,
-    Declined { code: String },
+    Declined {
+        code: String,
+    },
     /// Nobody knows yet.
     Unknown,
     /// Surely not charged: the payment side was not reached.
-    Unreachable { retry_after: Option<Duration> },
+    Unreachable {
+        retry_after: Option<Duration>,
+    },
 }
 
 impl Attempted {

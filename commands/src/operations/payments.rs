@@ -11,10 +11,10 @@ use crate::error::{CommandError, Service};
 use crate::executor::{Done, Request};
 use crate::meta::{CommandMeta, Executed};
 use crate::payment_service::{
-    Attempted, PaymentAttempt, PaymentOutcome, PAYMENT_UNAVAILABLE, Settled,
+    Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentOutcome, Settled,
 };
 use gdmarket_domain::{
-    PaymentNo, Reservation, ReservationCommand, ReservationEvent, ReservationNo,
+    MarketEvent, PaymentNo, Reservation, ReservationCommand, ReservationEvent, ReservationNo,
 };
 use std::time::Duration;
 
@@ -55,15 +55,15 @@ impl Commands {
         self.run(move |inner| async move { inner.pay(reservation_no, &meta).await }).await
     }
 
-    /// Finds out how an attempt ended that nobody knows of, without ever charging. `meta` is what
-    /// caused it; ids and actor are the payment service's own.
+    /// Finds out how an attempt ended that nobody knows of, without ever charging. The cause in
+    /// `meta` is the `PaymentRequested` event; ids and actor are the payment service's own.
     pub async fn settle_payment(
         &self,
-        attempt: PaymentAttempt,
+        payment_no: PaymentNo,
         meta: &CommandMeta,
     ) -> Result<Settled, CommandError> {
         let meta = meta.clone();
-        self.run(move |inner| async move { inner.local_payments.settle(attempt, &meta).await })
+        self.run(move |inner| async move { inner.local_payments.settle(payment_no, &meta).await })
             .await
     }
 
@@ -109,15 +109,14 @@ impl Inner {
         reservation_no: ReservationNo,
         meta: &CommandMeta,
     ) -> Result<Asked, CommandError> {
-        let probe = ReservationCommand::RequestPayment { payment_no: PROBE };
+        // Stands for a number while it is only asked whether one will be needed.
+        let probe = ReservationCommand::RequestPayment { payment_no: payment_no(1)? };
         let request = Request::<Reservation>::new(reservation_no.get(), &probe, meta);
         if let Some(done) = self.executor.execute_unless_it_writes(request).await? {
             return self.asked_now(done, None).await;
         }
         let permit = self.payments.admit().await?;
-        let number = self.executor.draw("payment").await?;
-        let payment_no = PaymentNo::new(number)
-            .map_err(|error| CommandError::Broken(error.to_string()))?;
+        let payment_no = payment_no(self.executor.draw("payment").await?)?;
         let command = ReservationCommand::RequestPayment { payment_no };
         let request = Request::<Reservation>::new(reservation_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;
@@ -133,10 +132,10 @@ impl Inner {
         if executed.replayed {
             return self.asked_before(executed).await;
         }
-        match events.first() {
+        match events.into_iter().next() {
             None => Ok(Asked::WasPaid(executed)),
             Some(event) => {
-                let attempt = attempt(event)?;
+                let attempt = attempt(&MarketEvent::Reservation(event))?;
                 Ok(Asked::Attempt(Box::new(Intent { executed, attempt, ended: None, permit })))
             }
         }
@@ -151,9 +150,9 @@ impl Inner {
             .executor
             .events_from::<Reservation>(executed.number, executed.first_sequence)
             .await?;
-        let (first, later) = events.split_first().ok_or_else(|| {
-            CommandError::Broken("a receipt without its event".to_owned())
-        })?;
+        let (first, later) = events
+            .split_first()
+            .ok_or_else(|| CommandError::Broken("a receipt without its event".to_owned()))?;
         let attempt = attempt(first)?;
         let ended = later.iter().find_map(|event| ended(event, attempt.payment_no));
         Ok(Asked::Attempt(Box::new(Intent { executed, attempt, ended, permit: None })))
@@ -202,7 +201,8 @@ impl Inner {
             pay_by: self.options.clock.now() + self.options.pay_within,
         };
         let fact = format!("payment-failed/{payment_no}");
-        let id = process_command_id(self.executor.log_id(), "reservation", reservation_no.get(), &fact);
+        let id =
+            process_command_id(self.executor.log_id(), "reservation", reservation_no.get(), &fact);
         let meta = meta.process("payments", id);
         let request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
         if let Err(error) = self.executor.execute(request).await {
@@ -214,24 +214,33 @@ impl Inner {
     }
 }
 
-fn attempt(event: &ReservationEvent) -> Result<PaymentAttempt, CommandError> {
+fn payment_no(number: i64) -> Result<PaymentNo, CommandError> {
+    PaymentNo::new(number).map_err(|error| CommandError::Broken(error.to_string()))
+}
+
+fn attempt(event: &MarketEvent) -> Result<PaymentAttempt, CommandError> {
     match *event {
-        ReservationEvent::PaymentRequested { reservation_no, item_no, payment_no, amount } => {
-            Ok(PaymentAttempt { payment_no, reservation_no, item_no, amount })
-        }
+        MarketEvent::Reservation(ReservationEvent::PaymentRequested {
+            reservation_no,
+            item_no,
+            payment_no,
+            amount,
+        }) => Ok(PaymentAttempt { payment_no, reservation_no, item_no, amount }),
         _ => Err(CommandError::Broken("the receipt of a payment leads elsewhere".to_owned())),
     }
 }
 
 /// How the log says that this attempt ended, if this event says it.
-fn ended(event: &ReservationEvent, attempt: PaymentNo) -> Option<Attempted> {
+fn ended(event: &MarketEvent, attempt: PaymentNo) -> Option<Attempted> {
     match event {
-        ReservationEvent::Paid { payment_no, .. } if *payment_no == attempt => {
+        MarketEvent::Reservation(ReservationEvent::Paid { payment_no, .. })
+            if *payment_no == attempt =>
+        {
             Some(Attempted::Approved)
         }
-        ReservationEvent::PaymentFailed { payment_no, reason, .. } if *payment_no == attempt => {
-            Some(Attempted::from_reason(reason))
-        }
+        MarketEvent::Reservation(ReservationEvent::PaymentFailed {
+            payment_no, reason, ..
+        }) if *payment_no == attempt => Some(Attempted::from_reason(reason)),
         _ => None,
     }
 }

@@ -10,9 +10,7 @@ use crate::commands::Inner;
 use crate::error::{CommandError, Service};
 use crate::executor::Request;
 use crate::meta::{CommandMeta, Executed};
-use gdmarket_domain::{
-    Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal,
-};
+use gdmarket_domain::{Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal};
 use tokio::time::timeout;
 
 /// How often a registration may find its number given up before it stops trying.

@@ -46,8 +46,7 @@ impl Commands {
                 period,
                 asked_on,
             };
-            let mut request =
-                Request::<Reservation>::new(reservation_no.get(), &command, &meta);
+            let mut request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
             request.personal = customer_name
                 .map(|name| PersonalData { person_id: renter_id.get(), name })
                 .into_iter()

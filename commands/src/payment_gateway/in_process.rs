@@ -47,7 +47,8 @@ enum Fault {
 impl InProcessGateway {
     /// A gateway with the charges and refunds of its ledger's file.
     pub fn open(options: InProcessGatewayOptions) -> io::Result<Self> {
-        let ledger = options.ledger.as_deref().map_or_else(|| Ok(Ledger::default()), Ledger::open)?;
+        let ledger =
+            options.ledger.as_deref().map_or_else(|| Ok(Ledger::default()), Ledger::open)?;
         Ok(Self { options, ledger: Mutex::new(ledger) })
     }
 
@@ -149,8 +150,7 @@ mod tests {
     async fn one_key_is_charged_and_refunded_once_also_across_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
-        let options =
-            InProcessGatewayOptions { ledger: Some(path.clone()), ..Default::default() };
+        let options = InProcessGatewayOptions { ledger: Some(path.clone()), ..Default::default() };
         let key = Uuid::from_u128(1);
         for _ in 0..2 {
             let gateway = InProcessGateway::open(options.clone()).unwrap();

@@ -63,7 +63,8 @@ impl Ledger {
         let entries = read_ledger(path)?;
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         // A line cut off by a kill goes, so that the next one starts on a line of its own.
-        let whole = entries.iter().map(|entry| Ok(line(entry)?.len())).sum::<io::Result<usize>>()?;
+        let whole =
+            entries.iter().map(|entry| Ok(line(entry)?.len())).sum::<io::Result<usize>>()?;
         file.set_len(u64::try_from(whole).map_err(io::Error::other)?)?;
         let mut ledger = Self { charges: HashMap::new(), file: Some(file) };
         for entry in &entries {
@@ -78,7 +79,12 @@ impl Ledger {
     }
 
     /// Takes the money, unless this key was charged before; gives the amount that was taken.
-    pub(super) fn charge(&mut self, key: Uuid, payment_no: PaymentNo, amount: Money) -> io::Result<Money> {
+    pub(super) fn charge(
+        &mut self,
+        key: Uuid,
+        payment_no: PaymentNo,
+        amount: Money,
+    ) -> io::Result<Money> {
         if let Some(taken) = self.charged(key) {
             return Ok(taken);
         }

@@ -1,0 +1,161 @@
+//! What the executor asks of the store beside appending: receipts, fresh states, events as they
+//! stand in the log, new numbers.
+
+use super::Executor;
+use crate::error::{CommandError, Service};
+use crate::meta::{CommandMeta, Executed};
+use gdmarket_domain::{Decider, DecodeError, MarketEvent};
+use gdmarket_store::{Loaded, Receipt, ReceiptKind, RecordedEvent, StreamId};
+use std::borrow::Cow;
+use std::sync::Arc;
+use uuid::Uuid;
+
+impl Executor {
+    /// Which log this is.
+    pub(crate) fn log_id(&self) -> Uuid {
+        self.store.identity().log_id
+    }
+
+    /// The meta of a command that follows from what `executed` wrote.
+    pub(crate) fn caused_by(&self, meta: CommandMeta, executed: &Executed) -> CommandMeta {
+        let identity = self.store.identity();
+        let source = format!("{}/{}", identity.log_id, identity.epoch);
+        CommandMeta { causation: Some((source, executed.position)), ..meta }
+    }
+
+    /// Draws the next number of this kind.
+    pub(crate) async fn draw(&self, kind: &str) -> Result<i64, CommandError> {
+        self.store.numbers().draw(kind).await.map_err(|error| self.store_error(&error))
+    }
+
+    /// The receipt of a client's earlier, equal request; without a key there is none.
+    pub(crate) async fn done_before(
+        &self,
+        meta: &CommandMeta,
+    ) -> Result<Option<Receipt>, CommandError> {
+        match self.receipt_if(meta.keyed, meta).await? {
+            Some(receipt) if receipt.fingerprint != meta.fingerprint => {
+                Err(CommandError::KeyReused)
+            }
+            receipt => Ok(receipt),
+        }
+    }
+
+    async fn receipt_if(
+        &self,
+        wanted: bool,
+        meta: &CommandMeta,
+    ) -> Result<Option<Receipt>, CommandError> {
+        if wanted { self.receipt(meta).await } else { Ok(None) }
+    }
+
+    /// The receipt of this command id.
+    pub(super) async fn receipt(
+        &self,
+        meta: &CommandMeta,
+    ) -> Result<Option<Receipt>, CommandError> {
+        let receipt = self.store.receipts().find(meta.command_id).await;
+        receipt.map_err(|error| self.store_error(&error))
+    }
+
+    /// The answer that a receipt stands for.
+    pub(crate) async fn replay(
+        &self,
+        receipt: Receipt,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        if receipt.fingerprint != meta.fingerprint {
+            return Err(CommandError::KeyReused);
+        }
+        let Receipt { stream, first_sequence, count, kind, .. } = receipt;
+        match kind {
+            ReceiptKind::Refused(code) => Err(CommandError::refused(code, true)),
+            ReceiptKind::Done if count == 0 => Ok(Executed {
+                number: stream.number,
+                version: first_sequence,
+                first_sequence: 0,
+                count,
+                position: 0,
+                replayed: true,
+            }),
+            ReceiptKind::Done => {
+                let version = first_sequence + count - 1;
+                let position = self.position(&stream, version).await?;
+                let number = stream.number;
+                Ok(Executed { number, version, first_sequence, count, position, replayed: true })
+            }
+        }
+    }
+
+    async fn position(&self, stream: &StreamId, sequence: i64) -> Result<i64, CommandError> {
+        let events = self.recorded(stream, sequence).await?;
+        events
+            .first()
+            .map(|event| event.position)
+            .ok_or_else(|| CommandError::Broken(format!("a receipt without event {sequence}")))
+    }
+
+    async fn recorded(
+        &self,
+        stream: &StreamId,
+        from_sequence: i64,
+    ) -> Result<Vec<RecordedEvent>, CommandError> {
+        let events = self.store.log().stream(stream, from_sequence - 1).await;
+        events.map_err(|error| self.store_error(&error))
+    }
+
+    /// The events of a stream from this sequence on.
+    pub(crate) async fn events_from<A: Decider>(
+        &self,
+        number: i64,
+        from_sequence: i64,
+    ) -> Result<Vec<MarketEvent>, CommandError> {
+        let stream = StreamId { kind: Cow::Borrowed(A::TYPE), number };
+        self.recorded(&stream, from_sequence).await?.iter().map(decode).collect()
+    }
+
+    /// The event at this position.
+    pub(crate) async fn event_at(
+        &self,
+        position: i64,
+    ) -> Result<Option<MarketEvent>, CommandError> {
+        let events = self.store.log().read_after(position - 1, 1).await;
+        let events = events.map_err(|error| self.store_error(&error))?;
+        events.first().filter(|event| event.position == position).map(decode).transpose()
+    }
+
+    /// The state as the log has it now.
+    pub(crate) async fn fresh<A: Decider + 'static>(
+        &self,
+        number: i64,
+    ) -> Result<Arc<A>, CommandError> {
+        let mut loaded = self.lock::<A>(number).await?;
+        if loaded.cached() {
+            loaded.refresh().await.map_err(|error| self.store_error(&error))?;
+        }
+        Ok(Arc::clone(loaded.state()))
+    }
+
+    /// The stream's turn in this process, with its state.
+    pub(super) async fn lock<A: Decider + 'static>(
+        &self,
+        number: i64,
+    ) -> Result<Loaded<A>, CommandError> {
+        let loaded = self.store.aggregates::<A>().lock(number).await;
+        loaded.map_err(|error| self.store_error(&error))
+    }
+
+    pub(super) fn unavailable(&self) -> CommandError {
+        CommandError::Unavailable { what: Service::Store, retry_after: self.retry_after }
+    }
+}
+
+fn decode(event: &RecordedEvent) -> Result<MarketEvent, CommandError> {
+    let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
+    MarketEvent::decode(&stream.kind, event_type, event_version, payload).map_err(|error| {
+        match error {
+            DecodeError::Newer { .. } => CommandError::NewerEvent,
+            error => CommandError::Broken(error.to_string()),
+        }
+    })
+}

@@ -1,0 +1,167 @@
+//! The payment service in this process: begins attempts and waits for their outcome.
+//!
+//! Only the task whose own append wrote `PaymentStarted` hands the attempt to `charge.rs`; every
+//! other one reads the payment's stream until the outcome stands there or the wait is over.
+
+use super::{Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentService};
+use crate::breaker::{Breaker, Permit};
+use crate::command_id::{gateway_key, process_command_id};
+use crate::error::{CommandError, Service};
+use crate::executor::{Done, Executor, Request};
+use crate::meta::CommandMeta;
+use crate::options::PaymentOptions;
+use crate::payment_gateway::PaymentGateway;
+use async_trait::async_trait;
+use gdmarket_domain::payment::Progress;
+use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentEvent, PaymentNo};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// How long a waiting repeat leaves the database alone between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The payment service of this process.
+#[derive(Clone)]
+pub(crate) struct LocalPayments {
+    pub(super) executor: Executor,
+    pub(super) gateway: Arc<dyn PaymentGateway>,
+    breaker: Arc<dyn Breaker>,
+    pub(super) options: PaymentOptions,
+    tracker: TaskTracker,
+}
+
+impl LocalPayments {
+    pub(crate) const fn new(
+        executor: Executor,
+        gateway: Arc<dyn PaymentGateway>,
+        breaker: Arc<dyn Breaker>,
+        options: PaymentOptions,
+        tracker: TaskTracker,
+    ) -> Self {
+        Self { executor, gateway, breaker, options, tracker }
+    }
+
+    /// The key under which the gateway knows this attempt.
+    pub(super) fn key(&self, payment_no: PaymentNo) -> Uuid {
+        gateway_key(self.executor.log_id(), payment_no.get())
+    }
+
+    /// Records a fact of the service's own; the same fact is recorded once.
+    pub(super) async fn record(
+        &self,
+        payment_no: PaymentNo,
+        fact: &'static str,
+        command: &PaymentCommand,
+        meta: &CommandMeta,
+    ) -> Result<Done<Payment>, CommandError> {
+        let id = process_command_id(self.executor.log_id(), "payment", payment_no.get(), fact);
+        let meta = meta.process("payments", id);
+        self.executor.execute(Request::new(payment_no.get(), command, &meta)).await
+    }
+
+    /// Calls the gateway in a task of its own and waits as long as the renter should.
+    async fn charge(
+        &self,
+        attempt: PaymentAttempt,
+        permit: Permit,
+        meta: &CommandMeta,
+    ) -> Attempted {
+        let (tell, told) = oneshot::channel();
+        let (service, meta) = (self.clone(), meta.clone());
+        let work = async move {
+            let attempted = service.confirm(attempt, permit, &meta).await;
+            // Whoever waited may be gone; the log has the outcome.
+            tell.send(attempted).ok();
+        };
+        self.tracker.spawn(tracing::Instrument::in_current_span(work));
+        match timeout(self.options.answer_within, told).await {
+            Ok(Ok(attempted)) => attempted,
+            Ok(Err(_)) | Err(_) => Attempted::Unknown,
+        }
+    }
+
+    /// The breaker opened between the intent and the call: the attempt ends unsent.
+    async fn give_up(
+        &self,
+        attempt: PaymentAttempt,
+        retry_after: Duration,
+        meta: &CommandMeta,
+    ) -> Result<Attempted, CommandError> {
+        let declined = PaymentCommand::RecordDeclined { reason: PAYMENT_UNAVAILABLE.to_owned() };
+        self.record(attempt.payment_no, "unsent", &declined, meta).await?;
+        Ok(Attempted::Unreachable { retry_after: Some(retry_after) })
+    }
+
+    /// Reads the payment's stream until its outcome is there or the renter has waited enough.
+    async fn wait(&self, payment_no: PaymentNo) -> Result<Attempted, CommandError> {
+        let give_up_at = Instant::now() + self.options.answer_within;
+        loop {
+            if let Some(attempted) = self.outcome(payment_no).await? {
+                return Ok(attempted);
+            }
+            if Instant::now() + LOOK_EVERY >= give_up_at {
+                return Ok(Attempted::Unknown);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn outcome(&self, payment_no: PaymentNo) -> Result<Option<Attempted>, CommandError> {
+        let payment = self.executor.fresh::<Payment>(payment_no.get()).await?;
+        Ok(match payment.progress() {
+            None | Some(Progress::Pending | Progress::Unknown) => None,
+            Some(Progress::Approved | Progress::Cancelling | Progress::Cancelled) => {
+                Some(Attempted::Approved)
+            }
+            Some(Progress::Declined) => Some(self.decline(payment_no).await?),
+        })
+    }
+
+    /// Why it was declined; the state doesn't keep it.
+    async fn decline(&self, payment_no: PaymentNo) -> Result<Attempted, CommandError> {
+        let events = self.executor.events_from::<Payment>(payment_no.get(), 1).await?;
+        let reason = events.iter().rev().find_map(|event| match event {
+            MarketEvent::Payment(PaymentEvent::Declined { reason, .. }) => Some(reason.as_str()),
+            _ => None,
+        });
+        Ok(Attempted::from_reason(reason.unwrap_or_default()))
+    }
+}
+
+#[async_trait]
+impl PaymentService for LocalPayments {
+    async fn admit(&self) -> Result<Permit, CommandError> {
+        self.breaker.admit().await.map_err(|open| CommandError::Unavailable {
+            what: Service::Payment,
+            retry_after: open.retry_after,
+        })
+    }
+
+    async fn pay(
+        &self,
+        attempt: PaymentAttempt,
+        permit: Option<Permit>,
+        meta: &CommandMeta,
+    ) -> Result<Attempted, CommandError> {
+        let PaymentAttempt { payment_no, reservation_no, item_no, amount } = attempt;
+        let command = PaymentCommand::Start { payment_no, reservation_no, item_no, amount };
+        let request = Request::<Payment>::new(payment_no.get(), &command, meta);
+        let done = self.executor.execute(request).await?;
+        if done.events.is_empty() {
+            return self.wait(payment_no).await;
+        }
+        let meta = self.executor.caused_by(meta.clone(), &done.executed);
+        let permit = match permit {
+            Some(permit) => permit,
+            None => match self.breaker.admit().await {
+                Ok(permit) => permit,
+                Err(open) => return self.give_up(attempt, open.retry_after, &meta).await,
+            },
+        };
+        Ok(self.charge(attempt, permit, &meta).await)
+    }
+}
