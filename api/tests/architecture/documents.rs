@@ -1,0 +1,120 @@
+//! What the documents say: a page per problem code, a row per setting, links that lead somewhere.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::{Source, check, files, root};
+
+/// A problem as the table in api/src/problem/kind.rs has it: code, title in English, in Korean.
+fn problems(table: &str) -> Vec<(String, String, String)> {
+    let entries = table.split_once("\nkinds! {").map_or("", |(_, entries)| entries);
+    let entries = entries.split_once("\n}").map_or("", |(entries, _)| entries);
+    entries
+        .split(";\n")
+        .filter_map(|entry| {
+            let mut texts = entry.split('"').skip(1).step_by(2).map(str::to_owned);
+            Some((texts.next()?, texts.next()?, texts.next()?))
+        })
+        .collect()
+}
+
+fn page_faults(problems: &[(String, String, String)], pages: &[Source]) -> Vec<String> {
+    let page_of = |code: &str| format!("docs/errors/{code}.md");
+    let mut faults = Vec::new();
+    for (code, english, korean) in problems {
+        match pages.iter().find(|page| page.path == page_of(code)) {
+            None => faults.push(format!("{} is missing", page_of(code))),
+            Some(page) if !page.text.contains(english) || !page.text.contains(korean) => {
+                faults.push(format!("{} lacks the title “{english}” or “{korean}”", page.path));
+            }
+            Some(_) => {}
+        }
+    }
+    let known: BTreeSet<_> = problems.iter().map(|(code, ..)| page_of(code)).collect();
+    let strays = pages
+        .iter()
+        .filter(|page| !known.contains(&page.path) && !page.path.ends_with("/README.md"));
+    faults.extend(strays.map(|page| format!("{}: no problem has this code", page.path)));
+    faults
+}
+
+#[test]
+fn every_problem_code_has_its_page_and_every_page_a_code() {
+    let table =
+        fs::read_to_string(root().join("api/src/problem/kind.rs")).expect("the table of problems");
+    let problems = problems(&table);
+    assert!(problems.len() > 30, "the table of problems reads differently now: {problems:?}");
+    check(
+        "docs/errors/ and api/src/problem/kind.rs differ:",
+        &page_faults(&problems, &files("docs/errors", ".md")),
+    );
+}
+
+#[test]
+fn a_missing_and_a_stray_page_are_found() {
+    let table =
+        "x\nkinds! {\n A \"a-code\" CONFLICT\n \"Title\" \"제목\"\n \"Advice.\" \"조언\";\n}\n";
+    let problems = problems(table);
+    assert_eq!(problems, [("a-code".to_owned(), "Title".to_owned(), "제목".to_owned())]);
+    let page = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+    assert!(page_faults(&problems, &[page("docs/errors/a-code.md", "Title 제목")]).is_empty());
+    assert_eq!(page_faults(&problems, &[page("docs/errors/b-code.md", "Title 제목")]).len(), 2);
+    assert_eq!(page_faults(&problems, &[page("docs/errors/a-code.md", "Title")]).len(), 1);
+}
+
+/// The settings of api/src/config/settings.rs as the README shows them: key and default.
+fn settings(table: &str) -> Vec<(String, String)> {
+    let entries = table.split_once("SETTINGS: &[Setting]").map_or("", |(_, entries)| entries);
+    let entries = entries.split_once("\n];").map_or("", |(entries, _)| entries);
+    let texts: Vec<_> = entries.split('"').skip(1).step_by(2).collect();
+    texts
+        .chunks(3)
+        .filter_map(|entry| Some((entry.first()?.to_string(), entry.get(1)?.to_string())))
+        .collect()
+}
+
+fn undocumented(settings: &[(String, String)], readme: &str) -> Vec<String> {
+    let row = |(key, default): &(String, String)| match default.as_str() {
+        "" => format!("| `{key}` | – |"),
+        default => format!("| `{key}` | `{default}` |"),
+    };
+    settings.iter().map(row).filter(|row| !readme.contains(row)).collect()
+}
+
+#[test]
+fn every_setting_is_in_the_readme() {
+    let table = fs::read_to_string(root().join("api/src/config/settings.rs"))
+        .expect("the table of settings");
+    let settings = settings(&table);
+    assert!(settings.len() > 20, "the table of settings reads differently now: {settings:?}");
+    let readme = fs::read_to_string(root().join("README.md")).expect("the README");
+    check("add to the table under Configuration in README.md:", &undocumented(&settings, &readme));
+    assert_eq!(undocumented(&[("a.b".to_owned(), "1".to_owned())], &readme), ["| `a.b` | `1` |"]);
+}
+
+/// The targets of a page's links that are files of this repository.
+fn links(page: &Source) -> Vec<String> {
+    let targets = page.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let own = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
+    own.map(|target| target.split('#').next().unwrap_or(target).to_owned()).collect()
+}
+
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let mut pages = files("docs", ".md");
+    for path in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "deploy/README.md"]
+    {
+        let text = fs::read_to_string(root().join(path)).expect(path);
+        pages.push(Source { path: path.to_owned(), text });
+    }
+    let dead = |page: &Source| -> Vec<String> {
+        let path = root().join(&page.path);
+        let folder = path.parent().unwrap_or(&path).to_owned();
+        let dead = links(page).into_iter().filter(|target| !folder.join(target).exists());
+        dead.map(|target| format!("{}: {target}", page.path)).collect()
+    };
+    check("these links lead nowhere:", &pages.iter().flat_map(dead).collect::<Vec<_>>());
+    let page =
+        Source { path: "docs/x.md".to_owned(), text: "[a](b.md#c) [d](https://e)".to_owned() };
+    assert_eq!(dead(&page), ["docs/x.md: b.md"]);
+}

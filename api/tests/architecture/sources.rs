@@ -1,0 +1,158 @@
+//! What the source files say: what they import, which words they know, how long they are.
+
+use std::collections::BTreeSet;
+
+use crate::crates::CRATES;
+use crate::{Source, check, files};
+
+/// Words of the market that the store doesn't know, as parts of its identifiers and texts.
+const MARKET_WORDS: &str = "reservation reservations payment payments alarm alarms rental rentals \
+    rentable renter renters renting lend lent customer customers price itemno iteminfo itemname \
+    calendar refund";
+
+/// Parts of cqrs-es that lose or double events; docs/adr/0001 says why.
+const NEVER_CALLED: &[&str] = &[
+    "CqrsFramework",
+    "replay_all",
+    "new_aggregate_store",
+    "new_snapshot_store",
+    "PersistedEventStore",
+];
+
+/// Lines beyond which a file hides two things.
+const LONGEST_FILE: usize = 600;
+
+fn rust_files() -> Vec<Source> {
+    let all: Vec<_> = CRATES.iter().flat_map(|(name, _)| files(name, ".rs")).collect();
+    assert!(all.len() > CRATES.len(), "the source files are not where this test looks");
+    all
+}
+
+fn shipped(source: &Source) -> bool {
+    source.path.contains("/src/") && !source.path.starts_with("bench/")
+}
+
+/// Lines of some files that mention what they may not know.
+fn mentions(sources: &[Source], within: impl Fn(&str) -> bool, word: &str) -> Vec<String> {
+    let lines = |source: &Source| -> Vec<String> {
+        let numbered = source.text.lines().enumerate();
+        let hits = numbered
+            .filter(|(_, line)| line.contains(word) && !line.trim_start().starts_with("//"));
+        hits.map(|(number, line)| format!("{}:{}: {}", source.path, number + 1, line.trim()))
+            .collect()
+    };
+    sources.iter().filter(|source| within(&source.path)).flat_map(lines).collect()
+}
+
+fn outside_of_the_wiring(path: &str) -> bool {
+    let inside = ["api/src/wiring", "api/src/cli", "api/src/main.rs"];
+    path.starts_with("api/src/") && !inside.iter().any(|place| path.starts_with(place))
+}
+
+fn command_side(path: &str) -> bool {
+    path.starts_with("api/src/command_router")
+}
+
+fn query_side(path: &str) -> bool {
+    path.starts_with("api/src/query_router")
+}
+
+#[test]
+fn only_the_wiring_and_the_command_line_see_the_store() {
+    let faults = mentions(&rust_files(), outside_of_the_wiring, "gdmarket_store");
+    check("in api only wiring.rs, cli/ and main.rs may name the store:", &faults);
+}
+
+#[test]
+fn the_two_routers_know_one_side_each() {
+    let sources = rust_files();
+    let faults = mentions(&sources, command_side, "gdmarket_projections");
+    check("a command handler gets no queries:", &faults);
+    let faults = mentions(&sources, query_side, "gdmarket_commands");
+    check("a query handler has nothing to write with:", &faults);
+}
+
+#[test]
+fn a_forbidden_import_is_found() {
+    let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+    let import = "use std::fmt;\nuse gdmarket_store::Store;\n";
+    let faults =
+        mentions(&[source("api/src/health.rs", import)], outside_of_the_wiring, "gdmarket_store");
+    assert_eq!(faults, ["api/src/health.rs:2: use gdmarket_store::Store;"]);
+    let wiring = [source("api/src/wiring.rs", import), source("api/src/cli/migrate.rs", import)];
+    assert!(mentions(&wiring, outside_of_the_wiring, "gdmarket_store").is_empty());
+}
+
+#[test]
+fn nothing_calls_the_parts_of_cqrs_es_that_lose_events() {
+    let shipped: Vec<_> = rust_files().into_iter().filter(shipped).collect();
+    let faults: Vec<_> =
+        NEVER_CALLED.iter().flat_map(|word| mentions(&shipped, |_| true, word)).collect();
+    check("docs/adr/0001 says why these are never used:", &faults);
+}
+
+fn too_long(sources: &[Source]) -> Vec<String> {
+    let lines = |source: &Source| source.text.lines().count();
+    let long = sources.iter().filter(|source| lines(source) > LONGEST_FILE);
+    long.map(|source| format!("{}: {} lines", source.path, lines(source))).collect()
+}
+
+#[test]
+fn no_file_is_longer_than_600_lines() {
+    check("split along what changes together:", &too_long(&rust_files()));
+    let long = Source { path: "x.rs".to_owned(), text: "\n".repeat(LONGEST_FILE + 1) };
+    assert_eq!(too_long(&[long]), ["x.rs: 601 lines"]);
+}
+
+/// Splits camelCase and `snake_case` into lower-case words; two neighbours count together too.
+fn words(line: &str) -> BTreeSet<String> {
+    let mut parts = vec![String::new()];
+    for letter in line.chars() {
+        if !letter.is_alphabetic() || letter.is_uppercase() {
+            parts.push(String::new());
+        }
+        if letter.is_alphabetic() {
+            parts.last_mut().into_iter().for_each(|part| part.extend(letter.to_lowercase()));
+        }
+    }
+    let pairs = parts.windows(2).map(<[String]>::concat);
+    pairs.chain(parts.iter().cloned()).collect()
+}
+
+fn market_words(sources: &[Source]) -> Vec<String> {
+    let lines = |source: &Source| -> Vec<String> {
+        let numbered = source.text.lines().enumerate();
+        let hits = numbered.filter(|(_, line)| {
+            words(line).iter().any(|word| MARKET_WORDS.split(' ').any(|known| known == word))
+        });
+        hits.map(|(number, line)| format!("{}:{}: {}", source.path, number + 1, line.trim()))
+            .collect()
+    };
+    sources.iter().flat_map(lines).collect()
+}
+
+#[test]
+fn the_store_knows_no_word_of_the_market() {
+    let mut sources = files("store/src", ".rs");
+    assert!(!sources.is_empty(), "the store is not where this test looks");
+    sources.extend(files("store/migrations", ".sql"));
+    check(
+        "what is particular to the market belongs into commands or projections:",
+        &market_words(&sources),
+    );
+}
+
+#[test]
+fn a_word_of_the_market_is_found() {
+    let source =
+        |text: &str| vec![Source { path: "store/src/x.rs".to_owned(), text: text.to_owned() }];
+    for text in
+        ["struct ItemNo;", "let item_no = 1;", "// the Reservation's stream", "fn payment_of()"]
+    {
+        assert_eq!(market_words(&source(text)).len(), 1, "{text}");
+    }
+    for text in ["impl Iterator<Item = Event>", "items.len()", "gdmarket_store", "let number = 1;"]
+    {
+        assert!(market_words(&source(text)).is_empty(), "{text}");
+    }
+}
