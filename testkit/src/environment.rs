@@ -10,10 +10,7 @@ use std::process::{Command, Output};
 pub const TEST_DATABASE_URL: &str = "GDMARKET_TEST_DATABASE_URL";
 
 /// The variable's value, or nothing when it is absent or empty.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests have no configuration but their environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -32,12 +29,7 @@ pub(crate) fn postgres_programs() -> PathBuf {
     let told = told.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     let path = variable("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .map(|versions| {
-            versions
-                .flatten()
-                .map(|version| version.path().join("bin"))
-                .collect()
-        })
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
         .unwrap_or_default();
     debian.sort_by_key(|folder| std::cmp::Reverse(major_version(folder)));
     told.into_iter()
@@ -48,10 +40,7 @@ pub(crate) fn postgres_programs() -> PathBuf {
 }
 
 fn major_version(bin: &Path) -> u32 {
-    let version = bin
-        .parent()
-        .and_then(Path::file_name)
-        .map(|name| name.to_string_lossy());
+    let version = bin.parent().and_then(Path::file_name).map(|name| name.to_string_lossy());
     version.and_then(|name| name.parse().ok()).unwrap_or(0)
 }
 
@@ -85,11 +74,7 @@ impl Account {
                     let output = Command::new("id").args([flag, name]).output().ok()?;
                     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
                 };
-                Some(Self::Other {
-                    name,
-                    uid: number("-u")?,
-                    gid: number("-g")?,
-                })
+                Some(Self::Other { name, uid: number("-u")?, gid: number("-g")? })
             })
             .expect("an account named postgres or nobody to run PostgreSQL as")
     }
@@ -115,10 +100,6 @@ impl Account {
                 command
             }
         };
-        command
-            .args(arguments)
-            .current_dir("/")
-            .output()
-            .expect("starting PostgreSQL's program")
+        command.args(arguments).current_dir("/").output().expect("starting PostgreSQL's program")
     }
 }

@@ -1,6 +1,6 @@
 //! Helpers of the tests, never part of the program: throw-away databases on both engines
 //! ([`TestDb`], [`on_each_engine!`]), a PostgreSQL that a test may stop ([`PgCluster`]), the real
-//! program as a child process ([`Server`]), and waiting for a condition ([`eventually`]).
+//! program as a child process ([`Server`]), and waiting for a condition ([`eventually()`]).
 //!
 //! It knows no other crate of the workspace, so every one of them may use it in its tests.
 //! Nothing here is skipped when something is missing: the test fails and says what to type.

@@ -27,32 +27,13 @@ impl PgCluster {
         let folder = tempfile::Builder::new().prefix("gdmarket-pg-").tempdir();
         let folder = folder.expect("a temporary folder");
         account.give(folder.path());
-        let mut cluster = Self {
-            account,
-            programs: postgres_programs(),
-            port: 0,
-            folder,
-        };
+        let mut cluster = Self { account, programs: postgres_programs(), port: 0, folder };
         let data = cluster.data();
         let made = cluster.run(
             "initdb",
-            &[
-                "-D",
-                &data,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-instructions",
-            ],
+            &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-instructions"],
         );
-        assert!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         for _ in 0..PORT_ATTEMPTS {
             cluster.port = free_port();
             if cluster.try_start() {
@@ -74,11 +55,7 @@ impl PgCluster {
 
     /// Starts the stopped server again on the same port.
     pub fn start(&self) {
-        assert!(
-            self.try_start(),
-            "PostgreSQL doesn't start again: {}",
-            self.log()
-        );
+        assert!(self.try_start(), "PostgreSQL doesn't start again: {}", self.log());
     }
 
     /// Stops the server in good order: connections are cut, everything is written.
@@ -93,11 +70,7 @@ impl PgCluster {
 
     fn stop_by(&self, mode: &str) {
         let stopped = self.run("pg_ctl", &["-D", &self.data(), "-m", mode, "-w", "stop"]);
-        assert!(
-            stopped.status.success(),
-            "PostgreSQL doesn't stop: {}",
-            self.log()
-        );
+        assert!(stopped.status.success(), "PostgreSQL doesn't stop: {}", self.log());
     }
 
     fn try_start(&self) -> bool {
@@ -108,12 +81,9 @@ impl PgCluster {
         );
         let log = format!("{folder}/server.log");
         let data = self.data();
-        self.run(
-            "pg_ctl",
-            &["-D", &data, "-l", &log, "-o", &options, "-w", "start"],
-        )
-        .status
-        .success()
+        self.run("pg_ctl", &["-D", &data, "-l", &log, "-o", &options, "-w", "start"])
+            .status
+            .success()
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Output {
@@ -132,9 +102,6 @@ impl PgCluster {
 impl Drop for PgCluster {
     fn drop(&mut self) {
         // Stopped already is as good.
-        drop(self.run(
-            "pg_ctl",
-            &["-D", &self.data(), "-m", "immediate", "-w", "stop"],
-        ));
+        drop(self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]));
     }
 }

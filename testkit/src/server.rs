@@ -69,13 +69,8 @@ impl ServerOptions {
     pub async fn start(self) -> Server {
         let own_folder = tempfile::Builder::new().prefix("gdmarket-data-").tempdir();
         let own_folder = own_folder.expect("a temporary folder");
-        let mut server = Server {
-            options: self,
-            port: 0,
-            own_folder,
-            child: None,
-            stderr: Arc::default(),
-        };
+        let mut server =
+            Server { options: self, port: 0, own_folder, child: None, stderr: Arc::default() };
         for _ in 0..PORT_ATTEMPTS {
             server.port = free_port();
             match server.try_start().await {
@@ -84,10 +79,7 @@ impl ServerOptions {
                 Err(code) => panic!("gdmarket ended with {code:?}: {}", server.stderr()),
             }
         }
-        panic!(
-            "every free port was taken by somebody else first: {}",
-            server.stderr()
-        )
+        panic!("every free port was taken by somebody else first: {}", server.stderr())
     }
 }
 
@@ -114,18 +106,12 @@ impl Server {
 
     /// Where its files are.
     pub fn data_dir(&self) -> &Path {
-        self.options
-            .data_dir
-            .as_deref()
-            .unwrap_or_else(|| self.own_folder.path())
+        self.options.data_dir.as_deref().unwrap_or_else(|| self.own_folder.path())
     }
 
     /// Everything it has written to stderr so far, over all its starts.
     pub fn stderr(&self) -> String {
-        self.stderr
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The process number while it runs.
@@ -149,10 +135,7 @@ impl Server {
     pub async fn signal(&self, name: &str) {
         let pid = self.pid().expect("a running server").to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().await;
-        assert!(
-            sent.is_ok_and(|status| status.success()),
-            "kill -s {name} {pid}"
-        );
+        assert!(sent.is_ok_and(|status| status.success()), "kill -s {name} {pid}");
     }
 
     /// Waits for its end.
@@ -168,28 +151,19 @@ impl Server {
     pub async fn restart(&mut self) {
         self.kill().await;
         if let Err(code) = self.try_start().await {
-            panic!(
-                "gdmarket ended with {code:?} instead of starting again: {}",
-                self.stderr()
-            );
+            panic!("gdmarket ended with {code:?} instead of starting again: {}", self.stderr());
         }
     }
 
     /// Starts the process and waits for `/livez`; an early end is its exit code.
     async fn try_start(&mut self) -> Result<(), Option<i32>> {
-        let mut child = self
-            .command()
-            .spawn()
-            .expect("starting the gdmarket program");
+        let mut child = self.command().spawn().expect("starting the gdmarket program");
         let stderr = child.stderr.take().expect("the server's stderr");
         let reading = tokio::spawn(keep(stderr, Arc::clone(&self.stderr)));
         let port = self.port;
         let child = Mutex::new(child);
         let came_up = eventually(START_WITHIN, || async {
-            let ended = child
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .try_wait();
+            let ended = child.lock().unwrap_or_else(PoisonError::into_inner).try_wait();
             if let Ok(Some(status)) = ended {
                 return Ok(Err(status.code()));
             }
@@ -211,17 +185,9 @@ impl Server {
         command
             .arg("serve")
             .current_dir(self.own_folder.path())
-            .env(
-                "GDMARKET__SERVER__LISTEN",
-                format!("127.0.0.1:{}", self.port),
-            )
+            .env("GDMARKET__SERVER__LISTEN", format!("127.0.0.1:{}", self.port))
             .env("GDMARKET__SERVER__DATA_DIR", self.data_dir())
-            .envs(
-                self.options
-                    .variables
-                    .iter()
-                    .map(|(name, value)| (name, value)),
-            )
+            .envs(self.options.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -39,10 +39,7 @@ impl TestDb {
     pub fn sqlite() -> Self {
         let folder = tempfile::Builder::new().prefix("gdmarket-test-").tempdir();
         let folder = folder.expect("a temporary folder");
-        Self {
-            url: format!("sqlite:{}", folder.path().display()),
-            place: Place::Folder(folder),
-        }
+        Self { url: format!("sqlite:{}", folder.path().display()), place: Place::Folder(folder) }
     }
 
     /// A fresh database on the server of `GDMARKET_TEST_DATABASE_URL`.
@@ -66,17 +63,12 @@ impl TestDb {
         let random = Uuid::from_u128(random_bits()).simple().to_string();
         let tail: String = random.chars().take(8).collect();
         let name = format!("gdmarket_test_{}_{number}_{tail}", process::id());
-        execute(server, &format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap_or_else(|error| {
-                panic!("no database could be created on the server of {TEST_DATABASE_URL}: {error}")
-            });
+        execute(server, &format!("CREATE DATABASE {name}")).await.unwrap_or_else(|error| {
+            panic!("no database could be created on the server of {TEST_DATABASE_URL}: {error}")
+        });
         Self {
             url: with_database(server, &name),
-            place: Place::Database {
-                server: server.to_owned(),
-                name,
-            },
+            place: Place::Database { server: server.to_owned(), name },
         }
     }
 
@@ -110,9 +102,7 @@ impl Drop for TestDb {
             let (server, name) = (server.clone(), name.clone());
             // A thread of its own: the test's runtime may be single-threaded, or closing down.
             let dropping = std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build();
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 if let Ok(runtime) = runtime {
                     let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
                     drop(runtime.block_on(execute(&server, &sql)));
@@ -138,9 +128,7 @@ fn random_bits() -> u128 {
 
 /// The same server, another database; the query part (socket, options) stays.
 fn with_database(server: &str, name: &str) -> String {
-    let (address, query) = server
-        .split_once('?')
-        .map_or((server, None), |(a, q)| (a, Some(q)));
+    let (address, query) = server.split_once('?').map_or((server, None), |(a, q)| (a, Some(q)));
     let (scheme, rest) = address.split_once("://").unwrap_or(("postgres", address));
     let authority = rest.split('/').next().unwrap_or_default();
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -156,10 +144,7 @@ mod tests {
         for (server, expected) in [
             ("postgres://a:b@host:1/postgres", "postgres://a:b@host:1/x"),
             ("postgresql://a@host", "postgresql://a@host/x"),
-            (
-                "postgres:///postgres?host=/run/pg&port=1",
-                "postgres:///x?host=/run/pg&port=1",
-            ),
+            ("postgres:///postgres?host=/run/pg&port=1", "postgres:///x?host=/run/pg&port=1"),
         ] {
             assert_eq!(with_database(server, "x"), expected);
         }

@@ -23,14 +23,10 @@ fn a_dropped_database_is_gone() {
     run(async {
         let db = TestDb::postgres().await;
         let url = db.url().to_owned();
-        let connected = PgConnection::connect(&url)
-            .await
-            .expect("the fresh database");
+        let connected = PgConnection::connect(&url).await.expect("the fresh database");
         drop(db);
         drop(connected);
-        PgConnection::connect(&url)
-            .await
-            .expect_err("the database is dropped");
+        PgConnection::connect(&url).await.expect_err("the database is dropped");
     });
 }
 
@@ -40,14 +36,10 @@ fn a_cluster_stops_crashes_and_starts_again() {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
         cluster.stop();
-        PgConnection::connect(db.url())
-            .await
-            .expect_err("the server is stopped");
+        PgConnection::connect(db.url()).await.expect_err("the server is stopped");
         cluster.start();
         cluster.crash();
-        PgConnection::connect(db.url())
-            .await
-            .expect_err("the server is away");
+        PgConnection::connect(db.url()).await.expect_err("the server is away");
         cluster.start();
         eventually(Duration::from_secs(10), || PgConnection::connect(db.url())).await;
     });
@@ -57,17 +49,11 @@ fn a_cluster_stops_crashes_and_starts_again() {
 #[should_panic(expected = "last seen: \"nothing\"")]
 fn waiting_in_vain_says_what_was_seen() {
     run(async {
-        eventually(Duration::from_millis(20), || async {
-            Err::<(), _>("nothing")
-        })
-        .await;
+        eventually(Duration::from_millis(20), || async { Err::<(), _>("nothing") }).await;
     });
 }
 
 #[test]
 fn postgresql_never_runs_as_root() {
-    assert!(!matches!(
-        Account::unprivileged(),
-        Account::Other { uid: 0, .. }
-    ));
+    assert!(!matches!(Account::unprivileged(), Account::Other { uid: 0, .. }));
 }
