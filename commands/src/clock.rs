@@ -13,7 +13,7 @@ pub trait Clock: Send + Sync + 'static {
     /// back equals the one that was written.
     fn now(&self) -> DateTime<Utc>;
 
-    /// A new id, ordered by time (UUIDv7).
+    /// A new id, ordered by time (version 7).
     fn new_id(&self) -> Uuid {
         #[expect(clippy::disallowed_methods, reason = "this is the place")]
         Uuid::now_v7()

@@ -1,6 +1,6 @@
 //! Ids of commands: the same request gives the same id, so doing it twice does it once.
 //!
-//! Ids are UUIDv5 of what identifies a request, never a client's string itself and never a log
+//! Ids are version 5 UUIDs of what identifies a request, never a client's string itself and never a log
 //! position; every part carries its length, so no two requests can be spelled the same.
 
 use gdmarket_domain::Actor;

@@ -12,10 +12,11 @@ use crate::meta::{CommandMeta, Executed};
 use crate::options::RetryOptions;
 use crate::retry::Retry;
 use gdmarket_domain::Decider;
-use gdmarket_store::{AppendError, Loaded, PersonalData, Receipt, ReceiptKind, Store, StoreError};
+use gdmarket_store::{AppendError, Loaded, PersonalData, Receipt, ReceiptKind, Store};
 use outcome::Decision;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// Executes commands over one store.
 #[derive(Clone)]
@@ -98,23 +99,33 @@ impl Executor {
         request: &Request<'_, A>,
         mode: Mode,
     ) -> Result<Option<Done<A>>, CommandError> {
+        let (aggregate, number) = (A::TYPE, request.number);
+        let span = tracing::debug_span!("command.execute", aggregate, number);
+        let result = self.retried(request, mode).instrument(span).await;
+        outcome::count(&result);
+        result
+    }
+
+    async fn retried<A: Decider + 'static>(
+        &self,
+        request: &Request<'_, A>,
+        mode: Mode,
+    ) -> Result<Option<Done<A>>, CommandError> {
         let mut retry = Retry::new(&self.retry);
-        let result = loop {
+        loop {
             match self.attempt(request, mode).await {
-                Ok(Tried::Done(done)) => break Ok(Some(done)),
+                Ok(Tried::Done(done)) => return Ok(Some(done)),
                 Ok(Tried::WouldWrite) => return Ok(None),
                 Ok(Tried::Lost) => {
                     metrics::counter!("gdmarket_command_conflicts_total", "aggregate" => A::TYPE)
                         .increment(1);
                     if !retry.pause().await {
-                        break Err(CommandError::Conflict { attempts: retry.attempts() });
+                        return Err(CommandError::Conflict { attempts: retry.attempts() });
                     }
                 }
-                Err(error) => break Err(error),
+                Err(error) => return Err(error),
             }
-        };
-        outcome::count(&result);
-        result
+        }
     }
 
     async fn attempt<A: Decider + 'static>(
@@ -219,22 +230,11 @@ impl Executor {
         receipt: Receipt,
         request: &Request<'_, A>,
     ) -> Result<Tried<A>, CommandError> {
+        // An id may stand for one of two streams: a hold or its refusal.
+        let is_elsewhere = receipt.stream.kind != A::TYPE;
         let executed = self.replay(receipt, request.meta).await?;
-        let state = self.fresh::<A>(executed.number).await?;
+        let state =
+            if is_elsewhere { Arc::default() } else { self.fresh::<A>(executed.number).await? };
         Ok(Tried::Done(Done { executed, events: Vec::new(), state }))
-    }
-}
-
-impl Executor {
-    /// What the store's trouble means to whoever sent a command.
-    fn store_error(&self, error: &StoreError) -> CommandError {
-        match error {
-            StoreError::Unavailable(_) => {
-                tracing::warn!(%error, "store");
-                self.unavailable()
-            }
-            StoreError::Newer => CommandError::NewerEvent,
-            _ => CommandError::Broken(error.to_string()),
-        }
     }
 }

@@ -5,7 +5,7 @@ use super::Executor;
 use crate::error::{CommandError, Service};
 use crate::meta::{CommandMeta, Executed};
 use gdmarket_domain::{Decider, DecodeError, MarketEvent};
-use gdmarket_store::{Loaded, Receipt, ReceiptKind, RecordedEvent, StreamId};
+use gdmarket_store::{Loaded, Receipt, ReceiptKind, RecordedEvent, StoreError, StreamId};
 use std::borrow::Cow;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -141,8 +141,26 @@ impl Executor {
         &self,
         number: i64,
     ) -> Result<Loaded<A>, CommandError> {
-        let loaded = self.store.aggregates::<A>().lock(number).await;
-        loaded.map_err(|error| self.store_error(&error))
+        match self.store.aggregates::<A>().lock(number).await {
+            Ok(loaded) => Ok(loaded),
+            Err(error @ StoreError::Corrupt(_)) => {
+                // Broken, or only newer than this program? The events themselves say.
+                self.events_from::<A>(number, 1).await?;
+                Err(self.store_error(&error))
+            }
+            Err(error) => Err(self.store_error(&error)),
+        }
+    }
+
+    /// What the store's trouble means to whoever sent a command.
+    pub(super) fn store_error(&self, error: &StoreError) -> CommandError {
+        match error {
+            StoreError::Unavailable(_) => {
+                tracing::warn!(%error, "store");
+                self.unavailable()
+            }
+            error => CommandError::Broken(error.to_string()),
+        }
     }
 
     pub(super) fn unavailable(&self) -> CommandError {

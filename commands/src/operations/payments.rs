@@ -164,17 +164,17 @@ impl Inner {
         meta: &CommandMeta,
     ) -> Result<PaymentAsked, CommandError> {
         let Intent { executed, attempt, ended, permit } = intent;
-        let attempted = match ended {
-            Some(attempted) => attempted,
-            None => {
-                let meta = self.executor.caused_by(meta.step(1), &executed);
-                let attempted = self.payments.pay(attempt, permit, &meta).await;
-                // The intent stands, and settling will find out what became of it.
-                attempted.unwrap_or_else(|error| {
-                    tracing::warn!(%error, payment_no = %attempt.payment_no, "paying");
-                    Attempted::Unknown
-                })
-            }
+        gdmarket_store::failpoint!("commands.after-intent");
+        let attempted = if let Some(attempted) = ended {
+            attempted
+        } else {
+            let meta = self.executor.caused_by(meta.step(1), &executed);
+            let attempted = self.payments.pay(attempt, permit, &meta).await;
+            // The intent stands, and settling will find out what became of it.
+            attempted.unwrap_or_else(|error| {
+                tracing::warn!(%error, payment_no = %attempt.payment_no, "paying");
+                Attempted::Unknown
+            })
         };
         let outcome = match attempted {
             Attempted::Approved => PaymentOutcome::Approved,

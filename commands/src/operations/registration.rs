@@ -25,6 +25,7 @@ impl Inner {
         let _turn = self.turn(meta).await;
         for round in 0..ROUNDS {
             let item_no = self.announce(&meta.step(2 * round)).await?;
+            gdmarket_store::failpoint!("commands.after-alarm");
             let done = self.list(item_no, item, &meta.step(2 * round + 1)).await;
             match done {
                 Err(error) if error.code() == Some(ItemError::RegistrationAbandoned.code()) => {}
@@ -40,6 +41,7 @@ impl Inner {
             return item_no(receipt.stream.number);
         }
         let item_no = self.ring().await?;
+        gdmarket_store::failpoint!("commands.after-alert");
         let command = AlarmCommand::RaiseRegistration { item_no };
         let request = Request::<Alarm>::new(item_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;

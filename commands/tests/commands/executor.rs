@@ -1,0 +1,186 @@
+//! One command's way: versions, permissions, what is written beside the events, races between two
+//! processes, and callers that go away.
+
+use crate::market::{self, LONG, Market, by, hold, item_no, operator, price, reservation_no};
+use chrono::Days;
+use gdmarket_commands::{CommandError, CommandMeta};
+use gdmarket_domain::{Actor, ItemCommand, ItemNo, PersonId, RentalPeriod};
+use gdmarket_testkit::{TestDb, on_each_engine};
+use std::collections::HashSet;
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
+use tokio::time::timeout;
+
+fn reprice(won: i64) -> ItemCommand {
+    ItemCommand::Change { item_name: None, item_price: Some(price(won)) }
+}
+
+/// A day far in the future, taken as a period of its own.
+fn day(number: u64) -> RentalPeriod {
+    let from = market::today() + Days::new(number);
+    RentalPeriod::new(from, from + Days::new(1)).unwrap()
+}
+
+fn if_match(version: i64) -> CommandMeta {
+    CommandMeta { expected_version: Some(version), ..operator() }
+}
+
+on_each_engine! {
+    async fn the_version_counts_the_events_and_if_match_holds_it(db: &TestDb) {
+        let market = Market::open(db).await;
+        let no = market.register().await;
+        let executed = market.reprice(no, 200, if_match(1)).await.unwrap();
+        assert_eq!((executed.version, executed.first_sequence, executed.count), (2, 2, 1));
+        assert!(executed.position > 0 && !executed.replayed);
+        let stale = market.reprice(no, 300, if_match(1)).await;
+        assert_eq!(stale, Err(CommandError::StaleVersion { current: 2 }));
+        let same = market.reprice(no, 200, operator()).await.unwrap();
+        assert_eq!((same.version, same.count, same.position), (2, 0, 0));
+        market.close().await;
+    }
+
+    async fn strangers_and_missing_numbers_are_told_apart(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (no, owner) = (market.register().await, PersonId::new(3).unwrap());
+        let stranger = by(Actor::Owner(owner));
+        let refused = market.commands.delete_item(no, &stranger).await;
+        assert_eq!(refused, Err(CommandError::WrongActor));
+        let missing = market.commands.delete_item(item_no(99), &stranger).await;
+        assert!(matches!(missing, Err(CommandError::NotFound { .. })), "{missing:?}");
+        market.close().await;
+    }
+
+    async fn events_say_who_and_why_in_a_flat_map_of_strings(db: &TestDb) {
+        let market = Market::open(db).await;
+        let no = market.register().await;
+        let meta = CommandMeta {
+            causation: Some(("log/1".to_owned(), 5)),
+            traceparent: Some("00-1-2-01".to_owned()),
+            ..operator()
+        };
+        market.commands.delete_item(no, &meta).await.unwrap();
+        let last = market.log().await.pop().unwrap();
+        let map: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(&last.metadata).unwrap();
+        let expected = [
+            ("actor", "operator:local".to_owned()),
+            ("causationPosition", "5".to_owned()),
+            ("causationSource", "log/1".to_owned()),
+            ("commandId", meta.command_id.to_string()),
+            ("correlationId", meta.correlation_id.to_string()),
+            ("schemaVersion", "1".to_owned()),
+            ("traceparent", "00-1-2-01".to_owned()),
+        ];
+        assert_eq!(map, expected.map(|(key, value)| (key.to_owned(), value)).into());
+        market.close().await;
+    }
+
+    async fn a_caller_that_goes_away_stops_only_its_waiting(db: &TestDb) {
+        let market = Market::open(db).await;
+        let no = market.register().await;
+        for won in 1..=20 {
+            let mut call = Box::pin(market.reprice(no, won, operator()));
+            let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(polled, Poll::Pending), "nobody waited at all");
+            drop(call);
+        }
+        market.commands.close().await;
+        assert_eq!(market.stream("item", no.get()).await.len(), 21);
+        market.close().await;
+    }
+}
+
+/// Two processes on one database, and a refusal, a no-op and a version that only a stale cache
+/// would give.
+async fn stale_answers_never_reach_a_caller(one: &Market, other: &Market) {
+    let no = one.register().await;
+    let (first, second) = (reservation_no(101), reservation_no(102));
+    one.item(no, hold(first)).await.unwrap();
+    let taken = other.item(no, hold(second)).await.unwrap_err();
+    assert!(matches!(&taken, CommandError::Refused { code, .. } if code == "item-taken"));
+    one.item(no, ItemCommand::Release { reservation_no: first }).await.unwrap();
+    other.item(no, hold(second)).await.unwrap();
+
+    one.item(no, reprice(200)).await.unwrap();
+    let back = other.item(no, reprice(100)).await.unwrap();
+    assert_eq!(back.count, 1, "the other's cache still has 100");
+
+    let current = one.item(no, reprice(300)).await.unwrap().version;
+    other.commands.change_item(no, None, Some(price(400)), &if_match(current)).await.unwrap();
+}
+
+/// Tasks in two processes, all at the same few items: whoever is told of a success has an event.
+async fn conflict_storm(one: &Market, other: &Market) {
+    let items: Vec<ItemNo> = vec![one.register().await, one.register().await];
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..16_u64 {
+        let market = if task % 2 == 0 { one.clone() } else { other.clone() };
+        let items = items.clone();
+        tasks.spawn(async move {
+            let mut done = 0;
+            for round in 0..10 {
+                for no in &items {
+                    let period = day(2 * (task * 10 + round));
+                    let executed =
+                        market.item(*no, ItemCommand::BlockPeriod { period }).await.unwrap();
+                    assert_eq!(executed.count, 1);
+                    done += 1;
+                }
+            }
+            done
+        });
+    }
+    let done: usize = tasks.join_all().await.into_iter().sum();
+    assert_eq!(done, 320);
+    for no in items {
+        let events = one.log().await.into_iter();
+        let sequences: Vec<i64> = events
+            .filter(|event| event.stream.kind == "item" && event.stream.number == no.get())
+            .map(|event| event.sequence)
+            .collect();
+        assert_eq!(sequences, (1..=161).collect::<Vec<i64>>());
+    }
+}
+
+#[test]
+fn two_processes_on_one_database_answer_from_its_state() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let one = Market::open(&db).await;
+        let other = one.beside(&db).await;
+        stale_answers_never_reach_a_caller(&one, &other).await;
+        conflict_storm(&one, &other).await;
+        one.close().await;
+        other.close().await;
+    });
+}
+
+#[test]
+fn whoever_closes_waits_for_what_was_begun() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::sqlite();
+        let market = Market::open(&db).await;
+        market.gateway.set(crate::fakes::Does::Wait);
+        let (_, no) = market.reserved().await;
+        market.pay(no).await.unwrap();
+        let commands = market.commands.clone();
+        let mut closing = Box::pin(commands.close());
+        let polled = closing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Pending), "a charge is under way");
+        market.gateway.go_on();
+        timeout(LONG, closing).await.unwrap();
+        assert_eq!(market.stream("payment", 1).await, ["PaymentStarted", "PaymentApproved"]);
+        market.close().await;
+    });
+}
+
+#[test]
+fn ids_of_different_requests_differ() {
+    let routes = ["/items", "/reservations"];
+    let keys = ["a", "b"];
+    let ids: HashSet<_> = routes
+        .iter()
+        .flat_map(|route| keys.map(|key| market::keyed(route, key, "").command_id))
+        .collect();
+    assert_eq!(ids.len(), 4);
+}

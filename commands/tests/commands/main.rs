@@ -1,0 +1,11 @@
+//! The write side, tested from outside: one binary, so that it is linked once.
+#![expect(clippy::unwrap_used, reason = "a test's helper that can't do its work fails its test")]
+
+mod breaker;
+mod executor;
+mod fakes;
+mod idempotency;
+mod market;
+mod payments;
+mod registration;
+mod settling;

@@ -1,0 +1,217 @@
+//! A market over a database of the test's own, with the process managers' part played by hand.
+
+use crate::fakes::{Bell, Does, Gateway};
+use chrono::NaiveDate;
+use gdmarket_commands::{
+    AlarmOptions, BreakerOptions, CommandError, CommandMeta, CommandOptions, Commands, Executed,
+    NewItem, NewReservation, PaymentAsked, PaymentOptions, http_command_id,
+};
+use gdmarket_domain::{
+    Actor, Item, ItemCommand, ItemNo, Money, PaymentNo, PersonId, Reservation, ReservationCommand,
+    ReservationNo,
+};
+use gdmarket_store::{RecordedEvent, Store, StoreOptions};
+use gdmarket_testkit::TestDb;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the fakes' callers wait before an answer is late.
+pub(crate) const SOON: Duration = Duration::from_millis(150);
+
+/// How long a test waits for what must come.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+#[derive(Clone)]
+pub(crate) struct Market {
+    pub(crate) commands: Commands,
+    pub(crate) store: Store,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) bell: Arc<Bell>,
+}
+
+impl Market {
+    /// A market over a fresh database.
+    pub(crate) async fn open(db: &TestDb) -> Self {
+        Self::open_with(db, options()).await
+    }
+
+    pub(crate) async fn open_with(db: &TestDb, options: CommandOptions) -> Self {
+        Store::migrate(&store_options(db)).await.unwrap();
+        let store = Store::open(&store_options(db)).await.unwrap();
+        let (gateway, bell) = (Gateway::new(Does::Well), Bell::new(Does::Well));
+        Self::over(store, Arc::new(gateway), Arc::new(bell), options)
+    }
+
+    /// The same market as another process sees it: caches and appender of its own.
+    pub(crate) async fn beside(&self, db: &TestDb) -> Self {
+        let store = Store::open(&store_options(db)).await.unwrap();
+        Self::over(store, Arc::clone(&self.gateway), Arc::clone(&self.bell), options())
+    }
+
+    fn over(store: Store, gateway: Arc<Gateway>, bell: Arc<Bell>, options: CommandOptions) -> Self {
+        let (to_gateway, to_bell) = (Arc::clone(&gateway), Arc::clone(&bell));
+        let commands = Commands::new(store.clone(), to_gateway, to_bell, options).unwrap();
+        Self { commands, store, gateway, bell }
+    }
+
+    /// Ends what is under way and gives the database back.
+    pub(crate) async fn close(self) {
+        self.commands.close().await;
+        self.store.close().await;
+    }
+
+    pub(crate) async fn register(&self) -> ItemNo {
+        let executed = self.commands.register_item(drill(), &operator()).await.unwrap();
+        item_no(executed.number)
+    }
+
+    /// A reservation that the item holds: `ReservationRequested`, `ItemHeld`, `Reserved`.
+    pub(crate) async fn reserved(&self) -> (ItemNo, ReservationNo) {
+        let item_no = self.register().await;
+        let asked = self.commands.reserve(wanted(item_no), &operator()).await.unwrap();
+        let reservation_no = reservation_no(asked.number);
+        self.item(item_no, hold(reservation_no)).await.unwrap();
+        let confirm = ReservationCommand::Confirm {
+            owner_id: None,
+            item_name: "drill".to_owned(),
+            item_price: price(100),
+            pay_by: self.commands.now(),
+        };
+        self.reservation(reservation_no, confirm).await.unwrap();
+        (item_no, reservation_no)
+    }
+
+    /// Changes an item's price.
+    pub(crate) async fn reprice(
+        &self,
+        no: ItemNo,
+        won: i64,
+        meta: CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        self.commands.change_item(no, None, Some(price(won)), &meta).await
+    }
+
+    pub(crate) async fn item(
+        &self,
+        no: ItemNo,
+        command: ItemCommand,
+    ) -> Result<Executed, CommandError> {
+        self.commands.execute::<Item>(no.get(), command, &process()).await
+    }
+
+    pub(crate) async fn reservation(
+        &self,
+        no: ReservationNo,
+        command: ReservationCommand,
+    ) -> Result<Executed, CommandError> {
+        self.commands.execute::<Reservation>(no.get(), command, &process()).await
+    }
+
+    pub(crate) async fn pay(&self, no: ReservationNo) -> Result<PaymentAsked, CommandError> {
+        self.commands.request_payment(no, &operator()).await
+    }
+
+    /// All events of the log.
+    pub(crate) async fn log(&self) -> Vec<RecordedEvent> {
+        self.store.log().read_after(0, 100_000).await.unwrap()
+    }
+
+    /// The types of the events of one stream, in order.
+    pub(crate) async fn stream(&self, kind: &str, number: i64) -> Vec<String> {
+        let events = self.log().await.into_iter();
+        let of_stream =
+            events.filter(|event| event.stream.kind == kind && event.stream.number == number);
+        of_stream.map(|event| event.event_type).collect()
+    }
+
+    pub(crate) async fn payment(&self, payment_no: PaymentNo) -> Vec<String> {
+        self.stream("payment", payment_no.get()).await
+    }
+}
+
+/// Limits short enough for a test, and a breaker that stays out of the way.
+pub(crate) fn options() -> CommandOptions {
+    let breaker = BreakerOptions { minimum_calls: 1_000, ..BreakerOptions::default() };
+    CommandOptions {
+        payment: PaymentOptions { answer_within: SOON, call_limit: LONG, breaker: breaker.clone() },
+        alarm: AlarmOptions { answer_within: SOON, breaker },
+        ..CommandOptions::default()
+    }
+}
+
+fn store_options(db: &TestDb) -> StoreOptions {
+    StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() }
+}
+
+/// A request of the operator without a key.
+pub(crate) fn operator() -> CommandMeta {
+    by(Actor::Operator("local".to_owned()))
+}
+
+pub(crate) fn process() -> CommandMeta {
+    by(Actor::Process("test"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a request without a key has a fresh id")]
+pub(crate) fn by(actor: Actor) -> CommandMeta {
+    let command_id = uuid::Uuid::now_v7();
+    CommandMeta {
+        command_id,
+        correlation_id: command_id,
+        causation: None,
+        actor,
+        traceparent: None,
+        fingerprint: Vec::new(),
+        expected_version: None,
+        keyed: false,
+    }
+}
+
+/// A request of the operator with a key; `body` is what it says.
+pub(crate) fn keyed(route: &str, key: &str, body: &str) -> CommandMeta {
+    let meta = operator();
+    CommandMeta {
+        command_id: http_command_id(&meta.actor, "POST", route, key, 0),
+        fingerprint: body.as_bytes().to_vec(),
+        keyed: true,
+        ..meta
+    }
+}
+
+pub(crate) fn drill() -> NewItem {
+    NewItem { owner_id: None, item_name: "drill".to_owned(), item_price: price(100) }
+}
+
+pub(crate) fn wanted(item_no: ItemNo) -> NewReservation {
+    NewReservation {
+        item_no,
+        renter_id: renter(),
+        customer_name: Some("Kim".to_owned()),
+        period: None,
+        asked_on: today(),
+    }
+}
+
+pub(crate) fn hold(reservation_no: ReservationNo) -> ItemCommand {
+    ItemCommand::Hold { reservation_no, renter_id: renter(), period: None, asked_on: today() }
+}
+
+pub(crate) fn renter() -> PersonId {
+    PersonId::new(7).unwrap()
+}
+
+pub(crate) fn today() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2027, 1, 5).unwrap()
+}
+
+pub(crate) fn price(won: i64) -> Money {
+    Money::price(won).unwrap()
+}
+
+pub(crate) fn item_no(number: i64) -> ItemNo {
+    ItemNo::new(number).unwrap()
+}
+
+pub(crate) fn reservation_no(number: i64) -> ReservationNo {
+    ReservationNo::new(number).unwrap()
+}

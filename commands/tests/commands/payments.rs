@@ -1,0 +1,195 @@
+//! Paying: three outcomes, one `confirm` per attempt, and what is told when nobody knows.
+
+use crate::fakes::Does;
+use crate::market::{LONG, Market, SOON, keyed, operator, options};
+use gdmarket_commands::{
+    BreakerOptions, BreakerState, CommandError, PaymentAsked, PaymentOutcome, Service,
+};
+use gdmarket_domain::{PaymentNo, ReservationCommand, ReservationNo};
+use gdmarket_testkit::{eventually, on_each_engine};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+const APPROVED: [&str; 2] = ["PaymentStarted", "PaymentApproved"];
+
+fn payment_no(number: i64) -> PaymentNo {
+    PaymentNo::new(number).unwrap()
+}
+
+fn is_unavailable<T: std::fmt::Debug>(result: &Result<T, CommandError>) -> bool {
+    matches!(result, Err(CommandError::Unavailable { what: Service::Payment, .. }))
+}
+
+async fn pay_as(market: &Market, no: ReservationNo, key: &str) -> PaymentAsked {
+    let meta = keyed("/reservations/1/payment", key, "");
+    market.commands.request_payment(no, &meta).await.unwrap()
+}
+
+/// Waits until the payment's stream is as expected.
+pub(crate) async fn until_stream(market: &Market, no: PaymentNo, expected: &[&str]) {
+    eventually(LONG, || async {
+        let stream = market.payment(no).await;
+        if stream == expected { Ok(()) } else { Err(stream) }
+    })
+    .await;
+}
+
+on_each_engine! {
+    async fn an_approval_is_told_and_written_down(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, no) = market.reserved().await;
+        let paid = market.pay(no).await.unwrap();
+        assert_eq!((paid.payment_no, paid.outcome), (Some(payment_no(1)), PaymentOutcome::Approved));
+        assert_eq!(market.payment(payment_no(1)).await, APPROVED);
+        assert_eq!(market.gateway.accounts()[0].amount, crate::market::price(100));
+        market.close().await;
+    }
+
+    async fn a_decline_is_told_and_written_down(db: &TestDb) {
+        let market = Market::open(db).await;
+        market.gateway.set(Does::Decline);
+        let (_, no) = market.reserved().await;
+        let code = "card-declined".to_owned();
+        assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::Declined { code });
+        let expected = ["PaymentStarted", "PaymentDeclined"];
+        assert_eq!(market.payment(payment_no(1)).await, expected);
+        market.close().await;
+    }
+
+    async fn a_slow_gateway_is_not_waited_for_and_not_asked_again(db: &TestDb) {
+        let market = Market::open(db).await;
+        market.gateway.set(Does::Wait);
+        let (_, no) = market.reserved().await;
+        let begin = Instant::now();
+        let first = pay_as(&market, no, "k").await;
+        assert!(begin.elapsed() >= SOON);
+        assert_eq!(first.outcome, PaymentOutcome::OutcomeUnknown);
+        let again = pay_as(&market, no, "k").await;
+        assert_eq!(again.outcome, PaymentOutcome::OutcomeUnknown);
+        market.gateway.go_on();
+        until_stream(&market, payment_no(1), &APPROVED).await;
+        let known = pay_as(&market, no, "k").await;
+        assert_eq!((known.payment_no, known.outcome), (first.payment_no, PaymentOutcome::Approved));
+        assert!(known.executed.replayed);
+        assert_eq!(market.gateway.confirms(), 1);
+        market.close().await;
+    }
+
+    async fn an_unreachable_gateway_ends_the_attempt_at_once(db: &TestDb) {
+        let market = Market::open(db).await;
+        market.gateway.set(Does::Refuse);
+        let (_, no) = market.reserved().await;
+        let meta = keyed("/reservations/1/payment", "k", "");
+        let refused = market.commands.request_payment(no, &meta).await;
+        assert!(is_unavailable(&refused), "{refused:?}");
+        let stream = market.stream("reservation", no.get()).await;
+        assert_eq!(stream[2..], ["PaymentRequested", "PaymentFailed"]);
+        let expected = ["PaymentStarted", "PaymentDeclined"];
+        assert_eq!(market.payment(payment_no(1)).await, expected);
+
+        market.gateway.set(Does::Well);
+        let again = market.commands.request_payment(no, &meta).await;
+        assert!(is_unavailable(&again), "the same request has the same answer: {again:?}");
+        assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::Approved);
+        market.close().await;
+    }
+
+    async fn an_open_breaker_is_told_beforehand_and_nothing_is_written(db: &TestDb) {
+        let mut options = options();
+        options.payment.breaker = BreakerOptions { minimum_calls: 3, ..BreakerOptions::default() };
+        let market = Market::open_with(db, options).await;
+        market.gateway.set(Does::Refuse);
+        let (_, no) = market.reserved().await;
+        for _ in 0..3 {
+            assert!(is_unavailable(&market.pay(no).await));
+        }
+        assert_eq!(market.commands.payment_breaker(), BreakerState::Open);
+        let events = market.log().await.len();
+        market.gateway.set(Does::Well);
+        assert!(is_unavailable(&market.pay(no).await));
+        assert_eq!(market.log().await.len(), events);
+        assert_eq!(market.store.numbers().draw("payment").await.unwrap(), 4, "no number was drawn");
+        market.close().await;
+    }
+
+    async fn declines_leave_the_breaker_closed(db: &TestDb) {
+        let mut options = options();
+        options.payment.breaker = BreakerOptions { minimum_calls: 3, ..BreakerOptions::default() };
+        let market = Market::open_with(db, options).await;
+        market.gateway.set(Does::Decline);
+        let (_, no) = market.reserved().await;
+        for number in 1..=6 {
+            market.pay(no).await.unwrap();
+            let reason = "declined".to_owned();
+            let (payment_no, pay_by) = (payment_no(number), market.commands.now());
+            let failed = ReservationCommand::RecordPaymentFailed { payment_no, reason, pay_by };
+            market.reservation(no, failed).await.unwrap();
+        }
+        assert_eq!(market.commands.payment_breaker(), BreakerState::Closed);
+        market.close().await;
+    }
+
+    async fn paying_twice_at_once_charges_once(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, no) = market.reserved().await;
+        let mut tasks = JoinSet::new();
+        for _ in 0..20 {
+            let market = market.clone();
+            tasks.spawn(async move { market.pay(no).await });
+        }
+        let (paid, refused): (Vec<_>, Vec<_>) =
+            tasks.join_all().await.into_iter().partition(Result::is_ok);
+        assert_eq!((paid.len(), market.gateway.confirms()), (1, 1));
+        for refused in refused {
+            let code = "payment-pending".into();
+            assert_eq!(refused, Err(CommandError::Refused { code, replayed: false }));
+        }
+        let approved = ReservationCommand::RecordPaymentApproved { payment_no: payment_no(1) };
+        market.reservation(no, approved).await.unwrap();
+        let again = market.pay(no).await.unwrap();
+        assert_eq!((again.payment_no, again.executed.count), (None, 0));
+        assert_eq!((again.outcome, market.gateway.confirms()), (PaymentOutcome::Approved, 1));
+        market.close().await;
+    }
+
+    async fn fifty_equal_payments_are_one_attempt_with_one_answer(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, no) = market.reserved().await;
+        let mut tasks = JoinSet::new();
+        for _ in 0..50 {
+            let market = market.clone();
+            tasks.spawn(async move { pay_as(&market, no, "k").await });
+        }
+        for paid in timeout(LONG, tasks.join_all()).await.unwrap() {
+            assert_eq!(paid.payment_no, Some(payment_no(1)));
+            assert_eq!(paid.outcome, PaymentOutcome::Approved);
+        }
+        assert_eq!(market.gateway.confirms(), 1);
+        market.close().await;
+    }
+
+    async fn an_outcome_is_written_down_though_nobody_waits(db: &TestDb) {
+        let market = Market::open(db).await;
+        market.gateway.set(Does::Wait);
+        let (_, no) = market.reserved().await;
+        let paying = { let market = market.clone(); tokio::spawn(async move { market.pay(no).await }) };
+        until_stream(&market, payment_no(1), &["PaymentStarted"]).await;
+        paying.abort();
+        market.gateway.go_on();
+        until_stream(&market, payment_no(1), &APPROVED).await;
+        market.close().await;
+    }
+
+    async fn cancelling_waits_for_an_open_attempt(db: &TestDb) {
+        let market = Market::open(db).await;
+        market.gateway.set(Does::Wait);
+        let (_, no) = market.reserved().await;
+        market.pay(no).await.unwrap();
+        let cancelled = market.commands.cancel_reservation(no, &operator()).await;
+        let code = "payment-pending".into();
+        assert_eq!(cancelled, Err(CommandError::Refused { code, replayed: false }));
+        market.gateway.go_on();
+        until_stream(&market, payment_no(1), &APPROVED).await;
+        market.close().await;
+    }
+}

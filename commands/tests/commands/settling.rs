@@ -1,0 +1,154 @@
+//! What becomes of attempts that nobody knows of, and of money that must go back.
+
+use crate::fakes::Does;
+use crate::market::{Market, keyed, process};
+use crate::payments::until_stream;
+use gdmarket_commands::{CommandError, CommandMeta, PaymentOutcome, Service, Settled};
+use gdmarket_domain::{PaymentNo, Reservation, ReservationCommand, ReservationNo};
+use gdmarket_testkit::on_each_engine;
+
+fn first() -> PaymentNo {
+    PaymentNo::new(1).unwrap()
+}
+
+/// Settles the first payment as the payment process would, because of `PaymentRequested`.
+async fn settle(market: &Market) -> Result<Settled, CommandError> {
+    let log = market.log().await;
+    let asked = log.iter().find(|event| event.event_type == "PaymentRequested").unwrap();
+    let causation = Some(("log".to_owned(), asked.position));
+    let meta = CommandMeta { causation, ..process() };
+    market.commands.settle_payment(first(), &meta).await
+}
+
+async fn refund(market: &Market) -> Result<(), CommandError> {
+    market.commands.refund_payment(first(), &process()).await
+}
+
+/// What was charged and not given back.
+fn kept(market: &Market) -> usize {
+    market.gateway.accounts().iter().filter(|account| account.refunds == 0).count()
+}
+
+async fn failed(market: &Market, no: ReservationNo) {
+    let (reason, pay_by) = ("not-found".to_owned(), market.commands.now());
+    let command = ReservationCommand::RecordPaymentFailed { payment_no: first(), reason, pay_by };
+    market.reservation(no, command).await.unwrap();
+}
+
+on_each_engine! {
+    async fn a_charge_whose_answer_was_lost_is_found(db: &TestDb) {
+        let market = Market::open(db).await;
+        market.gateway.set(Does::LoseAfter);
+        let (_, no) = market.reserved().await;
+        assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::OutcomeUnknown);
+        until_stream(&market, first(), &["PaymentStarted", "PaymentOutcomeUnknown"]).await;
+        for _ in 0..2 {
+            assert_eq!(settle(&market).await, Ok(Settled::Approved));
+        }
+        let expected = ["PaymentStarted", "PaymentOutcomeUnknown", "PaymentApproved"];
+        assert_eq!(market.payment(first()).await, expected);
+        assert_eq!((market.gateway.confirms(), kept(&market)), (1, 1));
+        market.close().await;
+    }
+
+    async fn what_the_gateway_doesn_t_know_is_declined(db: &TestDb) {
+        let market = Market::open(db).await;
+        market.gateway.set(Does::LoseBefore);
+        let (_, no) = market.reserved().await;
+        market.pay(no).await.unwrap();
+        until_stream(&market, first(), &["PaymentStarted", "PaymentOutcomeUnknown"]).await;
+        for _ in 0..2 {
+            assert_eq!(settle(&market).await, Ok(Settled::Declined));
+        }
+        let expected = ["PaymentStarted", "PaymentOutcomeUnknown", "PaymentDeclined"];
+        assert_eq!(market.payment(first()).await, expected);
+        assert_eq!((market.gateway.confirms(), kept(&market)), (1, 0));
+        market.close().await;
+    }
+
+    async fn an_attempt_that_was_never_begun_is_begun_without_a_charge(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, no) = market.reserved().await;
+        let number = market.store.numbers().draw("payment").await.unwrap();
+        let meta = keyed("/reservations/1/payment", "k", "");
+        let command = ReservationCommand::RequestPayment { payment_no: PaymentNo::new(number).unwrap() };
+        market.commands.execute::<Reservation>(no.get(), command, &meta).await.unwrap();
+        assert_eq!(settle(&market).await, Ok(Settled::Declined));
+        assert_eq!(market.payment(first()).await, ["PaymentStarted", "PaymentDeclined"]);
+        let late = market.commands.request_payment(no, &meta).await.unwrap();
+        assert_eq!(late.outcome, PaymentOutcome::Declined { code: "not-found".to_owned() });
+        assert_eq!(market.gateway.confirms(), 0);
+        market.close().await;
+    }
+
+    async fn a_repeat_goes_on_where_the_first_try_ended(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, no) = market.reserved().await;
+        let number = market.store.numbers().draw("payment").await.unwrap();
+        let meta = keyed("/reservations/1/payment", "k", "");
+        let command = ReservationCommand::RequestPayment { payment_no: PaymentNo::new(number).unwrap() };
+        market.commands.execute::<Reservation>(no.get(), command, &meta).await.unwrap();
+        let paid = market.commands.request_payment(no, &meta).await.unwrap();
+        assert_eq!((paid.payment_no, paid.outcome), (Some(first()), PaymentOutcome::Approved));
+        assert_eq!(market.gateway.confirms(), 1);
+        market.close().await;
+    }
+
+    async fn an_approval_that_comes_too_late_is_given_back(db: &TestDb) {
+        let market = Market::open(db).await;
+        market.gateway.set(Does::Wait);
+        let (_, no) = market.reserved().await;
+        market.pay(no).await.unwrap();
+        assert_eq!(settle(&market).await, Ok(Settled::Declined));
+        failed(&market, no).await;
+        market.reservation(no, ReservationCommand::Cancel).await.unwrap();
+        assert!(matches!(refund(&market).await, Err(CommandError::Refused { .. })));
+
+        market.gateway.set(Does::Well);
+        market.gateway.go_on();
+        let late = ["PaymentStarted", "PaymentDeclined", "PaymentApproved"];
+        until_stream(&market, first(), &late).await;
+        let approved = ReservationCommand::RecordPaymentApproved { payment_no: first() };
+        market.reservation(no, approved).await.unwrap();
+        let stream = market.stream("reservation", no.get()).await;
+        assert_eq!(stream.last().unwrap(), "LatePaymentRecorded");
+        refund(&market).await.unwrap();
+        assert_eq!((market.gateway.confirms(), kept(&market)), (1, 0));
+        market.close().await;
+    }
+
+    async fn a_refund_is_repeated_as_a_whole_and_done_once(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, no) = market.reserved().await;
+        market.pay(no).await.unwrap();
+        for does in [Does::Refuse, Does::LoseBefore, Does::LoseAfter] {
+            market.gateway.set(does);
+            let unknown = refund(&market).await;
+            assert!(
+                matches!(unknown, Err(CommandError::Unavailable { what: Service::Payment, .. })),
+                "{unknown:?}"
+            );
+        }
+        let expected = ["PaymentStarted", "PaymentApproved", "PaymentCancellationStarted"];
+        assert_eq!(market.payment(first()).await, expected);
+        market.gateway.set(Does::Well);
+        for _ in 0..2 {
+            refund(&market).await.unwrap();
+        }
+        let stream = market.payment(first()).await;
+        assert_eq!(stream[3..], ["PaymentCancelled"]);
+        assert_eq!(kept(&market), 0);
+        assert_eq!(settle(&market).await, Ok(Settled::Approved), "and nothing is decided anew");
+        market.close().await;
+    }
+
+    async fn a_gateway_that_refuses_a_refund_calls_for_a_person(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, no) = market.reserved().await;
+        market.pay(no).await.unwrap();
+        market.gateway.set(Does::Decline);
+        let code = "refund-refused".into();
+        assert_eq!(refund(&market).await, Err(CommandError::Refused { code, replayed: false }));
+        market.close().await;
+    }
+}
