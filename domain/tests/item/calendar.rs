@@ -77,6 +77,15 @@ fn cancelling_one_never_frees_what_another_holds() {
     assert_eq!(item.holds().len(), 1);
     assert!(item.hold_of(reservation(2)).is_some());
     assert_eq!(item.decide(&release(1)).unwrap(), []);
+    let item = after::<Item>([
+        register(),
+        hold(1, Some((10, 13))),
+        hold(2, Some((13, 15))),
+        authorize(2),
+        release(2),
+    ]);
+    assert_eq!(item.holds().len(), 1);
+    assert!(item.hold_of(reservation(1)).is_some_and(|hold| !hold.authorized));
 }
 
 #[test]

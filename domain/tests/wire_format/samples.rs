@@ -53,7 +53,7 @@ pub(crate) fn samples() -> Vec<Sample> {
 fn sample(
     aggregate: &'static str,
     note: &'static str,
-    event: &(impl DomainEvent),
+    event: &impl DomainEvent,
     whole: MarketEvent,
 ) -> Sample {
     Sample {
