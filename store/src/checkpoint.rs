@@ -1,0 +1,153 @@
+//! How far each subscription is in the log it reads.
+//!
+//! A checkpoint moves by compare-and-set on its position and on the lease epoch of its runner, in the
+//! transaction of whatever the runner writes: who was paused and overtaken writes nothing. Whoever
+//! takes a lease claims the checkpoint first, which shuts its predecessor out.
+
+use crate::db::{Db, Tx};
+use crate::error::StoreError;
+use crate::types::Identity;
+use crate::{on_db, on_tx};
+
+/// The checkpoints of one database.
+#[derive(Clone, Debug)]
+pub struct Checkpoints(Db);
+
+/// Where a runner that took its lease goes on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// After this position.
+    Position(i64),
+    /// A later runner was faster.
+    Overtaken,
+    /// The subscription has read another log, or this one before it was restored: what it wrote then
+    /// doesn't fit, so it must be built anew.
+    OtherLog(Identity),
+}
+
+impl Checkpoints {
+    /// The checkpoints that live in `db`.
+    pub const fn new(db: Db) -> Self {
+        Self(db)
+    }
+
+    /// Makes `lease_epoch` the only one that may move this checkpoint from now on, and says where it
+    /// stands; a new one stands at `start`.
+    pub async fn claim(
+        &self,
+        subscription: &str,
+        source: &Identity,
+        lease_epoch: i64,
+        start: i64,
+    ) -> Result<Claim, StoreError> {
+        if let Some(other) = self.other_log(subscription, source).await? {
+            return Ok(Claim::OtherLog(other));
+        }
+        let mut tx = self.0.begin().await?;
+        let row: Option<(i64,)> = on_tx!(&mut tx, |connection| {
+            sqlx::query_as(
+                "INSERT INTO checkpoints (subscription, source, log_epoch, position, lease_epoch) \
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (subscription, source) DO UPDATE \
+                 SET lease_epoch = excluded.lease_epoch \
+                 WHERE checkpoints.lease_epoch <= excluded.lease_epoch RETURNING position",
+            )
+            .bind(subscription)
+            .bind(source.log_id.to_string())
+            .bind(source.epoch)
+            .bind(start)
+            .bind(lease_epoch)
+            .fetch_optional(connection)
+            .await
+        })?;
+        tx.commit().await?;
+        Ok(row.map_or(Claim::Overtaken, |(position,)| Claim::Position(position)))
+    }
+
+    async fn other_log(
+        &self,
+        subscription: &str,
+        source: &Identity,
+    ) -> Result<Option<Identity>, StoreError> {
+        let row: Option<(String, i64)> = on_db!(&self.0, |pool| {
+            sqlx::query_as(
+                "SELECT source, log_epoch FROM checkpoints \
+                 WHERE subscription = $1 AND (source <> $2 OR log_epoch <> $3) LIMIT 1",
+            )
+            .bind(subscription)
+            .bind(source.log_id.to_string())
+            .bind(source.epoch)
+            .fetch_optional(pool)
+            .await
+        })?;
+        row.map(|(id, epoch)| {
+            let unreadable = |_| StoreError::Corrupt(format!("a checkpoint is of the log {id:?}"));
+            id.parse().map(|log_id| Identity { log_id, epoch }).map_err(unreadable)
+        })
+        .transpose()
+    }
+
+    /// Moves the checkpoint inside `tx`; `false` if it doesn't stand at `from` or the runner was
+    /// overtaken: then `tx` must not be committed.
+    pub async fn advance(
+        tx: &mut Tx,
+        subscription: &str,
+        source: &Identity,
+        lease_epoch: i64,
+        (from, to): (i64, i64),
+    ) -> Result<bool, StoreError> {
+        let done = on_tx!(tx, |connection| {
+            sqlx::query(
+                "UPDATE checkpoints SET position = $1 WHERE subscription = $2 AND source = $3 \
+                 AND log_epoch = $4 AND lease_epoch = $5 AND position = $6",
+            )
+            .bind(to)
+            .bind(subscription)
+            .bind(source.log_id.to_string())
+            .bind(source.epoch)
+            .bind(lease_epoch)
+            .bind(from)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        Ok(done == 1)
+    }
+
+    /// Keeps other runners out until `tx` ends, and says where the checkpoint stands; `None` if the
+    /// runner was overtaken: then `tx` must not be committed.
+    pub async fn hold(
+        tx: &mut Tx,
+        subscription: &str,
+        source: &Identity,
+        lease_epoch: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        let row: Option<(i64,)> = on_tx!(tx, |connection| {
+            sqlx::query_as(
+                "UPDATE checkpoints SET lease_epoch = lease_epoch WHERE subscription = $1 \
+                 AND source = $2 AND log_epoch = $3 AND lease_epoch = $4 RETURNING position",
+            )
+            .bind(subscription)
+            .bind(source.log_id.to_string())
+            .bind(source.epoch)
+            .bind(lease_epoch)
+            .fetch_optional(connection)
+            .await
+        })?;
+        Ok(row.map(|(position,)| position))
+    }
+
+    /// The database that they live in.
+    pub const fn db(&self) -> &Db {
+        &self.0
+    }
+
+    /// Where all subscriptions stand in this log.
+    pub async fn all(&self, source: &Identity) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(on_db!(&self.0, |pool| {
+            sqlx::query_as("SELECT subscription, position FROM checkpoints WHERE source = $1")
+                .bind(source.log_id.to_string())
+                .fetch_all(pool)
+                .await
+        })?)
+    }
+}

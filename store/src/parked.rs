@@ -1,0 +1,196 @@
+//! What can't go on: keys of a subscription that wait for another try or for a person, with the
+//! positions that queue behind them. All else of the subscription goes on.
+//!
+//! `retrying` is tried again by itself, at a time on the database's clock; `parked` only when asked.
+
+use crate::db::{Db, Tx};
+use crate::error::StoreError;
+use crate::{on_db, on_tx};
+use std::time::Duration;
+
+/// The parked keys of one database.
+#[derive(Clone, Debug)]
+pub struct ParkedKeys(Db);
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Parked {
+    /// What can't go on.
+    pub key: String,
+    /// [`Parked::RETRYING`] or [`Parked::PARKED`].
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// The position of the event it stopped at.
+    pub since_position: i64,
+    /// When that event was recorded, in microseconds.
+    pub since_time: i64,
+    /// How often it was tried.
+    pub attempts: i64,
+}
+
+impl Parked {
+    /// It is tried again by itself.
+    pub const RETRYING: &str = "retrying";
+    /// It is tried again when asked.
+    pub const PARKED: &str = "parked";
+}
+
+const COLUMNS: &str = "key, state, reason, since_position, since_time, attempts";
+
+impl ParkedKeys {
+    /// The parked keys that live in `db`.
+    pub const fn new(db: Db) -> Self {
+        Self(db)
+    }
+
+    /// Parks a key, or says anew why; since when stays. One that is retrying is due after `pause`.
+    pub async fn park(
+        tx: &mut Tx,
+        subscription: &str,
+        parked: &Parked,
+        pause: Duration,
+    ) -> Result<(), StoreError> {
+        let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX / 2);
+        let now = tx.now_sql();
+        let sql = format!(
+            "INSERT INTO parked (subscription, key, state, reason, since_position, since_time, \
+             attempts, next_try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, {now} + $8) \
+             ON CONFLICT (subscription, key) DO UPDATE SET state = excluded.state, \
+             reason = excluded.reason, attempts = excluded.attempts, \
+             next_try_at = excluded.next_try_at"
+        );
+        Ok(on_tx!(tx, |connection| {
+            sqlx::query(&sql)
+                .bind(subscription)
+                .bind(&parked.key)
+                .bind(&parked.state)
+                .bind(&parked.reason)
+                .bind(parked.since_position)
+                .bind(parked.since_time)
+                .bind(parked.attempts)
+                .bind(pause)
+                .execute(connection)
+                .await
+                .map(drop)
+        })?)
+    }
+
+    /// Lets an event queue behind its key; the key must be parked in the same transaction, or have
+    /// been so before and not be let go by anyone else.
+    pub async fn queue(
+        tx: &mut Tx,
+        subscription: &str,
+        key: &str,
+        position: i64,
+    ) -> Result<(), StoreError> {
+        Ok(on_tx!(tx, |connection| {
+            sqlx::query(
+                "INSERT INTO parked_events (subscription, key, position) VALUES ($1, $2, $3) \
+                 ON CONFLICT (subscription, key, position) DO NOTHING",
+            )
+            .bind(subscription)
+            .bind(key)
+            .bind(position)
+            .execute(connection)
+            .await
+            .map(drop)
+        })?)
+    }
+
+    /// Takes an event out of the queue: it was dealt with.
+    pub async fn dequeue(
+        tx: &mut Tx,
+        subscription: &str,
+        key: &str,
+        position: i64,
+    ) -> Result<(), StoreError> {
+        Ok(on_tx!(tx, |connection| {
+            sqlx::query(
+                "DELETE FROM parked_events \
+                 WHERE subscription = $1 AND key = $2 AND position = $3",
+            )
+            .bind(subscription)
+            .bind(key)
+            .bind(position)
+            .execute(connection)
+            .await
+            .map(drop)
+        })?)
+    }
+
+    /// Lets the key go on, if nothing queues behind it any more; says whether it does.
+    pub async fn unpark(tx: &mut Tx, subscription: &str, key: &str) -> Result<bool, StoreError> {
+        let gone = on_tx!(tx, |connection| {
+            sqlx::query(
+                "DELETE FROM parked WHERE subscription = $1 AND key = $2 AND NOT EXISTS \
+                 (SELECT 1 FROM parked_events e WHERE e.subscription = $1 AND e.key = $2)",
+            )
+            .bind(subscription)
+            .bind(key)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        Ok(gone == 1)
+    }
+
+    /// All parked keys of a subscription.
+    pub async fn all(&self, subscription: &str) -> Result<Vec<Parked>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 ORDER BY key");
+        Ok(on_db!(&self.0, |pool| {
+            sqlx::query_as(&sql).bind(subscription).fetch_all(pool).await
+        })?)
+    }
+
+    /// The keys whose next try is due, the longest waiting first.
+    pub async fn due(&self, subscription: &str, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        let now = self.0.now_sql();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND state = 'retrying' \
+             AND next_try_at <= {now} ORDER BY next_try_at, key LIMIT $2"
+        );
+        Ok(on_db!(&self.0, |pool| {
+            sqlx::query_as(&sql).bind(subscription).bind(i64::from(limit)).fetch_all(pool).await
+        })?)
+    }
+
+    /// The first positions that queue behind a key, ascending.
+    pub async fn queued(
+        &self,
+        subscription: &str,
+        key: &str,
+        limit: u32,
+    ) -> Result<Vec<i64>, StoreError> {
+        let rows: Vec<(i64,)> = on_db!(&self.0, |pool| {
+            sqlx::query_as(
+                "SELECT position FROM parked_events WHERE subscription = $1 AND key = $2 \
+                 ORDER BY position LIMIT $3",
+            )
+            .bind(subscription)
+            .bind(key)
+            .bind(i64::from(limit))
+            .fetch_all(pool)
+            .await
+        })?;
+        Ok(rows.into_iter().map(|(position,)| position).collect())
+    }
+
+    /// Has a key tried again at once; `None` means every key. Says how many that are.
+    pub async fn ask(&self, subscription: &str, key: Option<&str>) -> Result<u64, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let asked = on_tx!(&mut tx, |connection| {
+            sqlx::query(
+                "UPDATE parked SET state = 'retrying', next_try_at = 0 \
+                 WHERE subscription = $1 AND key = COALESCE($2, key)",
+            )
+            .bind(subscription)
+            .bind(key)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        tx.commit().await?;
+        Ok(asked)
+    }
+}
