@@ -1,5 +1,7 @@
 //! What can go wrong when views are asked, by what the caller can do about it.
 
+use gdmarket_store::StoreError;
+
 /// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
@@ -12,4 +14,14 @@ pub enum QueryError {
     /// The stream or row can't be read; its view says so too.
     #[error("the data can't be read: {0}")]
     Broken(String),
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(what) => Self::Broken(what),
+            // A view's table that isn't there yet is made as soon as the database answers.
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
 }

@@ -3,13 +3,24 @@
 //! Answers of writes are rendered from [`Queries::item_at`] and its like: the same fold as the view's,
 //! over the stream up to the version that the write came to, so they never depend on how far views are.
 
-use crate::alarms::AlarmBody;
+mod alarms;
+mod at;
+mod items;
+mod payments;
+mod reservations;
+mod select;
+
+use crate::alarms::{AlarmBody, Alarms};
 use crate::error::QueryError;
-use crate::item_info::{Calendar, ItemBody, ItemInfoBody};
-use crate::payments::PaymentBody;
-use crate::reservations::ReservationBody;
-use chrono::{DateTime, NaiveDate, Utc};
-use gdmarket_domain::{Alarm, Item, ItemNo, Payment, PaymentNo, Reservation, ReservationNo};
+use crate::item_info::{ItemBody, ItemInfo, ItemInfoBody};
+use crate::payments::{PaymentBody, Payments};
+use crate::reservations::{ReservationBody, Reservations};
+use crate::view_table::{LIVE, ViewTable};
+use chrono::{DateTime, Utc};
+use gdmarket_domain::{Alarm, Item, Payment, PersonId, Reservation};
+use gdmarket_store::Store;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// One resource: what is told of it, and its aggregate to ask what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,83 +90,52 @@ pub type FoundAlarm = Found<AlarmBody, Alarm>;
 
 /// Answers from the views; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Queries {}
+pub struct Queries(Arc<Inner>);
 
-type Answer<T> = Result<T, QueryError>;
+struct Inner {
+    store: Store,
+    items: ViewTable<ItemInfo>,
+    reservations: ViewTable<Reservations>,
+    payments: ViewTable<Payments>,
+    alarms: ViewTable<Alarms>,
+}
 
-// SIGNATURES ONLY for now; bodies follow.
-impl Queries {
-    /// An item on the market.
-    pub async fn item(&self, _no: ItemNo) -> Answer<Option<FoundItem>> {
-        Err(soon())
-    }
-    /// An item as of a version of its stream, also if deleted by it.
-    pub async fn item_at(&self, _no: ItemNo, _version: i64) -> Answer<Option<FoundItem>> {
-        Err(soon())
-    }
-    /// Items on the market.
-    pub async fn items(&self, _f: &Filter, _p: PageRequest) -> Answer<Page<FoundItem>> {
-        Err(soon())
-    }
-    /// The integrated view of an item.
-    pub async fn item_info(&self, _no: ItemNo) -> Answer<Option<FoundItemInfo>> {
-        Err(soon())
-    }
-    /// The integrated view of items.
-    pub async fn item_infos(&self, _f: &Filter, _p: PageRequest) -> Answer<Page<FoundItemInfo>> {
-        Err(soon())
-    }
-    /// Which days of an item are taken.
-    pub async fn calendar(
-        &self,
-        _no: ItemNo,
-        _from: Option<NaiveDate>,
-        _to: Option<NaiveDate>,
-    ) -> Answer<Option<Found<Calendar, Item>>> {
-        Err(soon())
-    }
-    /// A reservation.
-    pub async fn reservation(&self, _no: ReservationNo) -> Answer<Option<FoundReservation>> {
-        Err(soon())
-    }
-    /// A reservation as of a version of its stream; `i64::MAX` is the newest, straight from the log.
-    pub async fn reservation_at(
-        &self,
-        _no: ReservationNo,
-        _version: i64,
-    ) -> Answer<Option<FoundReservation>> {
-        Err(soon())
-    }
-    /// Reservations.
-    pub async fn reservations(
-        &self,
-        _f: &Filter,
-        _p: PageRequest,
-    ) -> Answer<Page<FoundReservation>> {
-        Err(soon())
-    }
-    /// A payment attempt.
-    pub async fn payment(&self, _no: PaymentNo) -> Answer<Option<FoundPayment>> {
-        Err(soon())
-    }
-    /// A payment attempt as of a version of its stream.
-    pub async fn payment_at(&self, _no: PaymentNo, _version: i64) -> Answer<Option<FoundPayment>> {
-        Err(soon())
-    }
-    /// Payment attempts.
-    pub async fn payments(&self, _f: &Filter, _p: PageRequest) -> Answer<Page<FoundPayment>> {
-        Err(soon())
-    }
-    /// An alarm, by its item's number.
-    pub async fn alarm(&self, _no: ItemNo) -> Answer<Option<FoundAlarm>> {
-        Err(soon())
-    }
-    /// Alarms.
-    pub async fn alarms(&self, _f: &Filter, _p: PageRequest) -> Answer<Page<FoundAlarm>> {
-        Err(soon())
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queries").finish_non_exhaustive()
     }
 }
 
-fn soon() -> QueryError {
-    QueryError::Unavailable("not built yet".to_owned())
+/// What an answer is, or why there is none.
+type Answer<T> = Result<T, QueryError>;
+
+impl Queries {
+    /// Asks the views of this store; whether anyone keeps them is another matter.
+    pub fn new(store: Store) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            items: ViewTable::new(LIVE),
+            reservations: ViewTable::new(LIVE),
+            payments: ViewTable::new(LIVE),
+            alarms: ViewTable::new(LIVE),
+        }))
+    }
+
+    /// The names of these persons; who isn't among them has none, or none any more.
+    async fn names(
+        &self,
+        persons: impl IntoIterator<Item = PersonId>,
+    ) -> Answer<HashMap<i64, Option<String>>> {
+        let mut ids: Vec<i64> = persons.into_iter().map(PersonId::get).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(self.0.store.personal_data().get_many(&ids).await?)
+    }
+}
+
+impl Filter {
+    /// The members of this item.
+    pub fn of_item(item_no: i64) -> Self {
+        Self { item_no: Some(item_no), ..Self::default() }
+    }
 }

@@ -6,7 +6,7 @@
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
-use crate::types::Identity;
+use crate::identity::Identity;
 use crate::{on_db, on_tx};
 
 /// The checkpoints of one database.
@@ -44,7 +44,7 @@ impl Checkpoints {
             return Ok(Claim::OtherLog(other));
         }
         let mut tx = self.0.begin().await?;
-        let row: Option<(i64,)> = on_tx!(&mut tx, |connection| {
+        let row: Option<(i64,)> = on_tx!(&mut tx, connection => {
             sqlx::query_as(
                 "INSERT INTO checkpoints (subscription, source, log_epoch, position, lease_epoch) \
                  VALUES ($1, $2, $3, $4, $5) ON CONFLICT (subscription, source) DO UPDATE \
@@ -68,7 +68,7 @@ impl Checkpoints {
         subscription: &str,
         source: &Identity,
     ) -> Result<Option<Identity>, StoreError> {
-        let row: Option<(String, i64)> = on_db!(&self.0, |pool| {
+        let row: Option<(String, i64)> = on_db!(&self.0, pool => {
             sqlx::query_as(
                 "SELECT source, log_epoch FROM checkpoints \
                  WHERE subscription = $1 AND (source <> $2 OR log_epoch <> $3) LIMIT 1",
@@ -95,7 +95,7 @@ impl Checkpoints {
         lease_epoch: i64,
         (from, to): (i64, i64),
     ) -> Result<bool, StoreError> {
-        let done = on_tx!(tx, |connection| {
+        let done = on_tx!(tx, connection => {
             sqlx::query(
                 "UPDATE checkpoints SET position = $1 WHERE subscription = $2 AND source = $3 \
                  AND log_epoch = $4 AND lease_epoch = $5 AND position = $6",
@@ -121,7 +121,7 @@ impl Checkpoints {
         source: &Identity,
         lease_epoch: i64,
     ) -> Result<Option<i64>, StoreError> {
-        let row: Option<(i64,)> = on_tx!(tx, |connection| {
+        let row: Option<(i64,)> = on_tx!(tx, connection => {
             sqlx::query_as(
                 "UPDATE checkpoints SET lease_epoch = lease_epoch WHERE subscription = $1 \
                  AND source = $2 AND log_epoch = $3 AND lease_epoch = $4 RETURNING position",
@@ -143,7 +143,7 @@ impl Checkpoints {
 
     /// Where all subscriptions stand in this log.
     pub async fn all(&self, source: &Identity) -> Result<Vec<(String, i64)>, StoreError> {
-        Ok(on_db!(&self.0, |pool| {
+        Ok(on_db!(&self.0, pool => {
             sqlx::query_as("SELECT subscription, position FROM checkpoints WHERE source = $1")
                 .bind(source.log_id.to_string())
                 .fetch_all(pool)

@@ -27,7 +27,7 @@ impl Leases {
         holder: &str,
         ttl: Duration,
     ) -> Result<Option<i64>, StoreError> {
-        let now = self.0.now_sql();
+        let now = self.0.now();
         let sql = format!(
             "INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, $2, 1, {now} + $3) \
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, \
@@ -38,7 +38,7 @@ impl Leases {
         );
         let ttl = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX / 2);
         let mut tx = self.0.begin().await?;
-        let row: Option<(i64,)> = on_tx!(&mut tx, |connection| {
+        let row: Option<(i64,)> = on_tx!(&mut tx, connection => {
             sqlx::query_as(&sql)
                 .bind(name)
                 .bind(holder)
@@ -53,7 +53,7 @@ impl Leases {
     /// Gives the lease up at once; nothing if `holder` hasn't it.
     pub async fn release(&self, name: &str, holder: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin().await?;
-        on_tx!(&mut tx, |connection| {
+        on_tx!(&mut tx, connection => {
             sqlx::query("UPDATE leases SET expires_at = 0 WHERE name = $1 AND holder = $2")
                 .bind(name)
                 .bind(holder)
@@ -67,7 +67,7 @@ impl Leases {
     /// Ends whatever lease stands, for who knows that no other process can be at work.
     pub async fn end(&self, name: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin().await?;
-        on_tx!(&mut tx, |connection| {
+        on_tx!(&mut tx, connection => {
             sqlx::query("UPDATE leases SET expires_at = 0 WHERE name = $1")
                 .bind(name)
                 .execute(connection)

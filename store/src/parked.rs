@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct ParkedKeys(Db);
 
 /// One of them.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
     /// What can't go on.
     pub key: String,
@@ -36,6 +36,16 @@ impl Parked {
     pub const PARKED: &str = "parked";
 }
 
+/// A parked key as the table has it.
+type Row = (String, String, String, i64, i64, i64);
+
+impl From<Row> for Parked {
+    fn from(row: Row) -> Self {
+        let (key, state, reason, since_position, since_time, attempts) = row;
+        Self { key, state, reason, since_position, since_time, attempts }
+    }
+}
+
 const COLUMNS: &str = "key, state, reason, since_position, since_time, attempts";
 
 impl ParkedKeys {
@@ -52,7 +62,7 @@ impl ParkedKeys {
         pause: Duration,
     ) -> Result<(), StoreError> {
         let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX / 2);
-        let now = tx.now_sql();
+        let now = tx.now();
         let sql = format!(
             "INSERT INTO parked (subscription, key, state, reason, since_position, since_time, \
              attempts, next_try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, {now} + $8) \
@@ -60,7 +70,7 @@ impl ParkedKeys {
              reason = excluded.reason, attempts = excluded.attempts, \
              next_try_at = excluded.next_try_at"
         );
-        Ok(on_tx!(tx, |connection| {
+        Ok(on_tx!(tx, connection => {
             sqlx::query(&sql)
                 .bind(subscription)
                 .bind(&parked.key)
@@ -84,7 +94,7 @@ impl ParkedKeys {
         key: &str,
         position: i64,
     ) -> Result<(), StoreError> {
-        Ok(on_tx!(tx, |connection| {
+        Ok(on_tx!(tx, connection => {
             sqlx::query(
                 "INSERT INTO parked_events (subscription, key, position) VALUES ($1, $2, $3) \
                  ON CONFLICT (subscription, key, position) DO NOTHING",
@@ -105,7 +115,7 @@ impl ParkedKeys {
         key: &str,
         position: i64,
     ) -> Result<(), StoreError> {
-        Ok(on_tx!(tx, |connection| {
+        Ok(on_tx!(tx, connection => {
             sqlx::query(
                 "DELETE FROM parked_events \
                  WHERE subscription = $1 AND key = $2 AND position = $3",
@@ -121,7 +131,7 @@ impl ParkedKeys {
 
     /// Lets the key go on, if nothing queues behind it any more; says whether it does.
     pub async fn unpark(tx: &mut Tx, subscription: &str, key: &str) -> Result<bool, StoreError> {
-        let gone = on_tx!(tx, |connection| {
+        let gone = on_tx!(tx, connection => {
             sqlx::query(
                 "DELETE FROM parked WHERE subscription = $1 AND key = $2 AND NOT EXISTS \
                  (SELECT 1 FROM parked_events e WHERE e.subscription = $1 AND e.key = $2)",
@@ -138,21 +148,23 @@ impl ParkedKeys {
     /// All parked keys of a subscription.
     pub async fn all(&self, subscription: &str) -> Result<Vec<Parked>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 ORDER BY key");
-        Ok(on_db!(&self.0, |pool| {
+        let rows: Vec<Row> = on_db!(&self.0, pool => {
             sqlx::query_as(&sql).bind(subscription).fetch_all(pool).await
-        })?)
+        })?;
+        Ok(rows.into_iter().map(Parked::from).collect())
     }
 
     /// The keys whose next try is due, the longest waiting first.
     pub async fn due(&self, subscription: &str, limit: u32) -> Result<Vec<Parked>, StoreError> {
-        let now = self.0.now_sql();
+        let now = self.0.now();
         let sql = format!(
             "SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND state = 'retrying' \
              AND next_try_at <= {now} ORDER BY next_try_at, key LIMIT $2"
         );
-        Ok(on_db!(&self.0, |pool| {
+        let rows: Vec<Row> = on_db!(&self.0, pool => {
             sqlx::query_as(&sql).bind(subscription).bind(i64::from(limit)).fetch_all(pool).await
-        })?)
+        })?;
+        Ok(rows.into_iter().map(Parked::from).collect())
     }
 
     /// The first positions that queue behind a key, ascending.
@@ -162,7 +174,7 @@ impl ParkedKeys {
         key: &str,
         limit: u32,
     ) -> Result<Vec<i64>, StoreError> {
-        let rows: Vec<(i64,)> = on_db!(&self.0, |pool| {
+        let rows: Vec<(i64,)> = on_db!(&self.0, pool => {
             sqlx::query_as(
                 "SELECT position FROM parked_events WHERE subscription = $1 AND key = $2 \
                  ORDER BY position LIMIT $3",
@@ -179,7 +191,7 @@ impl ParkedKeys {
     /// Has a key tried again at once; `None` means every key. Says how many that are.
     pub async fn ask(&self, subscription: &str, key: Option<&str>) -> Result<u64, StoreError> {
         let mut tx = self.0.begin().await?;
-        let asked = on_tx!(&mut tx, |connection| {
+        let asked = on_tx!(&mut tx, connection => {
             sqlx::query(
                 "UPDATE parked SET state = 'retrying', next_try_at = 0 \
                  WHERE subscription = $1 AND key = COALESCE($2, key)",

@@ -1,0 +1,48 @@
+//! From a delivered event to what it means, and the ways in which that can fail.
+
+use gdmarket_domain::{DecodeError, MarketEvent};
+use gdmarket_store::RecordedEvent;
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// Why an event can't be read.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    /// Only by a newer program.
+    Newer(String),
+    /// By none: its stream parks.
+    Broken(String),
+}
+
+/// What an event says.
+pub(crate) fn decode(event: &RecordedEvent) -> Result<MarketEvent, Unreadable> {
+    let RecordedEvent { event_type, event_version, payload, .. } = event;
+    match MarketEvent::decode(&event.stream.kind, event_type, event_version, payload) {
+        Ok(decoded) => Ok(decoded),
+        Err(error @ DecodeError::Newer { .. }) => Err(Unreadable::Newer(error.to_string())),
+        Err(
+            error @ (DecodeError::UnknownAggregate(_)
+            | DecodeError::UnknownType(_)
+            | DecodeError::Malformed { .. }),
+        ) => Err(Unreadable::Broken(with_source(&error))),
+    }
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// What an event's metadata says about where it comes from.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Origin {
+    pub(crate) correlation_id: Option<Uuid>,
+    pub(crate) traceparent: Option<String>,
+}
+
+impl Origin {
+    /// Metadata that can't be read says nothing.
+    pub(crate) fn of(event: &RecordedEvent) -> Self {
+        serde_json::from_str(&event.metadata).unwrap_or_default()
+    }
+}

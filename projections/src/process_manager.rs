@@ -1,0 +1,108 @@
+//! What a process manager is: a table from events and deadlines to what is to be done, without state.
+//!
+//! Reading, sending, retrying and parking are [`crate::reactor`]'s; a manager only says what follows
+//! from what, so every table can be read and tested as one.
+
+use crate::refusal::Rule;
+use chrono::{DateTime, Utc};
+use gdmarket_domain::{MarketCommand, MarketEvent, PaymentNo};
+use serde_json::Value;
+
+/// A table of reactions.
+pub(crate) trait Manager: Send + Sync + 'static {
+    /// Its name: actor of its commands, name of its subscription, part of its command ids.
+    fn name(&self) -> &'static str;
+
+    /// The aggregates whose events it reads.
+    fn sources(&self) -> &'static [&'static str];
+
+    /// What follows from an event, if anything does.
+    fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions>;
+
+    /// What follows from a deadline that is due.
+    fn due(&self, key: &str, data: &Value, moment: Moment) -> Due;
+}
+
+/// The times that a reaction may speak of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// When the event was recorded, or the deadline was due: the same at every delivery.
+    pub(crate) recorded_at: DateTime<Utc>,
+    /// What time it is now, for what begins now.
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// What follows from one event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reactions {
+    /// Events of one turn are reacted to one after another.
+    pub(crate) turn: String,
+    /// What parks alone when it can't go on: never more than one turn.
+    pub(crate) key: String,
+    /// What is to be done, in order.
+    pub(crate) steps: Vec<Reaction>,
+}
+
+impl Reactions {
+    /// Reactions whose turn is their key.
+    pub(crate) fn of(key: String, steps: Vec<Reaction>) -> Option<Self> {
+        Some(Self { turn: key.clone(), key, steps })
+    }
+}
+
+/// One thing to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reaction {
+    /// Send something.
+    Do(Step),
+    /// Have [`Manager::due`] called at a time; a deadline of the same key is replaced.
+    SetDeadline { key: String, due_at: DateTime<Utc>, data: Value },
+    /// Forget a deadline.
+    ClearDeadline { key: String },
+}
+
+/// Something that goes through the port.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// A command, and the row of the table that says what its refusal means.
+    Send(Rule, MarketCommand),
+    /// Give an attempt's money back; may take long, so it never holds up its batch.
+    Refund(PaymentNo),
+    /// Ask for an attempt's outcome.
+    Settle(PaymentNo),
+}
+
+impl Step {
+    /// Which row of the table of refusals counts.
+    pub(crate) const fn rule(&self) -> Rule {
+        match self {
+            Self::Send(rule, _) => *rule,
+            Self::Refund(_) => Rule::Refund,
+            Self::Settle(_) => Rule::Settle,
+        }
+    }
+
+    /// Whether it is done beside the batches, as work that waits in the database.
+    pub(crate) const fn takes_long(&self) -> bool {
+        match self {
+            Self::Refund(_) => true,
+            Self::Send(..) | Self::Settle(_) => false,
+        }
+    }
+}
+
+/// What follows from a deadline.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Due {
+    /// What is to be done, in order.
+    pub(crate) steps: Vec<Step>,
+    /// When it is due again, with which data; never, if `None`.
+    pub(crate) again: Option<(DateTime<Utc>, Value)>,
+}
+
+impl Due {
+    /// Nothing to be done: the row isn't one of this manager's.
+    pub(crate) const fn nothing() -> Self {
+        Self { steps: vec![], again: None }
+    }
+}

@@ -1,0 +1,140 @@
+//! Starts every loop of this process, and stops them.
+
+use crate::alarm_saga::{Abandonment, AlarmSaga};
+use crate::alarms::Alarms;
+use crate::applied::{Applied, Kind};
+use crate::command_port::CommandPort;
+use crate::feed::{Feed, LocalFeed};
+use crate::holding::Holding;
+use crate::item_info::ItemInfo;
+use crate::options::Options;
+use crate::payment_process::PaymentProcess;
+use crate::payments::Payments;
+use crate::process_manager::Manager;
+use crate::projector::Projector;
+use crate::queries::Queries;
+use crate::reactor::Reactor;
+use crate::reservation_process::ReservationProcess;
+use crate::reservations::Reservations;
+use crate::subscription::{Handler, Subscription};
+use crate::view::View;
+use crate::view_table::LIVE;
+use gdmarket_store::{Checkpoints, Leases, ParkedKeys, Store, StoreError};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// The loops of this process: a view's or a process manager's each.
+#[derive(Debug)]
+pub struct Projections {
+    store: Store,
+    applied: Applied,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+/// A loop before it runs.
+type Named = (Kind, String, Arc<dyn Handler>);
+
+impl Projections {
+    /// Starts all loops, on tasks of the runtime that this is called from. A database that doesn't
+    /// answer is waited for.
+    pub fn start(store: Store, port: Arc<dyn CommandPort>, options: &Options) -> Self {
+        let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
+        let handlers: Vec<Named> = views(&store, options)
+            .into_iter()
+            .chain(managers(&store, &feed, &port, options))
+            .collect();
+        let keys = handlers.iter().map(|(kind, name, _)| (*kind, name.clone()));
+        let applied = Applied::new(keys, Arc::clone(&feed));
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        #[expect(clippy::disallowed_methods, reason = "it names this run of the process only")]
+        let holder = Uuid::new_v4().to_string();
+        let checkpoints = Checkpoints::new(store.views().clone());
+        for (kind, name, handler) in handlers {
+            let subscription = Subscription {
+                key: (kind, name),
+                handler,
+                feed: Arc::clone(&feed),
+                checkpoints: checkpoints.clone(),
+                leases: Leases::new(store.views().clone()),
+                holder: holder.clone(),
+                applied: applied.clone(),
+                port: Arc::clone(&port),
+                batch: options.batch.max(1),
+                lease_ttl: options.lease_ttl,
+                tick: options.tick,
+                alone: !store.views().is_postgres(),
+            };
+            tasks.spawn(subscription.run(stopping.clone()));
+        }
+        tasks.spawn(applied.clone().poll(checkpoints, stopping.clone()));
+        tasks.close();
+        Self { store, applied, tasks, stopping }
+    }
+
+    /// Answers from the views.
+    pub fn queries(&self) -> Queries {
+        Queries::new(self.store.clone())
+    }
+
+    /// Where the loops stand.
+    pub fn applied(&self) -> Applied {
+        self.applied.clone()
+    }
+
+    /// Has a parked key of a subscription tried again, all of them without a key; says how many.
+    pub async fn retry_parked(
+        &self,
+        subscription: &str,
+        key: Option<&str>,
+    ) -> Result<u64, StoreError> {
+        ParkedKeys::new(self.store.views().clone()).ask(subscription, key).await
+    }
+
+    /// Ends the loops, each after the batch it is at.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+fn views(store: &Store, options: &Options) -> Vec<Named> {
+    vec![
+        view::<ItemInfo>(store, options),
+        view::<Reservations>(store, options),
+        view::<Payments>(store, options),
+        view::<Alarms>(store, options),
+    ]
+}
+
+fn view<V: View>(store: &Store, options: &Options) -> Named {
+    let projector = Projector::<V>::new(store.clone(), LIVE, options.tick);
+    (Kind::View, Projector::<V>::name(LIVE), Arc::new(projector))
+}
+
+fn managers(
+    store: &Store,
+    feed: &Arc<dyn Feed>,
+    port: &Arc<dyn CommandPort>,
+    options: &Options,
+) -> Vec<Named> {
+    let tables: [Arc<dyn Manager>; 5] = [
+        Arc::new(Holding),
+        Arc::new(ReservationProcess { pay_within: options.pay_within }),
+        Arc::new(PaymentProcess::new(options)),
+        Arc::new(AlarmSaga),
+        Arc::new(Abandonment { abandon_after: options.abandon_after }),
+    ];
+    tables
+        .into_iter()
+        .map(|table| {
+            let name = table.name().to_owned();
+            let (feed, port) = (Arc::clone(feed), Arc::clone(port));
+            let reactor = Reactor::new(table, store.clone(), feed, port, options);
+            let handler: Arc<dyn Handler> = Arc::new(reactor);
+            (Kind::Manager, name, handler)
+        })
+        .collect()
+}

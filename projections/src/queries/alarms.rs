@@ -1,0 +1,26 @@
+//! What is asked about alarms. Whose they are stands in their items.
+
+use super::select::{Via, found, one, page};
+use super::{Answer, Filter, FoundAlarm, Page, PageRequest, Queries};
+use crate::alarms::AlarmRow;
+use crate::view_table::Stored;
+use gdmarket_domain::ItemNo;
+
+impl Queries {
+    /// An alarm, by its item's number.
+    pub async fn alarm(&self, no: ItemNo) -> Answer<Option<FoundAlarm>> {
+        let row = one(self.0.store.views(), &self.0.alarms, no.get()).await?;
+        Ok(row.and_then(alarm))
+    }
+
+    /// Alarms.
+    pub async fn alarms(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundAlarm>> {
+        let via = Via { people: Some((self.0.items.name(), "no")) };
+        let (db, table) = (self.0.store.views(), &self.0.alarms);
+        Ok(page(db, table, filter, request, via).await?.filter_map(alarm))
+    }
+}
+
+fn alarm(row: Stored<AlarmRow>) -> Option<FoundAlarm> {
+    found(row, AlarmRow::body, |row| *row.state())
+}

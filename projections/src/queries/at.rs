@@ -1,0 +1,36 @@
+//! A row as it was at a version of its stream: the view's own fold, over the log.
+
+use super::{Answer, Queries};
+use crate::error::QueryError;
+use crate::projector::{Folded, fold};
+use crate::view::View;
+use crate::view_table::{Stored, ViewTable};
+use gdmarket_store::StreamId;
+
+impl Queries {
+    /// The row of a stream at `version`, from the view where that isn't further yet, else from the
+    /// stream's beginning; what the log holds before `version` is all there is, if that is less.
+    pub(super) async fn at<V: View>(
+        &self,
+        table: &ViewTable<V>,
+        number: i64,
+        version: i64,
+    ) -> Answer<Option<Stored<V::Row>>> {
+        let kept = table.load(self.0.store.views(), &[number]).await.unwrap_or_default();
+        let kept = kept.into_values().find(|row| row.sequence <= version);
+        let mut row = kept.unwrap_or_else(|| Stored::new(number));
+        row.stale = None;
+        if row.sequence < version {
+            let stream = StreamId::new(V::AGGREGATE, number);
+            let events = self.0.store.log().stream(&stream, row.sequence).await?;
+            for event in events.iter().take_while(|event| event.sequence <= version) {
+                match fold::<V>(&mut row, event) {
+                    Folded::Taken | Folded::Old => {}
+                    Folded::Newer(what) => return Err(QueryError::Newer(what)),
+                    Folded::Poison(reason) => return Err(QueryError::Broken(reason)),
+                }
+            }
+        }
+        Ok((row.sequence > 0).then_some(row))
+    }
+}

@@ -1,0 +1,81 @@
+//! What is asked about items: the item, the owner's integrated view, and the calendar.
+
+use super::select::{Via, found, one, page};
+use super::{Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries};
+use crate::item_info::{Calendar, ItemRow};
+use crate::view_table::Stored;
+use chrono::NaiveDate;
+use gdmarket_domain::{Item, ItemNo};
+
+impl Queries {
+    /// An item on the market.
+    pub async fn item(&self, no: ItemNo) -> Answer<Option<FoundItem>> {
+        let row = one(self.0.store.views(), &self.0.items, no.get()).await?;
+        Ok(row.and_then(item))
+    }
+
+    /// An item as of a version of its stream, also one that this version deleted; `i64::MAX` is the
+    /// newest, straight from the log.
+    pub async fn item_at(&self, no: ItemNo, version: i64) -> Answer<Option<FoundItem>> {
+        Ok(self.at(&self.0.items, no.get(), version).await?.and_then(item))
+    }
+
+    /// Items on the market.
+    pub async fn items(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundItem>> {
+        let (db, table) = (self.0.store.views(), &self.0.items);
+        Ok(page(db, table, filter, request, Via::default()).await?.filter_map(item))
+    }
+
+    /// The integrated view of an item.
+    pub async fn item_info(&self, no: ItemNo) -> Answer<Option<FoundItemInfo>> {
+        let row = one(self.0.store.views(), &self.0.items, no.get()).await?;
+        let mut rows: Vec<_> = row.and_then(info).into_iter().collect();
+        self.join(&mut rows).await?;
+        Ok(rows.pop())
+    }
+
+    /// The integrated view of items.
+    pub async fn item_infos(
+        &self,
+        filter: &Filter,
+        request: PageRequest,
+    ) -> Answer<Page<FoundItemInfo>> {
+        let (db, table) = (self.0.store.views(), &self.0.items);
+        let mut infos = page(db, table, filter, request, Via::default()).await?.filter_map(info);
+        self.join(&mut infos.rows).await?;
+        Ok(infos)
+    }
+
+    /// Which days of an item are taken, between two days where given.
+    pub async fn calendar(
+        &self,
+        no: ItemNo,
+        from: Option<NaiveDate>,
+        to: Option<NaiveDate>,
+    ) -> Answer<Option<Found<Calendar, Item>>> {
+        let row = one(self.0.store.views(), &self.0.items, no.get()).await?;
+        let calendar = |row: &ItemRow| Some(row.calendar(from, to));
+        Ok(row.and_then(|row| found(row, calendar, |row| row.state().clone())))
+    }
+
+    /// Joins what other streams say: the alarm, and the renter's name.
+    async fn join(&self, infos: &mut [FoundItemInfo]) -> Answer<()> {
+        let numbers: Vec<i64> = infos.iter().map(|info| info.number).collect();
+        let alarms = self.0.alarms.load(self.0.store.views(), &numbers).await?;
+        let names = self.names(infos.iter().filter_map(|info| info.body.customer_id)).await?;
+        for info in infos {
+            info.body.alarm_status = alarms.get(&info.number).and_then(|row| row.row.status());
+            info.body.customer_name =
+                info.body.customer_id.and_then(|id| names.get(&id.get()).cloned().flatten());
+        }
+        Ok(())
+    }
+}
+
+fn item(row: Stored<ItemRow>) -> Option<FoundItem> {
+    found(row, ItemRow::body, |row| row.state().clone())
+}
+
+fn info(row: Stored<ItemRow>) -> Option<FoundItemInfo> {
+    found(row, ItemRow::info_body, |row| row.state().clone())
+}

@@ -1,0 +1,36 @@
+//! What is asked about payment attempts. Whose they are stands in their reservations.
+
+use super::select::{Via, found, one, page};
+use super::{Answer, Filter, FoundPayment, Page, PageRequest, Queries};
+use crate::payments::PaymentRow;
+use crate::view_table::Stored;
+use gdmarket_domain::PaymentNo;
+
+impl Queries {
+    /// A payment attempt.
+    pub async fn payment(&self, no: PaymentNo) -> Answer<Option<FoundPayment>> {
+        let row = one(self.0.store.views(), &self.0.payments, no.get()).await?;
+        Ok(row.and_then(payment))
+    }
+
+    /// A payment attempt as of a version of its stream; `i64::MAX` is the newest, straight from the
+    /// log.
+    pub async fn payment_at(&self, no: PaymentNo, version: i64) -> Answer<Option<FoundPayment>> {
+        Ok(self.at(&self.0.payments, no.get(), version).await?.and_then(payment))
+    }
+
+    /// Payment attempts.
+    pub async fn payments(
+        &self,
+        filter: &Filter,
+        request: PageRequest,
+    ) -> Answer<Page<FoundPayment>> {
+        let via = Via { people: Some((self.0.reservations.name(), "reservation_no")) };
+        let (db, table) = (self.0.store.views(), &self.0.payments);
+        Ok(page(db, table, filter, request, via).await?.filter_map(payment))
+    }
+}
+
+fn payment(row: Stored<PaymentRow>) -> Option<FoundPayment> {
+    found(row, PaymentRow::body, |row| row.state().clone())
+}

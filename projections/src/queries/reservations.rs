@@ -1,0 +1,57 @@
+//! What is asked about reservations.
+
+use super::select::{Via, found, one, page};
+use super::{Answer, Filter, FoundReservation, Page, PageRequest, Queries};
+use crate::reservations::ReservationRow;
+use crate::view_table::Stored;
+use gdmarket_domain::ReservationNo;
+
+impl Queries {
+    /// A reservation.
+    pub async fn reservation(&self, no: ReservationNo) -> Answer<Option<FoundReservation>> {
+        let row = one(self.0.store.views(), &self.0.reservations, no.get()).await?;
+        self.named(row.and_then(reservation)).await
+    }
+
+    /// A reservation as of a version of its stream; `i64::MAX` is the newest, straight from the log.
+    pub async fn reservation_at(
+        &self,
+        no: ReservationNo,
+        version: i64,
+    ) -> Answer<Option<FoundReservation>> {
+        let row = self.at(&self.0.reservations, no.get(), version).await?;
+        self.named(row.and_then(reservation)).await
+    }
+
+    /// Reservations.
+    pub async fn reservations(
+        &self,
+        filter: &Filter,
+        request: PageRequest,
+    ) -> Answer<Page<FoundReservation>> {
+        let (db, table) = (self.0.store.views(), &self.0.reservations);
+        let mut found =
+            page(db, table, filter, request, Via::default()).await?.filter_map(reservation);
+        self.join_names(&mut found.rows).await?;
+        Ok(found)
+    }
+
+    async fn named(&self, found: Option<FoundReservation>) -> Answer<Option<FoundReservation>> {
+        let mut rows: Vec<_> = found.into_iter().collect();
+        self.join_names(&mut rows).await?;
+        Ok(rows.pop())
+    }
+
+    async fn join_names(&self, found: &mut [FoundReservation]) -> Answer<()> {
+        let names = self.names(found.iter().map(|found| found.body.customer_id)).await?;
+        for found in found {
+            found.body.customer_name =
+                names.get(&found.body.customer_id.get()).cloned().flatten();
+        }
+        Ok(())
+    }
+}
+
+fn reservation(row: Stored<ReservationRow>) -> Option<FoundReservation> {
+    found(row, ReservationRow::body, |row| row.state().clone())
+}

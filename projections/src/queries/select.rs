@@ -1,0 +1,92 @@
+//! Reading rows of a view's table: one by its number, or a page by filters.
+
+use super::{Answer, Filter, Found, Page, PageRequest, Stale};
+use crate::view::View;
+use crate::view_table::{Stored, ViewTable};
+use chrono::DateTime;
+use gdmarket_store::{Db, on_db};
+use sqlx::QueryBuilder;
+
+/// How a filter reaches a view whose rows don't hold the column themselves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Via<'a> {
+    /// The table that holds owner and renter, and the column here that is its number.
+    pub(super) people: Option<(&'a str, &'a str)>,
+}
+
+/// The row of a number, unless it is gone.
+pub(super) async fn one<V: View>(
+    db: &Db,
+    table: &ViewTable<V>,
+    number: i64,
+) -> Answer<Option<Stored<V::Row>>> {
+    let found = table.load(db, &[number]).await?.remove(&number);
+    Ok(found.filter(|stored| !V::is_gone(&stored.row)))
+}
+
+/// The rows that a filter lets pass, ascending by number; one more than the limit is read to know
+/// whether there is another page.
+pub(super) async fn page<V: View>(
+    db: &Db,
+    table: &ViewTable<V>,
+    filter: &Filter,
+    request: PageRequest,
+    via: Via<'_>,
+) -> Answer<Page<Stored<V::Row>>> {
+    let limit = i64::from(request.limit.max(1));
+    let raw: Vec<_> = on_db!(db, pool => {
+        let mut query = QueryBuilder::new(table.select_sql());
+        query.push(" WHERE gone = 0 AND no > ").push_bind(request.after);
+        if let Some(item_no) = filter.item_no {
+            query.push(" AND item_no = ").push_bind(item_no);
+        }
+        if let Some(status) = &filter.status {
+            query.push(" AND status = ").push_bind(status.clone());
+        }
+        for (column, id) in [("owner_id", filter.owner_id), ("customer_id", filter.customer_id)] {
+            let Some(id) = id else { continue };
+            match via.people {
+                None => query.push(format!(" AND {column} = ")).push_bind(id),
+                Some((people, key)) => query
+                    .push(format!(" AND {key} IN (SELECT no FROM {people} WHERE {column} = "))
+                    .push_bind(id)
+                    .push(")"),
+            };
+        }
+        query.push(" ORDER BY no LIMIT ").push_bind(limit + 1);
+        query.build_query_as().fetch_all(pool).await
+    })
+    .map_err(gdmarket_store::StoreError::from)?;
+    let mut rows = raw.into_iter().map(|raw| table.read(raw)).collect::<Result<Vec<_>, _>>()?;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > wanted;
+    rows.truncate(wanted);
+    let next = rows.last().filter(|_| more).map(|last| last.number);
+    Ok(Page { rows, next })
+}
+
+/// A row as it is told; nothing if there is nothing to tell.
+pub(super) fn found<R, B, A>(
+    stored: Stored<R>,
+    body: impl Fn(&R) -> Option<B>,
+    state: impl Fn(&R) -> A,
+) -> Option<Found<B, A>> {
+    let stale = stored.stale.map(|(since, reason)| Stale {
+        since: DateTime::from_timestamp_micros(since).unwrap_or_default(),
+        reason,
+    });
+    Some(Found {
+        number: stored.number,
+        version: stored.sequence,
+        stale,
+        body: body(&stored.row)?,
+        state: state(&stored.row),
+    })
+}
+
+impl<T> Page<T> {
+    /// The same page of what can be told of its rows.
+    pub(super) fn filter_map<U>(self, tell: impl FnMut(T) -> Option<U>) -> Page<U> {
+        Page { rows: self.rows.into_iter().filter_map(tell).collect(), next: self.next }
+    }
+}

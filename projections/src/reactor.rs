@@ -1,0 +1,186 @@
+//! Runs a process manager: reacts to a batch, concurrently and in order per turn, and moves the
+//! checkpoint once every reaction is done or durably queued.
+//!
+//! What can't go on parks its key alone: the key's later events queue behind it, and [`beside`] tries
+//! them again. Every command has an id derived from its event, so reacting again does nothing twice.
+
+mod beside;
+mod plan;
+mod send;
+
+use crate::command_port::CommandPort;
+use crate::feed::{Delivery, Feed};
+use crate::options::Options;
+use crate::process_manager::{Manager, Reaction};
+use crate::subscription::{Halt, Handler, Run};
+use async_trait::async_trait;
+use futures::StreamExt;
+use gdmarket_store::{
+    Deadline, Deadlines, Parked, ParkedKeys, Store, Tx, failpoint,
+};
+use plan::{Job, Plan};
+use send::{Outcome, Sender};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+
+/// The handler behind a process manager.
+pub(crate) struct Reactor {
+    store: Store,
+    feed: Arc<dyn Feed>,
+    sender: Sender,
+    parked: ParkedKeys,
+    deadlines: Deadlines,
+    concurrency: usize,
+    tick: Duration,
+    /// The keys that can't go on. Held while a batch is decided, reacted to and written, and while a
+    /// key is let go: so nothing overtakes what queues.
+    stuck: Mutex<BTreeSet<String>>,
+    /// Something was queued that needn't wait for the next tick.
+    queued: Notify,
+}
+
+/// What became of an event.
+struct Done {
+    job: Job,
+    outcome: Outcome,
+}
+
+impl Reactor {
+    pub(crate) fn new(
+        manager: Arc<dyn Manager>,
+        store: Store,
+        feed: Arc<dyn Feed>,
+        port: Arc<dyn CommandPort>,
+        options: &Options,
+    ) -> Self {
+        Self {
+            sender: Sender::new(manager, port, feed.source()),
+            parked: ParkedKeys::new(store.views().clone()),
+            deadlines: Deadlines::new(store.views().clone()),
+            store,
+            feed,
+            concurrency: options.concurrency.max(1),
+            tick: options.tick,
+            stuck: Mutex::default(),
+            queued: Notify::new(),
+        }
+    }
+
+    /// Reacts to one turn's events, one after another.
+    async fn take_turn(&self, jobs: Vec<Job>) -> Vec<Done> {
+        let mut stuck = BTreeSet::new();
+        let mut all = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let outcome = if stuck.contains(&job.key) {
+                Outcome::Queue
+            } else {
+                self.sender.react(&job).await
+            };
+            if outcome.stops() {
+                stuck.insert(job.key.clone());
+            }
+            all.push(Done { job, outcome });
+        }
+        all
+    }
+
+    /// Writes down what became of an event.
+    async fn write(&self, run: &Run, tx: &mut Tx, done: &Done) -> Result<(), Halt> {
+        let (key, event) = (&done.job.key, &done.job.event);
+        let pause = match &done.outcome {
+            Outcome::Done => return self.set_deadlines(tx, &done.job).await,
+            Outcome::Newer => return Err(Halt::Newer(event.event_type.clone())),
+            Outcome::Queue => {
+                return Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?);
+            }
+            Outcome::Later | Outcome::Park(_) => Duration::ZERO,
+            Outcome::Retry(_) => send::retry_after(1),
+        };
+        let parked = Parked {
+            key: key.clone(),
+            state: done.outcome.state().to_owned(),
+            reason: done.outcome.reason().to_owned(),
+            since_position: event.position,
+            since_time: event.recorded_at,
+            attempts: 1,
+        };
+        ParkedKeys::park(tx, &run.name, &parked, pause).await?;
+        Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?)
+    }
+
+    async fn set_deadlines(&self, tx: &mut Tx, job: &Job) -> Result<(), Halt> {
+        let manager = self.sender.name();
+        for reaction in &job.steps {
+            match reaction {
+                Reaction::SetDeadline { key, due_at, data } => {
+                    let payload = self.sender.payload(job, data);
+                    let due_at = due_at.timestamp_micros();
+                    let deadline = Deadline { key: key.clone(), due_at, payload };
+                    Deadlines::set(tx, manager, &deadline).await?;
+                }
+                Reaction::ClearDeadline { key } => Deadlines::clear(tx, manager, key).await?,
+                Reaction::Do(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Handler for Reactor {
+    async fn prepare(&self) -> Result<(), Halt> {
+        Ok(())
+    }
+
+    async fn begin(&self, run: &Run) -> Result<(), Halt> {
+        let parked = self.parked.all(&run.name).await?;
+        let mut stuck = self.stuck.lock().await;
+        *stuck = parked.into_iter().map(|parked| parked.key).collect();
+        run.report_parked(stuck.len());
+        Ok(())
+    }
+
+    fn wants(&self, aggregate: &str) -> bool {
+        self.sender.wants(aggregate)
+    }
+
+    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<i64, Halt> {
+        let mut stuck = self.stuck.lock().await;
+        let plan = Plan::of(&self.sender, batch);
+        let reached = match (plan.reached, plan.newer) {
+            (Some(reached), _) => reached,
+            (None, Some(newer)) => return Err(Halt::Newer(newer)),
+            (None, None) => stored,
+        };
+        let (waiting, ready) = plan::split(plan.turns, &stuck);
+        let reacted: Vec<Vec<Done>> = futures::stream::iter(ready)
+            .map(|jobs| self.take_turn(jobs))
+            .buffer_unordered(self.concurrency)
+            .collect()
+            .await;
+        failpoint!("manager.reacted");
+        let mut tx = self.store.views().begin().await?;
+        let waiting = waiting.into_iter().map(|job| Done { job, outcome: Outcome::Queue });
+        let all: Vec<Done> = reacted.into_iter().flatten().chain(waiting).collect();
+        for done in &all {
+            self.write(run, &mut tx, done).await?;
+        }
+        run.advance(&mut tx, stored, reached).await?;
+        tx.commit().await?;
+        failpoint!("manager.checkpoint");
+        let stopped = all.into_iter().filter(|done| done.outcome.stops());
+        let before = stuck.len();
+        stuck.extend(stopped.map(|done| done.job.key));
+        if stuck.len() > before {
+            self.queued.notify_one();
+        }
+        run.report_parked(stuck.len());
+        Ok(reached)
+    }
+
+    async fn beside(&self, run: &Run) -> Halt {
+        self.work_beside(run).await
+    }
+}

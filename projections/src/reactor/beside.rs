@@ -1,0 +1,167 @@
+//! What a process manager does beside its batches: keys that wait for another try, reactions that
+//! take long, and deadlines that are due.
+
+use super::plan::Job;
+use super::send::{self, Outcome, Sender};
+use super::{Done, Reactor};
+use crate::decoded::Unreadable;
+use crate::subscription::{Halt, Run};
+use futures::StreamExt;
+use futures::future::join;
+use gdmarket_store::{Deadline, Deadlines, Parked, ParkedKeys};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Keys and deadlines looked at in one go.
+const AT_ONCE: u32 = 500;
+
+/// Queued events of one key handled between two writes.
+const EVENTS_AT_ONCE: u32 = 50;
+
+/// When a deadline is tried again whose reaction couldn't be done.
+const POSTPONED: Duration = Duration::from_secs(5);
+
+impl Reactor {
+    /// Works until something fails.
+    pub(super) async fn work_beside(&self, run: &Run) -> Halt {
+        loop {
+            let (retried, fired) = join(self.retry(run), self.fire(run)).await;
+            match retried.and(fired) {
+                Err(halt) => return halt,
+                Ok(()) => tokio::select! {
+                    () = self.queued.notified() => {}
+                    () = sleep(self.tick) => {}
+                },
+            }
+        }
+    }
+
+    async fn retry(&self, run: &Run) -> Result<(), Halt> {
+        let due = self.parked.due(&run.name, AT_ONCE).await?;
+        let mut tries = futures::stream::iter(due)
+            .map(|parked| self.retry_key(run, parked))
+            .buffer_unordered(self.concurrency);
+        while let Some(tried) = tries.next().await {
+            tried?;
+        }
+        Ok(())
+    }
+
+    /// Goes through what queues behind a key, until it is empty or stops again.
+    async fn retry_key(&self, run: &Run, parked: Parked) -> Result<(), Halt> {
+        loop {
+            let key = &parked.key;
+            let positions = self.parked.queued(&run.name, key, EVENTS_AT_ONCE).await?;
+            let last_round = positions.len() < usize::try_from(EVENTS_AT_ONCE).unwrap_or(0);
+            for position in positions {
+                let job = self.job(key, position).await?;
+                let outcome = match &job {
+                    Some(job) => self.sender.react_fully(job).await,
+                    None => Outcome::Done,
+                };
+                let stops = outcome.stops();
+                self.write_try(run, &parked, (position, job, outcome)).await?;
+                if stops {
+                    return Ok(());
+                }
+            }
+            if last_round && self.let_go(run, key).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The queued event of a position; `None` if the log has none there, or nothing follows from it.
+    async fn job(&self, key: &str, position: i64) -> Result<Option<Job>, Halt> {
+        let found = self.feed.read_after(position - 1, 1).await?;
+        let Some(event) = found.into_iter().map(|d| d.event).find(|e| e.position == position) else {
+            return Ok(None);
+        };
+        let (steps, unreadable) = match self.sender.reactions(&event) {
+            Ok(Some(reactions)) => (reactions.steps, None),
+            Ok(None) => return Ok(None),
+            Err(Unreadable::Broken(why)) => (vec![], Some(why)),
+            Err(Unreadable::Newer(what)) => return Err(Halt::Newer(what)),
+        };
+        Ok(Some(Job { event: Arc::clone(&event), key: key.to_owned(), steps, unreadable }))
+    }
+
+    async fn write_try(
+        &self,
+        run: &Run,
+        parked: &Parked,
+        (position, job, outcome): (i64, Option<Job>, Outcome),
+    ) -> Result<(), Halt> {
+        let mut tx = self.store.views().begin().await?;
+        run.hold(&mut tx).await?;
+        match (&outcome, job) {
+            (Outcome::Newer, _) => return Err(Halt::Newer(parked.key.clone())),
+            (Outcome::Done, job) => {
+                if let Some(job) = job {
+                    self.write(run, &mut tx, &Done { job, outcome }).await?;
+                }
+                ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
+            }
+            (Outcome::Queue | Outcome::Later | Outcome::Retry(_) | Outcome::Park(_), _) => {
+                let attempts = parked.attempts.saturating_add(1);
+                let again = Parked {
+                    state: outcome.state().to_owned(),
+                    reason: outcome.reason().to_owned(),
+                    attempts,
+                    ..parked.clone()
+                };
+                let pause = send::retry_after(attempts);
+                ParkedKeys::park(&mut tx, &run.name, &again, pause).await?;
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Lets a key go on, if nothing has queued behind it meanwhile.
+    async fn let_go(&self, run: &Run, key: &str) -> Result<bool, Halt> {
+        let mut stuck = self.stuck.lock().await;
+        let mut tx = self.store.views().begin().await?;
+        run.hold(&mut tx).await?;
+        let free = ParkedKeys::unpark(&mut tx, &run.name, key).await?;
+        tx.commit().await?;
+        if free {
+            stuck.remove(key);
+            run.report_parked(stuck.len());
+        }
+        Ok(free)
+    }
+
+    async fn fire(&self, run: &Run) -> Result<(), Halt> {
+        let due = self.deadlines.due(self.sender.name(), AT_ONCE).await?;
+        let mut fired = futures::stream::iter(due)
+            .map(|deadline| self.fire_one(run, deadline))
+            .buffer_unordered(self.concurrency);
+        while let Some(fired) = fired.next().await {
+            fired?;
+        }
+        Ok(())
+    }
+
+    async fn fire_one(&self, run: &Run, deadline: Deadline) -> Result<(), Halt> {
+        let (outcome, due) = self.sender.fire(&deadline).await;
+        let again = match (outcome, due.again) {
+            (Outcome::Newer, _) => return Err(Halt::Newer(deadline.key)),
+            (Outcome::Retry(_), _) => {
+                Some(Sender::again(&deadline, self.sender.micros_after(POSTPONED), None))
+            }
+            (_, Some((due_at, data))) => {
+                Some(Sender::again(&deadline, due_at.timestamp_micros(), Some(&data)))
+            }
+            (_, None) => None,
+        };
+        let mut tx = self.store.views().begin().await?;
+        run.hold(&mut tx).await?;
+        // Set anew or cleared meanwhile: then that stands.
+        let was_there = Deadlines::fired(&mut tx, self.sender.name(), &deadline).await?;
+        if let Some(again) = again.filter(|_| was_there) {
+            Deadlines::set(&mut tx, self.sender.name(), &again).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}

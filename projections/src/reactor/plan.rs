@@ -1,0 +1,97 @@
+//! What a batch means for a process manager: jobs, sorted into turns, and what must wait behind a
+//! key that can't go on.
+
+use super::send::Sender;
+use crate::decoded::Unreadable;
+use crate::feed::Delivery;
+use crate::process_manager::Reaction;
+use gdmarket_store::RecordedEvent;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// An event and what is to be done about it.
+pub(super) struct Job {
+    pub(super) event: Arc<RecordedEvent>,
+    /// What parks if this can't be done.
+    pub(super) key: String,
+    pub(super) steps: Vec<Reaction>,
+    /// Why nobody can say what is to be done.
+    pub(super) unreadable: Option<String>,
+}
+
+/// What a batch means.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// The jobs of each turn, in order.
+    pub(super) turns: BTreeMap<String, Vec<Job>>,
+    /// The last event that was understood.
+    pub(super) reached: Option<i64>,
+    /// What only a newer program understands.
+    pub(super) newer: Option<String>,
+}
+
+impl Plan {
+    pub(super) fn of(sender: &Sender, batch: &[Delivery]) -> Self {
+        let mut plan = Self::default();
+        for Delivery { event, .. } in batch {
+            if sender.wants(&event.stream.kind) {
+                match sender.reactions(event) {
+                    Ok(Some(reactions)) => {
+                        let (key, steps) = (reactions.key, reactions.steps);
+                        let job = Job { event: Arc::clone(event), key, steps, unreadable: None };
+                        plan.turns.entry(reactions.turn).or_default().push(job);
+                    }
+                    Ok(None) => {}
+                    Err(Unreadable::Broken(why)) => plan.add_unreadable(event, why),
+                    Err(Unreadable::Newer(what)) => {
+                        plan.newer = Some(what);
+                        return plan;
+                    }
+                }
+            }
+            plan.reached = Some(event.position);
+        }
+        plan
+    }
+
+    /// Whose turn it would be can't be read, so its stream parks.
+    fn add_unreadable(&mut self, event: &Arc<RecordedEvent>, why: String) {
+        let key = event.stream.to_string();
+        let event = Arc::clone(event);
+        let job = Job { event, key: key.clone(), steps: vec![], unreadable: Some(why) };
+        self.turns.entry(key).or_default().push(job);
+    }
+}
+
+/// Divides the turns into what must queue and what can be done. An event waits behind its own key, or
+/// behind its stream, where an event of it couldn't be read.
+pub(super) fn split(
+    turns: BTreeMap<String, Vec<Job>>,
+    stuck: &BTreeSet<String>,
+) -> (Vec<Job>, Vec<Vec<Job>>) {
+    let unreadable = turns.values().flatten().filter(|job| job.unreadable.is_some());
+    let first: BTreeMap<String, i64> = unreadable
+        .map(|job| (job.key.clone(), job.event.position))
+        .rev()
+        .collect();
+    let mut waiting = vec![];
+    let mut ready = vec![];
+    for jobs in turns.into_values() {
+        let mut turn = vec![];
+        for mut job in jobs {
+            let stream = job.event.stream.to_string();
+            let behind = first.get(&stream).is_some_and(|first| *first < job.event.position);
+            if stuck.contains(&job.key) {
+                waiting.push(job);
+            } else if stuck.contains(&stream) || behind {
+                job.key = stream;
+                waiting.push(job);
+            } else {
+                turn.push(job);
+            }
+        }
+        ready.push(turn);
+    }
+    waiting.sort_by_key(|job| job.event.position);
+    (waiting, ready)
+}

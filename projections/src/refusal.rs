@@ -1,0 +1,148 @@
+//! What a refused reaction means: one place for every pair of reaction and refusal.
+//!
+//! No wildcard stands here, so a new reaction or code makes its author decide. Parked is what the
+//! design holds impossible: a person must look, everything else goes on.
+
+/// The reactions that can be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Hold an item's days.
+    Hold,
+    /// Write down that they couldn't be held.
+    RefuseHold,
+    /// Allow the lending of something paid.
+    Authorize,
+    /// Ask whether the lending can still be stopped.
+    Revoke,
+    /// Let days go.
+    Release,
+    /// Tell the reservation that the days are held.
+    Confirm,
+    /// Tell the reservation that they aren't.
+    Reject,
+    /// Record a fact.
+    Fact,
+    /// End the time to pay.
+    Expire,
+    /// Give money back.
+    Refund,
+    /// Ask for a payment's outcome.
+    Settle,
+    /// Give a registration up that never came.
+    Abandon,
+    /// Announce, or take an announcement back.
+    Announce,
+}
+
+/// The refusals that some reaction expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    ItemUnknown,
+    ItemGone,
+    ItemTaken,
+    ItemBlocked,
+    RegistrationAbandoned,
+    NoHold,
+    ReservationClosed,
+    AlreadyReserved,
+    /// No reaction expects it.
+    Unexpected,
+}
+
+impl Code {
+    pub(crate) fn parse(code: &str) -> Self {
+        match code {
+            "item-unknown" => Self::ItemUnknown,
+            "item-gone" => Self::ItemGone,
+            "item-taken" => Self::ItemTaken,
+            "item-blocked" => Self::ItemBlocked,
+            "registration-abandoned" => Self::RegistrationAbandoned,
+            "no-hold" => Self::NoHold,
+            "reservation-closed" => Self::ReservationClosed,
+            "already-reserved" => Self::AlreadyReserved,
+            _ => Self::Unexpected,
+        }
+    }
+}
+
+/// What is done about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing: something else has happened, or is on its way.
+    Done,
+    /// The refusal itself is written down, under the same command id.
+    Compensate,
+    /// It was thought impossible.
+    Park,
+}
+
+/// What is done about this refusal of this reaction.
+pub(crate) const fn verdict(rule: Rule, code: Code) -> Verdict {
+    match rule {
+        Rule::Hold => match code {
+            Code::ItemUnknown
+            | Code::ItemGone
+            | Code::ItemTaken
+            | Code::ItemBlocked
+            | Code::RegistrationAbandoned => Verdict::Compensate,
+            Code::NoHold
+            | Code::ReservationClosed
+            | Code::AlreadyReserved
+            | Code::Unexpected => Verdict::Park,
+        },
+        Rule::Release => done_if(matches!(code, Code::NoHold)),
+        // Cancelled or rejected meanwhile: the release, or nothing, is on its way.
+        Rule::Confirm | Rule::Reject => done_if(matches!(code, Code::ReservationClosed)),
+        // Paid, under way, closed, or another deadline stands: this one is over.
+        Rule::Expire => Verdict::Done,
+        Rule::RefuseHold
+        | Rule::Authorize
+        | Rule::Revoke
+        | Rule::Fact
+        | Rule::Refund
+        | Rule::Settle
+        | Rule::Abandon
+        | Rule::Announce => Verdict::Park,
+    }
+}
+
+const fn done_if(expected: bool) -> Verdict {
+    if expected { Verdict::Done } else { Verdict::Park }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gdmarket_domain::{ItemError, Refusal, ReservationError};
+
+    #[test]
+    fn the_codes_are_those_that_the_aggregates_refuse_with() {
+        for (code, refusal) in [
+            (Code::ItemUnknown, &ItemError::Unknown as &dyn Refusal),
+            (Code::ItemGone, &ItemError::Gone),
+            (Code::ItemTaken, &ItemError::Taken),
+            (Code::ItemBlocked, &ItemError::Blocked),
+            (Code::RegistrationAbandoned, &ItemError::RegistrationAbandoned),
+            (Code::NoHold, &ItemError::NoHold),
+            (Code::ReservationClosed, &ReservationError::Closed),
+            (Code::AlreadyReserved, &ReservationError::AlreadyReserved),
+            (Code::Unexpected, &ItemError::OutOfOrder),
+            (Code::Unexpected, &ReservationError::OutOfOrder),
+        ] {
+            assert_eq!(Code::parse(refusal.code()), code);
+        }
+    }
+
+    #[test]
+    fn only_a_refused_hold_is_compensated_and_the_impossible_is_parked() {
+        assert_eq!(verdict(Rule::Hold, Code::ItemTaken), Verdict::Compensate);
+        assert_eq!(verdict(Rule::Hold, Code::Unexpected), Verdict::Park);
+        assert_eq!(verdict(Rule::Authorize, Code::NoHold), Verdict::Park);
+        assert_eq!(verdict(Rule::Confirm, Code::ReservationClosed), Verdict::Done);
+        assert_eq!(verdict(Rule::Reject, Code::ReservationClosed), Verdict::Done);
+        assert_eq!(verdict(Rule::Reject, Code::AlreadyReserved), Verdict::Park);
+        assert_eq!(verdict(Rule::Fact, Code::ReservationClosed), Verdict::Park);
+        assert_eq!(verdict(Rule::Expire, Code::Unexpected), Verdict::Done);
+        assert_eq!(verdict(Rule::Release, Code::NoHold), Verdict::Done);
+    }
+}

@@ -1,0 +1,343 @@
+//! The one loop behind every view and every process manager.
+//!
+//! Take the lease, claim the checkpoint, read a batch after it, have it handled, go on. What a batch
+//! writes and where the checkpoint then stands is one transaction of the handler's; what this loop
+//! adds is that nothing is skipped: a failing database is waited for, a lost lease or a claim by
+//! another runner ends the writing, an event newer than this program gives the lease up.
+
+use crate::applied::{Applied, Kind};
+use crate::backoff::pause;
+use crate::command_port::CommandPort;
+use crate::feed::{Delivery, Feed};
+use async_trait::async_trait;
+use gdmarket_store::{Checkpoints, Claim, Identity, Leases, StoreError, failpoint};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// The longest pause while the database is away: it is found again soon after its return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a loop that must not go on waits before it looks again.
+const STANDSTILL: Duration = Duration::from_secs(5);
+
+/// How long the checkpoint may stay behind events that concern nobody here.
+const SKIP_WITHIN: Duration = Duration::from_millis(100);
+
+/// What a loop does with its batches.
+#[async_trait]
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Makes what must be there before anyone asks; safe to repeat, run by every replica.
+    async fn prepare(&self) -> Result<(), Halt>;
+
+    /// Forgets what it knew and reads what a runner of this epoch must know.
+    async fn begin(&self, run: &Run) -> Result<(), Halt>;
+
+    /// Whether an event of this aggregate concerns it.
+    fn wants(&self, aggregate: &str) -> bool;
+
+    /// Handles a batch and moves the checkpoint, from where it stands in the database to the last
+    /// event that could be handled; answers that position.
+    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<i64, Halt>;
+
+    /// What is to be done beside the batches, until it fails: retries, deadlines.
+    async fn beside(&self, run: &Run) -> Halt;
+}
+
+/// One runner's time at the helm.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    /// The subscription.
+    pub(crate) name: String,
+    /// The log it reads.
+    pub(crate) source: Identity,
+    /// The epoch of its lease.
+    pub(crate) epoch: i64,
+}
+
+/// Why a runner can't go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Halt {
+    /// The database doesn't answer: the same again soon.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another runner has taken over.
+    #[error("another runner has taken over")]
+    Overtaken,
+    /// A newer program must run this.
+    #[error("the log holds what only a newer program reads: {0}")]
+    Newer(String),
+    /// What was written doesn't fit the log.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// One loop.
+pub(crate) struct Subscription {
+    pub(crate) key: (Kind, String),
+    pub(crate) handler: Arc<dyn Handler>,
+    pub(crate) feed: Arc<dyn Feed>,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) leases: Leases,
+    pub(crate) holder: String,
+    pub(crate) applied: Applied,
+    /// Tells the time, for the lag.
+    pub(crate) port: Arc<dyn CommandPort>,
+    pub(crate) batch: u32,
+    pub(crate) lease_ttl: Duration,
+    pub(crate) tick: Duration,
+    /// Nobody but this process can be at work: a lease left behind by a killed one is ended.
+    pub(crate) alone: bool,
+}
+
+impl Subscription {
+    /// Runs until `stop`, finishing the batch it is at.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut attempt = 0;
+        let mut end_leftover = self.alone;
+        while !stop.is_cancelled() {
+            let ended = self.term(&stop, &mut end_leftover, &mut attempt).await;
+            self.applied.update(&self.key, |progress| progress.led = false);
+            let rest = match ended {
+                Ok(()) => self.lease_ttl / 3,
+                Err(halt) => self.standstill(&halt, &mut attempt).await,
+            };
+            tokio::select! { () = sleep(rest) => {} () = stop.cancelled() => {} }
+        }
+    }
+
+    /// One try to be the runner, and, if it succeeds, the time as such.
+    async fn term(
+        &self,
+        stop: &CancellationToken,
+        end_leftover: &mut bool,
+        attempt: &mut u32,
+    ) -> Result<(), Halt> {
+        self.handler.prepare().await?;
+        if std::mem::take(end_leftover) {
+            self.leases.end(&self.key.1).await.inspect_err(|_| *end_leftover = true)?;
+        }
+        let Some(epoch) = self.leases.take(&self.key.1, &self.holder, self.lease_ttl).await? else {
+            return Ok(());
+        };
+        let run = Run { name: self.key.1.clone(), source: self.feed.source(), epoch };
+        let ended = tokio::select! {
+            ended = self.lead(&run, stop, attempt) => ended,
+            halt = self.handler.beside(&run) => Err(halt),
+            () = self.keep_lease(epoch) => Err(Halt::Overtaken),
+        };
+        // Given up at once, so that another needn't wait for its end.
+        if let Err(error) = self.leases.release(&self.key.1, &self.holder).await {
+            tracing::debug!(subscription = self.key.1, %error, "the lease ends by itself");
+        }
+        ended
+    }
+
+    async fn standstill(&self, halt: &Halt, attempt: &mut u32) -> Duration {
+        let name = &self.key.1;
+        let problem = halt.to_string();
+        *attempt = attempt.saturating_add(1);
+        let rest = match halt {
+            Halt::Store(_) => {
+                tracing::warn!(subscription = name, problem, "a loop waits for the database");
+                pause(*attempt, LONGEST_PAUSE)
+            }
+            Halt::Overtaken => {
+                tracing::info!(subscription = name, "another runner has taken over");
+                self.lease_ttl / 3
+            }
+            Halt::Newer(_) | Halt::Refused(_) => {
+                tracing::error!(subscription = name, problem, "a loop stands still");
+                STANDSTILL
+            }
+        };
+        let stuck = !matches!(halt, Halt::Overtaken);
+        metrics::gauge!("gdmarket_projection_stuck", "subscription" => name.clone())
+            .set(if stuck { 1.0 } else { 0.0 });
+        self.applied.update(&self.key, |progress| progress.problem = stuck.then_some(problem));
+        rest
+    }
+
+    /// Renews the lease until it is lost.
+    async fn keep_lease(&self, epoch: i64) {
+        let mut sure_until = Instant::now() + self.lease_ttl;
+        while Instant::now() < sure_until {
+            sleep(self.lease_ttl / 3).await;
+            let asked_at = Instant::now();
+            match self.leases.take(&self.key.1, &self.holder, self.lease_ttl).await {
+                Ok(Some(same)) if same == epoch => sure_until = asked_at + self.lease_ttl,
+                Ok(Some(_) | None) => return,
+                Err(error) => {
+                    tracing::debug!(subscription = self.key.1, %error, "the lease isn't renewed");
+                }
+            }
+        }
+    }
+
+    async fn claim(&self, run: &Run) -> Result<i64, Halt> {
+        let claim = self.checkpoints.claim(&run.name, &run.source, run.epoch, 0).await?;
+        let position = match claim {
+            Claim::Position(position) => position,
+            Claim::Overtaken => return Err(Halt::Overtaken),
+            Claim::OtherLog(other) => {
+                return Err(Halt::Refused(format!(
+                    "it was built from log {} epoch {}, this one is log {} epoch {}: build it anew",
+                    other.log_id, other.epoch, run.source.log_id, run.source.epoch
+                )));
+            }
+        };
+        let head = self.feed.head().await?;
+        if position > head {
+            return Err(Halt::Refused(format!(
+                "its checkpoint {position} is past the log's head {head}: the log has lost events, \
+                 or it is another one; build it anew"
+            )));
+        }
+        Ok(position)
+    }
+
+    async fn lead(
+        &self,
+        run: &Run,
+        stop: &CancellationToken,
+        attempt: &mut u32,
+    ) -> Result<(), Halt> {
+        let mut place = Place::at(self.claim(run).await?);
+        self.handler.begin(run).await?;
+        tracing::info!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
+        loop {
+            self.publish(&place);
+            if stop.is_cancelled() {
+                return self.store_skipped(run, &mut place).await;
+            }
+            let batch = self.feed.read_after(place.reached, self.batch).await?;
+            failpoint!("projection.read");
+            if batch.is_empty() {
+                self.report_lag(&place, None);
+                self.rest(run, &mut place, stop).await?;
+            } else {
+                self.report_lag(&place, batch.first());
+                self.handle(run, &mut place, &batch).await?;
+            }
+            *attempt = 0;
+        }
+    }
+
+    async fn handle(&self, run: &Run, place: &mut Place, batch: &[Delivery]) -> Result<(), Halt> {
+        let mut expected = place.reached;
+        for delivery in batch {
+            if delivery.previous != expected {
+                return Err(Halt::Refused(format!(
+                    "after {expected} came an event that stands after {}",
+                    delivery.previous
+                )));
+            }
+            expected = delivery.event.position;
+        }
+        if batch.iter().any(|delivery| self.handler.wants(&delivery.event.stream.kind)) {
+            *place = Place::at(self.handler.batch(run, place.stored, batch).await?);
+            failpoint!("projection.committed");
+        } else {
+            place.reached = expected;
+            if place.skipped_since.elapsed() >= SKIP_WITHIN {
+                self.store_skipped(run, place).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something new.
+    async fn rest(
+        &self,
+        run: &Run,
+        place: &mut Place,
+        stop: &CancellationToken,
+    ) -> Result<(), Halt> {
+        let behind = place.reached > place.stored;
+        let until = Instant::now() + if behind { SKIP_WITHIN.min(self.tick) } else { self.tick };
+        tokio::select! {
+            () = self.feed.wait_past(place.reached, until) => {}
+            () = stop.cancelled() => {}
+        }
+        if behind && place.skipped_since.elapsed() >= SKIP_WITHIN {
+            self.store_skipped(run, place).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores that what concerned nobody here was passed.
+    async fn store_skipped(&self, run: &Run, place: &mut Place) -> Result<(), Halt> {
+        if place.reached > place.stored {
+            let mut tx = self.checkpoints.db().begin().await?;
+            run.advance(&mut tx, place.stored, place.reached).await?;
+            tx.commit().await?;
+            *place = Place::at(place.reached);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, place: &Place) {
+        self.applied.update(&self.key, |progress| {
+            progress.position = place.reached;
+            progress.led = true;
+            progress.problem = None;
+        });
+    }
+
+    #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
+    fn report_lag(&self, place: &Place, next: Option<&Delivery>) {
+        let name = self.key.1.clone();
+        let head = self.feed.known_head().max(place.reached);
+        let behind = if next.is_some() { head - place.reached } else { 0 };
+        let waits = next.map_or(0, |next| (self.port.now().timestamp_micros() - next.event.recorded_at).max(0));
+        metrics::gauge!("gdmarket_projection_stuck", "subscription" => name.clone()).set(0.0);
+        metrics::gauge!("gdmarket_projection_lag_events", "subscription" => name.clone())
+            .set(behind as f64);
+        metrics::gauge!("gdmarket_projection_lag_seconds", "subscription" => name)
+            .set(waits as f64 / 1e6);
+    }
+}
+
+impl Run {
+    /// Tells how many keys can't go on.
+    #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
+    pub(crate) fn report_parked(&self, count: usize) {
+        metrics::gauge!("gdmarket_projection_parked", "subscription" => self.name.clone())
+            .set(count as f64);
+    }
+
+    /// Keeps other runners out until `tx` ends, and says where the checkpoint stands.
+    pub(crate) async fn hold(&self, tx: &mut gdmarket_store::Tx) -> Result<i64, Halt> {
+        let held = Checkpoints::hold(tx, &self.name, &self.source, self.epoch).await?;
+        held.ok_or(Halt::Overtaken)
+    }
+
+    /// Moves the checkpoint inside `tx`.
+    pub(crate) async fn advance(
+        &self,
+        tx: &mut gdmarket_store::Tx,
+        from: i64,
+        to: i64,
+    ) -> Result<(), Halt> {
+        let (name, source) = (&self.name, &self.source);
+        let advanced = Checkpoints::advance(tx, name, source, self.epoch, (from, to)).await?;
+        if advanced { Ok(()) } else { Err(Halt::Overtaken) }
+    }
+}
+
+/// How far a runner is.
+struct Place {
+    /// Where the checkpoint stands in the database.
+    stored: i64,
+    /// Up to where everything is applied: beyond the checkpoint if the rest concerns nobody here.
+    reached: i64,
+    /// Since when it may be beyond.
+    skipped_since: Instant,
+}
+
+impl Place {
+    fn at(position: i64) -> Self {
+        Self { stored: position, reached: position, skipped_since: Instant::now() }
+    }
+}

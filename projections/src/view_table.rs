@@ -1,0 +1,176 @@
+//! A view's table: one row per stream, the same SQL on both engines, made by its projector.
+//!
+//! Its name holds the view's version and a generation, so that a new version or a rebuild stands
+//! beside the live one. What rows are found by has columns of its own; the rest is one document.
+
+use crate::view::{Filters, View};
+use gdmarket_store::{Db, StoreError, Tx, on_db, on_tx};
+use sqlx::QueryBuilder;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+
+/// The generation that is served.
+pub(crate) const LIVE: u32 = 1;
+
+/// Rows per statement: well below the engines' limits of bound values.
+const CHUNK: usize = 500;
+
+const COLUMNS: &str = "no, sequence, gone, owner_id, customer_id, item_no, reservation_no, status, \
+                       stale_since, stale_reason, doc";
+
+/// The table of one generation of a view.
+#[derive(Debug)]
+pub(crate) struct ViewTable<V> {
+    name: String,
+    view: PhantomData<fn() -> V>,
+}
+
+/// A row with what is known of its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored<R> {
+    /// The stream's number.
+    pub(crate) number: i64,
+    /// The last sequence that is in the row.
+    pub(crate) sequence: i64,
+    /// Since when (in microseconds) and why the row stands still.
+    pub(crate) stale: Option<(i64, String)>,
+    /// The row.
+    pub(crate) row: R,
+}
+
+impl<R: Default> Stored<R> {
+    /// The row before the stream's first event.
+    pub(crate) fn new(number: i64) -> Self {
+        Self { number, sequence: 0, stale: None, row: R::default() }
+    }
+}
+
+/// A row as the table has it.
+pub(crate) type Raw = (i64, i64, Option<i64>, Option<String>, String);
+
+const RAW: &str = "no, sequence, stale_since, stale_reason, doc";
+
+impl<V: View> ViewTable<V> {
+    pub(crate) fn new(generation: u32) -> Self {
+        let name = format!("view_{}_v{}_g{generation}", V::NAME, V::VERSION);
+        Self { name, view: PhantomData }
+    }
+
+    /// The table's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the table, unless it is there.
+    pub(crate) async fn create(&self, db: &Db) -> Result<(), StoreError> {
+        let name = &self.name;
+        let mut statements = vec![format!(
+            "CREATE TABLE IF NOT EXISTS {name} (no bigint PRIMARY KEY, sequence bigint NOT NULL, \
+             gone bigint NOT NULL, owner_id bigint, customer_id bigint, item_no bigint, \
+             reservation_no bigint, status text, stale_since bigint, stale_reason text, \
+             doc text NOT NULL)"
+        )];
+        for column in ["owner_id", "customer_id", "item_no", "reservation_no", "status"] {
+            statements.push(format!(
+                "CREATE INDEX IF NOT EXISTS {name}_{column} ON {name} ({column}, no)"
+            ));
+        }
+        let mut tx = db.begin().await?;
+        for sql in &statements {
+            on_tx!(&mut tx, connection => {
+                sqlx::query(sql).persistent(false).execute(connection).await.map(drop)
+            })?;
+        }
+        tx.commit().await
+    }
+
+    /// The rows of these streams, by number; absent before their first event.
+    pub(crate) async fn load(
+        &self,
+        db: &Db,
+        numbers: &[i64],
+    ) -> Result<HashMap<i64, Stored<V::Row>>, StoreError> {
+        let mut rows = HashMap::with_capacity(numbers.len());
+        for chunk in numbers.chunks(CHUNK) {
+            let raw: Vec<Raw> = on_db!(db, pool => {
+                let mut query = QueryBuilder::new(self.select_sql());
+                query.push(" WHERE no IN (");
+                let mut list = query.separated(", ");
+                for number in chunk {
+                    list.push_bind(*number);
+                }
+                query.push(")");
+                query.build_query_as().persistent(false).fetch_all(pool).await
+            })?;
+            for raw in raw {
+                let stored = self.read(raw)?;
+                rows.insert(stored.number, stored);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Writes rows, each once at most.
+    pub(crate) async fn write(
+        &self,
+        tx: &mut Tx,
+        rows: &[&Stored<V::Row>],
+    ) -> Result<(), StoreError> {
+        for chunk in rows.chunks(CHUNK) {
+            let documents = chunk.iter().map(|stored| self.document(stored));
+            let documents = documents.collect::<Result<Vec<_>, _>>()?;
+            on_tx!(&mut *tx, connection => {
+                let name = &self.name;
+                let mut query = QueryBuilder::new(format!("INSERT INTO {name} ({COLUMNS}) "));
+                query.push_values(chunk.iter().zip(documents), |mut row, (stored, document)| {
+                    let filters: Filters = V::filters(&stored.row);
+                    let (since, reason) = match &stored.stale {
+                        Some((since, reason)) => (Some(*since), Some(reason.clone())),
+                        None => (None, None),
+                    };
+                    row.push_bind(stored.number)
+                        .push_bind(stored.sequence)
+                        .push_bind(i64::from(V::is_gone(&stored.row)))
+                        .push_bind(filters.owner_id)
+                        .push_bind(filters.customer_id)
+                        .push_bind(filters.item_no)
+                        .push_bind(filters.reservation_no)
+                        .push_bind(filters.status)
+                        .push_bind(since)
+                        .push_bind(reason)
+                        .push_bind(document);
+                });
+                query.push(UPSERT);
+                query.build().persistent(false).execute(connection).await.map(drop)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The beginning of a question for rows.
+    pub(crate) fn select_sql(&self) -> String {
+        format!("SELECT {RAW} FROM {}", self.name)
+    }
+
+    /// Reads a row of the table.
+    pub(crate) fn read(&self, raw: Raw) -> Result<Stored<V::Row>, StoreError> {
+        let (number, sequence, since, reason, document) = raw;
+        let row = serde_json::from_str(&document).map_err(|error| {
+            StoreError::Corrupt(format!("row {number} of {} can't be read: {error}", self.name))
+        })?;
+        Ok(Stored { number, sequence, stale: since.zip(reason), row })
+    }
+
+    fn document(&self, stored: &Stored<V::Row>) -> Result<String, StoreError> {
+        serde_json::to_string(&stored.row).map_err(|error| {
+            let number = stored.number;
+            StoreError::Corrupt(format!("row {number} of {} can't be kept: {error}", self.name))
+        })
+    }
+}
+
+const UPSERT: &str = " ON CONFLICT (no) DO UPDATE SET sequence = excluded.sequence, \
+    gone = excluded.gone, owner_id = excluded.owner_id, customer_id = excluded.customer_id, \
+    item_no = excluded.item_no, reservation_no = excluded.reservation_no, \
+    status = excluded.status, stale_since = excluded.stale_since, \
+    stale_reason = excluded.stale_reason, doc = excluded.doc";
