@@ -1,0 +1,185 @@
+//! The command line: what can be asked, which settings its flags stand for, and with which exit code
+//! each thing ends. Without a subcommand it serves.
+
+mod config;
+mod console;
+mod demo;
+mod failure;
+mod migrate;
+mod openapi;
+mod serve;
+
+pub use console::Console;
+pub use failure::{Exit, Failure};
+
+use crate::config::{Config, Flag, Loaded, Sources};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket                                    serve on http://127.0.0.1:8080, data in ./gdmarket-data
+  gdmarket serve --listen 127.0.0.1:9000      serve on another port
+  gdmarket --database-url postgres://…        keep everything in PostgreSQL
+  gdmarket demo                               walk through a whole rental on a running server
+  gdmarket config show                        every setting, its value, and where it comes from
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 port or database not reachable,
+4 a view differs, 5 the log can't be read, 130 Ctrl-C.";
+
+/// A rental market between neighbours, in one program.
+#[derive(Debug, Parser)]
+#[command(name = "gdmarket", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Common {
+    /// Read settings from this file instead of ./gdmarket.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Keep the SQLite files in this folder.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// Keep everything in this PostgreSQL database.
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing but results and errors.
+    #[arg(long, global = true)]
+    quiet: bool,
+    /// Never use colours.
+    #[arg(long, global = true, env = "NO_COLOR", hide_env = true)]
+    no_color: bool,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Default, Args)]
+struct ServeArgs {
+    /// Listen on this address and port.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Listen beyond loopback although nobody logs in: whoever reaches the port may do anything.
+    #[arg(long)]
+    allow_open: bool,
+    /// Leave the database's schema as it is; refuse to serve if it is too old.
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the market; brings the database's schema up to date first.
+    Serve(ServeArgs),
+    /// Bring the database's schema up to date and end.
+    Migrate,
+    /// Print the OpenAPI document.
+    #[command(name = "openapi")]
+    OpenApi,
+    /// Walk through a whole rental on a running server, step by step.
+    Demo(demo::DemoArgs),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum ConfigCommand {
+    /// Every setting with its value and where it comes from; secrets are not shown.
+    Show,
+}
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return told(&answer),
+    };
+    let console = Console::new(cli.common.json, cli.common.quiet, cli.common.no_color);
+    match dispatch(cli, console) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console.fail(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+/// `--help` and `--version` are answers, anything else is a wrong use.
+fn told(answer: &clap::Error) -> ExitCode {
+    // A reader that went away has no use for the rest.
+    drop(answer.print());
+    if answer.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
+    let Cli { common, serve, command } = cli;
+    match command {
+        None => serve::run(&settings(&common, &serve)?.config, console),
+        Some(Command::Serve(args)) => {
+            serve::run(&settings(&common, &args.or(serve))?.config, console)
+        }
+        Some(Command::Migrate) => migrate::run(&settings(&common, &serve)?.config, console),
+        Some(Command::OpenApi) => openapi::run(console),
+        Some(Command::Demo(args)) => demo::run(&args, console),
+        Some(Command::Config(ConfigCommand::Show)) => {
+            config::show(&settings(&common, &serve)?, console)
+        }
+    }
+}
+
+impl ServeArgs {
+    /// What is said behind `serve` goes before what is said in front of it.
+    fn or(self, before: Self) -> Self {
+        Self {
+            listen: self.listen.or(before.listen),
+            allow_open: self.allow_open || before.allow_open,
+            no_migrate: self.no_migrate || before.no_migrate,
+        }
+    }
+}
+
+fn settings(common: &Common, serve: &ServeArgs) -> Result<Loaded, Failure> {
+    let said = |flag, key, value: Option<String>| value.map(|value| Flag { flag, key, value });
+    let flags = [
+        said("--data-dir", "server.data_dir", common.data_dir.clone()),
+        said("--database-url", "database.url", common.database_url.clone()),
+        said("--listen", "server.listen", serve.listen.clone()),
+        said("--allow-open", "server.allow_open", serve.allow_open.then(|| "true".to_owned())),
+        said("--no-migrate", "server.migrate", serve.no_migrate.then(|| "false".to_owned())),
+    ];
+    let flags = flags.into_iter().flatten().collect();
+    let sources = Sources { file: common.config.clone(), flags, surroundings: true };
+    Config::load(&sources).map_err(|faults| Failure::new(Exit::Usage, faults.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_subcommand_it_serves_with_the_same_flags() {
+        let bare = Cli::try_parse_from(["gdmarket", "--listen", "127.0.0.1:1"]).unwrap();
+        assert!(bare.command.is_none());
+        assert_eq!(bare.serve.listen.as_deref(), Some("127.0.0.1:1"));
+        let after =
+            Cli::try_parse_from(["gdmarket", "serve", "--json", "--data-dir", "x"]).unwrap();
+        assert!(after.common.json);
+        assert_eq!(after.common.data_dir.as_deref(), Some("x"));
+    }
+}

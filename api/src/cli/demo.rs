@@ -1,0 +1,60 @@
+//! `gdmarket demo`: a whole rental on a running server, told step by step as a person would like to
+//! read it. Ends with 1 when something isn't as it should be, with 3 when no server answers.
+
+mod market;
+mod scenario;
+mod words;
+
+use super::serve::runtime;
+use super::{Console, Exit, Failure};
+use clap::{Args, ValueEnum};
+use market::Market;
+
+/// How the demo is shown.
+#[derive(Debug, Clone, Args)]
+pub(super) struct DemoArgs {
+    /// The server to walk through.
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    url: String,
+    /// The language of the story.
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    lang: Lang,
+}
+
+/// The language of the story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lang {
+    /// English.
+    En,
+    /// Korean.
+    Ko,
+}
+
+/// Why the story stops.
+#[derive(Debug)]
+enum Stop {
+    /// Nobody answers.
+    NoServer(String),
+    /// Something isn't as it should be.
+    Differs(String),
+}
+
+pub(super) fn run(args: &DemoArgs, console: Console) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let market = Market::new(&args.url, args.lang, console).map_err(failure)?;
+        tokio::select! {
+            told = scenario::play(market) => told.map_err(failure),
+            _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "")),
+        }
+    })
+}
+
+fn failure(stop: Stop) -> Failure {
+    match stop {
+        Stop::NoServer(why) => Failure::new(Exit::Unreachable, why)
+            .next("start a server in another terminal with `gdmarket`, or name one with --url"),
+        Stop::Differs(what) => Failure::new(Exit::Failed, what)
+            .next("look at the server's log, and at GET /reservations/{reservationNo}/trace"),
+    }
+}

@@ -1,0 +1,63 @@
+//! What the demo says, in both languages.
+
+use super::Lang;
+
+/// A sentence in both languages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Say(&'static str, &'static str);
+
+impl Say {
+    pub(super) const fn in_lang(self, lang: Lang) -> &'static str {
+        match lang {
+            Lang::En => self.0,
+            Lang::Ko => self.1,
+        }
+    }
+}
+
+pub(super) const REGISTER: Say = Say(
+    "The owner registers a camera for 100 won a day.",
+    "물건관리자가 카메라를 하루 100원에 등록합니다.",
+);
+pub(super) const ALARM: Say = Say("Its registration alarm rang.", "등록 알림이 울렸습니다.");
+pub(super) const INFO: Say =
+    Say("The integrated view shows it.", "통합 조회 화면에 물건이 보입니다.");
+pub(super) const RESERVE: Say = Say("A renter reserves it.", "대여자가 예약합니다.");
+pub(super) const NOT_RENTABLE: Say =
+    Say("Nobody else can rent it now.", "이제 다른 사람은 빌릴 수 없습니다.");
+pub(super) const LEND_UNPAID: Say =
+    Say("Lending it before it is paid is refused.", "결제하지 않은 예약은 빌려줄 수 없습니다.");
+pub(super) const PAY: Say = Say(
+    "The renter pays; a price in the body changes nothing, 100 won are charged.",
+    "대여자가 결제합니다. 본문의 가격과 상관없이 100원이 청구됩니다.",
+);
+pub(super) const PAYMENT: Say = Say("The payment is in the books.", "결제 내역이 남았습니다.");
+pub(super) const TAKE_BACK: Say = Say(
+    "The renter takes the payment back and keeps the reservation.",
+    "대여자가 결제를 취소하지만 예약은 그대로 둡니다.",
+);
+pub(super) const STILL_HELD: Say =
+    Say("The item stays reserved.", "물건은 계속 예약된 상태입니다.");
+pub(super) const PAY_AGAIN: Say =
+    Say("The renter pays again, as a new attempt.", "대여자가 다시 결제합니다.");
+pub(super) const LEND: Say = Say("The owner hands it over.", "물건관리자가 물건을 빌려줍니다.");
+pub(super) const RENTING: Say =
+    Say("The reservation follows by itself.", "예약 상태도 따라서 바뀝니다.");
+pub(super) const DELETE_LENT: Say =
+    Say("Deleting a lent item is refused.", "빌려준 물건은 삭제할 수 없습니다.");
+pub(super) const RETURN: Say = Say("The renter brings it back.", "대여자가 물건을 반납합니다.");
+pub(super) const RETURNED: Say = Say("The reservation is complete.", "예약이 완료되었습니다.");
+pub(super) const FREE: Say = Say("Everybody can rent it again.", "누구나 다시 빌릴 수 있습니다.");
+pub(super) const RESERVE_SECOND: Say =
+    Say("A second renter reserves it.", "두 번째 대여자가 예약합니다.");
+pub(super) const RESERVE_THIRD: Say =
+    Say("A third one comes too late.", "세 번째 대여자는 한발 늦었습니다.");
+pub(super) const CANCEL: Say =
+    Say("The second renter cancels.", "두 번째 대여자가 예약을 취소합니다.");
+pub(super) const DELETE: Say =
+    Say("The owner takes it off the market.", "물건관리자가 물건을 삭제합니다.");
+pub(super) const GONE: Say =
+    Say("It is gone from the integrated view.", "통합 조회 화면에서 사라졌습니다.");
+pub(super) const DELETE_ALARM: Say = Say("Its deletion alarm rang.", "삭제 알림이 울렸습니다.");
+pub(super) const DONE: Say =
+    Say("Everything was as it should be.", "모든 단계가 기대한 대로 끝났습니다.");

@@ -1,0 +1,88 @@
+//! How the program ends when it can't do what was asked: a code for scripts, one clear line and the
+//! next step for people.
+
+use crate::wiring::StartError;
+use gdmarket_store::StoreError;
+use std::process::ExitCode;
+
+/// The exit codes that callers may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// What was asked failed.
+    Failed,
+    /// Wrong use, or a configuration that can't be right.
+    Usage,
+    /// A port, the database or a server isn't reachable.
+    Unreachable,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// Why the program ends without having done what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What is wrong; lines if several things are.
+    pub message: String,
+    /// What to do next.
+    pub next: Option<String>,
+}
+
+impl Failure {
+    /// A failure that says what is wrong.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), next: None }
+    }
+
+    /// With the next step.
+    #[must_use]
+    pub fn next(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::Unavailable(_) => Self::new(Exit::Unreachable, message)
+                .next("check that the database runs and that database.url is right"),
+            StoreError::Locked(_) => Self::new(Exit::Unreachable, message)
+                .next("end the other one, or name another folder with --data-dir"),
+            StoreError::Misconfigured(_) => Self::new(Exit::Usage, message),
+            StoreError::NeedsMigration { .. } => {
+                Self::new(Exit::Failed, message).next("type: gdmarket migrate")
+            }
+            StoreError::TooNew { .. } | StoreError::Newer => {
+                Self::new(Exit::Failed, message).next("install the newer gdmarket")
+            }
+            StoreError::Conflict(_) | StoreError::Rejected(_) | StoreError::Corrupt(_) => {
+                Self::new(Exit::Failed, message)
+            }
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => error.into(),
+            StartError::Settings(_) => Self::new(Exit::Usage, error.to_string()),
+            StartError::Folder { .. } => Self::new(Exit::Failed, error.to_string())
+                .next("name a folder you may write to with --data-dir"),
+            StartError::Projections(_) => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `gdmarket serve`: takes the port, opens the log, serves until it is told to end.
+//!
+//! The port is taken first, so that a second server says so before it touches anything.
+
+use super::{Console, Exit, Failure};
+use crate::config::Config;
+use crate::server::{self, Shutdown, Stage};
+use crate::telemetry;
+use crate::wiring::{Market, start_figures};
+use serde_json::json;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// How often the figures' histograms are tidied.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How long what is still running gets when the program ends at once.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+
+pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
+    let listen = config.server.listen;
+    if !listen.ip().is_loopback() && !config.server.allow_open {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{listen} can be reached by others, and nobody logs in here yet"),
+        )
+        .next("listen on 127.0.0.1, or add --allow-open if everybody who reaches it may act"));
+    }
+    telemetry::start_log(&config.telemetry, console.may_colour());
+    start_figures();
+    let runtime = runtime()?;
+    let ended = runtime.block_on(serve(config, console));
+    runtime.shutdown_timeout(LAST_MOMENT);
+    ended
+}
+
+/// The runtime that everything runs on.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))
+}
+
+async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
+    let listener = bind(config.server.listen).await?;
+    let listen = listener.local_addr().unwrap_or(config.server.listen);
+    let (stage, mut shutdown) = Shutdown::new();
+    let signals = tokio::spawn(follow_signals(stage));
+    let market = tokio::select! {
+        started = Market::start(config) => started?,
+        () = shutdown.reached(Stage::Draining) => {
+            return Err(Failure::new(Exit::Interrupted, ""));
+        }
+    };
+    let router = market.router(config, listen, shutdown.clone());
+    let upkeep = tokio::spawn(async {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            if let Some(figures) = telemetry::figures() {
+                figures.run_upkeep();
+            }
+        }
+    });
+    announce(config, listen, console);
+    let all_finished = server::serve(listener, router, &config.server, shutdown).await;
+    upkeep.abort();
+    if all_finished {
+        market.stop(config.server.finish_within).await;
+    }
+    signals.abort();
+    if all_finished { Ok(()) } else { Err(Failure::new(Exit::Interrupted, "ended at once")) }
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(listen).await.map_err(|error| {
+        let failure = |message| Failure::new(Exit::Unreachable, message);
+        match error.kind() {
+            ErrorKind::AddrInUse => {
+                let other = SocketAddr::new(listen.ip(), listen.port().saturating_add(1));
+                failure(format!("{listen} is taken by another program"))
+                    .next(format!("end that program, or type: gdmarket --listen {other}"))
+            }
+            ErrorKind::PermissionDenied => failure(format!("{listen} may not be used"))
+                .next("choose a port above 1023 with --listen"),
+            _ => failure(format!("{listen}: {error}")).next("choose another address with --listen"),
+        }
+    })
+}
+
+fn announce(config: &Config, listen: SocketAddr, console: Console) {
+    let place = match &config.database.url {
+        Some(url) => url.to_string(),
+        None => format!("SQLite in {}", config.server.data_dir.display()),
+    };
+    let url = format!("http://{listen}");
+    if console.is_json() {
+        console.result_json(&json!({"url": url, "database": place}));
+    }
+    console.note(&format!("GDmarket serves {url} ({place}). The interface: {url}/docs"));
+    console.note("Ctrl-C ends it. In another terminal, `gdmarket demo` walks through a rental.");
+}
+
+/// The first signal begins the end, the second one is the end.
+async fn follow_signals(stage: watch::Sender<Stage>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals can't be heard");
+        return std::future::pending().await;
+    };
+    for next in [Stage::Draining, Stage::Now] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!(stage = ?next, "told to end");
+        stage.send_replace(next);
+    }
+    // Whoever waits for a stage needs its sender.
+    std::future::pending::<()>().await;
+}

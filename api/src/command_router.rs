@@ -1,0 +1,112 @@
+//! The writing half of the interface: checks what comes, sends one command, answers with what the log
+//! says came of it. It holds no query; what it shows comes through [`Answers`].
+//!
+//! Waits are bounded: a write that isn't applied everywhere in time is answered all the same, with
+//! 202 where its outcome isn't in.
+
+mod bodies;
+mod items;
+mod outcome;
+mod payments;
+mod reservations;
+mod written;
+
+pub(crate) use bodies::{NewItemBody, NewReservationBody};
+
+use crate::answers::Answers;
+use crate::extract::body::Fields;
+use crate::extract::caller::{Caller, IfMatch};
+use crate::problem::kind::Kind;
+use crate::problem::{Problem, kind};
+use crate::resource::Viewer;
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use gdmarket_commands::{CommandError, CommandMeta, Commands, http_command_id};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
+
+/// How long an ordinary write waits until the views have applied it.
+const SHORTLY: Duration = Duration::from_millis(250);
+/// How long a request to reserve waits for the item's answer.
+const FOR_THE_ITEM: Duration = Duration::from_secs(5);
+/// How long a payment's outcome is waited for.
+const FOR_THE_PAYMENT: Duration = gdmarket_commands::ANSWER_WITHIN;
+
+/// What the writing half works with.
+#[derive(Clone)]
+pub(crate) struct CommandState {
+    pub(crate) commands: Commands,
+    pub(crate) answers: Arc<dyn Answers>,
+    pub(crate) time_zone: Tz,
+}
+
+/// All routes that write.
+pub(crate) fn router(state: CommandState) -> OpenApiRouter {
+    routes().with_state(state)
+}
+
+/// The routes alone, for the OpenAPI document.
+pub(crate) fn routes() -> OpenApiRouter<CommandState> {
+    OpenApiRouter::new()
+        .merge(items::router())
+        .merge(reservations::router())
+        .merge(payments::router())
+}
+
+impl CommandState {
+    fn today(&self) -> NaiveDate {
+        self.commands.now().with_timezone(&self.time_zone).date_naive()
+    }
+
+    fn viewer(&self, caller: &Caller) -> Viewer {
+        Viewer { actor: caller.actor.clone(), today: self.today() }
+    }
+
+    /// Waits until `depth` rounds of reactions to this position, and the views, are through.
+    async fn settled(&self, position: i64, depth: u32, until: Instant) {
+        if position > 0 {
+            let reached = self.answers.reacted(position, depth, until).await;
+            self.answers.viewed(reached, until).await;
+        }
+    }
+
+    /// What goes with the command of this request.
+    fn meta(&self, caller: &Caller, fields: &Fields) -> CommandMeta {
+        let Caller { actor, key, method, path, .. } = caller;
+        let command_id = key.as_ref().map_or_else(
+            || self.commands.new_id(),
+            |key| http_command_id(actor, method, path, key, 0),
+        );
+        CommandMeta {
+            command_id,
+            correlation_id: caller.correlation_id,
+            causation: None,
+            actor: actor.clone(),
+            traceparent: caller.traceparent.clone(),
+            fingerprint: fields.fingerprint(method, path),
+            expected_version: caller.expected_version(),
+            keyed: key.is_some(),
+        }
+    }
+}
+
+/// When a wait that begins now is over; at once for a caller who asked for that.
+fn until(caller: &Caller, wait: Duration) -> Instant {
+    let now = Instant::now();
+    if caller.respond_async { now } else { now.checked_add(wait).unwrap_or(now) }
+}
+
+/// What doesn't exist yet has no version: `If-Match` can't hold.
+fn refuse_if_match(caller: &Caller) -> Result<(), Problem> {
+    match caller.if_match {
+        Some(IfMatch::Exists | IfMatch::Version(_)) => Err(Problem::new(&kind::STALE_VERSION)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a command was refused for this reason.
+fn is_refused(error: &CommandError, kind: &Kind) -> bool {
+    matches!(error, CommandError::Refused { code, .. } if *code == kind.code)
+}

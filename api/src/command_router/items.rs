@@ -1,0 +1,237 @@
+//! What owners do with their items. Lending waits for an authorisation that is under way.
+
+use super::bodies::{DaysBody, ItemPatch, ItemPatchBody, NewItemBody, WhichReservationBody};
+use super::written::Written;
+use super::{CommandState, SHORTLY, is_refused, refuse_if_match, until};
+use crate::extract::body::Fields;
+use crate::extract::caller::Caller;
+use crate::extract::form::Form;
+use crate::extract::path::Numbered;
+use crate::problem::{Problem, kind};
+use crate::resource::ItemResource;
+use axum::extract::State;
+use axum::response::Response;
+use gdmarket_commands::{CommandMeta, Executed, NewItem};
+use gdmarket_domain::{Actor, Item, ItemCommand, ItemNo, PersonId, ReservationNo};
+use http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+type Answer = Result<Response, Problem>;
+
+pub(super) fn router() -> OpenApiRouter<CommandState> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(patch, delete))
+        .routes(routes!(lend))
+        .routes(routes!(give_back))
+        .routes(routes!(block))
+        .routes(routes!(unblock))
+        .routes(routes!(delete_by_post))
+}
+
+/// Register an item.
+///
+/// Its alarm is raised first; without the alarm there is no item. The owner is the actor, or the one
+/// that an operator names.
+#[utoipa::path(post, path = "/items", tag = "items", request_body = NewItemBody,
+    responses((status = 201, description = "Registered.", body = ItemResource)))]
+pub(super) async fn register(
+    State(state): State<CommandState>,
+    caller: Caller,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    let mut form = Form::new(fields);
+    let body = NewItemBody::read(&mut form);
+    let NewItemBody { item_name, item_price, owner_id } = form.finish(body)?;
+    refuse_if_match(&caller)?;
+    let owner_id = owner_of(&caller.actor, owner_id)?;
+    let item = NewItem { owner_id, item_name, item_price };
+    let executed = state.commands.register_item(item, &meta).await?;
+    let item_no = item_no(&executed)?;
+    state.settled(executed.position, 1, until(&caller, SHORTLY)).await;
+    state.show_item(&caller, item_no, Written::by(&executed, StatusCode::CREATED)).await
+}
+
+/// Whose an item is: the actor's, or whom an operator names.
+fn owner_of(actor: &Actor, said: Option<PersonId>) -> Result<Option<PersonId>, Problem> {
+    match actor {
+        Actor::Operator(_) => Ok(said),
+        Actor::Owner(me) if said.is_none_or(|said| said == *me) => Ok(Some(*me)),
+        Actor::Owner(_) | Actor::Renter(_) | Actor::Process(_) => {
+            Err(Problem::new(&kind::WRONG_ACTOR))
+        }
+    }
+}
+
+fn item_no(executed: &Executed) -> Result<ItemNo, Problem> {
+    ItemNo::new(executed.number).map_err(|error| Problem::internal(error.to_string()))
+}
+
+/// Change an item, lend it, or take it back.
+///
+/// `rentalStatus` names a transition (`Renting` lends, `Returned` takes back); without it name and
+/// price change for reservations from now on.
+#[utoipa::path(patch, path = "/items/{itemNo}", tag = "items", request_body = ItemPatchBody,
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Done, or so already.", body = ItemResource)))]
+pub(super) async fn patch(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    let mut form = Form::new(fields);
+    let patch = ItemPatch::read(&mut form, no);
+    match form.finish(patch)? {
+        ItemPatch::Lend(reservation_no) => {
+            state.hand_over(&caller, no, reservation_no, &meta).await
+        }
+        ItemPatch::Return(reservation_no) => {
+            state.with_item(&caller, no, ItemCommand::Return { reservation_no }, &meta).await
+        }
+        ItemPatch::Change { item_name, item_price } => {
+            let command = ItemCommand::Change { item_name, item_price };
+            state.with_item(&caller, no, command, &meta).await
+        }
+    }
+}
+
+/// Take an item off the market.
+#[utoipa::path(delete, path = "/items/{itemNo}", tag = "items",
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Deleted, or so already.", body = ItemResource)))]
+pub(super) async fn delete(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    Form::new(fields).finish(Some(()))?;
+    state.with_item(&caller, no, ItemCommand::Delete, &meta).await
+}
+
+/// Take an item off the market.
+#[utoipa::path(post, path = "/items/{itemNo}/delete", tag = "items",
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Deleted, or so already.", body = ItemResource)))]
+pub(super) async fn delete_by_post(
+    state: State<CommandState>,
+    caller: Caller,
+    number: Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    delete(state, caller, number, fields).await
+}
+
+/// Hand an item over to the renter of a paid reservation.
+#[utoipa::path(post, path = "/items/{itemNo}/lend", tag = "items",
+    request_body = WhichReservationBody,
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Lent, or so already.", body = ItemResource)))]
+pub(super) async fn lend(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    let mut form = Form::new(fields);
+    let body = WhichReservationBody::read(&mut form);
+    let body = form.finish(Some(body))?;
+    state.hand_over(&caller, no, body.reservation_no, &meta).await
+}
+
+/// Take a lent item back.
+#[utoipa::path(post, path = "/items/{itemNo}/return", tag = "items",
+    request_body = WhichReservationBody,
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Taken back, or so already.", body = ItemResource)))]
+pub(super) async fn give_back(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    let mut form = Form::new(fields);
+    let body = WhichReservationBody::read(&mut form);
+    let WhichReservationBody { reservation_no } = form.finish(Some(body))?;
+    state.with_item(&caller, no, ItemCommand::Return { reservation_no }, &meta).await
+}
+
+/// Keep days back.
+#[utoipa::path(post, path = "/items/{itemNo}/block", tag = "items", request_body = DaysBody,
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Blocked, or so already.", body = ItemResource)))]
+pub(super) async fn block(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    let mut form = Form::new(fields);
+    let body = DaysBody::read(&mut form, Some(state.today()));
+    let DaysBody { period } = form.finish(body)?;
+    state.with_item(&caller, no, ItemCommand::BlockPeriod { period }, &meta).await
+}
+
+/// Give days free again.
+#[utoipa::path(post, path = "/items/{itemNo}/unblock", tag = "items", request_body = DaysBody,
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Free again, or so already.", body = ItemResource)))]
+pub(super) async fn unblock(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    let mut form = Form::new(fields);
+    let body = DaysBody::read(&mut form, None);
+    let DaysBody { period } = form.finish(body)?;
+    state.with_item(&caller, no, ItemCommand::UnblockPeriod { period }, &meta).await
+}
+
+impl CommandState {
+    async fn with_item(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        command: ItemCommand,
+        meta: &CommandMeta,
+    ) -> Answer {
+        let executed = self.commands.execute::<Item>(no.get(), command, meta).await?;
+        self.settled(executed.position, 1, until(caller, SHORTLY)).await;
+        self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
+    }
+
+    /// Lends; `not-paid` isn't the last word while the payment's authorisation is on its way.
+    async fn hand_over(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        reservation_no: Option<ReservationNo>,
+        meta: &CommandMeta,
+    ) -> Answer {
+        let patience = until(caller, SHORTLY);
+        let executed = loop {
+            let head = self.answers.head();
+            let command = ItemCommand::Lend { reservation_no, today: self.today() };
+            let refused = match self.commands.execute::<Item>(no.get(), command, meta).await {
+                Err(error) if is_refused(&error, &kind::NOT_PAID) => error,
+                done => break done?,
+            };
+            let comes = self.answers.authorisation_is_under_way(no, reservation_no).await?;
+            if !comes || !self.answers.moved_past(head, patience).await {
+                return Err(refused.into());
+            }
+        };
+        self.settled(executed.position, 1, until(caller, SHORTLY)).await;
+        self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
+    }
+}

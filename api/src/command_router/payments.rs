@@ -1,0 +1,119 @@
+//! Paying and taking back. Nothing is charged twice: a repeat of a request finds its attempt, and a
+//! second request while one is open waits for that one's outcome.
+
+use super::CommandState;
+use super::outcome::Wanted;
+use super::written::Written;
+use super::{FOR_THE_PAYMENT, SHORTLY, is_refused, until};
+use crate::extract::body::Fields;
+use crate::extract::caller::Caller;
+use crate::extract::form::Form;
+use crate::extract::path::Numbered;
+use crate::problem::{Problem, kind};
+use crate::resource::ReservationResource;
+use axum::extract::State;
+use axum::response::Response;
+use gdmarket_commands::{CommandError, CommandMeta, PaymentAsked, PaymentOutcome};
+use gdmarket_domain::ReservationNo;
+use http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+type Answer = Result<Response, Problem>;
+
+pub(super) fn router() -> OpenApiRouter<CommandState> {
+    OpenApiRouter::new().routes(routes!(pay)).routes(routes!(cancel))
+}
+
+/// Pay a reservation.
+///
+/// 202 while the gateway's answer isn't in; what is charged is the reservation's `totalPrice`.
+#[utoipa::path(post, path = "/reservations/{reservationNo}/payment", tag = "payments",
+    params(("reservationNo" = i64, Path, description = "The reservation.")),
+    responses(
+        (status = 200, description = "Paid, or so already.", body = ReservationResource),
+        (status = 202, description = "The outcome isn't in.", body = ReservationResource)))]
+pub(super) async fn pay(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ReservationNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    Form::new(fields).finish(Some(()))?;
+    state.pay(&caller, no, &meta).await
+}
+
+/// Take a payment back; the reservation stays.
+///
+/// 200 once it is in the log; the refund follows.
+#[utoipa::path(post, path = "/reservations/{reservationNo}/payment/cancel", tag = "payments",
+    params(("reservationNo" = i64, Path, description = "The reservation.")),
+    responses(
+        (status = 200, description = "Taken back.", body = ReservationResource),
+        (status = 202, description = "Requested.", body = ReservationResource)))]
+pub(super) async fn cancel(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ReservationNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    Form::new(fields).finish(Some(()))?;
+    state.take_back(&caller, no, &meta).await
+}
+
+impl CommandState {
+    pub(super) async fn pay(
+        &self,
+        caller: &Caller,
+        no: ReservationNo,
+        meta: &CommandMeta,
+    ) -> Answer {
+        let paying = async || self.commands.request_payment(no, meta).await;
+        let asked = self.unless_paying(caller, paying).await?;
+        let PaymentAsked { executed, payment_no: Some(payment_no), outcome } = asked else {
+            let written = Written::by(&asked.executed, StatusCode::OK);
+            return self.show_reservation(caller, no, written).await;
+        };
+        let patience = until(caller, SHORTLY);
+        match self.outcome(no, &executed, Wanted::Payment(payment_no), patience).await? {
+            Some(decided) => {
+                self.settled(decided.position, 1, until(caller, SHORTLY)).await;
+                decided.refusal(executed.replayed)?;
+                let written = Written {
+                    status: StatusCode::OK,
+                    version: decided.sequence,
+                    position: decided.position,
+                    replayed: executed.replayed,
+                };
+                self.show_reservation(caller, no, written).await
+            }
+            None if matches!(outcome, PaymentOutcome::Declined { .. }) => {
+                Err(Problem::new(&kind::PAYMENT_DECLINED).replayed(executed.replayed))
+            }
+            None => self.show_reservation(caller, no, Written::pending(&executed)).await,
+        }
+    }
+
+    /// Does something that an open payment attempt forbids: while one is open its outcome is waited
+    /// for, and then it is tried again.
+    pub(super) async fn unless_paying<T>(
+        &self,
+        caller: &Caller,
+        attempt: impl AsyncFn() -> Result<T, CommandError>,
+    ) -> Result<T, Problem> {
+        let patience = until(caller, FOR_THE_PAYMENT);
+        loop {
+            let head = self.answers.head();
+            match attempt().await {
+                Err(error) if is_refused(&error, &kind::PAYMENT_PENDING) => {
+                    if !self.answers.moved_past(head, patience).await {
+                        return Err(error.into());
+                    }
+                }
+                done => return Ok(done?),
+            }
+        }
+    }
+}

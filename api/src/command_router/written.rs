@@ -1,0 +1,95 @@
+//! The answer to a write: status, body, and the headers that say what was done.
+
+use super::CommandState;
+use crate::answers::NEWEST;
+use crate::extract::caller::Caller;
+use crate::problem::{Problem, REPLAYED, kind};
+use crate::resource::Versioned;
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
+use gdmarket_commands::Executed;
+use gdmarket_domain::{ItemNo, ReservationNo};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// The header with the token of what a write did.
+pub(crate) const GDMARKET_AT: &str = "gdmarket-at";
+
+/// What a write came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    pub(super) status: StatusCode,
+    /// The version that the body is of; [`NEWEST`] while the outcome isn't in.
+    pub(super) version: i64,
+    /// The position of the last event that belongs to it; 0 without one.
+    pub(super) position: i64,
+    pub(super) replayed: bool,
+}
+
+impl Written {
+    /// What a command alone came to.
+    pub(super) const fn by(executed: &Executed, status: StatusCode) -> Self {
+        let Executed { version, position, replayed, .. } = *executed;
+        Self { status, version, position, replayed }
+    }
+
+    /// The outcome isn't in: the resource as it stands.
+    pub(super) const fn pending(executed: &Executed) -> Self {
+        let Executed { position, replayed, .. } = *executed;
+        Self { status: StatusCode::ACCEPTED, version: NEWEST, position, replayed }
+    }
+}
+
+impl CommandState {
+    /// The answer that shows an item.
+    pub(super) async fn show_item(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        written: Written,
+    ) -> Result<Response, Problem> {
+        let viewer = self.viewer(caller);
+        let found = self.answers.item_at(no, written.version, &viewer).await?;
+        let found = found.ok_or_else(|| Problem::new(&kind::ITEM_NOT_FOUND))?;
+        Ok(self.answer(written, &format!("/items/{no}"), found))
+    }
+
+    /// The answer that shows a reservation.
+    pub(super) async fn show_reservation(
+        &self,
+        caller: &Caller,
+        no: ReservationNo,
+        written: Written,
+    ) -> Result<Response, Problem> {
+        let viewer = self.viewer(caller);
+        let found = self.answers.reservation_at(no, written.version, &viewer).await?;
+        let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
+        Ok(self.answer(written, &format!("/reservations/{no}"), found))
+    }
+
+    fn answer<T: Serialize>(
+        &self,
+        written: Written,
+        location: &str,
+        found: Versioned<T>,
+    ) -> Response {
+        let mut headers = HeaderMap::new();
+        let mut put = |name: HeaderName, value: &str| {
+            // Digits, a path and base64: always a header.
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        if matches!(written.status, StatusCode::CREATED | StatusCode::ACCEPTED) {
+            put(header::LOCATION, location);
+        }
+        put(header::ETAG, &format!("\"{}\"", found.version));
+        // Without an event of its own a write is seen wherever all is seen that there is now.
+        let position = if written.position > 0 { written.position } else { self.answers.head() };
+        put(HeaderName::from_static(GDMARKET_AT), &self.answers.token(position));
+        if written.replayed {
+            put(HeaderName::from_static(REPLAYED), "true");
+        }
+        (written.status, headers, Json(found.body)).into_response()
+    }
+}

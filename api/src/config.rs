@@ -1,0 +1,146 @@
+//! What can be set, where it comes from, and whether it makes sense.
+//!
+//! Defaults < `./gdmarket.toml` or `--config FILE` < `GDMARKET__SECTION__KEY` < flags. Unknown keys
+//! are faults, and all faults are told at once, before a port opens. Only this module reads the
+//! environment; the other crates get plain values.
+
+mod secret;
+mod settings;
+mod sources;
+
+pub use secret::DatabaseUrl;
+pub use settings::{SETTINGS, Setting};
+pub use sources::{Faults, Flag, Loaded, Shown, Sources};
+
+use chrono_tz::Tz;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The HTTP side and the data folder.
+    pub server: Server,
+    /// Where the log is; without a URL in the data folder.
+    pub database: Database,
+    /// The market's own rules.
+    pub market: Market,
+    /// The payment gateway.
+    pub payment: Payment,
+    /// The alarm.
+    pub alarm: Outside,
+    /// Reservations.
+    pub reservation: Reservation,
+    /// What is told about the program's own doings.
+    pub telemetry: Telemetry,
+}
+
+/// The HTTP side and the data folder.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Whether an address beyond loopback is meant.
+    pub allow_open: bool,
+    /// Names that callers may call this server by, besides its address.
+    pub hosts: Vec<String>,
+    /// Where SQLite's files are.
+    pub data_dir: PathBuf,
+    /// Whether `serve` brings the database's schema up to date.
+    pub migrate: bool,
+    /// How long a server that was told to end serves on.
+    pub drain_delay: Duration,
+    /// How long it then waits for what is under way.
+    pub finish_within: Duration,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+    /// How many requests are worked on at once.
+    pub concurrency: usize,
+}
+
+/// Where the log is.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// PostgreSQL; without it SQLite in the data folder.
+    pub url: Option<DatabaseUrl>,
+    /// How many connections read at once.
+    pub read_connections: u32,
+    /// How many aggregates of each type are kept in memory.
+    pub cache_entries: u64,
+}
+
+/// The market's own rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Market {
+    /// Where the market's days begin and end.
+    pub time_zone: Tz,
+}
+
+/// Someone outside, and how the implementation inside this program behaves in their place.
+#[derive(Debug, Clone, Copy)]
+pub struct Outside {
+    /// How long a caller waits.
+    pub answer_within: Duration,
+    /// How long a call may go on.
+    pub timeout: Duration,
+    /// How long each call takes.
+    pub delay: Duration,
+    /// How much longer it may take, at random.
+    pub jitter: Duration,
+    /// Which share of the calls fails.
+    pub fail_rate: f64,
+}
+
+/// The payment gateway.
+#[derive(Debug, Clone)]
+pub struct Payment {
+    /// Its limits, and how it behaves.
+    pub gateway: Outside,
+    /// Which share of the charges is declined.
+    pub decline_rate: f64,
+    /// Where charges and refunds are written down.
+    pub ledger: PathBuf,
+}
+
+/// Reservations.
+#[derive(Debug, Clone, Copy)]
+pub struct Reservation {
+    /// How long one may stand unpaid.
+    pub pay_within: Duration,
+}
+
+/// What is told about the program's own doings.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// Which log lines are written, as `tracing` filters them.
+    pub log: String,
+    /// How they look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For a person on a terminal, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For a person.
+    Pretty,
+}
+
+impl Config {
+    /// Reads all sources and checks everything.
+    pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
+        sources::load(sources)
+    }
+
+    /// The database's URL as the store understands it.
+    pub fn store_url(&self) -> String {
+        self.database.url.as_ref().map_or_else(
+            || format!("sqlite:{}", self.server.data_dir.display()),
+            |url| url.expose().to_owned(),
+        )
+    }
+}

@@ -1,0 +1,466 @@
+//! Puts the sources on top of each other, remembers which one a value came from, and turns texts into
+//! values. Every fault is kept; nothing is used unless there is none.
+
+use super::settings::{SETTINGS, Setting};
+use super::{
+    Config, Database, DatabaseUrl, LogFormat, Market, Outside, Payment, Reservation, Server,
+    Telemetry,
+};
+use figment::providers::{Env, Format as _, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The prefix of variables.
+const PREFIX: &str = "GDMARKET__";
+/// The file that is read if it is there.
+const DEFAULT_FILE: &str = "gdmarket.toml";
+/// No waiting time is longer than a day.
+const MAX_MS: u64 = 86_400_000;
+
+/// A value from the command line.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// The flag, with its dashes.
+    pub flag: &'static str,
+    /// What it sets.
+    pub key: &'static str,
+    /// To what.
+    pub value: String,
+}
+
+/// Where values may come from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// `--config`; it must exist then.
+    pub file: Option<PathBuf>,
+    /// From the command line.
+    pub flags: Vec<Flag>,
+    /// Whether to look at the environment and the folder one stands in; tests don't.
+    pub surroundings: bool,
+}
+
+/// A checked configuration, and how it came about.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// Each setting as `config show` prints it.
+    pub shown: Vec<Shown>,
+}
+
+/// One setting with its value and source, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The setting.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Who set it.
+    pub source: String,
+}
+
+/// Everything that is wrong, one line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(pub Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// A source that is no file and no environment.
+struct Layer {
+    name: String,
+    entries: Vec<(String, String)>,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        let mut sections = Dict::new();
+        for (key, value) in &self.entries {
+            let (section, name) = key.split_once('.').unwrap_or((key, ""));
+            let dict = sections.entry(section.to_owned()).or_insert_with(|| Dict::new().into());
+            if let Value::Dict(_, dict) = dict {
+                dict.insert(name.to_owned(), value.as_str().into());
+            }
+        }
+        Ok(Profile::Default.collect(sections))
+    }
+}
+
+pub(super) fn load(sources: &Sources) -> Result<Loaded, Faults> {
+    let mut reader = Reader { figment: Figment::new(), shown: vec![], faults: vec![] };
+    reader.stack(sources);
+    reader.refuse_unknown();
+    let config = reader.config();
+    match config {
+        Some(config) if reader.faults.is_empty() => Ok(Loaded { config, shown: reader.shown }),
+        _ => Err(Faults(reader.faults)),
+    }
+}
+
+struct Reader {
+    figment: Figment,
+    shown: Vec<Shown>,
+    faults: Vec<String>,
+}
+
+impl Reader {
+    fn stack(&mut self, sources: &Sources) {
+        let defaults = SETTINGS.iter().map(|s| (s.key.to_owned(), s.default.to_owned())).collect();
+        let mut figment = Figment::from(Layer { name: "default".to_owned(), entries: defaults });
+        if let Some(file) = self.file(sources) {
+            figment = figment.merge(file);
+        }
+        if sources.surroundings {
+            figment = figment.merge(Env::prefixed(PREFIX).split("__"));
+        }
+        for Flag { flag, key, value } in &sources.flags {
+            let entries = vec![((*key).to_owned(), value.clone())];
+            figment = figment.merge(Layer { name: format!("flag {flag}"), entries });
+        }
+        self.figment = figment;
+    }
+
+    fn file(&mut self, sources: &Sources) -> Option<figment::providers::Data<Toml>> {
+        let path = match &sources.file {
+            Some(path) if !path.is_file() => {
+                self.faults.push(format!("{}: there is no such file", path.display()));
+                return None;
+            }
+            Some(path) => path.as_path(),
+            None => Path::new(DEFAULT_FILE),
+        };
+        if sources.file.is_none() && !(sources.surroundings && path.is_file()) {
+            return None;
+        }
+        let file = Toml::file_exact(path);
+        match file.data() {
+            Ok(_) => Some(file),
+            Err(error) => {
+                self.faults.push(format!("{}: {}", path.display(), error.to_string().trim()));
+                None
+            }
+        }
+    }
+
+    /// Every leaf must be a setting, or the file of a secret one.
+    fn refuse_unknown(&mut self) {
+        let mut unknown = vec![];
+        for (section, value) in self.figment.extract::<Dict>().unwrap_or_default() {
+            match value {
+                Value::Dict(_, dict) => {
+                    unknown.extend(dict.into_keys().map(|key| format!("{section}.{key}")));
+                }
+                _ => unknown.push(section),
+            }
+        }
+        unknown.retain(|key| Setting::of(key).is_none() && secret_of(key).is_none());
+        for key in unknown {
+            let source = self.source(&key);
+            self.faults.push(format!("{key}: there is no such setting ({source})"));
+        }
+    }
+
+    fn source(&self, key: &str) -> String {
+        let Some(metadata) = self.figment.find_metadata(key) else { return "default".to_owned() };
+        if let Some(path) = metadata.source.as_ref().and_then(Source::file_path) {
+            return format!("file {}", path.display());
+        }
+        if metadata.name.starts_with("flag") || metadata.name == "default" {
+            return metadata.name.clone().into_owned();
+        }
+        format!("variable {PREFIX}{}", key.replace('.', "__").to_uppercase())
+    }
+
+    /// The text of a setting, from its own key or from the file that holds a secret.
+    fn text(&mut self, setting: &Setting) -> Option<(String, String)> {
+        let own = self.figment.find_value(setting.key).ok().and_then(|value| text_of(&value));
+        let file_key = format!("{}_file", setting.key);
+        let file = self.figment.find_value(&file_key).ok().filter(|_| setting.secret);
+        let source = self.source(setting.key);
+        match file.as_ref().and_then(text_of) {
+            Some(_) if own.as_ref().is_some_and(|own| !own.is_empty()) => {
+                self.faults.push(format!(
+                    "{}: set directly ({source}) and as a file; keep one of them",
+                    setting.key
+                ));
+                None
+            }
+            Some(path) => match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    Some((text.trim_end_matches(['\r', '\n']).to_owned(), format!("file {path}")))
+                }
+                Err(error) => {
+                    self.faults.push(format!("{file_key}: {path}: {error}"));
+                    None
+                }
+            },
+            None if own.is_none() => {
+                self.faults.push(format!("{}: must be one value ({source})", setting.key));
+                None
+            }
+            None => own.map(|own| (own, source)),
+        }
+    }
+
+    fn read<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let setting = Setting::of(key)?;
+        let (text, source) = self.text(setting)?;
+        match parse(&text) {
+            Ok(value) => {
+                let value_shown = if setting.secret { redacted(&text) } else { text };
+                self.shown.push(Shown { key: setting.key, value: value_shown, source });
+                Some(value)
+            }
+            Err(fault) => {
+                let value = if setting.secret { "***" } else { &text };
+                self.faults.push(format!("{key}: {value:?} {fault} ({source})"));
+                None
+            }
+        }
+    }
+
+    fn millis(&mut self, key: &str) -> Option<Duration> {
+        self.read(key, |text| within(text, 0, MAX_MS)).map(Duration::from_millis)
+    }
+
+    fn outside(&mut self, section: &str) -> Option<Outside> {
+        let answer_within = self.millis(&format!("{section}.answer_within_ms"));
+        let timeout = self.millis(&format!("{section}.timeout_ms"));
+        let delay = self.millis(&format!("{section}.delay_ms"));
+        let jitter = self.millis(&format!("{section}.jitter_ms"));
+        let fail_rate = self.read(&format!("{section}.fail_rate"), share);
+        Some(Outside {
+            answer_within: answer_within?,
+            timeout: timeout?,
+            delay: delay?,
+            jitter: jitter?,
+            fail_rate: fail_rate?,
+        })
+    }
+
+    fn payment(&mut self, server: Option<&Server>) -> Option<Payment> {
+        let gateway = self.outside("payment");
+        let decline_rate = self.read("payment.decline_rate", share);
+        let ledger = self.read("payment.ledger", |text| Ok(PathBuf::from(text)))?;
+        let ledger = if ledger.as_os_str().is_empty() {
+            server?.data_dir.join("payments.ledger")
+        } else {
+            ledger
+        };
+        Some(Payment { gateway: gateway?, decline_rate: decline_rate?, ledger })
+    }
+
+    fn server(&mut self) -> Option<Server> {
+        let listen = self.read("server.listen", |text| {
+            parsed(text, "must be an address and a port, like 127.0.0.1:8080")
+        });
+        let allow_open = self.read("server.allow_open", flag);
+        let hosts = self.read("server.hosts", |text| Ok(list(text)));
+        let data_dir = self.read("server.data_dir", |text| match text {
+            "" => Err("must name a folder".to_owned()),
+            text => Ok(PathBuf::from(text)),
+        });
+        let migrate = self.read("server.migrate", flag);
+        let drain_delay = self.millis("server.drain_delay_ms");
+        let finish_within = self.millis("server.finish_within_ms");
+        let request_timeout = self.millis("server.request_timeout_ms");
+        let concurrency = self.read("server.concurrency", |text| within(text, 1, 65_536));
+        Some(Server {
+            listen: listen?,
+            allow_open: allow_open?,
+            hosts: hosts?,
+            data_dir: data_dir?,
+            migrate: migrate?,
+            drain_delay: drain_delay?,
+            finish_within: finish_within?,
+            request_timeout: request_timeout?,
+            concurrency: usize::try_from(concurrency?).ok()?,
+        })
+    }
+
+    fn database(&mut self) -> Option<Database> {
+        let url = self.read("database.url", |text| match text {
+            "" => Ok(None),
+            text => DatabaseUrl::from_str(text).map(Some).map_err(str::to_owned),
+        });
+        let read_connections = self.read("database.read_connections", |t| within(t, 1, 1_000));
+        let cache_entries = self.read("database.cache_entries", |t| within(t, 1, 100_000_000));
+        Some(Database {
+            url: url?,
+            read_connections: u32::try_from(read_connections?).ok()?,
+            cache_entries: cache_entries?,
+        })
+    }
+
+    fn config(&mut self) -> Option<Config> {
+        let server = self.server();
+        let database = self.database();
+        let time_zone = self
+            .read("market.time_zone", |text| parsed(text, "must be a time zone, like Asia/Seoul"));
+        let payment = self.payment(server.as_ref());
+        let alarm = self.outside("alarm");
+        let pay_within = self.read("reservation.pay_within_s", |t| within(t, 1, 31_536_000));
+        let log = self.read("telemetry.log", log_filter);
+        let format = self.read("telemetry.format", log_format);
+        Some(Config {
+            server: server?,
+            database: database?,
+            market: Market { time_zone: time_zone? },
+            payment: payment?,
+            alarm: alarm?,
+            reservation: Reservation { pay_within: Duration::from_secs(pay_within?) },
+            telemetry: Telemetry { log: log?, format: format? },
+        })
+    }
+}
+
+/// The secret setting whose file this key names.
+fn secret_of(key: &str) -> Option<&'static Setting> {
+    Setting::of(key.strip_suffix("_file")?).filter(|setting| setting.secret)
+}
+
+fn redacted(text: &str) -> String {
+    DatabaseUrl::from_str(text).map_or_else(|_| String::new(), |url| url.to_string())
+}
+
+/// A value as it was written; a list or a table is none.
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(text.clone()),
+        Value::Bool(_, is) => Some(is.to_string()),
+        Value::Char(_, one) => Some(one.to_string()),
+        Value::Num(_, number) => number
+            .to_u128()
+            .map(|n| n.to_string())
+            .or_else(|| number.to_i128().map(|n| n.to_string()))
+            .or_else(|| number.to_f64().map(|n| n.to_string())),
+        Value::Empty(..) => Some(String::new()),
+        Value::Dict(..) | Value::Array(..) => None,
+    }
+}
+
+fn parsed<T: FromStr>(text: &str, fault: &str) -> Result<T, String> {
+    text.parse().map_err(|_| fault.to_owned())
+}
+
+fn within(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    parsed(text, "must be true or false")
+}
+
+fn list(text: &str) -> Vec<String> {
+    let names = text.split(',').map(|name| name.trim().to_ascii_lowercase());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("is no log filter: {error}")),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "pretty" => Ok(LogFormat::Pretty),
+        _ => Err("must be auto, json or pretty".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(entries: &[(&'static str, &str)]) -> Sources {
+        let flags = entries
+            .iter()
+            .map(|(key, value)| Flag { flag: "--x", key, value: (*value).to_owned() })
+            .collect();
+        Sources { flags, ..Sources::default() }
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market.toml");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn defaults_make_sense() {
+        let loaded = Config::load(&Sources::default()).unwrap();
+        assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(loaded.config.payment.gateway.answer_within, Duration::from_millis(610));
+        assert_eq!(loaded.shown.len(), SETTINGS.len(), "every setting is read");
+        assert!(loaded.shown.iter().all(|shown| shown.source == "default"));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_with_their_source() {
+        let (_folder, path) = file("[server]\nlisten = 5\ncolour = 1\n[market]\ntime_zone = [1]\n");
+        let mut sources = flags(&[("payment.fail_rate", "2"), ("database.url", "mysql://x:y@z")]);
+        sources.file = Some(path.clone());
+        let faults = Config::load(&sources).unwrap_err().0;
+        let file = path.display();
+        assert_eq!(faults, [
+            format!("server.colour: there is no such setting (file {file})"),
+            format!(
+                "server.listen: \"5\" must be an address and a port, like 127.0.0.1:8080 \
+                 (file {file})"
+            ),
+            "database.url: \"***\" must begin with postgres:// (for SQLite set server.data_dir \
+             instead) (flag --x)"
+                .to_owned(),
+            format!("market.time_zone: must be one value (file {file})"),
+            "payment.fail_rate: \"2\" must be a number from 0 to 1 (flag --x)".to_owned(),
+        ]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_a_fault() {
+        let (_folder, path) = file("[server\n");
+        let sources = Sources { file: Some(path), ..Sources::default() };
+        assert!(Config::load(&sources).is_err());
+        let absent = Sources { file: Some("/does/not/exist".into()), ..Sources::default() };
+        assert_eq!(
+            Config::load(&absent).unwrap_err().0,
+            ["/does/not/exist: there is no such file"]
+        );
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file_of_its_own() {
+        let (_folder, path) = file("postgres://me:s3cret@db/market\n");
+        let settings = format!("[database]\nurl_file = {:?}\n", path.display().to_string());
+        let (_other, config) = file(&settings);
+        let sources = Sources { file: Some(config), ..Sources::default() };
+        let loaded = Config::load(&sources).unwrap();
+        assert_eq!(loaded.config.store_url(), "postgres://me:s3cret@db/market");
+        assert!(!format!("{loaded:?}").contains("s3cret"));
+        let both =
+            Sources { flags: flags(&[("database.url", "postgres://other")]).flags, ..sources };
+        assert!(Config::load(&both).unwrap_err().0[0].contains("keep one of them"));
+    }
+}

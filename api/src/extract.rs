@@ -1,0 +1,9 @@
+//! From a request to values: body, headers, path numbers and query, each checked strictly and all
+//! faults told at once. Refuses what `interface.md` doesn't promise to take; decides nothing.
+
+pub(crate) mod body;
+pub(crate) mod caller;
+pub(crate) mod form;
+pub(crate) mod number;
+pub(crate) mod path;
+pub(crate) mod query;

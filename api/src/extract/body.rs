@@ -1,0 +1,200 @@
+//! The bytes of a body as one JSON object, its fields still unread.
+//!
+//! Too large is 413, not JSON by its header 415, not JSON by its bytes 400, too slow 408. An absent
+//! body is an empty object: most actions need no field.
+
+use crate::problem::Problem;
+use crate::problem::field_fault::{Fault, FieldFault};
+use crate::problem::kind;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderValue, header};
+use http_body_util::BodyExt as _;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// The most bytes of a body.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
+/// How deep objects and arrays may nest.
+pub(crate) const MAX_DEPTH: usize = 32;
+/// A refused body is still read up to here, so that the sender gets to see the answer.
+const DRAIN_AT_MOST: usize = 1024 * 1024;
+/// How long a body may take.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// The fields of a body in the order they stand in, each as its JSON text.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(pub(super) Vec<(String, Box<RawValue>)>);
+
+impl Fields {
+    /// What the body says, whatever its blanks and the order of its fields.
+    pub(crate) fn fingerprint(&self, method: &str, path: &str) -> Vec<u8> {
+        let canonical: BTreeMap<&str, String> =
+            self.0.iter().map(|(name, json)| (name.as_str(), canonical(json))).collect();
+        let mut hash = Sha256::new();
+        for part in [method, path, &serde_json::json!(canonical).to_string()] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().to_vec()
+    }
+}
+
+fn canonical(json: &RawValue) -> String {
+    serde_json::from_str::<serde_json::Value>(json.get())
+        .map_or_else(|_| json.get().to_owned(), |value| value.to_string())
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let reading = tokio::time::timeout(READ_WITHIN, read(body));
+        let bytes = reading.await.map_err(|_| Problem::new(&kind::REQUEST_TIMEOUT))??;
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        check_media_type(&parts.headers)?;
+        parse(&bytes)
+    }
+}
+
+async fn read(mut body: Body) -> Result<BytesMut, Problem> {
+    let mut kept = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Problem::new(&kind::MALFORMED_JSON).with_cause(format!("reading the body: {error}"))
+        })?;
+        let Some(data) = frame.data_ref() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > DRAIN_AT_MOST {
+            break;
+        }
+        if seen <= MAX_BODY {
+            kept.extend_from_slice(data);
+        }
+    }
+    if seen > MAX_BODY { Err(Problem::new(&kind::BODY_TOO_LARGE)) } else { Ok(kept) }
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = sent.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json")
+        || essence.eq_ignore_ascii_case("application/merge-patch+json");
+    if is_json {
+        return Ok(());
+    }
+    let accept = HeaderValue::from_static("application/json");
+    Err(Problem::new(&kind::UNSUPPORTED_MEDIA_TYPE)
+        .with_header("accept-post", accept.clone())
+        .with_header("accept-patch", accept))
+}
+
+pub(super) fn parse(bytes: &[u8]) -> Result<Fields, Problem> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        malformed(format!("The body is not UTF-8: byte {}.", error.valid_up_to()))
+    })?;
+    if let Some(field) = too_deep(text) {
+        let errors = vec![FieldFault::new(field, Fault::TooDeep)];
+        return Err(Problem::new(&kind::MALFORMED_JSON).with_errors(errors));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.deserialize_map(FieldsVisitor)
+        .and_then(|fields| json.end().map(|()| fields))
+        .map_err(|error| malformed(format!("The body is no JSON object: {error}.")))
+}
+
+fn malformed(detail: String) -> Problem {
+    Problem::new(&kind::MALFORMED_JSON).with_detail(detail)
+}
+
+/// The field that nests deeper than allowed. It only counts brackets, so that a body made to
+/// exhaust a parser never meets one.
+fn too_deep(text: &str) -> Option<String> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let (mut field, mut begun) = ("", 0);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' if in_string => {
+                in_string = false;
+                let is_name = depth == 1 && text.get(at..).is_some_and(names_a_field);
+                if is_name {
+                    field = text.get(begun..at).unwrap_or_default();
+                }
+            }
+            b'"' => (in_string, begun) = (true, at.saturating_add(1)),
+            _ if in_string => {}
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Some(field.chars().take(100).collect());
+        }
+    }
+    None
+}
+
+/// Whether the closing quote at the start of `rest` ends a field's name.
+fn names_a_field(rest: &str) -> bool {
+    rest.get(1..).is_some_and(|after| after.trim_start().starts_with(':'))
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = vec![];
+        while let Some(entry) = map.next_entry()? {
+            fields.push(entry);
+        }
+        Ok(Fields(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_that_nests_too_deep_is_named() {
+        let deep = format!(r#"{{"a": 1, "itemName": {}{}}}"#, "[".repeat(40), "]".repeat(40));
+        assert_eq!(too_deep(&deep), Some("itemName".to_owned()));
+        let endless = format!(r#"{{"period": {}"#, r#"{"x":"#.repeat(100_000));
+        assert_eq!(too_deep(&endless), Some("period".to_owned()));
+        let fine = format!(r#"{{"a": {}{}}}"#, "[".repeat(31), "]".repeat(31));
+        assert_eq!(too_deep(&fine), None);
+        assert_eq!(too_deep(r#"{"a": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"{{{{"}"#), None);
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_what_is_said_not_on_how() {
+        let of = |text: &str| parse(text.as_bytes()).unwrap().fingerprint("POST", "/items");
+        assert_eq!(of(r#"{"a":1,"b":[1, 2]}"#), of(r#" {"b" : [1,2], "a": 1} "#));
+        assert_ne!(of(r#"{"a":1}"#), of(r#"{"a":2}"#));
+        assert_ne!(of(r#"{"a":1}"#), of(r#"{"a":"1"}"#));
+    }
+
+    #[test]
+    fn what_is_no_object_is_malformed() {
+        for bytes in [&b"[]"[..], b"{", b"{} {}", b"\"a\"", b"{\"a\":}", b"\xff", b"{'a':1}"] {
+            assert_eq!(parse(bytes).unwrap_err().code(), "malformed-json", "{bytes:?}");
+        }
+    }
+}

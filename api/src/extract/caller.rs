@@ -1,0 +1,196 @@
+//! Who calls, and how: the headers that every write understands.
+//!
+//! Without log-ins a caller says who it is (`X-Gdmarket-Actor`); a gateway strips that header from
+//! what comes from outside.
+
+use crate::problem::Problem;
+use crate::problem::context::RequestContext;
+use crate::problem::field_fault::{Fault, FieldFault};
+use crate::problem::kind;
+use axum::extract::FromRequestParts;
+use gdmarket_domain::Actor;
+use http::HeaderMap;
+use http::request::Parts;
+use uuid::Uuid;
+
+/// The header that says on whose behalf a request is sent.
+pub(crate) const ACTOR: &str = "x-gdmarket-actor";
+/// The header that makes a repeat of a write do nothing twice.
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Who acts when the header is absent.
+const DEFAULT_OPERATOR: &str = "local";
+/// The longest idempotency key.
+const MAX_KEY: usize = 255;
+
+/// The caller of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    /// `Idempotency-Key`.
+    pub(crate) key: Option<String>,
+    /// `If-Match`.
+    pub(crate) if_match: Option<IfMatch>,
+    /// `Prefer: respond-async`.
+    pub(crate) respond_async: bool,
+    /// The trace to carry on.
+    pub(crate) traceparent: Option<String>,
+    pub(crate) correlation_id: Uuid,
+    pub(crate) method: String,
+    /// The path, without a trailing slash.
+    pub(crate) path: String,
+}
+
+/// What `If-Match` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// `*`: that it exists.
+    Exists,
+    /// `"N"`: that this is its version.
+    Version(i64),
+}
+
+impl Caller {
+    /// The version that a write is held against.
+    pub(crate) const fn expected_version(&self) -> Option<i64> {
+        match self.if_match {
+            Some(IfMatch::Version(version)) => Some(version),
+            Some(IfMatch::Exists) | None => None,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let headers = &parts.headers;
+        let context = parts.extensions.get::<RequestContext>();
+        let mut faults = vec![];
+        let mut keep = |name: &str, fault| faults.push(FieldFault::new(name, fault));
+        let actor = actor(headers).map_err(|fault| keep("X-Gdmarket-Actor", fault));
+        let key = key(headers).map_err(|fault| keep("Idempotency-Key", fault));
+        let if_match = if_match(headers).map_err(|fault| keep("If-Match", fault));
+        let (Ok(actor), Ok(key), Ok(if_match)) = (actor, key, if_match) else {
+            return Err(Problem::new(&kind::BAD_HEADER).with_errors(faults));
+        };
+        Ok(Self {
+            actor,
+            key,
+            if_match,
+            respond_async: prefers_async(headers),
+            traceparent: context.map(RequestContext::traceparent),
+            correlation_id: context.map_or_else(Uuid::nil, RequestContext::correlation_id),
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+        })
+    }
+}
+
+/// One header's text: visible ASCII, given at most once.
+fn single<'h>(
+    headers: &'h HeaderMap,
+    name: &str,
+    shape: &'static str,
+) -> Result<Option<&'h str>, Fault> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Fault::Duplicate);
+    }
+    value.to_str().map(|text| Some(text.trim())).map_err(|_| Fault::WrongType(shape))
+}
+
+/// The actor that a request claims, for reads too.
+pub(crate) fn actor(headers: &HeaderMap) -> Result<Actor, Fault> {
+    const SHAPE: &str = "operator:NAME, owner:ID or renter:ID";
+    match single(headers, ACTOR, SHAPE)? {
+        None => Ok(Actor::Operator(DEFAULT_OPERATOR.to_owned())),
+        Some(text) => text.parse().map_err(|_| Fault::WrongType(SHAPE)),
+    }
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    const SHAPE: &str = "1 to 255 visible ASCII characters";
+    let Some(key) = single(headers, IDEMPOTENCY_KEY, SHAPE)? else { return Ok(None) };
+    let is_key = (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+    if is_key { Ok(Some(key.to_owned())) } else { Err(Fault::WrongType(SHAPE)) }
+}
+
+/// A weak tag never matches, and no version is negative: it stands for one that matches nothing.
+const MATCHES_NOTHING: i64 = -1;
+
+fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Fault> {
+    const SHAPE: &str = "* or the ETag of one version";
+    let Some(text) = single(headers, "if-match", SHAPE)? else { return Ok(None) };
+    if text == "*" {
+        return Ok(Some(IfMatch::Exists));
+    }
+    let strong = text.strip_prefix("W/").unwrap_or(text);
+    let inner = strong.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let inner = inner.filter(|inner| !inner.contains('"')).ok_or(Fault::WrongType(SHAPE))?;
+    let is_number = !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_digit());
+    let version = inner.parse().ok().filter(|_| is_number && strong == text);
+    Ok(Some(IfMatch::Version(version.unwrap_or(MATCHES_NOTHING))))
+}
+
+fn prefers_async(headers: &HeaderMap) -> bool {
+    headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
+}
+
+/// The actor of a read; only what it may do depends on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader(pub(crate) Actor);
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        actor(&parts.headers).map(Self).map_err(|fault| {
+            Problem::new(&kind::BAD_HEADER)
+                .with_errors(vec![FieldFault::new("X-Gdmarket-Actor", fault)])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn if_match_names_one_version() {
+        for (sent, expected) in [
+            ("*", Some(IfMatch::Exists)),
+            ("\"7\"", Some(IfMatch::Version(7))),
+            ("W/\"7\"", Some(IfMatch::Version(MATCHES_NOTHING))),
+            ("\"abc\"", Some(IfMatch::Version(MATCHES_NOTHING))),
+        ] {
+            assert_eq!(if_match(&with("if-match", sent)), Ok(expected), "{sent}");
+        }
+        for sent in ["7", "\"7", "", "\"1\", \"2\""] {
+            assert!(if_match(&with("if-match", sent)).is_err(), "{sent}");
+        }
+    }
+
+    #[test]
+    fn keys_are_visible_ascii() {
+        assert_eq!(key(&with(IDEMPOTENCY_KEY, "a-1")), Ok(Some("a-1".to_owned())));
+        for bad in ["", "a b", &"x".repeat(256)] {
+            assert!(key(&with(IDEMPOTENCY_KEY, bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wish_to_be_answered_at_once_is_found_among_others() {
+        assert!(prefers_async(&with("prefer", "wait=5, respond-async")));
+        assert!(!prefers_async(&with("prefer", "return=minimal")));
+    }
+}

@@ -1,0 +1,137 @@
+//! Query parameters: filters, the page, and the token of a write that must be seen. Unknown ones are
+//! refused, since a mistyped filter would otherwise answer with everything.
+
+use super::form::day;
+use super::number::whole_number;
+use crate::problem::Problem;
+use crate::problem::field_fault::{Fault, FieldFault};
+use axum::extract::{FromRequestParts, Query};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::NaiveDate;
+use gdmarket_domain::ids::MAX_ID;
+use http::request::Parts;
+
+/// How many members a page has unless another number is asked for.
+pub(crate) const DEFAULT_LIMIT: u32 = 100;
+/// The most members of a page.
+pub(crate) const MAX_LIMIT: u32 = 500;
+
+/// The parameters of a request while they are read.
+#[derive(Debug)]
+pub(crate) struct Params {
+    params: Vec<(String, String)>,
+    faults: Vec<FieldFault>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(params) = Query::from_request_parts(parts, state).await.map_err(|_| {
+            Problem::invalid(vec![FieldFault::new("", Fault::WrongType("a query"))])
+        })?;
+        Ok(Self { params, faults: vec![] })
+    }
+}
+
+impl Params {
+    fn fault(&mut self, name: &str, fault: Fault) {
+        self.faults.push(FieldFault::new(name, fault));
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.params.iter().position(|(known, _)| known == name)?;
+        let (_, value) = self.params.remove(at);
+        if self.params.iter().any(|(known, _)| known == name) {
+            self.params.retain(|(known, _)| known != name);
+            self.fault(name, Fault::Duplicate);
+            return None;
+        }
+        Some(value)
+    }
+
+    fn read<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
+        match parse(&self.take(name)?) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.fault(name, fault);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Option<i64> {
+        self.read(name, |text| whole_number(text, 1, MAX_ID))
+    }
+
+    pub(crate) fn word(
+        &mut self,
+        name: &str,
+        words: &'static [&'static str],
+    ) -> Option<&'static str> {
+        self.read(name, |said| {
+            words.iter().copied().find(|word| *word == said).ok_or(Fault::NotOneOf(words))
+        })
+    }
+
+    pub(crate) fn day(&mut self, name: &str) -> Option<NaiveDate> {
+        self.read(name, day)
+    }
+
+    pub(crate) fn limit(&mut self) -> u32 {
+        let limit = self.read("limit", |text| whole_number(text, 1, i64::from(MAX_LIMIT)));
+        limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT)
+    }
+
+    /// The number that a page begins after.
+    pub(crate) fn after(&mut self) -> Option<i64> {
+        self.read("after", |text| read_cursor(text).ok_or(Fault::UnknownToken))
+    }
+
+    /// What a caller wants to see applied: the opaque value of `Gdmarket-At`.
+    pub(crate) fn at_least(&mut self) -> Option<String> {
+        self.take("at_least")
+    }
+
+    pub(crate) fn refuse_token(&mut self) {
+        self.fault("at_least", Fault::UnknownToken);
+    }
+
+    pub(crate) fn upside_down(&mut self, name: &str) {
+        self.fault(name, Fault::UpsideDown);
+    }
+
+    /// Refuses what nobody read, and tells all faults.
+    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+        for (name, _) in std::mem::take(&mut self.params) {
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+            self.fault(&shown, Fault::Unknown);
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
+    }
+}
+
+/// The opaque text that stands for "after this number".
+pub(crate) fn cursor(after: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("after:{after}"))
+}
+
+fn read_cursor(text: &str) -> Option<i64> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let number = std::str::from_utf8(&bytes).ok()?.strip_prefix("after:")?.parse().ok()?;
+    (1..=MAX_ID).contains(&number).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_the_number_it_was() {
+        assert_eq!(read_cursor(&cursor(42)), Some(42));
+        for bad in ["", "42", "!", &URL_SAFE_NO_PAD.encode("after:0")] {
+            assert_eq!(read_cursor(bad), None, "{bad}");
+        }
+    }
+}

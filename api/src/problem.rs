@@ -1,0 +1,202 @@
+//! Refusals as callers see them: `application/problem+json` (RFC 9457). The only file that gives
+//! errors a status.
+//!
+//! Handlers return a [`Problem`]; the outermost layer ([`answer`]) renders it with the request's
+//! language, address and trace, and gives a body to what the framework refuses by itself.
+
+pub(crate) mod context;
+pub(crate) mod field_fault;
+mod from_errors;
+pub mod kind;
+
+use crate::problem::context::{RequestContext, TRACEPARENT};
+use crate::problem::field_fault::FieldFault;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use kind::{Kind, Language};
+use serde_json::json;
+use std::time::Duration;
+use tracing::Instrument as _;
+
+/// The media type of problems.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+/// Answers repeat an earlier one under the same key.
+pub(crate) const REPLAYED: &str = "idempotency-replayed";
+
+/// A refusal on its way to the caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    kind: &'static Kind,
+    detail: Option<String>,
+    errors: Vec<FieldFault>,
+    retry_after: Option<Duration>,
+    headers: Vec<(&'static str, HeaderValue)>,
+    /// For the log alone; callers never see it.
+    cause: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: &'static Kind) -> Self {
+        let retry_after =
+            matches!(kind.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+                .then_some(Duration::from_secs(1));
+        Self { kind, detail: None, errors: vec![], retry_after, headers: vec![], cause: None }
+    }
+
+    /// The problem with this code; a code that has no kind is this program's own fault.
+    pub(crate) fn of_code(code: &str) -> Self {
+        Kind::of(code).map_or_else(
+            || Self::internal(format!("no kind of problem is called {code:?}")),
+            Self::new,
+        )
+    }
+
+    /// Something that only an operator can mend; the cause goes to the log.
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+        Self { cause: Some(cause.into()), ..Self::new(&kind::INTERNAL) }
+    }
+
+    /// Values that can't be taken, all at once.
+    pub(crate) fn invalid(errors: Vec<FieldFault>) -> Self {
+        Self { errors, ..Self::new(&kind::INVALID) }
+    }
+
+    pub(crate) fn with_errors(self, errors: Vec<FieldFault>) -> Self {
+        Self { errors, ..self }
+    }
+
+    pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
+    }
+
+    pub(crate) fn with_cause(self, cause: impl Into<String>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Says that an earlier, equal request was refused so.
+    pub(crate) fn replayed(self, replayed: bool) -> Self {
+        if replayed { self.with_header(REPLAYED, HeaderValue::from_static("true")) } else { self }
+    }
+
+    pub(crate) const fn code(&self) -> &'static str {
+        self.kind.code
+    }
+
+    fn render(self, context: &RequestContext) -> Response {
+        self.log(context);
+        let language = context.language;
+        let advice = || self.kind.advice.in_language(language).to_owned();
+        let errors: Vec<_> = self.errors.iter().map(|error| error.to_json(language)).collect();
+        let body = json!({
+            "type": self.kind.page(),
+            "title": self.kind.title.in_language(language),
+            "status": self.kind.status.as_u16(),
+            "detail": self.detail.clone().unwrap_or_else(advice),
+            "instance": context.path,
+            "code": self.kind.code,
+            "traceId": context.trace_id(),
+            "errors": errors,
+        });
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = self.kind.status;
+        let headers = response.headers_mut();
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        response
+    }
+
+    fn log(&self, context: &RequestContext) {
+        let (status, code, path) = (self.kind.status.as_u16(), self.kind.code, &context.path);
+        let cause = self.cause.as_deref().unwrap_or_default();
+        if self.kind.status.is_server_error() {
+            tracing::error!(status, code, path, cause, "request failed");
+        } else {
+            tracing::info!(status, code, path, cause, "request refused");
+        }
+    }
+}
+
+/// Rounded up and at least one, so that nobody comes back too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    let started = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(started).max(1)
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.kind.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The outermost layer: gives the request its context, and every refusal its body.
+pub(crate) async fn answer(mut request: Request, next: Next) -> Response {
+    let context = RequestContext::of(&request);
+    request.extensions_mut().insert(context.clone());
+    let span = tracing::info_span!(
+        "http.request",
+        method = %request.method(),
+        path = %context.path,
+        trace_id = %context.trace_id(),
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = span.in_scope(|| finish(response, &context));
+    if let Some(traceparent) = context.traceparent_header() {
+        response.headers_mut().insert(TRACEPARENT, traceparent);
+    }
+    response
+}
+
+fn finish(mut response: Response, context: &RequestContext) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return problem.render(context);
+    }
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let mut problem = Problem::new(by_status(status));
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        problem = problem.with_header("allow", allow.clone());
+    }
+    problem.render(context)
+}
+
+/// What the framework refuses by itself.
+fn by_status(status: StatusCode) -> &'static Kind {
+    match status {
+        StatusCode::NOT_FOUND => &kind::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED => &kind::METHOD_NOT_ALLOWED,
+        StatusCode::PAYLOAD_TOO_LARGE => &kind::BODY_TOO_LARGE,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => &kind::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::REQUEST_TIMEOUT => &kind::REQUEST_TIMEOUT,
+        StatusCode::SERVICE_UNAVAILABLE => &kind::UNAVAILABLE,
+        other if other.is_client_error() => &kind::BAD_HEADER,
+        _ => &kind::INTERNAL,
+    }
+}
+
+/// The title and advice of a kind, for pages.
+pub(crate) const fn words(kind: &Kind, language: Language) -> (&'static str, &'static str) {
+    (kind.title.in_language(language), kind.advice.in_language(language))
+}

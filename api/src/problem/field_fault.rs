@@ -1,0 +1,128 @@
+//! What can be wrong with one field, header or query parameter, and how it is told in both
+//! languages. `extract.rs` finds the faults; `problem.rs` renders them.
+
+use super::kind::Language;
+use gdmarket_domain::money::MAX_PRICE;
+use gdmarket_domain::rental_period::MAX_DAYS;
+use serde_json::{Value, json};
+
+/// One fault of one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FieldFault {
+    /// Where: `period.from`, a header's or a parameter's name; empty for the body as a whole.
+    pub(crate) field: String,
+    /// What is wrong.
+    pub(crate) fault: Fault,
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Required,
+    Unknown,
+    Duplicate,
+    /// Another JSON type, or another shape, than this one.
+    WrongType(&'static str),
+    /// A number below or beyond these.
+    OutOfRange(i64, i64),
+    /// None of these words.
+    NotOneOf(&'static [&'static str]),
+    Empty,
+    TooLong(usize),
+    ControlCharacter,
+    TooDeep,
+    InThePast,
+    UpsideDown,
+    PeriodTooLong,
+    /// It should say this, by the path or by what the request leads to.
+    Contradicts(String),
+    /// It can't stand beside this other field.
+    NotTogetherWith(&'static str),
+    /// Made by another log, or by nobody.
+    UnknownToken,
+}
+
+impl FieldFault {
+    pub(crate) fn new(field: impl Into<String>, fault: Fault) -> Self {
+        Self { field: field.into(), fault }
+    }
+
+    pub(super) fn to_json(&self, language: Language) -> Value {
+        json!({
+            "field": self.field,
+            "code": self.fault.code(),
+            "message": match language {
+                Language::English => self.fault.english(),
+                Language::Korean => self.fault.korean(),
+            },
+        })
+    }
+}
+
+impl Fault {
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Unknown => "unknown-field",
+            Self::Duplicate => "duplicate-field",
+            Self::WrongType(_) => "wrong-type",
+            Self::OutOfRange(..) => "out-of-range",
+            Self::NotOneOf(_) => "not-one-of",
+            Self::Empty => "empty",
+            Self::TooLong(_) => "too-long",
+            Self::ControlCharacter => "control-character",
+            Self::TooDeep => "too-deep",
+            Self::InThePast => "in-the-past",
+            Self::UpsideDown => "upside-down",
+            Self::PeriodTooLong => "period-too-long",
+            Self::Contradicts(_) => "contradicts",
+            Self::NotTogetherWith(_) => "not-together",
+            Self::UnknownToken => "unknown-token",
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::Required => "is required".to_owned(),
+            Self::Unknown => "is not known here".to_owned(),
+            Self::Duplicate => "stands twice".to_owned(),
+            Self::WrongType(expected) => format!("must be {expected}"),
+            Self::OutOfRange(from, to) => format!("must be from {from} to {to}"),
+            Self::NotOneOf(words) => format!("must be one of {}", words.join(", ")),
+            Self::Empty => "must not be empty".to_owned(),
+            Self::TooLong(most) => format!("must have at most {most} characters"),
+            Self::ControlCharacter => "must not contain control characters".to_owned(),
+            Self::TooDeep => "is nested too deep".to_owned(),
+            Self::InThePast => "must be today or later".to_owned(),
+            Self::UpsideDown => "must be before period.to".to_owned(),
+            Self::PeriodTooLong => format!("must be at most {MAX_DAYS} days after period.from"),
+            Self::Contradicts(expected) => format!("must be {expected} or left out"),
+            Self::NotTogetherWith(other) => format!("can't stand beside {other}"),
+            Self::UnknownToken => "was not given out by this market".to_owned(),
+        }
+    }
+
+    fn korean(&self) -> String {
+        match self {
+            Self::Required => "반드시 있어야 합니다".to_owned(),
+            Self::Unknown => "여기에서는 쓸 수 없습니다".to_owned(),
+            Self::Duplicate => "두 번 나왔습니다".to_owned(),
+            Self::WrongType(expected) => format!("형식이 다릅니다 ({expected})"),
+            Self::OutOfRange(from, to) => format!("{from}부터 {to}까지여야 합니다"),
+            Self::NotOneOf(words) => format!("다음 중 하나여야 합니다: {}", words.join(", ")),
+            Self::Empty => "비어 있으면 안 됩니다".to_owned(),
+            Self::TooLong(most) => format!("{most}자까지입니다"),
+            Self::ControlCharacter => "제어 문자는 쓸 수 없습니다".to_owned(),
+            Self::TooDeep => "너무 깊이 중첩되었습니다".to_owned(),
+            Self::InThePast => "오늘이거나 그 이후여야 합니다".to_owned(),
+            Self::UpsideDown => "period.to보다 앞이어야 합니다".to_owned(),
+            Self::PeriodTooLong => format!("period.from에서 {MAX_DAYS}일까지입니다"),
+            Self::Contradicts(expected) => format!("{expected}이거나 없어야 합니다"),
+            Self::NotTogetherWith(other) => format!("{other}와 함께 쓸 수 없습니다"),
+            Self::UnknownToken => "이 마켓에서 발급한 것이 아닙니다".to_owned(),
+        }
+    }
+}
+
+/// The fault of a price outside its range.
+pub(crate) const PRICE_RANGE: Fault = Fault::OutOfRange(1, MAX_PRICE);

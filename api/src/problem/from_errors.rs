@@ -1,0 +1,52 @@
+//! What the errors of both sides mean to a caller. No match has a wildcard: a new variant doesn't
+//! compile until someone has picked its problem.
+
+use super::{Problem, kind};
+use gdmarket_commands::{CommandError, Service};
+use gdmarket_projections::QueryError;
+use http::HeaderValue;
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Refused { code, replayed }
+            | CommandError::NotFound { code, replayed } => Self::of_code(&code).replayed(replayed),
+            CommandError::WrongActor => Self::new(&kind::WRONG_ACTOR),
+            CommandError::StaleVersion { current } => stale(current),
+            CommandError::KeyReused => Self::new(&kind::KEY_REUSED),
+            CommandError::Conflict { attempts } => {
+                Self::new(&kind::BUSY).with_cause(format!("lost {attempts} races"))
+            }
+            CommandError::Unavailable { what, retry_after } => {
+                let kind = match what {
+                    Service::Store => &kind::UNAVAILABLE,
+                    Service::Payment => &kind::PAYMENT_UNAVAILABLE,
+                    Service::Alarm => &kind::ALARM_UNAVAILABLE,
+                };
+                Self::new(kind).retry_after(retry_after)
+            }
+            CommandError::OutcomeUnknown => Self::new(&kind::OUTCOME_UNKNOWN),
+            CommandError::NewerEvent => Self::new(&kind::NEWER_PROGRAM),
+            CommandError::Rejected(cause) | CommandError::Broken(cause) => Self::internal(cause),
+        }
+    }
+}
+
+/// Tells the version that stands, so that the caller can look and try again.
+fn stale(current: i64) -> Problem {
+    let problem = Problem::new(&kind::STALE_VERSION);
+    match HeaderValue::from_str(&format!("\"{current}\"")) {
+        Ok(etag) => problem.with_header("etag", etag),
+        Err(_) => problem,
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Unavailable(cause) => Self::new(&kind::UNAVAILABLE).with_cause(cause),
+            QueryError::Newer(cause) => Self::new(&kind::NEWER_PROGRAM).with_cause(cause),
+            QueryError::Broken(cause) => Self::internal(cause),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The reading half of the interface: collections, members, calendar, trace, figures. It holds no
+//! command; `?at_least=` waits until the views have applied what a write did.
+
+mod collection;
+mod items;
+mod meta;
+pub(crate) mod render;
+mod reservations;
+
+use crate::extract::query::Params;
+use crate::problem::{Problem, kind};
+use crate::resource::{Versioned, Viewer};
+use crate::story::Stories;
+use crate::token::Tokens;
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use gdmarket_domain::Actor;
+use gdmarket_projections::{Applied, Queries};
+use http::{HeaderValue, header};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
+
+/// How long a read waits for what `?at_least=` names.
+const AT_LEAST_WITHIN: Duration = Duration::from_secs(2);
+
+/// What the reading half works with.
+#[derive(Clone)]
+pub(crate) struct QueryState {
+    pub(crate) queries: Queries,
+    pub(crate) applied: Applied,
+    pub(crate) tokens: Tokens,
+    pub(crate) stories: Arc<dyn Stories>,
+    pub(crate) now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    /// Brings the figures up to date that nobody counts along the way.
+    pub(crate) measure: Arc<dyn Fn() + Send + Sync>,
+    pub(crate) time_zone: Tz,
+    pub(crate) capabilities: Arc<Capabilities>,
+}
+
+pub(crate) use meta::{Capabilities, Limits};
+
+/// All routes that read.
+pub(crate) fn router(state: QueryState) -> OpenApiRouter {
+    routes().with_state(state)
+}
+
+/// The routes alone, for the OpenAPI document.
+pub(crate) fn routes() -> OpenApiRouter<QueryState> {
+    OpenApiRouter::new().merge(items::router()).merge(reservations::router()).merge(meta::router())
+}
+
+impl QueryState {
+    fn viewer(&self, actor: Actor) -> Viewer {
+        Viewer { actor, today: (self.now)().with_timezone(&self.time_zone).date_naive() }
+    }
+
+    /// Reads `at_least` and refuses every parameter that nobody read, then waits.
+    async fn catch_up(&self, mut params: Params) -> Result<(), Problem> {
+        let wanted = params.at_least().map(|token| self.tokens.position(&token));
+        if wanted == Some(None) {
+            params.refuse_token();
+        }
+        params.finish()?;
+        let Some(position) = wanted.flatten() else { return Ok(()) };
+        let now = Instant::now();
+        let until = now.checked_add(AT_LEAST_WITHIN).unwrap_or(now);
+        if self.applied.wait_views(position, until).await {
+            Ok(())
+        } else {
+            Err(Problem::new(&kind::VIEWS_BEHIND))
+        }
+    }
+}
+
+/// The answer that shows one member.
+fn member<T: Serialize>(found: Option<Versioned<T>>, absent: &'static kind::Kind) -> Response {
+    let Some(Versioned { version, body }) = found else {
+        return Problem::new(absent).into_response();
+    };
+    let mut response = Json(body).into_response();
+    let headers = response.headers_mut();
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,183 @@
+//! Collections: HAL for whoever takes anything, plain JSON for whoever names it first; pages by
+//! cursor, ascending by number.
+
+use crate::extract::query::{Params, cursor};
+use crate::problem::Problem;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse as _, Response};
+use gdmarket_projections::{Filter, Page, PageRequest};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+/// The media type of HAL.
+const HAL_JSON: &str = "application/hal+json";
+
+/// How a collection is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    path: String,
+    query: String,
+    is_plain: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        Ok(Self {
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            is_plain: names_json_first(&parts.headers),
+        })
+    }
+}
+
+/// Whether `application/json` is named before anything that HAL would do for.
+fn names_json_first(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        .find(|range| {
+            matches!(range.as_str(), "application/json" | HAL_JSON | "*/*" | "application/*")
+        })
+        .is_some_and(|range| range == "application/json")
+}
+
+/// The filters that a collection knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// Whether it can be asked for by its people.
+    pub(super) people: bool,
+    /// The words of its `status`.
+    pub(super) statuses: &'static [&'static str],
+}
+
+/// Reads the filters and the page; `at_least` and unknown ones are left.
+pub(super) fn read(params: &mut Params, known: Known) -> (Filter, PageRequest) {
+    let (mut customer_id, mut owner_id) = (None, None);
+    if known.people {
+        customer_id = params.number("customerId");
+        owner_id = params.number("ownerId");
+    }
+    let filter = Filter {
+        customer_id,
+        owner_id,
+        item_no: params.number("itemNo"),
+        status: params.word("status", known.statuses).map(str::to_owned),
+    };
+    let page = PageRequest { after: params.after().unwrap_or(0), limit: params.limit() };
+    (filter, page)
+}
+
+/// The answer that shows a page; `key` names its members in HAL.
+pub(super) fn answer<T: Serialize>(asked: &Asked, key: &str, page: Page<T>) -> Response {
+    let next = page.next.map(cursor);
+    let next_link = next.as_ref().map(|cursor| asked.link_after(cursor));
+    let (media_type, body) = if asked.is_plain {
+        ("application/json", json!({"items": page.rows, "next": next}))
+    } else {
+        let mut links = json!({"self": {"href": asked.own_link()}});
+        if let (Some(links), Some(href)) = (links.as_object_mut(), &next_link) {
+            links.insert("next".to_owned(), json!({"href": href}));
+        }
+        (HAL_JSON, json!({"_embedded": {key: page.rows}, "_links": links}))
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let link = next_link.and_then(|href| format!("<{href}>; rel=\"next\"").parse().ok());
+    if let Some(link) = link {
+        headers.insert(header::LINK, link);
+    }
+    (headers, body.to_string()).into_response()
+}
+
+impl Asked {
+    fn own_link(&self) -> String {
+        if self.query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{}", self.path, self.query)
+        }
+    }
+
+    fn link_after(&self, cursor: &str) -> String {
+        let kept = self.query.split('&').filter(|p| !p.is_empty() && !p.starts_with("after="));
+        let after = format!("after={cursor}");
+        let query: Vec<&str> = kept.chain([after.as_str()]).collect();
+        format!("{}?{}", self.path, query.join("&"))
+    }
+}
+
+/// A collection for whoever takes HAL.
+#[derive(Serialize, ToSchema)]
+#[expect(dead_code, reason = "it only describes what is answered")]
+pub(super) struct Hal<T> {
+    #[serde(rename = "_embedded")]
+    embedded: T,
+    #[serde(rename = "_links")]
+    links: HalLinks,
+}
+
+/// The links of a collection.
+#[derive(Serialize, ToSchema)]
+#[expect(dead_code, reason = "it only describes what is answered")]
+pub(super) struct HalLinks {
+    #[serde(rename = "self")]
+    own: HalLink,
+    next: Option<HalLink>,
+}
+
+/// A link.
+#[derive(Serialize, ToSchema)]
+#[expect(dead_code, reason = "it only describes what is answered")]
+pub(super) struct HalLink {
+    href: String,
+}
+
+/// A collection for whoever names `application/json` first.
+#[derive(Serialize, ToSchema)]
+#[expect(dead_code, reason = "it only describes what is answered")]
+pub(super) struct Plain<T> {
+    items: Vec<T>,
+    /// What `after` is for the next page.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_json_is_for_whoever_names_it_first() {
+        for (accept, is_plain) in [
+            ("*/*", false),
+            ("application/json", true),
+            ("application/json, */*;q=0.5", true),
+            ("application/hal+json, application/json", false),
+            ("text/html, */*;q=0.8", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
+            assert_eq!(names_json_first(&headers), is_plain, "{accept}");
+        }
+        assert!(!names_json_first(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn the_next_page_keeps_the_filters() {
+        let asked = Asked {
+            path: "/items".to_owned(),
+            query: "ownerId=1&after=x&limit=2".to_owned(),
+            is_plain: false,
+        };
+        assert_eq!(asked.link_after("y"), "/items?ownerId=1&limit=2&after=y");
+    }
+}

@@ -1,0 +1,104 @@
+//! What the server tells about itself: links, what it can do, figures.
+
+use super::QueryState;
+use crate::problem::{Problem, kind};
+use crate::telemetry;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What this server can do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Capabilities {
+    #[schema(value_type = String, example = "gdmarket")]
+    pub(crate) name: &'static str,
+    #[schema(value_type = String, example = "0.1.0")]
+    pub(crate) version: &'static str,
+    /// Where the log is: `sqlite` or `postgresql`.
+    #[schema(value_type = String, example = "sqlite")]
+    pub(crate) engine: &'static str,
+    /// Whether callers log in; without it they say who they are.
+    pub(crate) log_in: bool,
+    /// Where the market's days begin and end.
+    pub(crate) time_zone: String,
+    #[schema(value_type = String, example = "KRW")]
+    pub(crate) currency: &'static str,
+    /// How long an idempotency key is remembered at least, in hours.
+    pub(crate) idempotency_hours: u32,
+    pub(crate) limits: Limits,
+}
+
+/// What a request may carry.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Limits {
+    pub(crate) body_bytes: usize,
+    pub(crate) body_depth: usize,
+    pub(crate) name_characters: usize,
+    pub(crate) item_price: i64,
+    pub(crate) period_days: i64,
+    pub(crate) page_members: u32,
+}
+
+pub(super) fn router() -> OpenApiRouter<QueryState> {
+    OpenApiRouter::new()
+        .routes(routes!(root))
+        .routes(routes!(capabilities))
+        .routes(routes!(figures))
+}
+
+const LINKS: &[(&str, &str)] = &[
+    ("self", "/"),
+    ("items", "/items"),
+    ("itemInfoes", "/itemInfoes"),
+    ("reservations", "/reservations"),
+    ("payments", "/payments"),
+    ("alarms", "/alarms"),
+    ("openapi", "/openapi.json"),
+    ("docs", "/docs"),
+    ("errors", "/docs/errors"),
+    ("capabilities", "/capabilities"),
+    ("metrics", "/metrics"),
+    ("livez", "/livez"),
+    ("readyz", "/readyz"),
+];
+
+/// Where everything is.
+#[utoipa::path(get, path = "/", tag = "server",
+    responses((status = 200, description = "Links.", body = Value,
+        content_type = "application/hal+json")))]
+async fn root() -> Response {
+    let links: Map<String, Value> =
+        LINKS.iter().map(|(name, href)| ((*name).to_owned(), json!({"href": href}))).collect();
+    let hal = HeaderValue::from_static("application/hal+json");
+    ([(header::CONTENT_TYPE, hal)], json!({"_links": links}).to_string()).into_response()
+}
+
+/// What this server can do.
+#[utoipa::path(get, path = "/capabilities", tag = "server",
+    responses((status = 200, description = "Capabilities.", body = Capabilities)))]
+async fn capabilities(State(state): State<QueryState>) -> Json<Arc<Capabilities>> {
+    Json(state.capabilities)
+}
+
+/// Figures for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "server",
+    responses((status = 200, description = "Figures.", body = String,
+        content_type = "text/plain")))]
+async fn figures(State(state): State<QueryState>) -> Response {
+    let Some(figures) = telemetry::figures() else {
+        return Problem::new(&kind::UNAVAILABLE).into_response();
+    };
+    (state.measure)();
+    figures.run_upkeep();
+    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, text)], figures.render()).into_response()
+}

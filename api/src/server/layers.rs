@@ -1,0 +1,114 @@
+//! What happens to every request on its way in and out, outermost first: context and problem bodies,
+//! panics, guard, limits, a trailing slash, figures.
+
+use crate::config;
+use crate::extract::body::MAX_BODY;
+use crate::problem::{self, Problem, kind};
+use crate::server::guard::{Guard, guard};
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, Uri, header};
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tower::util::MapRequestLayer;
+use tower::{Layer as _, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// A body that says it is larger than this is refused before anything reads it.
+const REFUSED_UNREAD: u64 = 1024 * 1024;
+
+/// Puts all layers around the routes.
+pub(crate) fn around(routes: Router, server: &config::Server, guarding: Guard) -> Router {
+    let counted = routes.route_layer(middleware::from_fn(count));
+    // Around the router as a whole: the path must be changed before a route is chosen.
+    let trimmed = MapRequestLayer::new(without_trailing_slash).layer(counted);
+    let limits = Limits {
+        permits: Arc::new(Semaphore::new(server.concurrency)),
+        within: server.request_timeout,
+    };
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn(problem::answer))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(guarding, guard))
+        .layer(middleware::from_fn_with_state(limits, limit));
+    Router::new().fallback_service(trimmed).layer(layers)
+}
+
+fn without_trailing_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    let path = uri.path();
+    let Some(trimmed) = path.strip_suffix('/').filter(|trimmed| !trimmed.is_empty()) else {
+        return request;
+    };
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{trimmed}?{query}"),
+        None => trimmed.to_owned(),
+    };
+    if let Ok(uri) = Uri::try_from(path_and_query) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
+fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+    let message = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied());
+    Problem::internal(format!("panicked: {}", message.unwrap_or("no message"))).into_response()
+}
+
+#[derive(Clone)]
+struct Limits {
+    permits: Arc<Semaphore>,
+    within: Duration,
+}
+
+/// Health and figures are answered however much there is to do.
+fn is_always_answered(path: &str) -> bool {
+    matches!(path.trim_end_matches('/'), "/livez" | "/readyz" | "/metrics")
+}
+
+async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    if is_always_answered(request.uri().path()) {
+        return next.run(request).await;
+    }
+    if said_length(request.headers()).is_some_and(|length| length > REFUSED_UNREAD) {
+        return Problem::new(&kind::BODY_TOO_LARGE).into_response();
+    }
+    let Ok(_permit) = limits.permits.try_acquire() else {
+        metrics::counter!("gdmarket_http_shed_total").increment(1);
+        return Problem::new(&kind::OVERLOADED).into_response();
+    };
+    tokio::time::timeout(limits.within, next.run(request))
+        .await
+        .unwrap_or_else(|_| Problem::new(&kind::TIMED_OUT).into_response())
+}
+
+fn said_length(headers: &HeaderMap) -> Option<u64> {
+    const { assert!(MAX_BODY < 1024 * 1024, "what is drained is more than what is taken") };
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Counts requests by route, never by path: paths are the callers' to invent.
+async fn count(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().to_string();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    let labels = [("method", method), ("route", route), ("status", status)];
+    metrics::counter!("gdmarket_http_requests_total", &labels).increment(1);
+    metrics::histogram!("gdmarket_http_request_duration_seconds", &labels)
+        .record(started.elapsed().as_secs_f64());
+    response
+}

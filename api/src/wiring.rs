@@ -1,0 +1,271 @@
+//! The one file that sees both sides: opens the store once, builds commands and projections on it, lets
+//! process managers send commands, and lets answers of writes be rendered by queries.
+
+mod answers;
+mod port;
+mod stories;
+
+use crate::command_router::{self, CommandState};
+use crate::config::{self, Config};
+use crate::docs;
+use crate::extract::body::{MAX_BODY, MAX_DEPTH};
+use crate::extract::form::MAX_NAME;
+use crate::extract::query::MAX_LIMIT;
+use crate::health;
+use crate::openapi;
+use crate::query_router::{self, Capabilities, Limits, QueryState};
+use crate::resource::KRW;
+use crate::server::guard::Guard;
+use crate::server::{Shutdown, layers};
+use crate::telemetry;
+use crate::token::Tokens;
+use answers::LogAnswers;
+use axum::Router;
+use gdmarket_commands::{
+    AlarmOptions, BreakerState, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions,
+    InProcessGateway, InProcessGatewayOptions, PaymentOptions,
+};
+use gdmarket_domain::money::MAX_PRICE;
+use gdmarket_domain::rental_period::MAX_DAYS;
+use gdmarket_projections::{Options, Projections};
+use gdmarket_store::{Store, StoreError, StoreOptions};
+use port::Port;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use stories::LogStories;
+
+/// Beyond the gateway's own limit, before a payment without outcome is asked about.
+const SETTLE_MARGIN: Duration = Duration::from_secs(15);
+/// How long an idempotency key is remembered at least.
+const IDEMPOTENCY_HOURS: u32 = 72;
+
+/// A running market, without its HTTP side.
+pub struct Market {
+    store: Store,
+    commands: Commands,
+    projections: Arc<Projections>,
+}
+
+/// Why a market doesn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The projections can't begin.
+    #[error("the projections can't start: {0}")]
+    Projections(String),
+    /// The data folder can't be used.
+    #[error("{path}: {source}")]
+    Folder {
+        /// The folder or file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Settings that don't fit together.
+    #[error("{0}")]
+    Settings(String),
+}
+
+/// How the store is opened for this configuration.
+pub fn store_options(config: &Config, exclusive: bool) -> StoreOptions {
+    StoreOptions {
+        url: config.store_url(),
+        read_connections: config.database.read_connections,
+        cache_entries: config.database.cache_entries,
+        exclusive,
+        ..StoreOptions::default()
+    }
+}
+
+impl Market {
+    /// Opens the log, brings its schema up to date if that is wished, and starts everything that
+    /// follows it.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        make_folder(&config.server.data_dir)?;
+        let options = store_options(config, true);
+        if config.server.migrate {
+            for name in Store::migrate(&options).await? {
+                tracing::info!(name, "migrated");
+            }
+        }
+        let store = Store::open(&options).await?;
+        let commands = commands(config, store.clone())?;
+        let port = Arc::new(Port::new(commands.clone()));
+        let settings = projection_options(config);
+        let projections = Projections::start(store.clone(), port, settings)
+            .await
+            .map_err(|error| StartError::Projections(error.to_string()))?;
+        Ok(Self { store, commands, projections: Arc::new(projections) })
+    }
+
+    /// The whole HTTP side: routes and layers.
+    pub fn router(&self, config: &Config, listen: SocketAddr, shutdown: Shutdown) -> Router {
+        let writing = command_router::router(self.command_state(config));
+        let reading = query_router::router(self.query_state(config));
+        let (routes, _) = writing.merge(reading).split_for_parts();
+        let routes =
+            routes.merge(docs::router(openapi::document())).merge(health::router(shutdown));
+        layers::around(routes, &config.server, Guard::new(listen, &config.server))
+    }
+
+    fn command_state(&self, config: &Config) -> CommandState {
+        CommandState {
+            commands: self.commands.clone(),
+            answers: Arc::new(LogAnswers::new(
+                self.store.clone(),
+                self.projections.queries(),
+                self.projections.applied(),
+                self.tokens(),
+            )),
+            time_zone: config.market.time_zone,
+        }
+    }
+
+    fn query_state(&self, config: &Config) -> QueryState {
+        let commands = self.commands.clone();
+        QueryState {
+            queries: self.projections.queries(),
+            applied: self.projections.applied(),
+            tokens: self.tokens(),
+            stories: Arc::new(LogStories::new(self.store.clone())),
+            now: Arc::new(move || commands.now()),
+            measure: self.measure(),
+            time_zone: config.market.time_zone,
+            capabilities: Arc::new(capabilities(config)),
+        }
+    }
+
+    fn tokens(&self) -> Tokens {
+        let identity = self.store.identity();
+        Tokens::new(identity.log_id, identity.epoch)
+    }
+
+    /// The figures that are read when somebody asks for them.
+    fn measure(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let (commands, store) = (self.commands.clone(), self.store.clone());
+        let projections = Arc::clone(&self.projections);
+        Arc::new(move || {
+            for (name, state) in
+                [("payment", commands.payment_breaker()), ("alarm", commands.alarm_breaker())]
+            {
+                metrics::gauge!("gdmarket_breaker_state", "breaker" => name).set(level(state));
+            }
+            let head = *store.tail().head().borrow();
+            metrics::gauge!("gdmarket_log_head").set(float(head));
+            for status in projections.status() {
+                let lag = head.saturating_sub(status.position).max(0);
+                let name = status.name.to_string();
+                metrics::gauge!("gdmarket_projection_lag", "projection" => name).set(float(lag));
+            }
+        })
+    }
+
+    /// How far the log is, for tests that must see that nothing was written.
+    pub fn head(&self) -> i64 {
+        *self.store.tail().head().borrow()
+    }
+
+    /// Ends everything in order: what is begun, what follows it, the log.
+    pub async fn stop(&self, within: Duration) {
+        if tokio::time::timeout(within, self.commands.close()).await.is_err() {
+            tracing::warn!("calls to the payment gateway were left behind; settling finds out");
+        }
+        self.projections.stop().await;
+        self.store.close().await;
+    }
+}
+
+fn make_folder(path: &std::path::Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(path)
+        .map_err(|source| StartError::Folder { path: path.display().to_string(), source })
+}
+
+fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
+    let gateway = InProcessGateway::open(gateway_options(&config.payment)).map_err(|source| {
+        StartError::Folder { path: config.payment.ledger.display().to_string(), source }
+    })?;
+    let alarm = InProcessAlarm::new(InProcessAlarmOptions {
+        delay_ms: millis(config.alarm.delay),
+        jitter_ms: millis(config.alarm.jitter),
+        fail_rate: config.alarm.fail_rate,
+    });
+    let options = CommandOptions {
+        pay_within: config.reservation.pay_within,
+        payment: PaymentOptions {
+            answer_within: config.payment.gateway.answer_within,
+            call_limit: config.payment.gateway.timeout,
+            ..PaymentOptions::default()
+        },
+        alarm: AlarmOptions {
+            answer_within: config.alarm.answer_within,
+            ..AlarmOptions::default()
+        },
+        ..CommandOptions::default()
+    };
+    Commands::new(store, Arc::new(gateway), Arc::new(alarm), options)
+        .map_err(|error| StartError::Settings(error.to_string()))
+}
+
+fn gateway_options(payment: &config::Payment) -> InProcessGatewayOptions {
+    InProcessGatewayOptions {
+        delay_ms: millis(payment.gateway.delay),
+        jitter_ms: millis(payment.gateway.jitter),
+        fail_rate: payment.gateway.fail_rate,
+        decline_rate: payment.decline_rate,
+        ledger: Some(payment.ledger.clone()),
+    }
+}
+
+fn projection_options(config: &Config) -> Options {
+    Options {
+        pay_within: config.reservation.pay_within,
+        settle_after: config.payment.gateway.timeout.saturating_add(SETTLE_MARGIN),
+        ..Options::default()
+    }
+}
+
+fn capabilities(config: &Config) -> Capabilities {
+    Capabilities {
+        name: "gdmarket",
+        version: env!("CARGO_PKG_VERSION"),
+        engine: if config.database.url.is_some() { "postgresql" } else { "sqlite" },
+        log_in: false,
+        time_zone: config.market.time_zone.to_string(),
+        currency: KRW,
+        idempotency_hours: IDEMPOTENCY_HOURS,
+        limits: Limits {
+            body_bytes: MAX_BODY,
+            body_depth: MAX_DEPTH,
+            name_characters: MAX_NAME,
+            item_price: MAX_PRICE,
+            period_days: MAX_DAYS,
+            page_members: MAX_LIMIT,
+        },
+    }
+}
+
+/// Starts counting before anything happens that is to be counted.
+pub fn start_figures() {
+    // Without a recorder `/metrics` says so.
+    let _ = telemetry::figures();
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+const fn level(state: BreakerState) -> f64 {
+    match state {
+        BreakerState::Closed => 0.0,
+        BreakerState::HalfOpen => 1.0,
+        BreakerState::Open => 2.0,
+    }
+}
+
+/// A gauge is a float; beyond 2^32 it is no longer exact, which no gauge needs.
+fn float(number: i64) -> f64 {
+    u32::try_from(number).map_or(f64::from(u32::MAX), f64::from)
+}

@@ -1,0 +1,143 @@
+//! Answers of writes: rendered by queries, found in the log, waited for with the projections.
+
+use crate::answers::{Answers, NEWEST, Told};
+use crate::problem::{Problem, kind};
+use crate::query_router::render;
+use crate::resource::{ItemResource, ReservationResource, Versioned, Viewer};
+use crate::token::Tokens;
+use async_trait::async_trait;
+use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::{Decider, ItemNo, MarketEvent, Reservation, ReservationEvent, ReservationNo};
+use gdmarket_projections::{Applied, Queries};
+use gdmarket_store::{RecordedEvent, Store, StoreError, StreamId};
+use tokio::time::Instant;
+
+pub(super) struct LogAnswers {
+    store: Store,
+    queries: Queries,
+    applied: Applied,
+    tokens: Tokens,
+}
+
+impl LogAnswers {
+    pub(super) const fn new(
+        store: Store,
+        queries: Queries,
+        applied: Applied,
+        tokens: Tokens,
+    ) -> Self {
+        Self { store, queries, applied, tokens }
+    }
+}
+
+/// What the store's trouble means to a caller.
+pub(super) fn store_problem(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(cause) => Problem::new(&kind::UNAVAILABLE).with_cause(cause),
+        StoreError::Newer | StoreError::TooNew { .. } => Problem::new(&kind::NEWER_PROGRAM),
+        error => Problem::internal(error.to_string()),
+    }
+}
+
+/// The name of an aggregate's streams.
+pub(super) const fn kind_of<A: Decider>() -> &'static str {
+    A::TYPE
+}
+
+pub(super) fn decoded(event: &RecordedEvent) -> Result<MarketEvent, Problem> {
+    let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
+    MarketEvent::decode(&stream.kind, event_type, event_version, payload)
+        .map_err(|error| Problem::new(&kind::NEWER_PROGRAM).with_cause(error.to_string()))
+}
+
+#[async_trait]
+impl Answers for LogAnswers {
+    async fn item_at(
+        &self,
+        no: ItemNo,
+        version: i64,
+        viewer: &Viewer,
+    ) -> Result<Option<Versioned<ItemResource>>, Problem> {
+        render::one(self.queries.item_at(no, version).await, |row| render::item(row, viewer))
+    }
+
+    async fn reservation_at(
+        &self,
+        no: ReservationNo,
+        version: i64,
+        viewer: &Viewer,
+    ) -> Result<Option<Versioned<ReservationResource>>, Problem> {
+        let found = self.queries.reservation_at(no, version).await;
+        render::one(found, |row| render::reservation(row, viewer))
+    }
+
+    async fn reservation_after(
+        &self,
+        no: ReservationNo,
+        sequence: i64,
+    ) -> Result<Vec<Told>, Problem> {
+        let stream = StreamId::new(kind_of::<Reservation>(), no.get());
+        let events = self.store.log().stream(&stream, sequence).await;
+        let events = events.map_err(|error| store_problem(&error))?;
+        events.iter().map(told).collect()
+    }
+
+    async fn authorisation_is_under_way(
+        &self,
+        item_no: ItemNo,
+        reservation_no: Option<ReservationNo>,
+    ) -> Result<bool, Problem> {
+        let candidates = match reservation_no {
+            Some(no) => vec![no],
+            None => {
+                let item = self.queries.item_at(item_no, NEWEST).await?;
+                let holds = item.map(|item| item.state.holds().to_vec()).unwrap_or_default();
+                holds.into_iter().map(|hold| hold.reservation_no).collect()
+            }
+        };
+        for no in candidates {
+            let found = self.queries.reservation_at(no, NEWEST).await?;
+            if found.is_some_and(|found| matches!(found.state.stage(), Stage::Paid { .. })) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn head(&self) -> i64 {
+        *self.store.tail().head().borrow()
+    }
+
+    async fn moved_past(&self, position: i64, until: Instant) -> bool {
+        let mut head = self.store.tail().head();
+        let moved = head.wait_for(|head| *head > position);
+        tokio::time::timeout_at(until, moved).await.is_ok_and(|moved| moved.is_ok())
+    }
+
+    async fn reacted(&self, position: i64, depth: u32, until: Instant) -> i64 {
+        let reached = self.applied.wait_reactions(position, depth, until).await;
+        reached.unwrap_or(position)
+    }
+
+    async fn viewed(&self, position: i64, until: Instant) -> bool {
+        self.applied.wait_views(position, until).await
+    }
+
+    fn token(&self, position: i64) -> String {
+        self.tokens.token(position)
+    }
+}
+
+fn told(event: &RecordedEvent) -> Result<Told, Problem> {
+    match decoded(event)? {
+        MarketEvent::Reservation(said) => Ok(Told {
+            sequence: event.sequence,
+            position: event.position,
+            event: ReservationEvent::clone(&said),
+        }),
+        MarketEvent::Item(_)
+        | MarketEvent::Payment(_)
+        | MarketEvent::Alarm(_)
+        | MarketEvent::Hold(_) => Err(Problem::internal(format!("{event} in a reservation"))),
+    }
+}

@@ -1,0 +1,90 @@
+//! Process managers send through this: their intents become commands of the market's own processes,
+//! and what comes of them the three answers that a manager can act on.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use gdmarket_commands::{CommandError, CommandMeta, Commands, Executed};
+use gdmarket_domain::{Actor, PaymentNo};
+use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
+
+pub(super) struct Port {
+    commands: Commands,
+}
+
+impl Port {
+    pub(super) const fn new(commands: Commands) -> Self {
+        Self { commands }
+    }
+}
+
+#[async_trait]
+impl CommandPort for Port {
+    async fn execute(&self, intent: Intent) -> Result<Handled, PortError> {
+        let Intent { command, errand } = intent;
+        let executed = self.commands.send(command, &meta(errand)).await;
+        executed.map_or_else(handled, |executed| Ok(done(&executed)))
+    }
+
+    async fn settle_payment(
+        &self,
+        number: PaymentNo,
+        errand: Errand,
+    ) -> Result<Handled, PortError> {
+        let settled = self.commands.settle_payment(number, &meta(errand)).await;
+        settled.map_or_else(handled, |_| Ok(Handled::Done))
+    }
+
+    async fn refund_payment(
+        &self,
+        number: PaymentNo,
+        errand: Errand,
+    ) -> Result<Handled, PortError> {
+        let refunded = self.commands.refund_payment(number, &meta(errand)).await;
+        refunded.map_or_else(handled, |()| Ok(Handled::Done))
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.commands.now()
+    }
+}
+
+/// Done once under this id, now or before; else it was so already.
+const fn done(executed: &Executed) -> Handled {
+    if executed.count > 0 || executed.replayed { Handled::Done } else { Handled::NoOp }
+}
+
+fn meta(errand: Errand) -> CommandMeta {
+    let Errand { manager, command_id, cause } = errand;
+    CommandMeta {
+        command_id,
+        correlation_id: cause.correlation_id,
+        causation: Some((cause.source, cause.position)),
+        actor: Actor::Process(manager),
+        traceparent: cause.traceparent,
+        fingerprint: Vec::new(),
+        expected_version: None,
+        keyed: false,
+    }
+}
+
+/// What an error means to a manager: a refusal to act on, or the same again later.
+fn handled(error: CommandError) -> Result<Handled, PortError> {
+    match error {
+        CommandError::Refused { code, .. } | CommandError::NotFound { code, .. } => {
+            Ok(Handled::Refused(code.into_owned()))
+        }
+        CommandError::NewerEvent => Err(PortError::Newer),
+        // Neither can come of a manager's own command; retrying would hide it for ever.
+        error @ (CommandError::WrongActor
+        | CommandError::StaleVersion { .. }
+        | CommandError::KeyReused
+        | CommandError::Rejected(_)
+        | CommandError::Broken(_)) => {
+            tracing::error!(%error, "a process manager's command");
+            Ok(Handled::Refused("impossible".to_owned()))
+        }
+        error @ (CommandError::Conflict { .. }
+        | CommandError::Unavailable { .. }
+        | CommandError::OutcomeUnknown) => Err(PortError::Retry(error.to_string())),
+    }
+}
