@@ -154,7 +154,7 @@ impl Executor {
         events: Vec<A::Event>,
     ) -> Result<Tried<A>, CommandError> {
         let append = outcome::append(&loaded, request, &events, ReceiptKind::Done)?;
-        match loaded.append(append).await {
+        match loaded.append_events(append, events.clone()).await {
             Ok((appended, state)) => {
                 let executed = Executed {
                     number: request.number,
@@ -185,7 +185,7 @@ impl Executor {
         let (version, state) = (loaded.version(), Arc::clone(loaded.state()));
         if let Some(kind) = decision.receipt().filter(|_| request.meta.keyed) {
             let append = outcome::append(&loaded, request, &[], kind)?;
-            if let Err(error) = loaded.append(append).await {
+            if let Err(error) = loaded.append_events(append, Vec::new()).await {
                 return self.append_failed(error, request).await;
             }
         }

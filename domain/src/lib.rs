@@ -34,7 +34,7 @@ pub use hold::{Hold, HoldCommand, HoldError, HoldEvent};
 pub use ids::{IdError, ItemNo, PaymentNo, PersonId, ReservationNo};
 pub use item::{Item, ItemCommand, ItemError, ItemEvent};
 pub use market_command::MarketCommand;
-pub use market_event::{DecodeError, MarketEvent};
+pub use market_event::{DecodeError, MarketEvent, decode_event};
 pub use money::{Money, PriceError};
 pub use payment::{Payment, PaymentCommand, PaymentError, PaymentEvent};
 pub use rental_period::{PeriodError, RentalPeriod, Span};

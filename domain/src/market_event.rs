@@ -90,6 +90,15 @@ impl MarketEvent {
     }
 }
 
+/// The event of a row, for whoever knows the aggregate already; as [`MarketEvent::decode`].
+pub fn decode_event<E: DomainEvent + DeserializeOwned>(
+    event_type: &str,
+    version: &str,
+    payload: &str,
+) -> Result<E, DecodeError> {
+    Row { steps: upcast::STEPS, event_type, version, payload }.decode()
+}
+
 struct Row<'a> {
     steps: &'a [Step],
     event_type: &'a str,

@@ -18,8 +18,7 @@ impl Executor {
 
     /// The meta of a command that follows from what `executed` wrote.
     pub(crate) fn caused_by(&self, meta: CommandMeta, executed: &Executed) -> CommandMeta {
-        let identity = self.store.identity();
-        let source = format!("{}/{}", identity.log_id, identity.epoch);
+        let source = self.store.identity().to_string();
         CommandMeta { causation: Some((source, executed.position)), ..meta }
     }
 
@@ -111,7 +110,9 @@ impl Executor {
         from_sequence: i64,
     ) -> Result<Vec<MarketEvent>, CommandError> {
         let stream = StreamId { kind: Cow::Borrowed(A::TYPE), number };
-        self.recorded(&stream, from_sequence).await?.iter().map(decode).collect()
+        let events = self.recorded(&stream, from_sequence).await?;
+        let events: Result<_, StoreError> = events.iter().map(decode).collect();
+        events.map_err(|error| self.store_error(&error))
     }
 
     /// The event at this position.
@@ -121,7 +122,8 @@ impl Executor {
     ) -> Result<Option<MarketEvent>, CommandError> {
         let events = self.store.log().read_after(position - 1, 1).await;
         let events = events.map_err(|error| self.store_error(&error))?;
-        events.first().filter(|event| event.position == position).map(decode).transpose()
+        let event = events.first().filter(|event| event.position == position);
+        event.map(decode).transpose().map_err(|error| self.store_error(&error))
     }
 
     /// The state as the log has it now.
@@ -141,15 +143,8 @@ impl Executor {
         &self,
         number: i64,
     ) -> Result<Loaded<A>, CommandError> {
-        match self.store.aggregates::<A>().lock(number).await {
-            Ok(loaded) => Ok(loaded),
-            Err(error @ StoreError::Corrupt(_)) => {
-                // Broken, or only newer than this program? The events themselves say.
-                self.events_from::<A>(number, 1).await?;
-                Err(self.store_error(&error))
-            }
-            Err(error) => Err(self.store_error(&error)),
-        }
+        let loaded = self.store.aggregates_with(read_event::<A>).lock(number).await;
+        loaded.map_err(|error| self.store_error(&error))
     }
 
     /// What the store's trouble means to whoever sent a command.
@@ -159,6 +154,8 @@ impl Executor {
                 tracing::warn!(%error, "store");
                 self.unavailable()
             }
+            StoreError::Newer => CommandError::NewerEvent,
+            StoreError::Rejected(why) => CommandError::Rejected(why.clone()),
             error => CommandError::Broken(error.to_string()),
         }
     }
@@ -168,12 +165,21 @@ impl Executor {
     }
 }
 
-fn decode(event: &RecordedEvent) -> Result<MarketEvent, CommandError> {
+/// An event of a stream of `A`, brought up to what this program knows.
+fn read_event<A: Decider>(event: &RecordedEvent) -> Result<A::Event, StoreError> {
+    let RecordedEvent { event_type, event_version, payload, .. } = event;
+    decode_event(event_type, event_version, payload).map_err(|error| unread(event, &error))
+}
+
+fn decode(event: &RecordedEvent) -> Result<MarketEvent, StoreError> {
     let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
-    MarketEvent::decode(&stream.kind, event_type, event_version, payload).map_err(|error| {
-        match error {
-            DecodeError::Newer { .. } => CommandError::NewerEvent,
-            error => CommandError::Broken(error.to_string()),
-        }
-    })
+    MarketEvent::decode(&stream.kind, event_type, event_version, payload)
+        .map_err(|error| unread(event, &error))
+}
+
+fn unread(event: &RecordedEvent, error: &DecodeError) -> StoreError {
+    match error {
+        DecodeError::Newer { .. } => StoreError::Newer,
+        error => StoreError::Corrupt(format!("{}/{}: {error}", event.stream, event.sequence)),
+    }
 }

@@ -142,17 +142,15 @@ async fn conflict_storm(one: &Market, other: &Market) {
     }
 }
 
-#[test]
-fn two_processes_on_one_database_answer_from_its_state() {
-    gdmarket_testkit::run(async {
-        let db = TestDb::postgres().await;
-        let one = Market::open(&db).await;
-        let other = one.beside(&db).await;
+on_each_engine! {
+    async fn two_processes_on_one_database_answer_from_its_state(db: &TestDb) {
+        let one = Market::open(db).await;
+        let other = one.beside(db).await;
         stale_answers_never_reach_a_caller(&one, &other).await;
         conflict_storm(&one, &other).await;
         one.close().await;
         other.close().await;
-    });
+    }
 }
 
 #[test]

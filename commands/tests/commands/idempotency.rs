@@ -3,7 +3,7 @@
 use crate::market::{LONG, Market, drill, hold, keyed, operator, reservation_no, wanted};
 use gdmarket_commands::{CommandError, Executed};
 use gdmarket_domain::{ItemCommand, ReservationCommand};
-use gdmarket_testkit::{TestDb, on_each_engine};
+use gdmarket_testkit::on_each_engine;
 use std::collections::HashSet;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -139,14 +139,12 @@ on_each_engine! {
     }
 }
 
-#[test]
-fn fifty_equal_requests_at_two_processes_have_one_effect_and_equal_answers() {
-    gdmarket_testkit::run(async {
-        let db = TestDb::postgres().await;
-        let one = Market::open(&db).await;
-        let other = one.beside(&db).await;
+on_each_engine! {
+    async fn fifty_equal_requests_at_two_processes_have_one_effect_too(db: &TestDb) {
+        let one = Market::open(db).await;
+        let other = one.beside(db).await;
         assert_eq!(fifty_reservations(&one, &other).await, 1);
         one.close().await;
         other.close().await;
-    });
+    }
 }

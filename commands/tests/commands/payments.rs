@@ -129,6 +129,43 @@ on_each_engine! {
         market.close().await;
     }
 
+    async fn slow_answers_open_the_breaker_while_their_calls_go_on(db: &TestDb) {
+        let mut options = options();
+        options.payment.breaker = BreakerOptions { minimum_calls: 3, ..BreakerOptions::default() };
+        let market = Market::open_with(db, options).await;
+        market.gateway.set(Does::Wait);
+        for _ in 0..3 {
+            let (_, no) = market.reserved().await;
+            assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::OutcomeUnknown);
+        }
+        eventually(LONG, || async {
+            let state = market.commands.payment_breaker();
+            if state == BreakerState::Open { Ok(()) } else { Err(state) }
+        })
+        .await;
+        for number in 1..=3 {
+            market.gateway.go_on();
+            eventually(LONG, || async {
+                let approved = market.gateway.accounts().len();
+                if approved >= number { Ok(()) } else { Err(approved) }
+            })
+            .await;
+        }
+        market.close().await;
+    }
+
+    async fn what_can_t_be_paid_draws_no_number(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, no) = market.reserved().await;
+        let payment_no = market.pay(no).await.unwrap().payment_no.unwrap();
+        assert!(market.pay(no).await.is_err(), "an attempt is open");
+        let approved = ReservationCommand::RecordPaymentApproved { payment_no };
+        market.reservation(no, approved).await.unwrap();
+        assert_eq!(market.pay(no).await.unwrap().executed.count, 0);
+        assert_eq!(market.store.numbers().draw("payment").await.unwrap(), payment_no.get() + 1);
+        market.close().await;
+    }
+
     async fn paying_twice_at_once_charges_once(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
