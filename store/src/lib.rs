@@ -1,1 +1,47 @@
-//! placeholder
+//! The event log and what hangs on it, on SQLite and PostgreSQL: append, ordered reads, receipts,
+//! numbers, personal data, the log's identity, migrations. It knows no word of the market.
+//!
+//! [`Store`] is the way in. Writing goes through one [`Appender`] per process, a group commit;
+//! reading goes through [`EventLog`] or, for what is new, through the [`Tail`] in memory. The order
+//! of [`RecordedEvent::position`] is the order of commits on both engines, so a position is a
+//! cursor that skips nothing.
+
+mod aggregate_store;
+mod append;
+mod appender;
+mod checkpoint;
+mod db;
+mod deadline;
+mod error;
+mod event;
+mod event_log;
+pub mod failpoint;
+mod identity;
+mod lease;
+mod migrate;
+mod numbers;
+mod options;
+mod parked;
+mod personal_data;
+mod receipt;
+mod store;
+mod tail;
+
+pub use aggregate_store::{AggregateStore, DecodeEvent, Loaded};
+pub use append::{Append, AppendError, Appended, MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD};
+pub use appender::Appender;
+pub use checkpoint::{Checkpoints, Claim};
+pub use db::{Db, Tx};
+pub use deadline::{Deadline, Deadlines};
+pub use error::StoreError;
+pub use event::{NewEvent, RecordedEvent, StreamId};
+pub use event_log::EventLog;
+pub use identity::Identity;
+pub use lease::Leases;
+pub use numbers::Numbers;
+pub use options::StoreOptions;
+pub use parked::{Parked, ParkedKeys};
+pub use personal_data::{PersonalData, PersonalDataTable};
+pub use receipt::{Receipt, ReceiptKind, Receipts};
+pub use store::Store;
+pub use tail::Tail;

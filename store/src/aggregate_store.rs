@@ -1,0 +1,112 @@
+//! Aggregates as the log has them, the recent ones in memory: one turn at a time per stream and
+//! process, values that never change, and no value that an append didn't leave.
+
+mod loaded;
+
+use crate::appender::Appender;
+use crate::error::StoreError;
+use crate::event::{RecordedEvent, StreamId};
+use crate::event_log::EventLog;
+use cqrs_es::{Aggregate, DomainEvent};
+pub use loaded::Loaded;
+use moka::sync::Cache;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// How an event of `A` is read from its row.
+pub type DecodeEvent<A> = fn(&RecordedEvent) -> Result<<A as Aggregate>::Event, StoreError>;
+
+/// A state that a successful append left.
+struct Cached<A> {
+    state: Arc<A>,
+    version: i64,
+    /// The appender's generation at that time: a lost connection makes all before it worthless.
+    generation: u64,
+}
+
+/// A stream's place in the cache; its mutex is the stream's turn.
+type Slot<A> = Arc<Mutex<Option<Cached<A>>>>;
+
+/// All aggregates of one type.
+pub struct AggregateStore<A: Aggregate>(Arc<Inner<A>>);
+
+struct Inner<A: Aggregate> {
+    slots: Cache<i64, Slot<A>>,
+    log: EventLog,
+    appender: Appender,
+    decode: DecodeEvent<A>,
+    hits: metrics::Counter,
+    misses: metrics::Counter,
+}
+
+impl<A: Aggregate> Clone for AggregateStore<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A: Aggregate> fmt::Debug for AggregateStore<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AggregateStore").field("type", &A::TYPE).finish_non_exhaustive()
+    }
+}
+
+impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
+    pub(crate) fn new(
+        entries: u64,
+        log: EventLog,
+        appender: Appender,
+        decode: DecodeEvent<A>,
+    ) -> Self {
+        let name = "gdmarket_aggregate_cache_total";
+        Self(Arc::new(Inner {
+            slots: Cache::new(entries),
+            log,
+            appender,
+            decode,
+            hits: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "hit"),
+            misses: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "miss"),
+        }))
+    }
+
+    /// Waits for the stream's turn and reads its state: from memory, else from the log. The turn
+    /// ends when the [`Loaded`] is dropped or has appended.
+    pub async fn lock(&self, number: i64) -> Result<Loaded<A>, StoreError> {
+        let slot = self.0.slots.get_with(number, Slot::default);
+        Loaded::load(self.clone(), number, slot.lock_owned().await).await
+    }
+
+    /// Folds the stream's events after `version` onto `state`.
+    async fn fold(
+        &self,
+        number: i64,
+        state: &mut Arc<A>,
+        mut version: i64,
+    ) -> Result<i64, StoreError> {
+        let stream = StreamId { kind: Cow::Borrowed(A::TYPE), number };
+        let events = self.0.log.stream(&stream, version).await?;
+        for event in &events {
+            if event.sequence != version + 1 {
+                return Err(StoreError::Corrupt(format!("{stream} lacks event {}", version + 1)));
+            }
+            Arc::make_mut(state).apply((self.0.decode)(event)?);
+            version = event.sequence;
+        }
+        Ok(version)
+    }
+}
+
+/// Reads events whose wire format never changed: the version of the row must be the program's.
+pub(crate) fn decode_as_is<A: Aggregate>(event: &RecordedEvent) -> Result<A::Event, StoreError> {
+    let version = |text: &str| text.parse::<f64>().ok();
+    match serde_json::from_str::<A::Event>(&event.payload) {
+        Ok(decoded) if decoded.event_version() == event.event_version => Ok(decoded),
+        Ok(decoded) if version(&event.event_version) > version(&decoded.event_version()) => {
+            Err(StoreError::Newer)
+        }
+        Ok(_) => Err(StoreError::Corrupt(format!("{event}: an old version"))),
+        Err(error) => Err(StoreError::Corrupt(format!("{event}: {error}"))),
+    }
+}

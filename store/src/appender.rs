@@ -1,0 +1,129 @@
+//! The group commit: one task per process takes all commands that wait, writes them in one round
+//! trip and answers each by itself. No timer: while one batch is on its way, the next collects.
+//!
+//! [`Appender::append`] is the only way into the log. Dropping its future drops only the waiting.
+
+mod batch;
+mod driver;
+mod judge;
+mod postgres;
+mod sqlite;
+mod writer;
+
+use crate::append::{Append, AppendError, Appended};
+use batch::Batch;
+use driver::Driver;
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use postgres::PostgresWriter;
+pub(crate) use sqlite::SqliteWriter;
+use writer::LogWriter;
+
+/// A command in the queue.
+struct Job {
+    append: Append,
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// What the appender tells the rest of the process.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    /// The position of the last event this process wrote.
+    pub(crate) written: watch::Sender<i64>,
+    /// Counts lost connections; what was known before one is worth nothing.
+    generation: AtomicU64,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { written: watch::Sender::new(0), generation: AtomicU64::new(0) })
+    }
+
+    fn lost(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        metrics::counter!("gdmarket_append_connections_lost_total").increment(1);
+    }
+}
+
+/// The way into the log.
+#[derive(Debug, Clone)]
+pub struct Appender {
+    queue: mpsc::Sender<Job>,
+    signals: Arc<Signals>,
+}
+
+impl Appender {
+    /// Starts the task. It ends when `stop` is cancelled and the queue is drained.
+    pub(crate) fn start<W: LogWriter>(
+        writer: W,
+        (signals, queue, stop): (Arc<Signals>, usize, CancellationToken),
+        tracker: &TaskTracker,
+    ) -> Self {
+        let (queue, waiting) = mpsc::channel(queue.max(1));
+        let driver = Driver::new(writer, Arc::clone(&signals));
+        tracker.spawn(supervise(driver, waiting, stop));
+        Self { queue, signals }
+    }
+
+    /// Appends the command's events, its receipt and its names: all or nothing, on disk when this
+    /// returns. Commands of one stream are written in the order they came in.
+    ///
+    /// Once begun the command runs to its end, whether or not anybody waits. Every error but
+    /// [`AppendError::Unknown`] means that nothing of it was written by this call.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        append.check()?;
+        let (answer, answered) = oneshot::channel();
+        if self.queue.send(Job { append, answer }).await.is_err() {
+            return Err(AppendError::Unavailable("the store is closed".to_owned()));
+        }
+        answered.await.unwrap_or_else(|_| Err(AppendError::Unknown("the appender died".to_owned())))
+    }
+
+    /// Changes with every lost connection.
+    pub(crate) fn generation(&self) -> u64 {
+        self.signals.generation.load(Ordering::Acquire)
+    }
+}
+
+/// Runs the driver, again if it panics: who was in its batch is told that nobody knows.
+async fn supervise<W: LogWriter>(
+    mut driver: Driver<W>,
+    mut waiting: mpsc::Receiver<Job>,
+    stop: CancellationToken,
+) {
+    while AssertUnwindSafe(run(&mut driver, &mut waiting, &stop)).catch_unwind().await.is_err() {
+        tracing::error!("the appender panicked and is started again");
+        driver.forget_connection();
+    }
+}
+
+async fn run<W: LogWriter>(
+    driver: &mut Driver<W>,
+    waiting: &mut mpsc::Receiver<Job>,
+    stop: &CancellationToken,
+) {
+    let mut batch = Batch::default();
+    loop {
+        if batch.is_idle() {
+            tokio::select! {
+                biased;
+                received = batch.receive(waiting) => if received == 0 { return },
+                () = stop.cancelled() => waiting.close(),
+            }
+        } else {
+            batch.receive_waiting(waiting);
+        }
+        batch.choose();
+        let appends = batch.appends();
+        if !appends.is_empty() {
+            let answers = driver.write(&appends).await;
+            batch.answer(answers);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! How a batch is written: fast when nobody is in the way; carefully, leaving out exactly those
+//! commands that can't be, when the fast way failed; and what is said after a lost connection.
+
+use super::Signals;
+use super::judge::{is_own, objection};
+use super::writer::{Fault, LogWriter, Outcome};
+use crate::append::{Append, AppendError, Appended};
+use crate::failpoint;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long to try to find out what became of a batch whose connection was lost. Callers wait.
+const FIND_OUT: Duration = Duration::from_secs(3);
+/// Between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often the careful way is tried; with the lock held only a foreign writer that ignores it
+/// can be in the way.
+const CAREFUL_TRIES: u32 = 3;
+
+type Answer = Result<Appended, AppendError>;
+
+pub(super) struct Driver<W> {
+    writer: W,
+    signals: Arc<Signals>,
+    commands: metrics::Histogram,
+    seconds: metrics::Histogram,
+}
+
+impl<W: LogWriter> Driver<W> {
+    pub(super) fn new(writer: W, signals: Arc<Signals>) -> Self {
+        Self {
+            writer,
+            signals,
+            commands: metrics::histogram!("gdmarket_append_batch_commands"),
+            seconds: metrics::histogram!("gdmarket_append_batch_seconds"),
+        }
+    }
+
+    pub(super) fn forget_connection(&mut self) {
+        self.writer.forget_connection();
+        self.signals.lost();
+    }
+
+    /// Writes a batch: one answer for each of its commands, in order.
+    pub(super) async fn write(&mut self, batch: &[&Append]) -> Vec<Answer> {
+        let began = Instant::now();
+        failpoint!("store.before-append");
+        let answers = match self.writer.append(batch).await {
+            Ok(positions) => appended(batch, &positions),
+            Err(Fault::Contended(_)) => {
+                metrics::counter!("gdmarket_append_contended_batches_total").increment(1);
+                self.carefully(batch).await
+            }
+            Err(Fault::Data(_)) => self.each_alone(batch).await,
+            Err(Fault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
+            Err(Fault::Lost(why)) => self.find_out(batch, why).await,
+        };
+        failpoint!("store.after-commit");
+        self.tell(&answers);
+        self.commands.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+        self.seconds.record(began.elapsed().as_secs_f64());
+        answers
+    }
+
+    /// Wakes who waits for new events, before anybody is answered.
+    fn tell(&self, answers: &[Answer]) {
+        let positions = answers.iter().filter_map(|answer| answer.as_ref().ok());
+        if let Some(position) = positions.map(|appended| appended.position).max() {
+            self.signals.written.send_if_modified(|written| {
+                let newer = position > *written;
+                *written = position.max(*written);
+                newer
+            });
+        }
+    }
+
+    /// With the lock held: looks at receipts and heads, and appends whatever may be appended.
+    async fn carefully(&mut self, batch: &[&Append]) -> Vec<Answer> {
+        let mut tries = 1;
+        loop {
+            match self.checked(batch).await {
+                Ok(answers) => return answers,
+                Err(Fault::Contended(_)) if tries < CAREFUL_TRIES => tries += 1,
+                Err(Fault::Contended(why) | Fault::Data(why)) if batch.len() == 1 => {
+                    return vec![Err(AppendError::Rejected(why))];
+                }
+                Err(Fault::Contended(_) | Fault::Data(_)) => return self.each_alone(batch).await,
+                Err(Fault::Unavailable(why)) => return all(batch, &AppendError::Unavailable(why)),
+                Err(Fault::Lost(why)) => return self.find_out(batch, why).await,
+            }
+        }
+    }
+
+    /// Each command in a transaction of its own, so that bad data costs only its owner.
+    async fn each_alone(&mut self, batch: &[&Append]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(batch.len());
+        for append in batch {
+            answers.extend(Box::pin(self.carefully(&[*append])).await);
+        }
+        answers
+    }
+
+    async fn checked(&mut self, batch: &[&Append]) -> Outcome<Vec<Answer>> {
+        let result = self.in_transaction(batch).await;
+        if result.is_err() {
+            self.writer.rollback().await;
+        }
+        result
+    }
+
+    async fn in_transaction(&mut self, batch: &[&Append]) -> Outcome<Vec<Answer>> {
+        self.writer.begin().await?;
+        let receipts = self.writer.receipts(batch).await?;
+        let heads = self.writer.heads(batch).await?;
+        let objections = batch.iter().zip(heads);
+        let objections = objections.map(|(append, head)| objection(append, &receipts, head));
+        let objections = objections.collect::<Vec<_>>();
+        let fit = batch.iter().zip(&objections).filter(|(_, objection)| objection.is_none());
+        let fit = fit.map(|(append, _)| *append).collect::<Vec<_>>();
+        let positions = if fit.is_empty() { Vec::new() } else { self.writer.insert(&fit).await? };
+        self.writer.commit().await?;
+        let mut done = appended(&fit, &positions).into_iter();
+        let answer = |objection: Option<AppendError>| match objection {
+            None => done.next().unwrap_or_else(|| Err(AppendError::Unknown(LOST_COUNT.to_owned()))),
+            Some(error) => {
+                count_refusal(&error);
+                Err(error)
+            }
+        };
+        Ok(objections.into_iter().map(answer).collect())
+    }
+
+    /// The connection went away with the answer. First nothing of the old one may go on, then the
+    /// receipts say what was done.
+    async fn find_out(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
+        tracing::warn!(why, commands = batch.len(), "the appender lost its connection");
+        self.signals.lost();
+        let deadline = Instant::now() + FIND_OUT;
+        loop {
+            match timeout_at(deadline, self.look_up(batch)).await {
+                Ok(Ok(answers)) => return answers,
+                Ok(Err(error)) => tracing::debug!(?error, "looking for receipts"),
+                Err(_) => {}
+            }
+            self.writer.forget_connection();
+            if Instant::now() + PAUSE >= deadline {
+                return all(batch, &AppendError::Unknown(why));
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn look_up(&mut self, batch: &[&Append]) -> Outcome<Vec<Answer>> {
+        self.writer.reconnect().await?;
+        let receipts = self.writer.receipts(batch).await?;
+        let mut answers = Vec::with_capacity(batch.len());
+        for append in batch {
+            answers.push(match receipts.get(&append.command_id) {
+                None => Err(AppendError::Unavailable("the connection was lost".to_owned())),
+                Some(receipt) if !is_own(append, receipt) => {
+                    Err(AppendError::Duplicate(receipt.clone()))
+                }
+                Some(_) if append.events.is_empty() => Ok(append.appended(0)),
+                Some(_) => {
+                    let last = append.expected + append.count();
+                    Ok(append.appended(self.writer.position(&append.stream, last).await?))
+                }
+            });
+        }
+        Ok(answers)
+    }
+}
+
+const LOST_COUNT: &str = "the database answered for fewer commands than it was given";
+
+fn appended(batch: &[&Append], positions: &[i64]) -> Vec<Answer> {
+    let answers = batch.iter().zip(positions);
+    answers.map(|(append, position)| Ok(append.appended(*position))).collect()
+}
+
+fn all(batch: &[&Append], error: &AppendError) -> Vec<Answer> {
+    batch.iter().map(|_| Err(error.clone())).collect()
+}
+
+fn count_refusal(error: &AppendError) {
+    let reason = match error {
+        AppendError::Conflict => "conflict",
+        AppendError::Duplicate(_) => "duplicate",
+        AppendError::Gap => "gap",
+        AppendError::Rejected(_) | AppendError::Unknown(_) | AppendError::Unavailable(_) => return,
+    };
+    metrics::counter!("gdmarket_appends_refused_total", "reason" => reason).increment(1);
+}

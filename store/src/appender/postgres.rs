@@ -1,0 +1,162 @@
+//! The appender on PostgreSQL: one autocommitted statement per batch. The trigger of the migration
+//! takes the turn before positions are drawn, so the order of positions is the order of commits.
+
+mod columns;
+mod connection;
+
+use super::writer::{Fault, LogWriter, Outcome};
+use crate::append::Append;
+use crate::error::StoreError;
+use crate::event::StreamId;
+use crate::receipt::Receipt;
+use columns::Columns;
+use connection::Connection;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Executor, Row};
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// How long to wait for an answer. PostgreSQL gives up by itself before (`statement_timeout`), so
+/// this is about a network that says nothing.
+const ANSWER: Duration = Duration::from_secs(8);
+
+/// The writing side on PostgreSQL.
+pub(crate) struct PostgresWriter {
+    connection: Connection,
+}
+
+impl PostgresWriter {
+    /// Connects when it is first used.
+    pub(crate) fn new(options: PgConnectOptions) -> Self {
+        Self { connection: Connection::new(options) }
+    }
+
+    /// Begins with the lock. As a statement of its own: what comes after sees all commits of those
+    /// who had the lock before, whereas a guard inside the appending statement would look at a
+    /// snapshot from before the wait.
+    const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                                 SELECT pg_advisory_xact_lock(7450199991725811489)";
+
+    async fn simple(&mut self, sql: &str) -> Outcome<()> {
+        let connection = self.connection.open().await?;
+        answer(connection.execute(sql)).await?;
+        Ok(())
+    }
+}
+
+/// Waits for a statement's answer.
+async fn answer<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Outcome<T> {
+    match timeout(ANSWER, statement).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(fault(&error)),
+        Err(_) => Err(Fault::Lost(format!("no answer within {ANSWER:?}"))),
+    }
+}
+
+fn fault(error: &sqlx::Error) -> Fault {
+    let Some(database) = error.as_database_error() else {
+        return Fault::Lost(error.to_string());
+    };
+    let code = database.code().unwrap_or_default();
+    let why = format!("{} ({code})", database.message());
+    match (code.get(..2), code.as_ref()) {
+        // Unique, not null (the predecessor is missing), deadlock, serialization.
+        (_, "23505" | "23502" | "40P01" | "40001") => Fault::Contended(why),
+        (Some("22" | "23" | "21"), _) => Fault::Data(why),
+        // Shutdown, crash, terminated by an operator; a replica that was once the primary.
+        (Some("08"), _) | (_, "57P01" | "57P02" | "57P03" | "25006") => Fault::Lost(why),
+        _ => Fault::Unavailable(why),
+    }
+}
+
+fn corrupt(error: StoreError) -> Fault {
+    Fault::Unavailable(error.to_string())
+}
+
+impl LogWriter for PostgresWriter {
+    async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        let connection = self.connection.open().await?;
+        let ids = Columns::ids(batch);
+        let columns = Columns::new(batch, &ids);
+        let rows = answer(columns.query().fetch_all(connection)).await?;
+        let positions = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>();
+        Ok(last_positions(batch, &positions.map_err(|error| fault(&error))?))
+    }
+
+    async fn begin(&mut self) -> Outcome<()> {
+        self.simple(Self::BEGIN).await
+    }
+
+    async fn receipts(&mut self, batch: &[&Append]) -> Outcome<HashMap<Uuid, Receipt>> {
+        let columns = Receipt::COLUMNS;
+        let sql = format!("SELECT {columns} FROM receipts WHERE command_id = ANY($1)");
+        let ids = batch.iter().map(|append| append.command_id.as_bytes().as_slice());
+        let query = sqlx::query(&sql).bind(ids.collect::<Vec<&[u8]>>());
+        let connection = self.connection.open().await?;
+        let rows = answer(query.fetch_all(connection)).await?;
+        let receipts = rows.iter().map(|row| {
+            let receipt = Receipt::from_row(row)?;
+            Ok((receipt.command_id, receipt))
+        });
+        receipts.collect::<Result<_, StoreError>>().map_err(corrupt)
+    }
+
+    async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        let sql = "SELECT coalesce((SELECT max(e.sequence) FROM events e \
+                   WHERE e.aggregate_type = s.kind AND e.aggregate_id = s.id), 0) \
+                   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s (kind, id, ord) \
+                   ORDER BY s.ord";
+        let kinds = batch.iter().map(|append| append.stream.kind.as_ref()).collect::<Vec<&str>>();
+        let query = sqlx::query_scalar(sql).bind(kinds).bind(Columns::ids(batch));
+        let connection = self.connection.open().await?;
+        answer(query.fetch_all(connection)).await
+    }
+
+    async fn insert(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        self.append(batch).await
+    }
+
+    async fn commit(&mut self) -> Outcome<()> {
+        self.simple("COMMIT").await
+    }
+
+    async fn rollback(&mut self) {
+        if self.connection.is_open() && self.simple("ROLLBACK").await.is_err() {
+            self.connection.forget();
+        }
+    }
+
+    async fn position(&mut self, stream: &StreamId, sequence: i64) -> Outcome<i64> {
+        let sql = "SELECT position FROM events \
+                   WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
+        let query = sqlx::query_scalar(sql)
+            .bind(stream.kind.as_ref())
+            .bind(stream.number.to_string())
+            .bind(sequence);
+        let connection = self.connection.open().await?;
+        answer(query.fetch_one(connection)).await
+    }
+
+    async fn reconnect(&mut self) -> Outcome<()> {
+        self.connection.forget();
+        self.connection.open().await.map(|_| ())
+    }
+
+    fn forget_connection(&mut self) {
+        self.connection.forget();
+    }
+}
+
+/// The position of each command's last event, from the positions of all events in order.
+fn last_positions(batch: &[&Append], positions: &[i64]) -> Vec<i64> {
+    let mut end = 0;
+    let last = |append: &&Append| {
+        end += append.events.len();
+        let last = end.checked_sub(1).and_then(|last| positions.get(last)).copied();
+        if append.events.is_empty() { 0 } else { last.unwrap_or(0) }
+    };
+    batch.iter().map(last).collect()
+}

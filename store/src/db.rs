@@ -1,0 +1,164 @@
+//! The database handle of both engines. One body of Rust serves both through [`on_db!`] and
+//! [`on_tx!`]: SQL with `$1` parameters means the same on either. What differs in SQL belongs into
+//! migrations; what differs in Rust into files named after the engine.
+
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use crate::error::StoreError;
+use sqlite::Writer;
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+const POSTGRES_NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+const SQLITE_NOW: &str = "CAST(round(unixepoch('now', 'subsec') * 1000000) AS INTEGER)";
+
+/// A database on one of the engines.
+#[derive(Debug, Clone)]
+pub enum Db {
+    /// A PostgreSQL database.
+    Postgres(PgPool),
+    /// A SQLite file.
+    Sqlite {
+        /// One connection, for everything that writes.
+        write: SqlitePool,
+        /// Read-only connections.
+        read: SqlitePool,
+    },
+}
+
+/// Runs one body on the pool of whichever engine it is: `on_db!(&db, pool => …)` for reading,
+/// `on_db!(write &db, pool => …)` for writing. The body is compiled once for each engine.
+#[macro_export]
+macro_rules! on_db {
+    (write $db:expr, $pool:ident => $body:expr) => {
+        match $db {
+            $crate::Db::Postgres($pool) => $body,
+            $crate::Db::Sqlite { write: $pool, .. } => $body,
+        }
+    };
+    ($db:expr, $pool:ident => $body:expr) => {
+        match $db {
+            $crate::Db::Postgres($pool) => $body,
+            $crate::Db::Sqlite { read: $pool, .. } => $body,
+        }
+    };
+}
+
+/// Runs one body on the connection of a transaction: `on_tx!(&mut tx, connection => …)`, where
+/// `connection` is a `&mut PgConnection` or a `&mut SqliteConnection`.
+#[macro_export]
+macro_rules! on_tx {
+    ($tx:expr, $connection:ident => $body:expr) => {
+        match $tx {
+            $crate::Tx::Postgres(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+            $crate::Tx::Sqlite(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+        }
+    };
+}
+
+impl Db {
+    /// A writing transaction: READ COMMITTED on PostgreSQL, the one writer on SQLite.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            // Taking the write lock at once: a transaction that reads first and writes later is
+            // refused by SQLite, without waiting, when another process wrote in between.
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+        })
+    }
+
+    /// Whether this is PostgreSQL.
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// An SQL expression for the database's clock, in microseconds since 1970. It moves on within
+    /// a transaction.
+    pub const fn now(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => POSTGRES_NOW,
+            Self::Sqlite { .. } => SQLITE_NOW,
+        }
+    }
+
+    /// Waits for connections in use and closes them.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite { write, read } => {
+                read.close().await;
+                // The last one to close folds the write-ahead log into the file.
+                write.close().await;
+            }
+        }
+    }
+}
+
+/// A writing transaction. Dropped without [`Tx::commit`], it is rolled back.
+#[derive(Debug)]
+pub enum Tx {
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+impl Tx {
+    /// Makes it lasting. After an error it may be or not.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(transaction) => transaction.commit().await?,
+            Self::Sqlite(transaction) => transaction.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// An SQL expression for the database's clock, as [`Db::now`].
+    pub const fn now(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => POSTGRES_NOW,
+            Self::Sqlite(_) => SQLITE_NOW,
+        }
+    }
+
+    /// Undoes all of it, now.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(transaction) => transaction.rollback().await?,
+            Self::Sqlite(transaction) => transaction.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+/// How the log is written beside appending: through the pool, or SQLite's one writing connection.
+#[derive(Debug, Clone)]
+pub(crate) enum LogConnection {
+    Postgres(PgPool),
+    Sqlite(Writer),
+}
+
+/// Runs one body on a writing connection of the log: `on_writer!(&writer, connection => …)`.
+macro_rules! on_writer {
+    ($writer:expr, $connection:ident => $body:expr) => {
+        match $writer {
+            $crate::db::LogConnection::Postgres(pool) => {
+                let mut acquired = pool.acquire().await?;
+                let $connection = &mut *acquired;
+                $body
+            }
+            $crate::db::LogConnection::Sqlite(writer) => {
+                let mut turn = writer.lock().await;
+                let $connection = &mut *turn;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on_writer;

@@ -1,0 +1,100 @@
+//! How SQLite is opened: a folder with `log.db`, where a commit is on disk before it is answered,
+//! and `views.db`, which can be rebuilt. In one file projections would stall the log.
+
+use crate::db::Db;
+use crate::error::StoreError;
+use crate::options::StoreOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How long a writer waits for another process's write lock.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// The one connection of this process that writes to `log.db`, in turn. Several would poll for
+/// SQLite's write lock, and a pool would ping it after every use.
+pub(crate) type Writer = Arc<Mutex<SqliteConnection>>;
+
+/// The folder of `sqlite:<folder>`, if the URL is one.
+pub(crate) fn folder(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    // `sqlite://data` is what people type who think of other URLs; it means the same.
+    Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+}
+
+/// One of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum File {
+    Log,
+    Views,
+}
+
+impl File {
+    pub(crate) fn path(self, folder: &Path) -> PathBuf {
+        folder.join(match self {
+            Self::Log => "log.db",
+            Self::Views => "views.db",
+        })
+    }
+
+    fn write_options(self, folder: &Path) -> SqliteConnectOptions {
+        let synchronous = match self {
+            Self::Log => SqliteSynchronous::Full,
+            Self::Views => SqliteSynchronous::Normal,
+        };
+        SqliteConnectOptions::new()
+            .filename(self.path(folder))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .busy_timeout(BUSY)
+            .pragma("temp_store", "memory")
+    }
+
+    fn read_options(self, folder: &Path) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(self.path(folder))
+            .read_only(true)
+            .busy_timeout(BUSY)
+            .pragma("temp_store", "memory")
+    }
+
+    /// Opens the file with a pool of one writer and a pool of readers; makes it when missing.
+    pub(crate) async fn open(
+        self,
+        options: &StoreOptions,
+        folder: &Path,
+    ) -> Result<Db, StoreError> {
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // Opened at once: it sets the journal mode, which readers can't.
+            .connect_with(self.write_options(folder))
+            .await?;
+        let read = self.read_pool(options, folder);
+        Ok(Db::Sqlite { write, read })
+    }
+
+    fn read_pool(self, options: &StoreOptions, folder: &Path) -> SqlitePool {
+        SqlitePoolOptions::new()
+            .max_connections(options.read_connections.max(1))
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .connect_lazy_with(self.read_options(folder))
+    }
+}
+
+/// The log's writing connection of this process.
+pub(crate) async fn writer(folder: &Path) -> Result<Writer, StoreError> {
+    Ok(Arc::new(Mutex::new(connect_writer(folder).await?)))
+}
+
+pub(crate) async fn connect_writer(folder: &Path) -> Result<SqliteConnection, StoreError> {
+    Ok(File::Log.write_options(folder).connect().await?)
+}

@@ -1,0 +1,105 @@
+//! The rows of the log as values: what is to be appended, and what was recorded.
+
+use crate::error::StoreError;
+use sqlx::{ColumnIndex, Decode, Row, Type};
+use std::borrow::Cow;
+use std::fmt;
+
+/// One stream: the events of one aggregate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId {
+    /// The aggregate type.
+    pub kind: Cow<'static, str>,
+    /// The aggregate's number; its decimal text is the aggregate id of the row.
+    pub number: i64,
+}
+
+impl StreamId {
+    /// The stream of this aggregate.
+    pub fn new(kind: impl Into<Cow<'static, str>>, number: i64) -> Self {
+        Self { kind: kind.into(), number }
+    }
+
+    /// From the two columns of a row.
+    pub(crate) fn parse(kind: String, id: &str) -> Result<Self, StoreError> {
+        let number = id
+            .parse()
+            .map_err(|_| StoreError::Corrupt(format!("stream {kind}/{id} has no number")))?;
+        Ok(Self { kind: Cow::Owned(kind), number })
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.number)
+    }
+}
+
+/// An event that is to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The wire name.
+    pub event_type: String,
+    /// The version of the wire format.
+    pub event_version: String,
+    /// JSON.
+    pub payload: String,
+}
+
+/// An event as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// Its place in the order of commits. Positions have holes; a hole is normal.
+    pub position: i64,
+    /// Whose event it is.
+    pub stream: StreamId,
+    /// Its place in the stream: 1, 2, 3 …
+    pub sequence: i64,
+    /// The wire name.
+    pub event_type: String,
+    /// The version of the wire format.
+    pub event_version: String,
+    /// JSON.
+    pub payload: String,
+    /// A flat JSON map of strings.
+    pub metadata: String,
+    /// When it was written, by the database's clock: microseconds since 1970.
+    pub recorded_at: i64,
+}
+
+impl RecordedEvent {
+    /// The columns [`RecordedEvent::from_row`] reads, in its order.
+    pub(crate) const COLUMNS: &'static str = "position, aggregate_type, aggregate_id, sequence, \
+         event_type, event_version, CAST(payload AS TEXT), CAST(metadata AS TEXT), recorded_at";
+
+    /// Roughly the memory it takes.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.payload.len() + self.metadata.len() + self.event_type.len()
+    }
+
+    pub(crate) fn from_row<'r, R>(row: &'r R) -> Result<Self, StoreError>
+    where
+        R: Row,
+        usize: ColumnIndex<R>,
+        i64: Decode<'r, R::Database> + Type<R::Database>,
+        String: Decode<'r, R::Database> + Type<R::Database>,
+        &'r str: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        Ok(Self {
+            position: row.try_get(0)?,
+            stream: StreamId::parse(row.try_get(1)?, row.try_get(2)?)?,
+            sequence: row.try_get(3)?,
+            event_type: row.try_get(4)?,
+            event_version: row.try_get(5)?,
+            payload: row.try_get(6)?,
+            metadata: row.try_get(7)?,
+            recorded_at: row.try_get(8)?,
+        })
+    }
+}
+
+impl fmt::Display for RecordedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} #{} {}", self.position, self.stream, self.sequence, self.event_type)
+    }
+}

@@ -1,0 +1,39 @@
+//! Named places where a test build can be told to die, as a power cut would end it. Without the
+//! feature `failpoints` nothing of it is in the program.
+
+/// With the feature `failpoints` and `FAILPOINTS="name=return"` in the environment the process
+/// aborts here; `name=3*off->return` lets three pass first. Without the feature it is nothing.
+#[macro_export]
+macro_rules! failpoint {
+    ($name:expr) => {
+        $crate::failpoint::reached($name)
+    };
+}
+
+/// What [`failpoint!`](crate::failpoint!) calls.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub const fn reached(_name: &str) {}
+
+/// What [`failpoint!`](crate::failpoint!) calls.
+#[cfg(feature = "failpoints")]
+pub fn reached(name: &str) {
+    from_environment();
+    fail::fail_point!(name, |_| std::process::abort());
+}
+
+/// Reads the environment once. Not by `FailScenario`, which would shut tests out that configure
+/// failpoints in process.
+#[cfg(feature = "failpoints")]
+#[expect(clippy::disallowed_methods, reason = "failpoints have no other configuration")]
+fn from_environment() {
+    static READ: std::sync::Once = std::sync::Once::new();
+    READ.call_once(|| {
+        let told = std::env::var("FAILPOINTS").unwrap_or_default();
+        for (name, actions) in told.split(';').filter_map(|point| point.split_once('=')) {
+            if let Err(error) = fail::cfg(name, actions) {
+                tracing::error!(name, actions, error, "failpoint");
+            }
+        }
+    });
+}

@@ -1,0 +1,36 @@
+//! Who the log is: a random id, drawn once by the first migration, and an epoch that restore,
+//! import and promotion raise. A consumer on another epoch, or ahead of the head, must stop.
+
+use crate::db::Db;
+use crate::error::StoreError;
+use crate::on_db;
+use std::fmt;
+use uuid::{Builder, Uuid};
+
+/// A log's identity; together with a position it names an event for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The log.
+    pub log_id: Uuid,
+    /// Raised whenever positions may mean something else than before.
+    pub epoch: i64,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.log_id, self.epoch)
+    }
+}
+
+impl Identity {
+    pub(crate) async fn read(db: &Db) -> Result<Self, StoreError> {
+        let (bytes, epoch): (Vec<u8>, i64) = on_db!(db, pool => {
+            let query = sqlx::query_as("SELECT log_id, epoch FROM identity WHERE id = 1");
+            query.fetch_one(pool).await?
+        });
+        let bytes = <[u8; 16]>::try_from(bytes.as_slice())
+            .map_err(|_| StoreError::Corrupt("the log's id is not 16 bytes".to_owned()))?;
+        // The engines draw 16 random bytes; here they get the marks of a random UUID.
+        Ok(Self { log_id: Builder::from_random_bytes(bytes).into_uuid(), epoch })
+    }
+}

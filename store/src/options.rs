@@ -1,0 +1,42 @@
+//! How a store is opened. Whoever builds a store fills this in; nothing here reads the environment.
+
+use std::time::Duration;
+
+/// Options of [`Store::open`](crate::Store::open), with defaults that suit one server.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `sqlite:<folder>` (two files in it: `log.db`, `views.db`) or `postgres://…`.
+    pub url: String,
+    /// Connections for reading the log and for everything that isn't appending.
+    pub read_connections: u32,
+    /// Aggregates kept in memory, per type.
+    pub cache_entries: u64,
+    /// Take the data folder for this process alone (SQLite; without effect on PostgreSQL).
+    pub exclusive: bool,
+    /// Name of the connections in PostgreSQL's own views.
+    pub application_name: String,
+    /// How long a caller may wait for a connection before the database counts as unavailable.
+    pub acquire_timeout: Duration,
+    /// How often an idle tail looks for events of other processes.
+    pub poll_interval: Duration,
+    /// Most events kept in memory for readers of the tail.
+    pub tail_events: usize,
+    /// Commands waiting for the appender before `append` itself waits.
+    pub queue: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:data".to_owned(),
+            read_connections: 8,
+            cache_entries: 10_000,
+            exclusive: false,
+            application_name: "gdmarket".to_owned(),
+            acquire_timeout: Duration::from_secs(3),
+            poll_interval: Duration::from_millis(50),
+            tail_events: 8_192,
+            queue: 4_096,
+        }
+    }
+}

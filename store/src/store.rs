@@ -1,0 +1,268 @@
+//! The way in: opens the engine that the URL names and hands out what hangs on the log.
+
+mod data_folder;
+
+use crate::aggregate_store::{AggregateStore, DecodeEvent, decode_as_is};
+use crate::appender::{Appender, PostgresWriter, Signals, SqliteWriter};
+use crate::db::sqlite::{self, File};
+use crate::db::{Db, LogConnection, postgres};
+use crate::error::StoreError;
+use crate::event_log::EventLog;
+use crate::identity::Identity;
+use crate::migrate;
+use crate::numbers::Numbers;
+use crate::options::StoreOptions;
+use crate::personal_data::PersonalDataTable;
+use crate::receipt::Receipts;
+use crate::tail::Tail;
+use cqrs_es::Aggregate;
+use data_folder::DataFolder;
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+/// How often the tail looks for others when there should be none.
+const ALONE: Duration = Duration::from_secs(1);
+
+/// An event log and all that hangs on it. Clones are the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    log_db: Db,
+    views: Db,
+    folder: Option<DataFolder>,
+    cache_entries: u64,
+    log: EventLog,
+    appender: Appender,
+    receipts: Receipts,
+    numbers: Numbers,
+    personal_data: PersonalDataTable,
+    tail: Tail,
+    identity: Identity,
+    aggregates: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    _stop_when_dropped: DropGuard,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("identity", &self.0.identity).finish_non_exhaustive()
+    }
+}
+
+/// The databases that a URL stands for; on PostgreSQL both are the same.
+struct Databases {
+    log: Db,
+    views: Db,
+    folder: Option<DataFolder>,
+}
+
+impl Databases {
+    async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
+        if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
+            let db = Db::Postgres(postgres::pool(options)?);
+            return Ok(Self { log: db.clone(), views: db, folder: None });
+        }
+        let Some(path) = sqlite::folder(&options.url) else {
+            let why = "the database's URL must be sqlite:<folder> or postgres://…";
+            return Err(StoreError::Misconfigured(why.to_owned()));
+        };
+        let folder = DataFolder::open(path, make)?;
+        if options.exclusive {
+            folder.lock()?;
+        }
+        let log = File::Log.open(options, folder.path()).await?;
+        let views = File::Views.open(options, folder.path()).await?;
+        Ok(Self { log, views, folder: Some(folder) })
+    }
+
+    /// Which migrations belong to the log's database and to that of the views.
+    const fn files(&self) -> [(&Db, Option<File>); 2] {
+        match self.folder {
+            Some(_) => [(&self.log, Some(File::Log)), (&self.views, Some(File::Views))],
+            None => [(&self.log, None), (&self.views, None)],
+        }
+    }
+
+    async fn close(&self) {
+        self.views.close().await;
+        self.log.close().await;
+    }
+}
+
+impl Store {
+    /// Opens a store whose schema is there already.
+    ///
+    /// # Errors
+    /// [`StoreError::NeedsMigration`] for an empty or older schema, [`StoreError::TooNew`] for one
+    /// that doesn't serve this program, [`StoreError::Locked`] when the data folder was asked for
+    /// exclusively and another process has it, [`StoreError::Unavailable`] without a database.
+    pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let databases = Databases::open(options, false).await?;
+        match Self::start(options, &databases).await {
+            Ok(store) => Ok(store),
+            Err(error) => {
+                databases.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings the schema up to this program's version; the names of the migrations applied.
+    /// Processes that do so at once wait for each other.
+    pub async fn migrate(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
+        let databases = Databases::open(options, true).await?;
+        let mut applied = Vec::new();
+        let mut failed = None;
+        for (db, file) in databases.files() {
+            match migrate::apply(db, file).await {
+                Ok(names) => applied.extend(names),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        databases.close().await;
+        failed.map_or(Ok(applied), Err)
+    }
+
+    async fn start(options: &StoreOptions, databases: &Databases) -> Result<Self, StoreError> {
+        for (db, file) in databases.files() {
+            migrate::check(db, file).await?;
+        }
+        let Databases { log: log_db, views, folder } = databases;
+        let identity = Identity::read(log_db).await?;
+        let (tracker, stop, signals) =
+            (TaskTracker::new(), CancellationToken::new(), Signals::new());
+        let start = |queue| (Arc::clone(&signals), queue, stop.clone());
+        let (connection, appender) = match (log_db, folder) {
+            (Db::Postgres(pool), _) => {
+                let writer = PostgresWriter::new(postgres::connect_options(options)?);
+                let appender = Appender::start(writer, start(options.queue), &tracker);
+                (LogConnection::Postgres(pool.clone()), appender)
+            }
+            (Db::Sqlite { .. }, Some(folder)) => {
+                let one = sqlite::writer(folder.path()).await?;
+                let writer = SqliteWriter::new(folder.path().to_owned(), Arc::clone(&one));
+                let appender = Appender::start(writer, start(options.queue), &tracker);
+                (LogConnection::Sqlite(one), appender)
+            }
+            (Db::Sqlite { .. }, None) => {
+                return Err(StoreError::Misconfigured("SQLite without a folder".to_owned()));
+            }
+        };
+        let log = EventLog::new(log_db.clone());
+        let alone = options.exclusive && folder.is_some();
+        let poll = if alone { options.poll_interval.max(ALONE) } else { options.poll_interval };
+        let size = (options.tail_events, poll);
+        Ok(Self(Arc::new(Inner {
+            tail: Tail::new(log.clone(), signals, size, tracker.clone(), stop.clone()),
+            log,
+            appender,
+            receipts: Receipts::new(log_db.clone()),
+            numbers: Numbers::start(connection.clone(), &tracker),
+            personal_data: PersonalDataTable::new(log_db.clone(), connection),
+            identity,
+            log_db: log_db.clone(),
+            views: views.clone(),
+            folder: folder.clone(),
+            cache_entries: options.cache_entries,
+            aggregates: RwLock::default(),
+            tracker,
+            _stop_when_dropped: stop.clone().drop_guard(),
+            stop,
+        })))
+    }
+
+    /// Takes the data folder for this process alone, until the store is dropped. Without effect on
+    /// PostgreSQL, where several processes may serve.
+    pub fn lock_data_folder(&self) -> Result<(), StoreError> {
+        self.0.folder.as_ref().map_or(Ok(()), DataFolder::lock)
+    }
+
+    /// The log, for reading.
+    pub fn log(&self) -> &EventLog {
+        &self.0.log
+    }
+
+    /// The way into the log.
+    pub fn appender(&self) -> &Appender {
+        &self.0.appender
+    }
+
+    /// What commands did.
+    pub fn receipts(&self) -> &Receipts {
+        &self.0.receipts
+    }
+
+    /// Draws numbers.
+    pub fn numbers(&self) -> &Numbers {
+        &self.0.numbers
+    }
+
+    /// Names of persons.
+    pub fn personal_data(&self) -> &PersonalDataTable {
+        &self.0.personal_data
+    }
+
+    /// What is new in the log.
+    pub fn tail(&self) -> &Tail {
+        &self.0.tail
+    }
+
+    /// Who this log is.
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// Where views and their checkpoints live: a file of its own on SQLite.
+    pub fn views(&self) -> &Db {
+        &self.0.views
+    }
+
+    /// Waits until the database answers, once.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.0.log.head().await.map(|_| ())
+    }
+
+    /// The aggregates of one type, with one cache for the whole process. Events are read as they
+    /// are; who has upcasters says so first with [`Store::aggregates_with`].
+    pub fn aggregates<A: Aggregate + Clone + 'static>(&self) -> AggregateStore<A> {
+        self.aggregates_with(decode_as_is::<A>)
+    }
+
+    /// As [`Store::aggregates`]; whoever comes first decides how events are read.
+    pub fn aggregates_with<A: Aggregate + Clone + 'static>(
+        &self,
+        decode: DecodeEvent<A>,
+    ) -> AggregateStore<A> {
+        let known = self.0.aggregates.read().unwrap_or_else(PoisonError::into_inner);
+        let found = known.get(&TypeId::of::<A>()).and_then(|any| any.downcast_ref());
+        if let Some(found) = found {
+            return AggregateStore::clone(found);
+        }
+        drop(known);
+        let inner = &self.0;
+        let fresh = || {
+            let (log, appender) = (inner.log.clone(), inner.appender.clone());
+            AggregateStore::new(inner.cache_entries, log, appender, decode)
+        };
+        let mut known = inner.aggregates.write().unwrap_or_else(PoisonError::into_inner);
+        let entry = known.entry(TypeId::of::<A>()).or_insert_with(|| Box::new(fresh()));
+        entry.downcast_ref::<AggregateStore<A>>().map_or_else(fresh, AggregateStore::clone)
+    }
+
+    /// Writes what the appender was given, then closes the connections. Appending afterwards is
+    /// refused.
+    pub async fn close(&self) {
+        self.0.stop.cancel();
+        self.0.tracker.close();
+        self.0.tracker.wait().await;
+        self.0.views.close().await;
+        self.0.log_db.close().await;
+    }
+}

@@ -1,0 +1,161 @@
+//! What is new in the log, for all readers of this process: one task reads it once per wake and
+//! keeps the last events in memory. Woken by this process's own appends at once, by a short poll
+//! for those of others. Nobody who reads here can miss an event: what isn't in memory any more
+//! comes from the log.
+
+use crate::appender::Signals;
+use crate::error::StoreError;
+use crate::event::RecordedEvent;
+use crate::event_log::EventLog;
+use ring::Ring;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+mod ring;
+
+/// Events read at once.
+const READ: u32 = 1_000;
+/// Longest wait after a failed read.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The tail of the log. It begins to follow the log when it is first asked.
+#[derive(Clone)]
+pub struct Tail(Arc<Inner>);
+
+struct Inner {
+    log: EventLog,
+    signals: Arc<Signals>,
+    poll: Duration,
+    ring: Mutex<Ring>,
+    head: watch::Sender<i64>,
+    started: OnceLock<()>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tail").field("head", &*self.0.head.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Tail {
+    pub(crate) fn new(
+        log: EventLog,
+        signals: Arc<Signals>,
+        (events, poll): (usize, Duration),
+        tracker: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            log,
+            signals,
+            poll,
+            ring: Mutex::new(Ring::new(events)),
+            head: watch::Sender::new(0),
+            started: OnceLock::new(),
+            tracker,
+            stop,
+        }))
+    }
+
+    /// The position of the last event known here; it changes whenever there is something to read.
+    pub fn head(&self) -> watch::Receiver<i64> {
+        self.start();
+        self.0.head.subscribe()
+    }
+
+    /// The events after this position, at most `limit`, in the order of commits: from memory, else
+    /// from the log. None are left out; the newest may be a moment behind [`EventLog::head`].
+    pub async fn read_after(
+        &self,
+        position: i64,
+        limit: u32,
+    ) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        self.start();
+        if let Some(events) = self.0.ring().after(position, limit) {
+            return Ok(events);
+        }
+        let events = self.0.log.read_after(position, limit).await?;
+        Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    /// Waits until there is an event after this position; says whether there was one in time.
+    pub async fn wait_past(&self, position: i64, deadline: Instant) -> bool {
+        let mut head = self.head();
+        timeout_at(deadline, head.wait_for(|head| *head > position)).await.is_ok_and(|r| r.is_ok())
+    }
+
+    fn start(&self) {
+        self.0.started.get_or_init(|| {
+            let (inner, stop) = (Arc::clone(&self.0), self.0.stop.clone());
+            self.0.tracker.spawn(async move { stop.run_until_cancelled(inner.follow()).await });
+        });
+    }
+}
+
+impl Inner {
+    fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn follow(&self) {
+        let mut written = self.signals.written.subscribe();
+        let mut pause = self.poll;
+        loop {
+            match self.read().await {
+                Ok(()) => {
+                    pause = self.poll;
+                    tokio::select! {
+                        // Its sender is held by this very value: it never closes.
+                        _ = written.changed() => {}
+                        () = sleep(pause) => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "reading the tail of the log");
+                    sleep(pause).await;
+                    pause = PATIENCE.min(pause * 2);
+                }
+            }
+        }
+    }
+
+    /// Reads all there is.
+    async fn read(&self) -> Result<(), StoreError> {
+        let known = self.ring().end();
+        let mut end = match known {
+            Some(end) => end,
+            None => {
+                let head = self.log.head().await?;
+                self.ring().begin(head);
+                self.publish(head);
+                head
+            }
+        };
+        loop {
+            let events = self.log.read_after(end, READ).await?;
+            let Some(last) = events.last() else { return Ok(()) };
+            end = last.position;
+            let full = events.len() >= usize::try_from(READ).unwrap_or(usize::MAX);
+            self.ring().push(events);
+            self.publish(end);
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    fn publish(&self, position: i64) {
+        self.head.send_if_modified(|head| {
+            let newer = position > *head;
+            *head = position.max(*head);
+            newer
+        });
+    }
+}
