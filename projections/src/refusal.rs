@@ -8,8 +8,6 @@
 pub(crate) enum Rule {
     /// Hold an item's days.
     Hold,
-    /// Write down that they couldn't be held.
-    RefuseHold,
     /// Allow the lending of something paid.
     Authorize,
     /// Ask whether the lending can still be stopped.
@@ -95,7 +93,6 @@ pub(crate) const fn verdict(rule: Rule, code: Code) -> Verdict {
         Rule::Confirm | Rule::Reject => done_if(matches!(code, Code::ReservationClosed)),
         // Paid, under way, closed, or another deadline stands: this one is over.
         Rule::Expire => Verdict::Done,
-        Rule::RefuseHold
         | Rule::Authorize
         | Rule::Revoke
         | Rule::Fact

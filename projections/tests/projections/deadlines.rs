@@ -1,0 +1,156 @@
+//! What waits for its time: unpaid reservations, payments without an outcome, registrations that
+//! never came; through restarts.
+
+use crate::market::{Market, SOON, item, options, payment, reservation};
+use gdmarket_domain::PaymentCommand;
+use gdmarket_projections::{Options, PaymentProgress, Projections, ReservationStatus};
+use gdmarket_store::Deadlines;
+use gdmarket_testkit::{eventually, on_each_engine};
+use std::time::Duration;
+
+const SHORT: Duration = Duration::from_millis(300);
+
+async fn deadlines(market: &Market, manager: &str) -> Vec<String> {
+    let all = Deadlines::new(market.store.views().clone()).all(manager).await.unwrap();
+    all.into_iter().map(|deadline| deadline.key).collect()
+}
+
+async fn status(market: &Market, number: i64) -> Option<ReservationStatus> {
+    let found = market.queries().reservation(reservation(number)).await.unwrap();
+    found.map(|found| found.body.status)
+}
+
+async fn wait_for(market: &Market, number: i64, wanted: ReservationStatus) {
+    eventually(SOON, || async {
+        match status(market, number).await {
+            Some(is) if is == wanted => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+}
+
+/// A market where `number` is reserved on item 1, the time to pay being short.
+async fn reserved(market: &Market, options: &Options) -> Projections {
+    let loops = market.start_with(options);
+    market.register(1, None).await;
+    market.reserve(1, 1, None).await;
+    wait_for(market, 1, ReservationStatus::Reserved).await;
+    loops
+}
+
+on_each_engine! {
+    async fn an_unpaid_reservation_expires_also_after_a_restart(db: &TestDb) {
+        let market = Market::open(db).await;
+        let hurried = Options { pay_within: SHORT, ..options() };
+        let loops = reserved(&market, &Options { tick: SOON, ..hurried.clone() }).await;
+        assert_eq!(deadlines(&market, "reservation_process").await, ["reservation/1"]);
+        loops.stop().await;
+        assert_eq!(status(&market, 1).await, Some(ReservationStatus::Reserved));
+
+        let loops = market.start_with(&hurried);
+        wait_for(&market, 1, ReservationStatus::Expired).await;
+        market.settle(&loops).await;
+        assert_eq!(deadlines(&market, "reservation_process").await, [""; 0]);
+        let found = market.queries().item(item(1)).await.unwrap().unwrap();
+        assert_eq!(found.body.reservation_no, None, "the item is free again");
+        loops.stop().await;
+    }
+
+    async fn an_open_attempt_stops_the_time_to_pay_and_its_failure_restarts_it(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = reserved(&market, &options()).await;
+        let before = market.queries().reservation(reservation(1)).await.unwrap().unwrap().body;
+        market.begin_payment(1, 1, 1).await;
+        market.settle(&loops).await;
+        assert_eq!(deadlines(&market, "reservation_process").await, [""; 0]);
+        let reason = "no-cover".to_owned();
+        market.payment(1, PaymentCommand::RecordDeclined { reason }).await;
+        market.settle(&loops).await;
+        assert_eq!(deadlines(&market, "reservation_process").await, ["reservation/1"]);
+        let after = market.queries().reservation(reservation(1)).await.unwrap().unwrap().body;
+        assert!(after.pay_by > before.pay_by, "{after:?}");
+        market.pay(1, 2, 1).await;
+        market.settle(&loops).await;
+        assert_eq!(deadlines(&market, "reservation_process").await, [""; 0]);
+        loops.stop().await;
+    }
+
+    async fn a_payment_without_outcome_is_settled_without_charging(db: &TestDb) {
+        let market = Market::open(db).await;
+        let hurried = Options { settle_after: SHORT, ..options() };
+        let loops = reserved(&market, &hurried).await;
+        market.request_payment(1, 1).await;
+        let payment_status = async |number| {
+            let found = market.queries().payment(payment(number)).await.unwrap();
+            found.map(|found| (found.body.status, found.body.reason))
+        };
+        eventually(SOON, || async {
+            match payment_status(1).await {
+                Some((PaymentProgress::Declined, reason)) => Ok(reason),
+                other => Err(other),
+            }
+        })
+        .await;
+        market.settle(&loops).await;
+        assert_eq!(deadlines(&market, "payment_process").await, ["payment/1"], "asked again");
+
+        market.begin_payment(1, 2, 1).await;
+        market.port.charged.lock().unwrap().insert(payment(2));
+        eventually(SOON, || async {
+            match payment_status(2).await {
+                Some((PaymentProgress::Approved, _)) => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+        market.settle(&loops).await;
+        assert_eq!(deadlines(&market, "payment_process").await, ["payment/1"], "settled for good");
+        assert_eq!(market.port.refunds.lock().unwrap().len(), 0);
+        loops.stop().await;
+    }
+
+    async fn a_charge_that_surfaces_late_is_given_back(db: &TestDb) {
+        let market = Market::open(db).await;
+        let hurried = Options { settle_after: SHORT, settle_again: SHORT, ..options() };
+        let loops = reserved(&market, &hurried).await;
+        market.begin_payment(1, 1, 1).await;
+        eventually(SOON, || async {
+            let found = market.queries().payment(payment(1)).await.unwrap();
+            let status = found.map(|found| found.body.status);
+            if status == Some(PaymentProgress::Declined) { Ok(()) } else { Err(status) }
+        })
+        .await;
+        market.port.charged.lock().unwrap().insert(payment(1));
+        eventually(SOON, || async {
+            let refunds = market.port.refunds.lock().unwrap().clone();
+            if refunds == [payment(1)] { Ok(()) } else { Err(refunds) }
+        })
+        .await;
+        market.settle(&loops).await;
+        assert_eq!(status(&market, 1).await, Some(ReservationStatus::Reserved));
+        assert_eq!(deadlines(&market, "payment_process").await, [""; 0]);
+        loops.stop().await;
+    }
+
+    async fn a_registration_that_never_comes_is_given_up_and_its_alarm_withdrawn(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start_with(&Options { abandon_after: SHORT, ..options() });
+        market.alert(1).await;
+        market.register(2, None).await;
+        eventually(SOON, || async {
+            let history = market.history().await;
+            let withdrawn = history.contains(&"alarm/1 AlarmWithdrawn".to_owned());
+            if withdrawn { Ok(()) } else { Err(history) }
+        })
+        .await;
+        market.settle(&loops).await;
+        let history = market.history().await;
+        assert!(history.contains(&"item/1 RegistrationAbandoned".to_owned()), "{history:?}");
+        assert!(!history.contains(&"item/2 RegistrationAbandoned".to_owned()), "{history:?}");
+        assert_eq!(market.queries().item(item(1)).await.unwrap(), None);
+        assert_eq!(market.queries().alarm(item(1)).await.unwrap(), None);
+        assert_eq!(deadlines(&market, "abandonment").await, [""; 0]);
+        loops.stop().await;
+    }
+}

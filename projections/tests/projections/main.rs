@@ -1,0 +1,20 @@
+//! The read side and the reactions, on both engines: what is delivered twice, cut off, poisoned,
+//! overtaken or late, and what is told in the end.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that can't go on fails"
+)]
+
+#[cfg(feature = "failpoints")]
+mod crash;
+mod deadlines;
+mod delivery;
+mod market;
+mod parked;
+mod port;
+mod runners;
+mod story;
+mod views;

@@ -1,0 +1,226 @@
+//! A market for tests: a store with a write side, its loops, and what is asked of them.
+
+use crate::port::TestPort;
+use chrono::NaiveDate;
+use gdmarket_domain::{
+    AlarmCommand, ItemCommand, ItemNo, MarketCommand, Money, PaymentCommand, PaymentNo, PersonId,
+    RentalPeriod, ReservationCommand, ReservationNo,
+};
+use gdmarket_projections::{Handled, Options, Projections, Queries};
+use gdmarket_store::{Parked, ParkedKeys, Store, StoreOptions, on_db, on_tx};
+use gdmarket_testkit::{TestDb, eventually};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The views' subscriptions, with their tables.
+pub(crate) const VIEWS: [&str; 4] =
+    ["item_info_v1_g1", "reservations_v1_g1", "payments_v1_g1", "alarms_v1_g1"];
+
+/// The process managers' subscriptions.
+pub(crate) const MANAGERS: [&str; 5] =
+    ["holding", "reservation_process", "payment_process", "alarm_saga", "abandonment"];
+
+pub(crate) struct Market {
+    pub(crate) store: Store,
+    pub(crate) port: Arc<TestPort>,
+    next_id: AtomicU64,
+}
+
+/// A row of a view's table, as far as two tables must agree.
+pub(crate) type Row = (i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>, String);
+
+pub(crate) fn options() -> Options {
+    Options { tick: Duration::from_millis(20), ..Options::default() }
+}
+
+pub(crate) fn item(number: i64) -> ItemNo {
+    ItemNo::new(number).unwrap()
+}
+
+pub(crate) fn reservation(number: i64) -> ReservationNo {
+    ReservationNo::new(number).unwrap()
+}
+
+pub(crate) fn payment(number: i64) -> PaymentNo {
+    PaymentNo::new(number).unwrap()
+}
+
+pub(crate) fn person(number: i64) -> PersonId {
+    PersonId::new(number).unwrap()
+}
+
+pub(crate) fn day(number: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2027, 1, number).unwrap()
+}
+
+pub(crate) fn days(from: u32, to: u32) -> Option<RentalPeriod> {
+    Some(RentalPeriod::new(day(from), day(to)).unwrap())
+}
+
+impl Market {
+    pub(crate) async fn open(db: &TestDb) -> Self {
+        Self::open_url(db.url(), true).await
+    }
+
+    pub(crate) async fn open_url(url: &str, migrate: bool) -> Self {
+        let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
+        if migrate {
+            Store::migrate(&options).await.unwrap();
+        }
+        let store = Store::open(&options).await.unwrap();
+        let port = Arc::new(TestPort::new(store.clone()));
+        Self { store, port, next_id: AtomicU64::new(1) }
+    }
+
+    pub(crate) fn start(&self) -> Projections {
+        self.start_with(&options())
+    }
+
+    pub(crate) fn start_with(&self, options: &Options) -> Projections {
+        Projections::start(self.store.clone(), Arc::<TestPort>::clone(&self.port), options)
+    }
+
+    pub(crate) fn queries(&self) -> Queries {
+        Queries::new(self.store.clone())
+    }
+
+    /// Sends a command as the write side would.
+    pub(crate) async fn send(&self, command: MarketCommand) -> Handled {
+        let number = self.next_id.fetch_add(1, Ordering::SeqCst);
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, number.to_string().as_bytes());
+        self.port.send(&command, id, id).await.unwrap()
+    }
+
+    async fn done(&self, command: MarketCommand) {
+        let said = format!("{command:?}");
+        assert_eq!(self.send(command).await, Handled::Done, "{said}");
+    }
+
+    pub(crate) async fn item(&self, number: i64, command: ItemCommand) {
+        self.done(MarketCommand::Item(item(number), command)).await;
+    }
+
+    pub(crate) async fn register(&self, number: i64, owner: Option<i64>) {
+        self.alert(number).await;
+        let register = ItemCommand::Register {
+            item_no: item(number),
+            owner_id: owner.map(person),
+            item_name: format!("Camera {number}"),
+            item_price: Money::price(100).unwrap(),
+        };
+        self.item(number, register).await;
+    }
+
+    pub(crate) async fn alert(&self, number: i64) {
+        let raise = AlarmCommand::RaiseRegistration { item_no: item(number) };
+        self.done(MarketCommand::Alarm(item(number), raise)).await;
+    }
+
+    pub(crate) async fn reserve(&self, no: i64, item_no: i64, period: Option<RentalPeriod>) {
+        let reserve = ReservationCommand::Reserve {
+            reservation_no: reservation(no),
+            item_no: item(item_no),
+            renter_id: person(1000 + no),
+            period,
+            asked_on: day(1),
+        };
+        self.reservation(no, reserve).await;
+    }
+
+    pub(crate) async fn reservation(&self, no: i64, command: ReservationCommand) {
+        self.done(MarketCommand::Reservation(reservation(no), command)).await;
+    }
+
+    pub(crate) async fn payment(&self, no: i64, command: PaymentCommand) {
+        self.done(MarketCommand::Payment(payment(no), command)).await;
+    }
+
+    /// Opens an attempt, and starts it at the gateway's side.
+    pub(crate) async fn begin_payment(&self, no: i64, payment_no: i64, item_no: i64) {
+        self.request_payment(no, payment_no).await;
+        let start = PaymentCommand::Start {
+            payment_no: payment(payment_no),
+            reservation_no: reservation(no),
+            item_no: item(item_no),
+            amount: Money::price(100).unwrap(),
+        };
+        self.payment(payment_no, start).await;
+    }
+
+    pub(crate) async fn request_payment(&self, no: i64, payment_no: i64) {
+        let request = ReservationCommand::RequestPayment { payment_no: payment(payment_no) };
+        self.reservation(no, request).await;
+    }
+
+    /// Pays, successfully.
+    pub(crate) async fn pay(&self, no: i64, payment_no: i64, item_no: i64) {
+        self.begin_payment(no, payment_no, item_no).await;
+        self.payment(payment_no, PaymentCommand::RecordApproved).await;
+    }
+
+    /// Waits until nothing is left to react to and to take in.
+    pub(crate) async fn settle(&self, loops: &Projections) {
+        let applied = loops.applied();
+        eventually(SOON, || async {
+            let head = self.store.log().head().await.unwrap();
+            let progress = applied.progress();
+            let behind: Vec<_> = progress.iter().filter(|(_, p)| p.position != head).collect();
+            if !behind.is_empty() {
+                return Err(format!("head {head}, behind: {behind:?}"));
+            }
+            for manager in MANAGERS {
+                let waiting = self.parked(manager).await;
+                if waiting.iter().any(|parked| parked.state == Parked::RETRYING) {
+                    return Err(format!("{manager}: {waiting:?}"));
+                }
+            }
+            if self.store.log().head().await.unwrap() == head {
+                Ok(())
+            } else {
+                Err("it goes on".to_owned())
+            }
+        })
+        .await;
+    }
+
+    pub(crate) async fn parked(&self, subscription: &str) -> Vec<Parked> {
+        ParkedKeys::new(self.store.views().clone()).all(subscription).await.unwrap()
+    }
+
+    /// All rows of a view, by number.
+    pub(crate) async fn rows(&self, view: &str) -> Vec<Row> {
+        let sql = format!(
+            "SELECT no, sequence, gone, owner_id, customer_id, item_no, stale_since, doc \
+             FROM view_{view} ORDER BY no"
+        );
+        on_db!(self.store.views(), pool => sqlx::query_as(&sql).fetch_all(pool).await).unwrap()
+    }
+
+    /// The rows of all views.
+    pub(crate) async fn all_rows(&self) -> Vec<Vec<Row>> {
+        let mut all = vec![];
+        for view in VIEWS {
+            all.push(self.rows(view).await);
+        }
+        all
+    }
+
+    /// What each event of the log says.
+    pub(crate) async fn history(&self) -> Vec<String> {
+        let events = self.store.log().read_after(0, 100_000).await.unwrap();
+        events.iter().map(|event| format!("{} {}", event.stream, event.event_type)).collect()
+    }
+
+    /// Changes the views' database behind everyone's back.
+    pub(crate) async fn views_sql(&self, sql: &str) {
+        let mut tx = self.store.views().begin().await.unwrap();
+        on_tx!(&mut tx, connection => sqlx::query(sql).execute(connection).await.map(drop))
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+}

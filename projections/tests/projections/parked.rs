@@ -1,0 +1,259 @@
+//! What can't go on parks alone: broken events in views and managers, reactions that fail, and what
+//! only a newer program reads.
+
+use crate::market::{Market, SOON, VIEWS, item, reservation};
+use gdmarket_domain::{ItemCommand, MarketCommand, ReservationCommand};
+use gdmarket_projections::{PortError, ReservationStatus};
+use gdmarket_store::{Append, NewEvent, Parked, ReceiptKind, StreamId, on_db};
+use gdmarket_testkit::{eventually, on_each_engine};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use uuid::Uuid;
+
+/// Appends what no program of this version would.
+async fn append(market: &Market, stream: StreamId, expected: i64, event: (&str, &str, &str)) {
+    let (event_type, event_version, payload) = event;
+    let event = NewEvent {
+        event_type: event_type.to_owned(),
+        event_version: event_version.to_owned(),
+        payload: payload.to_owned(),
+    };
+    let append = Append {
+        command_id: Uuid::new_v5(&Uuid::NAMESPACE_URL, payload.as_bytes()),
+        fingerprint: vec![],
+        stream,
+        expected,
+        events: vec![event],
+        metadata: "{}".to_owned(),
+        kind: ReceiptKind::Done,
+        personal: vec![],
+    };
+    market.store.appender().append(append).await.unwrap();
+}
+
+/// Mends an event of the log, as an operator would with a newer upcaster.
+async fn mend(market: &Market, url: &str, mended: (&str, &str)) {
+    let (event_type, payload) = mended;
+    let sql = "UPDATE events SET event_type = $1, payload = CAST($2 AS json) \
+               WHERE event_type = 'Broken'";
+    match url.strip_prefix("sqlite:") {
+        None => {
+            on_db!(market.store.views(), pool => {
+                sqlx::query(sql).bind(event_type).bind(payload).execute(pool).await.map(drop)
+            })
+            .unwrap();
+        }
+        Some(folder) => {
+            let file = sqlx::sqlite::SqliteConnectOptions::new()
+                .filename(std::path::Path::new(folder).join("log.db"));
+            let pool = sqlx::SqlitePool::connect_with(file).await.unwrap();
+            let sql = sql.replace("CAST($2 AS json)", "$2");
+            sqlx::query(&sql).bind(event_type).bind(payload).execute(&pool).await.unwrap();
+            pool.close().await;
+        }
+    }
+}
+
+on_each_engine! {
+    async fn a_broken_event_parks_its_stream_alone_and_the_row_says_so(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        market.register(1, Some(10)).await;
+        market.register(2, Some(10)).await;
+        append(&market, StreamId::new("item", 1), 1, ("Broken", "1", "{\"Broken\":{}}")).await;
+        let renamed = "{\"ItemChanged\":{\"itemNo\":1,\"itemName\":\"Later\",\"itemPrice\":7}}";
+        append(&market, StreamId::new("item", 1), 2, ("ItemChanged", "1", renamed)).await;
+        let renamed = ItemCommand::Change { item_name: Some("B".to_owned()), item_price: None };
+        market.item(2, renamed).await;
+        market.settle(&loops).await;
+
+        let stuck = market.queries().item(item(1)).await.unwrap().unwrap();
+        let stale = stuck.stale.expect("the row says so");
+        assert!(stale.reason.contains("Broken"), "{stale:?}");
+        let broken = market.store.log().stream(&StreamId::new("item", 1), 1).await.unwrap();
+        assert_eq!(stale.since.timestamp_micros(), broken[0].recorded_at);
+        assert_eq!((stuck.version, stuck.body.item_name.as_str()), (1, "Camera 1"));
+        let other = market.queries().item(item(2)).await.unwrap().unwrap();
+        assert_eq!((other.stale, other.body.item_name.as_str()), (None, "B"), "others go on");
+        let parked = market.parked(VIEWS[0]).await;
+        assert_eq!(parked.len(), 1, "{parked:?}");
+        assert_eq!((parked[0].key.as_str(), parked[0].state.as_str()), ("item/1", Parked::PARKED));
+
+        // Asked too early, it says the same again.
+        loops.retry_parked(VIEWS[0], Some("item/1")).await.unwrap();
+        eventually(SOON, || async {
+            let parked = market.parked(VIEWS[0]).await;
+            if parked[0].attempts > 1 { Ok(()) } else { Err(parked) }
+        })
+        .await;
+
+        let blocked = "{\"PeriodBlocked\":{\"itemNo\":1,\"period\":{\"from\":\"2027-01-05\",\
+                       \"to\":\"2027-01-06\"}}}";
+        mend(&market, db.url(), ("PeriodBlocked", blocked)).await;
+        loops.retry_parked(VIEWS[0], Some("item/1")).await.unwrap();
+        let healed = eventually(SOON, || async {
+            let found = market.queries().item(item(1)).await.unwrap().unwrap();
+            if found.stale.is_none() { Ok(found) } else { Err(found) }
+        })
+        .await;
+        assert_eq!((healed.version, healed.body.item_name.as_str()), (3, "Later"));
+        assert_eq!(market.parked(VIEWS[0]).await, []);
+        let renamed = ItemCommand::Change { item_name: Some("Last".to_owned()), item_price: None };
+        market.item(1, renamed).await;
+        market.settle(&loops).await;
+        loops.stop().await;
+
+        let healed = market.rows(VIEWS[0]).await;
+        market.views_sql(&format!("DROP TABLE view_{}", VIEWS[0])).await;
+        let forget = format!("DELETE FROM checkpoints WHERE subscription = '{}'", VIEWS[0]);
+        market.views_sql(&forget).await;
+        let loops = market.start();
+        market.settle(&loops).await;
+        loops.stop().await;
+        assert_eq!(market.rows(VIEWS[0]).await, healed, "exactly as a rebuild");
+    }
+
+    async fn a_reaction_that_fails_waits_alone_and_in_order(db: &TestDb) {
+        let market = Market::open(db).await;
+        let broken = Arc::new(AtomicBool::new(true));
+        let fails = Arc::clone(&broken);
+        market.port.fail(move |intent| {
+            let MarketCommand::Reservation(number, _) = &intent.command else { return None };
+            let stuck = fails.load(Ordering::SeqCst) && *number == reservation(1);
+            stuck.then(|| PortError::Retry("not now".to_owned()))
+        });
+        let loops = market.start();
+        market.register(1, None).await;
+        market.register(2, None).await;
+        market.reserve(1, 1, None).await;
+        market.reserve(2, 2, None).await;
+        let status = async |number| {
+            let found = market.queries().reservation(reservation(number)).await.unwrap();
+            found.map(|found| found.body.status)
+        };
+        eventually(SOON, || async {
+            match status(2).await {
+                Some(ReservationStatus::Reserved) => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+        let waiting = eventually(SOON, || async {
+            let parked = market.parked("reservation_process").await;
+            if parked.len() == 1 { Ok(parked) } else { Err(parked) }
+        })
+        .await;
+        assert_eq!(waiting[0].key, "reservation/1");
+        assert_eq!(waiting[0].reason, "not now");
+        assert_eq!(status(1).await, Some(ReservationStatus::Requested));
+
+        // What waits survives its runner.
+        loops.stop().await;
+        let loops = market.start();
+        broken.store(false, Ordering::SeqCst);
+        market.settle(&loops).await;
+        assert_eq!(status(1).await, Some(ReservationStatus::Reserved));
+        assert_eq!(market.parked("reservation_process").await, []);
+        loops.stop().await;
+    }
+
+    async fn what_queues_behind_a_key_keeps_its_order(db: &TestDb) {
+        let market = Market::open(db).await;
+        let broken = Arc::new(AtomicBool::new(true));
+        let fails = Arc::clone(&broken);
+        market.port.fail(move |intent| {
+            let hold = intent.errand.manager == "holding" && fails.load(Ordering::SeqCst);
+            hold.then(|| PortError::Retry("not now".to_owned()))
+        });
+        let loops = market.start();
+        market.register(1, None).await;
+        market.reserve(1, 1, None).await;
+        market.reservation(1, ReservationCommand::Cancel).await;
+        eventually(SOON, || async {
+            let parked = market.parked("holding").await;
+            if parked.is_empty() { Err(parked) } else { Ok(()) }
+        })
+        .await;
+        broken.store(false, Ordering::SeqCst);
+        market.settle(&loops).await;
+        let history = market.history().await;
+        let of_item: Vec<_> = history.iter().filter(|event| event.starts_with("item/")).collect();
+        assert_eq!(of_item, ["item/1 ItemRegistered", "item/1 ItemHeld", "item/1 ItemReleased"]);
+        loops.stop().await;
+    }
+
+    async fn an_impossible_refusal_parks_until_a_person_asks(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        // An item rented without anyone having paid: the fact can't be recorded.
+        market.register(1, None).await;
+        market.reserve(1, 1, None).await;
+        market.settle(&loops).await;
+        let rented = "{\"ItemRented\":{\"itemNo\":1,\"reservationNo\":1}}";
+        append(&market, StreamId::new("item", 1), 2, ("ItemRented", "1", rented)).await;
+        market.register(2, None).await;
+        market.reserve(2, 2, None).await;
+        market.settle(&loops).await;
+        let parked = market.parked("reservation_process").await;
+        assert_eq!(parked.len(), 1, "{parked:?}");
+        assert_eq!(parked[0].state, Parked::PARKED);
+        assert!(parked[0].reason.contains("Fact was refused"), "{parked:?}");
+        let other = market.queries().reservation(reservation(2)).await.unwrap().unwrap();
+        assert_eq!(other.body.status, ReservationStatus::Reserved);
+        loops.stop().await;
+    }
+
+    async fn a_broken_event_parks_its_stream_for_managers_too(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        market.register(1, None).await;
+        market.register(2, None).await;
+        market.reserve(1, 1, None).await;
+        market.settle(&loops).await;
+        append(&market, StreamId::new("reservation", 1), 2, ("Broken", "1", "{\"Broken\":{}}")).await;
+        let cancelled = "{\"ReservationCancelled\":{\"reservationNo\":1,\"itemNo\":1,\
+                         \"paymentNo\":null}}";
+        let stream = StreamId::new("reservation", 1);
+        append(&market, stream, 3, ("ReservationCancelled", "1", cancelled)).await;
+        market.reserve(2, 2, None).await;
+        market.settle(&loops).await;
+        let other = market.queries().reservation(reservation(2)).await.unwrap().unwrap();
+        assert_eq!(other.body.status, ReservationStatus::Reserved);
+        let released = "item/1 ItemReleased".to_owned();
+        assert!(!market.history().await.contains(&released), "it queues behind what is broken");
+        let paid = "{\"PaymentRequested\":{\"reservationNo\":1,\"itemNo\":1,\"paymentNo\":1,\
+                    \"amount\":100}}";
+        mend(&market, db.url(), ("PaymentRequested", paid)).await;
+        loops.retry_parked("holding", None).await.unwrap();
+        eventually(SOON, || async {
+            let history = market.history().await;
+            if history.contains(&released) { Ok(()) } else { Err(history) }
+        })
+        .await;
+        loops.stop().await;
+    }
+
+    async fn an_event_of_a_newer_program_stops_the_loop_and_parks_nothing(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        market.register(1, None).await;
+        market.settle(&loops).await;
+        let newer = "{\"ItemChanged\":{\"itemNo\":1,\"itemName\":\"N\",\"itemPrice\":7,\"x\":1}}";
+        append(&market, StreamId::new("item", 1), 1, ("ItemChanged", "2", newer)).await;
+        market.reserve(1, 9, None).await;
+        let applied = loops.applied();
+        let problem = eventually(SOON, || async {
+            let progress = applied.progress();
+            let items = progress[VIEWS[0]].clone();
+            items.problem.clone().ok_or(items)
+        })
+        .await;
+        assert!(problem.contains("newer program"), "{problem}");
+        assert_eq!(market.parked(VIEWS[0]).await, []);
+        let row = market.queries().item(item(1)).await.unwrap().unwrap();
+        assert_eq!((row.version, row.stale), (1, None));
+        let reservations = market.queries().reservation(reservation(1)).await;
+        assert!(reservations.is_ok(), "other views go on");
+        loops.stop().await;
+    }
+}

@@ -1,0 +1,220 @@
+//! A write side for tests: executes against the real aggregates, appends to the real log, and has a
+//! payment gateway that a test can talk to.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent;
+use gdmarket_domain::{
+    Alarm, Decider, Hold, Item, MarketCommand, MarketEvent, Payment, PaymentCommand, PaymentNo,
+    Refusal, Reservation, ReservationEvent,
+};
+use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
+use gdmarket_store::{
+    Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, Store, StreamId,
+};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use uuid::Uuid;
+
+type Fault = Box<dyn Fn(&Intent) -> Option<PortError> + Send>;
+
+/// The port.
+pub(crate) struct TestPort {
+    store: Store,
+    /// What the gateway has charged for.
+    pub(crate) charged: Mutex<BTreeSet<PaymentNo>>,
+    /// What the gateway was asked to give back, each time.
+    pub(crate) refunds: Mutex<Vec<PaymentNo>>,
+    /// What was sent, each time.
+    pub(crate) sent: Mutex<Vec<Intent>>,
+    fault: Mutex<Fault>,
+}
+
+impl TestPort {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            charged: Mutex::default(),
+            refunds: Mutex::default(),
+            sent: Mutex::default(),
+            fault: Mutex::new(Box::new(|_| None)),
+        }
+    }
+
+    /// Lets what this function picks out fail.
+    pub(crate) fn fail(&self, fault: impl Fn(&Intent) -> Option<PortError> + Send + 'static) {
+        *self.fault.lock().unwrap() = Box::new(fault);
+    }
+
+    /// Decides and appends, again while others are faster.
+    pub(crate) async fn run<A>(
+        &self,
+        number: i64,
+        command: &A::Command,
+        command_id: Uuid,
+        correlation_id: Uuid,
+    ) -> Result<Handled, PortError>
+    where
+        A: Decider,
+        A::Event: Serialize,
+    {
+        let later = |error: &dyn std::fmt::Display| PortError::Retry(error.to_string());
+        let stream = StreamId::new(A::TYPE, number);
+        loop {
+            let past = self.store.log().stream(&stream, 0).await.map_err(|e| later(&e))?;
+            let mut state = A::default();
+            let version = past.last().map_or(0, |event| event.sequence);
+            for event in &past {
+                if event.event_version != "1" {
+                    return Err(PortError::Newer);
+                }
+                state.apply(serde_json::from_str(&event.payload).map_err(|e| later(&e))?);
+            }
+            let events = match state.decide(command) {
+                Ok(events) => events,
+                Err(refusal) => {
+                    let before = self.store.receipts().find(command_id).await;
+                    return Ok(match before.map_err(|e| later(&e))? {
+                        Some(_) => Handled::Done,
+                        None => Handled::Refused(refusal.code().to_owned()),
+                    });
+                }
+            };
+            if events.is_empty() {
+                return Ok(Handled::NoOp);
+            }
+            let metadata = serde_json::json!({
+                "commandId": command_id.to_string(), "correlationId": correlation_id.to_string(),
+            });
+            let append = Append {
+                command_id,
+                fingerprint: vec![],
+                stream: stream.clone(),
+                expected: version,
+                events: events.iter().map(new_event).collect(),
+                metadata: metadata.to_string(),
+                kind: ReceiptKind::Done,
+                personal: vec![],
+            };
+            match self.store.appender().append(append).await {
+                Ok(_) | Err(AppendError::Duplicate(_)) => return Ok(Handled::Done),
+                Err(AppendError::Conflict) => {}
+                Err(
+                    error @ (AppendError::Gap
+                    | AppendError::Rejected(_)
+                    | AppendError::Unknown(_)
+                    | AppendError::Unavailable(_)),
+                ) => return Err(PortError::Retry(format!("{error:?}"))),
+            }
+        }
+    }
+
+    pub(crate) async fn send(
+        &self,
+        command: &MarketCommand,
+        id: Uuid,
+        correlation: Uuid,
+    ) -> Result<Handled, PortError> {
+        match command {
+            MarketCommand::Item(no, c) => self.run::<Item>(no.get(), c, id, correlation).await,
+            MarketCommand::Hold(no, c) => self.run::<Hold>(no.get(), c, id, correlation).await,
+            MarketCommand::Reservation(no, c) => {
+                self.run::<Reservation>(no.get(), c, id, correlation).await
+            }
+            MarketCommand::Payment(no, c) => {
+                self.run::<Payment>(no.get(), c, id, correlation).await
+            }
+            MarketCommand::Alarm(no, c) => self.run::<Alarm>(no.get(), c, id, correlation).await,
+        }
+    }
+
+    async fn payment(
+        &self,
+        number: PaymentNo,
+        command: PaymentCommand,
+        errand: &Errand,
+        step: &str,
+    ) -> Result<Handled, PortError> {
+        let id = Uuid::new_v5(&errand.command_id, step.as_bytes());
+        let correlation = errand.cause.correlation_id;
+        self.send(&MarketCommand::Payment(number, command), id, correlation).await
+    }
+
+    async fn event_at(&self, position: i64) -> Option<RecordedEvent> {
+        self.store.log().read_after(position - 1, 1).await.unwrap().pop()
+    }
+}
+
+fn new_event<E: DomainEvent>(event: &E) -> NewEvent {
+    NewEvent {
+        event_type: event.event_type(),
+        event_version: event.event_version(),
+        payload: serde_json::to_string(event).unwrap(),
+    }
+}
+
+/// The event of a row of the log.
+pub(crate) fn decoded(event: &RecordedEvent) -> MarketEvent {
+    let (name, version) = (&event.event_type, &event.event_version);
+    MarketEvent::decode(&event.stream.kind, name, version, &event.payload).unwrap()
+}
+
+#[async_trait]
+impl CommandPort for TestPort {
+    async fn execute(&self, intent: Intent) -> Result<Handled, PortError> {
+        let fault = (self.fault.lock().unwrap())(&intent);
+        if let Some(error) = fault {
+            return Err(error);
+        }
+        self.sent.lock().unwrap().push(intent.clone());
+        let Errand { command_id, cause, .. } = &intent.errand;
+        self.send(&intent.command, *command_id, cause.correlation_id).await
+    }
+
+    async fn settle_payment(
+        &self,
+        number: PaymentNo,
+        errand: Errand,
+    ) -> Result<Handled, PortError> {
+        let request = self.event_at(errand.cause.position).await.map(|event| decoded(&event));
+        let Some(MarketEvent::Reservation(ReservationEvent::PaymentRequested {
+            reservation_no,
+            item_no,
+            payment_no,
+            amount,
+        })) = request
+        else {
+            panic!("settling comes from a request to pay, not from {request:?}")
+        };
+        let start = PaymentCommand::Start { payment_no, reservation_no, item_no, amount };
+        self.payment(number, start, &errand, "start").await?;
+        let found = self.charged.lock().unwrap().contains(&number);
+        let outcome = if found {
+            PaymentCommand::RecordApproved
+        } else {
+            PaymentCommand::RecordDeclined { reason: "not-found".to_owned() }
+        };
+        self.payment(number, outcome, &errand, "outcome").await
+    }
+
+    async fn refund_payment(
+        &self,
+        number: PaymentNo,
+        errand: Errand,
+    ) -> Result<Handled, PortError> {
+        if let refused @ Handled::Refused(_) =
+            self.payment(number, PaymentCommand::Cancel, &errand, "cancel").await?
+        {
+            return Ok(refused);
+        }
+        self.refunds.lock().unwrap().push(number);
+        self.payment(number, PaymentCommand::RecordCancelled, &errand, "cancelled").await
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        #[expect(clippy::disallowed_methods, reason = "the test's clock is the machine's")]
+        let now = Utc::now();
+        DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap()
+    }
+}

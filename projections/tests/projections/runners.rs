@@ -1,0 +1,141 @@
+//! Who runs a loop: one of several replicas, never a log that doesn't fit, and how others know.
+
+use crate::market::{MANAGERS, Market, SOON, VIEWS, item, options, reservation};
+use gdmarket_domain::ItemCommand;
+use gdmarket_projections::{Options, ReservationStatus};
+use gdmarket_store::Leases;
+use gdmarket_testkit::{Engine, eventually, on_each_engine};
+use std::time::Duration;
+use tokio::time::Instant;
+
+on_each_engine! {
+    async fn a_checkpoint_past_the_head_is_refused_loudly(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        market.register(1, None).await;
+        market.settle(&loops).await;
+        loops.stop().await;
+        let beyond = format!(
+            "UPDATE checkpoints SET position = 1000000 WHERE subscription = '{}'", VIEWS[0]
+        );
+        market.views_sql(&beyond).await;
+        market.item(1, ItemCommand::Delete).await;
+        let loops = market.start();
+        let applied = loops.applied();
+        let problem = eventually(SOON, || async {
+            let progress = applied.progress();
+            progress[VIEWS[0]].problem.clone().ok_or(progress)
+        })
+        .await;
+        assert!(problem.contains("past the log's head"), "{problem}");
+        assert!(market.queries().item(item(1)).await.unwrap().is_some(), "nothing is written");
+        let head = market.store.log().head().await.unwrap();
+        eventually(SOON, || async {
+            let alarms = applied.progress()[VIEWS[3]].clone();
+            if alarms.position >= head { Ok(()) } else { Err(alarms) }
+        })
+        .await;
+        loops.stop().await;
+    }
+
+    async fn views_of_another_log_are_refused(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        market.register(1, None).await;
+        market.settle(&loops).await;
+        loops.stop().await;
+        market.views_sql("UPDATE checkpoints SET log_epoch = 7").await;
+        let loops = market.start();
+        for name in VIEWS.iter().chain(&MANAGERS) {
+            let problem = eventually(SOON, || async {
+                let progress = loops.applied().progress();
+                progress[*name].problem.clone().ok_or(progress)
+            })
+            .await;
+            assert!(problem.contains("epoch 7"), "{problem}");
+        }
+        loops.stop().await;
+    }
+
+    async fn a_loop_is_taken_over_when_its_runner_is_gone(db: &TestDb) {
+        let market = Market::open(db).await;
+        let first = market.start();
+        market.register(1, None).await;
+        market.settle(&first).await;
+        first.stop().await;
+        let second = market.start();
+        market.reserve(1, 1, None).await;
+        market.settle(&second).await;
+        let found = market.queries().reservation(reservation(1)).await.unwrap().unwrap();
+        assert_eq!(found.body.status, ReservationStatus::Reserved);
+        second.stop().await;
+    }
+
+    async fn a_replica_that_runs_nothing_knows_how_far_the_others_are(db: &TestDb) {
+        if db.engine() == Engine::Sqlite {
+            return; // One process per data folder.
+        }
+        let market = Market::open(db).await;
+        let leader = market.start();
+        market.register(1, None).await;
+        market.settle(&leader).await;
+        let other = Market::open_url(db.url(), false).await;
+        let follower = other.start_with(&Options { lease_ttl: Duration::from_secs(60), ..options() });
+        market.reserve(1, 1, None).await;
+        let position = market.store.log().head().await.unwrap();
+        let applied = follower.applied();
+        let until = Instant::now() + SOON;
+        let reached = applied.wait_reactions(position, 2, until).await.expect("in time");
+        assert!(applied.wait_views(reached, until).await);
+        assert!(applied.progress().values().all(|progress| !progress.led));
+        let found = other.queries().reservation(reservation(1)).await.unwrap().unwrap();
+        assert_eq!(found.body.status, ReservationStatus::Reserved);
+        follower.stop().await;
+        leader.stop().await;
+    }
+
+    async fn waiting_ends_at_its_deadline(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        let until = Instant::now() + Duration::from_millis(50);
+        assert!(!loops.applied().wait_views(1_000_000, until).await);
+        assert_eq!(loops.applied().wait_reactions(1_000_000, 1, until).await, None);
+        loops.stop().await;
+    }
+
+    async fn what_a_write_leads_to_can_be_waited_for(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        market.register(1, None).await;
+        for number in 1..=20 {
+            market.reserve(number, 1, None).await;
+            let position = market.store.log().head().await.unwrap();
+            let (applied, until) = (loops.applied(), Instant::now() + SOON);
+            let reached = applied.wait_reactions(position, 2, until).await.expect("in time");
+            assert!(applied.wait_views(reached, until).await);
+            let found = market.queries().reservation(reservation(number)).await.unwrap().unwrap();
+            let expected = if number == 1 {
+                ReservationStatus::Reserved
+            } else {
+                ReservationStatus::Rejected
+            };
+            assert_eq!(found.body.status, expected, "reservation {number}");
+        }
+        loops.stop().await;
+    }
+
+    async fn a_lease_is_one_holders_and_its_epoch_rises_with_each_taking(db: &TestDb) {
+        let market = Market::open(db).await;
+        let leases = Leases::new(market.store.views().clone());
+        let (long, short) = (Duration::from_secs(60), Duration::ZERO);
+        assert_eq!(leases.take("x", "a", long).await.unwrap(), Some(1));
+        assert_eq!(leases.take("x", "b", long).await.unwrap(), None);
+        assert_eq!(leases.take("x", "a", short).await.unwrap(), Some(1), "renewed");
+        assert_eq!(leases.take("x", "b", long).await.unwrap(), Some(2), "it had run out");
+        assert_eq!(leases.take("x", "a", long).await.unwrap(), None);
+        leases.release("x", "a").await.unwrap();
+        assert_eq!(leases.take("x", "a", long).await.unwrap(), None, "only its holder gives it up");
+        leases.release("x", "b").await.unwrap();
+        assert_eq!(leases.take("x", "a", long).await.unwrap(), Some(3));
+    }
+}
