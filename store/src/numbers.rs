@@ -5,6 +5,7 @@ use crate::db::{LogConnection, on_writer};
 use crate::error::StoreError;
 use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Draws waiting before `draw` itself waits; and the most that share an update.
@@ -22,9 +23,14 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    pub(crate) fn start(writer: LogConnection, tracker: &TaskTracker) -> Self {
+    /// The task ends when `stop` is cancelled; whoever waits then is told that the store is closed.
+    pub(crate) fn start(
+        writer: LogConnection,
+        tracker: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tracker.spawn(serve(writer, waiting));
+        tracker.spawn(async move { stop.run_until_cancelled(serve(writer, waiting)).await });
         Self { queue }
     }
 

@@ -164,7 +164,7 @@ impl Store {
             log,
             appender,
             receipts: Receipts::new(log_db.clone()),
-            numbers: Numbers::start(connection.clone(), &tracker),
+            numbers: Numbers::start(connection.clone(), &tracker, stop.clone()),
             personal_data: PersonalDataTable::new(log_db.clone(), connection),
             identity,
             log_db: log_db.clone(),
