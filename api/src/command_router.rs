@@ -11,8 +11,6 @@ mod payments;
 mod reservations;
 mod written;
 
-pub(crate) use bodies::{NewItemBody, NewReservationBody};
-
 use crate::answers::Answers;
 use crate::extract::body::Fields;
 use crate::extract::caller::{Caller, IfMatch};

@@ -71,6 +71,7 @@ fn complete(document: &mut Value) {
     if let Some(components) = components {
         components.insert("parameters".to_owned(), parameters());
         components.insert("headers".to_owned(), headers());
+        components.insert("examples".to_owned(), problems::examples());
         let schemas = components.entry("schemas").or_insert_with(|| json!({}));
         if let Some(schemas) = schemas.as_object_mut() {
             schemas.insert("Problem".to_owned(), problems::schema());

@@ -90,6 +90,7 @@ impl Problem {
         if replayed { self.with_header(REPLAYED, HeaderValue::from_static("true")) } else { self }
     }
 
+    #[cfg(test)]
     pub(crate) const fn code(&self) -> &'static str {
         self.kind.code
     }

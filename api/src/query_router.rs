@@ -36,8 +36,6 @@ pub(crate) struct QueryState {
     pub(crate) tokens: Tokens,
     pub(crate) stories: Arc<dyn Stories>,
     pub(crate) now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
-    /// Brings the figures up to date that nobody counts along the way.
-    pub(crate) measure: Arc<dyn Fn() + Send + Sync>,
     pub(crate) time_zone: Tz,
     pub(crate) capabilities: Arc<Capabilities>,
 }

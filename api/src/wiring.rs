@@ -22,7 +22,7 @@ use crate::token::Tokens;
 use answers::LogAnswers;
 use axum::Router;
 use gdmarket_commands::{
-    AlarmOptions, BreakerState, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions,
+    AlarmOptions, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions,
     InProcessGateway, InProcessGatewayOptions, PaymentOptions,
 };
 use gdmarket_domain::money::MAX_PRICE;
@@ -44,7 +44,7 @@ const IDEMPOTENCY_HOURS: u32 = 72;
 pub struct Market {
     store: Store,
     commands: Commands,
-    projections: Arc<Projections>,
+    projections: Projections,
 }
 
 /// Why a market doesn't start.
@@ -53,9 +53,6 @@ pub enum StartError {
     /// The log can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The projections can't begin.
-    #[error("the projections can't start: {0}")]
-    Projections(String),
     /// The data folder can't be used.
     #[error("{path}: {source}")]
     Folder {
@@ -94,11 +91,8 @@ impl Market {
         let store = Store::open(&options).await?;
         let commands = commands(config, store.clone())?;
         let port = Arc::new(Port::new(commands.clone()));
-        let settings = projection_options(config);
-        let projections = Projections::start(store.clone(), port, settings)
-            .await
-            .map_err(|error| StartError::Projections(error.to_string()))?;
-        Ok(Self { store, commands, projections: Arc::new(projections) })
+        let projections = Projections::start(store.clone(), port, &projection_options(config));
+        Ok(Self { store, commands, projections })
     }
 
     /// The whole HTTP side: routes and layers.
@@ -132,7 +126,6 @@ impl Market {
             tokens: self.tokens(),
             stories: Arc::new(LogStories::new(self.store.clone())),
             now: Arc::new(move || commands.now()),
-            measure: self.measure(),
             time_zone: config.market.time_zone,
             capabilities: Arc::new(capabilities(config)),
         }
@@ -141,26 +134,6 @@ impl Market {
     fn tokens(&self) -> Tokens {
         let identity = self.store.identity();
         Tokens::new(identity.log_id, identity.epoch)
-    }
-
-    /// The figures that are read when somebody asks for them.
-    fn measure(&self) -> Arc<dyn Fn() + Send + Sync> {
-        let (commands, store) = (self.commands.clone(), self.store.clone());
-        let projections = Arc::clone(&self.projections);
-        Arc::new(move || {
-            for (name, state) in
-                [("payment", commands.payment_breaker()), ("alarm", commands.alarm_breaker())]
-            {
-                metrics::gauge!("gdmarket_breaker_state", "breaker" => name).set(level(state));
-            }
-            let head = *store.tail().head().borrow();
-            metrics::gauge!("gdmarket_log_head").set(float(head));
-            for status in projections.status() {
-                let lag = head.saturating_sub(status.position).max(0);
-                let name = status.name.to_string();
-                metrics::gauge!("gdmarket_projection_lag", "projection" => name).set(float(lag));
-            }
-        })
     }
 
     /// How far the log is, for tests that must see that nothing was written.
@@ -255,17 +228,4 @@ pub fn start_figures() {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-const fn level(state: BreakerState) -> f64 {
-    match state {
-        BreakerState::Closed => 0.0,
-        BreakerState::HalfOpen => 1.0,
-        BreakerState::Open => 2.0,
-    }
-}
-
-/// A gauge is a float; beyond 2^32 it is no longer exact, which no gauge needs.
-fn float(number: i64) -> f64 {
-    u32::try_from(number).map_or(f64::from(u32::MAX), f64::from)
 }

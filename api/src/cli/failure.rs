@@ -59,7 +59,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Unavailable(_) => Self::new(Exit::Unreachable, message)
                 .next("check that the database runs and that database.url is right"),
-            StoreError::Locked(_) => Self::new(Exit::Unreachable, message)
+            StoreError::Locked(_) => Self::new(Exit::Failed, message)
                 .next("end the other one, or name another folder with --data-dir"),
             StoreError::Misconfigured(_) => Self::new(Exit::Usage, message),
             StoreError::NeedsMigration { .. } => {
@@ -82,7 +82,6 @@ impl From<StartError> for Failure {
             StartError::Settings(_) => Self::new(Exit::Usage, error.to_string()),
             StartError::Folder { .. } => Self::new(Exit::Failed, error.to_string())
                 .next("name a folder you may write to with --data-dir"),
-            StartError::Projections(_) => Self::new(Exit::Failed, error.to_string()),
         }
     }
 }

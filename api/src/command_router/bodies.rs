@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 pub(crate) enum WholeNumber {
     #[schema(example = 100)]
     Number(i64),
-    #[schema(pattern = "^[0-9]+$", example = "100")]
+    #[schema(example = "100")]
     Digits(String),
 }
 

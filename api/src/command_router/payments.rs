@@ -16,6 +16,7 @@ use axum::response::Response;
 use gdmarket_commands::{CommandError, CommandMeta, PaymentAsked, PaymentOutcome};
 use gdmarket_domain::ReservationNo;
 use http::StatusCode;
+use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -70,8 +71,14 @@ impl CommandState {
         no: ReservationNo,
         meta: &CommandMeta,
     ) -> Answer {
-        let paying = async || self.commands.request_payment(no, meta).await;
-        let asked = self.unless_paying(caller, paying).await?;
+        let patience = until(caller, FOR_THE_PAYMENT);
+        let asked = loop {
+            let head = self.answers.head();
+            let done = self.commands.request_payment(no, meta).await;
+            if !self.was_paying(&done, head, patience).await {
+                break done?;
+            }
+        };
         let PaymentAsked { executed, payment_no: Some(payment_no), outcome } = asked else {
             let written = Written::by(&asked.executed, StatusCode::OK);
             return self.show_reservation(caller, no, written).await;
@@ -96,24 +103,16 @@ impl CommandState {
         }
     }
 
-    /// Does something that an open payment attempt forbids: while one is open its outcome is waited
-    /// for, and then it is tried again.
-    pub(super) async fn unless_paying<T>(
+    /// Whether an open payment attempt was in the way and something has happened since: then it is
+    /// worth another try. Waits for that until the time is over.
+    pub(super) async fn was_paying<T: Sync>(
         &self,
-        caller: &Caller,
-        attempt: impl AsyncFn() -> Result<T, CommandError>,
-    ) -> Result<T, Problem> {
-        let patience = until(caller, FOR_THE_PAYMENT);
-        loop {
-            let head = self.answers.head();
-            match attempt().await {
-                Err(error) if is_refused(&error, &kind::PAYMENT_PENDING) => {
-                    if !self.answers.moved_past(head, patience).await {
-                        return Err(error.into());
-                    }
-                }
-                done => return Ok(done?),
-            }
-        }
+        done: &Result<T, CommandError>,
+        head: i64,
+        patience: Instant,
+    ) -> bool {
+        let was_paying =
+            done.as_ref().is_err_and(|error| is_refused(error, &kind::PAYMENT_PENDING));
+        was_paying && self.answers.moved_past(head, patience).await
     }
 }

@@ -4,7 +4,7 @@
 use super::bodies::{Known, NewReservationBody, ReservationPatch, ReservationPatchBody};
 use super::outcome::Wanted;
 use super::written::Written;
-use super::{CommandState, FOR_THE_ITEM, SHORTLY, refuse_if_match, until};
+use super::{CommandState, FOR_THE_ITEM, FOR_THE_PAYMENT, SHORTLY, refuse_if_match, until};
 use crate::answers::NEWEST;
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
@@ -130,8 +130,14 @@ pub(super) async fn cancel(
 ) -> Answer {
     let meta = state.meta(&caller, &fields);
     Form::new(fields).finish(Some(()))?;
-    let cancelling = async || state.commands.cancel_reservation(no, &meta).await;
-    let executed = state.unless_paying(&caller, cancelling).await?;
+    let patience = until(&caller, FOR_THE_PAYMENT);
+    let executed = loop {
+        let head = state.answers.head();
+        let done = state.commands.cancel_reservation(no, &meta).await;
+        if !state.was_paying(&done, head, patience).await {
+            break done?;
+        }
+    };
     state.answer_when_decided(&caller, no, &executed, Wanted::Cancellation).await
 }
 
@@ -158,8 +164,14 @@ impl CommandState {
         no: ReservationNo,
         meta: &CommandMeta,
     ) -> Answer {
-        let cancelling = async || self.commands.cancel_payment(no, meta).await;
-        let executed = self.unless_paying(caller, cancelling).await?;
+        let patience = until(caller, FOR_THE_PAYMENT);
+        let executed = loop {
+            let head = self.answers.head();
+            let done = self.commands.cancel_payment(no, meta).await;
+            if !self.was_paying(&done, head, patience).await {
+                break done?;
+            }
+        };
         self.answer_when_decided(caller, no, &executed, Wanted::TakingBack).await
     }
 

@@ -1,7 +1,7 @@
 //! Which problems an operation can answer with, each with an example made from the table of kinds.
 
 use super::{is_of_the_market, writes};
-use crate::problem::kind::Kind;
+use crate::problem::kind::{KINDS, Kind};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -99,7 +99,7 @@ fn response(status: u16, kinds: &BTreeMap<&str, &Kind>) -> Value {
     let described: Vec<String> =
         kinds.values().map(|kind| format!("`{}`: {}.", kind.code, kind.title.en)).collect();
     let examples: Map<String, Value> =
-        kinds.values().map(|kind| (kind.code.to_owned(), example(kind))).collect();
+        kinds.keys().map(|code| ((*code).to_owned(), example_of(code))).collect();
     let mut response = json!({
         "description": described.join(" "),
         "content": {"application/problem+json": {
@@ -113,6 +113,15 @@ fn response(status: u16, kinds: &BTreeMap<&str, &Kind>) -> Value {
         response.insert("headers".to_owned(), json!({"Retry-After": wait}));
     }
     response
+}
+
+fn example_of(code: &str) -> Value {
+    json!({"$ref": format!("#/components/examples/{code}")})
+}
+
+/// An example of every kind, for all answers to refer to.
+pub(super) fn examples() -> Value {
+    KINDS.iter().map(|kind| (kind.code.to_owned(), example(kind))).collect::<Map<_, _>>().into()
 }
 
 fn example(kind: &Kind) -> Value {

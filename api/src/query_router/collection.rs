@@ -9,7 +9,7 @@ use gdmarket_projections::{Filter, Page, PageRequest};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
-use serde_json::json;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The media type of HAL.
@@ -80,13 +80,12 @@ pub(super) fn answer<T: Serialize>(asked: &Asked, key: &str, page: Page<T>) -> R
     let next = page.next.map(cursor);
     let next_link = next.as_ref().map(|cursor| asked.link_after(cursor));
     let (media_type, body) = if asked.is_plain {
-        ("application/json", json!({"items": page.rows, "next": next}))
+        ("application/json", text(&Plain { items: page.rows, next }))
     } else {
-        let mut links = json!({"self": {"href": asked.own_link()}});
-        if let (Some(links), Some(href)) = (links.as_object_mut(), &next_link) {
-            links.insert("next".to_owned(), json!({"href": href}));
-        }
-        (HAL_JSON, json!({"_embedded": {key: page.rows}, "_links": links}))
+        let link = |href| HalLink { href };
+        let links = HalLinks { own: link(asked.own_link()), next: next_link.clone().map(link) };
+        let embedded = BTreeMap::from([(key, page.rows)]);
+        (HAL_JSON, text(&Hal { embedded, links }))
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -96,7 +95,13 @@ pub(super) fn answer<T: Serialize>(asked: &Asked, key: &str, page: Page<T>) -> R
     if let Some(link) = link {
         headers.insert(header::LINK, link);
     }
-    (headers, body.to_string()).into_response()
+    (headers, body).into_response()
+}
+
+/// In the order of the fields, as members are shown alone.
+fn text(body: &impl Serialize) -> String {
+    // Maps with texts as keys, numbers and texts: always JSON.
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 impl Asked {
@@ -118,7 +123,6 @@ impl Asked {
 
 /// A collection for whoever takes HAL.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is answered")]
 pub(super) struct Hal<T> {
     #[serde(rename = "_embedded")]
     embedded: T,
@@ -128,23 +132,21 @@ pub(super) struct Hal<T> {
 
 /// The links of a collection.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is answered")]
 pub(super) struct HalLinks {
     #[serde(rename = "self")]
     own: HalLink,
+    #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<HalLink>,
 }
 
 /// A link.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is answered")]
 pub(super) struct HalLink {
     href: String,
 }
 
 /// A collection for whoever names `application/json` first.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is answered")]
 pub(super) struct Plain<T> {
     items: Vec<T>,
     /// What `after` is for the next page.

@@ -23,7 +23,6 @@ const ALARMS: Known = Known { people: false, statuses: &["Alerted", "DeleteAlert
 
 /// The members of `/items` in HAL.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is answered")]
 struct Items {
     items: Vec<ItemResource>,
 }
@@ -31,14 +30,12 @@ struct Items {
 /// The members of `/itemInfoes` in HAL.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "it only describes what is answered")]
 struct ItemInfoes {
     item_infoes: Vec<ItemInfoResource>,
 }
 
 /// The members of `/alarms` in HAL.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is answered")]
 struct Alarms {
     alarms: Vec<AlarmResource>,
 }

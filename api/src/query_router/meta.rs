@@ -93,11 +93,10 @@ async fn capabilities(State(state): State<QueryState>) -> Json<Arc<Capabilities>
 #[utoipa::path(get, path = "/metrics", tag = "server",
     responses((status = 200, description = "Figures.", body = String,
         content_type = "text/plain")))]
-async fn figures(State(state): State<QueryState>) -> Response {
+async fn figures() -> Response {
     let Some(figures) = telemetry::figures() else {
         return Problem::new(&kind::UNAVAILABLE).into_response();
     };
-    (state.measure)();
     figures.run_upkeep();
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, text)], figures.render()).into_response()

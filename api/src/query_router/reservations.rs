@@ -36,14 +36,12 @@ const PAYMENTS: Known =
 
 /// The members of `/reservations` in HAL.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is answered")]
 struct Reservations {
     reservations: Vec<ReservationResource>,
 }
 
 /// The members of `/payments` in HAL.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it only describes what is answered")]
 struct Payments {
     payments: Vec<PaymentResource>,
 }
