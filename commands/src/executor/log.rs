@@ -4,7 +4,7 @@
 use super::Executor;
 use crate::error::{CommandError, Service};
 use crate::meta::{CommandMeta, Executed};
-use gdmarket_domain::{DecodeError, Decider, MarketEvent, decode_event};
+use gdmarket_domain::{Decider, DecodeError, MarketEvent, decode_event};
 use gdmarket_store::{Loaded, Receipt, ReceiptKind, RecordedEvent, StoreError, StreamId};
 use std::borrow::Cow;
 use std::sync::Arc;
