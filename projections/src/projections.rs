@@ -18,7 +18,7 @@ use crate::reservation_process::ReservationProcess;
 use crate::reservations::Reservations;
 use crate::subscription::{Handler, Subscription};
 use crate::view::View;
-use crate::view_table::LIVE;
+use crate::view_table::{LIVE, ViewTable};
 use gdmarket_store::{Checkpoints, Leases, ParkedKeys, Store, StoreError};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,16 @@ pub struct Projections {
 type Named = (Kind, String, Arc<dyn Handler>);
 
 impl Projections {
+    /// Makes the tables that are asked; the loops do so too, but whoever asks before they have is told
+    /// to come back.
+    pub async fn prepare(store: &Store) -> Result<(), StoreError> {
+        let db = store.views();
+        ViewTable::<ItemInfo>::new(LIVE).create(db).await?;
+        ViewTable::<Reservations>::new(LIVE).create(db).await?;
+        ViewTable::<Payments>::new(LIVE).create(db).await?;
+        ViewTable::<Alarms>::new(LIVE).create(db).await
+    }
+
     /// Starts all loops, on tasks of the runtime that this is called from. A database that doesn't
     /// answer is waited for.
     pub fn start(store: Store, port: Arc<dyn CommandPort>, options: &Options) -> Self {

@@ -73,6 +73,7 @@ impl Market {
             Store::migrate(&options).await.unwrap();
         }
         let store = Store::open(&options).await.unwrap();
+        Projections::prepare(&store).await.unwrap();
         let port = Arc::new(TestPort::new(store.clone()));
         Self { store, port, next_id: AtomicU64::new(1) }
     }
