@@ -3,8 +3,9 @@
 
 use crate::market::{self, LONG, Market, by, hold, item_no, operator, price, reservation_no};
 use chrono::Days;
-use gdmarket_commands::{CommandError, CommandMeta};
+use gdmarket_commands::{CommandError, CommandMeta, Service};
 use gdmarket_domain::{Actor, ItemCommand, ItemNo, PersonId, RentalPeriod};
+use gdmarket_store::{Append, NewEvent, ReceiptKind, StreamId};
 use gdmarket_testkit::{TestDb, on_each_engine};
 use std::collections::HashSet;
 use std::future::Future;
@@ -73,6 +74,53 @@ on_each_engine! {
         ];
         assert_eq!(map, expected.map(|(key, value)| (key.to_owned(), value)).into());
         market.close().await;
+    }
+
+    async fn a_stream_of_a_newer_program_is_left_to_it(db: &TestDb) {
+        let market = Market::open(db).await;
+        let no = market.register().await;
+        let newer = Append {
+            command_id: operator().command_id,
+            fingerprint: Vec::new(),
+            stream: StreamId { kind: "item".into(), number: no.get() },
+            expected: 1,
+            events: vec![NewEvent {
+                event_type: "ItemChanged".to_owned(),
+                event_version: "99".to_owned(),
+                payload: "{}".to_owned(),
+            }],
+            metadata: "{}".to_owned(),
+            kind: ReceiptKind::Done,
+            personal: Vec::new(),
+        };
+        market.store.appender().append(newer).await.unwrap();
+        let left = market.commands.delete_item(no, &operator()).await;
+        assert_eq!(left, Err(CommandError::NewerEvent));
+        market.close().await;
+    }
+
+    async fn what_the_store_can_t_hold_is_refused_and_the_aggregate_goes_on(db: &TestDb) {
+        let market = Market::open(db).await;
+        let no = market.register().await;
+        let name = Some("dr\0ill".to_owned());
+        let refused = market.commands.change_item(no, name, None, &operator()).await;
+        assert!(matches!(refused, Err(CommandError::Rejected(_))), "{refused:?}");
+        assert_eq!(market.reprice(no, 200, operator()).await.unwrap().version, 2);
+        market.close().await;
+    }
+
+    async fn without_the_database_nothing_is_done_and_somebody_may_come_back(db: &TestDb) {
+        let market = Market::open(db).await;
+        let no = market.register().await;
+        market.store.close().await;
+        for no in [no, item_no(99)] {
+            let away = market.reprice(no, 200, operator()).await;
+            let what = Service::Store;
+            assert!(
+                matches!(away, Err(CommandError::Unavailable { what: w, .. }) if w == what),
+                "{away:?}"
+            );
+        }
     }
 
     async fn a_caller_that_goes_away_stops_only_its_waiting(db: &TestDb) {
