@@ -3,10 +3,12 @@
 //!
 //! The dying process is this very test binary, told by its environment to run [`child`] only.
 
-use crate::market::{Market, VIEWS, days};
+use crate::market::{Market, VIEWS, days, options};
 use gdmarket_domain::{PaymentCommand, ReservationCommand};
-use gdmarket_testkit::{TestDb, on_each_engine};
+use gdmarket_testkit::on_each_engine;
+use gdmarket_projections::Options;
 use std::process::Command;
+use std::time::Duration;
 
 const DATABASE: &str = "GDMARKET_CRASH_DATABASE";
 
@@ -22,6 +24,11 @@ const FAILPOINTS: [&str; 5] = [
 /// How many times a step is passed before the process dies there: so each loop is hit once.
 const PASSED: [u32; 5] = [0, 1, 3, 6, 11];
 
+/// A dead runner's leases end soon.
+fn hurried() -> Options {
+    Options { lease_ttl: Duration::from_millis(300), ..options() }
+}
+
 /// Runs all loops until nothing is left to do; told so, it dies on the way.
 #[test]
 #[ignore = "a process that other tests start"]
@@ -30,7 +37,7 @@ fn child() {
     let Ok(url) = std::env::var(DATABASE) else { return };
     gdmarket_testkit::run(async {
         let market = Market::open_url(&url, false).await;
-        let loops = market.start();
+        let loops = market.start_with(&hurried());
         market.settle(&loops).await;
         loops.stop().await;
         market.store.close().await;
@@ -55,78 +62,91 @@ fn run_child(url: &str, failpoints: &str) -> bool {
     output.status.success()
 }
 
-/// Something for every loop to do, with nobody at work.
-async fn prepare(market: &Market) {
-    let loops = market.start();
-    for number in 1..=4 {
-        market.register(number, Some(10 + number)).await;
-    }
-    for number in 1..=4 {
+/// A round's numbers start here: items and reservations `base + 1` and on, payments ten times those.
+async fn prepare(market: &Market, base: i64) {
+    let loops = market.start_with(&hurried());
+    for number in base + 1..=base + 4 {
+        market.register(number, Some(10)).await;
         market.reserve(number, number, days(2, 4)).await;
     }
     market.settle(&loops).await;
-    market.pay(4, 40, 4).await;
+    market.pay(base + 4, 10 * base + 40, base + 4).await;
     market.settle(&loops).await;
     loops.stop().await;
 }
 
-/// What is asked while all loops are dead.
-async fn ask(market: &Market) {
-    market.pay(1, 10, 1).await;
-    market.begin_payment(2, 20, 2).await;
-    market.payment(20, PaymentCommand::RecordDeclined { reason: "no-cover".to_owned() }).await;
-    market.reservation(3, ReservationCommand::Cancel).await;
-    market.reservation(4, ReservationCommand::Cancel).await;
+/// Something for every loop to do, asked while nobody is at work.
+async fn ask(market: &Market, base: i64) {
+    market.pay(base + 1, 10 * base + 10, base + 1).await;
+    let declined = 10 * base + 20;
+    market.begin_payment(base + 2, declined, base + 2).await;
+    let reason = "no-cover".to_owned();
+    market.payment(declined, PaymentCommand::RecordDeclined { reason }).await;
+    market.reservation(base + 3, ReservationCommand::Cancel).await;
+    market.reservation(base + 4, ReservationCommand::Cancel).await;
     for number in 5..=12 {
-        market.reserve(number, 1 + number % 4, days(2, 4)).await;
+        market.reserve(base + number, base + 1 + number % 4, days(2, 4)).await;
     }
-    market.register(5, None).await;
-    market.alert(6).await;
+    market.register(base + 5, None).await;
+    market.alert(base + 6).await;
+}
+
+/// What must have happened, once.
+fn check(history: &[String], base: i64) {
+    let count = |event: String| history.iter().filter(|found| **found == event).count();
+    let (one, two, three, four) = (base + 1, base + 2, base + 3, base + 4);
+    for once in [
+        format!("reservation/{one} ReservationPaid"),
+        format!("item/{one} LendingAuthorized"),
+        format!("reservation/{two} PaymentFailed"),
+        format!("item/{three} ItemReleased"),
+        format!("item/{four} LendingRevoked"),
+        format!("reservation/{four} ReservationCancelled"),
+        format!("payment/{} PaymentCancelled", 10 * base + 40),
+        format!("item/{four} ItemReleased"),
+    ] {
+        assert_eq!(count(once.clone()), 1, "{once}: {history:?}");
+    }
+    for number in base + 5..=base + 12 {
+        let held = count(format!("reservation/{number} Reserved"));
+        let refused = count(format!("reservation/{number} ReservationRejected"));
+        assert_eq!(held + refused, 1, "reservation {number}: {history:?}");
+    }
+}
+
+/// Dies after one step again and again, then comes to its end.
+async fn die_at(url: &str, failpoint: &str, base: i64) {
+    let market = Market::open_url(url, false).await;
+    prepare(&market, base).await;
+    ask(&market, base).await;
+    market.store.close().await;
+    let mut died = 0;
+    for passed in PASSED {
+        let first = if passed == 0 { String::new() } else { format!("{passed}*off->") };
+        died += u32::from(!run_child(url, &format!("{failpoint}={first}return")));
+    }
+    assert!(died >= 2, "it died at {failpoint} {died} times only");
+    assert!(run_child(url, ""), "it comes to its end");
+    let market = Market::open_url(url, false).await;
+    check(&market.history().await, base);
+    market.store.close().await;
 }
 
 on_each_engine! {
     async fn dying_after_every_step_loses_and_doubles_nothing(db: &TestDb) {
-        let market = Market::open(db).await;
-        prepare(&market).await;
-        ask(&market).await;
-        market.store.close().await;
-
-        let mut died = vec![];
-        for failpoint in FAILPOINTS {
-            for passed in PASSED {
-                let first = if passed == 0 { String::new() } else { format!("{passed}*off->") };
-                if !run_child(db.url(), &format!("{failpoint}={first}return")) {
-                    died.push(format!("{failpoint} {passed}"));
-                }
-            }
+        Market::open(db).await.store.close().await;
+        for (base, failpoint) in (0..).step_by(100).zip(FAILPOINTS) {
+            die_at(db.url(), failpoint, base).await;
         }
-        assert!(run_child(db.url(), ""), "it comes to its end");
-        for failpoint in FAILPOINTS {
-            assert!(died.iter().any(|d| d.starts_with(failpoint)), "never died there: {died:?}");
-        }
-        assert!(died.len() >= 10, "{died:?}");
-
         let market = Market::open_url(db.url(), false).await;
         let history = market.history().await;
-        let count = |event: &str| history.iter().filter(|found| *found == event).count();
-        for once in [
-            "reservation/1 ReservationPaid", "item/1 LendingAuthorized",
-            "reservation/2 PaymentFailed", "item/3 ItemReleased", "item/4 LendingRevoked",
-            "reservation/4 ReservationCancelled", "payment/40 PaymentCancelled", "item/4 ItemReleased",
-        ] {
-            assert_eq!(count(once), 1, "{once}: {history:?}");
-        }
-        for number in 5..=12 {
-            let held = count(&format!("reservation/{number} Reserved"));
-            let refused = count(&format!("reservation/{number} ReservationRejected"));
-            assert_eq!(held + refused, 1, "reservation {number}: {history:?}");
-        }
         let live = market.all_rows().await;
         for view in VIEWS {
             market.views_sql(&format!("DROP TABLE view_{view}")).await;
-            market.views_sql(&format!("DELETE FROM checkpoints WHERE subscription = '{view}'")).await;
+            let forget = format!("DELETE FROM checkpoints WHERE subscription = '{view}'");
+            market.views_sql(&forget).await;
         }
-        let loops = market.start();
+        let loops = market.start_with(&hurried());
         market.settle(&loops).await;
         loops.stop().await;
         assert_eq!(market.all_rows().await, live, "the views equal a rebuild");

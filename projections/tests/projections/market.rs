@@ -93,7 +93,7 @@ impl Market {
     /// Sends a command as the write side would.
     pub(crate) async fn send(&self, command: MarketCommand) -> Handled {
         let number = self.next_id.fetch_add(1, Ordering::SeqCst);
-        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, number.to_string().as_bytes());
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{number} {command:?}").as_bytes());
         self.port.send(&command, id, id).await.unwrap()
     }
 
