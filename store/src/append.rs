@@ -14,6 +14,8 @@ pub const MAX_PAYLOAD: usize = 1024 * 1024;
 pub const MAX_METADATA: usize = 16 * 1024;
 /// Most events of one command.
 pub const MAX_EVENTS: usize = 100;
+/// Far beyond any stream, and far from where counting on would overflow.
+const MAX_SEQUENCE: i64 = i64::MAX / 2;
 /// Most bytes of all payloads of one command.
 const MAX_COMMAND: usize = 4 * MAX_PAYLOAD;
 /// Most bytes of a name, a type or a fingerprint.
@@ -114,7 +116,7 @@ impl Append {
     }
 
     fn fault(&self) -> Option<String> {
-        if self.expected < 0 || self.expected > i64::MAX - self.count() {
+        if !(0..=MAX_SEQUENCE).contains(&self.expected) {
             return Some(format!("sequence {} is out of range", self.expected));
         }
         if self.events.len() > MAX_EVENTS {

@@ -114,7 +114,7 @@ async fn run<W: LogWriter>(
             tokio::select! {
                 biased;
                 received = batch.receive(waiting) => if received == 0 { return },
-                () = stop.cancelled() => waiting.close(),
+                () = stop.cancelled(), if !waiting.is_closed() => waiting.close(),
             }
         } else {
             batch.receive_waiting(waiting);

@@ -1,0 +1,24 @@
+//! The store's contract: one suite, run on SQLite and on PostgreSQL. Each test of "nothing is
+//! lost" has a control beside it that takes the protection away and must fail.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "contract/basics.rs"]
+mod basics;
+#[path = "contract/batches.rs"]
+mod batches;
+#[path = "contract/caches.rs"]
+mod caches;
+#[path = "contract/dropped_futures.rs"]
+mod dropped_futures;
+#[path = "contract/idempotency.rs"]
+mod idempotency;
+#[path = "contract/lost_connection.rs"]
+mod lost_connection;
+#[path = "contract/order.rs"]
+mod order;
+#[path = "contract/schema.rs"]
+mod schema;
+#[path = "contract/stock.rs"]
+mod stock;
+#[path = "contract/support.rs"]
+mod support;

@@ -1,0 +1,190 @@
+//! What is written comes back as it was: events, receipts, names, numbers, states; and the tail
+//! brings it.
+
+use crate::support::*;
+use gdmarket_store::{AppendError, Appended, PersonalData, ReceiptKind, StoreError};
+use gdmarket_testkit::on_each_engine;
+use std::collections::HashMap;
+use tokio::time::Instant;
+
+on_each_engine! {
+    async fn an_event_comes_back_as_it_was_written(db: &TestDb) {
+        let store = open(db).await;
+        let mut sent = append(1, 5, 0);
+        sent.events = vec![counted(1), counted(2)];
+        sent.events[1].payload = "{\"Counted\": {\"by\":2, \"note\":\"\\\\u0000 ü \\\"'$1\"}}".to_owned();
+        let appended = store.appender().append(sent.clone()).await.unwrap();
+        let log = whole_log(&store).await;
+        assert_eq!(appended.first_sequence, 1);
+        assert_eq!(appended.count, 2);
+        assert_eq!(Some(appended.position), log.last().map(|event| event.position));
+        for (event, (sequence, new)) in log.iter().zip((1..).zip(&sent.events)) {
+            assert_eq!(event.stream, sent.stream);
+            assert_eq!(event.sequence, sequence);
+            assert_eq!((&event.event_type, &event.event_version), (&new.event_type, &new.event_version));
+            assert_eq!((&event.payload, &event.metadata), (&new.payload, &sent.metadata));
+            assert!(event.recorded_at > 1_700_000_000_000_000, "{}", event.recorded_at);
+        }
+        assert_eq!(log.len(), 2);
+        assert_eq!(store.log().stream(&stream(5), 1).await.unwrap(), log[1..]);
+        assert_eq!(store.log().head().await.unwrap(), log[1].position);
+        let receipt = store.receipts().find(id(1)).await.unwrap().unwrap();
+        assert_eq!((receipt.first_sequence, receipt.count), (1, 2));
+        assert_eq!((receipt.fingerprint, receipt.kind), (sent.fingerprint, ReceiptKind::Done));
+        assert_eq!(store.receipts().find(id(2)).await.unwrap(), None);
+        store.close().await;
+    }
+
+    async fn positions_go_up_and_belong_to_their_commands(db: &TestDb) {
+        let store = open(db).await;
+        let mut appends = Vec::new();
+        for number in 1..=100 {
+            let mut one = append(number, i64::try_from(number).unwrap(), 0);
+            one.events = vec![counted(1); usize::try_from(number % 4).unwrap()];
+            appends.push(one);
+        }
+        let answers = at_once(&store, appends).await;
+        let log = whole_log(&store).await;
+        assert_eq!(log.len(), 150);
+        for (number, answer) in (1_i64..).zip(answers) {
+            let of_stream = log.iter().filter(|event| event.stream == stream(number));
+            let last = of_stream.clone().next_back().map_or(0, |event| event.position);
+            assert_eq!(answer.unwrap().position, last);
+            assert!(of_stream.zip(1..).all(|(event, sequence)| event.sequence == sequence));
+        }
+        store.close().await;
+    }
+
+    async fn a_receipt_alone_is_kept_and_found_by_a_repeat(db: &TestDb) {
+        let store = open(db).await;
+        let mut refused = append(1, 5, 0);
+        refused.events.clear();
+        refused.kind = ReceiptKind::Refused("item-taken".to_owned());
+        let answer = store.appender().append(refused.clone()).await.unwrap();
+        assert_eq!(answer, Appended { first_sequence: 0, count: 0, position: 0 });
+        match store.appender().append(refused).await {
+            Err(AppendError::Duplicate(receipt)) => {
+                assert_eq!(receipt.kind, ReceiptKind::Refused("item-taken".to_owned()));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(whole_log(&store).await.is_empty());
+        store.close().await;
+    }
+
+    async fn names_come_with_their_command_and_can_be_erased(db: &TestDb) {
+        let store = open(db).await;
+        let person = |person_id, name: &str| PersonalData { person_id, name: name.to_owned() };
+        let mut first = append(1, 1, 0);
+        first.personal = vec![person(7, "Kim"), person(8, "Lee"), person(7, "Kim Minsu")];
+        let mut conflicting = append(2, 1, 3);
+        conflicting.personal = vec![person(9, "nobody")];
+        let answers = at_once(&store, vec![first, conflicting]).await;
+        assert_eq!(answers[1], Err(AppendError::Gap));
+        let names = store.personal_data().get_many(&[7, 8, 9]).await.unwrap();
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(names, HashMap::from([(7, name("Kim Minsu")), (8, name("Lee"))]));
+        assert!(store.personal_data().erase(7).await.unwrap());
+        assert!(!store.personal_data().erase(7).await.unwrap());
+        let names = store.personal_data().get_many(&[7, 8]).await.unwrap();
+        assert_eq!(names, HashMap::from([(7, None), (8, name("Lee"))]));
+        store.close().await;
+    }
+
+    async fn numbers_are_drawn_once_each_by_two_stores_at_once(db: &TestDb) {
+        let stores = [open(db).await, open(db).await];
+        let draws = (0..200_usize).map(|n| {
+            let (store, kind) = (stores[n % 2].clone(), if n < 100 { "item" } else { "payment" });
+            async move { store.numbers().draw(kind).await.unwrap() }
+        });
+        let mut drawn = all(spawn_each(draws)).await;
+        let payments = drawn.split_off(100);
+        for mut numbers in [drawn, payments] {
+            numbers.sort_unstable();
+            assert_eq!(numbers, (1..=100).collect::<Vec<i64>>());
+        }
+        for store in stores {
+            store.close().await;
+        }
+    }
+
+    async fn the_tail_brings_every_event_from_memory_or_from_the_log(db: &TestDb) {
+        let first = open(db).await;
+        first.appender().append(append(1, 1, 0)).await.unwrap();
+        let mut small = options(db);
+        small.tail_events = 4;
+        let store = gdmarket_store::Store::open(&small).await.unwrap();
+        let reader = {
+            let tail = store.tail().clone();
+            tokio::spawn(async move {
+                let mut seen: Vec<i64> = Vec::new();
+                while seen.len() < 60 {
+                    let after = seen.last().copied().unwrap_or(0);
+                    assert!(tail.wait_past(after, Instant::now() + LIMIT).await, "{seen:?}");
+                    let events = tail.read_after(after, 7).await.unwrap();
+                    seen.extend(events.iter().map(|event| event.position));
+                }
+                seen
+            })
+        };
+        // Half by this process, half by another one.
+        for command in 2..=60 {
+            let (who, number) = if command % 2 == 0 { (&store, 2) } else { (&first, 3) };
+            let appended = append(command, number, i64::try_from((command - 2) / 2).unwrap());
+            who.appender().append(appended).await.unwrap();
+        }
+        assert_eq!(reader.await.unwrap(), positions(&whole_log(&store).await));
+        for store in [first, store] {
+            store.close().await;
+        }
+    }
+
+    async fn a_state_is_kept_after_an_append_and_only_then(db: &TestDb) {
+        let store = open(db).await;
+        let counters = store.aggregates::<Counter>();
+        let loaded = counters.lock(4).await.unwrap();
+        assert_eq!((loaded.version(), loaded.cached(), loaded.state().total), (0, false, 0));
+        let (appended, state) = loaded.append(append(1, 4, 0)).await.unwrap();
+        assert_eq!((appended.first_sequence, state.total), (1, 1));
+        let loaded = counters.lock(4).await.unwrap();
+        assert_eq!((loaded.version(), loaded.cached(), loaded.state().total), (1, true, 1));
+        // The same command again: a duplicate, after which nothing is believed any more.
+        assert!(matches!(loaded.append(append(1, 4, 1)).await, Err(AppendError::Duplicate(_))));
+        let loaded = counters.lock(4).await.unwrap();
+        assert_eq!((loaded.version(), loaded.cached(), loaded.state().total), (1, false, 1));
+        drop(loaded);
+        store.close().await;
+    }
+
+    async fn a_newer_event_is_told_apart_from_a_broken_one(db: &TestDb) {
+        let store = open(db).await;
+        let mut newer = append(1, 1, 0);
+        newer.events[0].event_version = "2".to_owned();
+        let mut broken = append(2, 2, 0);
+        broken.events[0].payload = "{\"Counted\":{}}".to_owned();
+        for answer in at_once(&store, vec![newer, broken]).await {
+            answer.unwrap();
+        }
+        let counters = store.aggregates::<Counter>();
+        assert!(matches!(counters.lock(1).await, Err(StoreError::Newer)));
+        assert!(matches!(counters.lock(2).await, Err(StoreError::Corrupt(_))));
+        store.close().await;
+    }
+
+    async fn a_closed_store_has_written_what_it_was_given_and_takes_no_more(db: &TestDb) {
+        let store = open(db).await;
+        let sending = (1..=200).map(|n| {
+            let store = store.clone();
+            async move { store.appender().append(append(n, i64::try_from(n).unwrap(), 0)).await }
+        });
+        let sent = spawn_each(sending);
+        tokio::task::yield_now().await;
+        store.close().await;
+        let written = all(sent).await.into_iter().filter(Result::is_ok).count();
+        let late = store.appender().append(append(999, 999, 0)).await;
+        assert!(matches!(late, Err(AppendError::Unavailable(_))), "{late:?}");
+        let again = open(db).await;
+        assert_eq!(whole_log(&again).await.len(), written);
+        again.close().await;
+    }
+}

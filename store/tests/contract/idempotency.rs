@@ -1,0 +1,70 @@
+//! The same command sent again and again has one effect, and everybody is told the same.
+
+use crate::support::*;
+use gdmarket_store::{AppendError, Receipt, Store};
+use gdmarket_testkit::on_each_engine;
+
+/// What a caller is told, whoever it was that appended.
+async fn told(store: Store, append: gdmarket_store::Append) -> Result<Receipt, AppendError> {
+    let receipt = Receipt {
+        command_id: append.command_id,
+        fingerprint: append.fingerprint.clone(),
+        stream: append.stream.clone(),
+        first_sequence: append.expected + 1,
+        count: 1,
+        kind: append.kind.clone(),
+    };
+    match store.appender().append(append).await {
+        Ok(_) => Ok(receipt),
+        Err(AppendError::Duplicate(receipt)) => Ok(receipt),
+        Err(error) => Err(error),
+    }
+}
+
+on_each_engine! {
+    async fn a_command_sent_fifty_times_at_once_over_two_stores_happens_once(db: &TestDb) {
+        let stores = [open(db).await, open(db).await];
+        for round in 0..10_u128 {
+            let sending = (0..50).map(|n| {
+                let number = i64::try_from(round + 1).unwrap();
+                told(stores[n % 2].clone(), append(round, number, 0))
+            });
+            let told = all(spawn_each(sending)).await;
+            assert_eq!(told.len(), 50);
+            assert!(told.iter().all(|answer| answer.is_ok() && *answer == told[0]), "{told:?}");
+            assert_eq!(whole_log(&stores[0]).await.len(), usize::try_from(round).unwrap() + 1);
+        }
+        for store in stores {
+            store.close().await;
+        }
+    }
+
+    /// The same id on another stream, or with another fingerprint: the first one stands, and its
+    /// receipt lets the caller see that the id was reused.
+    async fn a_reused_id_is_answered_with_what_it_stands_for(db: &TestDb) {
+        let store = open(db).await;
+        store.appender().append(append(1, 1, 0)).await.unwrap();
+        let mut other = append(1, 2, 0);
+        other.fingerprint = vec![9; 32];
+        match store.appender().append(other).await {
+            Err(AppendError::Duplicate(receipt)) => {
+                assert_eq!((receipt.stream, receipt.fingerprint), (stream(1), vec![7; 32]));
+            }
+            answer => panic!("{answer:?}"),
+        }
+        assert_eq!(whole_log(&store).await.len(), 1);
+        store.close().await;
+    }
+
+    /// Control: without the receipts' key the same command does happen twice.
+    async fn control_without_receipts_a_repeat_happens_again(db: &TestDb) {
+        let store = open(db).await;
+        store.appender().append(append(1, 1, 0)).await.unwrap();
+        gdmarket_store::on_db!(write &raw(db).await, pool => {
+            sqlx::query("DELETE FROM receipts").execute(pool).await.unwrap();
+        });
+        store.appender().append(append(1, 1, 1)).await.unwrap();
+        assert_eq!(whole_log(&store).await.len(), 2);
+        store.close().await;
+    }
+}

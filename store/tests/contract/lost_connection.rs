@@ -1,0 +1,257 @@
+//! PostgreSQL's connection is cut: between commit and answer, before the statement is done, and
+//! for a while altogether. Nothing is lost, nothing done twice, nobody told a lie.
+
+use crate::support::*;
+use gdmarket_store::{AppendError, Db, Store, StoreOptions};
+use gdmarket_testkit::{TestDb, eventually};
+use sqlx::{Connection, Executor, PgConnection};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+const TAKE_THE_TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(7450199991725811489)";
+
+/// Between the store and PostgreSQL: passes all on, until it is told to swallow an answer, which
+/// cuts the connection it belongs to, or to hang up on its clients without a word to the server.
+struct Proxy {
+    url: String,
+    swallow: Arc<AtomicBool>,
+    cut: Arc<AtomicBool>,
+    hang_up: Arc<Notify>,
+}
+
+impl Proxy {
+    async fn before(url: &str) -> Self {
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let (authority, path) = rest.split_once('/').unwrap();
+        let (user, server) = authority.rsplit_once('@').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let proxy = Self {
+            url: format!("{scheme}://{user}@{address}/{path}"),
+            swallow: Arc::default(),
+            cut: Arc::default(),
+            hang_up: Arc::default(),
+        };
+        let (swallow, cut) = (Arc::clone(&proxy.swallow), Arc::clone(&proxy.cut));
+        let (hang_up, server) = (Arc::clone(&proxy.hang_up), server.to_owned());
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&server).await.unwrap();
+                let (swallow, cut) = (Arc::clone(&swallow), Arc::clone(&cut));
+                let hang_up = Arc::clone(&hang_up);
+                tokio::spawn(async move {
+                    let mut server = server;
+                    tokio::select! {
+                        () = pass(client, &mut server, &swallow, &cut) => {}
+                        () = hang_up.notified() => {
+                            // The client's end is closed; the server's stays open and unread.
+                            std::future::pending::<()>().await;
+                        }
+                    }
+                });
+            }
+        });
+        proxy
+    }
+}
+
+async fn pass(
+    mut client: TcpStream,
+    server: &mut TcpStream,
+    swallow: &AtomicBool,
+    cut: &AtomicBool,
+) {
+    let (mut asked, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => match read {
+                Ok(read @ 1..) => server.write_all(&asked[..read]).await.unwrap(),
+                _ => return,
+            },
+            read = server.read(&mut answered) => match read {
+                Ok(_) if swallow.swap(false, Ordering::SeqCst) => {
+                    cut.store(true, Ordering::SeqCst);
+                    return;
+                }
+                Ok(read @ 1..) => if client.write_all(&answered[..read]).await.is_err() { return },
+                _ => return,
+            },
+        }
+    }
+}
+
+async fn through(proxy: &Proxy) -> Store {
+    let options = StoreOptions { url: proxy.url.clone(), ..StoreOptions::default() };
+    Store::open(&options).await.unwrap()
+}
+
+/// The server process of the appender's connection.
+async fn appender_backend(pool: &sqlx::PgPool) -> i32 {
+    let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+               AND query LIKE '%INSERT INTO events%' AND pid <> pg_backend_pid()";
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
+
+#[test]
+fn an_answer_lost_after_the_commit_is_found_again() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let direct = open(&db).await;
+        let proxy = Proxy::before(db.url()).await;
+        let store = through(&proxy).await;
+        for round in 0..10_i64 {
+            let command = u128::try_from(round).unwrap() * 100;
+            store.appender().append(append(command, 1, round)).await.unwrap();
+            proxy.swallow.store(true, Ordering::SeqCst);
+            // Ten in one batch or two: those of the lost answer are told what was done, the others
+            // are done on the new connection.
+            let appends = (1..=10).map(|n| {
+                let number = round * 100 + n;
+                append(command + u128::try_from(n).unwrap(), number + 1_000, 0)
+            });
+            let answers = at_once(&store, appends.collect()).await;
+            assert!(proxy.cut.swap(false, Ordering::SeqCst), "an answer was swallowed");
+            let log = whole_log(&direct).await;
+            for (answer, n) in answers.into_iter().zip(1..) {
+                let position = answer.unwrap().position;
+                let event = log.iter().find(|event| event.position == position).unwrap();
+                assert_eq!(event.stream, stream(round * 100 + n + 1_000));
+            }
+            assert_eq!(log.len(), usize::try_from((round + 1) * 11).unwrap());
+        }
+        store.close().await;
+        direct.close().await;
+    });
+}
+
+/// The statement waits on the server when its connection is cut. Whoever is told "not done" must
+/// be able to rely on it: the old server process is ended before the answer is given.
+#[test]
+fn a_statement_cut_off_while_it_waits_is_ended_and_never_happens() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let direct = open(&db).await;
+        let proxy = Proxy::before(db.url()).await;
+        let store = through(&proxy).await;
+        store.appender().append(append(1, 1, 0)).await.unwrap();
+        let mut holder = PgConnection::connect(db.url()).await.unwrap();
+        holder.execute(TAKE_THE_TURN).await.unwrap();
+        let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
+        let appending = {
+            let store = store.clone();
+            tokio::spawn(async move { store.appender().append(append(2, 2, 0)).await })
+        };
+        until_somebody_waits(&pool).await;
+        // Cut by the server: what arrives at the proxy next is the message that ends it.
+        let pid = appender_backend(&pool).await;
+        sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&pool).await.unwrap();
+        let answer = appending.await.unwrap();
+        assert!(matches!(answer, Err(AppendError::Unavailable(_))), "{answer:?}");
+        holder.execute("ROLLBACK").await.unwrap();
+        assert_eq!(whole_log(&direct).await.len(), 1);
+        // It may be sent again, and happens once.
+        store.appender().append(append(2, 2, 0)).await.unwrap();
+        assert_eq!(whole_log(&direct).await.len(), 2);
+        store.close().await;
+        direct.close().await;
+    });
+}
+
+/// Waits until somebody waits for the turn that `holder` has.
+async fn until_somebody_waits(pool: &sqlx::PgPool) {
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    eventually(LIMIT, async || {
+        let count: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap();
+        if count == 1 { Ok(()) } else { Err(count) }
+    })
+    .await;
+}
+
+/// As above, but the server doesn't notice that its client has gone: its process would go on and
+/// write after the caller was told that nothing was done.
+#[test]
+fn a_server_process_that_outlives_its_connection_is_ended_first() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let direct = open(&db).await;
+        let proxy = Proxy::before(db.url()).await;
+        let store = through(&proxy).await;
+        store.appender().append(append(1, 1, 0)).await.unwrap();
+        let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
+        let mut holder = PgConnection::connect(db.url()).await.unwrap();
+        holder.execute(TAKE_THE_TURN).await.unwrap();
+        let appending = {
+            let store = store.clone();
+            tokio::spawn(async move { store.appender().append(append(2, 2, 0)).await })
+        };
+        until_somebody_waits(&pool).await;
+        proxy.hang_up.notify_waiters();
+        let answer = appending.await.unwrap();
+        assert!(matches!(answer, Err(AppendError::Unavailable(_))), "{answer:?}");
+        holder.execute("ROLLBACK").await.unwrap();
+        // The turn is free: who still waited for it would write now.
+        store.appender().append(append(3, 3, 0)).await.unwrap();
+        assert_eq!(whole_log(&direct).await.len(), 2);
+        assert_eq!(direct.receipts().find(id(2)).await.unwrap(), None);
+        store.close().await;
+        direct.close().await;
+    });
+}
+
+/// Control: a server process that nobody ends does write after its connection was cut.
+#[test]
+fn control_a_server_process_that_is_not_ended_goes_on() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let direct = open(&db).await;
+        let proxy = Proxy::before(db.url()).await;
+        let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
+        let mut holder = PgConnection::connect(db.url()).await.unwrap();
+        holder.execute(TAKE_THE_TURN).await.unwrap();
+        let mut careless = PgConnection::connect(&proxy.url).await.unwrap();
+        let writing = tokio::spawn(async move {
+            let insert = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                          event_version, payload, metadata) VALUES ('x', '1', 1, 'x', '1', '{}', '{}')";
+            careless.execute(insert).await.map(|_| ())
+        });
+        until_somebody_waits(&pool).await;
+        proxy.hang_up.notify_waiters();
+        writing.await.unwrap().unwrap_err();
+        holder.execute("ROLLBACK").await.unwrap();
+        eventually(LIMIT, async || match whole_log(&direct).await.len() {
+            1 => Ok(()),
+            other => Err(other),
+        })
+        .await;
+        direct.close().await;
+    });
+}
+
+#[test]
+fn without_a_database_callers_are_told_soon_and_the_appender_recovers() {
+    gdmarket_testkit::run(async {
+        let cluster = gdmarket_testkit::PgCluster::start_new();
+        let db = TestDb::on_server(&cluster.url()).await;
+        let store = open(&db).await;
+        store.appender().append(append(1, 1, 0)).await.unwrap();
+        cluster.stop();
+        let began = tokio::time::Instant::now();
+        for command in 2..=20 {
+            let answer = store.appender().append(append(command, 2, 0)).await;
+            let told = matches!(answer, Err(AppendError::Unavailable(_) | AppendError::Unknown(_)));
+            assert!(told, "{answer:?}");
+        }
+        assert!(began.elapsed() < LIMIT / 6, "{:?}", began.elapsed());
+        cluster.start();
+        eventually(LIMIT, async || store.appender().append(append(99, 3, 0)).await).await;
+        let loaded = store.aggregates::<Counter>().lock(3).await.unwrap();
+        assert_eq!(loaded.version(), 1);
+        drop(loaded);
+        assert_eq!(whole_log(&store).await.len(), 2);
+        store.close().await;
+    });
+}

@@ -1,0 +1,176 @@
+//! The order of positions is the order of commits: readers that follow the log skip nothing,
+//! whatever foreign writers do meanwhile.
+
+use crate::support::*;
+use gdmarket_store::{Db, Store};
+use gdmarket_testkit::TestDb;
+use rand::RngExt;
+use sqlx::{Connection, Executor, PgConnection};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const WRITERS: i64 = 8;
+const ROUNDS: i64 = 40;
+const READERS: usize = 4;
+
+/// A writer of somebody else's on PostgreSQL: transactions of several statements on any isolation
+/// level, held open for a while, some rolled back. Returns how many events it committed.
+async fn foreign_postgres(url: String, writer: i64) -> usize {
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut committed = 0;
+    for round in 1..=ROUNDS {
+        let (level, hold, rolls_back) = {
+            let mut random = rand::rng();
+            let levels = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
+            (levels[random.random_range(0..3)], random.random_range(0..5), random.random_bool(0.1))
+        };
+        connection.execute(format!("BEGIN ISOLATION LEVEL {level}").as_str()).await.unwrap();
+        let mut sequence = 2 * round - 1;
+        let mut fine = true;
+        for _ in 0..2 {
+            let insert = sqlx::query(
+                "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                 event_version, payload, metadata) VALUES ('foreign', $1, $2, 'Written', '1', '{}', '{}')",
+            );
+            let insert = insert.bind(format!("{writer}")).bind(sequence);
+            fine = fine && insert.execute(&mut connection).await.is_ok();
+            sequence += 1;
+            // Holding a transaction open is what is tested here, not waiting for something.
+            sleep(Duration::from_millis(hold)).await;
+        }
+        let end = if fine && !rolls_back { "COMMIT" } else { "ROLLBACK" };
+        if connection.execute(end).await.is_ok() && end == "COMMIT" {
+            committed += 2;
+        }
+    }
+    committed
+}
+
+/// The same on SQLite, whose one level is serializable.
+async fn foreign_sqlite(db: Db, writer: i64) -> usize {
+    let mut committed = 0;
+    for round in 1..=ROUNDS {
+        let (hold, rolls_back) = {
+            let mut random = rand::rng();
+            (random.random_range(0..5), random.random_bool(0.1))
+        };
+        let Ok(mut tx) = db.begin().await else { continue };
+        for sequence in [2 * round - 1, 2 * round] {
+            gdmarket_store::on_tx!(&mut tx, connection => {
+                let insert = sqlx::query(
+                    "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                     event_version, payload, metadata) \
+                     VALUES ('foreign', $1, $2, 'Written', '1', '{}', '{}')",
+                );
+                let insert = insert.bind(format!("{writer}")).bind(sequence);
+                insert.execute(connection).await.unwrap();
+            });
+            sleep(Duration::from_millis(hold)).await;
+        }
+        if rolls_back {
+            tx.rollback().await.unwrap();
+        } else {
+            tx.commit().await.unwrap();
+            committed += 2;
+        }
+    }
+    committed
+}
+
+/// Follows the log until it is told that there will be no more and has seen the head.
+async fn reader(store: Store, done: Arc<AtomicBool>, through_the_tail: bool) -> Vec<i64> {
+    let mut seen: Vec<i64> = Vec::new();
+    loop {
+        let was_done = done.load(Ordering::SeqCst);
+        let after = seen.last().copied().unwrap_or(0);
+        let before = seen.len();
+        if through_the_tail {
+            let events = store.tail().read_after(after, 100).await.unwrap();
+            seen.extend(events.iter().map(|event| event.position));
+        } else {
+            let events = store.log().read_after(after, 100).await.unwrap();
+            seen.extend(events.iter().map(|event| event.position));
+        }
+        if seen.len() == before {
+            if was_done && store.log().head().await.unwrap() <= after {
+                return seen;
+            }
+            // Polling as fast as possible would leave the writers no processor.
+            store.tail().wait_past(after, Instant::now() + Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// All writers against all readers: what was committed, and what each reader saw.
+async fn torture(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) {
+    let done = Arc::new(AtomicBool::new(false));
+    let readers = (0..READERS).map(|n| reader(stores[n % 2].clone(), Arc::clone(&done), n >= 2));
+    let readers = spawn_each(readers);
+    let raw = raw(db).await;
+    let foreign = (1..=WRITERS).map(|writer| {
+        let (raw, url) = (raw.clone(), db.url().to_owned());
+        async move {
+            match raw {
+                Db::Postgres(_) => foreign_postgres(url, writer).await,
+                Db::Sqlite { .. } => foreign_sqlite(raw, writer).await,
+            }
+        }
+    });
+    let foreign = spawn_each(foreign);
+    let own = (0..200).map(|n| {
+        let store = stores[usize::try_from(n % 2).unwrap()].clone();
+        async move {
+            let command = u128::try_from(n).unwrap();
+            let mut written = 0;
+            for expected in 0..3 {
+                let sent = append(command * 3 + u128::try_from(expected).unwrap(), n + 1, expected);
+                match store.appender().append(sent).await {
+                    Ok(_) => written += 1,
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+            written
+        }
+    });
+    let own: usize = all(spawn_each(own)).await.into_iter().sum();
+    let foreign: usize = all(foreign).await.into_iter().sum();
+    done.store(true, Ordering::SeqCst);
+    let seen = all(readers).await;
+    let log = positions(&whole_log(&stores[0]).await);
+    assert_eq!(own, 600);
+    assert_eq!(log.len(), own + foreign);
+    assert!(foreign > 100, "the foreign writers were at work: {foreign}");
+    (log, seen)
+}
+
+gdmarket_testkit::on_each_engine! {
+    async fn readers_skip_nothing_whatever_foreign_writers_do(db: &TestDb) {
+        let stores = [open(db).await, open(db).await];
+        let (log, seen) = torture(db, &stores).await;
+        for seen in seen {
+            assert_eq!(seen, log);
+        }
+        for store in stores {
+            store.close().await;
+        }
+    }
+}
+
+/// Control: without the trigger somebody commits a position behind a reader's back.
+#[test]
+fn control_without_the_trigger_readers_skip() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let stores = [open(&db).await, open(&db).await];
+        let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
+        pool.execute("DROP TRIGGER events_take_turns ON events").await.unwrap();
+        let (log, seen) = torture(&db, &stores).await;
+        let skipped: usize = seen.iter().map(|seen| log.len() - seen.len()).sum();
+        assert!(skipped > 0, "the control must skip");
+        for store in stores {
+            store.close().await;
+        }
+    });
+}
