@@ -129,10 +129,14 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
             serve::run(&settings(&common, &args.or(serve))?.config, console)
         }
         Some(Command::Migrate) => migrate::run(&settings(&common, &serve)?.config, console),
-        Some(Command::OpenApi) => openapi::run(console),
+        Some(Command::OpenApi) => {
+            openapi::run();
+            Ok(())
+        }
         Some(Command::Demo(args)) => demo::run(&args, console),
         Some(Command::Config(ConfigCommand::Show)) => {
-            config::show(&settings(&common, &serve)?, console)
+            config::show(&settings(&common, &serve)?, console);
+            Ok(())
         }
     }
 }

@@ -152,7 +152,7 @@ fn add_answer_headers(method: &str, operation: &mut Value) {
     }
 }
 
-fn parameter(name: &str, place: &str, description: &str, schema: Value) -> Value {
+fn parameter(name: &str, place: &str, description: &str, schema: &Value) -> Value {
     json!({"name": name, "in": place, "description": description, "schema": schema})
 }
 
@@ -163,29 +163,29 @@ fn parameters() -> Value {
         "Actor": parameter("X-Gdmarket-Actor", "header",
             "On whose behalf: `operator:NAME`, `owner:ID` or `renter:ID`; without it \
              `operator:local`, who may act for anyone.",
-            json!({"type": "string", "default": "operator:local", "examples": ["renter:1"]})),
+            &json!({"type": "string", "default": "operator:local", "examples": ["renter:1"]})),
         "IdempotencyKey": parameter("Idempotency-Key", "header",
             "A repeat with the same key does nothing twice and gets the same answer.",
-            json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"})),
+            &json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"})),
         "IfMatch": parameter("If-Match", "header",
             "The `ETag` that the caller has seen, or `*`; another version is refused with 412.",
-            json!({"type": "string", "examples": ["\"3\""]})),
+            &json!({"type": "string", "examples": ["\"3\""]})),
         "Prefer": parameter("Prefer", "header",
-            "`respond-async`: answer without waiting for what follows.", text()),
+            "`respond-async`: answer without waiting for what follows.", &text()),
         "AcceptLanguage": parameter("Accept-Language", "header",
-            "`ko` or `en`: the language of problems.", text()),
-        "Traceparent": parameter("traceparent", "header", "The W3C trace to carry on.", text()),
+            "`ko` or `en`: the language of problems.", &text()),
+        "Traceparent": parameter("traceparent", "header", "The W3C trace to carry on.", &text()),
         "AtLeast": parameter("at_least", "query",
-            "The `Gdmarket-At` of a write that must be seen; waited for up to 2 s.", text()),
-        "After": parameter("after", "query", "The cursor of the next page.", text()),
+            "The `Gdmarket-At` of a write that must be seen; waited for up to 2 s.", &text()),
+        "After": parameter("after", "query", "The cursor of the next page.", &text()),
         "Limit": parameter("limit", "query", "How many members at most.",
-            json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 100})),
-        "CustomerIdFilter": parameter("customerId", "query", "Only this renter's.", number()),
-        "OwnerIdFilter": parameter("ownerId", "query", "Only this owner's.", number()),
-        "ItemNoFilter": parameter("itemNo", "query", "Only this item's.", number()),
+            &json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 100})),
+        "CustomerIdFilter": parameter("customerId", "query", "Only this renter's.", &number()),
+        "OwnerIdFilter": parameter("ownerId", "query", "Only this owner's.", &number()),
+        "ItemNoFilter": parameter("itemNo", "query", "Only this item's.", &number()),
         "StatusFilter": parameter("status", "query",
             "Only with this status: `itemStatus` of items, `alarmStatus` of alarms, `status` of \
-             the others.", text()),
+             the others.", &text()),
     })
 }
 

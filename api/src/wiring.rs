@@ -27,7 +27,7 @@ use gdmarket_commands::{
 };
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::rental_period::MAX_DAYS;
-use gdmarket_projections::{Options, Projections};
+use gdmarket_projections::{Filter, Options, PageRequest, Projections};
 use gdmarket_store::{Store, StoreError, StoreOptions};
 use port::Port;
 use std::net::SocketAddr;
@@ -37,6 +37,10 @@ use stories::LogStories;
 
 /// Beyond the gateway's own limit, before a payment without outcome is asked about.
 const SETTLE_MARGIN: Duration = Duration::from_secs(15);
+/// How long serving waits for views that are being made.
+const VIEWS_WITHIN: Duration = Duration::from_secs(2);
+/// How often they are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long an idempotency key is remembered at least.
 const IDEMPOTENCY_HOURS: u32 = 72;
 
@@ -91,8 +95,31 @@ impl Market {
         let store = Store::open(&options).await?;
         let commands = commands(config, store.clone())?;
         let port = Arc::new(Port::new(commands.clone()));
+        Projections::prepare(&store).await?;
         let projections = Projections::start(store.clone(), port, &projection_options(config));
-        Ok(Self { store, commands, projections })
+        let market = Self { store, commands, projections };
+        market.first_views().await;
+        Ok(market)
+    }
+
+    /// Waits until the views can be read at all: on an empty log they are made now. A database that
+    /// went away meanwhile is no reason not to serve.
+    async fn first_views(&self) {
+        let queries = self.projections.queries();
+        let first = PageRequest { after: 0, limit: 1 };
+        let readable = async {
+            let filter = Filter::default();
+            while queries.items(&filter, first).await.is_err()
+                || queries.reservations(&filter, first).await.is_err()
+                || queries.payments(&filter, first).await.is_err()
+                || queries.alarms(&filter, first).await.is_err()
+            {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(VIEWS_WITHIN, readable).await.is_err() {
+            tracing::warn!("the views can't be read yet");
+        }
     }
 
     /// The whole HTTP side: routes and layers.

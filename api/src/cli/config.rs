@@ -1,11 +1,11 @@
 //! `gdmarket config show`: every setting, its value, and where it comes from.
 
+use super::Console;
 use super::console::Tone;
-use super::{Console, Failure};
 use crate::config::{Loaded, Setting, Shown};
 use serde_json::{Map, Value, json};
 
-pub(super) fn show(loaded: &Loaded, console: Console) -> Result<(), Failure> {
+pub(super) fn show(loaded: &Loaded, console: Console) {
     if console.is_json() {
         let settings: Map<String, Value> = loaded
             .shown
@@ -14,8 +14,8 @@ pub(super) fn show(loaded: &Loaded, console: Console) -> Result<(), Failure> {
                 ((*key).to_owned(), json!({"value": value, "source": source}))
             })
             .collect();
-        console.result_json(&Value::Object(settings));
-        return Ok(());
+        Console::result_json(&Value::Object(settings));
+        return;
     }
     let width = |of: fn(&Shown) -> &str| {
         loaded.shown.iter().map(|shown| of(shown).len()).max().unwrap_or_default()
@@ -24,7 +24,6 @@ pub(super) fn show(loaded: &Loaded, console: Console) -> Result<(), Failure> {
     for Shown { key, value, source } in &loaded.shown {
         let help = Setting::of(key).map_or("", |setting| setting.help);
         let about = console.painted(Tone::Faint, &format!("# {source}; {help}"));
-        console.result(&format!("{key:keys$} = {value:values$}  {about}"));
+        Console::result(&format!("{key:keys$} = {value:values$}  {about}"));
     }
-    Ok(())
 }

@@ -46,13 +46,13 @@ impl Console {
     }
 
     /// A result. A reader that went away has no use for the rest, so nothing is made of that.
-    pub(super) fn result(self, text: &str) {
+    pub(super) fn result(text: &str) {
         drop(writeln!(io::stdout(), "{text}"));
     }
 
     /// A result for programs.
-    pub(super) fn result_json(self, value: &Value) {
-        self.result(&value.to_string());
+    pub(super) fn result_json(value: &Value) {
+        Self::result(&value.to_string());
     }
 
     /// How things go.

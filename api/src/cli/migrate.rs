@@ -19,7 +19,7 @@ pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
     }
     let applied = runtime.block_on(Store::migrate(&store_options(config, false)))?;
     if console.is_json() {
-        console.result_json(&json!({"applied": applied}));
+        Console::result_json(&json!({"applied": applied}));
     } else if applied.is_empty() {
         console.note("The schema is up to date.");
     } else {

@@ -1,9 +1,8 @@
 //! `gdmarket openapi`: the interface as a document, without any server.
 
-use super::{Console, Failure};
+use super::Console;
 use crate::openapi::document;
 
-pub(super) fn run(console: Console) -> Result<(), Failure> {
-    console.result(document().trim_end());
-    Ok(())
+pub(super) fn run() {
+    Console::result(document().trim_end());
 }

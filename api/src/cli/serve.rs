@@ -99,7 +99,7 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
     };
     let url = format!("http://{listen}");
     if console.is_json() {
-        console.result_json(&json!({"url": url, "database": place}));
+        Console::result_json(&json!({"url": url, "database": place}));
     }
     console.note(&format!("GDmarket serves {url} ({place}). The interface: {url}/docs"));
     console.note("Ctrl-C ends it. In another terminal, `gdmarket demo` walks through a rental.");

@@ -87,13 +87,12 @@ impl Answers for LogAnswers {
         item_no: ItemNo,
         reservation_no: Option<ReservationNo>,
     ) -> Result<bool, Problem> {
-        let candidates = match reservation_no {
-            Some(no) => vec![no],
-            None => {
-                let item = self.queries.item_at(item_no, NEWEST).await?;
-                let holds = item.map(|item| item.state.holds().to_vec()).unwrap_or_default();
-                holds.into_iter().map(|hold| hold.reservation_no).collect()
-            }
+        let candidates = if let Some(no) = reservation_no {
+            vec![no]
+        } else {
+            let item = self.queries.item_at(item_no, NEWEST).await?;
+            let holds = item.map(|item| item.state.holds().to_vec()).unwrap_or_default();
+            holds.into_iter().map(|hold| hold.reservation_no).collect()
         };
         for no in candidates {
             let found = self.queries.reservation_at(no, NEWEST).await?;

@@ -132,7 +132,7 @@ impl Market {
         let seen = seen(status, body, expect);
         let Ask { method, path, body: sent } = ask;
         if self.console.is_json() {
-            self.console.result_json(&json!({
+            Console::result_json(&json!({
                 "step": self.step, "says": sentence, "method": method.as_str(), "path": path,
                 "sent": sent, "status": status, "seen": seen, "ok": difference.is_none(),
             }));
@@ -140,7 +140,7 @@ impl Market {
             let (tone, mark) =
                 if difference.is_none() { (Tone::Good, "✓") } else { (Tone::Bad, "✗") };
             let sent = sent.as_ref().map(|sent| format!(" {sent}")).unwrap_or_default();
-            self.console.result(&format!(
+            Console::result(&format!(
                 "{} {:>2}. {sentence}\n       {}\n       {seen}",
                 self.console.painted(tone, mark),
                 self.step,
@@ -156,7 +156,7 @@ impl Market {
     pub(super) fn close(&self, say: Say) {
         if !self.console.is_json() {
             let text = say.in_lang(self.lang);
-            self.console.result(&format!("\n{}", self.console.painted(Tone::Good, text)));
+            Console::result(&format!("\n{}", self.console.painted(Tone::Good, text)));
         }
     }
 }

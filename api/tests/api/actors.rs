@@ -1,0 +1,100 @@
+//! Who may do what, and what resources say about it.
+
+use crate::app::{App, app};
+use serde_json::{Value, json};
+
+async fn owned(app: &App, owner: &str) -> i64 {
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    let answer = app.post("/items", camera).actor(owner).expect(201).await;
+    answer.json()["itemNo"].as_i64().expect("a number")
+}
+
+#[tokio::test]
+async fn the_owner_is_who_registers_it() {
+    let app = app().await;
+    let camera = |owner: Value| json!({"itemName": "Camera", "itemPrice": 100, "ownerId": owner});
+    let own = app.post("/items", camera(json!(7))).actor("owner:7").expect(201).await;
+    assert_eq!(own.json()["ownerId"], 7);
+    let named = app.post("/items", camera(json!("8"))).expect(201).await;
+    assert_eq!(named.json()["ownerId"], 8);
+    app.post("/items", camera(json!(8))).actor("owner:7").refused(403, "wrong-actor").await;
+    app.post("/items", camera(json!(null))).actor("renter:7").refused(403, "wrong-actor").await;
+}
+
+#[tokio::test]
+async fn nobody_acts_for_somebody_else() {
+    let app = app().await;
+    let item = owned(&app, "owner:7").await;
+    let path = format!("/items/{item}");
+    for actor in ["owner:8", "renter:7"] {
+        app.patch(&path, json!({"itemPrice": 5})).actor(actor).refused(403, "wrong-actor").await;
+        app.delete(&path).actor(actor).refused(403, "wrong-actor").await;
+    }
+    let wish = json!({"itemNo": item, "customerId": 1});
+    app.post("/reservations", wish.clone()).actor("renter:2").refused(403, "wrong-actor").await;
+    app.post("/reservations", wish.clone()).actor("owner:7").refused(403, "wrong-actor").await;
+    app.post("/reservations", wish).actor("renter:1").expect(201).await;
+    let pay = || app.post("/reservations/1/payment", json!({}));
+    pay().actor("renter:2").refused(403, "wrong-actor").await;
+    pay().actor("owner:7").refused(403, "wrong-actor").await;
+    pay().actor("renter:1").expect(200).await;
+    app.post(&format!("{path}/lend"), json!({}))
+        .actor("renter:1")
+        .refused(403, "wrong-actor")
+        .await;
+    app.delete("/reservations/1").actor("renter:2").refused(403, "wrong-actor").await;
+    app.delete("/reservations/1").actor("owner:7").expect(200).await;
+}
+
+#[tokio::test]
+async fn a_claim_that_is_no_actor_is_refused() {
+    let app = app().await;
+    for claim in ["process:holding", "owner", "owner:0", "renter:x", "king:1", ""] {
+        for call in [app.get("/items"), app.post("/items", json!({}))] {
+            let refused = call.actor(claim).refused(400, "bad-header").await;
+            assert_eq!(refused.fields(), ["X-Gdmarket-Actor"], "{claim}");
+        }
+    }
+}
+
+fn action(body: &Value, name: &str) -> (bool, Value) {
+    let actions = body["actions"].as_array().expect("actions");
+    let action = actions.iter().find(|action| action["name"] == name).expect("an action");
+    (action["allowed"].as_bool().expect("a boolean"), action["reason"].clone())
+}
+
+#[tokio::test]
+async fn resources_say_what_this_actor_may_do_and_why_not() {
+    let app = app().await;
+    let item = owned(&app, "owner:7").await;
+    let path = format!("/items/{item}");
+    let of = |actor: &'static str, path: String| {
+        let app = &app;
+        async move { app.get(&path).actor(actor).expect(200).await.json() }
+    };
+    let fresh = of("owner:7", path.clone()).await;
+    assert_eq!(action(&fresh, "delete"), (true, Value::Null));
+    assert_eq!(action(&fresh, "lend"), (false, json!("not-reserved")));
+    assert_eq!(action(&fresh, "reserve"), (false, json!("wrong-actor")));
+    let foreign = of("renter:1", path.clone()).await;
+    assert_eq!(action(&foreign, "delete"), (false, json!("wrong-actor")));
+    assert_eq!(action(&foreign, "reserve"), (true, Value::Null));
+    let reservation = app.reserved(item, 1).await;
+    let path_of = format!("/reservations/{reservation}");
+    app.see(&path, "/itemStatus", json!("NotRentable")).await;
+    assert_eq!(action(&of("owner:7", path.clone()).await, "lend"), (false, json!("not-paid")));
+    let unpaid = of("renter:1", path_of.clone()).await;
+    assert_eq!(action(&unpaid, "pay"), (true, Value::Null));
+    assert_eq!(action(&unpaid, "cancelPayment"), (false, json!("not-paid")));
+    assert_eq!(action(&of("owner:7", path_of.clone()).await, "pay"), (false, json!("wrong-actor")));
+    app.pay(reservation).await;
+    app.see(&path_of, "/paymentStatus", json!("Paid")).await;
+    let paid = of("renter:1", path_of.clone()).await;
+    assert_eq!(action(&paid, "pay"), (false, json!("paid")));
+    assert_eq!(action(&paid, "cancel"), (true, Value::Null));
+    app.lend(item).await;
+    app.see(&path_of, "/rentalStatus", json!("Renting")).await;
+    assert_eq!(action(&of("renter:1", path_of).await, "cancel"), (false, json!("already-lent")));
+    app.see(&path, "/rentalStatus", json!("Renting")).await;
+    assert_eq!(action(&of("owner:7", path).await, "return"), (true, Value::Null));
+}

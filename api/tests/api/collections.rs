@@ -1,0 +1,116 @@
+//! Collections: two shapes, pages, filters, tokens.
+
+use crate::app::app;
+use serde_json::json;
+
+#[tokio::test]
+async fn pages_are_walked_by_cursor_in_both_shapes() {
+    let app = app().await;
+    for _ in 0..5 {
+        app.camera().await;
+    }
+    let mut path = "/items?limit=2".to_owned();
+    let mut seen = vec![];
+    loop {
+        let page = app.get(&path).expect(200).await;
+        assert_eq!(page.header("content-type"), "application/hal+json");
+        let body = page.json();
+        assert_eq!(body["_links"]["self"]["href"], path);
+        let items = body["_embedded"]["items"].as_array().expect("members").clone();
+        seen.extend(items.iter().map(|item| item["itemNo"].as_i64().expect("a number")));
+        let Some(next) = body["_links"]["next"]["href"].as_str() else { break };
+        assert_eq!(page.header("link"), format!("<{next}>; rel=\"next\""));
+        path = next.to_owned();
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5]);
+    let plain = app.get("/items?limit=4").header("accept", "application/json").expect(200).await;
+    assert_eq!(plain.header("content-type"), "application/json");
+    let next = plain.json()["next"].as_str().expect("a cursor").to_owned();
+    let rest = app
+        .get(&format!("/items?after={next}"))
+        .header("accept", "application/json, */*;q=0.5")
+        .expect(200)
+        .await
+        .json();
+    assert_eq!(rest["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(rest["next"], json!(null));
+}
+
+#[tokio::test]
+async fn filters_choose_members() {
+    let app = app().await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    app.post("/items", camera.clone()).actor("owner:7").expect(201).await;
+    app.post("/items", camera).actor("owner:8").expect(201).await;
+    app.reserved(2, 3).await;
+    app.see("/items/2", "/itemStatus", json!("NotRentable")).await;
+    for (path, key, numbers) in [
+        ("/items?ownerId=7", "items", vec![1]),
+        ("/items?status=NotRentable", "items", vec![2]),
+        ("/items?ownerId=9", "items", vec![]),
+        ("/itemInfoes?customerId=3", "itemInfoes", vec![2]),
+        ("/alarms?itemNo=1", "alarms", vec![1]),
+        ("/reservations?customerId=3&status=Reserved", "reservations", vec![2]),
+    ] {
+        let body = app.get(path).expect(200).await.json();
+        let members = body["_embedded"][key].as_array().expect("members").clone();
+        let seen: Vec<_> =
+            members.iter().map(|m| m["itemNo"].as_i64().expect("a number")).collect();
+        assert_eq!(seen, numbers, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_parameter_cannot_be_is_told() {
+    let app = app().await;
+    for (path, field) in [
+        ("/items?limit=0", "limit"),
+        ("/items?limit=501", "limit"),
+        ("/items?limit=x", "limit"),
+        ("/items?after=x", "after"),
+        ("/items?colour=red", "colour"),
+        ("/items?status=Reserved", "status"),
+        ("/items?ownerId=0", "ownerId"),
+        ("/items?ownerId=1&ownerId=2", "ownerId"),
+        ("/items?at_least=x", "at_least"),
+        ("/items/1?limit=1", "limit"),
+        ("/items/1/calendar?from=tomorrow", "from"),
+        ("/items/1/calendar?from=2027-01-02&to=2027-01-01", "from"),
+    ] {
+        assert_eq!(app.get(path).refused(422, "invalid").await.fields(), [field], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_waits_for_the_write_that_its_token_names() {
+    let app = app().await;
+    for round in 1..=20 {
+        let name = format!("Camera {round}");
+        let body = json!({"itemName": name, "itemPrice": 100});
+        let written = app.post("/items", body).header("prefer", "respond-async").expect(201).await;
+        let path =
+            format!("{}?at_least={}", written.header("location"), written.header("gdmarket-at"));
+        assert_eq!(app.get(&path).expect(200).await.json()["itemName"], name);
+    }
+}
+
+#[tokio::test]
+async fn the_calendar_tells_days_and_no_names() {
+    let app = app().await;
+    let item = app.camera().await;
+    let period = json!({"from": "2040-01-05", "to": "2040-01-08"});
+    let wish = json!({"itemNo": item, "customerId": 1, "customerName": "Kim", "period": period});
+    assert_eq!(app.post("/reservations", wish).expect(201).await.json()["totalPrice"], 300);
+    let block = json!({"period": {"from": "2040-02-01", "to": "2040-02-03"}});
+    app.post(&format!("/items/{item}/block"), block.clone()).expect(200).await;
+    let path = format!("/items/{item}/calendar");
+    let both = json!([period, block["period"]]);
+    app.see(&path, "/busy", both).await;
+    assert!(!app.get(&path).expect(200).await.text.contains("Kim"));
+    app.see(&format!("{path}?from=2040-01-20&to=2040-03-01"), "/busy", json!([block["period"]]))
+        .await;
+    let wish = json!({"itemNo": item, "customerId": 2, "period": block["period"]});
+    app.post("/reservations", wish).refused(409, "item-blocked").await;
+    app.post(&format!("/items/{item}/unblock"), block).expect(200).await;
+    app.see(&path, "/busy", json!([period])).await;
+}

@@ -1,0 +1,164 @@
+//! The program itself: exit codes, one clear line, a second server refused, an orderly end.
+
+use gdmarket_testkit::{ServerOptions, free_port};
+use serde_json::Value;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
+
+/// Runs the program in an empty folder, with nothing set but what the test says.
+fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GDMARKET__")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).envs(variables.iter().copied()).current_dir(folder);
+    command.output().expect("the program runs")
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+#[test]
+fn help_shows_examples_and_a_wrong_use_ends_with_2() {
+    let folder = folder();
+    let help = run(folder.path(), &["--help"], &[]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:"));
+    assert_eq!(run(folder.path(), &["--colour"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn all_configuration_faults_are_told_at_once() {
+    let folder = folder();
+    std::fs::write(folder.path().join("gdmarket.toml"), "[server]\ncolour = 1\n").expect("a file");
+    let variables = [("GDMARKET__MARKET__TIME_ZONE", "Mars"), ("GDMARKET__NOTHING__AT", "1")];
+    let output = run(folder.path(), &["serve", "--listen", "nowhere"], &variables);
+    assert_eq!(output.status.code(), Some(2));
+    let told = errors(&output);
+    for part in
+        ["server.colour", "market.time_zone", "nothing.at", "--listen", "variable GDMARKET__"]
+    {
+        assert!(told.contains(part), "{part} is missing in {told}");
+    }
+    assert!(!folder.path().join("gdmarket-data").exists(), "nothing was begun");
+}
+
+#[test]
+fn config_show_tells_value_and_source_and_no_password() {
+    let folder = folder();
+    let secret = folder.path().join("url");
+    std::fs::write(&secret, "postgres://me:s3cret@db/market\n").expect("a file");
+    let secret = secret.display().to_string();
+    let variables = [
+        ("GDMARKET__DATABASE__URL_FILE", secret.as_str()),
+        ("GDMARKET__PAYMENT__FAIL_RATE", "0.25"),
+    ];
+    let output = run(folder.path(), &["config", "show", "--json", "--data-dir", "x"], &variables);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(shown["server.data_dir"]["source"], "flag --data-dir");
+    assert_eq!(shown["payment.fail_rate"]["value"], "0.25");
+    assert_eq!(shown["payment.fail_rate"]["source"], "variable GDMARKET__PAYMENT__FAIL_RATE");
+    assert_eq!(shown["server.listen"]["source"], "default");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("s3cret"));
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_line() {
+    let folder = folder();
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let output = run(folder.path(), &["--listen", &address], &[]);
+    assert_eq!(output.status.code(), Some(3));
+    let told = errors(&output);
+    assert!(told.contains(&format!("{address} is taken")), "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+#[test]
+fn an_address_beyond_loopback_must_be_meant() {
+    let folder = folder();
+    let output = run(folder.path(), &["--listen", "0.0.0.0:0"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("--allow-open"));
+}
+
+#[test]
+fn a_database_out_of_reach_is_one_clear_line() {
+    let folder = folder();
+    let url = format!("postgres://nobody@127.0.0.1:{}/market", free_port());
+    let listen = format!("127.0.0.1:{}", free_port());
+    let arguments = ["serve", "--database-url", &url, "--listen", &listen];
+    let output = run(folder.path(), &arguments, &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
+    let told = errors(&output);
+    assert_eq!(told.lines().filter(|line| line.starts_with("gdmarket:")).count(), 1, "{told}");
+    assert_eq!(
+        run(folder.path(), &["migrate", "--database-url", &url], &[]).status.code(),
+        Some(3)
+    );
+}
+
+#[test]
+fn a_demo_without_a_server_says_how_to_start_one() {
+    let folder = folder();
+    let url = format!("http://127.0.0.1:{}", free_port());
+    let output = run(folder.path(), &["demo", "--url", &url], &[]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(errors(&output).contains("start a server"), "{}", errors(&output));
+}
+
+#[test]
+fn migrate_makes_the_schema_and_is_safe_to_repeat() {
+    let folder = folder();
+    let first = run(folder.path(), &["migrate", "--json"], &[]);
+    assert_eq!(first.status.code(), Some(0), "{}", errors(&first));
+    let applied: Value = serde_json::from_slice(&first.stdout).expect("JSON");
+    assert!(!applied["applied"].as_array().expect("a list").is_empty());
+    let again = run(folder.path(), &["migrate", "--json"], &[]);
+    let applied: Value = serde_json::from_slice(&again.stdout).expect("JSON");
+    assert_eq!(applied["applied"], serde_json::json!([]));
+}
+
+#[test]
+fn the_printed_document_is_the_committed_one() {
+    let folder = folder();
+    let output = run(folder.path(), &["openapi"], &[]);
+    let committed = include_str!("../../../docs/openapi.json");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), committed);
+}
+
+#[test]
+fn a_server_is_walked_through_joined_and_ended_in_order() {
+    gdmarket_testkit::run(async {
+        let mut server = ServerOptions::new(PROGRAM).start().await;
+        let (folder, url) = (folder(), server.url(""));
+        for arguments in [&["demo", "--url", &url][..], &["demo", "--url", &url, "--lang", "ko"]] {
+            let demo = run(folder.path(), arguments, &[]);
+            let told = String::from_utf8_lossy(&demo.stdout).into_owned();
+            assert_eq!(demo.status.code(), Some(0), "{told}{}", errors(&demo));
+            assert!(told.contains("✓ 20."), "{told}");
+        }
+        let data = server.data_dir().display().to_string();
+        let second = run(
+            folder.path(),
+            &["serve", "--data-dir", &data, "--listen", &format!("127.0.0.1:{}", free_port())],
+            &[],
+        );
+        assert_eq!(second.status.code(), Some(1), "{}", errors(&second));
+        assert!(errors(&second).contains("in use"), "{}", errors(&second));
+        let joined = run(folder.path(), &["migrate", "--data-dir", &data], &[]);
+        assert_eq!(joined.status.code(), Some(0), "{}", errors(&joined));
+        server.terminate().await;
+        assert_eq!(server.wait(Duration::from_secs(20)).await.code(), Some(0));
+    });
+}

@@ -1,0 +1,77 @@
+//! Idempotency keys: the same request has one effect and one answer.
+
+use crate::app::{App, app};
+use gdmarket_testkit::on_each_engine;
+use serde_json::json;
+
+on_each_engine! {
+    async fn a_repeat_gets_the_same_answer_and_writes_nothing(db: &TestDb) {
+        let app = App::on(db, &[]).await;
+        let camera = json!({"itemName": "Camera", "itemPrice": 100});
+        let first = app.post("/items", camera.clone()).key("k-1").expect(201).await;
+        let head = app.market.head();
+        let again = app.post("/items/", camera).key("k-1").expect(201).await;
+        assert_eq!(again.text, first.text);
+        assert_eq!(again.header("etag"), first.header("etag"));
+        assert_eq!(again.header("gdmarket-at"), first.header("gdmarket-at"));
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!(first.header("idempotency-replayed"), "");
+        assert_eq!(app.market.head(), head, "nothing was written");
+        app.stop().await;
+    }
+
+    async fn refusals_are_remembered_under_a_key(db: &TestDb) {
+        let app = App::on(db, &[]).await;
+        let item = app.camera().await;
+        let reservation = app.reserved(item, 1).await;
+        let wish = json!({"itemNo": item, "customerId": 2});
+        app.post("/reservations", wish.clone()).key("k").refused(409, "item-taken").await;
+        app.delete(&format!("/reservations/{reservation}")).expect(200).await;
+        app.see(&format!("/items/{item}"), "/itemStatus", json!("Rentable")).await;
+        let again = app.post("/reservations", wish).key("k").refused(409, "item-taken").await;
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_for_one_request_of_one_actor() {
+    let app = app().await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    app.post("/items", camera.clone()).key("k").expect(201).await;
+    let other = json!({"itemName": "Camera", "itemPrice": 101});
+    app.post("/items", other).key("k").refused(422, "key-reused").await;
+    let foreign = app.post("/items", camera.clone()).key("k").actor("owner:7").expect(201).await;
+    assert_eq!(foreign.json()["ownerId"], 7);
+    assert_eq!(foreign.header("idempotency-replayed"), "");
+    for bad in ["two words", &"x".repeat(256)] {
+        let refused = app.post("/items", camera.clone()).header("idempotency-key", bad);
+        assert_eq!(refused.refused(400, "bad-header").await.fields(), ["Idempotency-Key"]);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_is_never_charged_twice_under_one_key() {
+    let app = app().await;
+    let item = app.camera().await;
+    let reservation = app.reserved(item, 1).await;
+    let path = format!("/reservations/{reservation}/payment");
+    let first = app.post(&path, json!({})).key("pay").expect(200).await;
+    let again = app.post(&path, json!({})).key("pay").expect(200).await;
+    assert_eq!(again.text, first.text);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    app.see("/payments", "/_embedded/payments/0/paymentStatus", json!("Paid")).await;
+    let payments = app.get("/payments").expect(200).await.json();
+    assert_eq!(payments["_embedded"]["payments"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn fifty_equal_requests_at_once_have_one_effect() {
+    let app = app().await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    let calls = (0..50).map(|_| app.post("/items", camera.clone()).key("at-once").expect(201));
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.iter().all(|answer| answer.text == answers[0].text));
+    let items = app.get("/items").expect(200).await.json();
+    assert_eq!(items["_embedded"]["items"].as_array().map(Vec::len), Some(1));
+}

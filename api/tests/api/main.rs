@@ -1,0 +1,23 @@
+//! The interface as callers meet it: the real router over a real log, in process; the program itself
+//! where the command line is the matter.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of these tests may fail them"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "bodies are written where they are sent")]
+
+mod actors;
+mod app;
+mod collections;
+mod command_line;
+mod conditions;
+mod documents;
+mod guarding;
+mod hostile;
+mod keys;
+mod main_job;
+mod problems;
+mod refusals;
+mod waiting;

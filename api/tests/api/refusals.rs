@@ -1,0 +1,194 @@
+//! Every refusal of the market that a caller can meet, by its code, and what it leaves in the log.
+
+use crate::app::{App, app, app_with};
+use gdmarket_testkit::on_each_engine;
+use serde_json::{Value, json};
+
+/// The event types of a reservation's story, depth first.
+async fn story(app: &App, reservation_no: i64) -> Vec<String> {
+    fn collect(events: &Value, found: &mut Vec<String>) {
+        for event in events.as_array().into_iter().flatten() {
+            found.push(event["type"].as_str().unwrap_or_default().to_owned());
+            collect(&event["consequences"], found);
+        }
+    }
+    let path = format!("/reservations/{reservation_no}/trace");
+    let mut found = vec![];
+    collect(&app.get(&path).expect(200).await.json()["events"], &mut found);
+    found
+}
+
+on_each_engine! {
+    async fn a_refused_reservation_leaves_three_events_and_no_hold(db: &TestDb) {
+        let app = App::on(db, &[]).await;
+        let item = app.camera().await;
+        app.reserved(item, 1).await;
+        let gone = app.camera().await;
+        app.delete(&format!("/items/{gone}")).expect(200).await;
+        for (number, wanted, code) in
+            [(2, item, "item-taken"), (3, 77, "item-unknown"), (4, gone, "item-gone")]
+        {
+            let wish = json!({"itemNo": wanted, "customerId": 2});
+            app.post("/reservations", wish).refused(409, code).await;
+            let path = format!("/reservations/{number}");
+            app.see(&path, "/status", json!("Rejected")).await;
+            assert_eq!(app.get(&path).expect(200).await.json()["reason"], code);
+            let three = ["ReservationRequested", "HoldRefused", "ReservationRejected"];
+            assert_eq!(story(&app, number).await, three, "{code}");
+        }
+        let payments = app.get("/payments").expect(200).await.json();
+        assert_eq!(payments["_embedded"]["payments"], json!([]));
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn lending_and_returning_say_why_not() {
+    let app = app().await;
+    let item = app.camera().await;
+    let lend = format!("/items/{item}/lend");
+    let give_back = format!("/items/{item}/return");
+    app.post(&lend, json!({})).refused(409, "not-reserved").await;
+    app.post(&give_back, json!({})).refused(409, "not-renting").await;
+    let first = app.reserved(item, 1).await;
+    app.post(&lend, json!({})).refused(409, "not-paid").await;
+    app.post(&lend, json!({"reservationNo": 99})).refused(409, "not-reserved").await;
+    app.post(&give_back, json!({"reservationNo": first})).refused(409, "not-renting").await;
+    app.delete(&format!("/items/{item}")).refused(409, "item-in-use").await;
+}
+
+async fn reserved_for(app: &App, item: i64, from: &str, to: &str) -> i64 {
+    let wish = json!({"itemNo": item, "customerId": 1, "period": {"from": from, "to": to}});
+    let body = app.post("/reservations", wish).expect(201).await.json();
+    body["reservationNo"].as_i64().expect("a number")
+}
+
+#[tokio::test]
+async fn several_holds_need_a_number_and_the_first_day() {
+    let app = app().await;
+    let item = app.camera().await;
+    let january = reserved_for(&app, item, "2040-01-05", "2040-01-08").await;
+    let february = reserved_for(&app, item, "2040-02-05", "2040-02-08").await;
+    let lend = format!("/items/{item}/lend");
+    app.post(&lend, json!({})).refused(422, "which-reservation").await;
+    app.post(&lend, json!({"reservationNo": february})).refused(409, "not-paid").await;
+    app.pay(january).await;
+    app.post(&lend, json!({"reservationNo": january})).refused(409, "too-early").await;
+    let blocked = json!({"period": {"from": "2040-01-01", "to": "2040-01-06"}});
+    app.post(&format!("/items/{item}/block"), blocked).refused(409, "item-taken").await;
+}
+
+#[tokio::test]
+async fn cancelling_and_paying_say_why_not() {
+    let app = app().await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    let at = |path: &str| format!("/reservations/{no}{path}");
+    app.post(&at("/payment/cancel"), json!({})).refused(409, "not-paid").await;
+    app.pay(no).await;
+    app.post(&at("/payment"), json!({})).expect(200).await;
+    app.lend(item).await;
+    app.see(&at(""), "/status", json!("Renting")).await;
+    app.delete(&at("")).refused(409, "already-lent").await;
+    app.post(&at("/payment/cancel"), json!({})).refused(409, "already-lent").await;
+    app.post(&format!("/items/{item}/return"), json!({})).expect(200).await;
+    app.see(&at(""), "/status", json!("Completed")).await;
+    app.post(&at("/payment"), json!({})).expect(200).await;
+    app.delete(&at("")).refused(409, "reservation-closed").await;
+    app.post(&at("/payment/cancel"), json!({})).refused(409, "reservation-closed").await;
+    let cancelled = app.reserved(item, 2).await;
+    app.delete(&format!("/reservations/{cancelled}")).expect(200).await;
+    app.post(&format!("/reservations/{cancelled}/payment"), json!({}))
+        .refused(409, "reservation-closed")
+        .await;
+}
+
+#[tokio::test]
+async fn a_paid_reservation_is_cancelled_and_refunded() {
+    let app = app().await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    app.pay(no).await;
+    let cancelled = app.delete(&format!("/reservations/{no}")).expect(200).await.json();
+    assert_eq!(cancelled["status"], "Cancelled");
+    app.see("/payments/1", "/status", json!("Cancelled")).await;
+    app.see(&format!("/items/{item}"), "/itemStatus", json!("Rentable")).await;
+}
+
+#[tokio::test]
+async fn a_declined_payment_is_402_and_may_be_tried_again() {
+    let app = app_with(&[("payment.decline_rate", "1")]).await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    let pay = format!("/reservations/{no}/payment");
+    app.post(&pay, json!({})).key("first").refused(402, "payment-declined").await;
+    let again = app.post(&pay, json!({})).key("first").refused(402, "payment-declined").await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    app.post(&pay, json!({})).key("second").refused(402, "payment-declined").await;
+    app.see("/payments/2", "/status", json!("Declined")).await;
+    app.see(&format!("/reservations/{no}"), "/paymentStatus", json!("NotPaid")).await;
+}
+
+#[tokio::test]
+async fn a_slow_gateway_is_202_and_settles_by_itself() {
+    let app = app_with(&[("payment.delay_ms", "1500"), ("payment.answer_within_ms", "50")]).await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    let pay = format!("/reservations/{no}/payment");
+    let pending = app.post(&pay, json!({})).key("k").expect(202).await;
+    assert_eq!(pending.json()["paymentStatus"], "NotPaid");
+    app.delete(&format!("/reservations/{no}")).refused(409, "payment-pending").await;
+    app.see(&format!("/reservations/{no}"), "/paymentStatus", json!("Paid")).await;
+    let paid = app.post(&pay, json!({})).key("k").expect(200).await;
+    assert_eq!(paid.json()["paymentStatus"], "Paid");
+    assert_eq!(paid.header("idempotency-replayed"), "true");
+}
+
+#[tokio::test]
+async fn without_its_alarm_nothing_is_registered() {
+    let app = app_with(&[("alarm.fail_rate", "1")]).await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    let refused = app.post("/items", camera).refused(503, "alarm-unavailable").await;
+    assert!(!refused.header("retry-after").is_empty());
+    let items = app.get("/items").expect(200).await.json();
+    assert_eq!(items["_embedded"]["items"], json!([]));
+}
+
+#[tokio::test]
+async fn an_unpaid_reservation_expires() {
+    let app = app_with(&[("reservation.pay_within_s", "1")]).await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    app.see(&format!("/reservations/{no}"), "/status", json!("Expired")).await;
+    app.see(&format!("/items/{item}"), "/itemStatus", json!("Rentable")).await;
+    app.post(&format!("/reservations/{no}/payment"), json!({}))
+        .refused(409, "reservation-closed")
+        .await;
+}
+
+#[tokio::test]
+async fn the_story_of_a_rental_is_a_tree_of_causes() {
+    let app = app().await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    app.pay(no).await;
+    app.lend(item).await;
+    app.see(&format!("/reservations/{no}"), "/status", json!("Renting")).await;
+    let told = story(&app, no).await;
+    assert_eq!(told[..3], ["ReservationRequested", "ItemHeld", "Reserved"].map(str::to_owned));
+    for event in [
+        "PaymentRequested",
+        "PaymentStarted",
+        "PaymentApproved",
+        "ReservationPaid",
+        "LendingAuthorized",
+        "ItemRented",
+        "RentalStarted",
+    ] {
+        assert!(told.iter().any(|seen| seen == event), "{event} is missing in {told:?}");
+    }
+    let trace = app.get(&format!("/reservations/{no}/trace")).expect(200).await.json();
+    let asked = trace["events"].as_array().expect("events");
+    assert!(asked.iter().all(|event| event["causedBy"].is_null()));
+    assert!(asked.iter().all(|event| event["actor"] == "operator:local"), "{trace}");
+}
