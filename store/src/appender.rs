@@ -8,6 +8,8 @@ mod driver;
 mod judge;
 mod postgres;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use crate::append::{Append, AppendError, Appended};

@@ -1,5 +1,5 @@
-//! The database handle of both engines. One body of Rust serves both through [`on_db!`] and
-//! [`on_tx!`]: SQL with `$1` parameters means the same on either. What differs in SQL belongs into
+//! The database handle of both engines. One body of Rust serves both through [`on_db!`](crate::on_db!) and
+//! [`on_tx!`](crate::on_tx!): SQL with `$1` parameters means the same on either. What differs in SQL belongs into
 //! migrations; what differs in Rust into files named after the engine.
 
 pub(crate) mod postgres;

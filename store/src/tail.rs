@@ -129,14 +129,13 @@ impl Inner {
     /// Reads all there is.
     async fn read(&self) -> Result<(), StoreError> {
         let known = self.ring().end();
-        let mut end = match known {
-            Some(end) => end,
-            None => {
-                let head = self.log.head().await?;
-                self.ring().begin(head);
-                self.publish(head);
-                head
-            }
+        let mut end = if let Some(end) = known {
+            end
+        } else {
+            let head = self.log.head().await?;
+            self.ring().begin(head);
+            self.publish(head);
+            head
         };
         loop {
             let events = self.log.read_after(end, READ).await?;

@@ -11,7 +11,7 @@ use crate::event::StreamId;
 use crate::receipt::Receipt;
 use columns::Columns;
 use connection::Connection;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity};
 use sqlx::{Executor, Row};
 use std::collections::HashMap;
 use std::future::Future;
@@ -57,22 +57,28 @@ async fn answer<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> O
 }
 
 fn fault(error: &sqlx::Error) -> Fault {
-    let Some(database) = error.as_database_error() else {
+    let database = error.as_database_error();
+    let Some(database) = database.and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+    else {
         return Fault::Lost(error.to_string());
     };
-    let code = database.code().unwrap_or_default();
+    let code = database.code();
     let why = format!("{} ({code})", database.message());
-    match (code.get(..2), code.as_ref()) {
+    // Shut down, crashed, terminated by an operator, silent for too long in a transaction.
+    if matches!(database.severity(), PgSeverity::Fatal | PgSeverity::Panic) {
+        return Fault::Lost(why);
+    }
+    match (code.get(..2), code) {
         // Unique, not null (the predecessor is missing), deadlock, serialization.
         (_, "23505" | "23502" | "40P01" | "40001") => Fault::Contended(why),
         (Some("22" | "23" | "21"), _) => Fault::Data(why),
-        // Shutdown, crash, terminated by an operator; a replica that was once the primary.
-        (Some("08"), _) | (_, "57P01" | "57P02" | "57P03" | "25006") => Fault::Lost(why),
+        // A server that was the primary once: somewhere else there is one.
+        (Some("08"), _) | (_, "25006") => Fault::Lost(why),
         _ => Fault::Unavailable(why),
     }
 }
 
-fn corrupt(error: StoreError) -> Fault {
+fn corrupt(error: &StoreError) -> Fault {
     Fault::Unavailable(error.to_string())
 }
 
@@ -101,7 +107,7 @@ impl LogWriter for PostgresWriter {
             let receipt = Receipt::from_row(row)?;
             Ok((receipt.command_id, receipt))
         });
-        receipts.collect::<Result<_, StoreError>>().map_err(corrupt)
+        receipts.collect::<Result<_, StoreError>>().map_err(|error| corrupt(&error))
     }
 
     async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {

@@ -13,6 +13,7 @@ use rows::{events, ids, persons, receipts, streams};
 use sqlx::{Executor, SqliteConnection};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -56,7 +57,7 @@ impl SqliteWriter {
     async fn turn(&mut self) -> Turn<'_> {
         match &mut self.turn {
             Some(turn) => Turn::Within(turn),
-            None => Turn::Own(std::sync::Arc::clone(&self.writer).lock_owned().await),
+            None => Turn::Own(Arc::clone(&self.writer).lock_owned().await),
         }
     }
 }
@@ -114,13 +115,13 @@ fn fault(error: &sqlx::Error) -> Fault {
     }
 }
 
-fn corrupt(error: StoreError) -> Fault {
+fn corrupt(error: &StoreError) -> Fault {
     Fault::Unavailable(error.to_string())
 }
 
 impl LogWriter for SqliteWriter {
     async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
-        let mut turn = std::sync::Arc::clone(&self.writer).lock_owned().await;
+        let mut turn = Arc::clone(&self.writer).lock_owned().await;
         let result = write(&mut turn, &self.whole, batch).await;
         if result.is_err() {
             // Some errors have ended the transaction already; then there is nothing to roll back.
@@ -130,7 +131,7 @@ impl LogWriter for SqliteWriter {
     }
 
     async fn begin(&mut self) -> Outcome<()> {
-        let mut turn = std::sync::Arc::clone(&self.writer).lock_owned().await;
+        let mut turn = Arc::clone(&self.writer).lock_owned().await;
         let begun = turn.execute("BEGIN IMMEDIATE").await;
         begun.map_err(|error| fault(&error))?;
         self.turn = Some(turn);
@@ -150,7 +151,7 @@ impl LogWriter for SqliteWriter {
             let receipt = Receipt::from_row(row)?;
             Ok((receipt.command_id, receipt))
         });
-        receipts.collect::<Result<_, StoreError>>().map_err(corrupt)
+        receipts.collect::<Result<_, StoreError>>().map_err(|error| corrupt(&error))
     }
 
     async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {

@@ -32,7 +32,7 @@ pub(crate) fn pool(options: &StoreOptions) -> Result<PgPool, StoreError> {
                 async move { Ok(meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) },
             )
         })
-        .idle_timeout(Duration::from_secs(300))
-        .max_lifetime(Duration::from_secs(1800))
+        .idle_timeout(Duration::from_mins(5))
+        .max_lifetime(Duration::from_mins(30))
         .connect_lazy_with(connect_options(options)?))
 }

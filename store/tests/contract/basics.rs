@@ -180,7 +180,7 @@ on_each_engine! {
         let sent = spawn_each(sending);
         tokio::task::yield_now().await;
         store.close().await;
-        let written = all(sent).await.into_iter().filter(Result::is_ok).count();
+        let written = all(sent).await.into_iter().flatten().count();
         let late = store.appender().append(append(999, 999, 0)).await;
         assert!(matches!(late, Err(AppendError::Unavailable(_))), "{late:?}");
         let again = open(db).await;

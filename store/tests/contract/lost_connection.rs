@@ -64,22 +64,24 @@ async fn pass(
     swallow: &AtomicBool,
     cut: &AtomicBool,
 ) {
-    let (mut asked, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let (mut asked, mut answered) = (Vec::with_capacity(64 * 1024), Vec::with_capacity(64 * 1024));
     loop {
         tokio::select! {
-            read = client.read(&mut asked) => match read {
-                Ok(read @ 1..) => server.write_all(&asked[..read]).await.unwrap(),
+            read = client.read_buf(&mut asked) => match read {
+                Ok(1..) => server.write_all(&asked).await.unwrap(),
                 _ => return,
             },
-            read = server.read(&mut answered) => match read {
+            read = server.read_buf(&mut answered) => match read {
                 Ok(_) if swallow.swap(false, Ordering::SeqCst) => {
                     cut.store(true, Ordering::SeqCst);
                     return;
                 }
-                Ok(read @ 1..) => if client.write_all(&answered[..read]).await.is_err() { return },
+                Ok(1..) => if client.write_all(&answered).await.is_err() { return },
                 _ => return,
             },
         }
+        asked.clear();
+        answered.clear();
     }
 }
 

@@ -5,6 +5,7 @@ use crate::support::*;
 use gdmarket_store::{Db, Store};
 use gdmarket_testkit::TestDb;
 use rand::RngExt;
+use rand::seq::IndexedRandom;
 use sqlx::{Connection, Executor, PgConnection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 const WRITERS: i64 = 8;
 const ROUNDS: i64 = 40;
-const READERS: usize = 4;
+const LEVELS: [&str; 3] = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
 
 /// A writer of somebody else's on PostgreSQL: transactions of several statements on any isolation
 /// level, held open for a while, some rolled back. Returns how many events it committed.
@@ -23,20 +24,21 @@ async fn foreign_postgres(url: String, writer: i64) -> usize {
     for round in 1..=ROUNDS {
         let (level, hold, rolls_back) = {
             let mut random = rand::rng();
-            let levels = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
-            (levels[random.random_range(0..3)], random.random_range(0..5), random.random_bool(0.1))
+            (
+                LEVELS.choose(&mut random).unwrap(),
+                random.random_range(0..5),
+                random.random_bool(0.1),
+            )
         };
         connection.execute(format!("BEGIN ISOLATION LEVEL {level}").as_str()).await.unwrap();
-        let mut sequence = 2 * round - 1;
         let mut fine = true;
-        for _ in 0..2 {
+        for sequence in [2 * round - 1, 2 * round] {
             let insert = sqlx::query(
                 "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
                  event_version, payload, metadata) VALUES ('foreign', $1, $2, 'Written', '1', '{}', '{}')",
             );
             let insert = insert.bind(format!("{writer}")).bind(sequence);
             fine = fine && insert.execute(&mut connection).await.is_ok();
-            sequence += 1;
             // Holding a transaction open is what is tested here, not waiting for something.
             sleep(Duration::from_millis(hold)).await;
         }
@@ -106,7 +108,8 @@ async fn reader(store: Store, done: Arc<AtomicBool>, through_the_tail: bool) -> 
 /// All writers against all readers: what was committed, and what each reader saw.
 async fn torture(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) {
     let done = Arc::new(AtomicBool::new(false));
-    let readers = (0..READERS).map(|n| reader(stores[n % 2].clone(), Arc::clone(&done), n >= 2));
+    let readers = stores.iter().flat_map(|store| [(store, false), (store, true)]);
+    let readers = readers.map(|(store, tail)| reader(store.clone(), Arc::clone(&done), tail));
     let readers = spawn_each(readers);
     let raw = raw(db).await;
     let foreign = (1..=WRITERS).map(|writer| {
@@ -119,8 +122,8 @@ async fn torture(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) 
         }
     });
     let foreign = spawn_each(foreign);
-    let own = (0..200).map(|n| {
-        let store = stores[usize::try_from(n % 2).unwrap()].clone();
+    let own = (0..200).zip(stores.iter().cycle()).map(|(n, store)| {
+        let store = store.clone();
         async move {
             let command = u128::try_from(n).unwrap();
             let mut written = 0;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// What anything in these tests may take at most.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 /// Counts to a limit and not further.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
