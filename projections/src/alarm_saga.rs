@@ -38,7 +38,7 @@ impl Manager for AlarmSaga {
         let MarketEvent::Item(event) = event else { return None };
         let (item_no, command) = announce(event)?;
         let send = Step::Send(Rule::Announce, MarketCommand::Alarm(item_no, command));
-        Reactions::of(key(item_no), vec![Reaction::Do(send)])
+        Some(Reactions::of(key(item_no), Reaction::Do(send)))
     }
 
     fn due(&self, _key: &str, _data: &Value, _moment: Moment) -> Due {
@@ -71,7 +71,7 @@ impl Manager for Abandonment {
             | MarketEvent::Payment(_)
             | MarketEvent::Hold(_) => return None,
         };
-        Reactions::of(key(item_no), vec![step])
+        Some(Reactions::of(key(item_no), step))
     }
 
     fn due(&self, _key: &str, data: &Value, _moment: Moment) -> Due {

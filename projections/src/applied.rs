@@ -54,7 +54,10 @@ impl std::fmt::Debug for Applied {
 }
 
 impl Applied {
-    pub(crate) fn new(loops: impl IntoIterator<Item = (Kind, String)>, feed: Arc<dyn Feed>) -> Self {
+    pub(crate) fn new(
+        loops: impl IntoIterator<Item = (Kind, String)>,
+        feed: Arc<dyn Feed>,
+    ) -> Self {
         let loops = loops.into_iter().map(|key| (key, watch::Sender::default())).collect();
         Self(Arc::new(Inner { loops, feed, waiting: AtomicUsize::new(0), woken: Notify::new() }))
     }

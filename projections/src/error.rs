@@ -20,8 +20,15 @@ impl From<StoreError> for QueryError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(what) => Self::Broken(what),
+            StoreError::Newer => Self::Newer(error.to_string()),
             // A view's table that isn't there yet is made as soon as the database answers.
-            other => Self::Unavailable(other.to_string()),
+            StoreError::Unavailable(_)
+            | StoreError::Conflict(_)
+            | StoreError::Rejected(_)
+            | StoreError::TooNew { .. }
+            | StoreError::NeedsMigration { .. }
+            | StoreError::Locked(_)
+            | StoreError::Misconfigured(_) => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -32,6 +32,9 @@ mod subscription;
 mod view;
 mod view_table;
 
+#[cfg(test)]
+mod reaction_tests;
+
 pub use alarms::{AlarmBody, AlarmRow, Alarms};
 pub use applied::{Applied, Kind, Progress};
 pub use command_port::{Cause, CommandPort, Errand, Handled, Intent, PortError};

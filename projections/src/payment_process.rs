@@ -42,7 +42,7 @@ impl PaymentProcess {
         }
     }
 
-    fn from_reservation(&self, event: &ReservationEvent, moment: Moment) -> Option<Reactions> {
+    fn asked(&self, event: &ReservationEvent, moment: Moment) -> Option<Reactions> {
         use ReservationEvent as E;
         match *event {
             E::PaymentRequested { payment_no, .. } => {
@@ -52,12 +52,12 @@ impl PaymentProcess {
                     due_at: moment.recorded_at + self.settle_after,
                     data: json!(row),
                 };
-                Reactions::of(key(payment_no), vec![set])
+                Some(Reactions::of(key(payment_no), set))
             }
             E::Cancelled { payment_no: Some(payment_no), .. }
             | E::PaymentCancelled { payment_no, .. }
             | E::LatePaymentRecorded { payment_no, .. } => {
-                Reactions::of(key(payment_no), vec![Reaction::Do(Step::Refund(payment_no))])
+                Some(Reactions::of(key(payment_no), Reaction::Do(Step::Refund(payment_no))))
             }
             E::Requested { .. }
             | E::Reserved { .. }
@@ -87,7 +87,7 @@ impl Manager for PaymentProcess {
 
     fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions> {
         match event {
-            MarketEvent::Reservation(event) => self.from_reservation(event, moment),
+            MarketEvent::Reservation(event) => self.asked(event, moment),
             MarketEvent::Payment(event) => settled(event),
             MarketEvent::Item(_) | MarketEvent::Alarm(_) | MarketEvent::Hold(_) => None,
         }
@@ -116,7 +116,7 @@ fn settled(event: &PaymentEvent) -> Option<Reactions> {
         | E::CancellationStarted { .. }
         | E::Cancelled { .. } => return None,
     };
-    Reactions::of(key(payment_no), vec![Reaction::ClearDeadline { key: key(payment_no) }])
+    Some(Reactions::of(key(payment_no), Reaction::ClearDeadline { key: key(payment_no) }))
 }
 
 fn key(payment_no: PaymentNo) -> String {

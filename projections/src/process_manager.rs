@@ -44,9 +44,9 @@ pub(crate) struct Reactions {
 }
 
 impl Reactions {
-    /// Reactions whose turn is their key.
-    pub(crate) fn of(key: String, steps: Vec<Reaction>) -> Option<Self> {
-        Some(Self { turn: key.clone(), key, steps })
+    /// One reaction, whose turn is its key.
+    pub(crate) fn of(key: String, step: Reaction) -> Self {
+        Self { turn: key.clone(), key, steps: vec![step] }
     }
 }
 

@@ -50,6 +50,7 @@ impl Projections {
 
     /// Starts all loops, on tasks of the runtime that this is called from. A database that doesn't
     /// answer is waited for.
+    #[expect(clippy::needless_pass_by_value, reason = "the loops share it from now on")]
     pub fn start(store: Store, port: Arc<dyn CommandPort>, options: &Options) -> Self {
         let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
         let handlers: Vec<Named> = views(&store, options)

@@ -11,9 +11,7 @@ use crate::subscription::{Halt, Handler, Run};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
 use async_trait::async_trait;
-use gdmarket_store::{
-    Parked, ParkedKeys, RecordedEvent, Store, StreamId, Tx, failpoint,
-};
+use gdmarket_store::{Parked, ParkedKeys, RecordedEvent, Store, StreamId, Tx, failpoint};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -116,9 +114,10 @@ impl<V: View> Projector<V> {
     async fn heal(&self, run: &Run) -> Result<(), Halt> {
         for parked in self.parked.due(&run.name, HEAL_AT_ONCE).await? {
             let number = parked.key.rsplit('/').next().and_then(|number| number.parse().ok());
-            match number {
-                Some(number) => self.heal_stream(run, number, &parked).await?,
-                None => tracing::error!(view = run.name, key = parked.key, "no stream has this key"),
+            if let Some(number) = number {
+                self.heal_stream(run, number, &parked).await?;
+            } else {
+                tracing::error!(view = run.name, key = parked.key, "no stream has this key");
             }
         }
         Ok(())
@@ -210,13 +209,13 @@ impl<V: View> Handler for Projector<V> {
         let touched: Vec<&Stored<V::Row>> =
             done.touched.iter().filter_map(|number| rows.get(number)).collect();
         let mut tx = self.store.views().begin().await?;
+        run.advance(&mut tx, stored, reached).await?;
         self.table.write(&mut tx, &touched).await?;
         for (number, event) in &done.poisoned {
             if let Some(row) = rows.get(number) {
                 self.park(run, &mut tx, row, (event, 1)).await?;
             }
         }
-        run.advance(&mut tx, stored, reached).await?;
         failpoint!("projection.rows");
         tx.commit().await?;
         stuck.extend(done.poisoned.keys());
@@ -263,3 +262,6 @@ pub(crate) fn fold<V: View>(stored: &mut Stored<V::Row>, event: &RecordedEvent) 
         Err(_) => Folded::Poison("the view broke down on it".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub struct Found<B, A> {
     /// The stream's number.
     pub number: i64,
-    /// The version of the aggregate: its ETag.
+    /// The version of the aggregate: its `ETag`.
     pub version: i64,
     /// Since when and why the row stands still while its stream goes on.
     pub stale: Option<Stale>,

@@ -15,9 +15,7 @@ use crate::process_manager::{Manager, Reaction};
 use crate::subscription::{Halt, Handler, Run};
 use async_trait::async_trait;
 use futures::StreamExt;
-use gdmarket_store::{
-    Deadline, Deadlines, Parked, ParkedKeys, Store, Tx, failpoint,
-};
+use gdmarket_store::{Deadline, Deadlines, Parked, ParkedKeys, Store, Tx, failpoint};
 use plan::{Job, Plan};
 use send::{Outcome, Sender};
 use std::collections::BTreeSet;
@@ -155,7 +153,7 @@ impl Handler for Reactor {
             (None, None) => stored,
         };
         let (waiting, ready) = plan::split(plan.turns, &stuck);
-        let reacted: Vec<Vec<Done>> = futures::stream::iter(ready)
+        let turns: Vec<Vec<Done>> = futures::stream::iter(ready)
             .map(|jobs| self.take_turn(jobs))
             .buffer_unordered(self.concurrency)
             .collect()
@@ -163,11 +161,12 @@ impl Handler for Reactor {
         failpoint!("manager.reacted");
         let mut tx = self.store.views().begin().await?;
         let waiting = waiting.into_iter().map(|job| Done { job, outcome: Outcome::Queue });
-        let all: Vec<Done> = reacted.into_iter().flatten().chain(waiting).collect();
+        let all: Vec<Done> = turns.into_iter().flatten().chain(waiting).collect();
+        // First, for it keeps what is done beside the batches out until all is written.
+        run.advance(&mut tx, stored, reached).await?;
         for done in &all {
             self.write(run, &mut tx, done).await?;
         }
-        run.advance(&mut tx, stored, reached).await?;
         tx.commit().await?;
         failpoint!("manager.checkpoint");
         let stopped = all.into_iter().filter(|done| done.outcome.stops());

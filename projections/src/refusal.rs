@@ -83,17 +83,16 @@ pub(crate) const fn verdict(rule: Rule, code: Code) -> Verdict {
             | Code::ItemTaken
             | Code::ItemBlocked
             | Code::RegistrationAbandoned => Verdict::Compensate,
-            Code::NoHold
-            | Code::ReservationClosed
-            | Code::AlreadyReserved
-            | Code::Unexpected => Verdict::Park,
+            Code::NoHold | Code::ReservationClosed | Code::AlreadyReserved | Code::Unexpected => {
+                Verdict::Park
+            }
         },
         Rule::Release => done_if(matches!(code, Code::NoHold)),
         // Cancelled or rejected meanwhile: the release, or nothing, is on its way.
         Rule::Confirm | Rule::Reject => done_if(matches!(code, Code::ReservationClosed)),
         // Paid, under way, closed, or another deadline stands: this one is over.
         Rule::Expire => Verdict::Done,
-        | Rule::Authorize
+        Rule::Authorize
         | Rule::Revoke
         | Rule::Fact
         | Rule::Refund
@@ -114,8 +113,8 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_that_the_aggregates_refuse_with() {
-        for (code, refusal) in [
-            (Code::ItemUnknown, &ItemError::Unknown as &dyn Refusal),
+        let pairs: [(Code, &dyn Refusal); 10] = [
+            (Code::ItemUnknown, &ItemError::Unknown),
             (Code::ItemGone, &ItemError::Gone),
             (Code::ItemTaken, &ItemError::Taken),
             (Code::ItemBlocked, &ItemError::Blocked),
@@ -125,7 +124,8 @@ mod tests {
             (Code::AlreadyReserved, &ReservationError::AlreadyReserved),
             (Code::Unexpected, &ItemError::OutOfOrder),
             (Code::Unexpected, &ReservationError::OutOfOrder),
-        ] {
+        ];
+        for (code, refusal) in pairs {
             assert_eq!(Code::parse(refusal.code()), code);
         }
     }

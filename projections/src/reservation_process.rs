@@ -42,7 +42,7 @@ impl Manager for ReservationProcess {
             MarketEvent::Payment(event) => send(from_payment(event, pay_by)),
             MarketEvent::Reservation(event) => {
                 let (reservation_no, step) = deadline(event)?;
-                Reactions::of(key(reservation_no), vec![step])
+                Some(Reactions::of(key(reservation_no), step))
             }
             MarketEvent::Alarm(_) => None,
         }
@@ -66,7 +66,7 @@ type Recording = Option<(ReservationNo, Rule, ReservationCommand)>;
 fn send(recording: Recording) -> Option<Reactions> {
     let (reservation_no, rule, command) = recording?;
     let command = MarketCommand::Reservation(reservation_no, command);
-    Reactions::of(key(reservation_no), vec![Reaction::Do(Step::Send(rule, command))])
+    Some(Reactions::of(key(reservation_no), Reaction::Do(Step::Send(rule, command))))
 }
 
 fn from_item(event: &ItemEvent, pay_by: DateTime<Utc>) -> Recording {

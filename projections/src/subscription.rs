@@ -101,7 +101,7 @@ impl Subscription {
             self.applied.update(&self.key, |progress| progress.led = false);
             let rest = match ended {
                 Ok(()) => self.lease_ttl / 3,
-                Err(halt) => self.standstill(&halt, &mut attempt).await,
+                Err(halt) => self.standstill(&halt, &mut attempt),
             };
             tokio::select! { () = sleep(rest) => {} () = stop.cancelled() => {} }
         }
@@ -134,7 +134,7 @@ impl Subscription {
         ended
     }
 
-    async fn standstill(&self, halt: &Halt, attempt: &mut u32) -> Duration {
+    fn standstill(&self, halt: &Halt, attempt: &mut u32) -> Duration {
         let name = &self.key.1;
         let problem = halt.to_string();
         *attempt = attempt.saturating_add(1);
@@ -290,7 +290,8 @@ impl Subscription {
         let name = self.key.1.clone();
         let head = self.feed.known_head().max(place.reached);
         let behind = if next.is_some() { head - place.reached } else { 0 };
-        let waits = next.map_or(0, |next| (self.port.now().timestamp_micros() - next.event.recorded_at).max(0));
+        let waits = next
+            .map_or(0, |next| (self.port.now().timestamp_micros() - next.event.recorded_at).max(0));
         metrics::gauge!("gdmarket_projection_stuck", "subscription" => name.clone()).set(0.0);
         metrics::gauge!("gdmarket_projection_lag_events", "subscription" => name.clone())
             .set(behind as f64);

@@ -45,8 +45,7 @@ impl Queries {
     async fn join_names(&self, found: &mut [FoundReservation]) -> Answer<()> {
         let names = self.names(found.iter().map(|found| found.body.customer_id)).await?;
         for found in found {
-            found.body.customer_name =
-                names.get(&found.body.customer_id.get()).cloned().flatten();
+            found.body.customer_name = names.get(&found.body.customer_id.get()).cloned().flatten();
         }
         Ok(())
     }

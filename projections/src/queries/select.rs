@@ -67,20 +67,20 @@ pub(super) async fn page<V: View>(
 
 /// A row as it is told; nothing if there is nothing to tell.
 pub(super) fn found<R, B, A>(
-    stored: Stored<R>,
+    row: Stored<R>,
     body: impl Fn(&R) -> Option<B>,
-    state: impl Fn(&R) -> A,
+    aggregate: impl Fn(&R) -> A,
 ) -> Option<Found<B, A>> {
-    let stale = stored.stale.map(|(since, reason)| Stale {
+    let stale = row.stale.map(|(since, reason)| Stale {
         since: DateTime::from_timestamp_micros(since).unwrap_or_default(),
         reason,
     });
     Some(Found {
-        number: stored.number,
-        version: stored.sequence,
+        number: row.number,
+        version: row.sequence,
         stale,
-        body: body(&stored.row)?,
-        state: state(&stored.row),
+        body: body(&row.row)?,
+        state: aggregate(&row.row),
     })
 }
 

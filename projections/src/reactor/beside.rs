@@ -27,12 +27,12 @@ impl Reactor {
     pub(super) async fn work_beside(&self, run: &Run) -> Halt {
         loop {
             let (retried, fired) = join(self.retry(run), self.fire(run)).await;
-            match retried.and(fired) {
-                Err(halt) => return halt,
-                Ok(()) => tokio::select! {
-                    () = self.queued.notified() => {}
-                    () = sleep(self.tick) => {}
-                },
+            if let Err(halt) = retried.and(fired) {
+                return halt;
+            }
+            tokio::select! {
+                () = self.queued.notified() => {}
+                () = sleep(self.tick) => {}
             }
         }
     }
@@ -75,7 +75,8 @@ impl Reactor {
     /// The queued event of a position; `None` if the log has none there, or nothing follows from it.
     async fn job(&self, key: &str, position: i64) -> Result<Option<Job>, Halt> {
         let found = self.feed.read_after(position - 1, 1).await?;
-        let Some(event) = found.into_iter().map(|d| d.event).find(|e| e.position == position) else {
+        let Some(event) = found.into_iter().map(|d| d.event).find(|e| e.position == position)
+        else {
             return Ok(None);
         };
         let (steps, unreadable) = match self.sender.reactions(&event) {

@@ -70,10 +70,8 @@ pub(super) fn split(
     stuck: &BTreeSet<String>,
 ) -> (Vec<Job>, Vec<Vec<Job>>) {
     let unreadable = turns.values().flatten().filter(|job| job.unreadable.is_some());
-    let first: BTreeMap<String, i64> = unreadable
-        .map(|job| (job.key.clone(), job.event.position))
-        .rev()
-        .collect();
+    let first: BTreeMap<String, i64> =
+        unreadable.map(|job| (job.key.clone(), job.event.position)).rev().collect();
     let mut waiting = vec![];
     let mut ready = vec![];
     for jobs in turns.into_values() {

@@ -133,10 +133,11 @@ impl Sender {
         let (kind, number, sequence) = (&event.stream.kind, event.stream.number, event.sequence);
         for (ordinal, reaction) in job.steps.iter().enumerate() {
             if let Reaction::Do(step) = reaction {
-                let id = self.command_id(&[kind, &number.to_string(), &sequence.to_string()], ordinal);
-                match self.send(step, id, &cause).await {
-                    Outcome::Done => {}
-                    other => return other,
+                let id =
+                    self.command_id(&[kind, &number.to_string(), &sequence.to_string()], ordinal);
+                let outcome = self.send(step, id, &cause).await;
+                if outcome != Outcome::Done {
+                    return outcome;
                 }
             }
         }
@@ -159,9 +160,9 @@ impl Sender {
         for (ordinal, step) in due.steps.iter().enumerate() {
             let due_at = deadline.due_at.to_string();
             let id = self.command_id(&["deadline", &deadline.key, &due_at], ordinal);
-            match self.send(step, id, &cause).await {
-                Outcome::Done => {}
-                other => return (other, due),
+            let outcome = self.send(step, id, &cause).await;
+            if outcome != Outcome::Done {
+                return (outcome, due);
             }
         }
         (Outcome::Done, due)

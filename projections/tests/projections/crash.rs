@@ -5,8 +5,8 @@
 
 use crate::market::{Market, VIEWS, days, options};
 use gdmarket_domain::{PaymentCommand, ReservationCommand};
-use gdmarket_testkit::on_each_engine;
 use gdmarket_projections::Options;
+use gdmarket_testkit::on_each_engine;
 use std::process::Command;
 use std::time::Duration;
 

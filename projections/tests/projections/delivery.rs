@@ -17,7 +17,8 @@ async fn deliver_twice(db: &TestDb, subscription: &str) {
     let refunds = market.port.refunds.lock().unwrap().clone();
     assert_eq!(refunds.len(), 3, "{refunds:?}");
 
-    let reset = format!("UPDATE checkpoints SET position = 0 WHERE subscription = '{subscription}'");
+    let reset =
+        format!("UPDATE checkpoints SET position = 0 WHERE subscription = '{subscription}'");
     market.views_sql(&reset).await;
     let loops = market.start();
     market.settle(&loops).await;

@@ -1,12 +1,6 @@
 //! The read side and the reactions, on both engines: what is delivered twice, cut off, poisoned,
 //! overtaken or late, and what is told in the end.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that can't go on fails"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 #[cfg(feature = "failpoints")]
 mod crash;

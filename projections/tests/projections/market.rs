@@ -58,8 +58,8 @@ pub(crate) fn day(number: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2027, 1, number).unwrap()
 }
 
-pub(crate) fn days(from: u32, to: u32) -> Option<RentalPeriod> {
-    Some(RentalPeriod::new(day(from), day(to)).unwrap())
+pub(crate) fn days(from: u32, to: u32) -> RentalPeriod {
+    RentalPeriod::new(day(from), day(to)).unwrap()
 }
 
 impl Market {
@@ -122,12 +122,17 @@ impl Market {
         self.done(MarketCommand::Alarm(item(number), raise)).await;
     }
 
-    pub(crate) async fn reserve(&self, no: i64, item_no: i64, period: Option<RentalPeriod>) {
+    pub(crate) async fn reserve(
+        &self,
+        no: i64,
+        item_no: i64,
+        period: impl Into<Option<RentalPeriod>>,
+    ) {
         let reserve = ReservationCommand::Reserve {
             reservation_no: reservation(no),
             item_no: item(item_no),
             renter_id: person(1000 + no),
-            period,
+            period: period.into(),
             asked_on: day(1),
         };
         self.reservation(no, reserve).await;

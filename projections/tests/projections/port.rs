@@ -9,9 +9,7 @@ use gdmarket_domain::{
     Refusal, Reservation, ReservationEvent,
 };
 use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
-use gdmarket_store::{
-    Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, Store, StreamId,
-};
+use gdmarket_store::{Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, Store, StreamId};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Mutex;

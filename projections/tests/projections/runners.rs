@@ -80,7 +80,7 @@ on_each_engine! {
         market.register(1, None).await;
         market.settle(&leader).await;
         let other = Market::open_url(db.url(), false).await;
-        let follower = other.start_with(&Options { lease_ttl: Duration::from_secs(60), ..options() });
+        let follower = other.start_with(&Options { lease_ttl: Duration::from_mins(1), ..options() });
         market.reserve(1, 1, None).await;
         let position = market.store.log().head().await.unwrap();
         let applied = follower.applied();
@@ -127,7 +127,7 @@ on_each_engine! {
     async fn a_lease_is_one_holders_and_its_epoch_rises_with_each_taking(db: &TestDb) {
         let market = Market::open(db).await;
         let leases = Leases::new(market.store.views().clone());
-        let (long, short) = (Duration::from_secs(60), Duration::ZERO);
+        let (long, short) = (Duration::from_mins(1), Duration::ZERO);
         assert_eq!(leases.take("x", "a", long).await.unwrap(), Some(1));
         assert_eq!(leases.take("x", "b", long).await.unwrap(), None);
         assert_eq!(leases.take("x", "a", short).await.unwrap(), Some(1), "renewed");

@@ -11,7 +11,7 @@ pub(crate) async fn play(market: &Market, loops: &Projections) {
     }
     let item_price = Some(Money::price(250).unwrap());
     market.item(2, ItemCommand::Change { item_name: None, item_price }).await;
-    market.item(3, ItemCommand::BlockPeriod { period: days(10, 20).unwrap() }).await;
+    market.item(3, ItemCommand::BlockPeriod { period: days(10, 20) }).await;
     rent(market, loops).await;
     pay_badly(market, loops).await;
     refuse(market, loops).await;

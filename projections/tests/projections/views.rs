@@ -164,7 +164,7 @@ on_each_engine! {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
-        market.item(1, ItemCommand::BlockPeriod { period: days(4, 6).unwrap() }).await;
+        market.item(1, ItemCommand::BlockPeriod { period: days(4, 6) }).await;
         market.reserve(1, 1, days(2, 4)).await;
         market.reserve(2, 1, days(8, 9)).await;
         market.settle(&loops).await;

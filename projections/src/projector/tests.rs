@@ -1,0 +1,111 @@
+//! What a projector does when another has taken over, and when its view breaks down.
+
+use super::*;
+use crate::alarms::{AlarmRow, Alarms};
+use crate::view::{Filters, FoldError};
+use crate::view_table::LIVE;
+use gdmarket_domain::MarketEvent;
+use gdmarket_store::{Checkpoints, Claim, StoreOptions};
+use gdmarket_testkit::{TestDb, on_each_engine};
+
+fn alerted(number: i64, sequence: i64) -> RecordedEvent {
+    RecordedEvent {
+        position: 10 * number + sequence,
+        stream: StreamId::new("alarm", number),
+        sequence,
+        event_type: "Alerted".to_owned(),
+        event_version: "1".to_owned(),
+        payload: format!("{{\"Alerted\":{{\"itemNo\":{number}}}}}"),
+        metadata: "{}".to_owned(),
+        recorded_at: 7,
+    }
+}
+
+fn delivered(event: RecordedEvent) -> Delivery {
+    Delivery { previous: 0, event: Arc::new(event) }
+}
+
+async fn store(db: &TestDb) -> Store {
+    let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+    Store::migrate(&options).await.unwrap();
+    Store::open(&options).await.unwrap()
+}
+
+on_each_engine! {
+    async fn a_runner_that_was_paused_and_overtaken_writes_nothing(db: &TestDb) {
+        let store = store(db).await;
+        let checkpoints = Checkpoints::new(store.views().clone());
+        let projector = Projector::<Alarms>::new(store.clone(), LIVE, Duration::ZERO);
+        projector.prepare().await.unwrap();
+        let run = |epoch| Run { name: "alarms".to_owned(), source: *store.identity(), epoch };
+        let claim = async |epoch| checkpoints.claim("alarms", store.identity(), epoch, 0).await;
+        let (paused, successor) = (run(1), run(2));
+        assert_eq!(claim(1).await.unwrap(), Claim::Position(0));
+        let batch = [delivered(alerted(1, 1))];
+        assert_eq!(projector.batch(&paused, 0, &batch).await.unwrap(), 11);
+
+        assert_eq!(claim(2).await.unwrap(), Claim::Position(11));
+        let late = [delivered(alerted(2, 1)), delivered(alerted(3, 5))];
+        let halt = projector.batch(&paused, 11, &late).await;
+        assert!(matches!(halt, Err(Halt::Overtaken)), "{halt:?}");
+        let rows = projector.table.load(store.views(), &[1, 2, 3]).await.unwrap();
+        assert_eq!(rows.keys().collect::<Vec<_>>(), [&1], "its rows are gone with it");
+        assert_eq!(projector.parked.all("alarms").await.unwrap(), [], "and what it parked");
+        let halt = projector.heal_stream(&paused, 1, &parked("alarm/1")).await;
+        assert!(matches!(halt, Err(Halt::Overtaken)), "{halt:?}");
+        assert_eq!(claim(1).await.unwrap(), Claim::Overtaken, "an old epoch comes never back");
+
+        // Nor does one write whose checkpoint was moved by others.
+        let halt = projector.batch(&successor, 0, &late).await;
+        assert!(matches!(halt, Err(Halt::Overtaken)), "{halt:?}");
+        assert_eq!(projector.batch(&successor, 11, &late).await.unwrap(), 35);
+    }
+}
+
+fn parked(key: &str) -> Parked {
+    Parked {
+        key: key.to_owned(),
+        state: Parked::RETRYING.to_owned(),
+        reason: String::new(),
+        since_position: 0,
+        since_time: 0,
+        attempts: 1,
+    }
+}
+
+/// Breaks down on item 2.
+struct Fragile;
+
+impl View for Fragile {
+    const NAME: &'static str = "fragile";
+    const VERSION: u32 = 1;
+    const AGGREGATE: &'static str = "alarm";
+    type Row = AlarmRow;
+
+    fn fold(row: &mut AlarmRow, event: MarketEvent) -> Result<(), FoldError> {
+        Alarms::fold(row, event)
+    }
+
+    fn filters(row: &AlarmRow) -> Filters {
+        let filters = Alarms::filters(row);
+        assert_ne!(filters.item_no, Some(2), "a fault of the view");
+        filters
+    }
+
+    fn is_gone(row: &AlarmRow) -> bool {
+        Alarms::is_gone(row)
+    }
+}
+
+#[test]
+fn a_view_that_breaks_down_is_poison_and_leaves_the_row_as_it_was() {
+    let mut row = Stored::new(2);
+    let folded = fold::<Fragile>(&mut row, &alerted(2, 1));
+    assert!(matches!(folded, Folded::Poison(_)));
+    assert_eq!(row, Stored::new(2));
+    let mut row = Stored::new(1);
+    assert!(matches!(fold::<Fragile>(&mut row, &alerted(1, 1)), Folded::Taken));
+    assert!(matches!(fold::<Fragile>(&mut row, &alerted(1, 1)), Folded::Old));
+    assert!(matches!(fold::<Fragile>(&mut row, &alerted(1, 3)), Folded::Poison(_)));
+    assert_eq!(row.sequence, 1);
+}
