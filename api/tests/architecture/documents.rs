@@ -118,3 +118,31 @@ fn every_link_between_the_documents_leads_somewhere() {
         Source { path: "docs/x.md".to_owned(), text: "[a](b.md#c) [d](https://e)".to_owned() };
     assert_eq!(dead(&page), ["docs/x.md: b.md"]);
 }
+
+// ---- figures ---------------------------------------------------------------------------------
+
+/// The figures that the sources record, by their literal names.
+fn figures(sources: &[Source]) -> BTreeSet<String> {
+    let names = |source: &Source| -> Vec<String> {
+        let texts = source.text.split('"').skip(1).step_by(2);
+        texts
+            .filter(|text| text.starts_with("gdmarket_") && source.text.contains("metrics::"))
+            .map(str::to_owned)
+            .collect()
+    };
+    sources.iter().flat_map(names).collect()
+}
+
+#[test]
+fn every_figure_is_in_the_runbook() {
+    let shipped: Vec<_> = ["store/src", "commands/src", "projections/src", "api/src"]
+        .iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .collect();
+    let figures = figures(&shipped);
+    assert!(figures.len() > 5, "the figures are recorded differently now: {figures:?}");
+    let runbook = fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");
+    let missing: Vec<_> =
+        figures.into_iter().filter(|name| !runbook.contains(name.as_str())).collect();
+    check("add to the table under “What to watch” in docs/runbook.md:", &missing);
+}
