@@ -10,14 +10,14 @@ mod from_errors;
 pub mod kind;
 
 use crate::problem::context::{RequestContext, TRACEPARENT};
-use crate::problem::field_fault::FieldFault;
+use crate::problem::field_fault::{FieldFault, FieldTold};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use kind::{Kind, Language};
-use serde_json::json;
+use serde::Serialize;
 use std::time::Duration;
 use tracing::Instrument as _;
 
@@ -36,6 +36,21 @@ pub(crate) struct Problem {
     headers: Vec<(&'static str, HeaderValue)>,
     /// For the log alone; callers never see it.
     cause: Option<String>,
+}
+
+/// A problem on the wire.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rendered<'a> {
+    #[serde(rename = "type")]
+    page: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    instance: &'a str,
+    code: &'a str,
+    trace_id: String,
+    errors: Vec<FieldTold>,
 }
 
 impl Problem {
@@ -99,18 +114,20 @@ impl Problem {
         self.log(context);
         let language = context.language;
         let advice = || self.kind.advice.in_language(language).to_owned();
-        let errors: Vec<_> = self.errors.iter().map(|error| error.to_json(language)).collect();
-        let body = json!({
-            "type": self.kind.page(),
-            "title": self.kind.title.in_language(language),
-            "status": self.kind.status.as_u16(),
-            "detail": self.detail.clone().unwrap_or_else(advice),
-            "instance": context.path,
-            "code": self.kind.code,
-            "traceId": context.trace_id(),
-            "errors": errors,
-        });
-        let mut response = Response::new(Body::from(body.to_string()));
+        let errors: Vec<_> = self.errors.iter().map(|error| error.told(language)).collect();
+        let body = Rendered {
+            page: self.kind.page(),
+            title: self.kind.title.in_language(language),
+            status: self.kind.status.as_u16(),
+            detail: self.detail.clone().unwrap_or_else(advice),
+            instance: &context.path,
+            code: self.kind.code,
+            trace_id: context.trace_id(),
+            errors,
+        };
+        // Texts and numbers: always JSON.
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.kind.status;
         let headers = response.headers_mut();
         for (name, value) in self.headers {
@@ -127,7 +144,7 @@ impl Problem {
 
     fn log(&self, context: &RequestContext) {
         let (status, code, path) = (self.kind.status.as_u16(), self.kind.code, &context.path);
-        let cause = self.cause.as_deref().unwrap_or_default();
+        let cause = self.cause.as_deref();
         if self.kind.status.is_server_error() {
             tracing::error!(status, code, path, cause, "request failed");
         } else {

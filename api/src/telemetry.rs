@@ -26,7 +26,7 @@ pub fn start_log(telemetry: &Telemetry, colour: bool) {
         LogFormat::Auto => !is_terminal,
     };
     let started = if is_json {
-        registry.with(lines.json().flatten_event(true)).try_init()
+        registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
     } else {
         registry.with(lines.with_target(false).with_ansi(colour && is_terminal)).try_init()
     };

@@ -5,8 +5,9 @@
 
 use crate::problem::Problem;
 use crate::problem::context::RequestContext;
-use crate::problem::field_fault::{Fault, FieldFault};
+use crate::problem::field_fault::{Fault, FieldFault, shape};
 use crate::problem::kind;
+use crate::problem::kind::Words;
 use axum::extract::FromRequestParts;
 use gdmarket_domain::Actor;
 use http::HeaderMap;
@@ -87,11 +88,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// One header's text: visible ASCII, given at most once.
-fn single<'h>(
-    headers: &'h HeaderMap,
-    name: &str,
-    shape: &'static str,
-) -> Result<Option<&'h str>, Fault> {
+fn single<'h>(headers: &'h HeaderMap, name: &str, shape: Words) -> Result<Option<&'h str>, Fault> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -102,7 +99,7 @@ fn single<'h>(
 
 /// The actor that a request claims, for reads too.
 pub(crate) fn actor(headers: &HeaderMap) -> Result<Actor, Fault> {
-    const SHAPE: &str = "operator:NAME, owner:ID or renter:ID";
+    const SHAPE: Words = shape::ACTOR;
     match single(headers, ACTOR, SHAPE)? {
         None => Ok(Actor::Operator(DEFAULT_OPERATOR.to_owned())),
         Some(text) => text.parse().map_err(|_| Fault::WrongType(SHAPE)),
@@ -110,7 +107,7 @@ pub(crate) fn actor(headers: &HeaderMap) -> Result<Actor, Fault> {
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
-    const SHAPE: &str = "1 to 255 visible ASCII characters";
+    const SHAPE: Words = shape::KEY;
     let Some(key) = single(headers, IDEMPOTENCY_KEY, SHAPE)? else { return Ok(None) };
     let is_key = (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
     if is_key { Ok(Some(key.to_owned())) } else { Err(Fault::WrongType(SHAPE)) }
@@ -120,7 +117,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
 const MATCHES_NOTHING: i64 = -1;
 
 fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Fault> {
-    const SHAPE: &str = "* or the ETag of one version";
+    const SHAPE: Words = shape::ETAG;
     let Some(text) = single(headers, "if-match", SHAPE)? else { return Ok(None) };
     if text == "*" {
         return Ok(Some(IfMatch::Exists));

@@ -4,7 +4,7 @@
 use super::body::Fields;
 use super::number::whole_number;
 use crate::problem::Problem;
-use crate::problem::field_fault::{Fault, FieldFault, PRICE_RANGE};
+use crate::problem::field_fault::{Fault, FieldFault, PRICE_RANGE, shape};
 use chrono::NaiveDate;
 use gdmarket_domain::ids::MAX_ID;
 use gdmarket_domain::money::MAX_PRICE;
@@ -109,7 +109,7 @@ impl Form {
     pub(crate) fn period(&mut self, not_before: Option<NaiveDate>) -> Option<RentalPeriod> {
         let json = self.take("period")?;
         let Ok(fields) = super::body::parse(json.get().as_bytes()) else {
-            self.fault("period", Fault::WrongType("an object with from and to, or null"));
+            self.fault("period", Fault::WrongType(shape::PERIOD));
             return None;
         };
         let mut inner = Self::within("period.", fields);
@@ -180,7 +180,7 @@ impl Form {
 }
 
 fn text(json: &str) -> Result<String, Fault> {
-    serde_json::from_str(json).map_err(|_| Fault::WrongType("a string"))
+    serde_json::from_str(json).map_err(|_| Fault::WrongType(shape::TEXT))
 }
 
 fn checked_name(text: &str) -> Result<String, Fault> {
@@ -198,12 +198,11 @@ fn checked_name(text: &str) -> Result<String, Fault> {
 
 /// A day as `YYYY-MM-DD`, exactly.
 pub(super) fn day(text: &str) -> Result<NaiveDate, Fault> {
-    const SHAPE: &str = "a day as YYYY-MM-DD";
     let is_shaped = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     is_shaped
         .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
         .flatten()
-        .ok_or(Fault::WrongType(SHAPE))
+        .ok_or(Fault::WrongType(shape::DAY))
 }
 
 #[cfg(test)]

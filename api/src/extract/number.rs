@@ -1,10 +1,7 @@
 //! Whole numbers as callers write them: JSON integers, or strings of digits as the seed's HTTPie
 //! lines send them. Nothing is rounded, and no sign, exponent or blank is taken in a string.
 
-use crate::problem::field_fault::Fault;
-
-/// What is expected of a field that carries a number.
-pub(crate) const WHOLE_NUMBER: &str = "a whole number";
+use crate::problem::field_fault::{Fault, shape::WHOLE_NUMBER};
 
 /// The number that this JSON text is, if it lies between `least` and `most`.
 pub(crate) fn whole_number(json: &str, least: i64, most: i64) -> Result<i64, Fault> {

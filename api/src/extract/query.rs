@@ -4,7 +4,7 @@
 use super::form::day;
 use super::number::whole_number;
 use crate::problem::Problem;
-use crate::problem::field_fault::{Fault, FieldFault};
+use crate::problem::field_fault::{Fault, FieldFault, shape};
 use axum::extract::{FromRequestParts, Query};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,7 +29,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Query(params) = Query::from_request_parts(parts, state).await.map_err(|_| {
-            Problem::invalid(vec![FieldFault::new("", Fault::WrongType("a query"))])
+            Problem::invalid(vec![FieldFault::new("", Fault::WrongType(shape::QUERY))])
         })?;
         Ok(Self { params, faults: vec![] })
     }

@@ -1,10 +1,10 @@
 //! What can be wrong with one field, header or query parameter, and how it is told in both
 //! languages. `extract.rs` finds the faults; `problem.rs` renders them.
 
-use super::kind::Language;
+use super::kind::{Language, Words};
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::rental_period::MAX_DAYS;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// One fault of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum Fault {
     Unknown,
     Duplicate,
     /// Another JSON type, or another shape, than this one.
-    WrongType(&'static str),
+    WrongType(Words),
     /// A number below or beyond these.
     OutOfRange(i64, i64),
     /// None of these words.
@@ -42,21 +42,52 @@ pub(crate) enum Fault {
     UnknownToken,
 }
 
+/// What a field may have to be.
+pub(crate) mod shape {
+    use super::Words;
+
+    pub(crate) const WHOLE_NUMBER: Words = Words { en: "a whole number", ko: "정수" };
+    pub(crate) const TEXT: Words = Words { en: "a string", ko: "문자열" };
+    pub(crate) const PERIOD: Words = Words {
+        en: "an object with from and to, or null",
+        ko: "from과 to가 있는 객체 또는 null",
+    };
+    pub(crate) const DAY: Words =
+        Words { en: "a day as YYYY-MM-DD", ko: "YYYY-MM-DD 형식의 날짜" };
+    pub(crate) const QUERY: Words = Words { en: "a query", ko: "쿼리" };
+    pub(crate) const ACTOR: Words = Words {
+        en: "operator:NAME, owner:ID or renter:ID",
+        ko: "operator:NAME, owner:ID, renter:ID 가운데 하나",
+    };
+    pub(crate) const KEY: Words =
+        Words { en: "1 to 255 visible ASCII characters", ko: "보이는 ASCII 문자 1~255자" };
+    pub(crate) const ETAG: Words =
+        Words { en: "* or the ETag of one version", ko: "* 또는 한 버전의 ETag" };
+}
+
 impl FieldFault {
     pub(crate) fn new(field: impl Into<String>, fault: Fault) -> Self {
         Self { field: field.into(), fault }
     }
 
-    pub(super) fn to_json(&self, language: Language) -> Value {
-        json!({
-            "field": self.field,
-            "code": self.fault.code(),
-            "message": match language {
+    pub(super) fn told(&self, language: Language) -> FieldTold {
+        FieldTold {
+            field: self.field.clone(),
+            code: self.fault.code(),
+            message: match language {
                 Language::English => self.fault.english(),
                 Language::Korean => self.fault.korean(),
             },
-        })
+        }
     }
+}
+
+/// A fault on the wire.
+#[derive(Debug, Serialize)]
+pub(super) struct FieldTold {
+    field: String,
+    code: &'static str,
+    message: String,
 }
 
 impl Fault {
@@ -86,7 +117,7 @@ impl Fault {
             Self::Required => "is required".to_owned(),
             Self::Unknown => "is not known here".to_owned(),
             Self::Duplicate => "stands twice".to_owned(),
-            Self::WrongType(expected) => format!("must be {expected}"),
+            Self::WrongType(Words { en, .. }) => format!("must be {en}"),
             Self::OutOfRange(from, to) => format!("must be from {from} to {to}"),
             Self::NotOneOf(words) => format!("must be one of {}", words.join(", ")),
             Self::Empty => "must not be empty".to_owned(),
@@ -107,7 +138,7 @@ impl Fault {
             Self::Required => "반드시 있어야 합니다".to_owned(),
             Self::Unknown => "여기에서는 쓸 수 없습니다".to_owned(),
             Self::Duplicate => "두 번 나왔습니다".to_owned(),
-            Self::WrongType(expected) => format!("형식이 다릅니다 ({expected})"),
+            Self::WrongType(Words { ko, .. }) => format!("{ko}이어야 합니다"),
             Self::OutOfRange(from, to) => format!("{from}부터 {to}까지여야 합니다"),
             Self::NotOneOf(words) => format!("다음 중 하나여야 합니다: {}", words.join(", ")),
             Self::Empty => "비어 있으면 안 됩니다".to_owned(),

@@ -86,9 +86,27 @@ async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Re
         metrics::counter!("gdmarket_http_shed_total").increment(1);
         return Problem::new(&kind::OVERLOADED).into_response();
     };
+    let _counted = UnderWay::new();
     tokio::time::timeout(limits.within, next.run(request))
         .await
         .unwrap_or_else(|_| Problem::new(&kind::TIMED_OUT).into_response())
+}
+
+/// A request that is being worked on, counted until it is dropped, however that comes.
+struct UnderWay(metrics::Gauge);
+
+impl UnderWay {
+    fn new() -> Self {
+        let gauge = metrics::gauge!("gdmarket_http_requests_under_way");
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 fn said_length(headers: &HeaderMap) -> Option<u64> {
@@ -111,4 +129,67 @@ async fn count(request: Request, next: Next) -> Response {
     metrics::histogram!("gdmarket_http_request_duration_seconds", &labels)
         .record(started.elapsed().as_secs_f64());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Sources};
+    use crate::extract::body::Fields;
+    use axum::body::Body;
+    use axum::routing;
+    use bytes::Bytes;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    async fn breaks() -> Response {
+        panic!("on purpose")
+    }
+
+    async fn reads(fields: Result<Fields, Problem>) -> Response {
+        fields.map_or_else(Problem::into_response, |_| "read".into_response())
+    }
+
+    /// The status and the problem's code.
+    async fn ask(path: &str, body: Body) -> (u16, String) {
+        let server = Config::load(&Sources::default()).unwrap().config.server;
+        let routes = Router::new()
+            .route("/breaks", routing::get(breaks))
+            .route("/reads", routing::get(reads));
+        let router = around(routes, &server, Guard::new(server.listen, &server));
+        let request = Request::builder().uri(path).header("host", "localhost");
+        let request = request.header("content-type", "application/json").body(body).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        (status, body["code"].as_str().unwrap_or_default().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_breaks_is_a_problem_without_detail() {
+        assert_eq!(ask("/breaks", Body::empty()).await, (500, "internal".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_trailing_slash_is_served_like_none_and_keeps_the_query() {
+        assert_eq!(ask("/reads/?a=1", Body::empty()).await.0, 200);
+        assert_eq!(ask("/reads//", Body::empty()).await, (404, "not-found".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_tell_its_length_is_measured() {
+        let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 16 * 1024]));
+        let of =
+            |chunks| Body::from_stream(futures::stream::iter((0..chunks).map(move |_| chunk())));
+        assert_eq!(ask("/reads", of(5)).await, (413, "body-too-large".to_owned()));
+        assert_eq!(ask("/reads", of(4)).await, (400, "malformed-json".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_not_waited_for() {
+        let endless =
+            Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        assert_eq!(ask("/reads", endless).await, (408, "request-timeout".to_owned()));
+    }
 }

@@ -162,3 +162,49 @@ fn a_server_is_walked_through_joined_and_ended_in_order() {
         assert_eq!(server.wait(Duration::from_secs(20)).await.code(), Some(0));
     });
 }
+
+#[test]
+fn what_is_under_way_is_finished_before_the_end() {
+    gdmarket_testkit::run(async {
+        let options = ServerOptions::new(PROGRAM).variable("GDMARKET__ALARM__DELAY_MS", "400");
+        let mut server = options.start().await;
+        let items = server.url("/items");
+        let registering = tokio::spawn(async move {
+            let body = r#"{"itemName": "Camera", "itemPrice": 100}"#;
+            let call =
+                reqwest::Client::new().post(items).header("content-type", "application/json");
+            call.body(body).send().await.map(|answer| answer.status().as_u16())
+        });
+        let figures = server.url("/metrics");
+        gdmarket_testkit::eventually(Duration::from_secs(10), || async {
+            // The connection is accepted, so the request is under way.
+            let text = reqwest::get(&figures).await.map_err(|e| e.to_string())?;
+            let text = text.text().await.map_err(|e| e.to_string())?;
+            let is_there = text.contains("gdmarket_http_requests_under_way 1");
+            if is_there { Ok(()) } else { Err("not under way yet".to_owned()) }
+        })
+        .await;
+        server.terminate().await;
+        assert_eq!(registering.await.expect("a task").expect("an answer"), 201);
+        assert_eq!(server.wait(Duration::from_secs(20)).await.code(), Some(0));
+    });
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    gdmarket_testkit::run(async {
+        let options =
+            ServerOptions::new(PROGRAM).variable("GDMARKET__SERVER__DRAIN_DELAY_MS", "60000");
+        let mut server = options.start().await;
+        server.terminate().await;
+        gdmarket_testkit::eventually(Duration::from_secs(10), || async {
+            match gdmarket_testkit::get_status(server.port(), "/readyz").await {
+                Ok(503) => Ok(()),
+                seen => Err(format!("{seen:?}")),
+            }
+        })
+        .await;
+        server.terminate().await;
+        assert_eq!(server.wait(Duration::from_secs(20)).await.code(), Some(130));
+    });
+}
