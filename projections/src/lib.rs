@@ -25,6 +25,7 @@ mod projector;
 mod queries;
 mod reactor;
 mod refusal;
+mod replay;
 mod reservation_process;
 mod reservations;
 mod status;
@@ -48,6 +49,7 @@ pub use queries::{
     Filter, Found, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation, Page,
     PageRequest, Queries, Stale,
 };
+pub use replay::differences_from_rebuild;
 pub use reservations::{ReservationBody, ReservationRow, Reservations};
 pub use status::{
     AlarmStatus, ItemStatus, PaymentProgress, PaymentStatus, RentalStatus, ReservationStatus,

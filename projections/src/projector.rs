@@ -55,7 +55,7 @@ impl<V: View> Projector<V> {
     }
 
     /// Folds what concerns the view; says where it had to stop for a newer program.
-    fn fold_batch(
+    pub(crate) fn fold_batch(
         rows: &mut HashMap<i64, Stored<V::Row>>,
         stuck: &BTreeSet<i64>,
         batch: &[Delivery],
@@ -164,12 +164,13 @@ impl<V: View> Projector<V> {
 
 /// What folding a batch came to.
 #[derive(Default)]
-struct Batch {
-    touched: BTreeSet<i64>,
-    poisoned: BTreeMap<i64, Arc<RecordedEvent>>,
+pub(crate) struct Batch {
+    pub(crate) touched: BTreeSet<i64>,
+    pub(crate) poisoned: BTreeMap<i64, Arc<RecordedEvent>>,
     /// The last event that was dealt with.
-    reached: Option<i64>,
-    newer: Option<String>,
+    pub(crate) reached: Option<i64>,
+    /// What it had to stop for.
+    pub(crate) newer: Option<String>,
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@
 use crate::view::{Filters, View};
 use gdmarket_store::{Db, StoreError, Tx, on_db, on_tx};
 use sqlx::QueryBuilder;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 
 /// The generation that is served.
@@ -44,6 +44,21 @@ impl<R: Default> Stored<R> {
         Self { number, sequence: 0, stale: None, row: R::default() }
     }
 }
+
+/// All columns of a row.
+pub(crate) type Whole = (
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    String,
+);
 
 /// A row as the table has it.
 pub(crate) type Raw = (i64, i64, Option<i64>, Option<String>, String);
@@ -108,6 +123,30 @@ impl<V: View> ViewTable<V> {
             }
         }
         Ok(rows)
+    }
+
+    /// Throws the table away.
+    pub(crate) async fn remove(&self, db: &Db) -> Result<(), StoreError> {
+        let sql = format!("DROP TABLE IF EXISTS {}", self.name);
+        let mut tx = db.begin().await?;
+        on_tx!(&mut tx, connection => {
+            sqlx::query(&sql).persistent(false).execute(connection).await.map(drop)
+        })?;
+        tx.commit().await
+    }
+
+    /// The first rows after a number as the table has them, gone ones too.
+    pub(crate) async fn part(
+        &self,
+        db: &Db,
+        after: i64,
+        limit: u32,
+    ) -> Result<BTreeMap<i64, Whole>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM {} WHERE no > $1 ORDER BY no LIMIT $2", self.name);
+        let rows: Vec<Whole> = on_db!(db, pool => {
+            sqlx::query_as(&sql).bind(after).bind(i64::from(limit)).fetch_all(pool).await
+        })?;
+        Ok(rows.into_iter().map(|row| (row.0, row)).collect())
     }
 
     /// Writes rows, each once at most.

@@ -3,7 +3,7 @@
 //!
 //! The dying process is this very test binary, told by its environment to run [`child`] only.
 
-use crate::market::{Market, VIEWS, days, options};
+use crate::market::{Market, days, options};
 use gdmarket_domain::{PaymentCommand, ReservationCommand};
 use gdmarket_projections::Options;
 use gdmarket_testkit::on_each_engine;
@@ -139,17 +139,6 @@ on_each_engine! {
             die_at(db.url(), failpoint, base).await;
         }
         let market = Market::open_url(db.url(), false).await;
-        let history = market.history().await;
-        let live = market.all_rows().await;
-        for view in VIEWS {
-            market.views_sql(&format!("DROP TABLE view_{view}")).await;
-            let forget = format!("DELETE FROM checkpoints WHERE subscription = '{view}'");
-            market.views_sql(&forget).await;
-        }
-        let loops = market.start_with(&hurried());
-        market.settle(&loops).await;
-        loops.stop().await;
-        assert_eq!(market.all_rows().await, live, "the views equal a rebuild");
-        assert_eq!(market.history().await, history, "rebuilding does nothing");
+        market.assert_equals_rebuild().await;
     }
 }

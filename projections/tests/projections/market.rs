@@ -6,7 +6,7 @@ use gdmarket_domain::{
     AlarmCommand, ItemCommand, ItemNo, MarketCommand, Money, PaymentCommand, PaymentNo, PersonId,
     RentalPeriod, ReservationCommand, ReservationNo,
 };
-use gdmarket_projections::{Handled, Options, Projections, Queries};
+use gdmarket_projections::{Handled, Options, Projections, Queries, differences_from_rebuild};
 use gdmarket_store::{Parked, ParkedKeys, Store, StoreOptions, on_db, on_tx};
 use gdmarket_testkit::{TestDb, eventually};
 use std::sync::Arc;
@@ -214,6 +214,12 @@ impl Market {
             all.push(self.rows(view).await);
         }
         all
+    }
+
+    /// Builds every view from zero beside the live one, and compares.
+    pub(crate) async fn assert_equals_rebuild(&self) {
+        let differing = differences_from_rebuild(&self.store).await.unwrap();
+        assert_eq!(differing, [""; 0], "the views equal a rebuild");
     }
 
     /// What each event of the log says.

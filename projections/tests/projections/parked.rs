@@ -107,14 +107,7 @@ on_each_engine! {
         market.settle(&loops).await;
         loops.stop().await;
 
-        let healed = market.rows(VIEWS[0]).await;
-        market.views_sql(&format!("DROP TABLE view_{}", VIEWS[0])).await;
-        let forget = format!("DELETE FROM checkpoints WHERE subscription = '{}'", VIEWS[0]);
-        market.views_sql(&forget).await;
-        let loops = market.start();
-        market.settle(&loops).await;
-        loops.stop().await;
-        assert_eq!(market.rows(VIEWS[0]).await, healed, "exactly as a rebuild");
+        market.assert_equals_rebuild().await;
     }
 
     async fn a_reaction_that_fails_waits_alone_and_in_order(db: &TestDb) {
