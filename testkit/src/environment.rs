@@ -9,6 +9,15 @@ use std::process::{Command, Output};
 /// The variable with a PostgreSQL server on which tests may create and drop databases.
 pub const TEST_DATABASE_URL: &str = "GDMARKET_TEST_DATABASE_URL";
 
+/// The variable that makes fault runs so many times as long, set by `scripts/test --long`.
+const LONG: &str = "GDMARKET_TEST_LONG";
+
+/// How often a fault run repeats itself: `everyday` times, more on a long run.
+pub fn times(everyday: usize) -> usize {
+    let factor = variable(LONG).map_or(Ok(1), |factor| factor.parse::<usize>());
+    everyday * factor.unwrap_or_else(|_| panic!("{LONG} must be a number, 10 for example"))
+}
+
 /// The variable's value, or nothing when it is absent or empty.
 #[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
 pub(crate) fn variable(name: &str) -> Option<String> {

@@ -20,7 +20,7 @@ mod server;
 mod test_db;
 
 pub use each_engine::run;
-pub use environment::{Account, TEST_DATABASE_URL, free_port};
+pub use environment::{Account, TEST_DATABASE_URL, free_port, times};
 pub use eventually::eventually;
 pub use http_probe::get_status;
 pub use pg_cluster::PgCluster;
