@@ -13,6 +13,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use crate::environment::free_port;
 use crate::eventually::eventually;
 use crate::http_probe::get_status;
+use crate::test_db::TestDb;
 
 /// How long a start may take on a busy machine before the test fails.
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -46,6 +47,15 @@ impl ServerOptions {
     pub fn database_url(mut self, url: &str) -> Self {
         self.database_url = Some(url.to_owned());
         self
+    }
+
+    /// Uses a test's database, on whichever engine it is.
+    #[must_use]
+    pub fn on(self, db: &TestDb) -> Self {
+        match db.folder() {
+            Some(folder) => self.data_dir(folder),
+            None => self.database_url(db.url()),
+        }
     }
 
     /// Uses a data folder of the test's; without this, an empty one that goes with the server.

@@ -31,6 +31,15 @@ enum Place {
     Database { server: String, name: String },
 }
 
+/// Views are tables of their own; what else is derived stands beside the log.
+const FORGET_VIEWS: &str = "DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT tablename FROM pg_tables
+        WHERE schemaname = current_schema() AND tablename LIKE 'view\\_%' LOOP
+        EXECUTE format('DROP TABLE %I', name);
+    END LOOP;
+    DELETE FROM checkpoints; DELETE FROM deadlines; DELETE FROM parked; DELETE FROM parked_events;
+    END $$";
+
 /// Tells the databases of one process apart.
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -82,6 +91,21 @@ impl TestDb {
         match self.place {
             Place::Folder(_) => Engine::Sqlite,
             Place::Database { .. } => Engine::Postgres,
+        }
+    }
+
+    /// Throws away everything that is derived from the log: views, checkpoints, deadlines. Nobody
+    /// may have the database open meanwhile.
+    pub async fn forget_views(&self) {
+        match &self.place {
+            Place::Folder(folder) => {
+                for file in ["views.db", "views.db-wal", "views.db-shm"] {
+                    let _not_there = std::fs::remove_file(folder.path().join(file));
+                }
+            }
+            Place::Database { .. } => {
+                execute(&self.url, FORGET_VIEWS).await.expect("forgetting the views");
+            }
         }
     }
 

@@ -1,0 +1,16 @@
+//! Faults against the real program, from another process: races, kills, a database that goes away.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_docs_in_private_items,
+    reason = "tests"
+)]
+
+mod database_away;
+mod kills;
+mod ledger;
+mod load;
+mod market;
+mod races;
+mod settled;
+mod views;
