@@ -15,7 +15,7 @@ use crate::process_manager::{Manager, Reaction};
 use crate::subscription::{Halt, Handler, Run};
 use async_trait::async_trait;
 use futures::StreamExt;
-use gdmarket_store::{Deadline, Deadlines, Parked, ParkedKeys, Store, Tx, failpoint};
+use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys, Store, Tx, failpoint};
 use plan::{Job, Plan};
 use send::{Outcome, Sender};
 use std::collections::BTreeSet;
@@ -84,11 +84,19 @@ impl Reactor {
         all
     }
 
-    /// Writes down what became of an event.
-    async fn write(&self, run: &Run, tx: &mut Tx, done: &Done) -> Result<(), Halt> {
+    /// Writes down what became of an event, and notes what becomes of deadlines.
+    async fn write(
+        &self,
+        run: &Run,
+        tx: &mut Tx,
+        (done, deadlines): (&Done, &mut Changes),
+    ) -> Result<(), Halt> {
         let (key, event) = (&done.job.key, &done.job.event);
         let pause = match &done.outcome {
-            Outcome::Done => return self.set_deadlines(tx, &done.job).await,
+            Outcome::Done => {
+                self.note_deadlines(&done.job, deadlines);
+                return Ok(());
+            }
             Outcome::Newer => return Err(Halt::Newer(event.event_type.clone())),
             Outcome::Queue => {
                 return Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?);
@@ -108,21 +116,21 @@ impl Reactor {
         Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?)
     }
 
-    async fn set_deadlines(&self, tx: &mut Tx, job: &Job) -> Result<(), Halt> {
-        let manager = self.sender.name();
+    fn note_deadlines(&self, job: &Job, deadlines: &mut Changes) {
         for reaction in &job.steps {
             match reaction {
                 Reaction::SetDeadline { key, due_at, data } => {
                     let payload = self.sender.payload(job, data);
                     let due_at = due_at.timestamp_micros();
                     let deadline = Deadline { key: key.clone(), due_at, payload };
-                    Deadlines::set(tx, manager, &deadline).await?;
+                    deadlines.insert(key.clone(), Some(deadline));
                 }
-                Reaction::ClearDeadline { key } => Deadlines::clear(tx, manager, key).await?,
+                Reaction::ClearDeadline { key } => {
+                    deadlines.insert(key.clone(), None);
+                }
                 Reaction::Do(_) => {}
             }
         }
-        Ok(())
     }
 }
 
@@ -164,9 +172,11 @@ impl Handler for Reactor {
         let all: Vec<Done> = turns.into_iter().flatten().chain(waiting).collect();
         // First, for it keeps what is done beside the batches out until all is written.
         run.advance(&mut tx, stored, reached).await?;
+        let mut deadlines = Changes::new();
         for done in &all {
-            self.write(run, &mut tx, done).await?;
+            self.write(run, &mut tx, (done, &mut deadlines)).await?;
         }
+        Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
         tx.commit().await?;
         failpoint!("manager.checkpoint");
         let stopped = all.into_iter().filter(|done| done.outcome.stops());

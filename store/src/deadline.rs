@@ -6,6 +6,14 @@
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::{on_db, on_tx};
+use sqlx::QueryBuilder;
+use std::collections::BTreeMap;
+
+/// Rows per statement: well below the engines' limits of bound values.
+const CHUNK: usize = 500;
+
+/// What becomes of deadlines, by key: set, or forgotten.
+pub type Changes = BTreeMap<String, Option<Deadline>>;
 
 /// The deadlines of one database.
 #[derive(Clone, Debug)]
@@ -37,34 +45,41 @@ impl Deadlines {
         Self(db)
     }
 
-    /// Sets a deadline; one of the same key is replaced.
-    pub async fn set(tx: &mut Tx, manager: &str, deadline: &Deadline) -> Result<(), StoreError> {
-        Ok(on_tx!(tx, connection => {
-            sqlx::query(
-                "INSERT INTO deadlines (manager, key, due_at, payload) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT (manager, key) DO UPDATE \
-                 SET due_at = excluded.due_at, payload = excluded.payload",
-            )
-            .bind(manager)
-            .bind(&deadline.key)
-            .bind(deadline.due_at)
-            .bind(&deadline.payload)
-            .execute(connection)
-            .await
-            .map(drop)
-        })?)
-    }
-
-    /// Forgets a deadline, if there is one.
-    pub async fn clear(tx: &mut Tx, manager: &str, key: &str) -> Result<(), StoreError> {
-        Ok(on_tx!(tx, connection => {
-            sqlx::query("DELETE FROM deadlines WHERE manager = $1 AND key = $2")
-                .bind(manager)
-                .bind(key)
-                .execute(connection)
-                .await
-                .map(drop)
-        })?)
+    /// Sets deadlines, in place of those of the same keys, and forgets others.
+    pub async fn change(tx: &mut Tx, manager: &str, changes: &Changes) -> Result<(), StoreError> {
+        let forgotten = changes.iter().filter(|(_, change)| change.is_none());
+        let forgotten: Vec<&String> = forgotten.map(|(key, _)| key).collect();
+        for chunk in forgotten.chunks(CHUNK) {
+            on_tx!(&mut *tx, connection => {
+                let mut query = QueryBuilder::new("DELETE FROM deadlines WHERE manager = ");
+                query.push_bind(manager).push(" AND key IN (");
+                let mut list = query.separated(", ");
+                for key in chunk {
+                    list.push_bind(key.as_str());
+                }
+                query.push(")");
+                query.build().persistent(false).execute(connection).await.map(drop)
+            })?;
+        }
+        let set: Vec<&Deadline> = changes.values().flatten().collect();
+        for chunk in set.chunks(CHUNK) {
+            on_tx!(&mut *tx, connection => {
+                let mut query =
+                    QueryBuilder::new("INSERT INTO deadlines (manager, key, due_at, payload) ");
+                query.push_values(chunk, |mut row, deadline| {
+                    row.push_bind(manager)
+                        .push_bind(deadline.key.as_str())
+                        .push_bind(deadline.due_at)
+                        .push_bind(deadline.payload.as_str());
+                });
+                query.push(
+                    " ON CONFLICT (manager, key) DO UPDATE \
+                     SET due_at = excluded.due_at, payload = excluded.payload",
+                );
+                query.build().persistent(false).execute(connection).await.map(drop)
+            })?;
+        }
+        Ok(())
     }
 
     /// Forgets a deadline that fired, unless it was set anew meanwhile; says whether it was there.

@@ -32,7 +32,7 @@ pub use append::{Append, AppendError, Appended, MAX_EVENTS, MAX_METADATA, MAX_PA
 pub use appender::Appender;
 pub use checkpoint::{Checkpoints, Claim};
 pub use db::{Db, Tx};
-pub use deadline::{Deadline, Deadlines};
+pub use deadline::{Changes, Deadline, Deadlines};
 pub use error::StoreError;
 pub use event::{NewEvent, RecordedEvent, StreamId};
 pub use event_log::EventLog;

@@ -8,7 +8,7 @@ use crate::decoded::Unreadable;
 use crate::subscription::{Halt, Run};
 use futures::StreamExt;
 use futures::future::join;
-use gdmarket_store::{Deadline, Deadlines, Parked, ParkedKeys};
+use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -100,7 +100,10 @@ impl Reactor {
             (Outcome::Newer, _) => return Err(Halt::Newer(parked.key.clone())),
             (Outcome::Done, job) => {
                 if let Some(job) = job {
-                    self.write(run, &mut tx, &Done { job, outcome }).await?;
+                    let mut deadlines = Changes::new();
+                    let done = Done { job, outcome };
+                    self.write(run, &mut tx, (&done, &mut deadlines)).await?;
+                    Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
                 }
                 ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
             }
@@ -161,7 +164,8 @@ impl Reactor {
         // Set anew or cleared meanwhile: then that stands.
         let was_there = Deadlines::fired(&mut tx, self.sender.name(), &deadline).await?;
         if let Some(again) = again.filter(|_| was_there) {
-            Deadlines::set(&mut tx, self.sender.name(), &again).await?;
+            let changes = Changes::from([(again.key.clone(), Some(again))]);
+            Deadlines::change(&mut tx, self.sender.name(), &changes).await?;
         }
         Ok(tx.commit().await?)
     }
