@@ -1,7 +1,7 @@
 //! Refusals as callers see them: `application/problem+json` (RFC 9457). The only file that gives
 //! errors a status.
 //!
-//! Handlers return a [`Problem`]; the outermost layer ([`answer`]) renders it with the request's
+//! Handlers return a `Problem`; the outermost layer (`answer`) renders it with the request's
 //! language, address and trace, and gives a body to what the framework refuses by itself.
 
 pub(crate) mod context;

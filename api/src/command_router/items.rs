@@ -34,7 +34,8 @@ pub(super) fn router() -> OpenApiRouter<CommandState> {
 ///
 /// Its alarm is raised first; without the alarm there is no item. The owner is the actor, or the one
 /// that an operator names.
-#[utoipa::path(post, path = "/items", tag = "items", request_body = NewItemBody,
+#[utoipa::path(post, path = "/items", operation_id = "registerItem",
+    tag = "items", request_body = NewItemBody,
     responses((status = 201, description = "Registered.", body = ItemResource)))]
 pub(super) async fn register(
     State(state): State<CommandState>,
@@ -73,7 +74,8 @@ fn item_no(executed: &Executed) -> Result<ItemNo, Problem> {
 ///
 /// `rentalStatus` names a transition (`Renting` lends, `Returned` takes back); without it name and
 /// price change for reservations from now on.
-#[utoipa::path(patch, path = "/items/{itemNo}", tag = "items", request_body = ItemPatchBody,
+#[utoipa::path(patch, path = "/items/{itemNo}", operation_id = "patchItem",
+    tag = "items", request_body = ItemPatchBody,
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "Done, or so already.", body = ItemResource)))]
 pub(super) async fn patch(
@@ -100,7 +102,8 @@ pub(super) async fn patch(
 }
 
 /// Take an item off the market.
-#[utoipa::path(delete, path = "/items/{itemNo}", tag = "items",
+#[utoipa::path(delete, path = "/items/{itemNo}", operation_id = "deleteItem",
+    tag = "items",
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "Deleted, or so already.", body = ItemResource)))]
 pub(super) async fn delete(
@@ -115,7 +118,8 @@ pub(super) async fn delete(
 }
 
 /// Take an item off the market.
-#[utoipa::path(post, path = "/items/{itemNo}/delete", tag = "items",
+#[utoipa::path(post, path = "/items/{itemNo}/delete", operation_id = "deleteItemByPost",
+    tag = "items",
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "Deleted, or so already.", body = ItemResource)))]
 pub(super) async fn delete_by_post(
@@ -128,7 +132,8 @@ pub(super) async fn delete_by_post(
 }
 
 /// Hand an item over to the renter of a paid reservation.
-#[utoipa::path(post, path = "/items/{itemNo}/lend", tag = "items",
+#[utoipa::path(post, path = "/items/{itemNo}/lend", operation_id = "lendItem",
+    tag = "items",
     request_body = WhichReservationBody,
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "Lent, or so already.", body = ItemResource)))]
@@ -146,7 +151,8 @@ pub(super) async fn lend(
 }
 
 /// Take a lent item back.
-#[utoipa::path(post, path = "/items/{itemNo}/return", tag = "items",
+#[utoipa::path(post, path = "/items/{itemNo}/return", operation_id = "returnItem",
+    tag = "items",
     request_body = WhichReservationBody,
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "Taken back, or so already.", body = ItemResource)))]
@@ -164,7 +170,8 @@ pub(super) async fn give_back(
 }
 
 /// Keep days back.
-#[utoipa::path(post, path = "/items/{itemNo}/block", tag = "items", request_body = DaysBody,
+#[utoipa::path(post, path = "/items/{itemNo}/block", operation_id = "blockPeriod",
+    tag = "items", request_body = DaysBody,
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "Blocked, or so already.", body = ItemResource)))]
 pub(super) async fn block(
@@ -181,7 +188,8 @@ pub(super) async fn block(
 }
 
 /// Give days free again.
-#[utoipa::path(post, path = "/items/{itemNo}/unblock", tag = "items", request_body = DaysBody,
+#[utoipa::path(post, path = "/items/{itemNo}/unblock", operation_id = "unblockPeriod",
+    tag = "items", request_body = DaysBody,
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "Free again, or so already.", body = ItemResource)))]
 pub(super) async fn unblock(

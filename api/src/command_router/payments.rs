@@ -29,7 +29,8 @@ pub(super) fn router() -> OpenApiRouter<CommandState> {
 /// Pay a reservation.
 ///
 /// 202 while the gateway's answer isn't in; what is charged is the reservation's `totalPrice`.
-#[utoipa::path(post, path = "/reservations/{reservationNo}/payment", tag = "payments",
+#[utoipa::path(post, path = "/reservations/{reservationNo}/payment", operation_id = "payReservation",
+    tag = "payments",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
     responses(
         (status = 200, description = "Paid, or so already.", body = ReservationResource),
@@ -48,7 +49,8 @@ pub(super) async fn pay(
 /// Take a payment back; the reservation stays.
 ///
 /// 200 once it is in the log; the refund follows.
-#[utoipa::path(post, path = "/reservations/{reservationNo}/payment/cancel", tag = "payments",
+#[utoipa::path(post, path = "/reservations/{reservationNo}/payment/cancel", operation_id = "cancelPayment",
+    tag = "payments",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
     responses(
         (status = 200, description = "Taken back.", body = ReservationResource),

@@ -33,7 +33,8 @@ pub(super) fn router() -> OpenApiRouter<CommandState> {
 /// Reserve an item.
 ///
 /// 202 when the item side doesn't answer in time: the request is kept and settles later.
-#[utoipa::path(post, path = "/reservations", tag = "reservations",
+#[utoipa::path(post, path = "/reservations", operation_id = "reserve",
+    tag = "reservations",
     request_body = NewReservationBody,
     responses(
         (status = 201, description = "Reserved.", body = ReservationResource),
@@ -87,7 +88,8 @@ fn renter_of(actor: &Actor, said: Option<PersonId>) -> Result<PersonId, Problem>
 /// Pay a reservation, or take its payment back.
 ///
 /// `paymentStatus` names the transition.
-#[utoipa::path(patch, path = "/reservations/{reservationNo}", tag = "reservations",
+#[utoipa::path(patch, path = "/reservations/{reservationNo}", operation_id = "patchReservation",
+    tag = "reservations",
     request_body = ReservationPatchBody,
     params(("reservationNo" = i64, Path, description = "The reservation.")),
     responses(
@@ -117,7 +119,8 @@ pub(super) async fn patch(
 ///
 /// The renter may, and the owner before lending. Something paid is refunded; whether it can still be
 /// cancelled the item decides.
-#[utoipa::path(delete, path = "/reservations/{reservationNo}", tag = "reservations",
+#[utoipa::path(delete, path = "/reservations/{reservationNo}", operation_id = "cancelReservation",
+    tag = "reservations",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
     responses(
         (status = 200, description = "Cancelled, or so already.", body = ReservationResource),
@@ -142,7 +145,8 @@ pub(super) async fn cancel(
 }
 
 /// Cancel a reservation.
-#[utoipa::path(post, path = "/reservations/{reservationNo}/cancel", tag = "reservations",
+#[utoipa::path(post, path = "/reservations/{reservationNo}/cancel", operation_id = "cancelReservationByPost",
+    tag = "reservations",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
     responses(
         (status = 200, description = "Cancelled, or so already.", body = ReservationResource),

@@ -69,7 +69,8 @@ pub(super) fn router() -> OpenApiRouter<QueryState> {
 }
 
 /// The items on the market.
-#[utoipa::path(get, path = "/items", tag = "items",
+#[utoipa::path(get, path = "/items", operation_id = "listItems",
+    tag = "items",
     responses((status = 200, description = "A page.", content(
         (Hal<Items> = "application/hal+json"), (Plain<ItemResource> = "application/json")))))]
 async fn items(
@@ -87,7 +88,8 @@ async fn items(
 }
 
 /// One item.
-#[utoipa::path(get, path = "/items/{itemNo}", tag = "items",
+#[utoipa::path(get, path = "/items/{itemNo}", operation_id = "getItem",
+    tag = "items",
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "The item.", body = ItemResource)))]
 async fn item(
@@ -103,7 +105,8 @@ async fn item(
 }
 
 /// Which days of an item are taken.
-#[utoipa::path(get, path = "/items/{itemNo}/calendar", tag = "items",
+#[utoipa::path(get, path = "/items/{itemNo}/calendar", operation_id = "getCalendar",
+    tag = "items",
     params(
         ("itemNo" = i64, Path, description = "The item."),
         ("from" = Option<NaiveDate>, Query, description = "Nothing that ends before this day."),
@@ -127,7 +130,8 @@ async fn calendar(
 }
 
 /// The integrated view of the items: who has what, and what was announced.
-#[utoipa::path(get, path = "/itemInfoes", tag = "itemInfoes",
+#[utoipa::path(get, path = "/itemInfoes", operation_id = "listItemInfoes",
+    tag = "itemInfoes",
     responses((status = 200, description = "A page.", content(
         (Hal<ItemInfoes> = "application/hal+json"),
         (Plain<ItemInfoResource> = "application/json")))))]
@@ -146,7 +150,8 @@ async fn item_infos(
 }
 
 /// The integrated view of one item.
-#[utoipa::path(get, path = "/itemInfoes/{itemNo}", tag = "itemInfoes",
+#[utoipa::path(get, path = "/itemInfoes/{itemNo}", operation_id = "getItemInfo",
+    tag = "itemInfoes",
     params(("itemNo" = i64, Path, description = "The item.")),
     responses((status = 200, description = "Its integrated view.", body = ItemInfoResource)))]
 async fn item_info(
@@ -163,7 +168,8 @@ async fn item_info(
 }
 
 /// What was announced about items.
-#[utoipa::path(get, path = "/alarms", tag = "alarms",
+#[utoipa::path(get, path = "/alarms", operation_id = "listAlarms",
+    tag = "alarms",
     responses((status = 200, description = "A page.", content(
         (Hal<Alarms> = "application/hal+json"), (Plain<AlarmResource> = "application/json")))))]
 async fn alarms(State(state): State<QueryState>, asked: Asked, mut params: Params) -> Answer {
@@ -174,7 +180,8 @@ async fn alarms(State(state): State<QueryState>, asked: Asked, mut params: Param
 }
 
 /// What was announced about one item.
-#[utoipa::path(get, path = "/alarms/{alarmNo}", tag = "alarms",
+#[utoipa::path(get, path = "/alarms/{alarmNo}", operation_id = "getAlarm",
+    tag = "alarms",
     params(("alarmNo" = i64, Path, description = "The alarm: its item's number.")),
     responses((status = 200, description = "The alarm.", body = AlarmResource)))]
 async fn alarm(

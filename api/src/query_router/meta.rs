@@ -72,7 +72,8 @@ const LINKS: &[(&str, &str)] = &[
 ];
 
 /// Where everything is.
-#[utoipa::path(get, path = "/", tag = "server",
+#[utoipa::path(get, path = "/", operation_id = "links",
+    tag = "server",
     responses((status = 200, description = "Links.", body = Value,
         content_type = "application/hal+json")))]
 async fn root() -> Response {
@@ -83,14 +84,16 @@ async fn root() -> Response {
 }
 
 /// What this server can do.
-#[utoipa::path(get, path = "/capabilities", tag = "server",
+#[utoipa::path(get, path = "/capabilities", operation_id = "capabilities",
+    tag = "server",
     responses((status = 200, description = "Capabilities.", body = Capabilities)))]
 async fn capabilities(State(state): State<QueryState>) -> Json<Arc<Capabilities>> {
     Json(state.capabilities)
 }
 
 /// Figures for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "server",
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics",
+    tag = "server",
     responses((status = 200, description = "Figures.", body = String,
         content_type = "text/plain")))]
 async fn figures() -> Response {

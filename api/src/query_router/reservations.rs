@@ -56,7 +56,8 @@ pub(super) fn router() -> OpenApiRouter<QueryState> {
 }
 
 /// The reservations.
-#[utoipa::path(get, path = "/reservations", tag = "reservations",
+#[utoipa::path(get, path = "/reservations", operation_id = "listReservations",
+    tag = "reservations",
     responses((status = 200, description = "A page.", content(
         (Hal<Reservations> = "application/hal+json"),
         (Plain<ReservationResource> = "application/json")))))]
@@ -75,7 +76,8 @@ async fn reservations(
 }
 
 /// One reservation.
-#[utoipa::path(get, path = "/reservations/{reservationNo}", tag = "reservations",
+#[utoipa::path(get, path = "/reservations/{reservationNo}", operation_id = "getReservation",
+    tag = "reservations",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
     responses((status = 200, description = "The reservation.", body = ReservationResource)))]
 async fn reservation(
@@ -92,7 +94,8 @@ async fn reservation(
 }
 
 /// The story of a reservation: what was asked, and all that followed, across every stream.
-#[utoipa::path(get, path = "/reservations/{reservationNo}/trace", tag = "reservations",
+#[utoipa::path(get, path = "/reservations/{reservationNo}/trace", operation_id = "traceReservation",
+    tag = "reservations",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
     responses((status = 200, description = "Its events as a tree of causes.", body = Story)))]
 async fn trace(
@@ -109,7 +112,8 @@ async fn trace(
 }
 
 /// The attempts to pay.
-#[utoipa::path(get, path = "/payments", tag = "payments",
+#[utoipa::path(get, path = "/payments", operation_id = "listPayments",
+    tag = "payments",
     responses((status = 200, description = "A page.", content(
         (Hal<Payments> = "application/hal+json"), (Plain<PaymentResource> = "application/json")))))]
 async fn payments(State(state): State<QueryState>, asked: Asked, mut params: Params) -> Answer {
@@ -120,7 +124,8 @@ async fn payments(State(state): State<QueryState>, asked: Asked, mut params: Par
 }
 
 /// One attempt to pay.
-#[utoipa::path(get, path = "/payments/{paymentNo}", tag = "payments",
+#[utoipa::path(get, path = "/payments/{paymentNo}", operation_id = "getPayment",
+    tag = "payments",
     params(("paymentNo" = i64, Path, description = "The attempt.")),
     responses((status = 200, description = "The attempt.", body = PaymentResource)))]
 async fn payment(
