@@ -1,0 +1,106 @@
+//! One cell of the table: a closed loop of callers, and what it measured.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How hard and how long a cell is driven.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) concurrency: usize,
+    pub(crate) measured: Duration,
+}
+
+/// What one candidate reached in one round.
+pub(crate) struct Cell {
+    pub(crate) candidate: &'static str,
+    pub(crate) per_second: f64,
+    /// Latencies in microseconds at p50 and p99; `None` where the tool doesn't tell.
+    pub(crate) latency: Option<(u64, u64)>,
+    /// Commands that failed (busy, conflict): counted, never measured as done.
+    pub(crate) errors: u64,
+}
+
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// Drives `lifecycle(caller, n)` from `pace.concurrency` callers, each waiting for its answer
+/// before the next. A lifecycle reports each of its commands through [`Meter::command`].
+pub(crate) async fn closed_loop<F, Fut>(candidate: &'static str, pace: Pace, lifecycle: F) -> Cell
+where
+    F: Fn(Arc<Meter>, u64) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    let meter = Arc::new(Meter::default());
+    let next = Arc::new(AtomicU64::new(1));
+    let callers: Vec<_> = (0..pace.concurrency)
+        .map(|_| {
+            let (meter, next, lifecycle) =
+                (Arc::clone(&meter), Arc::clone(&next), lifecycle.clone());
+            tokio::spawn(async move {
+                while !meter.stopped.load(Ordering::Relaxed) {
+                    lifecycle(Arc::clone(&meter), next.fetch_add(1, Ordering::Relaxed)).await;
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(WARM_UP).await;
+    meter.measuring.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    tokio::time::sleep(pace.measured).await;
+    meter.measuring.store(false, Ordering::Relaxed);
+    let elapsed = begun.elapsed();
+    meter.stopped.store(true, Ordering::Relaxed);
+    for caller in callers {
+        if let Err(error) = caller.await {
+            eprintln!("a caller of {candidate} ended: {error}");
+        }
+    }
+    meter.into_cell(candidate, elapsed)
+}
+
+/// Counts and times commands while the cell is measured.
+#[derive(Default)]
+pub(crate) struct Meter {
+    measuring: AtomicBool,
+    stopped: AtomicBool,
+    errors: AtomicU64,
+    micros: std::sync::Mutex<Vec<u32>>,
+}
+
+impl Meter {
+    /// Times one command; a failed one is counted apart.
+    pub(crate) async fn command<T, E>(&self, command: impl Future<Output = Result<T, E>>) -> bool {
+        let begun = Instant::now();
+        let done = command.await.is_ok();
+        if self.measuring.load(Ordering::Relaxed) {
+            if done {
+                let micros = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
+                if let Ok(mut all) = self.micros.lock() {
+                    all.push(micros);
+                }
+            } else {
+                self.errors.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        done
+    }
+
+    fn into_cell(self: Arc<Self>, candidate: &'static str, elapsed: Duration) -> Cell {
+        let mut micros =
+            self.micros.lock().map(|mut all| std::mem::take(&mut *all)).unwrap_or_default();
+        micros.sort_unstable();
+        let at = |per_mille: usize| {
+            let index = (micros.len() * per_mille / 1000).min(micros.len().saturating_sub(1));
+            micros.get(index).copied().map_or(0, u64::from)
+        };
+        let count = u32::try_from(micros.len()).unwrap_or(u32::MAX);
+        Cell {
+            candidate,
+            per_second: f64::from(count) / elapsed.as_secs_f64(),
+            latency: Some((at(500), at(990))),
+            errors: self.errors.load(Ordering::Relaxed),
+        }
+    }
+}

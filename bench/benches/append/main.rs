@@ -1,0 +1,101 @@
+//! Commands per second, ours beside pgbench and stock cqrs-es, in one interleaved run.
+//!
+//! Every round visits every (concurrency, candidate) cell in turn on a database of the cell's own,
+//! so a slow minute of the machine hits all candidates alike. Ratios are taken within a round and
+//! the median over the rounds is printed with its range.
+//!
+//! Run by `cargo bench -p gdmarket-bench -- --help`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
+
+mod cell;
+mod ours;
+mod pgbench;
+mod port;
+mod report;
+mod stock;
+mod workload;
+
+use cell::{Cell, Pace};
+use clap::Parser;
+use gdmarket_testkit::PgCluster;
+use report::Report;
+use std::time::Duration;
+
+#[derive(Parser)]
+#[command(about = "Appends per second: ours, stock cqrs-es and pgbench in one interleaved run")]
+struct Args {
+    /// Rounds; the median over them is printed.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds measured per cell, after half a second of warm-up.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Only this engine: postgres or sqlite.
+    #[arg(long)]
+    only: Option<String>,
+    /// Callers at once on PostgreSQL.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64])]
+    concurrency: Vec<usize>,
+    /// What cargo bench passes to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let mut report = Report::default();
+    if args.only.as_deref() != Some("sqlite") {
+        postgres(&args, &mut report).await?;
+    }
+    if args.only.as_deref() != Some("postgres") {
+        sqlite(&args, &mut report).await?;
+    }
+    report.print();
+    Ok(())
+}
+
+fn pace(args: &Args, concurrency: usize) -> Pace {
+    Pace { concurrency, measured: Duration::from_secs_f64(args.seconds) }
+}
+
+async fn postgres(args: &Args, report: &mut Report) -> anyhow::Result<()> {
+    let cluster = PgCluster::start_new();
+    stock::give_memory(&cluster).await?;
+    for round in 0..args.rounds {
+        for &concurrency in &args.concurrency {
+            let pace = pace(args, concurrency);
+            let own_pool = u32::try_from(concurrency.max(10))?;
+            let cells: Vec<Cell> = vec![
+                pgbench::postgres(&cluster, pace).await?,
+                stock::postgres(&cluster, pace, 10, "stock").await?,
+                stock::postgres(&cluster, pace, own_pool, "stock, pool = callers").await?,
+                ours::postgres(&cluster, pace, false).await?,
+                ours::postgres(&cluster, pace, true).await?,
+            ];
+            progress("postgres", round, &cells);
+            report.add("PostgreSQL", concurrency, cells);
+        }
+    }
+    Ok(())
+}
+
+async fn sqlite(args: &Args, report: &mut Report) -> anyhow::Result<()> {
+    for round in 0..args.rounds {
+        let pace = pace(args, 32);
+        let cells: Vec<Cell> = vec![
+            stock::sqlite(pace).await?,
+            ours::sqlite(pace, false).await?,
+            ours::sqlite(pace, true).await?,
+        ];
+        progress("sqlite", round, &cells);
+        report.add("SQLite FULL", 32, cells);
+    }
+    Ok(())
+}
+
+fn progress(engine: &str, round: usize, cells: &[Cell]) {
+    let figures: Vec<String> =
+        cells.iter().map(|cell| format!("{} {:.0}/s", cell.candidate, cell.per_second)).collect();
+    eprintln!("{engine} round {}: {}", round + 1, figures.join(", "));
+}
