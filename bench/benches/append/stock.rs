@@ -94,7 +94,7 @@ pub(crate) async fn sqlite(pace: Pace) -> anyhow::Result<Cell> {
 
 async fn drive<ES>(candidate: &'static str, pace: Pace, cqrs: CqrsFramework<Item, ES>) -> Cell
 where
-    ES: EventStore<Item> + 'static,
+    ES: EventStore<Item, AC: Send> + 'static,
 {
     let cqrs = Arc::new(cqrs);
     closed_loop(candidate, pace, move |meter, n| {
