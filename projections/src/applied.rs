@@ -16,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 /// How often the checkpoints of other replicas are looked at while somebody waits.
 const POLL: Duration = Duration::from_millis(20);
 
+/// How often it is asked again whether that is needed.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// What a loop does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -129,6 +132,8 @@ impl Applied {
             if self.0.waiting.load(Ordering::SeqCst) == 0 || self.all_led() {
                 tokio::select! {
                     () = self.0.woken.notified() => {}
+                    // A loop may be lost to another replica while somebody waits.
+                    () = sleep(LOOK_AGAIN) => continue,
                     () = stop.cancelled() => return,
                 }
             }

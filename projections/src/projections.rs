@@ -63,6 +63,9 @@ impl Projections {
         #[expect(clippy::disallowed_methods, reason = "it names this run of the process only")]
         let holder = Uuid::new_v4().to_string();
         let checkpoints = Checkpoints::new(store.views().clone());
+        // Alone, leases matter to nobody, and are ended at the next start: renewed rarely.
+        let alone = !store.views().is_postgres();
+        let lease_ttl = if alone { options.lease_ttl * 20 } else { options.lease_ttl };
         for (kind, name, handler) in handlers {
             let subscription = Subscription {
                 key: (kind, name),
@@ -74,9 +77,9 @@ impl Projections {
                 applied: applied.clone(),
                 port: Arc::clone(&port),
                 batch: options.batch.max(1),
-                lease_ttl: options.lease_ttl,
+                lease_ttl,
                 tick: options.tick,
-                alone: !store.views().is_postgres(),
+                alone,
             };
             tasks.spawn(subscription.run(stopping.clone()));
         }

@@ -5,86 +5,45 @@
 //! later events stay in the log, all other streams go on. Asked again, the row is brought up to date
 //! from the log, as a rebuild would.
 
-use crate::decoded::{Unreadable, decode};
+mod fold;
+mod heal;
+
+pub(crate) use fold::{Folded, fold, fold_batch};
+
 use crate::feed::Delivery;
 use crate::subscription::{Halt, Handler, Run};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
 use async_trait::async_trait;
-use gdmarket_store::{Parked, ParkedKeys, RecordedEvent, Store, StreamId, Tx, failpoint};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use gdmarket_store::{Parked, ParkedKeys, RecordedEvent, Store, Tx, failpoint};
+use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::sleep;
-
-/// How many parked streams are looked at in one go.
-const HEAL_AT_ONCE: u32 = 100;
 
 /// The handler behind a view.
 pub(crate) struct Projector<V> {
     store: Store,
     table: ViewTable<V>,
     parked: ParkedKeys,
+    prepared: OnceCell<()>,
     tick: Duration,
     /// Streams that can't go on; held from reading rows until they are written, so that batches and
     /// healing never work on the same row.
     stuck: Mutex<BTreeSet<i64>>,
 }
 
-/// What became of an event.
-pub(crate) enum Folded {
-    Taken,
-    /// It was in the row before.
-    Old,
-    Poison(String),
-    Newer(String),
-}
-
 impl<V: View> Projector<V> {
     pub(crate) fn new(store: Store, generation: u32, tick: Duration) -> Self {
         let parked = ParkedKeys::new(store.views().clone());
         let table = ViewTable::new(generation);
-        Self { store, table, parked, tick, stuck: Mutex::default() }
+        let (prepared, stuck) = (OnceCell::new(), Mutex::default());
+        Self { store, table, parked, prepared, tick, stuck }
     }
 
     /// What the view's subscription is called.
     pub(crate) fn name(generation: u32) -> String {
         format!("{}_v{}_g{generation}", V::NAME, V::VERSION)
-    }
-
-    /// Folds what concerns the view; says where it had to stop for a newer program.
-    pub(crate) fn fold_batch(
-        rows: &mut HashMap<i64, Stored<V::Row>>,
-        stuck: &BTreeSet<i64>,
-        batch: &[Delivery],
-    ) -> Batch {
-        let mut done = Batch::default();
-        for Delivery { event, .. } in batch {
-            let number = event.stream.number;
-            let concerns = event.stream.kind == V::AGGREGATE && !stuck.contains(&number);
-            if concerns && !done.poisoned.contains_key(&number) {
-                let row = rows.entry(number).or_insert_with(|| Stored::new(number));
-                match fold::<V>(row, event) {
-                    Folded::Old => {}
-                    Folded::Taken => {
-                        done.touched.insert(number);
-                    }
-                    Folded::Poison(reason) => {
-                        row.stale = Some((event.recorded_at, reason));
-                        done.touched.insert(number);
-                        done.poisoned.insert(number, Arc::clone(event));
-                    }
-                    Folded::Newer(what) => {
-                        done.newer = Some(what);
-                        return done;
-                    }
-                }
-            }
-            done.reached = Some(event.position);
-        }
-        done
     }
 
     async fn park(
@@ -109,74 +68,15 @@ impl<V: View> Projector<V> {
         };
         Ok(ParkedKeys::park(tx, &run.name, &parked, Duration::ZERO).await?)
     }
-
-    /// Brings what was asked again up to date, from the log.
-    async fn heal(&self, run: &Run) -> Result<(), Halt> {
-        for parked in self.parked.due(&run.name, HEAL_AT_ONCE).await? {
-            let number = parked.key.rsplit('/').next().and_then(|number| number.parse().ok());
-            if let Some(number) = number {
-                self.heal_stream(run, number, &parked).await?;
-            } else {
-                tracing::error!(view = run.name, key = parked.key, "no stream has this key");
-            }
-        }
-        Ok(())
-    }
-
-    async fn heal_stream(&self, run: &Run, number: i64, parked: &Parked) -> Result<(), Halt> {
-        let mut stuck = self.stuck.lock().await;
-        let mut tx = self.store.views().begin().await?;
-        let stored = run.hold(&mut tx).await?;
-        let mut rows = self.table.load(self.store.views(), &[number]).await?;
-        let mut row = rows.remove(&number).unwrap_or_else(|| Stored::new(number));
-        row.stale = None;
-        let stream = StreamId::new(V::AGGREGATE, number);
-        let events = self.store.log().stream(&stream, row.sequence).await?;
-        let mut poison = None;
-        // Beyond the checkpoint the batches go on by themselves.
-        for event in events.into_iter().filter(|event| event.position <= stored) {
-            match fold::<V>(&mut row, &event) {
-                Folded::Taken | Folded::Old => {}
-                Folded::Poison(reason) => {
-                    row.stale = Some((event.recorded_at, reason));
-                    poison = Some(event);
-                    break;
-                }
-                Folded::Newer(what) => return Err(Halt::Newer(what)),
-            }
-        }
-        self.table.write(&mut tx, &[&row]).await?;
-        match &poison {
-            Some(event) => self.park(run, &mut tx, &row, (event, parked.attempts + 1)).await?,
-            None => {
-                ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
-            }
-        }
-        tx.commit().await?;
-        if poison.is_none() {
-            tracing::info!(view = run.name, key = parked.key, "a parked stream goes on");
-            stuck.remove(&number);
-        }
-        run.report_parked(stuck.len());
-        Ok(())
-    }
-}
-
-/// What folding a batch came to.
-#[derive(Default)]
-pub(crate) struct Batch {
-    pub(crate) touched: BTreeSet<i64>,
-    pub(crate) poisoned: BTreeMap<i64, Arc<RecordedEvent>>,
-    /// The last event that was dealt with.
-    pub(crate) reached: Option<i64>,
-    /// What it had to stop for.
-    pub(crate) newer: Option<String>,
 }
 
 #[async_trait]
 impl<V: View> Handler for Projector<V> {
     async fn prepare(&self) -> Result<(), Halt> {
-        Ok(self.table.create(self.store.views()).await?)
+        // Once only: asking for an index that is there waits for, and holds up, whoever writes.
+        let create = || self.table.create(self.store.views());
+        self.prepared.get_or_try_init(create).await?;
+        Ok(())
     }
 
     async fn begin(&self, run: &Run) -> Result<(), Halt> {
@@ -201,7 +101,7 @@ impl<V: View> Handler for Projector<V> {
         let numbers: BTreeSet<i64> = concerned.map(|d| d.event.stream.number).collect();
         let numbers: Vec<i64> = numbers.difference(&stuck).copied().collect();
         let mut rows = self.table.load(self.store.views(), &numbers).await?;
-        let done = Self::fold_batch(&mut rows, &stuck, batch);
+        let done = fold_batch::<V>(&mut rows, &stuck, batch);
         let reached = match (done.reached, done.newer) {
             (Some(reached), _) => reached,
             (None, Some(newer)) => return Err(Halt::Newer(newer)),
@@ -231,36 +131,6 @@ impl<V: View> Handler for Projector<V> {
             }
             sleep(self.tick).await;
         }
-    }
-}
-
-/// Takes an event into a row; a panic of the fold is poison, and leaves the row as it was.
-pub(crate) fn fold<V: View>(stored: &mut Stored<V::Row>, event: &RecordedEvent) -> Folded {
-    if event.sequence <= stored.sequence {
-        return Folded::Old;
-    }
-    if event.sequence != stored.sequence + 1 {
-        let (from, to) = (stored.sequence, event.sequence);
-        return Folded::Poison(format!("sequence {to} came after {from}: something is missing"));
-    }
-    let decoded = match decode(event) {
-        Ok(decoded) => decoded,
-        Err(Unreadable::Newer(what)) => return Folded::Newer(what),
-        Err(Unreadable::Broken(why)) => return Folded::Poison(why),
-    };
-    let mut row = stored.row.clone();
-    let folding = catch_unwind(AssertUnwindSafe(|| {
-        let folded = V::fold(&mut row, decoded);
-        folded.map(|()| (V::filters(&row), V::is_gone(&row)))
-    }));
-    match folding {
-        Ok(Ok(_)) => {
-            stored.row = row;
-            stored.sequence = event.sequence;
-            Folded::Taken
-        }
-        Ok(Err(error)) => Folded::Poison(error.to_string()),
-        Err(_) => Folded::Poison("the view broke down on it".to_owned()),
     }
 }
 

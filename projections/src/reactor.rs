@@ -5,6 +5,7 @@
 //! them again. Every command has an id derived from its event, so reacting again does nothing twice.
 
 mod beside;
+mod outcome;
 mod plan;
 mod send;
 
@@ -16,8 +17,9 @@ use crate::subscription::{Halt, Handler, Run};
 use async_trait::async_trait;
 use futures::StreamExt;
 use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys, Store, Tx, failpoint};
+use outcome::Outcome;
 use plan::{Job, Plan};
-use send::{Outcome, Sender};
+use send::Sender;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

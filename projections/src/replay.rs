@@ -7,7 +7,7 @@ use crate::error::QueryError;
 use crate::feed::{Feed, LocalFeed};
 use crate::item_info::ItemInfo;
 use crate::payments::Payments;
-use crate::projector::Projector;
+use crate::projector::{Projector, fold_batch};
 use crate::reservations::Reservations;
 use crate::view::View;
 use crate::view_table::{LIVE, Stored, ViewTable};
@@ -85,7 +85,7 @@ async fn rebuild<V: View>(
             .collect();
         let numbers: Vec<i64> = numbers.into_iter().collect();
         let mut rows: HashMap<i64, Stored<V::Row>> = table.load(store.views(), &numbers).await?;
-        let done = Projector::<V>::fold_batch(&mut rows, &stuck, &batch);
+        let done = fold_batch::<V>(&mut rows, &stuck, &batch);
         if let Some(newer) = done.newer {
             return Err(QueryError::Newer(newer));
         }

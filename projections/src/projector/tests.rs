@@ -5,8 +5,9 @@ use crate::alarms::{AlarmRow, Alarms};
 use crate::view::{Filters, FoldError};
 use crate::view_table::LIVE;
 use gdmarket_domain::MarketEvent;
-use gdmarket_store::{Checkpoints, Claim, StoreOptions};
+use gdmarket_store::{Checkpoints, Claim, StoreOptions, StreamId};
 use gdmarket_testkit::{TestDb, on_each_engine};
+use std::sync::Arc;
 
 fn alerted(number: i64, sequence: i64) -> RecordedEvent {
     RecordedEvent {

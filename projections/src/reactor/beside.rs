@@ -1,8 +1,9 @@
 //! What a process manager does beside its batches: keys that wait for another try, reactions that
 //! take long, and deadlines that are due.
 
+use super::outcome::Outcome;
 use super::plan::Job;
-use super::send::{self, Outcome, Sender};
+use super::send::{self, Sender};
 use super::{Done, Reactor};
 use crate::decoded::Unreadable;
 use crate::subscription::{Halt, Run};

@@ -1,6 +1,7 @@
 //! Sends what a manager's table says, under ids derived from the cause, and reads the answers by the
 //! table of refusals.
 
+use super::outcome::Outcome;
 use super::plan::Job;
 use crate::backoff;
 use crate::command_port::{Cause, CommandPort, Errand, Handled, Intent, PortError};
@@ -9,7 +10,7 @@ use crate::process_manager::{Due, Manager, Moment, Reaction, Reactions, Step};
 use crate::refusal::{Code, Verdict, verdict};
 use chrono::DateTime;
 use gdmarket_domain::{HoldCommand, ItemCommand, MarketCommand};
-use gdmarket_store::{Deadline, Identity, Parked, RecordedEvent};
+use gdmarket_store::{Deadline, Identity, RecordedEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -32,50 +33,6 @@ pub(super) struct Sender {
     manager: Arc<dyn Manager>,
     port: Arc<dyn CommandPort>,
     source: Identity,
-}
-
-/// What became of an event or a deadline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// All of it is done.
-    Done,
-    /// It queues behind what can't go on.
-    Queue,
-    /// It takes long and is done beside the batches.
-    Later,
-    /// It is tried again.
-    Retry(String),
-    /// A person must look.
-    Park(String),
-    /// A newer program must do it.
-    Newer,
-}
-
-impl Outcome {
-    /// Whether the key can't go on.
-    pub(super) const fn stops(&self) -> bool {
-        match self {
-            Self::Done => false,
-            Self::Queue | Self::Later | Self::Retry(_) | Self::Park(_) | Self::Newer => true,
-        }
-    }
-
-    pub(super) const fn state(&self) -> &'static str {
-        match self {
-            Self::Park(_) => Parked::PARKED,
-            Self::Done | Self::Queue | Self::Later | Self::Retry(_) | Self::Newer => {
-                Parked::RETRYING
-            }
-        }
-    }
-
-    pub(super) fn reason(&self) -> &str {
-        match self {
-            Self::Later => "takes long",
-            Self::Retry(reason) | Self::Park(reason) => reason,
-            Self::Done | Self::Queue | Self::Newer => "",
-        }
-    }
 }
 
 /// What a deadline's row remembers.

@@ -1,0 +1,153 @@
+//! A runner's time at the helm: read a batch, have it handled, say how far it is.
+
+use super::{Halt, Run, Subscription};
+use crate::feed::Delivery;
+use gdmarket_store::{Claim, failpoint};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long the checkpoint may stay behind events that concern nobody here.
+const SKIP_WITHIN: Duration = Duration::from_millis(100);
+
+impl Subscription {
+    async fn claim(&self, run: &Run) -> Result<i64, Halt> {
+        let claim = self.checkpoints.claim(&run.name, &run.source, run.epoch, 0).await?;
+        let position = match claim {
+            Claim::Position(position) => position,
+            Claim::Overtaken => return Err(Halt::Overtaken),
+            Claim::OtherLog(other) => {
+                return Err(Halt::Refused(format!(
+                    "it was built from log {} epoch {}, this one is log {} epoch {}: build it anew",
+                    other.log_id, other.epoch, run.source.log_id, run.source.epoch
+                )));
+            }
+        };
+        let head = self.feed.head().await?;
+        if position > head {
+            return Err(Halt::Refused(format!(
+                "its checkpoint {position} is past the log's head {head}: the log has lost events, \
+                 or it is another one; build it anew"
+            )));
+        }
+        Ok(position)
+    }
+
+    pub(super) async fn lead(
+        &self,
+        run: &Run,
+        stop: &CancellationToken,
+        attempt: &mut u32,
+    ) -> Result<(), Halt> {
+        let mut place = Place::at(self.claim(run).await?);
+        self.handler.begin(run).await?;
+        tracing::info!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
+        loop {
+            self.publish(&place);
+            if stop.is_cancelled() {
+                return self.store_skipped(run, &mut place).await;
+            }
+            let batch = self.feed.read_after(place.reached, self.batch).await?;
+            failpoint!("projection.read");
+            if batch.is_empty() {
+                self.report_lag(&place, None);
+                self.rest(run, &mut place, stop).await?;
+            } else {
+                self.report_lag(&place, batch.first());
+                self.handle(run, &mut place, &batch).await?;
+            }
+            *attempt = 0;
+        }
+    }
+
+    async fn handle(&self, run: &Run, place: &mut Place, batch: &[Delivery]) -> Result<(), Halt> {
+        let mut expected = place.reached;
+        for delivery in batch {
+            if delivery.previous != expected {
+                return Err(Halt::Refused(format!(
+                    "after {expected} came an event that stands after {}",
+                    delivery.previous
+                )));
+            }
+            expected = delivery.event.position;
+        }
+        if batch.iter().any(|delivery| self.handler.wants(&delivery.event.stream.kind)) {
+            *place = Place::at(self.handler.batch(run, place.stored, batch).await?);
+            failpoint!("projection.committed");
+        } else {
+            place.reached = expected;
+            if place.skipped_since.elapsed() >= SKIP_WITHIN {
+                self.store_skipped(run, place).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something new.
+    async fn rest(
+        &self,
+        run: &Run,
+        place: &mut Place,
+        stop: &CancellationToken,
+    ) -> Result<(), Halt> {
+        let behind = place.reached > place.stored;
+        let until = Instant::now() + if behind { SKIP_WITHIN.min(self.tick) } else { self.tick };
+        tokio::select! {
+            () = self.feed.wait_past(place.reached, until) => {}
+            () = stop.cancelled() => {}
+        }
+        if behind && place.skipped_since.elapsed() >= SKIP_WITHIN {
+            self.store_skipped(run, place).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores that what concerned nobody here was passed.
+    async fn store_skipped(&self, run: &Run, place: &mut Place) -> Result<(), Halt> {
+        if place.reached > place.stored {
+            let mut tx = self.checkpoints.db().begin().await?;
+            run.advance(&mut tx, place.stored, place.reached).await?;
+            tx.commit().await?;
+            *place = Place::at(place.reached);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, place: &Place) {
+        self.applied.update(&self.key, |progress| {
+            progress.position = place.reached;
+            progress.led = true;
+            progress.problem = None;
+        });
+    }
+
+    #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
+    fn report_lag(&self, place: &Place, next: Option<&Delivery>) {
+        let name = self.key.1.clone();
+        let head = self.feed.known_head().max(place.reached);
+        let behind = if next.is_some() { head - place.reached } else { 0 };
+        let waits = next
+            .map_or(0, |next| (self.port.now().timestamp_micros() - next.event.recorded_at).max(0));
+        metrics::gauge!("gdmarket_projection_stuck", "subscription" => name.clone()).set(0.0);
+        metrics::gauge!("gdmarket_projection_lag_events", "subscription" => name.clone())
+            .set(behind as f64);
+        metrics::gauge!("gdmarket_projection_lag_seconds", "subscription" => name)
+            .set(waits as f64 / 1e6);
+    }
+}
+
+/// How far a runner is.
+struct Place {
+    /// Where the checkpoint stands in the database.
+    stored: i64,
+    /// Up to where everything is applied: beyond the checkpoint if the rest concerns nobody here.
+    reached: i64,
+    /// Since when it may be beyond.
+    skipped_since: Instant,
+}
+
+impl Place {
+    fn at(position: i64) -> Self {
+        Self { stored: position, reached: position, skipped_since: Instant::now() }
+    }
+}
