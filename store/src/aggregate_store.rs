@@ -6,7 +6,7 @@ mod loaded;
 use crate::appender::Appender;
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
-use crate::event_log::EventLog;
+use crate::stream_loader::StreamLoader;
 use cqrs_es::{Aggregate, DomainEvent};
 pub use loaded::Loaded;
 use moka::sync::Cache;
@@ -34,7 +34,7 @@ pub struct AggregateStore<A: Aggregate>(Arc<Inner<A>>);
 
 struct Inner<A: Aggregate> {
     slots: Cache<i64, Slot<A>>,
-    log: EventLog,
+    loader: StreamLoader,
     appender: Appender,
     decode: DecodeEvent<A>,
     hits: metrics::Counter,
@@ -56,14 +56,14 @@ impl<A: Aggregate> fmt::Debug for AggregateStore<A> {
 impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
     pub(crate) fn new(
         entries: u64,
-        log: EventLog,
+        loader: StreamLoader,
         appender: Appender,
         decode: DecodeEvent<A>,
     ) -> Self {
         let name = "gdmarket_aggregate_cache_total";
         Self(Arc::new(Inner {
             slots: Cache::new(entries),
-            log,
+            loader,
             appender,
             decode,
             hits: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "hit"),
@@ -86,10 +86,9 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
         mut version: i64,
     ) -> Result<i64, StoreError> {
         let stream = StreamId { kind: Cow::Borrowed(A::TYPE), number };
-        let events = self.0.log.stream(&stream, version).await?;
-        for event in &events {
+        for event in &self.0.loader.load(stream, version).await? {
             if event.sequence != version + 1 {
-                return Err(StoreError::Corrupt(format!("{stream} lacks event {}", version + 1)));
+                return Err(StoreError::Corrupt(format!("{event} comes after {version}")));
             }
             Arc::make_mut(state).apply((self.0.decode)(event)?);
             version = event.sequence;

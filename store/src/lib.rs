@@ -25,6 +25,7 @@ mod parked;
 mod personal_data;
 mod receipt;
 mod store;
+mod stream_loader;
 mod tail;
 
 pub use aggregate_store::{AggregateStore, DecodeEvent, Loaded};

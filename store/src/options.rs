@@ -7,8 +7,10 @@ use std::time::Duration;
 pub struct StoreOptions {
     /// `sqlite:<folder>` (two files in it: `log.db`, `views.db`) or `postgres://…`.
     pub url: String,
-    /// Connections for reading the log and for everything that isn't appending.
+    /// Connections for views and what hangs on them; on SQLite also for reading the log.
     pub read_connections: u32,
+    /// Connections for the log on PostgreSQL, beside the one that appends.
+    pub log_connections: u32,
     /// Aggregates kept in memory, per type.
     pub cache_entries: u64,
     /// Take the data folder for this process alone (SQLite; without effect on PostgreSQL).
@@ -30,6 +32,7 @@ impl Default for StoreOptions {
         Self {
             url: "sqlite:data".to_owned(),
             read_connections: 8,
+            log_connections: 4,
             cache_entries: 10_000,
             exclusive: false,
             application_name: "gdmarket".to_owned(),

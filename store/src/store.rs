@@ -14,6 +14,7 @@ use crate::numbers::Numbers;
 use crate::options::StoreOptions;
 use crate::personal_data::PersonalDataTable;
 use crate::receipt::Receipts;
+use crate::stream_loader::StreamLoader;
 use crate::tail::Tail;
 use cqrs_es::Aggregate;
 use data_folder::DataFolder;
@@ -38,6 +39,7 @@ struct Inner {
     folder: Option<DataFolder>,
     cache_entries: u64,
     log: EventLog,
+    loader: StreamLoader,
     appender: Appender,
     receipts: Receipts,
     numbers: Numbers,
@@ -56,7 +58,7 @@ impl fmt::Debug for Store {
     }
 }
 
-/// The databases that a URL stands for; on PostgreSQL both are the same.
+/// The databases that a URL stands for; on PostgreSQL both are the same, in two pools.
 struct Databases {
     log: Db,
     views: Db,
@@ -66,8 +68,9 @@ struct Databases {
 impl Databases {
     async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
         if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
-            let db = Db::Postgres(postgres::pool(options)?);
-            return Ok(Self { log: db.clone(), views: db, folder: None });
+            let log = Db::Postgres(postgres::log_pool(options)?);
+            let views = Db::Postgres(postgres::views_pool(options)?);
+            return Ok(Self { log, views, folder: None });
         }
         let Some(path) = sqlite::folder(&options.url) else {
             let why = "the database's URL must be sqlite:<folder> or postgres://…";
@@ -162,6 +165,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             tail: Tail::new(log.clone(), signals, size, tracker.clone(), stop.clone()),
             log,
+            loader: StreamLoader::start(log_db, &tracker, &stop),
             appender,
             receipts: Receipts::new(log_db.clone()),
             numbers: Numbers::start(connection.clone(), &tracker, stop.clone()),
@@ -248,8 +252,8 @@ impl Store {
         drop(known);
         let inner = &self.0;
         let fresh = || {
-            let (log, appender) = (inner.log.clone(), inner.appender.clone());
-            AggregateStore::new(inner.cache_entries, log, appender, decode)
+            let (loader, appender) = (inner.loader.clone(), inner.appender.clone());
+            AggregateStore::new(inner.cache_entries, loader, appender, decode)
         };
         let mut known = inner.aggregates.write().unwrap_or_else(PoisonError::into_inner);
         let entry = known.entry(TypeId::of::<A>()).or_insert_with(|| Box::new(fresh()));

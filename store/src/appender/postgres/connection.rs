@@ -2,6 +2,7 @@
 //! before a new one is used the old backend is ended and seen to be gone.
 
 use super::super::writer::{Fault, Outcome};
+use crate::db::postgres::BY_INDEX;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
 use std::time::Duration;
@@ -14,15 +15,8 @@ const GO: Duration = Duration::from_secs(2);
 /// Between two looks whether it has gone.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A writer that holds the turn and went silent must not hold up all others for long, hence the
-/// time limits. The rest keeps one plan for ever: looking for predecessors by the primary key. A
-/// plan made while the table was small (read it all) would still be in use when it is big; a
-/// generic plan with sequential scans forbidden is right for every size. JIT would be triggered by
-/// the made-up cost of what is forbidden.
-const SETTINGS: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'; \
-    SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-    SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
-    SET client_min_messages = warning";
+/// A writer that holds the turn and went silent must not hold up all others for long.
+const PATIENCE: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'";
 
 /// One server process: its number may be used again, its start tells the two apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +72,8 @@ impl Connection {
 
 async fn connect(options: &PgConnectOptions) -> Result<(PgConnection, Backend), sqlx::Error> {
     let mut connection = options.connect().await?;
-    connection.execute(SETTINGS).await?;
+    connection.execute(PATIENCE).await?;
+    connection.execute(BY_INDEX).await?;
     let sql = "SELECT pid, backend_start::text FROM pg_stat_activity \
                WHERE pid = pg_backend_pid()";
     let (pid, started) = sqlx::query_as(sql).fetch_one(&mut connection).await?;
