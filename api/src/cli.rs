@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
-  gdmarket                                    serve on http://127.0.0.1:8080, data in ./gdmarket-data
+  gdmarket                                    serve on http://127.0.0.1:8080
   gdmarket serve --listen 127.0.0.1:9000      serve on another port
   gdmarket --database-url postgres://…        keep everything in PostgreSQL
   gdmarket demo                               walk through a whole rental on a running server

@@ -90,6 +90,15 @@ impl CommandState {
     }
 }
 
+impl CommandState {
+    /// The first day that a period may begin on: today, unless the very same request was answered
+    /// before, on an earlier day.
+    async fn first_day(&self, meta: &CommandMeta) -> Result<Option<NaiveDate>, Problem> {
+        let is_repeat = meta.keyed && self.commands.was_done(meta).await?;
+        Ok((!is_repeat).then(|| self.today()))
+    }
+}
+
 /// When a wait that begins now is over; at once for a caller who asked for that.
 fn until(caller: &Caller, wait: Duration) -> Instant {
     let now = Instant::now();

@@ -58,9 +58,10 @@ pub async fn serve(
     }
     drop(listener);
     tokio::select! {
+        biased;
+        () = shutdown.reached(Stage::Now) => false,
         () = connections.shutdown() => true,
         () = tokio::time::sleep(options.finish_within) => false,
-        () = shutdown.reached(Stage::Now) => false,
     }
 }
 

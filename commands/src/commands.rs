@@ -100,6 +100,12 @@ impl Commands {
         }
     }
 
+    /// Whether a client's equal request was answered before: what it says was right then, so a repeat
+    /// isn't judged by today's calendar again. Never so without a key.
+    pub async fn was_done(&self, meta: &CommandMeta) -> Result<bool, CommandError> {
+        Ok(self.0.executor.done_before(meta).await?.is_some())
+    }
+
     /// A new id from the clock, for a request without a key.
     pub fn new_id(&self) -> Uuid {
         self.0.options.clock.new_id()

@@ -86,13 +86,13 @@ pub(crate) struct NewReservationBody {
 }
 
 impl NewReservationBody {
-    pub(crate) fn read(form: &mut Form, today: NaiveDate) -> Option<Self> {
+    pub(crate) fn read(form: &mut Form, first_day: Option<NaiveDate>) -> Option<Self> {
         form.ignore(RESERVATION_SERVER_OWNED);
         let item_no = form.id("itemNo");
         let item_no = form.required("itemNo", item_no);
         let customer_id = form.id("customerId");
         let customer_name = form.name("customerName");
-        let period = form.period(Some(today));
+        let period = form.period(first_day);
         Some(Self { item_no: item_no?, customer_id, customer_name, period })
     }
 }

@@ -181,8 +181,9 @@ pub(super) async fn block(
     fields: Fields,
 ) -> Answer {
     let meta = state.meta(&caller, &fields);
+    let first_day = state.first_day(&meta).await?;
     let mut form = Form::new(fields);
-    let body = DaysBody::read(&mut form, Some(state.today()));
+    let body = DaysBody::read(&mut form, first_day);
     let DaysBody { period } = form.finish(body)?;
     state.with_item(&caller, no, ItemCommand::BlockPeriod { period }, &meta).await
 }

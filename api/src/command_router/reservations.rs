@@ -45,13 +45,14 @@ pub(super) async fn reserve(
     fields: Fields,
 ) -> Answer {
     let meta = state.meta(&caller, &fields);
-    let today = state.today();
+    let first_day = state.first_day(&meta).await?;
     let mut form = Form::new(fields);
-    let body = NewReservationBody::read(&mut form, today);
+    let body = NewReservationBody::read(&mut form, first_day);
     let NewReservationBody { item_no, customer_id, customer_name, period } = form.finish(body)?;
     refuse_if_match(&caller)?;
     let renter_id = renter_of(&caller.actor, customer_id)?;
-    let reservation = NewReservation { item_no, renter_id, customer_name, period, asked_on: today };
+    let asked_on = state.today();
+    let reservation = NewReservation { item_no, renter_id, customer_name, period, asked_on };
     let executed = state.commands.reserve(reservation, &meta).await?;
     let no = ReservationNo::new(executed.number)
         .map_err(|error| Problem::internal(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Idempotency keys: the same request has one effect and one answer.
 
 use crate::app::{App, app};
-use gdmarket_testkit::on_each_engine;
+use gdmarket_testkit::{TestDb, on_each_engine};
 use serde_json::json;
 
 on_each_engine! {
@@ -74,4 +74,29 @@ async fn fifty_equal_requests_at_once_have_one_effect() {
     assert!(answers.iter().all(|answer| answer.text == answers[0].text));
     let items = app.get("/items").expect(200).await.json();
     assert_eq!(items["_embedded"]["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_repeat_is_not_judged_by_another_days_calendar() {
+    let db = TestDb::sqlite();
+    // Between the two zones lie 25 hours: what is today in the one is past in the other.
+    let app = App::on(&db, &[("market.time_zone", "Pacific/Pago_Pago")]).await;
+    let (asked, item) = (app.camera().await, app.camera().await);
+    app.reserved(asked, 1).await;
+    let calendar = app.get(&format!("/items/{asked}/calendar")).expect(200).await.json();
+    let today = calendar["busy"][0]["from"].as_str().expect("a day").to_owned();
+    let wish =
+        json!({"itemNo": item, "customerId": 1, "period": {"from": today, "to": "2040-01-01"}});
+    app.post("/reservations", wish.clone()).refused(422, "invalid").await;
+    let to = today.parse::<chrono::NaiveDate>().expect("a day") + chrono::Days::new(3);
+    let wish = json!({"itemNo": item, "customerId": 1, "period": {"from": today, "to": to}});
+    let first = app.post("/reservations", wish.clone()).key("k").expect(201).await;
+    app.stop().await;
+    drop(app);
+    let app = App::on(&db, &[("market.time_zone", "Pacific/Kiritimati")]).await;
+    let again = app.post("/reservations", wish.clone()).key("k").expect(201).await;
+    assert_eq!(again.json()["reservationNo"], first.json()["reservationNo"]);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    let fresh = app.post("/reservations", wish).key("other").refused(422, "invalid").await;
+    assert_eq!(fresh.fields(), ["period.from"]);
 }
