@@ -33,6 +33,8 @@ pub enum Kind {
 pub struct Progress {
     /// Everything up to here is applied.
     pub position: i64,
+    /// Whatever was written in reaction to that stands no further in the log.
+    pub led_to: i64,
     /// Whether this process runs it.
     pub led: bool,
     /// Why it stands still, if it does.
@@ -84,11 +86,20 @@ impl Applied {
             if !self.wait_managers(reached, until).await {
                 return None;
             }
-            // Whatever they wrote is in the log by now, so not beyond its head.
-            let head = timeout_at(until, self.0.feed.head()).await;
-            reached = reached.max(head.ok().and_then(Result::ok)?);
+            reached = reached.max(self.led_to(until).await?);
         }
         Some(reached)
+    }
+
+    /// How far in the log the reactions so far can be. The loops of this process say so, once per
+    /// batch instead of once per waiter; for others' the log is asked.
+    async fn led_to(&self, until: Instant) -> Option<i64> {
+        let managers = self.0.loops.iter().filter(|((kind, _), _)| *kind == Kind::Manager);
+        let told: Vec<Progress> = managers.map(|(_, sender)| sender.borrow().clone()).collect();
+        if told.iter().all(|progress| progress.led) {
+            return told.iter().map(|progress| progress.led_to).max();
+        }
+        timeout_at(until, self.0.feed.head()).await.ok().and_then(Result::ok)
     }
 
     /// Where each loop stands, by name.

@@ -1,6 +1,7 @@
 //! `holding`, on the item's side: what a reservation asks of its item.
 //!
-//! Its turn is the item, so that a release comes before the holds that were asked for after it; what
+//! Its turn is the item, so that a release comes before the holds that were asked for after it; holds
+//! that stand next to each other were asked for at once, and the item decides between them. What
 //! can't go on is parked by reservation, so that one of them doesn't stop the item's others.
 
 use crate::process_manager::{Due, Manager, Moment, Reaction, Reactions, Step};
@@ -30,6 +31,7 @@ impl Manager for Holding {
         Some(Reactions {
             turn: format!("item/{item_no}"),
             key: format!("reservation/{reservation_no}"),
+            abreast: rule == Rule::Hold,
             steps: vec![Reaction::Do(Step::Send(rule, MarketCommand::Item(item_no, command)))],
         })
     }

@@ -39,6 +39,9 @@ pub(crate) struct Reactions {
     pub(crate) turn: String,
     /// What parks alone when it can't go on: never more than one turn.
     pub(crate) key: String,
+    /// Whether its order among neighbours of the same kind in its turn is nobody's concern: many who
+    /// want one item at once are then answered at once.
+    pub(crate) abreast: bool,
     /// What is to be done, in order.
     pub(crate) steps: Vec<Reaction>,
 }
@@ -46,7 +49,7 @@ pub(crate) struct Reactions {
 impl Reactions {
     /// One reaction, whose turn is its key.
     pub(crate) fn of(key: String, step: Reaction) -> Self {
-        Self { turn: key.clone(), key, steps: vec![step] }
+        Self { turn: key.clone(), key, abreast: false, steps: vec![step] }
     }
 }
 

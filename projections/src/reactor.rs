@@ -68,22 +68,27 @@ impl Reactor {
         }
     }
 
-    /// Reacts to one turn's events, one after another.
+    /// Reacts to one turn's events, one after another; to neighbours that don't mind, abreast.
     async fn take_turn(&self, jobs: Vec<Job>) -> Vec<Done> {
         let mut stuck = BTreeSet::new();
-        let mut all = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let outcome = if stuck.contains(&job.key) {
-                Outcome::Queue
-            } else {
-                self.sender.react(&job).await
-            };
-            if outcome.stops() {
-                stuck.insert(job.key.clone());
-            }
-            all.push(Done { job, outcome });
+        let mut all: Vec<Done> = Vec::with_capacity(jobs.len());
+        for row in plan::rows(jobs) {
+            let row: Vec<Done> = futures::stream::iter(row)
+                .map(|job| self.take(job, &stuck))
+                .buffered(self.concurrency)
+                .collect()
+                .await;
+            let stopped = row.iter().filter(|done| done.outcome.stops());
+            stuck.extend(stopped.map(|done| done.job.key.clone()).collect::<Vec<_>>());
+            all.extend(row);
         }
         all
+    }
+
+    async fn take(&self, job: Job, stuck: &BTreeSet<String>) -> Done {
+        let outcome =
+            if stuck.contains(&job.key) { Outcome::Queue } else { self.sender.react(&job).await };
+        Done { job, outcome }
     }
 
     /// Writes down what became of an event, and notes what becomes of deadlines.

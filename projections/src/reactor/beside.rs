@@ -10,7 +10,6 @@ use crate::subscription::{Halt, Run};
 use futures::StreamExt;
 use futures::future::join;
 use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -80,13 +79,15 @@ impl Reactor {
         else {
             return Ok(None);
         };
-        let (steps, unreadable) = match self.sender.reactions(&event) {
-            Ok(Some(reactions)) => (reactions.steps, None),
-            Ok(None) => return Ok(None),
-            Err(Unreadable::Broken(why)) => (vec![], Some(why)),
-            Err(Unreadable::Newer(what)) => return Err(Halt::Newer(what)),
-        };
-        Ok(Some(Job { event: Arc::clone(&event), key: key.to_owned(), steps, unreadable }))
+        match self.sender.reactions(&event) {
+            // What queued behind its stream stays there, whatever its own key is.
+            Ok(Some(reactions)) => {
+                Ok(Some(Job { key: key.to_owned(), ..Job::new(&event, reactions) }))
+            }
+            Ok(None) => Ok(None),
+            Err(Unreadable::Broken(why)) => Ok(Some(Job::unreadable(&event, key.to_owned(), why))),
+            Err(Unreadable::Newer(what)) => Err(Halt::Newer(what)),
+        }
     }
 
     async fn write_try(

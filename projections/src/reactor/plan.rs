@@ -4,7 +4,7 @@
 use super::send::Sender;
 use crate::decoded::Unreadable;
 use crate::feed::Delivery;
-use crate::process_manager::Reaction;
+use crate::process_manager::{Reaction, Reactions};
 use gdmarket_store::RecordedEvent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,9 +14,23 @@ pub(super) struct Job {
     pub(super) event: Arc<RecordedEvent>,
     /// What parks if this can't be done.
     pub(super) key: String,
+    /// Whether it may be done together with neighbours that may too.
+    pub(super) abreast: bool,
     pub(super) steps: Vec<Reaction>,
     /// Why nobody can say what is to be done.
     pub(super) unreadable: Option<String>,
+}
+
+impl Job {
+    pub(super) fn new(event: &Arc<RecordedEvent>, reactions: Reactions) -> Self {
+        let Reactions { key, abreast, steps, .. } = reactions;
+        Self { event: Arc::clone(event), key, abreast, steps, unreadable: None }
+    }
+
+    pub(super) fn unreadable(event: &Arc<RecordedEvent>, key: String, why: String) -> Self {
+        let event = Arc::clone(event);
+        Self { event, key, abreast: false, steps: vec![], unreadable: Some(why) }
+    }
 }
 
 /// What a batch means.
@@ -37,9 +51,8 @@ impl Plan {
             if sender.wants(&event.stream.kind) {
                 match sender.reactions(event) {
                     Ok(Some(reactions)) => {
-                        let (key, steps) = (reactions.key, reactions.steps);
-                        let job = Job { event: Arc::clone(event), key, steps, unreadable: None };
-                        plan.turns.entry(reactions.turn).or_default().push(job);
+                        let turn = reactions.turn.clone();
+                        plan.turns.entry(turn).or_default().push(Job::new(event, reactions));
                     }
                     Ok(None) => {}
                     Err(Unreadable::Broken(why)) => plan.add_unreadable(event, why),
@@ -57,8 +70,7 @@ impl Plan {
     /// Whose turn it would be can't be read, so its stream parks.
     fn add_unreadable(&mut self, event: &Arc<RecordedEvent>, why: String) {
         let key = event.stream.to_string();
-        let event = Arc::clone(event);
-        let job = Job { event, key: key.clone(), steps: vec![], unreadable: Some(why) };
+        let job = Job::unreadable(event, key.clone(), why);
         self.turns.entry(key).or_default().push(job);
     }
 }
@@ -92,4 +104,20 @@ pub(super) fn split(
     }
     waiting.sort_by_key(|job| job.event.position);
     (waiting, ready)
+}
+
+/// Divides a turn into rows: each a job alone, or neighbours that may be done abreast, each of another
+/// key.
+pub(super) fn rows(turn: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut rows: Vec<Vec<Job>> = vec![];
+    for job in turn {
+        let joins = |row: &&mut Vec<Job>| {
+            job.abreast && row.iter().all(|other| other.abreast && other.key != job.key)
+        };
+        match rows.last_mut().filter(joins) {
+            Some(row) => row.push(job),
+            None => rows.push(vec![job]),
+        }
+    }
+    rows
 }

@@ -1,6 +1,7 @@
 //! A runner's time at the helm: read a batch, have it handled, say how far it is.
 
 use super::{Halt, Run, Subscription};
+use crate::applied::Kind;
 use crate::feed::Delivery;
 use gdmarket_store::{Claim, failpoint};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 const SKIP_WITHIN: Duration = Duration::from_millis(100);
 
 impl Subscription {
-    async fn claim(&self, run: &Run) -> Result<i64, Halt> {
+    async fn claim(&self, run: &Run) -> Result<Place, Halt> {
         let claim = self.checkpoints.claim(&run.name, &run.source, run.epoch, 0).await?;
         let position = match claim {
             Claim::Position(position) => position,
@@ -30,7 +31,8 @@ impl Subscription {
                  or it is another one; build it anew"
             )));
         }
-        Ok(position)
+        // Whoever ran it before may have written up to now.
+        Ok(Place { led_to: head, ..Place::at(position) })
     }
 
     pub(super) async fn lead(
@@ -39,7 +41,7 @@ impl Subscription {
         stop: &CancellationToken,
         attempt: &mut u32,
     ) -> Result<(), Halt> {
-        let mut place = Place::at(self.claim(run).await?);
+        let mut place = self.claim(run).await?;
         self.handler.begin(run).await?;
         tracing::info!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
         loop {
@@ -72,7 +74,12 @@ impl Subscription {
             expected = delivery.event.position;
         }
         if batch.iter().any(|delivery| self.handler.wants(&delivery.event.stream.kind)) {
-            *place = Place::at(self.handler.batch(run, place.stored, batch).await?);
+            let reached = self.handler.batch(run, place.stored, batch).await?;
+            let led_to = match self.key.0 {
+                Kind::Manager => self.feed.head().await?,
+                Kind::View => place.led_to,
+            };
+            *place = Place { led_to, ..Place::at(reached) };
             failpoint!("projection.committed");
         } else {
             place.reached = expected;
@@ -108,7 +115,7 @@ impl Subscription {
             let mut tx = self.checkpoints.db().begin().await?;
             run.advance(&mut tx, place.stored, place.reached).await?;
             tx.commit().await?;
-            *place = Place::at(place.reached);
+            *place = Place { led_to: place.led_to, ..Place::at(place.reached) };
         }
         Ok(())
     }
@@ -116,6 +123,7 @@ impl Subscription {
     fn publish(&self, place: &Place) {
         self.applied.update(&self.key, |progress| {
             progress.position = place.reached;
+            progress.led_to = place.led_to;
             progress.led = true;
             progress.problem = None;
         });
@@ -142,12 +150,19 @@ struct Place {
     stored: i64,
     /// Up to where everything is applied: beyond the checkpoint if the rest concerns nobody here.
     reached: i64,
+    /// How far the log was after what was done in reaction to that.
+    led_to: i64,
     /// Since when it may be beyond.
     skipped_since: Instant,
 }
 
 impl Place {
     fn at(position: i64) -> Self {
-        Self { stored: position, reached: position, skipped_since: Instant::now() }
+        Self {
+            stored: position,
+            reached: position,
+            led_to: position,
+            skipped_since: Instant::now(),
+        }
     }
 }
