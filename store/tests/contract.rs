@@ -16,6 +16,8 @@ mod idempotency;
 mod lost_connection;
 #[path = "contract/order.rs"]
 mod order;
+#[path = "contract/plans.rs"]
+mod plans;
 #[path = "contract/schema.rs"]
 mod schema;
 #[path = "contract/stock.rs"]
