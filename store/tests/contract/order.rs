@@ -2,7 +2,7 @@
 //! whatever foreign writers do meanwhile.
 
 use crate::support::*;
-use gdmarket_store::{Db, Store};
+use gdmarket_store::{AppendError, Db, Store};
 use gdmarket_testkit::TestDb;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -129,10 +129,15 @@ async fn torture(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) 
             let mut written = 0;
             for expected in 0..3 {
                 let sent = append(command * 3 + u128::try_from(expected).unwrap(), n + 1, expected);
-                match store.appender().append(sent).await {
-                    Ok(_) => written += 1,
-                    Err(error) => panic!("{error:?}"),
+                loop {
+                    match store.appender().append(sent.clone()).await {
+                        Ok(_) => break,
+                        // Foreign writers had SQLite's write lock for long; it wasn't done.
+                        Err(AppendError::Unavailable(_)) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
                 }
+                written += 1;
             }
             written
         }
