@@ -27,7 +27,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// How long an ordinary write waits until the views have applied it.
 const SHORTLY: Duration = Duration::from_millis(250);
-/// How long a request to reserve waits for the item's answer.
+/// How long an answer that surely comes is waited for: the item's to a request to reserve, and the
+/// reservation's to a payment whose outcome is known.
 const FOR_THE_ITEM: Duration = Duration::from_secs(5);
 /// How long a payment's outcome is waited for.
 const FOR_THE_PAYMENT: Duration = gdmarket_commands::ANSWER_WITHIN;

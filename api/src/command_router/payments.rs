@@ -4,7 +4,7 @@
 use super::CommandState;
 use super::outcome::Wanted;
 use super::written::Written;
-use super::{FOR_THE_PAYMENT, SHORTLY, is_refused, until};
+use super::{FOR_THE_ITEM, FOR_THE_PAYMENT, SHORTLY, is_refused, until};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
@@ -85,7 +85,13 @@ impl CommandState {
             let written = Written::by(&asked.executed, StatusCode::OK);
             return self.show_reservation(caller, no, written).await;
         };
-        let patience = until(caller, SHORTLY);
+        // What is known to the payment side is on its way to the reservation: worth a longer wait
+        // than an answer that nobody has.
+        let wait = match outcome {
+            PaymentOutcome::OutcomeUnknown => SHORTLY,
+            PaymentOutcome::Approved | PaymentOutcome::Declined { .. } => FOR_THE_ITEM,
+        };
+        let patience = until(caller, wait);
         match self.outcome(no, &executed, Wanted::Payment(payment_no), patience).await? {
             Some(decided) => {
                 self.settled(decided.position, 1, until(caller, SHORTLY)).await;
