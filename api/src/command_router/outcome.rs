@@ -105,13 +105,17 @@ impl CommandState {
             from = asked.map_or(executed.version, |told| told.sequence);
         }
         loop {
+            let is_last_look = Instant::now() >= until;
             let head = self.answers.head();
             let events = self.answers.reservation_after(no, from.saturating_sub(1)).await?;
-            if let Some(outcome) = wanted.first(&events) {
-                return Ok(Some(outcome));
+            let outcome = wanted.first(&events);
+            if outcome.is_some() || is_last_look {
+                return Ok(outcome);
             }
-            if !self.answers.moved_past(head, until).await {
-                return Ok(None);
+            // An outcome is somebody's reaction: looking again before those are through would read
+            // the stream once per event of everybody else.
+            if self.answers.reacted(head, 1, until).await <= head {
+                self.answers.moved_past(head, until).await;
             }
         }
     }

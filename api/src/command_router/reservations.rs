@@ -57,7 +57,6 @@ pub(super) async fn reserve(
     let no = ReservationNo::new(executed.number)
         .map_err(|error| Problem::internal(error.to_string()))?;
     let patience = until(&caller, FOR_THE_ITEM);
-    state.answers.reacted(executed.position, 2, patience).await;
     let written = match state.outcome(no, &executed, Wanted::Days, patience).await? {
         None => Written::pending(&executed),
         Some(outcome) => {
