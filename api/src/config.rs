@@ -5,8 +5,10 @@
 //! environment; the other crates get plain values.
 
 mod secret;
+mod sections;
 mod settings;
 mod sources;
+mod values;
 
 pub use secret::DatabaseUrl;
 pub use settings::{SETTINGS, Setting};

@@ -2,24 +2,19 @@
 //! values. Every fault is kept; nothing is used unless there is none.
 
 use super::settings::{SETTINGS, Setting};
-use super::{
-    Config, Database, DatabaseUrl, LogFormat, Market, Outside, Payment, Reservation, Server,
-    Telemetry,
-};
+use super::values::text_of;
+use super::{Config, DatabaseUrl};
 use figment::providers::{Env, Format as _, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 /// The prefix of variables.
 const PREFIX: &str = "GDMARKET__";
 /// The file that is read if it is there.
 const DEFAULT_FILE: &str = "gdmarket.toml";
-/// No waiting time is longer than a day.
-const MAX_MS: u64 = 86_400_000;
 
 /// A value from the command line.
 #[derive(Debug, Clone)]
@@ -108,7 +103,7 @@ pub(super) fn load(sources: &Sources) -> Result<Loaded, Faults> {
     }
 }
 
-struct Reader {
+pub(super) struct Reader {
     figment: Figment,
     shown: Vec<Shown>,
     faults: Vec<String>,
@@ -213,7 +208,11 @@ impl Reader {
         }
     }
 
-    fn read<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn read<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let setting = Setting::of(key)?;
         let (text, source) = self.text(setting)?;
         match parse(&text) {
@@ -229,100 +228,6 @@ impl Reader {
             }
         }
     }
-
-    fn millis(&mut self, key: &str) -> Option<Duration> {
-        self.read(key, |text| within(text, 0, MAX_MS)).map(Duration::from_millis)
-    }
-
-    fn outside(&mut self, section: &str) -> Option<Outside> {
-        let answer_within = self.millis(&format!("{section}.answer_within_ms"));
-        let timeout = self.millis(&format!("{section}.timeout_ms"));
-        let delay = self.millis(&format!("{section}.delay_ms"));
-        let jitter = self.millis(&format!("{section}.jitter_ms"));
-        let fail_rate = self.read(&format!("{section}.fail_rate"), share);
-        Some(Outside {
-            answer_within: answer_within?,
-            timeout: timeout?,
-            delay: delay?,
-            jitter: jitter?,
-            fail_rate: fail_rate?,
-        })
-    }
-
-    fn payment(&mut self, server: Option<&Server>) -> Option<Payment> {
-        let gateway = self.outside("payment");
-        let decline_rate = self.read("payment.decline_rate", share);
-        let ledger = self.read("payment.ledger", |text| Ok(PathBuf::from(text)))?;
-        let ledger = if ledger.as_os_str().is_empty() {
-            server?.data_dir.join("payments.ledger")
-        } else {
-            ledger
-        };
-        Some(Payment { gateway: gateway?, decline_rate: decline_rate?, ledger })
-    }
-
-    fn server(&mut self) -> Option<Server> {
-        let listen = self.read("server.listen", |text| {
-            parsed(text, "must be an address and a port, like 127.0.0.1:8080")
-        });
-        let allow_open = self.read("server.allow_open", flag);
-        let hosts = self.read("server.hosts", |text| Ok(list(text)));
-        let data_dir = self.read("server.data_dir", |text| match text {
-            "" => Err("must name a folder".to_owned()),
-            text => Ok(PathBuf::from(text)),
-        });
-        let migrate = self.read("server.migrate", flag);
-        let drain_delay = self.millis("server.drain_delay_ms");
-        let finish_within = self.millis("server.finish_within_ms");
-        let request_timeout = self.millis("server.request_timeout_ms");
-        let concurrency = self.read("server.concurrency", |text| within(text, 1, 65_536));
-        Some(Server {
-            listen: listen?,
-            allow_open: allow_open?,
-            hosts: hosts?,
-            data_dir: data_dir?,
-            migrate: migrate?,
-            drain_delay: drain_delay?,
-            finish_within: finish_within?,
-            request_timeout: request_timeout?,
-            concurrency: usize::try_from(concurrency?).ok()?,
-        })
-    }
-
-    fn database(&mut self) -> Option<Database> {
-        let url = self.read("database.url", |text| match text {
-            "" => Ok(None),
-            text => DatabaseUrl::from_str(text).map(Some).map_err(str::to_owned),
-        });
-        let read_connections = self.read("database.read_connections", |t| within(t, 1, 1_000));
-        let cache_entries = self.read("database.cache_entries", |t| within(t, 1, 100_000_000));
-        Some(Database {
-            url: url?,
-            read_connections: u32::try_from(read_connections?).ok()?,
-            cache_entries: cache_entries?,
-        })
-    }
-
-    fn config(&mut self) -> Option<Config> {
-        let server = self.server();
-        let database = self.database();
-        let time_zone = self
-            .read("market.time_zone", |text| parsed(text, "must be a time zone, like Asia/Seoul"));
-        let payment = self.payment(server.as_ref());
-        let alarm = self.outside("alarm");
-        let pay_within = self.read("reservation.pay_within_s", |t| within(t, 1, 31_536_000));
-        let log = self.read("telemetry.log", log_filter);
-        let format = self.read("telemetry.format", log_format);
-        Some(Config {
-            server: server?,
-            database: database?,
-            market: Market { time_zone: time_zone? },
-            payment: payment?,
-            alarm: alarm?,
-            reservation: Reservation { pay_within: Duration::from_secs(pay_within?) },
-            telemetry: Telemetry { log: log?, format: format? },
-        })
-    }
 }
 
 /// The secret setting whose file this key names.
@@ -334,64 +239,10 @@ fn redacted(text: &str) -> String {
     DatabaseUrl::from_str(text).map_or_else(|_| String::new(), |url| url.to_string())
 }
 
-/// A value as it was written; a list or a table is none.
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(_, text) => Some(text.clone()),
-        Value::Bool(_, is) => Some(is.to_string()),
-        Value::Char(_, one) => Some(one.to_string()),
-        Value::Num(_, number) => number
-            .to_u128()
-            .map(|n| n.to_string())
-            .or_else(|| number.to_i128().map(|n| n.to_string()))
-            .or_else(|| number.to_f64().map(|n| n.to_string())),
-        Value::Empty(..) => Some(String::new()),
-        Value::Dict(..) | Value::Array(..) => None,
-    }
-}
-
-fn parsed<T: FromStr>(text: &str, fault: &str) -> Result<T, String> {
-    text.parse().map_err(|_| fault.to_owned())
-}
-
-fn within(text: &str, least: u64, most: u64) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| (0.0..=1.0).contains(number));
-    number.ok_or_else(|| "must be a number from 0 to 1".to_owned())
-}
-
-fn flag(text: &str) -> Result<bool, String> {
-    parsed(text, "must be true or false")
-}
-
-fn list(text: &str) -> Vec<String> {
-    let names = text.split(',').map(|name| name.trim().to_ascii_lowercase());
-    names.filter(|name| !name.is_empty()).collect()
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    match text.parse::<tracing_subscriber::EnvFilter>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("is no log filter: {error}")),
-    }
-}
-
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "auto" => Ok(LogFormat::Auto),
-        "json" => Ok(LogFormat::Json),
-        "pretty" => Ok(LogFormat::Pretty),
-        _ => Err("must be auto, json or pretty".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn flags(entries: &[(&'static str, &str)]) -> Sources {
         let flags = entries

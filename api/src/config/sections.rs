@@ -1,0 +1,110 @@
+//! The sections of the configuration, each read key by key. A section with a fault is none, and its
+//! other keys are read all the same.
+
+use super::sources::Reader;
+use super::values::{flag, list, log_filter, log_format, parsed, share, within};
+use super::{
+    Config, Database, DatabaseUrl, Market, Outside, Payment, Reservation, Server, Telemetry,
+};
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+/// No waiting time is longer than a day.
+const MAX_MS: u64 = 86_400_000;
+
+impl Reader {
+    fn millis(&mut self, key: &str) -> Option<Duration> {
+        self.read(key, |text| within(text, 0, MAX_MS)).map(Duration::from_millis)
+    }
+
+    fn outside(&mut self, section: &str) -> Option<Outside> {
+        let answer_within = self.millis(&format!("{section}.answer_within_ms"));
+        let timeout = self.millis(&format!("{section}.timeout_ms"));
+        let delay = self.millis(&format!("{section}.delay_ms"));
+        let jitter = self.millis(&format!("{section}.jitter_ms"));
+        let fail_rate = self.read(&format!("{section}.fail_rate"), share);
+        Some(Outside {
+            answer_within: answer_within?,
+            timeout: timeout?,
+            delay: delay?,
+            jitter: jitter?,
+            fail_rate: fail_rate?,
+        })
+    }
+
+    fn payment(&mut self, server: Option<&Server>) -> Option<Payment> {
+        let gateway = self.outside("payment");
+        let decline_rate = self.read("payment.decline_rate", share);
+        let ledger = self.read("payment.ledger", |text| Ok(PathBuf::from(text)))?;
+        let ledger = if ledger.as_os_str().is_empty() {
+            server?.data_dir.join("payments.ledger")
+        } else {
+            ledger
+        };
+        Some(Payment { gateway: gateway?, decline_rate: decline_rate?, ledger })
+    }
+
+    fn server(&mut self) -> Option<Server> {
+        let listen = self.read("server.listen", |text| {
+            parsed(text, "must be an address and a port, like 127.0.0.1:8080")
+        });
+        let allow_open = self.read("server.allow_open", flag);
+        let hosts = self.read("server.hosts", |text| Ok(list(text)));
+        let data_dir = self.read("server.data_dir", |text| match text {
+            "" => Err("must name a folder".to_owned()),
+            text => Ok(PathBuf::from(text)),
+        });
+        let migrate = self.read("server.migrate", flag);
+        let drain_delay = self.millis("server.drain_delay_ms");
+        let finish_within = self.millis("server.finish_within_ms");
+        let request_timeout = self.millis("server.request_timeout_ms");
+        let concurrency = self.read("server.concurrency", |text| within(text, 1, 65_536));
+        Some(Server {
+            listen: listen?,
+            allow_open: allow_open?,
+            hosts: hosts?,
+            data_dir: data_dir?,
+            migrate: migrate?,
+            drain_delay: drain_delay?,
+            finish_within: finish_within?,
+            request_timeout: request_timeout?,
+            concurrency: usize::try_from(concurrency?).ok()?,
+        })
+    }
+
+    fn database(&mut self) -> Option<Database> {
+        let url = self.read("database.url", |text| match text {
+            "" => Ok(None),
+            text => DatabaseUrl::from_str(text).map(Some).map_err(str::to_owned),
+        });
+        let read_connections = self.read("database.read_connections", |t| within(t, 1, 1_000));
+        let cache_entries = self.read("database.cache_entries", |t| within(t, 1, 100_000_000));
+        Some(Database {
+            url: url?,
+            read_connections: u32::try_from(read_connections?).ok()?,
+            cache_entries: cache_entries?,
+        })
+    }
+
+    pub(super) fn config(&mut self) -> Option<Config> {
+        let server = self.server();
+        let database = self.database();
+        let time_zone = self
+            .read("market.time_zone", |text| parsed(text, "must be a time zone, like Asia/Seoul"));
+        let payment = self.payment(server.as_ref());
+        let alarm = self.outside("alarm");
+        let pay_within = self.read("reservation.pay_within_s", |t| within(t, 1, 31_536_000));
+        let log = self.read("telemetry.log", log_filter);
+        let format = self.read("telemetry.format", log_format);
+        Some(Config {
+            server: server?,
+            database: database?,
+            market: Market { time_zone: time_zone? },
+            payment: payment?,
+            alarm: alarm?,
+            reservation: Reservation { pay_within: Duration::from_secs(pay_within?) },
+            telemetry: Telemetry { log: log?, format: format? },
+        })
+    }
+}
