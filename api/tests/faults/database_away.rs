@@ -6,7 +6,7 @@ use crate::ledger::{Ledger, Seen};
 use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
-use gdmarket_testkit::{PgCluster, ServerOptions, TestDb, eventually, run};
+use gdmarket_testkit::{PgCluster, ServerOptions, TestDb, eventually, run, times};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn a_database_that_goes_away_costs_nothing_but_time() {
         let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
         let market = Market::at(&server.url(""));
         let load = Load::start(&market, &ledger, CALLERS);
-        for stop in 0..STOPS {
+        for stop in 0..times(STOPS) {
             let acknowledged = ledger.count(Seen::Acknowledged);
             eventually(Duration::from_secs(30), || async {
                 let now = ledger.count(Seen::Acknowledged);

@@ -5,12 +5,12 @@ use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
 use gdmarket_store::{RecordedEvent, Store, StoreOptions};
-use gdmarket_testkit::{Engine, ServerOptions, TestDb, on_each_engine};
+use gdmarket_testkit::{Engine, ServerOptions, TestDb, on_each_engine, times};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const KILLS: u64 = 20;
+const KILLS: usize = 20;
 const CALLERS: usize = 16;
 /// A payment cut off by a kill is settled after the gateway's call limit.
 const RESTS_WITHIN: Duration = Duration::from_secs(120);
@@ -26,10 +26,11 @@ on_each_engine! {
             .start()
             .await;
         let market = Market::at(&server.url(""));
+        let kills = u64::try_from(times(KILLS)).unwrap();
         let load = Load::start(&market, &ledger, CALLERS);
         // On PostgreSQL whoever died keeps its leases for three seconds: some lives are shorter.
         let longest = if db.engine() == Engine::Sqlite { 600 } else { 5000 };
-        for kill in 0..KILLS {
+        for kill in 0..kills {
             // A random moment of work, not a condition.
             tokio::time::sleep(Duration::from_millis(200 + (kill * 7919) % longest)).await;
             server.restart().await;
@@ -40,7 +41,7 @@ on_each_engine! {
         let shown = everything(&market).await;
         let log = whole_log(db).await;
         println!(
-            "{KILLS} kills: {} acknowledged, {} refused, {} unknown, {} events",
+            "{kills} kills: {} acknowledged, {} refused, {} unknown, {} events",
             ledger.count(Seen::Acknowledged),
             ledger.count(Seen::Refused),
             ledger.count(Seen::Unknown),

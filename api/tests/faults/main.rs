@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod control;
 mod database_away;
 mod kills;
 mod ledger;

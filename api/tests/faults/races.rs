@@ -3,7 +3,7 @@
 use crate::market::{Answer, Market};
 use crate::settled::{Settled, settled};
 use futures::future::join_all;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
+use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine, times};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
@@ -32,7 +32,7 @@ on_each_engine! {
     async fn one_of_two_hundred_renters_gets_the_item(db: &TestDb) {
         let server = server(db, &[]).await;
         let market = Market::at(&server.url(""));
-        for round in 0..RENTER_ROUNDS {
+        for round in 0..times(RENTER_ROUNDS) {
             let item = market.register(100).await;
             let gate = Barrier::new(usize::try_from(RENTERS).unwrap());
             let answers = join_all((1..=RENTERS).map(|customer| {
@@ -171,7 +171,7 @@ where
     Fut: Future<Output = Settled>,
 {
     use futures::StreamExt;
-    futures::stream::iter((0..ROUNDS).map(race)).buffer_unordered(AT_ONCE).collect().await
+    futures::stream::iter((0..times(ROUNDS)).map(race)).buffer_unordered(AT_ONCE).collect().await
 }
 
 /// Begins a little later, so that over the rounds each of the two is first at times.
