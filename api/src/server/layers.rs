@@ -156,10 +156,10 @@ mod tests {
         let routes = Router::new()
             .route("/breaks", routing::get(breaks))
             .route("/reads", routing::get(reads));
-        let router = around(routes, &server, Guard::new(server.listen, &server));
+        let layered = around(routes, &server, Guard::new(server.listen, &server));
         let request = Request::builder().uri(path).header("host", "localhost");
         let request = request.header("content-type", "application/json").body(body).unwrap();
-        let answer = router.oneshot(request).await.unwrap();
+        let answer = layered.oneshot(request).await.unwrap();
         let status = answer.status().as_u16();
         let text = answer.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();

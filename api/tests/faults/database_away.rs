@@ -33,9 +33,9 @@ fn a_database_that_goes_away_costs_nothing_but_time() {
             })
             .await;
             if stop % 2 == 0 {
-                cluster.stop()
+                cluster.stop();
             } else {
-                cluster.crash()
+                cluster.crash();
             }
             refused_politely(&market).await;
             cluster.start();

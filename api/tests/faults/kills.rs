@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const KILLS: usize = 20;
 const CALLERS: usize = 16;
 /// A payment cut off by a kill is settled after the gateway's call limit.
-const RESTS_WITHIN: Duration = Duration::from_secs(120);
+const RESTS_WITHIN: Duration = Duration::from_mins(2);
 
 on_each_engine! {
     async fn what_was_acknowledged_survives_kill_minus_nine(db: &TestDb) {

@@ -86,7 +86,7 @@ impl Ledger {
                     Seen::Refused => times == 0,
                     Seen::Unknown => times <= 1,
                 };
-                (!kept).then(|| format!("{entry:?} is in the log {times} times"))
+                (!kept).then(|| format!("{} {:?} is in the log {times} times", entry.what, entry))
             })
             .collect();
         broken.extend(disorder(log));

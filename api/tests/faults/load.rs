@@ -58,7 +58,7 @@ struct Step<'a> {
     what: &'a str,
     path: String,
     body: Option<Value>,
-    step: u32,
+    nth: u32,
 }
 
 impl Caller {
@@ -83,7 +83,7 @@ impl Caller {
         let reservation = reserved.number("reservationNo");
         let path = format!("/reservations/{reservation}/payment");
         self.ask(round, post("pay", path, Value::Null, 0)).await?;
-        if round % 3 == 0 {
+        if round.is_multiple_of(3) {
             let path = format!("/reservations/{reservation}/cancel");
             self.ask(round, post("cancel", path, Value::Null, 0)).await?;
         } else {
@@ -100,7 +100,7 @@ impl Caller {
     async fn ask(&self, round: u32, step: Step<'_>) -> Option<Answer> {
         let key = format!("{}-{round}-{}", self.number, step.what);
         let actor = Actor::Operator("local".to_owned());
-        let id = http_command_id(&actor, "POST", &step.path, &key, step.step);
+        let id = http_command_id(&actor, "POST", &step.path, &key, step.nth);
         self.ledger.sent(&key, &id.to_string(), step.what);
         let gives_up = Instant::now() + ASKS_AGAIN_FOR;
         loop {
@@ -116,6 +116,6 @@ impl Caller {
     }
 }
 
-fn post(what: &str, path: String, body: Value, step: u32) -> Step<'_> {
-    Step { what, path, body: (!body.is_null()).then_some(body), step }
+fn post(what: &str, path: String, body: Value, nth: u32) -> Step<'_> {
+    Step { what, path, body: (!body.is_null()).then_some(body), nth }
 }

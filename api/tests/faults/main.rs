@@ -2,7 +2,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::missing_docs_in_private_items,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "tests"
 )]
 
