@@ -69,7 +69,7 @@ impl Db {
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
             // Taking the write lock at once: a transaction that reads first and writes later is
             // refused by SQLite, without waiting, when another process wrote in between.
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, .. } => Tx::Sqlite(begin_whole(write.clone()).await?),
         })
     }
 
@@ -98,6 +98,14 @@ impl Db {
             }
         }
     }
+}
+
+/// Begins in a task of its own. Dropped between BEGIN and its answer, sqlx would leave the transaction
+/// open, and with it the one connection that writes unusable for ever; a transaction that is begun
+/// and taken by nobody is rolled back.
+async fn begin_whole(write: SqlitePool) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    let begun = tokio::spawn(async move { write.begin_with("BEGIN IMMEDIATE").await });
+    Ok(begun.await.map_err(|error| StoreError::Unavailable(error.to_string()))??)
 }
 
 /// A writing transaction. Dropped without [`Tx::commit`], it is rolled back.

@@ -6,6 +6,7 @@ use gdmarket_testkit::on_each_engine;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 /// Polls a future this often, then drops it; what it returned if it was that fast.
 async fn poll_and_drop<F: Future>(future: F, polls: u32) -> Option<F::Output> {
@@ -58,6 +59,25 @@ on_each_engine! {
         }
         assert_eq!(receipts, log.len(), "an event per receipt");
         assert!(log.len() >= answered, "all that was answered is there");
+        store.close().await;
+    }
+
+    async fn a_begin_that_is_dropped_leaves_the_writer_usable(db: &TestDb) {
+        let store = open(db).await;
+        for round in 0..200_u32 {
+            let mut begin = Box::pin(store.views().begin());
+            for _ in 0..=round % 3 {
+                let begun = poll_fn(|context| Poll::Ready(begin.as_mut().poll(context))).await;
+                // The answer comes in while nobody polls: this is when it used to be lost.
+                tokio::time::sleep(Duration::from_micros(u64::from(round) * 5)).await;
+                if begun.is_ready() {
+                    break;
+                }
+            }
+            drop(begin);
+            let tx = store.views().begin().await;
+            tx.unwrap_or_else(|error| panic!("after {round} dropped: {error}")).rollback().await.unwrap();
+        }
         store.close().await;
     }
 
