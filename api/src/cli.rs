@@ -1,13 +1,16 @@
 //! The command line: what can be asked, which settings its flags stand for, and with which exit code
 //! each thing ends. Without a subcommand it serves.
 
+mod at;
 mod config;
 mod console;
 mod demo;
 mod failure;
 mod migrate;
 mod openapi;
+mod progress;
 mod serve;
+mod tool;
 
 pub use console::Console;
 pub use failure::{Exit, Failure};

@@ -52,6 +52,45 @@ impl EventLog {
         })
     }
 
+    /// The position of the last event that was recorded at this time (in microseconds) or before, 0 if
+    /// none was. The database's clock may have been set back: then it is one of those around there.
+    pub async fn position_at(&self, time: i64) -> Result<i64, StoreError> {
+        // Events are recorded in the order of positions, so halving finds it in a few reads.
+        let (mut low, mut high) = (0, self.head().await?);
+        while low < high {
+            let middle = low + (high - low + 1) / 2;
+            // The last event up to the middle, which itself may be a hole.
+            let at: Option<(i64, i64)> = on_db!(&self.db, pool => {
+                let sql = "SELECT position, recorded_at FROM events WHERE position <= $1 \
+                           ORDER BY position DESC LIMIT 1";
+                sqlx::query_as(sql).bind(middle).fetch_optional(pool).await?
+            });
+            match at {
+                Some((position, recorded_at)) if recorded_at <= time => {
+                    // Nothing lies between it and the middle.
+                    low = middle.max(position);
+                }
+                Some((position, _)) => high = position - 1,
+                None => low = middle,
+            }
+        }
+        // May be a hole: say the event's own position.
+        let found: Option<i64> = on_db!(&self.db, pool => {
+            let sql = "SELECT max(position) FROM events WHERE position <= $1";
+            sqlx::query_scalar(sql).bind(low).fetch_one(pool).await?
+        });
+        Ok(found.unwrap_or(0))
+    }
+
+    /// How many events there are after `after` up to and including `until`.
+    pub async fn count(&self, after: i64, until: i64) -> Result<u64, StoreError> {
+        let count: i64 = on_db!(&self.db, pool => {
+            let sql = "SELECT count(*) FROM events WHERE position > $1 AND position <= $2";
+            sqlx::query_scalar(sql).bind(after).bind(until).fetch_one(pool).await?
+        });
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// The events of a stream after this sequence, in order.
     pub async fn stream(
         &self,

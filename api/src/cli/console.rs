@@ -36,6 +36,11 @@ impl Console {
         self.has_colour
     }
 
+    /// Whether it may say how things go.
+    pub(super) const fn may_talk(self) -> bool {
+        !self.is_quiet
+    }
+
     pub(super) fn painted(self, tone: Tone, text: &str) -> String {
         let code = match tone {
             Tone::Good => "32",

@@ -14,6 +14,10 @@ pub enum Exit {
     Usage,
     /// A port, the database or a server isn't reachable.
     Unreachable,
+    /// A view differs from a rebuild.
+    Differs,
+    /// The log holds what can't be read.
+    Unreadable,
     /// Ctrl-C.
     Interrupted,
 }
@@ -24,6 +28,8 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Unreachable => 3,
+            Exit::Differs => 4,
+            Exit::Unreadable => 5,
             Exit::Interrupted => 130,
         })
     }

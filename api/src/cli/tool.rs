@@ -1,0 +1,63 @@
+//! What the operator's tools have in common: they open the log beside a running server, change nothing
+//! in its schema, and end at once with 130 when they are told to.
+
+use super::serve::runtime;
+use super::{Exit, Failure};
+use crate::config::Config;
+use crate::wiring::store_options;
+use gdmarket_store::{Store, StoreError, StoreOptions};
+use std::future::Future;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Connections to the views of a tool, which asks one thing after the other.
+const CONNECTIONS: u32 = 4;
+
+/// Opens the store, works on it, and closes it, however the work ends. Ctrl-C and SIGTERM drop the
+/// work where it stands: whatever it began in a transaction is rolled back.
+pub(super) fn with_store<F>(config: &Config, work: impl FnOnce(Store) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let runtime = runtime()?;
+    let options = StoreOptions { read_connections: CONNECTIONS, ..store_options(config, false) };
+    runtime.block_on(async {
+        let ended = async {
+            let store = Store::open(&options).await.map_err(|error| not_opened(config, error))?;
+            let done = work(store.clone()).await;
+            store.close().await;
+            done
+        };
+        tokio::select! {
+            done = ended => done,
+            () = told_to_end() => Err(Failure::new(Exit::Interrupted, "interrupted")),
+        }
+    })
+}
+
+/// A tool makes no log: an empty place is most often a wrong one.
+fn not_opened(config: &Config, error: StoreError) -> Failure {
+    match error {
+        StoreError::NeedsMigration { schema: 0, .. } => {
+            let place = match &config.database.url {
+                Some(url) => url.to_string(),
+                None => config.server.data_dir.display().to_string(),
+            };
+            Failure::new(Exit::Failed, format!("there is no log in {place}"))
+                .next("name the place with --data-dir or --database-url")
+        }
+        other => other.into(),
+    }
+}
+
+async fn told_to_end() {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals can't be heard");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
