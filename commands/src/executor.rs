@@ -3,6 +3,8 @@
 //! Whatever isn't a fresh success asks the receipts first: only after the load is it sure whether
 //! this very command was done before. A refusal, a no-op or a stale version that was decided on a
 //! cached state is decided again on the stream's tail, since nothing else refuses a stale answer.
+//! A stream that isn't in memory is first taken for new: what begins a stream is appended without a
+//! read, and the log's key refuses it if there is one; whatever else is decided is decided again.
 
 mod log;
 mod outcome;
@@ -54,6 +56,8 @@ enum Tried<A: Decider> {
     Done(Done<A>),
     /// Somebody else was faster; the same again on what they wrote.
     Lost,
+    /// The stream was taken for new, and isn't.
+    NotNew,
     /// It would write, and was not to.
     WouldWrite,
 }
@@ -112,10 +116,14 @@ impl Executor {
         mode: Mode,
     ) -> Result<Option<Done<A>>, CommandError> {
         let mut retry = Retry::new(&self.retry);
+        // Whether it would write is only known of a state that was looked at.
+        let mut unread = mode == Mode::Write;
         loop {
-            match self.attempt(request, mode).await {
+            match self.attempt(request, mode, unread).await {
                 Ok(Tried::Done(done)) => return Ok(Some(done)),
                 Ok(Tried::WouldWrite) => return Ok(None),
+                // Nobody was in the way: no pause.
+                Ok(Tried::NotNew) => unread = false,
                 Ok(Tried::Lost) => {
                     metrics::counter!("gdmarket_command_conflicts_total", "aggregate" => A::TYPE)
                         .increment(1);
@@ -132,10 +140,15 @@ impl Executor {
         &self,
         request: &Request<'_, A>,
         mode: Mode,
+        unread: bool,
     ) -> Result<Tried<A>, CommandError> {
-        let mut loaded = self.lock::<A>(request.number).await?;
+        let mut loaded = if unread {
+            self.lock_unread::<A>(request.number).await
+        } else {
+            self.lock::<A>(request.number).await?
+        };
         let mut decision = Decision::of(&loaded, request);
-        if !decision.writes() && loaded.cached() {
+        if !decision.writes() && !loaded.is_current() {
             loaded.refresh().await.map_err(|error| self.store_error(&error))?;
             decision = Decision::of(&loaded, request);
         }
@@ -154,6 +167,7 @@ impl Executor {
         events: Vec<A::Event>,
     ) -> Result<Tried<A>, CommandError> {
         let append = outcome::append(&loaded, request, &events, ReceiptKind::Done)?;
+        let is_taken_for_new = loaded.is_taken_for_new();
         match loaded.append_events(append, events.clone()).await {
             Ok((appended, state)) => {
                 let executed = Executed {
@@ -166,7 +180,10 @@ impl Executor {
                 };
                 Ok(Tried::Done(Done { executed, events, state }))
             }
-            Err(error) => self.append_failed(error, request).await,
+            Err(error) => match self.append_failed(error, request).await? {
+                Tried::Lost if is_taken_for_new => Ok(Tried::NotNew),
+                tried => Ok(tried),
+            },
         }
     }
 

@@ -39,6 +39,7 @@ struct Inner<A: Aggregate> {
     decode: DecodeEvent<A>,
     hits: metrics::Counter,
     misses: metrics::Counter,
+    unread: metrics::Counter,
 }
 
 impl<A: Aggregate> Clone for AggregateStore<A> {
@@ -68,14 +69,25 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
             decode,
             hits: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "hit"),
             misses: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "miss"),
+            unread: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "unread"),
         }))
     }
 
     /// Waits for the stream's turn and reads its state: from memory, else from the log. The turn
     /// ends when the [`Loaded`] is dropped or has appended.
     pub async fn lock(&self, number: i64) -> Result<Loaded<A>, StoreError> {
+        let mut loaded = self.lock_unread(number).await;
+        if loaded.is_taken_for_new() {
+            loaded.refresh().await?;
+        }
+        Ok(loaded)
+    }
+
+    /// As [`AggregateStore::lock`], but a stream that isn't in memory is taken for new without a look
+    /// at the log. For what begins a stream: its append is refused if there is one.
+    pub async fn lock_unread(&self, number: i64) -> Loaded<A> {
         let slot = self.0.slots.get_with(number, Slot::default);
-        Loaded::load(self.clone(), number, slot.lock_owned().await).await
+        Loaded::unread(self.clone(), number, slot.lock_owned().await)
     }
 
     /// Folds the stream's events after `version` onto `state`.

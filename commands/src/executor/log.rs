@@ -132,7 +132,7 @@ impl Executor {
         number: i64,
     ) -> Result<Arc<A>, CommandError> {
         let mut loaded = self.lock::<A>(number).await?;
-        if loaded.cached() {
+        if !loaded.is_current() {
             loaded.refresh().await.map_err(|error| self.store_error(&error))?;
         }
         Ok(Arc::clone(loaded.state()))
@@ -145,6 +145,11 @@ impl Executor {
     ) -> Result<Loaded<A>, CommandError> {
         let loaded = self.store.aggregates_with(read_event::<A>).lock(number).await;
         loaded.map_err(|error| self.store_error(&error))
+    }
+
+    /// As [`Executor::lock`]; a stream that isn't in memory is taken for new.
+    pub(super) async fn lock_unread<A: Decider + 'static>(&self, number: i64) -> Loaded<A> {
+        self.store.aggregates_with(read_event::<A>).lock_unread(number).await
     }
 
     /// What the store's trouble means to whoever sent a command.

@@ -4,8 +4,10 @@
 mod breaker;
 mod executor;
 mod fakes;
+mod figures;
 mod idempotency;
 mod market;
+mod new_streams;
 mod payments;
 mod registration;
 mod settling;

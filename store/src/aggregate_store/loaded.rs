@@ -18,7 +18,18 @@ pub struct Loaded<A: Aggregate> {
     slot: OwnedMutexGuard<Option<Cached<A>>>,
     state: Arc<A>,
     version: i64,
-    cached: bool,
+    seen: Seen,
+}
+
+/// What the state rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Read from the log in this turn.
+    InLog,
+    /// What this process's last append left.
+    InMemory,
+    /// Nothing: it is taken for a stream without events.
+    Nowhere,
 }
 
 impl<A: Aggregate> fmt::Debug for Loaded<A> {
@@ -32,22 +43,20 @@ impl<A: Aggregate> fmt::Debug for Loaded<A> {
 }
 
 impl<A: Aggregate + Clone + 'static> Loaded<A> {
-    pub(super) async fn load(
+    pub(super) fn unread(
         store: AggregateStore<A>,
         number: i64,
         slot: OwnedMutexGuard<Option<Cached<A>>>,
-    ) -> Result<Self, StoreError> {
+    ) -> Self {
         let generation = store.0.appender.generation();
         let known = slot.as_ref().filter(|cached| cached.generation == generation);
-        if let Some(cached) = known {
+        let (state, version, seen) = if let Some(cached) = known {
             store.0.hits.increment(1);
-            let (state, version) = (Arc::clone(&cached.state), cached.version);
-            return Ok(Self { store, number, slot, state, version, cached: true });
-        }
-        store.0.misses.increment(1);
-        let mut state = Arc::new(A::default());
-        let version = store.fold(number, &mut state, 0).await?;
-        Ok(Self { store, number, slot, state, version, cached: false })
+            (Arc::clone(&cached.state), cached.version, Seen::InMemory)
+        } else {
+            (Arc::default(), 0, Seen::Nowhere)
+        };
+        Self { store, number, slot, state, version, seen }
     }
 
     /// The state at [`Loaded::version`].
@@ -60,16 +69,25 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
         self.version
     }
 
-    /// Whether the state is from memory, so that another process may have gone on since. An append
-    /// finds out by itself; an answer without an append asks for [`Loaded::refresh`] first.
-    pub const fn cached(&self) -> bool {
-        self.cached
+    /// Whether the state was read from the log in this turn. Else another process may have gone on
+    /// since: an append finds out by itself; an answer without an append asks for
+    /// [`Loaded::refresh`] first.
+    pub const fn is_current(&self) -> bool {
+        matches!(self.seen, Seen::InLog)
+    }
+
+    /// Whether nobody looked: the stream may have any number of events.
+    pub const fn is_taken_for_new(&self) -> bool {
+        matches!(self.seen, Seen::Nowhere)
     }
 
     /// Reads what the log has more.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
+        if self.is_taken_for_new() {
+            self.store.0.misses.increment(1);
+        }
         self.version = self.store.fold(self.number, &mut self.state, self.version).await?;
-        self.cached = false;
+        self.seen = Seen::InLog;
         Ok(())
     }
 
@@ -110,6 +128,9 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
         {
             let (stream, expected) = (&append.stream, append.expected);
             return Err(AppendError::Rejected(format!("{stream} isn't loaded at {expected}")));
+        }
+        if self.is_taken_for_new() {
+            self.store.0.unread.increment(1);
         }
         // Nothing stays in memory while nobody knows: a caller that goes away here leaves an empty
         // slot, and only success fills it again.

@@ -143,15 +143,15 @@ on_each_engine! {
         let store = open(db).await;
         let counters = store.aggregates::<Counter>();
         let loaded = counters.lock(4).await.unwrap();
-        assert_eq!((loaded.version(), loaded.cached(), loaded.state().total), (0, false, 0));
+        assert_eq!((loaded.version(), loaded.is_current(), loaded.state().total), (0, true, 0));
         let (appended, state) = loaded.append(append(1, 4, 0)).await.unwrap();
         assert_eq!((appended.first_sequence, state.total), (1, 1));
         let loaded = counters.lock(4).await.unwrap();
-        assert_eq!((loaded.version(), loaded.cached(), loaded.state().total), (1, true, 1));
+        assert_eq!((loaded.version(), loaded.is_current(), loaded.state().total), (1, false, 1));
         // The same command again: a duplicate, after which nothing is believed any more.
         assert!(matches!(loaded.append(append(1, 4, 1)).await, Err(AppendError::Duplicate(_))));
         let loaded = counters.lock(4).await.unwrap();
-        assert_eq!((loaded.version(), loaded.cached(), loaded.state().total), (1, false, 1));
+        assert_eq!((loaded.version(), loaded.is_current(), loaded.state().total), (1, true, 1));
         drop(loaded);
         store.close().await;
     }

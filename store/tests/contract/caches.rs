@@ -24,7 +24,7 @@ async fn count(store: &Store, number: i64, look_again: bool) -> Ended {
     let counters = store.aggregates::<Counter>();
     loop {
         let mut loaded = counters.lock(number).await.unwrap();
-        if look_again && loaded.cached() && loaded.state().total >= FULL_AT {
+        if look_again && !loaded.is_current() && loaded.state().total >= FULL_AT {
             loaded.refresh().await.unwrap();
         }
         if loaded.state().total >= FULL_AT {
@@ -84,15 +84,15 @@ on_each_engine! {
             assert_eq!(count(&stores[1], 1, true).await, Ended::Counted);
         }
         let mut stale = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
-        assert_eq!((stale.cached(), stale.version()), (true, 1));
+        assert_eq!((stale.is_current(), stale.version()), (false, 1));
         stale.refresh().await.unwrap();
-        assert_eq!((stale.cached(), stale.version(), stale.state().total), (false, FULL_AT, FULL_AT));
+        assert_eq!((stale.is_current(), stale.version(), stale.state().total), (true, FULL_AT, FULL_AT));
         drop(stale);
         let stale = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
         assert_eq!(stale.version(), 1);
         assert_eq!(stale.append(append(9_999, 1, 1)).await.unwrap_err(), AppendError::Conflict);
         let fresh = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
-        assert_eq!((fresh.cached(), fresh.version()), (false, FULL_AT));
+        assert_eq!((fresh.is_current(), fresh.version()), (true, FULL_AT));
         drop(fresh);
         for store in stores {
             store.close().await;
@@ -106,7 +106,7 @@ on_each_engine! {
         assert_eq!(count(&stores[0], 1, true).await, Ended::Counted);
         assert_eq!(count(&stores[1], 1, true).await, Ended::Counted);
         let believed = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
-        assert_eq!((believed.cached(), believed.state().total), (true, 1));
+        assert_eq!((believed.is_current(), believed.state().total), (false, 1));
         assert_eq!(whole_log(&stores[0]).await.len(), 2);
         drop(believed);
         for store in stores {

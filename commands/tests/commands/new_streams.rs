@@ -1,0 +1,133 @@
+//! Streams that begin: nothing is read of what isn't there, and what is there is judged as it is,
+//! though it was taken for new at first.
+
+use crate::figures::Figures;
+use crate::market::{Market, drill, item_no, keyed, operator, price, process, wanted};
+use gdmarket_commands::{CommandError, CommandMeta, Executed};
+use gdmarket_domain::{Item, ItemCommand, ItemError, ItemNo, Refusal};
+use gdmarket_testkit::on_each_engine;
+
+const CACHE: &str = "gdmarket_aggregate_cache_total";
+
+fn register(item_no: ItemNo) -> ItemCommand {
+    let item_name = "drill".to_owned();
+    ItemCommand::Register { item_no, owner_id: None, item_name, item_price: price(100) }
+}
+
+fn is_abandoned(error: &CommandError) -> bool {
+    let expected = ItemError::RegistrationAbandoned.code();
+    matches!(error, CommandError::Refused { code, .. } if code == expected)
+}
+
+impl Market {
+    async fn send(
+        &self,
+        no: ItemNo,
+        command: ItemCommand,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        self.commands.execute::<Item>(no.get(), command, meta).await
+    }
+}
+
+on_each_engine! {
+    async fn what_begins_a_stream_reads_nothing(db: &TestDb) {
+        let figures = Figures::start();
+        let reads = || figures.count(CACHE, ("result", "miss"));
+        let market = Market::open(db).await;
+        for _ in 0..3 {
+            let no = market.register().await;
+            market.commands.reserve(wanted(no), &operator()).await.unwrap();
+        }
+        // Alarm, item and reservation of each.
+        assert_eq!((reads(), figures.count(CACHE, ("result", "unread"))), (0, 9));
+        assert_eq!(market.log().await.len(), 9);
+        // Who has nothing in memory reads what goes on.
+        let other = market.beside(db).await;
+        other.reprice(item_no(1), 200, operator()).await.unwrap();
+        assert_eq!(reads(), 1);
+        market.close().await;
+        other.close().await;
+    }
+
+    async fn what_is_there_already_is_judged_as_it_is(db: &TestDb) {
+        let (one, other) = (Market::open(db).await, Market::open(db).await);
+        let no = one.register().await;
+        one.reprice(no, 200, operator()).await.unwrap();
+        let again = other.send(no, register(no), &process()).await.unwrap();
+        assert_eq!((again.version, again.count), (2, 0));
+
+        let given_up = item_no(50);
+        one.item(given_up, ItemCommand::AbandonRegistration { item_no: given_up }).await.unwrap();
+        let late = other.send(given_up, register(given_up), &process()).await.unwrap_err();
+        assert!(is_abandoned(&late), "{late:?}");
+
+        // What nobody has looked at has no version to be held against.
+        let third = Market::open(db).await;
+        let if_match = CommandMeta { expected_version: Some(9), ..operator() };
+        let stale = third.send(no, register(no), &if_match).await;
+        assert_eq!(stale, Err(CommandError::StaleVersion { current: 2 }));
+        assert_eq!(one.stream("item", no.get()).await, ["ItemRegistered", "ItemChanged"]);
+        for market in [one, other, third] {
+            market.close().await;
+        }
+    }
+
+    async fn a_repeat_in_another_process_is_answered_from_its_receipt(db: &TestDb) {
+        let (one, other) = (Market::open(db).await, Market::open(db).await);
+        let (no, meta) = (item_no(7), keyed("/items", "k", "{}"));
+        let first = one.send(no, register(no), &meta).await.unwrap();
+        let again = other.send(no, register(no), &meta).await.unwrap();
+        assert_eq!(again, Executed { replayed: true, ..first });
+        let reused = CommandMeta { fingerprint: b"else".to_vec(), ..meta };
+        let third = Market::open(db).await;
+        let refused = third.send(no, register(no), &reused).await;
+        assert_eq!(refused, Err(CommandError::KeyReused));
+        assert_eq!(one.stream("item", 7).await, ["ItemRegistered"]);
+        for market in [one, other, third] {
+            market.close().await;
+        }
+    }
+
+    async fn of_two_processes_that_begin_one_stream_the_other_meets_what_the_first_wrote(db: &TestDb) {
+        let (one, other) = (Market::open(db).await, Market::open(db).await);
+        for number in 1..=20 {
+            let no = item_no(number);
+            let give_up = ItemCommand::AbandonRegistration { item_no: no };
+            let (registered, given_up) =
+                tokio::join!(one.item(no, register(no)), other.item(no, give_up));
+            let given_up = given_up.unwrap();
+            let stream = one.stream("item", number).await;
+            match registered {
+                Ok(executed) => {
+                    assert_eq!((executed.count, given_up.count), (1, 0));
+                    assert_eq!(stream, ["ItemRegistered"]);
+                }
+                Err(error) => {
+                    assert!(is_abandoned(&error), "{error:?}");
+                    assert_eq!((given_up.version, given_up.count), (1, 1));
+                    assert_eq!(stream, ["RegistrationAbandoned"]);
+                }
+            }
+        }
+        one.close().await;
+        other.close().await;
+    }
+
+    async fn a_registration_of_a_number_that_is_taken_leaves_its_mates_alone(db: &TestDb) {
+        let (one, other) = (Market::open(db).await, Market::open(db).await);
+        let taken = one.register().await;
+        let mates = (10..30).map(item_no);
+        let sent = mates.chain([taken]).map(|no| {
+            let other = other.clone();
+            async move { other.item(no, register(no)).await.unwrap().count }
+        });
+        let counts = futures::future::join_all(sent).await;
+        assert_eq!(counts.iter().sum::<i64>(), 20);
+        assert_eq!(counts.last(), Some(&0));
+        let next = other.commands.register_item(drill(), &operator()).await.unwrap();
+        assert_eq!(next.number, 2);
+        one.close().await;
+        other.close().await;
+    }
+}
