@@ -5,6 +5,7 @@ mod at;
 mod config;
 mod console;
 mod demo;
+mod events;
 mod failure;
 mod migrate;
 mod openapi;
@@ -90,6 +91,9 @@ enum Command {
     OpenApi,
     /// Walk through a whole rental on a running server, step by step.
     Demo(demo::DemoArgs),
+    /// Read the log, write it to a file, fill an empty one.
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -137,6 +141,9 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
             Ok(())
         }
         Some(Command::Demo(args)) => demo::run(&args, console),
+        Some(Command::Events(command)) => {
+            events::run(&settings(&common, &serve)?.config, &command, console)
+        }
         Some(Command::Config(ConfigCommand::Show)) => {
             config::show(&settings(&common, &serve)?, console);
             Ok(())

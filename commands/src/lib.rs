@@ -13,6 +13,7 @@ mod commands;
 mod error;
 mod executor;
 mod meta;
+mod numbered;
 mod operations;
 mod options;
 mod payment_gateway;
@@ -33,6 +34,7 @@ pub use command_id::{
 pub use commands::Commands;
 pub use error::{CommandError, Service};
 pub use meta::{CommandMeta, Executed};
+pub use numbered::NUMBERED;
 pub use operations::{NewItem, NewReservation, PaymentAsked};
 pub use options::{ANSWER_WITHIN, AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};
 pub use payment_gateway::{

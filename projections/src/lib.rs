@@ -30,6 +30,7 @@ mod reservation_process;
 mod reservations;
 mod status;
 mod subscription;
+mod subscriptions;
 mod view;
 mod view_table;
 
@@ -54,4 +55,5 @@ pub use reservations::{ReservationBody, ReservationRow, Reservations};
 pub use status::{
     AlarmStatus, ItemStatus, PaymentProgress, PaymentStatus, RentalStatus, ReservationStatus,
 };
+pub use subscriptions::{is_view, managers};
 pub use view::{Filters, FoldError, View};

@@ -1,11 +1,13 @@
 //! Who the log is: a random id, drawn once by the first migration, and an epoch that restore,
 //! import and promotion raise. A consumer on another epoch, or ahead of the head, must stop.
 
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::error::StoreError;
-use crate::on_db;
+use crate::{on_db, on_tx};
 use std::fmt;
 use uuid::{Builder, Uuid};
+
+const READ: &str = "SELECT log_id, epoch FROM identity WHERE id = 1";
 
 /// A log's identity; together with a position it names an event for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,11 +25,21 @@ impl fmt::Display for Identity {
 }
 
 impl Identity {
+    /// Whether a checkpoint's columns name this very log in this very epoch.
+    pub(crate) fn is(&self, source: &str, epoch: i64) -> bool {
+        self.epoch == epoch && source == self.log_id.to_string()
+    }
+
     pub(crate) async fn read(db: &Db) -> Result<Self, StoreError> {
-        let (bytes, epoch): (Vec<u8>, i64) = on_db!(db, pool => {
-            let query = sqlx::query_as("SELECT log_id, epoch FROM identity WHERE id = 1");
-            query.fetch_one(pool).await?
-        });
+        Self::from_row(on_db!(db, pool => sqlx::query_as(READ).fetch_one(pool).await?))
+    }
+
+    /// As it is in a transaction's eyes.
+    pub(crate) async fn read_in(tx: &mut Tx) -> Result<Self, StoreError> {
+        Self::from_row(on_tx!(tx, connection => sqlx::query_as(READ).fetch_one(connection).await?))
+    }
+
+    fn from_row((bytes, epoch): (Vec<u8>, i64)) -> Result<Self, StoreError> {
         let bytes = <[u8; 16]>::try_from(bytes.as_slice())
             .map_err(|_| StoreError::Corrupt("the log's id is not 16 bytes".to_owned()))?;
         // The engines draw 16 random bytes; here they get the marks of a random UUID.

@@ -9,6 +9,7 @@
 mod aggregate_store;
 mod append;
 mod appender;
+mod archive;
 mod checkpoint;
 mod db;
 mod deadline;
@@ -31,6 +32,10 @@ mod tail;
 pub use aggregate_store::{AggregateStore, DecodeEvent, Loaded};
 pub use append::{Append, AppendError, Appended, MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD};
 pub use appender::Appender;
+pub use archive::{
+    ArchiveError, ArchiveReader, Export, ExportOptions, Header, ImportOptions, Imported, Manifest,
+    import,
+};
 pub use checkpoint::{Checkpoints, Claim};
 pub use db::{Db, Tx};
 pub use deadline::{Changes, Deadline, Deadlines};

@@ -59,14 +59,14 @@ impl fmt::Debug for Store {
 }
 
 /// The databases that a URL stands for; on PostgreSQL both are the same, in two pools.
-struct Databases {
-    log: Db,
-    views: Db,
+pub(crate) struct Databases {
+    pub(crate) log: Db,
+    pub(crate) views: Db,
     folder: Option<DataFolder>,
 }
 
 impl Databases {
-    async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
+    pub(crate) async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
         if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
             let log = Db::Postgres(postgres::log_pool(options)?);
             let views = Db::Postgres(postgres::views_pool(options)?);
@@ -86,14 +86,14 @@ impl Databases {
     }
 
     /// Which migrations belong to the log's database and to that of the views.
-    const fn files(&self) -> [(&Db, Option<File>); 2] {
+    pub(crate) const fn files(&self) -> [(&Db, Option<File>); 2] {
         match self.folder {
             Some(_) => [(&self.log, Some(File::Log)), (&self.views, Some(File::Views))],
             None => [(&self.log, None), (&self.views, None)],
         }
     }
 
-    async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.views.close().await;
         self.log.close().await;
     }
@@ -226,6 +226,11 @@ impl Store {
     /// Where views and their checkpoints live: a file of its own on SQLite.
     pub fn views(&self) -> &Db {
         &self.0.views
+    }
+
+    /// The log's database, for what reads all of it.
+    pub(crate) fn log_db(&self) -> &Db {
+        &self.0.log_db
     }
 
     /// Waits until the database answers, once.

@@ -18,17 +18,22 @@ pub(super) fn with_store<F>(config: &Config, work: impl FnOnce(Store) -> F) -> R
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    let runtime = runtime()?;
     let options = StoreOptions { read_connections: CONNECTIONS, ..store_options(config, false) };
-    runtime.block_on(async {
-        let ended = async {
-            let store = Store::open(&options).await.map_err(|error| not_opened(config, error))?;
-            let done = work(store.clone()).await;
-            store.close().await;
-            done
-        };
+    until_told_to_end(async {
+        let store = Store::open(&options).await.map_err(|error| not_opened(config, error))?;
+        let done = work(store.clone()).await;
+        store.close().await;
+        done
+    })
+}
+
+/// Works on a runtime of its own, unless Ctrl-C or SIGTERM comes first: then the work is dropped.
+pub(super) fn until_told_to_end(
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    runtime()?.block_on(async {
         tokio::select! {
-            done = ended => done,
+            done = work => done,
             () = told_to_end() => Err(Failure::new(Exit::Interrupted, "interrupted")),
         }
     })

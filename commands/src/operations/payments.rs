@@ -10,6 +10,7 @@ use crate::commands::{Commands, Inner};
 use crate::error::{CommandError, Service};
 use crate::executor::{Done, Request};
 use crate::meta::{CommandMeta, Executed};
+use crate::numbered;
 use crate::payment_service::{
     Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentOutcome, Settled,
 };
@@ -116,7 +117,7 @@ impl Inner {
             return self.asked_now(done, None).await;
         }
         let permit = self.payments.admit().await?;
-        let payment_no = payment_no(self.executor.draw("payment").await?)?;
+        let payment_no = payment_no(self.executor.draw(numbered::PAYMENT).await?)?;
         let command = ReservationCommand::RequestPayment { payment_no };
         let request = Request::<Reservation>::new(reservation_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;

@@ -10,6 +10,7 @@ use crate::commands::Inner;
 use crate::error::{CommandError, Service};
 use crate::executor::Request;
 use crate::meta::{CommandMeta, Executed};
+use crate::numbered;
 use gdmarket_domain::{Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal};
 use tokio::time::timeout;
 
@@ -53,7 +54,7 @@ impl Inner {
     async fn ring(&self) -> Result<ItemNo, CommandError> {
         let down = |retry_after| CommandError::Unavailable { what: Service::Alarm, retry_after };
         let permit = self.alarm_breaker.admit().await.map_err(|open| down(open.retry_after))?;
-        let item_no = item_no(self.executor.draw("item").await?)?;
+        let item_no = item_no(self.executor.draw(numbered::ITEM).await?)?;
         let (verdict, is_raised) =
             match timeout(self.options.alarm.answer_within, self.alarm.alert(item_no)).await {
                 Ok(Ok(())) => (Verdict::Answered, true),

@@ -4,6 +4,7 @@ use crate::commands::Commands;
 use crate::error::CommandError;
 use crate::executor::Request;
 use crate::meta::{CommandMeta, Executed};
+use crate::numbered;
 use chrono::NaiveDate;
 use gdmarket_domain::{
     ItemNo, PersonId, RentalPeriod, Reservation, ReservationCommand, ReservationNo,
@@ -36,7 +37,7 @@ impl Commands {
         let meta = meta.clone();
         self.run(move |inner| async move {
             let _turn = inner.turn(&meta).await;
-            let reservation_no: ReservationNo = inner.number("reservation", &meta).await?;
+            let reservation_no: ReservationNo = inner.number(numbered::RESERVATION, &meta).await?;
             let NewReservation { item_no, renter_id, customer_name, period, asked_on } =
                 reservation;
             let command = ReservationCommand::Reserve {

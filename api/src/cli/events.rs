@@ -1,0 +1,49 @@
+//! `gdmarket events`: the log as it stands, for people and programs.
+
+mod export;
+mod import;
+
+use super::{Console, Exit, Failure};
+use crate::config::Config;
+use clap::Subcommand;
+use gdmarket_store::ArchiveError;
+
+/// What can be done with the log.
+#[derive(Debug, Subcommand)]
+pub(super) enum EventsCommand {
+    /// Write the whole log to a file: what is needed to go on elsewhere.
+    Export(export::ExportArgs),
+    /// Fill an empty log from an exported file.
+    Import(import::ImportArgs),
+}
+
+pub(super) fn run(
+    config: &Config,
+    command: &EventsCommand,
+    console: Console,
+) -> Result<(), Failure> {
+    match command {
+        EventsCommand::Export(args) => export::run(config, args, console),
+        EventsCommand::Import(args) => import::run(config, args, console),
+    }
+}
+
+/// What an archive's trouble means for whoever typed the command.
+fn archive_failure(error: ArchiveError) -> Failure {
+    let message = error.to_string();
+    match error {
+        ArchiveError::Store(error) => error.into(),
+        ArchiveError::Io(_) => Failure::new(Exit::Failed, message),
+        ArchiveError::Line { .. } | ArchiveError::Contradiction(_) => {
+            Failure::new(Exit::Usage, message)
+                .next("nothing was imported; take another copy of the file, or export it again")
+        }
+        ArchiveError::Newer(_) => {
+            Failure::new(Exit::Usage, message).next("install the newer gdmarket")
+        }
+        ArchiveError::NotEmpty(_) => Failure::new(Exit::Usage, message)
+            .next("name an empty place with --data-dir or --database-url"),
+        ArchiveError::InUse(_) => Failure::new(Exit::Failed, message)
+            .next("end what works on it; a killed server counts as alive for some seconds"),
+    }
+}

@@ -1,0 +1,73 @@
+//! `gdmarket events import`: fills an empty log from an exported file, on either engine; the way from
+//! SQLite to PostgreSQL and back. All of it or nothing.
+
+use super::super::progress::Progress;
+use super::super::tool::until_told_to_end;
+use super::super::{Console, Exit, Failure};
+use super::archive_failure;
+use crate::config::Config;
+use crate::wiring::store_options;
+use clap::Args;
+use gdmarket_commands::NUMBERED;
+use gdmarket_projections::{is_view, managers};
+use gdmarket_store::{ArchiveReader, ImportOptions, Imported, import};
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket events import market.ndjson --database-url postgres://…
+  gdmarket events import market.ndjson --data-dir ./other-data
+  zcat old.ndjson.gz | gdmarket events import -
+
+The log that is filled must be empty and served by nobody; its schema is made if there is none.
+Positions, times and receipts stay as they were, numbers go on after the highest, and nothing that
+was reacted to is reacted to again. The epoch is raised: who follows the log elsewhere notices.";
+
+/// What to import.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in super::super) struct ImportArgs {
+    /// The file to read; `-` for stdin.
+    file: PathBuf,
+}
+
+pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Result<(), Failure> {
+    let place = args.file.display().to_string();
+    let input = open(&args.file)
+        .map_err(|error| Failure::new(Exit::Usage, format!("{place} can't be read: {error}")))?;
+    until_told_to_end(async {
+        let archive = ArchiveReader::open(input).await.map_err(archive_failure)?;
+        let progress = Progress::start(console, "importing events", archive.header().events);
+        let managers = managers();
+        let settings =
+            ImportOptions { numbered: &NUMBERED, acting: &managers, is_derived: is_view };
+        let options = store_options(config, true);
+        let reached = |events| progress.reached(events);
+        let imported = import(&options, settings, archive, &reached).await;
+        let imported = imported.map_err(archive_failure)?;
+        progress.finish();
+        tell(&imported, &place, console);
+        Ok(())
+    })
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    Ok(if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) })
+}
+
+fn tell(imported: &Imported, place: &str, console: Console) {
+    let Imported { identity, manifest } = imported;
+    if console.is_json() {
+        let told = json!({"file": place, "epoch": identity.epoch, "manifest": manifest});
+        Console::result_json(&told);
+        return;
+    }
+    console.note(&format!(
+        "{} events up to position {}, {} receipts; log {} is now in epoch {}.",
+        manifest.events, manifest.last_position, manifest.receipts, identity.log_id, identity.epoch
+    ));
+    console.note("The views are made anew when it is served.");
+}

@@ -1,0 +1,64 @@
+//! The whole log as a file of lines, and back: what is needed to go on elsewhere, on either engine.
+//!
+//! [`Export`] reads one snapshot and hands out lines; [`ArchiveReader`] checks them, [`import`] fills an
+//! empty log with them, all or nothing. What is derived (views, their checkpoints, leases) is no part
+//! of it. The format is described in docs/archive.md; files, compression and words for people are the
+//! caller's.
+
+mod chain;
+mod export;
+mod import;
+mod line;
+mod manifest;
+mod reader;
+
+pub use export::{Export, ExportOptions};
+pub use import::{ImportOptions, Imported, import};
+pub use line::Header;
+pub use manifest::Manifest;
+pub use reader::ArchiveReader;
+
+use crate::error::StoreError;
+
+/// What the first line of every archive says it is.
+pub(crate) const FORMAT: &str = "gdmarket-log";
+
+/// The version of the format that this program writes, and the newest it reads.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// Why an archive was not written, or not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The database's trouble.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file can't be read on.
+    #[error("the archive can't be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// The file isn't what it should be; nothing of it was taken.
+    #[error("line {line} of the archive: {fault}")]
+    Line {
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The file was written by a newer program.
+    #[error("the archive has format version {0}, this program reads up to {FORMAT_VERSION}")]
+    Newer(u64),
+    /// The events of the file contradict each other; nothing of them was taken.
+    #[error("the archive contradicts itself: {0}")]
+    Contradiction(String),
+    /// There is something already.
+    #[error("the log there is not empty: {0}")]
+    NotEmpty(String),
+    /// Somebody works on the log that is to be filled.
+    #[error("the log there is in use: {0}")]
+    InUse(String),
+}
+
+impl From<sqlx::Error> for ArchiveError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -1,0 +1,212 @@
+//! The parts of an export in their order, each read by key, a page at a time.
+
+use super::Export;
+use crate::archive::ArchiveError;
+use crate::archive::line::{
+    CheckpointLine, DeadlineLine, EventLine, Line, NumberLine, ParkedLine, PersonLine, ReceiptLine,
+    WaitingLine,
+};
+use crate::error::StoreError;
+use crate::event::RecordedEvent;
+use crate::on_tx;
+use crate::receipt::Receipt;
+
+/// Rows per page: some hundred KiB, as events go.
+const PAGE: i64 = 1000;
+
+/// What is read next, after which key.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    Header,
+    Events(i64),
+    Receipts(Vec<u8>),
+    Numbers,
+    Deadlines(String, String),
+    Checkpoints,
+    Parked(String, String),
+    Waiting(String, String, i64),
+    Persons(i64),
+    Manifest,
+    Done,
+}
+
+impl Export {
+    /// Reads a page, or goes on to the next part.
+    pub(super) async fn read(&mut self, lines: &mut Vec<u8>) -> Result<(), ArchiveError> {
+        self.part = match self.part.clone() {
+            Part::Header => {
+                let header = self.header.clone();
+                self.put(lines, &Line::Header(header))?;
+                Part::Events(0)
+            }
+            Part::Events(after) => self.events(lines, after).await?,
+            Part::Receipts(after) => self.receipts(lines, after).await?,
+            Part::Numbers => self.numbers(lines).await?,
+            Part::Deadlines(manager, key) => self.deadlines(lines, (manager, key)).await?,
+            Part::Checkpoints => self.checkpoints(lines).await?,
+            Part::Parked(subscription, key) => self.parked(lines, (subscription, key)).await?,
+            Part::Waiting(subscription, key, position) => {
+                self.waiting(lines, (subscription, key, position)).await?
+            }
+            Part::Persons(after) => self.persons(lines, after).await?,
+            Part::Manifest => {
+                self.manifest.chain = self.chain.hex();
+                Line::Manifest(self.manifest.clone()).write(lines)?;
+                Part::Done
+            }
+            Part::Done => Part::Done,
+        };
+        Ok(())
+    }
+
+    async fn events(&mut self, lines: &mut Vec<u8>, after: i64) -> Result<Part, ArchiveError> {
+        let columns = RecordedEvent::COLUMNS;
+        let sql =
+            format!("SELECT {columns} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
+        let events: Result<Vec<RecordedEvent>, StoreError> = on_tx!(&mut self.log, connection => {
+            let query = sqlx::query(&sql).bind(after).bind(PAGE);
+            query.fetch_all(connection).await?.iter().map(RecordedEvent::from_row).collect()
+        });
+        let events = events?;
+        for event in &events {
+            self.put(lines, &Line::Event(EventLine::new(event)))?;
+        }
+        Ok(events.last().map_or(Part::Receipts(vec![]), |event| Part::Events(event.position)))
+    }
+
+    async fn receipts(
+        &mut self,
+        lines: &mut Vec<u8>,
+        after: Vec<u8>,
+    ) -> Result<Part, ArchiveError> {
+        let columns = Receipt::COLUMNS;
+        let sql = format!(
+            "SELECT {columns} FROM receipts WHERE command_id > $1 ORDER BY command_id LIMIT $2"
+        );
+        let receipts: Result<Vec<Receipt>, StoreError> = on_tx!(&mut self.log, connection => {
+            let query = sqlx::query(&sql).bind(after).bind(PAGE);
+            query.fetch_all(connection).await?.iter().map(Receipt::from_row).collect()
+        });
+        let receipts = receipts?;
+        for receipt in &receipts {
+            self.put(lines, &Line::Receipt(ReceiptLine::new(receipt)))?;
+        }
+        let last = receipts.last().map(|receipt| receipt.command_id.as_bytes().to_vec());
+        Ok(last.map_or(Part::Numbers, Part::Receipts))
+    }
+
+    async fn numbers(&mut self, lines: &mut Vec<u8>) -> Result<Part, ArchiveError> {
+        let sql = "SELECT kind, last FROM numbers ORDER BY kind";
+        let rows: Vec<(String, i64)> = on_tx!(&mut self.log, connection => {
+            sqlx::query_as(sql).fetch_all(connection).await?
+        });
+        for (kind, last) in rows {
+            self.put(lines, &Line::Number(NumberLine { kind, last }))?;
+        }
+        Ok(Part::Deadlines(String::new(), String::new()))
+    }
+
+    async fn deadlines(
+        &mut self,
+        lines: &mut Vec<u8>,
+        after: (String, String),
+    ) -> Result<Part, ArchiveError> {
+        let sql = "SELECT manager, key, due_at, payload FROM deadlines \
+                   WHERE (manager, key) > ($1, $2) ORDER BY manager, key LIMIT $3";
+        let rows: Vec<(String, String, i64, String)> = on_tx!(self.views(), connection => {
+            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
+            query.fetch_all(connection).await?
+        });
+        let next = rows.last().map(|row| Part::Deadlines(row.0.clone(), row.1.clone()));
+        for (manager, key, due_at, payload) in rows {
+            self.put(lines, &Line::Deadline(DeadlineLine { manager, key, due_at, payload }))?;
+        }
+        Ok(next.unwrap_or(Part::Checkpoints))
+    }
+
+    async fn checkpoints(&mut self, lines: &mut Vec<u8>) -> Result<Part, ArchiveError> {
+        let sql = "SELECT subscription, source, log_epoch, position FROM checkpoints \
+                   ORDER BY subscription, source";
+        let rows: Vec<(String, String, i64, i64)> = on_tx!(self.views(), connection => {
+            sqlx::query_as(sql).fetch_all(connection).await?
+        });
+        for (subscription, source, epoch, position) in rows {
+            if !(self.options.is_derived)(&subscription) {
+                let line = CheckpointLine { subscription, source, epoch, position };
+                self.put(lines, &Line::Checkpoint(line))?;
+            }
+        }
+        Ok(Part::Parked(String::new(), String::new()))
+    }
+
+    async fn parked(
+        &mut self,
+        lines: &mut Vec<u8>,
+        after: (String, String),
+    ) -> Result<Part, ArchiveError> {
+        let sql = "SELECT subscription, key, state, reason, since_position, since_time, attempts, \
+                   next_try_at FROM parked WHERE (subscription, key) > ($1, $2) \
+                   ORDER BY subscription, key LIMIT $3";
+        type Row = (String, String, String, String, i64, i64, i64, i64);
+        let rows: Vec<Row> = on_tx!(self.views(), connection => {
+            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
+            query.fetch_all(connection).await?
+        });
+        let next = rows.last().map(|row| Part::Parked(row.0.clone(), row.1.clone()));
+        for row in rows {
+            let (subscription, key, state, reason, since_position, since_time, attempts, _) = row;
+            if !(self.options.is_derived)(&subscription) {
+                let next_try_at = row.7;
+                let line = ParkedLine {
+                    subscription,
+                    key,
+                    state,
+                    reason,
+                    since_position,
+                    since_time,
+                    attempts,
+                    next_try_at,
+                };
+                self.put(lines, &Line::Parked(line))?;
+            }
+        }
+        Ok(next.unwrap_or(Part::Waiting(String::new(), String::new(), 0)))
+    }
+
+    async fn waiting(
+        &mut self,
+        lines: &mut Vec<u8>,
+        after: (String, String, i64),
+    ) -> Result<Part, ArchiveError> {
+        let sql = "SELECT subscription, key, position FROM parked_events \
+                   WHERE (subscription, key, position) > ($1, $2, $3) \
+                   ORDER BY subscription, key, position LIMIT $4";
+        let rows: Vec<(String, String, i64)> = on_tx!(self.views(), connection => {
+            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(after.2).bind(PAGE);
+            query.fetch_all(connection).await?
+        });
+        let next = rows.last().map(|row| Part::Waiting(row.0.clone(), row.1.clone(), row.2));
+        for (subscription, key, position) in rows {
+            if !(self.options.is_derived)(&subscription) {
+                self.put(lines, &Line::Waiting(WaitingLine { subscription, key, position }))?;
+            }
+        }
+        Ok(next.unwrap_or(Part::Persons(0)))
+    }
+
+    async fn persons(&mut self, lines: &mut Vec<u8>, after: i64) -> Result<Part, ArchiveError> {
+        if !self.options.with_personal_data {
+            return Ok(Part::Manifest);
+        }
+        let sql = "SELECT person_id, name FROM personal_data WHERE person_id > $1 \
+                   ORDER BY person_id LIMIT $2";
+        let rows: Vec<(i64, Option<String>)> = on_tx!(&mut self.log, connection => {
+            sqlx::query_as(sql).bind(after).bind(PAGE).fetch_all(connection).await?
+        });
+        let next = rows.last().map(|(id, _)| Part::Persons(*id));
+        for (id, name) in rows {
+            self.put(lines, &Line::Person(PersonLine { id, name }))?;
+        }
+        Ok(next.unwrap_or(Part::Manifest))
+    }
+}

@@ -1,0 +1,189 @@
+//! Filling an empty log from an archive: all of it becomes visible at once, or nothing.
+//!
+//! On PostgreSQL it is one transaction, and the tables are locked against everybody else until it
+//! ends. On SQLite the data folder is locked, and the file of checkpoints is committed before the log:
+//! killed in between, the log is still empty and can be imported into again; the other way round its
+//! reactions would run a second time.
+
+mod postgres;
+mod rows;
+mod target;
+
+use super::line::Header;
+use super::manifest::Manifest;
+use super::reader::{ArchiveReader, Batch};
+use super::{ArchiveError, line};
+use crate::identity::Identity;
+use crate::options::StoreOptions;
+use std::collections::{BTreeMap, BTreeSet};
+use target::Target;
+
+/// What an import must be told about the program that is to go on with the log.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportOptions<'a> {
+    /// Kinds of numbers that are drawn, each with the kinds of streams that bear them: drawing goes on
+    /// after the highest number in the archive.
+    pub numbered: &'a [(&'a str, &'a [&'a str])],
+    /// Subscriptions that act on events: what is imported is never acted on again, so one that the
+    /// archive says nothing of starts at its end.
+    pub acting: &'a [&'a str],
+    /// Which subscriptions keep what is made anew from the events: rows of theirs that were left
+    /// behind by another log are thrown away.
+    pub is_derived: fn(&str) -> bool,
+}
+
+/// An import that is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Who the log is now: the same log, in a new epoch.
+    pub identity: Identity,
+    /// What was imported.
+    pub manifest: Manifest,
+}
+
+/// Fills the empty log that `options` name, making its schema if there is none. `progress` is told how
+/// many events are written.
+pub async fn import(
+    options: &StoreOptions,
+    settings: ImportOptions<'_>,
+    archive: ArchiveReader,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Imported, ArchiveError> {
+    let mut target = Target::open(options, settings.is_derived).await?;
+    let mut source = Source::new(archive, progress);
+    match Box::pin(fill(&mut target, settings, &mut source)).await {
+        Ok(imported) => {
+            target.commit().await?;
+            Ok(imported)
+        }
+        Err(error) => {
+            target.abandon().await;
+            Err(error)
+        }
+    }
+}
+
+async fn fill(
+    target: &mut Target,
+    settings: ImportOptions<'_>,
+    source: &mut Source<'_>,
+) -> Result<Imported, ArchiveError> {
+    // The same log: events name it as their cause. Another epoch: whoever followed it elsewhere must
+    // not follow it here as if nothing had happened.
+    let Header { log_id, epoch, .. } = source.archive.header().clone();
+    let before = Identity { log_id, epoch };
+    let identity = Identity { log_id, epoch: epoch + 1 };
+    let mut next = source.next().await?;
+    let manifest = loop {
+        next = match next {
+            Batch::Events(events) => target.events(events, source).await?,
+            Batch::Receipts(receipts) => target.receipts(receipts, source).await?,
+            Batch::End(manifest) => break manifest,
+            Batch::Checkpoints(mut checkpoints) => {
+                source.check(&checkpoints)?;
+                let own = |line: &&mut line::CheckpointLine| before.is(&line.source, line.epoch);
+                checkpoints.iter_mut().filter(own).for_each(|line| line.epoch = identity.epoch);
+                target.checkpoints(&checkpoints).await?;
+                source.next().await?
+            }
+            other => {
+                target.rows(&other).await?;
+                source.next().await?
+            }
+        };
+    };
+    let begun: Vec<_> = source.unknown(settings.acting, &identity);
+    target.checkpoints(&begun).await?;
+    target.lift_numbers(&source.highest(settings.numbered)).await?;
+    target.check_sequences().await?;
+    target.become_log(&identity, manifest.last_position).await?;
+    Ok(Imported { identity, manifest })
+}
+
+/// The batches of an archive, and what is remembered of them.
+struct Source<'a> {
+    archive: ArchiveReader,
+    progress: &'a (dyn Fn(u64) + Sync),
+    events: u64,
+    last_position: i64,
+    /// The highest number of each kind of stream.
+    highest: BTreeMap<String, i64>,
+    /// The subscriptions that the archive has a checkpoint of.
+    known: BTreeSet<String>,
+}
+
+impl<'a> Source<'a> {
+    fn new(archive: ArchiveReader, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
+        let (highest, known) = (BTreeMap::new(), BTreeSet::new());
+        Self { archive, progress, events: 0, last_position: 0, highest, known }
+    }
+
+    /// The next batch; whatever was handed out before is written by now.
+    async fn next(&mut self) -> Result<Batch, ArchiveError> {
+        (self.progress)(self.events);
+        let gone = || std::io::Error::other("the thread that reads it is gone");
+        let batch = self.archive.batches.recv().await.ok_or_else(gone)??;
+        match &batch {
+            Batch::Events(events) => {
+                self.events += u64::try_from(events.len()).unwrap_or(0);
+                for event in events {
+                    self.last_position = event.position;
+                    self.note_number(&event.stream.kind, event.stream.number);
+                }
+            }
+            Batch::Receipts(receipts) => {
+                for receipt in receipts {
+                    self.note_number(&receipt.stream.kind, receipt.stream.number);
+                }
+            }
+            Batch::Checkpoints(checkpoints) => {
+                self.known.extend(checkpoints.iter().map(|line| line.subscription.clone()));
+            }
+            _ => {}
+        }
+        Ok(batch)
+    }
+
+    fn note_number(&mut self, kind: &str, number: i64) {
+        match self.highest.get_mut(kind) {
+            Some(highest) => *highest = number.max(*highest),
+            None => drop(self.highest.insert(kind.to_owned(), number)),
+        }
+    }
+
+    /// A checkpoint of this log that is past its last event would skip what comes next.
+    fn check(&self, checkpoints: &[line::CheckpointLine]) -> Result<(), ArchiveError> {
+        let log_id = self.archive.header().log_id.to_string();
+        let past = |line: &&line::CheckpointLine| {
+            line.source == log_id && line.position > self.last_position
+        };
+        checkpoints.iter().find(past).map_or(Ok(()), |line| {
+            Err(ArchiveError::Contradiction(format!(
+                "the checkpoint of {} is {}, past the last event {}",
+                line.subscription, line.position, self.last_position
+            )))
+        })
+    }
+
+    /// Checkpoints at the end for those that the archive has none of.
+    fn unknown(&self, acting: &[&str], identity: &Identity) -> Vec<line::CheckpointLine> {
+        let unknown = acting.iter().filter(|name| !self.known.contains(**name));
+        unknown
+            .map(|name| line::CheckpointLine {
+                subscription: (*name).to_owned(),
+                source: identity.log_id.to_string(),
+                epoch: identity.epoch,
+                position: self.last_position,
+            })
+            .collect()
+    }
+
+    /// The highest number of each of these kinds that is in the archive.
+    fn highest(&self, numbered: &[(&str, &[&str])]) -> Vec<line::NumberLine> {
+        let highest = |(kind, bearers): &(&str, &[&str])| {
+            let last = bearers.iter().filter_map(|bearer| self.highest.get(*bearer)).max()?;
+            Some(line::NumberLine { kind: (*kind).to_owned(), last: *last })
+        };
+        numbered.iter().filter_map(highest).collect()
+    }
+}

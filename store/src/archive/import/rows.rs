@@ -1,0 +1,187 @@
+//! What is written by the same SQL on both engines, some hundred rows at a time.
+
+use crate::archive::ArchiveError;
+use crate::archive::line::{
+    CheckpointLine, DeadlineLine, NumberLine, ParkedLine, PersonLine, WaitingLine,
+};
+use crate::db::Tx;
+use crate::event::RecordedEvent;
+use crate::on_tx;
+use crate::receipt::{Receipt, ReceiptKind};
+use sqlx::QueryBuilder;
+
+/// Rows per statement: well below the engines' limits of bound values.
+const CHUNK: usize = 500;
+
+/// Writes rows: `insert!(tx, rows, "INSERT INTO … ", |row, value| …, " ON CONFLICT …")`.
+macro_rules! insert {
+    ($tx:expr, $rows:expr, $sql:expr, |$row:ident, $value:ident| $bind:expr, $end:expr) => {{
+        for chunk in $rows.chunks(CHUNK) {
+            on_tx!(&mut *$tx, connection => {
+                let mut query = QueryBuilder::new($sql);
+                query.push_values(chunk, |mut $row, $value| {
+                    $bind;
+                });
+                query.push($end);
+                // A full chunk is the same statement every time.
+                let same = chunk.len() == CHUNK;
+                query.build().persistent(same).execute(connection).await.map(drop)
+            })?;
+        }
+        Ok(())
+    }};
+}
+
+/// Throws away what can't belong to an empty log: what an import that was killed, or a log that is
+/// gone, left behind. Numbers stay: a number is never given twice.
+pub(super) async fn clear(
+    views: &mut Tx,
+    is_derived: fn(&str) -> bool,
+) -> Result<(), ArchiveError> {
+    let tables: Vec<String> = match views {
+        Tx::Postgres(connection) => {
+            let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()";
+            sqlx::query_scalar(sql).fetch_all(&mut **connection).await?
+        }
+        Tx::Sqlite(connection) => {
+            let sql = "SELECT name FROM sqlite_master WHERE type = 'table'";
+            sqlx::query_scalar(sql).fetch_all(&mut **connection).await?
+        }
+    };
+    let is_view = |table: &str| table.strip_prefix("view_").is_some_and(is_derived);
+    let stale = tables.iter().map(String::as_str).filter(|table| is_view(table));
+    for table in ["checkpoints", "deadlines", "parked", "parked_events"].into_iter().chain(stale) {
+        let sql = format!("DELETE FROM {table}");
+        on_tx!(&mut *views, connection => {
+            sqlx::query(&sql).persistent(false).execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) async fn events(tx: &mut Tx, events: &[RecordedEvent]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        events,
+        "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type, \
+         event_version, payload, metadata, recorded_at) ",
+        |row, event| row
+            .push_bind(event.position)
+            .push_bind(event.stream.kind.as_ref())
+            .push_bind(event.stream.number.to_string())
+            .push_bind(event.sequence)
+            .push_bind(event.event_type.as_str())
+            .push_bind(event.event_version.as_str())
+            .push_bind(event.payload.as_str())
+            .push_bind(event.metadata.as_str())
+            .push_bind(event.recorded_at),
+        ""
+    )
+}
+
+pub(super) async fn receipts(tx: &mut Tx, receipts: &[Receipt]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        receipts,
+        "INSERT INTO receipts (command_id, fingerprint, aggregate_type, aggregate_id, \
+         first_sequence, event_count, refusal) ",
+        |row, receipt| row
+            .push_bind(receipt.command_id.as_bytes().as_slice())
+            .push_bind(receipt.fingerprint.as_slice())
+            .push_bind(receipt.stream.kind.as_ref())
+            .push_bind(receipt.stream.number.to_string())
+            .push_bind(receipt.first_sequence)
+            .push_bind(receipt.count)
+            .push_bind(match &receipt.kind {
+                ReceiptKind::Done => None,
+                ReceiptKind::Refused(code) => Some(code.as_str()),
+            }),
+        ""
+    )
+}
+
+/// Numbers only ever rise.
+pub(super) async fn numbers(tx: &mut Tx, numbers: &[NumberLine]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        numbers,
+        "INSERT INTO numbers (kind, last) ",
+        |row, number| row.push_bind(number.kind.as_str()).push_bind(number.last),
+        " ON CONFLICT (kind) DO UPDATE SET last = \
+         CASE WHEN excluded.last > numbers.last THEN excluded.last ELSE numbers.last END"
+    )
+}
+
+pub(super) async fn persons(tx: &mut Tx, persons: &[PersonLine]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        persons,
+        "INSERT INTO personal_data (person_id, name) ",
+        |row, person| row.push_bind(person.id).push_bind(person.name.as_deref()),
+        " ON CONFLICT (person_id) DO UPDATE SET name = excluded.name"
+    )
+}
+
+pub(super) async fn deadlines(tx: &mut Tx, deadlines: &[DeadlineLine]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        deadlines,
+        "INSERT INTO deadlines (manager, key, due_at, payload) ",
+        |row, deadline| row
+            .push_bind(deadline.manager.as_str())
+            .push_bind(deadline.key.as_str())
+            .push_bind(deadline.due_at)
+            .push_bind(deadline.payload.as_str()),
+        ""
+    )
+}
+
+pub(super) async fn checkpoints(
+    tx: &mut Tx,
+    checkpoints: &[CheckpointLine],
+) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        checkpoints,
+        "INSERT INTO checkpoints (subscription, source, log_epoch, position, lease_epoch) ",
+        |row, checkpoint| row
+            .push_bind(checkpoint.subscription.as_str())
+            .push_bind(checkpoint.source.as_str())
+            .push_bind(checkpoint.epoch)
+            .push_bind(checkpoint.position)
+            .push_bind(0_i64),
+        ""
+    )
+}
+
+pub(super) async fn parked(tx: &mut Tx, parked: &[ParkedLine]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        parked,
+        "INSERT INTO parked (subscription, key, state, reason, since_position, since_time, attempts, \
+         next_try_at) ",
+        |row, parked| row
+            .push_bind(parked.subscription.as_str())
+            .push_bind(parked.key.as_str())
+            .push_bind(parked.state.as_str())
+            .push_bind(parked.reason.as_str())
+            .push_bind(parked.since_position)
+            .push_bind(parked.since_time)
+            .push_bind(parked.attempts)
+            .push_bind(parked.next_try_at),
+        ""
+    )
+}
+
+pub(super) async fn waiting(tx: &mut Tx, waiting: &[WaitingLine]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        waiting,
+        "INSERT INTO parked_events (subscription, key, position) ",
+        |row, waiting| row
+            .push_bind(waiting.subscription.as_str())
+            .push_bind(waiting.key.as_str())
+            .push_bind(waiting.position),
+        ""
+    )
+}

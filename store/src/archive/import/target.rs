@@ -1,0 +1,228 @@
+//! The log that is filled: made sure of, locked, written, committed.
+
+use super::{Batch, Source, postgres, rows};
+use crate::archive::ArchiveError;
+use crate::archive::line::{CheckpointLine, NumberLine};
+use crate::db::{Db, Tx};
+use crate::error::StoreError;
+use crate::event::RecordedEvent;
+use crate::identity::Identity;
+use crate::options::StoreOptions;
+use crate::receipt::Receipt;
+use crate::store::Databases;
+use crate::{failpoint, migrate, on_tx};
+
+/// An empty log with nobody in it, in transactions that are not committed yet.
+pub(super) struct Target {
+    databases: Databases,
+    log: Tx,
+    /// Checkpoints and what belongs to them, where they live in another file.
+    views: Option<Tx>,
+}
+
+impl Target {
+    /// Opens an empty log, or makes one; nobody else may work on it.
+    pub(super) async fn open(
+        options: &StoreOptions,
+        is_derived: fn(&str) -> bool,
+    ) -> Result<Self, ArchiveError> {
+        let everybody = options.application_name.as_str();
+        // Tells this process's connections from those of another import.
+        let mine = format!("{everybody} import {}", std::process::id());
+        let ours =
+            StoreOptions { exclusive: true, application_name: mine.clone(), ..options.clone() };
+        let databases = Databases::open(&ours, true).await?;
+        let begun = Self::begin(&databases, (&mine, everybody)).await;
+        let (log, views) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                databases.close().await;
+                return Err(error);
+            }
+        };
+        let mut target = Self { databases, log, views };
+        match rows::clear(target.views(), is_derived).await {
+            Ok(()) => Ok(target),
+            Err(error) => {
+                target.abandon().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin(
+        databases: &Databases,
+        names: (&str, &str),
+    ) -> Result<(Tx, Option<Tx>), ArchiveError> {
+        make_schema(databases).await?;
+        // On PostgreSQL the pool of the views: that of the log forbids what reads whole tables.
+        let (mut log, views) = match &databases.log {
+            Db::Postgres(_) => (databases.views.begin().await?, None),
+            Db::Sqlite { .. } => {
+                (databases.log.begin().await?, Some(databases.views.begin().await?))
+            }
+        };
+        must_be_empty(&mut log).await?;
+        if let Tx::Postgres(transaction) = &mut log {
+            postgres::lock(transaction, names).await?;
+            must_be_empty(&mut log).await?;
+        }
+        Ok((log, views))
+    }
+
+    /// The transaction that checkpoints are written in.
+    pub(super) const fn views(&mut self) -> &mut Tx {
+        match &mut self.views {
+            Some(views) => views,
+            None => &mut self.log,
+        }
+    }
+
+    /// Writes events until the source has something else, and answers that.
+    pub(super) async fn events(
+        &mut self,
+        first: Vec<RecordedEvent>,
+        source: &mut Source<'_>,
+    ) -> Result<Batch, ArchiveError> {
+        if let Tx::Postgres(transaction) = &mut self.log {
+            return postgres::copy_events(transaction, first, source).await;
+        }
+        rows::events(&mut self.log, &first).await?;
+        failpoint!("import.events");
+        source.next().await
+    }
+
+    /// Writes receipts until the source has something else, and answers that.
+    pub(super) async fn receipts(
+        &mut self,
+        first: Vec<Receipt>,
+        source: &mut Source<'_>,
+    ) -> Result<Batch, ArchiveError> {
+        if let Tx::Postgres(transaction) = &mut self.log {
+            return postgres::copy_receipts(transaction, first, source).await;
+        }
+        rows::receipts(&mut self.log, &first).await?;
+        source.next().await
+    }
+
+    /// Writes what there is less of.
+    pub(super) async fn rows(&mut self, batch: &Batch) -> Result<(), ArchiveError> {
+        match batch {
+            Batch::Numbers(numbers) => rows::numbers(&mut self.log, numbers).await,
+            Batch::Persons(persons) => rows::persons(&mut self.log, persons).await,
+            Batch::Deadlines(deadlines) => rows::deadlines(self.views(), deadlines).await,
+            Batch::Parked(parked) => rows::parked(self.views(), parked).await,
+            Batch::Waiting(waiting) => rows::waiting(self.views(), waiting).await,
+            Batch::Events(_) | Batch::Receipts(_) | Batch::Checkpoints(_) | Batch::End(_) => Ok(()),
+        }
+    }
+
+    /// Writes checkpoints, whose leases nobody holds yet.
+    pub(super) async fn checkpoints(
+        &mut self,
+        checkpoints: &[CheckpointLine],
+    ) -> Result<(), ArchiveError> {
+        rows::checkpoints(self.views(), checkpoints).await
+    }
+
+    /// Numbers go on after these at least.
+    pub(super) async fn lift_numbers(&mut self, to: &[NumberLine]) -> Result<(), ArchiveError> {
+        rows::numbers(&mut self.log, to).await
+    }
+
+    /// Every stream begins with 1 and goes on without gap, in the order of positions.
+    pub(super) async fn check_sequences(&mut self) -> Result<(), ArchiveError> {
+        let sql = "SELECT aggregate_type, aggregate_id, sequence, position FROM ( \
+                   SELECT aggregate_type, aggregate_id, sequence, position, \
+                   lag(sequence, 1, 0) OVER stream AS sequence_before, \
+                   lag(position, 1, 0) OVER stream AS position_before FROM events \
+                   WINDOW stream AS (PARTITION BY aggregate_type, aggregate_id ORDER BY sequence) \
+                   ) AS steps \
+                   WHERE sequence <> sequence_before + 1 OR position <= position_before LIMIT 1";
+        let found: Option<(String, String, i64, i64)> = on_tx!(&mut self.log, connection => {
+            sqlx::query_as(sql).fetch_optional(connection).await?
+        });
+        found.map_or(Ok(()), |(kind, id, sequence, position)| {
+            Err(ArchiveError::Contradiction(format!(
+                "event {position} has sequence {sequence} of {kind}/{id}, which does not follow \
+                 what stands before it"
+            )))
+        })
+    }
+
+    /// Makes the log the one that was exported, with the next position after its last.
+    pub(super) async fn become_log(
+        &mut self,
+        identity: &Identity,
+        last_position: i64,
+    ) -> Result<(), ArchiveError> {
+        on_tx!(&mut self.log, connection => {
+            sqlx::query("UPDATE identity SET log_id = $1, epoch = $2 WHERE id = 1")
+                .bind(identity.log_id.as_bytes().as_slice())
+                .bind(identity.epoch)
+                .execute(connection)
+                .await
+                .map(drop)
+        })?;
+        if let Tx::Postgres(transaction) = &mut self.log
+            && last_position > 0
+        {
+            // SQLite sees for itself that positions go on after the highest.
+            postgres::go_on_after(transaction, last_position).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes it visible, the log last.
+    pub(super) async fn commit(self) -> Result<(), ArchiveError> {
+        let Self { databases, log, views } = self;
+        let mut done = Ok(());
+        if let Some(views) = views {
+            done = views.commit().await;
+            failpoint!("import.views");
+        }
+        if done.is_ok() {
+            done = log.commit().await;
+        }
+        databases.close().await;
+        Ok(done?)
+    }
+
+    /// Leaves the log as it was.
+    pub(super) async fn abandon(self) {
+        let Self { databases, log, views } = self;
+        for tx in [Some(log), views].into_iter().flatten() {
+            if let Err(error) = tx.rollback().await {
+                tracing::debug!(%error, "the database rolls back by itself");
+            }
+        }
+        databases.close().await;
+    }
+}
+
+/// Makes the schema where there is none; an older one may hold a log, and is left alone.
+async fn make_schema(databases: &Databases) -> Result<(), StoreError> {
+    for (db, file) in databases.files() {
+        match migrate::check(db, file).await {
+            Err(StoreError::NeedsMigration { schema: 0, .. }) => {
+                migrate::apply(db, file).await?;
+            }
+            checked => checked?,
+        }
+    }
+    Ok(())
+}
+
+/// What else is there follows from events, or was left behind by an import that was killed.
+async fn must_be_empty(log: &mut Tx) -> Result<(), ArchiveError> {
+    for table in ["events", "receipts"] {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let count: i64 = on_tx!(&mut *log, connection => {
+            sqlx::query_scalar(&sql).persistent(false).fetch_one(connection).await?
+        });
+        if count > 0 {
+            return Err(ArchiveError::NotEmpty(format!("it holds {count} {table}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! The last line of an archive: what there must have been before it. A reader makes its own from
+//! what it read and compares, so no byte of this line is taken on trust either.
+
+use super::line::{Header, Line};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Counts, first and last position, and the hash chain over all lines before.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Manifest {
+    /// The log that was exported.
+    pub log_id: Uuid,
+    /// Its epoch.
+    pub epoch: i64,
+    /// How many events.
+    pub events: u64,
+    /// The position of the first event, 0 without any.
+    pub first_position: i64,
+    /// The position of the last event, 0 without any.
+    pub last_position: i64,
+    /// How many receipts.
+    pub receipts: u64,
+    /// How many kinds of numbers.
+    pub numbers: u64,
+    /// How many deadlines.
+    pub deadlines: u64,
+    /// How many checkpoints.
+    pub checkpoints: u64,
+    /// How many parked keys.
+    pub parked: u64,
+    /// How many events that queue behind parked keys.
+    pub waiting: u64,
+    /// How many persons.
+    pub persons: u64,
+    /// The hash chain over all lines before this one, in hexadecimal.
+    pub chain: String,
+}
+
+impl Manifest {
+    /// The manifest of what is still to be counted.
+    pub(super) fn begin(header: &Header) -> Self {
+        Self { log_id: header.log_id, epoch: header.epoch, ..Self::default() }
+    }
+
+    /// Counts a line.
+    pub(super) fn count(&mut self, line: &Line<'_>) {
+        match line {
+            Line::Header(_) | Line::Manifest(_) => {}
+            Line::Event(event) => {
+                self.events += 1;
+                if self.first_position == 0 {
+                    self.first_position = event.position();
+                }
+                self.last_position = event.position();
+            }
+            Line::Receipt(_) => self.receipts += 1,
+            Line::Number(_) => self.numbers += 1,
+            Line::Deadline(_) => self.deadlines += 1,
+            Line::Checkpoint(_) => self.checkpoints += 1,
+            Line::Parked(_) => self.parked += 1,
+            Line::Waiting(_) => self.waiting += 1,
+            Line::Person(_) => self.persons += 1,
+        }
+    }
+}

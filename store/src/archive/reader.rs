@@ -1,0 +1,326 @@
+//! Reading an archive: each line is parsed and chained on a thread of its own, the order of lines and
+//! positions is checked, and what was read is handed on in batches, the manifest last.
+//!
+//! Nothing is to be believed before the manifest came and was right, so whoever writes the batches must
+//! be able to undo it.
+
+use super::chain::Chain;
+use super::line::{
+    CheckpointLine, DeadlineLine, Header, Line, NumberLine, ParkedLine, PersonLine, WaitingLine,
+};
+use super::manifest::Manifest;
+use super::{ArchiveError, FORMAT, FORMAT_VERSION};
+use crate::event::RecordedEvent;
+use crate::receipt::Receipt;
+use serde::Deserialize;
+use std::io::{BufRead, BufReader, Read};
+use tokio::sync::mpsc;
+
+/// Longest line: an event far beyond what may be appended, of which each byte was escaped.
+const LONGEST_LINE: u64 = 64 * 1024 * 1024;
+/// Rows of one kind that are handed on together.
+const ROWS: usize = 1000;
+/// Bytes of lines after which a batch is handed on.
+const BYTES: usize = 1024 * 1024;
+/// Batches waiting to be written before reading waits.
+const WAITING: usize = 4;
+/// How much of a file is read at once.
+const BUFFER: usize = 256 * 1024;
+
+/// Rows of one kind, in the order of the file.
+#[derive(Debug)]
+pub(super) enum Batch {
+    Events(Vec<RecordedEvent>),
+    Receipts(Vec<Receipt>),
+    Numbers(Vec<NumberLine>),
+    Deadlines(Vec<DeadlineLine>),
+    Checkpoints(Vec<CheckpointLine>),
+    Parked(Vec<ParkedLine>),
+    Waiting(Vec<WaitingLine>),
+    Persons(Vec<PersonLine>),
+    /// All was read and is as the file itself says.
+    End(Manifest),
+}
+
+/// An archive whose first line was read and is understood.
+#[derive(Debug)]
+pub struct ArchiveReader {
+    header: Header,
+    pub(super) batches: mpsc::Receiver<Result<Batch, ArchiveError>>,
+}
+
+impl ArchiveReader {
+    /// Reads the first line; the rest is read, on a thread of its own, as it is taken.
+    pub async fn open(input: impl Read + Send + 'static) -> Result<Self, ArchiveError> {
+        let (send_header, header) = tokio::sync::oneshot::channel();
+        let (batches, received) = mpsc::channel(WAITING);
+        let reading = move || {
+            let mut lines = Lines::new(input);
+            let header = match lines.header() {
+                Ok(header) => header,
+                Err(error) => return drop(send_header.send(Err(error))),
+            };
+            let parser = Parser::new(lines, &header);
+            if send_header.send(Ok(header)).is_ok()
+                && let Some(last) = parser.run(&batches).transpose()
+            {
+                // Nobody there any more: nobody wants to know.
+                drop(batches.blocking_send(last));
+            }
+        };
+        // Not the runtime's: one that waits for a pipe would keep the program from ending.
+        std::thread::Builder::new().name("archive".to_owned()).spawn(reading)?;
+        let gone = |_| std::io::Error::other("the reading thread is gone");
+        Ok(Self { header: header.await.map_err(gone)??, batches: received })
+    }
+
+    /// What the file says it is.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+/// The lines of a file, counted and chained.
+struct Lines<R> {
+    input: BufReader<R>,
+    line: Vec<u8>,
+    number: u64,
+    chain: Chain,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(input: R) -> Self {
+        let input = BufReader::with_capacity(BUFFER, input);
+        Self { input, line: Vec::new(), number: 0, chain: Chain::default() }
+    }
+
+    /// Reads the next line; `false` at the end of the file. A line without its end is none.
+    fn next(&mut self) -> Result<bool, ArchiveError> {
+        self.line.clear();
+        self.number += 1;
+        let limited = (&mut self.input).take(LONGEST_LINE).read_until(b'\n', &mut self.line);
+        let read = limited.map_err(|error| self.cut(&error))?;
+        if read == 0 {
+            return Ok(false);
+        }
+        if self.line.pop() != Some(b'\n') {
+            return Err(self.fault("it ends in the middle: the file is cut short"));
+        }
+        Ok(true)
+    }
+
+    /// A compressed file that is cut short tells it so; anything else is the disk's trouble.
+    fn cut(&self, error: &std::io::Error) -> ArchiveError {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData => {
+                self.fault(&format!("it can't be read, the file is cut short or damaged: {error}"))
+            }
+            kind => ArchiveError::Io(std::io::Error::new(kind, error.to_string())),
+        }
+    }
+
+    fn fault(&self, fault: &str) -> ArchiveError {
+        ArchiveError::Line { line: self.number, fault: fault.to_owned() }
+    }
+
+    fn header(&mut self) -> Result<Header, ArchiveError> {
+        /// What every version of the format begins with.
+        #[derive(Deserialize)]
+        struct Outer {
+            header: Inner,
+        }
+        #[derive(Deserialize)]
+        struct Inner {
+            format: String,
+            version: u64,
+        }
+        if !self.next()? {
+            return Err(self.fault("the file is empty"));
+        }
+        let inner = serde_json::from_slice::<Outer>(&self.line).ok().map(|outer| outer.header);
+        let Some(Inner { version, .. }) = inner.filter(|inner| inner.format == FORMAT) else {
+            return Err(self.fault("it is no header: the file is no archive of a log"));
+        };
+        if version > u64::from(FORMAT_VERSION) {
+            return Err(ArchiveError::Newer(version));
+        }
+        let header = match serde_json::from_slice(&self.line) {
+            Ok(Line::Header(header)) if header.version == FORMAT_VERSION => header,
+            Ok(_) => return Err(self.fault("there is no such version of the format")),
+            Err(error) => return Err(self.fault(&error.to_string())),
+        };
+        if header.epoch < 1 || header.epoch == i64::MAX {
+            return Err(self.fault("the epoch is out of range"));
+        }
+        self.chain.add(&self.line);
+        Ok(header)
+    }
+}
+
+/// Makes batches of lines.
+struct Parser<R> {
+    lines: Lines<R>,
+    manifest: Manifest,
+    has_persons: bool,
+    /// Which kind the last line was; kinds come in one order.
+    rank: u8,
+}
+
+impl<R: Read> Parser<R> {
+    fn new(lines: Lines<R>, header: &Header) -> Self {
+        let (manifest, has_persons) = (Manifest::begin(header), header.personal_data);
+        Self { lines, manifest, has_persons, rank: 0 }
+    }
+
+    /// Reads to the end; answers the last batch, or nothing when nobody takes them any more.
+    fn run(
+        mut self,
+        batches: &mpsc::Sender<Result<Batch, ArchiveError>>,
+    ) -> Result<Option<Batch>, ArchiveError> {
+        let (mut batch, mut bytes) = (Batch::Events(Vec::with_capacity(ROWS)), 0);
+        loop {
+            if !self.lines.next()? {
+                return Err(self.lines.fault("the manifest is missing: the file is cut short"));
+            }
+            let line = std::mem::take(&mut self.lines.line);
+            let parsed: Line<'_> = match serde_json::from_slice(&line) {
+                Ok(parsed) => parsed,
+                Err(error) => return Err(self.lines.fault(&error.to_string())),
+            };
+            if let Line::Manifest(_) = parsed {
+                if batches.blocking_send(Ok(batch)).is_err() {
+                    return Ok(None);
+                }
+                self.lines.line = line;
+                return self.end().map(|manifest| Some(Batch::End(manifest)));
+            }
+            self.check(&parsed)?;
+            self.lines.chain.add(&line);
+            self.manifest.count(&parsed);
+            let full = match batch.add(parsed).map_err(|fault| self.lines.fault(&fault))? {
+                Added::Here(rows) => {
+                    (rows >= ROWS || bytes + line.len() >= BYTES).then(|| batch.begin_alike())
+                }
+                Added::Elsewhere(begun) => Some(begun),
+            };
+            bytes += line.len();
+            if let Some(next) = full {
+                bytes = 0;
+                if batches.blocking_send(Ok(std::mem::replace(&mut batch, next))).is_err() {
+                    return Ok(None);
+                }
+            }
+            self.lines.line = line;
+        }
+    }
+
+    /// Kinds in their order, positions ascending, names only where they are announced.
+    fn check(&mut self, line: &Line<'_>) -> Result<(), ArchiveError> {
+        let rank = rank(line);
+        if rank < self.rank {
+            return Err(self.lines.fault("this kind of line belongs further up"));
+        }
+        self.rank = rank;
+        match line {
+            Line::Header(_) => Err(self.lines.fault("a second header")),
+            Line::Person(_) if !self.has_persons => {
+                Err(self.lines.fault("a person, though the header says that there are none"))
+            }
+            Line::Event(event) if event.position() <= self.manifest.last_position => {
+                let (position, last) = (event.position(), self.manifest.last_position);
+                Err(self.lines.fault(&format!("position {position} comes after {last}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares the file's manifest, byte for byte, with what was read; nothing may follow it.
+    fn end(mut self) -> Result<Manifest, ArchiveError> {
+        self.manifest.chain = self.lines.chain.hex();
+        let mut expected = Vec::new();
+        Line::Manifest(self.manifest.clone()).write(&mut expected)?;
+        expected.pop();
+        if self.lines.line != expected {
+            return Err(self.differs());
+        }
+        if self.lines.next()? {
+            return Err(self.lines.fault("something follows the manifest"));
+        }
+        Ok(self.manifest)
+    }
+
+    fn differs(&self) -> ArchiveError {
+        let Ok(Line::Manifest(told)) = serde_json::from_slice(&self.lines.line) else {
+            return self.lines.fault("the manifest can't be read");
+        };
+        let counts = |manifest: &Manifest| Manifest { chain: String::new(), ..manifest.clone() };
+        if counts(&told) != counts(&self.manifest) {
+            return self.lines.fault("the manifest counts otherwise: lines are missing or added");
+        }
+        self.lines.fault("the hash chain differs: the file was changed after it was written")
+    }
+}
+
+const fn rank(line: &Line<'_>) -> u8 {
+    match line {
+        Line::Header(_) => 0,
+        Line::Event(_) => 1,
+        Line::Receipt(_) => 2,
+        Line::Number(_) => 3,
+        Line::Deadline(_) => 4,
+        Line::Checkpoint(_) => 5,
+        Line::Parked(_) => 6,
+        Line::Waiting(_) => 7,
+        Line::Person(_) => 8,
+        Line::Manifest(_) => 9,
+    }
+}
+
+/// Where a line went.
+enum Added {
+    /// Into the batch, which now has so many rows.
+    Here(usize),
+    /// Into a new batch, of another kind.
+    Elsewhere(Batch),
+}
+
+impl Batch {
+    fn add(&mut self, line: Line<'_>) -> Result<Added, String> {
+        macro_rules! add {
+            ($kind:ident, $row:expr) => {{
+                let row = $row;
+                if let Self::$kind(rows) = self {
+                    rows.push(row);
+                    Added::Here(rows.len())
+                } else {
+                    Added::Elsewhere(Self::$kind(vec![row]))
+                }
+            }};
+        }
+        Ok(match line {
+            Line::Event(event) => add!(Events, event.into_event()?),
+            Line::Receipt(receipt) => add!(Receipts, receipt.into_receipt()?),
+            Line::Number(number) => add!(Numbers, number),
+            Line::Deadline(deadline) => add!(Deadlines, deadline),
+            Line::Checkpoint(checkpoint) => add!(Checkpoints, checkpoint),
+            Line::Parked(parked) => add!(Parked, parked),
+            Line::Waiting(waiting) => add!(Waiting, waiting),
+            Line::Person(person) => add!(Persons, person),
+            Line::Header(_) | Line::Manifest(_) => return Err("it is out of place".to_owned()),
+        })
+    }
+
+    /// An empty batch of the same kind.
+    fn begin_alike(&self) -> Self {
+        match self {
+            Self::Events(_) | Self::End(_) => Self::Events(Vec::with_capacity(ROWS)),
+            Self::Receipts(_) => Self::Receipts(Vec::with_capacity(ROWS)),
+            Self::Numbers(_) => Self::Numbers(vec![]),
+            Self::Deadlines(_) => Self::Deadlines(vec![]),
+            Self::Checkpoints(_) => Self::Checkpoints(vec![]),
+            Self::Parked(_) => Self::Parked(vec![]),
+            Self::Waiting(_) => Self::Waiting(vec![]),
+            Self::Persons(_) => Self::Persons(vec![]),
+        }
+    }
+}
