@@ -2,6 +2,8 @@
 //! lost" has a control beside it that takes the protection away and must fail.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "contract/archive.rs"]
+mod archive;
 #[path = "contract/basics.rs"]
 mod basics;
 #[path = "contract/batches.rs"]

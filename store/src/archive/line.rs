@@ -284,7 +284,7 @@ mod tests {
             let event = event(payload);
             let mut line = vec![];
             Line::Event(EventLine::new(&event)).write(&mut line).unwrap();
-            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1, "{payload:?}");
+            assert_eq!(line.split(|byte| *byte == b'\n').count(), 2, "{payload:?}");
             match serde_json::from_slice(&line).unwrap() {
                 Line::Event(read) => assert_eq!(read.into_event().unwrap(), event),
                 other => panic!("{other:?}"),

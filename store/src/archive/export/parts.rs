@@ -14,6 +14,9 @@ use crate::receipt::Receipt;
 /// Rows per page: some hundred KiB, as events go.
 const PAGE: i64 = 1000;
 
+/// A parked key as the table has it.
+type ParkedRow = (String, String, String, String, i64, i64, i64, i64);
+
 /// What is read next, after which key.
 #[derive(Debug, Clone)]
 pub(super) enum Part {
@@ -147,16 +150,15 @@ impl Export {
         let sql = "SELECT subscription, key, state, reason, since_position, since_time, attempts, \
                    next_try_at FROM parked WHERE (subscription, key) > ($1, $2) \
                    ORDER BY subscription, key LIMIT $3";
-        type Row = (String, String, String, String, i64, i64, i64, i64);
-        let rows: Vec<Row> = on_tx!(self.views(), connection => {
+        let rows: Vec<ParkedRow> = on_tx!(self.views(), connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
             query.fetch_all(connection).await?
         });
-        let next = rows.last().map(|row| Part::Parked(row.0.clone(), row.1.clone()));
+        let after = rows.last().map(|row| Part::Parked(row.0.clone(), row.1.clone()));
         for row in rows {
-            let (subscription, key, state, reason, since_position, since_time, attempts, _) = row;
+            let (subscription, key, state, reason, since_position, since_time, attempts, next) =
+                row;
             if !(self.options.is_derived)(&subscription) {
-                let next_try_at = row.7;
                 let line = ParkedLine {
                     subscription,
                     key,
@@ -165,12 +167,12 @@ impl Export {
                     since_position,
                     since_time,
                     attempts,
-                    next_try_at,
+                    next_try_at: next,
                 };
                 self.put(lines, &Line::Parked(line))?;
             }
         }
-        Ok(next.unwrap_or(Part::Waiting(String::new(), String::new(), 0)))
+        Ok(after.unwrap_or(Part::Waiting(String::new(), String::new(), 0)))
     }
 
     async fn waiting(

@@ -8,6 +8,8 @@ use crate::failpoint;
 use crate::receipt::{Receipt, ReceiptKind};
 use sqlx::postgres::PgCopyIn;
 use sqlx::{Executor, PgConnection, Row};
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// SQLSTATE of a lock that wasn't given in time, and of two who wait for each other.
 const NOT_GIVEN: [&str; 2] = ["55P03", "40P01"];
@@ -24,12 +26,26 @@ const EVENTS: &str = "COPY events (position, aggregate_type, aggregate_id, seque
 const RECEIPTS: &str = "COPY receipts (command_id, fingerprint, aggregate_type, aggregate_id, \
     first_sequence, event_count, refusal) FROM STDIN (FORMAT binary)";
 
-/// Keeps everybody else out until the transaction ends, and makes sure that nobody is in. Connections
-/// are told apart by their names: this process's, and what those of all programs of ours begin with.
+/// How often somebody who is just leaving is looked for again before they count as staying.
+const LOOKS: u32 = 10;
+/// How long between two looks.
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// Makes sure that nobody works on the log, and keeps everybody out until the transaction ends.
+/// Connections are told apart by their names: this process's, and what those of all programs of ours
+/// begin with.
 pub(super) async fn lock(
     connection: &mut PgConnection,
-    (mine, everybody): (&str, &str),
+    names: (&str, &str),
 ) -> Result<(), ArchiveError> {
+    let mut looks = 1;
+    while let Some(others) = others(connection, names).await? {
+        if looks == LOOKS {
+            return Err(others);
+        }
+        looks += 1;
+        sleep(BETWEEN).await;
+    }
     if let Err(error) = connection.execute(LOCK).await {
         let code = error.as_database_error().and_then(|error| error.code().map(String::from));
         if code.is_some_and(|code| NOT_GIVEN.contains(&code.as_str())) {
@@ -37,19 +53,29 @@ pub(super) async fn lock(
         }
         return Err(error.into());
     }
-    // A server that is alive renews its leases; one that has none yet is seen by its connections.
+    // Whoever came in between has read the identity that is about to change.
+    others(connection, names).await?.map_or(Ok(()), Err)
+}
+
+/// A server that is alive renews its leases; one that has none yet is seen by its connections.
+async fn others(
+    connection: &mut PgConnection,
+    (mine, everybody): (&str, &str),
+) -> Result<Option<ArchiveError>, ArchiveError> {
     let sql = "SELECT \
         (SELECT count(*) FROM leases WHERE expires_at > extract(epoch FROM clock_timestamp()) * 1e6), \
         (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
          AND application_name <> $1 AND starts_with(application_name, $2))";
+    // Within a transaction the connections are otherwise those of the first look.
+    connection.execute("SELECT pg_stat_clear_snapshot()").await?;
     let row = sqlx::query(sql).bind(mine).bind(everybody).fetch_one(connection).await?;
     let (leases, connections): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    if leases > 0 || connections > 0 {
-        return Err(ArchiveError::InUse(format!(
+    let someone = leases > 0 || connections > 0;
+    Ok(someone.then(|| {
+        ArchiveError::InUse(format!(
             "a server or another tool has it open ({leases} leases, {connections} connections)"
-        )));
-    }
-    Ok(())
+        ))
+    }))
 }
 
 /// Copies events until the source has something else, and answers that.

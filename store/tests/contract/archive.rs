@@ -1,0 +1,381 @@
+//! There and back between the engines, and everything that an import refuses.
+
+use crate::support::{append, counted, id, open, options, raw, stream, whole_log};
+use gdmarket_store::{
+    Append, ArchiveError, ArchiveReader, Changes, Checkpoints, Deadline, Deadlines, Export,
+    ExportOptions, ImportOptions, Imported, Leases, Parked, ParkedKeys, PersonalData, ReceiptKind,
+    Store, StoreError, StoreOptions, import, on_db,
+};
+use gdmarket_testkit::{Engine, TestDb, on_each_engine};
+use sha2::{Digest, Sha256};
+use std::io::{Cursor, Read};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+const IMPORT: ImportOptions<'_> = ImportOptions {
+    numbered: &[("number", &["counter"])],
+    acting: &["acting", "new"],
+    is_derived: |subscription| subscription.starts_with("view"),
+};
+
+/// The lines of an export.
+async fn exported(store: &Store, with_personal_data: bool) -> String {
+    let options = ExportOptions { with_personal_data, is_derived: IMPORT.is_derived };
+    let mut export = Export::begin(store, options).await.unwrap();
+    let mut all = vec![];
+    while let Some(lines) = export.next().await.unwrap() {
+        all.extend(lines);
+    }
+    String::from_utf8(all).unwrap()
+}
+
+async fn imported(db: &TestDb, archive: &str) -> Result<Imported, ArchiveError> {
+    let archive = Cursor::new(archive.to_owned().into_bytes());
+    let reader = ArchiveReader::open(archive).await?;
+    import(&options(db), IMPORT, reader, &|_| {}).await
+}
+
+/// An empty database on the engine that `db` is not on.
+async fn elsewhere(db: &TestDb) -> TestDb {
+    match db.engine() {
+        Engine::Sqlite => TestDb::postgres().await,
+        Engine::Postgres => TestDb::sqlite(),
+    }
+}
+
+/// A log with something of everything.
+async fn filled(db: &TestDb) -> Store {
+    let store = open(db).await;
+    let appender = store.appender();
+    for number in 1..=3 {
+        let mut first = append(u128::try_from(number).unwrap(), number, 0);
+        first.events.push(counted(2));
+        first.personal = vec![PersonalData { person_id: number, name: "Ünal \u{1f600}".into() }];
+        appender.append(first).await.unwrap();
+    }
+    appender.append(append(4, 1, 2)).await.unwrap();
+    let kind = ReceiptKind::Refused("no".to_owned());
+    let refused = Append { events: vec![], kind, expected: 3, ..append(5, 1, 3) };
+    appender.append(refused).await.unwrap();
+    odd_event(db).await;
+    store.personal_data().erase(2).await.unwrap();
+    for _ in 0..5 {
+        store.numbers().draw("number").await.unwrap();
+    }
+    beside(&store).await;
+    store
+}
+
+/// A payload as no program of ours writes it, and which must stay so.
+async fn odd_event(db: &TestDb) {
+    let sql = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+               event_version, payload, metadata) \
+               VALUES ('counter', '9', 1, 'Counted', '1', '{ \"by\" :\n 1.50 }', ' {}')";
+    on_db!(write & raw(db).await, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
+}
+
+/// What hangs on the log.
+async fn beside(store: &Store) {
+    let (views, identity) = (store.views().clone(), *store.identity());
+    let checkpoints = Checkpoints::new(views.clone());
+    checkpoints.claim("acting", &identity, 1, 7).await.unwrap();
+    checkpoints.claim("view_a", &identity, 1, 8).await.unwrap();
+    let mut tx = views.begin().await.unwrap();
+    let key = "a/1".to_owned();
+    let deadline = Deadline { key: key.clone(), due_at: 4_711, payload: "{\"a\": 1}".to_owned() };
+    let changes = Changes::from([(key.clone(), Some(deadline))]);
+    Deadlines::change(&mut tx, "acting", &changes).await.unwrap();
+    let parked = Parked {
+        key,
+        state: Parked::RETRYING.to_owned(),
+        reason: "because".to_owned(),
+        since_position: 3,
+        since_time: 5,
+        attempts: 2,
+    };
+    for subscription in ["acting", "view_a"] {
+        ParkedKeys::park(&mut tx, subscription, &parked, Duration::ZERO).await.unwrap();
+        ParkedKeys::queue(&mut tx, subscription, "a/1", 3).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+/// The lines of these kinds.
+fn lines<'a>(archive: &'a str, kinds: &[&str]) -> Vec<&'a str> {
+    let is = |line: &&str| kinds.iter().any(|kind| line.starts_with(&format!("{{\"{kind}\":")));
+    archive.lines().filter(is).collect()
+}
+
+const KEPT: [&str; 6] = ["event", "receipt", "deadline", "parked", "waiting", "person"];
+
+/// The archive with its chain put right, as somebody would make it who means harm or has a bug.
+fn sealed(lines: &[String]) -> String {
+    let (last, before) = lines.split_last().unwrap();
+    let mut chain = [0; 32];
+    for line in before {
+        chain = Sha256::new().chain_update(chain).chain_update(line).finalize().into();
+    }
+    let hex = chain.iter().fold(String::new(), |hex, byte: &u8| hex + &format!("{byte:02x}"));
+    let (manifest, _) = last.split_once("\"chain\":\"").unwrap();
+    format!("{}\n{manifest}\"chain\":\"{hex}\"}}}}\n", before.join("\n"))
+}
+
+/// Nothing of a refused archive is to be seen.
+async fn assert_empty(db: &TestDb) {
+    let store = open(db).await;
+    assert_eq!(store.log().head().await.unwrap(), 0, "no event");
+    assert_eq!(store.receipts().find(id(1)).await.unwrap(), None, "no receipt");
+    let checkpoints = Checkpoints::new(store.views().clone());
+    assert_eq!(checkpoints.all(store.identity()).await.unwrap(), [], "no checkpoint");
+    assert_eq!(Deadlines::new(store.views().clone()).all("acting").await.unwrap(), []);
+    assert_eq!(store.identity().epoch, 1);
+    store.close().await;
+}
+
+on_each_engine! {
+    /// Every byte of every event, with position and time; receipts, numbers, deadlines, what is parked.
+    async fn a_log_goes_there_and_back_unchanged(db: &TestDb) {
+        let store = filled(db).await;
+        let (there, log, id) = (exported(&store, true).await, whole_log(&store).await, *store.identity());
+        assert_eq!(log.len(), 8);
+        store.close().await;
+        let (mut archive, mut at) = (there.clone(), elsewhere(db).await);
+        for epoch in 2..=3 {
+            let done = imported(&at, &archive).await.unwrap();
+            assert_eq!((done.identity.log_id, done.identity.epoch), (id.log_id, epoch));
+            let store = Store::open(&options(&at)).await.unwrap();
+            assert_eq!(*store.identity(), done.identity);
+            assert_eq!(whole_log(&store).await, log);
+            archive = exported(&store, true).await;
+            assert_eq!(lines(&archive, &KEPT), lines(&there, &KEPT));
+            // Five were drawn, but there is a counter 9.
+            assert_eq!(lines(&archive, &["number"]), ["{\"number\":{\"kind\":\"number\",\"last\":9}}"]);
+            let checkpoints = Checkpoints::new(store.views().clone());
+            let mut all = checkpoints.all(store.identity()).await.unwrap();
+            all.sort();
+            let standing = [("acting".to_owned(), 7), ("new".to_owned(), log[7].position)];
+            assert_eq!(all, standing, "views start anew, who is new starts at the end");
+            store.close().await;
+            at = elsewhere(&at).await;
+        }
+    }
+
+    /// Positions, sequences and numbers go on; what was done before is known.
+    async fn after_an_import_the_log_goes_on(db: &TestDb) {
+        let store = filled(db).await;
+        let (archive, last) = (exported(&store, false).await, store.log().head().await.unwrap());
+        store.close().await;
+        let other = elsewhere(db).await;
+        imported(&other, &archive).await.unwrap();
+        let store = Store::open(&options(&other)).await.unwrap();
+        let appended = store.appender().append(append(20, 1, 3)).await.unwrap();
+        assert_eq!(appended.position, last + 1);
+        assert!(store.appender().append(append(4, 1, 4)).await.is_err(), "done before");
+        // The last number drawn was 5, but the highest that is borne is 9.
+        assert_eq!(store.numbers().draw("number").await.unwrap(), 10);
+        assert_eq!(store.personal_data().get_many(&[1, 2, 3]).await.unwrap().len(), 0);
+        let claimed = Checkpoints::new(store.views().clone());
+        let claimed = claimed.claim("acting", store.identity(), 1, 0).await.unwrap();
+        assert_eq!(claimed, gdmarket_store::Claim::Position(7));
+        store.close().await;
+    }
+
+    /// Erased stays erased, and names only go where they are asked for.
+    async fn names_go_only_where_they_are_asked_for(db: &TestDb) {
+        let store = filled(db).await;
+        assert!(!exported(&store, false).await.contains("Ünal"));
+        let archive = exported(&store, true).await;
+        store.close().await;
+        let other = elsewhere(db).await;
+        imported(&other, &archive).await.unwrap();
+        let store = Store::open(&options(&other)).await.unwrap();
+        let names = store.personal_data().get_many(&[1, 2, 3]).await.unwrap();
+        assert_eq!(names[&1].as_deref(), Some("Ünal \u{1f600}"));
+        assert_eq!(names[&2], None);
+        store.close().await;
+    }
+
+    /// A snapshot: what is written meanwhile isn't in it, and the counts are right all the same.
+    async fn an_export_is_one_snapshot(db: &TestDb) {
+        let store = filled(db).await;
+        let options = ExportOptions { with_personal_data: false, is_derived: IMPORT.is_derived };
+        let mut export = Export::begin(&store, options).await.unwrap();
+        store.appender().append(append(30, 1, 3)).await.unwrap();
+        store.numbers().draw("number").await.unwrap();
+        let checkpoints = Checkpoints::new(store.views().clone());
+        checkpoints.claim("late", store.identity(), 1, 9).await.unwrap();
+        let mut all = vec![];
+        while let Some(lines) = export.next().await.unwrap() {
+            all.extend(lines);
+        }
+        let archive = String::from_utf8(all).unwrap();
+        assert_eq!(export.manifest().events, 8);
+        assert_eq!(lines(&archive, &["event"]).len(), 8);
+        assert!(!archive.contains("\"late\""));
+        assert!(archive.contains("{\"number\":{\"kind\":\"number\",\"last\":5}}"));
+        drop(export);
+        store.close().await;
+        imported(&elsewhere(db).await, &archive).await.unwrap();
+    }
+
+    /// Wherever it is cut, whichever byte is changed: nothing of it is taken.
+    async fn a_damaged_archive_is_refused(db: &TestDb) {
+        let store = filled(db).await;
+        let archive = exported(&store, true).await;
+        store.close().await;
+        let other = elsewhere(db).await;
+        let refused = async |archive: &str, part: &str| {
+            let error = imported(&other, archive).await.unwrap_err();
+            assert!(matches!(error, ArchiveError::Line { .. }), "{error}");
+            assert!(error.to_string().contains(part), "{error}");
+        };
+        let all: Vec<&str> = archive.split_inclusive('\n').collect();
+        for cut in 1..all.len() {
+            refused(&all[..cut].concat(), "cut short").await;
+        }
+        refused("", "empty").await;
+        refused(&archive[..archive.len() - 1], "cut short").await;
+        refused(&archive[..archive.len() / 2], "cut short").await;
+        refused(&archive.replacen("\"by\":2", "\"by\":3", 1), "hash chain").await;
+        refused(&archive.replacen("\"events\":8,\"firstPosition\"", "\"events\":9,\"firstPosition\"", 1), "counts").await;
+        refused(&archive.replacen("\"chain\":\"", "\"chain\": \"", 1), "hash chain").await;
+        refused(&format!("{archive}\n"), "follows").await;
+        refused(&archive.replacen("\"sequence\":", "\"sequenze\":", 1), "sequenze").await;
+        refused("{\"some\":\"json\"}\n", "no archive").await;
+        let mut swapped: Vec<String> = archive.lines().map(str::to_owned).collect();
+        swapped.swap(2, 3);
+        refused(&sealed(&swapped), "comes after").await;
+        swapped.swap(2, 3);
+        let first_receipt = swapped.iter().position(|line| line.starts_with("{\"receipt\"")).unwrap();
+        let receipt = swapped.remove(first_receipt);
+        swapped.insert(1, receipt);
+        refused(&sealed(&swapped), "further up").await;
+        let newer = archive.replacen("\"version\":1", "\"version\":2", 1);
+        let error = imported(&other, &newer).await.unwrap_err();
+        assert!(matches!(error, ArchiveError::Newer(2)), "{error}");
+        assert_empty(&other).await;
+        imported(&other, &archive).await.unwrap();
+    }
+
+    /// Sealed well, but no log: a gap, a stream that runs backwards, a checkpoint past the end.
+    async fn an_archive_that_contradicts_itself_is_refused(db: &TestDb) {
+        let store = filled(db).await;
+        let archive = exported(&store, false).await;
+        store.close().await;
+        let other = elsewhere(db).await;
+        let good: Vec<String> = archive.lines().map(str::to_owned).collect();
+        let line = |part: &str| good.iter().position(|line| line.contains(part)).unwrap();
+        let changed = |at: usize, from: &str, to: &str| {
+            let mut lines = good.clone();
+            assert!(lines[at].contains(from), "{}", lines[at]);
+            lines[at] = lines[at].replacen(from, to, 1);
+            sealed(&lines)
+        };
+        let third = line("\"number\":1,\"sequence\":3");
+        let gap = changed(third, "\"sequence\":3", "\"sequence\":4");
+        let double = changed(third, "\"sequence\":3", "\"sequence\":2");
+        let late = changed(line("\"number\":1,\"sequence\":1"), "\"sequence\":1", "\"sequence\":4");
+        let past = changed(line("{\"checkpoint\""), "\"position\":7", "\"position\":900");
+        for archive in [gap, late, past] {
+            let error = imported(&other, &archive).await.unwrap_err();
+            assert!(matches!(error, ArchiveError::Contradiction(_)), "{error}");
+        }
+        let error = imported(&other, &double).await.unwrap_err();
+        assert!(matches!(error, ArchiveError::Store(StoreError::Conflict(_))), "{error}");
+        assert_empty(&other).await;
+        imported(&other, &sealed(&good)).await.unwrap();
+    }
+
+    /// A log with anything in it stays as it is.
+    async fn a_log_that_is_not_empty_is_refused(db: &TestDb) {
+        let store = filled(db).await;
+        let (archive, log) = (exported(&store, true).await, whole_log(&store).await);
+        store.close().await;
+        let error = imported(db, &archive).await.unwrap_err();
+        assert!(matches!(error, ArchiveError::NotEmpty(_)), "{error}");
+        let store = open(db).await;
+        assert_eq!(whole_log(&store).await, log);
+        assert_eq!(store.identity().epoch, 1);
+        store.close().await;
+    }
+
+    /// Nobody may have it open as a server, and nobody may open it as such before the end.
+    async fn a_log_in_use_is_refused(db: &TestDb) {
+        let store = filled(db).await;
+        let archive = exported(&store, true).await;
+        store.close().await;
+        let other = elsewhere(db).await;
+        let serving = StoreOptions { exclusive: true, ..options(&other) };
+        Store::migrate(&serving).await.unwrap();
+        let server = Store::open(&serving).await.unwrap();
+        let error = imported(&other, &archive).await.unwrap_err();
+        let locked = matches!(
+            error,
+            ArchiveError::InUse(_) | ArchiveError::Store(StoreError::Locked(_))
+        );
+        assert!(locked, "{error}");
+        let leases = Leases::new(server.views().clone());
+        leases.take("acting", "somebody", Duration::from_mins(1)).await.unwrap();
+        server.close().await;
+        // A pool keeps what came back to it while it closed until nobody knows the pool any more.
+        drop((server, leases));
+        if other.engine() == Engine::Postgres {
+            // A lease that stands means a server, wherever it is.
+            let error = imported(&other, &archive).await.unwrap_err();
+            assert!(matches!(error, ArchiveError::InUse(_)), "{error}");
+            let store = Store::open(&options(&other)).await.unwrap();
+            Leases::new(store.views().clone()).end("acting").await.unwrap();
+            store.close().await;
+        }
+        assert_empty(&other).await;
+        imported(&other, &archive).await.unwrap();
+    }
+
+    /// Two at once: one fills it, the other is told so.
+    async fn two_imports_at_once_never_mix(db: &TestDb) {
+        let store = filled(db).await;
+        let (archive, log) = (exported(&store, true).await, whole_log(&store).await);
+        store.close().await;
+        let other = elsewhere(db).await;
+        let (one, two) = tokio::join!(imported(&other, &archive), imported(&other, &archive));
+        assert_eq!([&one, &two].iter().filter(|done| done.is_ok()).count(), 1, "{one:?} {two:?}");
+        let store = open(&other).await;
+        assert_eq!(whole_log(&store).await, log);
+        assert_eq!(stream(1), log[0].stream);
+        store.close().await;
+    }
+
+    /// Given up half-way, as Ctrl-C does it: nothing is left.
+    async fn an_import_that_is_dropped_leaves_the_log_empty(db: &TestDb) {
+        let store = filled(db).await;
+        let archive = exported(&store, true).await;
+        store.close().await;
+        let other = elsewhere(db).await;
+        Store::migrate(&options(&other)).await.unwrap();
+        let (begun, hold) = mpsc::channel();
+        let (first, _) = archive.as_bytes().split_at(archive.len() / 2);
+        let half = Cursor::new(first.to_vec()).chain(Held(hold));
+        let reader = ArchiveReader::open(half).await.unwrap();
+        let into = options(&other);
+        let importing = tokio::time::timeout(
+            Duration::from_millis(500),
+            import(&into, IMPORT, reader, &|_| {}),
+        );
+        assert!(importing.await.is_err(), "it waits for the rest of the archive");
+        drop(begun);
+        gdmarket_testkit::eventually(Duration::from_secs(20), || async {
+            imported(&other, &archive).await.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
+    }
+}
+
+/// Something to read that doesn't come while somebody holds the other end.
+struct Held(Receiver<()>);
+
+impl Read for Held {
+    fn read(&mut self, _into: &mut [u8]) -> std::io::Result<usize> {
+        let _gone = self.0.recv();
+        Ok(0)
+    }
+}
