@@ -14,6 +14,7 @@
 mod each_engine;
 mod environment;
 mod eventually;
+mod foreign_writer;
 mod http_probe;
 mod pg_cluster;
 mod server;
@@ -22,6 +23,7 @@ mod test_db;
 pub use each_engine::run;
 pub use environment::{Account, TEST_DATABASE_URL, free_port, times};
 pub use eventually::eventually;
+pub use foreign_writer::ForeignWriter;
 pub use http_probe::get_status;
 pub use pg_cluster::PgCluster;
 pub use server::{Server, ServerOptions};

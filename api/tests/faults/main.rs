@@ -15,4 +15,5 @@ mod load;
 mod market;
 mod races;
 mod settled;
+mod silent_writer;
 mod views;

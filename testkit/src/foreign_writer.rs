@@ -1,0 +1,47 @@
+//! Somebody else who writes to the log of a PostgreSQL database, and goes silent in the middle of it.
+
+use crate::test_db::TestDb;
+use sqlx::{Connection, Executor, PgConnection};
+
+/// A transaction that has appended an event, and says nothing any more. It holds up whoever wants to
+/// append.
+#[derive(Debug)]
+pub struct ForeignWriter {
+    connection: PgConnection,
+    pid: i32,
+    watch: PgConnection,
+}
+
+impl ForeignWriter {
+    /// Begins, appends to this stream, and goes silent. With `limited` the database's own limit on
+    /// silence in a transaction ends it, otherwise nothing does.
+    pub async fn begin(db: &TestDb, stream: i64, limited: bool) -> Self {
+        let connect = async || PgConnection::connect(db.url()).await.expect("a connection");
+        let (mut connection, watch) = (connect().await, connect().await);
+        if !limited {
+            let unlimited = "SET idle_in_transaction_session_timeout = 0";
+            connection.execute(unlimited).await.expect("setting the limit");
+        }
+        let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await;
+        connection.execute("BEGIN").await.expect("beginning");
+        let insert = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                      event_version, payload, metadata) \
+                      VALUES ('foreign', $1, 1, 'Written', '1', '{}', '{}')";
+        let insert = sqlx::query(insert).bind(stream.to_string());
+        insert.execute(&mut connection).await.expect("appending");
+        Self { connection, pid: pid.expect("its number"), watch }
+    }
+
+    /// Whether the server still keeps its transaction.
+    pub async fn is_there(&mut self) -> bool {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
+        let count: sqlx::Result<i64> =
+            sqlx::query_scalar(sql).bind(self.pid).fetch_one(&mut self.watch).await;
+        count.expect("asking the server") > 0
+    }
+
+    /// Gives up by itself.
+    pub async fn roll_back(mut self) {
+        self.connection.execute("ROLLBACK").await.expect("rolling back");
+    }
+}
