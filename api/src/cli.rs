@@ -85,7 +85,7 @@ enum Command {
     /// Serve the market; brings the database's schema up to date first.
     Serve(ServeArgs),
     /// Bring the database's schema up to date and end.
-    Migrate,
+    Migrate(migrate::MigrateArgs),
     /// Print the OpenAPI document.
     #[command(name = "openapi")]
     OpenApi,
@@ -135,7 +135,9 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         Some(Command::Serve(args)) => {
             serve::run(&settings(&common, &args.or(serve))?.config, console)
         }
-        Some(Command::Migrate) => migrate::run(&settings(&common, &serve)?.config, console),
+        Some(Command::Migrate(args)) => {
+            migrate::run(&settings(&common, &serve)?.config, args, console)
+        }
         Some(Command::OpenApi) => {
             openapi::run();
             Ok(())

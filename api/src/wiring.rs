@@ -93,6 +93,7 @@ impl Market {
             }
         }
         let store = Store::open(&options).await?;
+        store.require_whole().await?;
         let commands = commands(config, store.clone())?;
         let port = Arc::new(Port::new(commands.clone()));
         Projections::prepare(&store).await?;
@@ -161,6 +162,11 @@ impl Market {
     fn tokens(&self) -> Tokens {
         let identity = self.store.identity();
         Tokens::new(identity.log_id, identity.epoch)
+    }
+
+    /// Waits until the log under it is noticed to be another one than it was; says why.
+    pub async fn log_replaced(&self) -> String {
+        self.store.log_replaced().await
     }
 
     /// How far the log is, for tests that must see that nothing was written.

@@ -23,6 +23,7 @@ impl From<StoreError> for QueryError {
             StoreError::Newer => Self::Newer(error.to_string()),
             // A view's table that isn't there yet is made as soon as the database answers.
             StoreError::Unavailable(_)
+            | StoreError::OtherLog(_)
             | StoreError::Conflict(_)
             | StoreError::Rejected(_)
             | StoreError::TooNew { .. }

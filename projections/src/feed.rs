@@ -55,7 +55,7 @@ impl Feed for LocalFeed {
     }
 
     async fn head(&self) -> Result<i64, StoreError> {
-        self.0.log().head().await
+        self.0.tail().sure_head().await
     }
 
     fn known_head(&self) -> i64 {

@@ -13,6 +13,7 @@ mod tests;
 mod writer;
 
 use crate::append::{Append, AppendError, Appended};
+use crate::continuity::Continuity;
 use batch::Batch;
 use driver::Driver;
 use futures::FutureExt;
@@ -40,11 +41,14 @@ pub(crate) struct Signals {
     pub(crate) written: watch::Sender<i64>,
     /// Counts lost connections; what was known before one is worth nothing.
     generation: AtomicU64,
+    /// Whether the log is still the same.
+    pub(crate) continuity: Continuity,
 }
 
 impl Signals {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { written: watch::Sender::new(0), generation: AtomicU64::new(0) })
+    pub(crate) fn new(continuity: Continuity) -> Arc<Self> {
+        let (written, generation) = (watch::Sender::new(0), AtomicU64::new(0));
+        Arc::new(Self { written, generation, continuity })
     }
 
     fn lost(&self) {

@@ -87,6 +87,17 @@ impl Db {
         }
     }
 
+    /// Gives no connection to anybody any more, from now on.
+    pub(crate) fn shut(&self) {
+        match self {
+            Self::Postgres(pool) => drop(pool.close()),
+            Self::Sqlite { write, read } => {
+                drop(read.close());
+                drop(write.close());
+            }
+        }
+    }
+
     /// Waits for connections in use and closes them.
     pub async fn close(&self) {
         match self {

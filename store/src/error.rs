@@ -18,6 +18,10 @@ pub enum StoreError {
     /// What is stored can't be understood. Nothing to be done in the program.
     #[error("the stored data can't be read: {0}")]
     Corrupt(String),
+    /// The log isn't the one that was known here: it was restored from an older copy, or replaced.
+    /// This store can't be used any more.
+    #[error("this is not the log it was: {0}")]
+    OtherLog(String),
     /// An event was written by a newer program than this one.
     #[error("an event was written by a newer program")]
     Newer,

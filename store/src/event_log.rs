@@ -31,6 +31,10 @@ impl EventLog {
         Self { db }
     }
 
+    pub(crate) const fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// The events after this position, at most `limit`, in the order of commits. An event that is
     /// not among them and has a lower position than the last of them will never appear.
     pub async fn read_after(

@@ -31,16 +31,21 @@ impl Identity {
     }
 
     pub(crate) async fn read(db: &Db) -> Result<Self, StoreError> {
-        Self::from_row(on_db!(db, pool => sqlx::query_as(READ).fetch_one(pool).await?))
+        let (bytes, epoch): (Vec<u8>, i64) =
+            on_db!(db, pool => sqlx::query_as(READ).fetch_one(pool).await?);
+        Self::of(&bytes, epoch)
     }
 
     /// As it is in a transaction's eyes.
     pub(crate) async fn read_in(tx: &mut Tx) -> Result<Self, StoreError> {
-        Self::from_row(on_tx!(tx, connection => sqlx::query_as(READ).fetch_one(connection).await?))
+        let (bytes, epoch): (Vec<u8>, i64) =
+            on_tx!(tx, connection => sqlx::query_as(READ).fetch_one(connection).await?);
+        Self::of(&bytes, epoch)
     }
 
-    fn from_row((bytes, epoch): (Vec<u8>, i64)) -> Result<Self, StoreError> {
-        let bytes = <[u8; 16]>::try_from(bytes.as_slice())
+    /// From the two columns of its row.
+    pub(crate) fn of(bytes: &[u8], epoch: i64) -> Result<Self, StoreError> {
+        let bytes = <[u8; 16]>::try_from(bytes)
             .map_err(|_| StoreError::Corrupt("the log's id is not 16 bytes".to_owned()))?;
         // The engines draw 16 random bytes; here they get the marks of a random UUID.
         Ok(Self { log_id: Builder::from_random_bytes(bytes).into_uuid(), epoch })

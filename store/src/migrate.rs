@@ -2,6 +2,7 @@
 //! process at a time. Each leaves a row that names the oldest program it still serves, so that only
 //! programs older than that refuse to run.
 
+use crate::db::postgres::LIMIT_SILENCE;
 use crate::db::sqlite::File;
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
@@ -88,6 +89,9 @@ pub(crate) async fn apply(db: &Db, file: Option<File>) -> Result<Vec<String>, St
         });
         tx.commit().await?;
         applied.push(migration.name.to_owned());
+    }
+    if let Db::Postgres(pool) = db {
+        pool.execute(LIMIT_SILENCE).await?;
     }
     Ok(applied)
 }

@@ -4,6 +4,8 @@ mod data_folder;
 
 use crate::aggregate_store::{AggregateStore, DecodeEvent, decode_as_is};
 use crate::appender::{Appender, PostgresWriter, Signals, SqliteWriter};
+use crate::checkpoint::Checkpoints;
+use crate::continuity::Continuity;
 use crate::db::sqlite::{self, File};
 use crate::db::{Db, LogConnection, postgres};
 use crate::error::StoreError;
@@ -14,6 +16,7 @@ use crate::numbers::Numbers;
 use crate::options::StoreOptions;
 use crate::personal_data::PersonalDataTable;
 use crate::receipt::Receipts;
+use crate::restore::{self, Restored};
 use crate::stream_loader::StreamLoader;
 use crate::tail::Tail;
 use cqrs_es::Aggregate;
@@ -46,6 +49,7 @@ struct Inner {
     personal_data: PersonalDataTable,
     tail: Tail,
     identity: Identity,
+    continuity: Continuity,
     aggregates: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -63,14 +67,16 @@ pub(crate) struct Databases {
     pub(crate) log: Db,
     pub(crate) views: Db,
     folder: Option<DataFolder>,
+    continuity: Continuity,
 }
 
 impl Databases {
     pub(crate) async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
+        let continuity = Continuity::default();
         if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
-            let log = Db::Postgres(postgres::log_pool(options)?);
-            let views = Db::Postgres(postgres::views_pool(options)?);
-            return Ok(Self { log, views, folder: None });
+            let log = Db::Postgres(postgres::log_pool(options, &continuity)?);
+            let views = Db::Postgres(postgres::views_pool(options, &continuity)?);
+            return Ok(Self { log, views, folder: None, continuity });
         }
         let Some(path) = sqlite::folder(&options.url) else {
             let why = "the database's URL must be sqlite:<folder> or postgres://…";
@@ -82,7 +88,7 @@ impl Databases {
         }
         let log = File::Log.open(options, folder.path()).await?;
         let views = File::Views.open(options, folder.path()).await?;
-        Ok(Self { log, views, folder: Some(folder) })
+        Ok(Self { log, views, folder: Some(folder), continuity })
     }
 
     /// Which migrations belong to the log's database and to that of the views.
@@ -133,18 +139,35 @@ impl Store {
         failed.map_or(Ok(applied), Err)
     }
 
+    /// Says that the log was restored from an older copy: raises its epoch, and makes what was read
+    /// from it fit. Nobody else should have it open; who has notices and stops.
+    pub async fn restored(options: &StoreOptions) -> Result<Restored, StoreError> {
+        let databases = Databases::open(options, false).await?;
+        let declared = async {
+            for (db, file) in databases.files() {
+                migrate::check(db, file).await?;
+            }
+            restore::declare(&databases.log, &databases.views).await
+        };
+        let declared = declared.await;
+        databases.close().await;
+        declared
+    }
+
     async fn start(options: &StoreOptions, databases: &Databases) -> Result<Self, StoreError> {
         for (db, file) in databases.files() {
             migrate::check(db, file).await?;
         }
-        let Databases { log: log_db, views, folder } = databases;
+        let Databases { log: log_db, views, folder, continuity } = databases;
         let identity = Identity::read(log_db).await?;
+        continuity.begin(identity);
         let (tracker, stop, signals) =
-            (TaskTracker::new(), CancellationToken::new(), Signals::new());
+            (TaskTracker::new(), CancellationToken::new(), Signals::new(continuity.clone()));
         let start = |queue| (Arc::clone(&signals), queue, stop.clone());
         let (connection, appender) = match (log_db, folder) {
             (Db::Postgres(pool), _) => {
-                let writer = PostgresWriter::new(postgres::connect_options(options)?);
+                let writer =
+                    PostgresWriter::new(postgres::connect_options(options)?, continuity.clone());
                 let appender = Appender::start(writer, start(options.queue), &tracker);
                 (LogConnection::Postgres(pool.clone()), appender)
             }
@@ -158,6 +181,8 @@ impl Store {
                 return Err(StoreError::Misconfigured("SQLite without a folder".to_owned()));
             }
         };
+        let pools = (log_db.clone(), views.clone());
+        tracker.spawn(give_up(continuity.clone(), pools, stop.clone()));
         let log = EventLog::new(log_db.clone());
         let alone = options.exclusive && folder.is_some();
         let poll = if alone { options.poll_interval.max(ALONE) } else { options.poll_interval };
@@ -171,6 +196,7 @@ impl Store {
             numbers: Numbers::start(connection.clone(), &tracker, stop.clone()),
             personal_data: PersonalDataTable::new(log_db.clone(), connection),
             identity,
+            continuity: continuity.clone(),
             log_db: log_db.clone(),
             views: views.clone(),
             folder: folder.clone(),
@@ -221,6 +247,30 @@ impl Store {
     /// Who this log is.
     pub fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    /// Refuses a log that ends before what a subscription has read of it. Appended to, it would in
+    /// time reach those positions with other events, and nobody could tell any more.
+    pub async fn require_whole(&self) -> Result<(), StoreError> {
+        // In this order: others may be at work, and then the log is ahead of what they have read.
+        let read = Checkpoints::new(self.0.views.clone()).all(&self.0.identity).await?;
+        let head = self.0.log.head().await?;
+        read.iter().find(|(_, position)| *position > head).map_or(Ok(()), |(name, position)| {
+            Err(StoreError::OtherLog(format!(
+                "{name} has read it up to {position}, and it ends at {head}: \
+                 it was restored from an older copy"
+            )))
+        })
+    }
+
+    /// Waits until the log under this process is noticed to be another one than was opened (restored
+    /// from an older copy, replaced); says why. From then on nothing is appended or read through
+    /// this store; its process should end, and start afresh.
+    pub async fn log_replaced(&self) -> String {
+        let why = self.0.continuity.ended().await;
+        self.0.views.shut();
+        self.0.log_db.shut();
+        why
     }
 
     /// Where views and their checkpoints live: a file of its own on SQLite.
@@ -274,4 +324,12 @@ impl Store {
         self.0.views.close().await;
         self.0.log_db.close().await;
     }
+}
+
+/// Once the log is another one nobody may read it through this store any more.
+async fn give_up(continuity: Continuity, (log, views): (Db, Db), stop: CancellationToken) {
+    let Some(why) = stop.run_until_cancelled(continuity.ended()).await else { return };
+    tracing::error!(why, "this is not the log it was; nothing is read or written any more");
+    views.shut();
+    log.shut();
 }

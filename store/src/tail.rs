@@ -1,9 +1,11 @@
 //! What is new in the log, for all readers of this process: one task reads it once per wake and
 //! keeps the last events in memory. Woken by this process's own appends at once, by a short poll
 //! for those of others. Nobody who reads here can miss an event: what isn't in memory any more
-//! comes from the log.
+//! comes from the log. Each read begins with the last event seen, and a log that doesn't have it any
+//! more isn't followed.
 
 use crate::appender::Signals;
+use crate::continuity::Mark;
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::event_log::EventLog;
@@ -22,6 +24,8 @@ mod ring;
 const READ: u32 = 1_000;
 /// Longest wait after a failed read.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often the log is asked who it is while nothing goes wrong.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The tail of the log. It begins to follow the log when it is first asked.
 #[derive(Clone)]
@@ -78,11 +82,18 @@ impl Tail {
         limit: u32,
     ) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
         self.start();
+        self.0.signals.continuity.check()?;
         if let Some(events) = self.0.ring().after(position, limit) {
             return Ok(events);
         }
         let events = self.0.log.read_after(position, limit).await?;
         Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    /// The position of the last event, as the log itself says, after making sure that it still is
+    /// the log that was opened, with all that is known of it.
+    pub async fn sure_head(&self) -> Result<i64, StoreError> {
+        self.0.signals.continuity.look(self.0.log.db()).await
     }
 
     /// Waits until there is an event after this position; says whether there was one in time.
@@ -107,8 +118,11 @@ impl Inner {
     async fn follow(&self) {
         let mut written = self.signals.written.subscribe();
         let mut pause = self.poll;
+        let (mut last, mut look_at) = (None, Instant::now());
         loop {
-            match self.read().await {
+            match self.read(&mut last, &mut look_at).await {
+                // It isn't followed any more; whoever waits for its end is told why.
+                Err(StoreError::OtherLog(_)) => return,
                 Ok(()) => {
                     pause = self.poll;
                     tokio::select! {
@@ -127,27 +141,45 @@ impl Inner {
     }
 
     /// Reads all there is.
-    async fn read(&self) -> Result<(), StoreError> {
-        let known = self.ring().end();
-        let mut end = if let Some(end) = known {
-            end
-        } else {
-            let head = self.log.head().await?;
-            self.ring().begin(head);
-            self.publish(head);
-            head
-        };
+    async fn read(&self, last: &mut Option<Mark>, look_at: &mut Instant) -> Result<(), StoreError> {
+        if Instant::now() >= *look_at {
+            self.signals.continuity.look(self.log.db()).await?;
+            *look_at = Instant::now() + LOOK_EVERY;
+        }
+        if self.ring().end().is_none() {
+            self.begin(last).await?;
+        }
         loop {
-            let events = self.log.read_after(end, READ).await?;
-            let Some(last) = events.last() else { return Ok(()) };
-            end = last.position;
+            let after = last.as_ref().map_or(0, |last| last.position - 1);
+            let mut events = self.log.read_after(after, READ).await?;
             let full = events.len() >= usize::try_from(READ).unwrap_or(usize::MAX);
+            if let Some(known) = &*last {
+                self.signals.continuity.recognise(known, events.first())?;
+                events.remove(0);
+            }
+            let Some(newest) = events.last().map(Mark::of) else { return Ok(()) };
+            let end = newest.position;
+            self.signals.continuity.remember(newest.clone());
+            *last = Some(newest);
             self.ring().push(events);
             self.publish(end);
             if !full {
                 return Ok(());
             }
         }
+    }
+
+    /// Begins at the head.
+    async fn begin(&self, last: &mut Option<Mark>) -> Result<(), StoreError> {
+        let head = self.log.head().await?;
+        let newest = self.log.read_after(head - 1, 1).await?;
+        *last = newest.first().filter(|event| event.position == head).map(Mark::of);
+        if let Some(mark) = &*last {
+            self.signals.continuity.remember(mark.clone());
+        }
+        self.ring().begin(head);
+        self.publish(head);
+        Ok(())
     }
 
     fn publish(&self, position: i64) {

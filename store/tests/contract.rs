@@ -20,6 +20,8 @@ mod lost_connection;
 mod order;
 #[path = "contract/plans.rs"]
 mod plans;
+#[path = "contract/restored.rs"]
+mod restored;
 #[path = "contract/schema.rs"]
 mod schema;
 #[path = "contract/stock.rs"]

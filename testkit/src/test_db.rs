@@ -109,6 +109,44 @@ impl TestDb {
         }
     }
 
+    /// A copy of it as it is now, as a backup would be. Nobody may have it open meanwhile.
+    pub async fn copy(&self) -> Self {
+        match &self.place {
+            Place::Folder(folder) => {
+                let copy = Self::sqlite();
+                copy_files(folder.path(), copy.folder().expect("a folder"));
+                copy
+            }
+            Place::Database { server, name } => {
+                let copy = Self::on_server(server).await;
+                let Place::Database { name: copied, .. } = &copy.place else { return copy };
+                let drop = format!("DROP DATABASE {copied}");
+                let create = format!("CREATE DATABASE {copied} TEMPLATE {name}");
+                for sql in [drop, create] {
+                    execute(server, &sql).await.expect("copying the database");
+                }
+                copy
+            }
+        }
+    }
+
+    /// Puts a copy in its place, as restoring a backup does. On PostgreSQL whoever is connected is
+    /// cut off and may connect again; on SQLite nobody may have it open.
+    pub async fn replace_by(&self, copy: Self) {
+        match (&self.place, &copy.place) {
+            (Place::Folder(folder), Place::Folder(older)) => {
+                for entry in std::fs::read_dir(folder.path()).expect("the folder").flatten() {
+                    let _no_database = std::fs::remove_file(entry.path());
+                }
+                copy_files(older.path(), folder.path());
+            }
+            (Place::Database { server, name }, Place::Database { name: copied, .. }) => {
+                replace(server, name, copied).await.expect("replacing the database");
+            }
+            _ => panic!("a copy is on the same engine"),
+        }
+    }
+
     /// The data folder of a SQLite database.
     pub fn folder(&self) -> Option<&std::path::Path> {
         match &self.place {
@@ -135,6 +173,31 @@ impl Drop for TestDb {
             drop(dropping.join());
         }
     }
+}
+
+fn copy_files(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).expect("the folder").flatten() {
+        if entry.file_name().to_string_lossy().contains(".db") {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copying a file");
+        }
+    }
+}
+
+/// Cuts everybody off, and puts one database where the other was.
+async fn replace(server: &str, name: &str, by: &str) -> sqlx::Result<()> {
+    let cut_off = format!(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"
+    );
+    for sql in [
+        format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false"),
+        cut_off,
+        format!("ALTER DATABASE {name} RENAME TO {name}_lost"),
+        format!("ALTER DATABASE {by} RENAME TO {name}"),
+        format!("DROP DATABASE {name}_lost"),
+    ] {
+        execute(server, &sql).await?;
+    }
+    Ok(())
 }
 
 async fn execute(server: &str, sql: &str) -> sqlx::Result<()> {

@@ -68,6 +68,8 @@ impl From<StoreError> for Failure {
             StoreError::Locked(_) => Self::new(Exit::Failed, message)
                 .next("end the other one, or name another folder with --data-dir"),
             StoreError::Misconfigured(_) => Self::new(Exit::Usage, message),
+            StoreError::OtherLog(_) => Self::new(Exit::Failed, message)
+                .next("if the database was restored, type: gdmarket migrate --restored"),
             StoreError::NeedsMigration { .. } => {
                 Self::new(Exit::Failed, message).next("type: gdmarket migrate")
             }

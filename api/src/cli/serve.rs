@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::server::{self, Shutdown, Stage};
 use crate::telemetry;
 use crate::wiring::{Market, start_figures};
+use gdmarket_store::StoreError;
 use serde_json::json;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -67,7 +68,10 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
         }
     });
     announce(config, listen, console);
-    let all_finished = server::serve(listener, router, &config.server, shutdown).await;
+    let all_finished = tokio::select! {
+        all_finished = server::serve(listener, router, &config.server, shutdown) => all_finished,
+        why = market.log_replaced() => return Err(StoreError::OtherLog(why).into()),
+    };
     upkeep.abort();
     if all_finished {
         market.stop(config.server.finish_within).await;

@@ -33,7 +33,9 @@ impl LogAnswers {
 /// What the store's trouble means to a caller.
 pub(super) fn store_problem(error: &StoreError) -> Problem {
     match error {
-        StoreError::Unavailable(cause) => Problem::new(&kind::UNAVAILABLE).with_cause(cause),
+        StoreError::Unavailable(cause) | StoreError::OtherLog(cause) => {
+            Problem::new(&kind::UNAVAILABLE).with_cause(cause)
+        }
         StoreError::Newer | StoreError::TooNew { .. } => Problem::new(&kind::NEWER_PROGRAM),
         error => Problem::internal(error.to_string()),
     }

@@ -14,6 +14,7 @@ mod ledger;
 mod load;
 mod market;
 mod races;
+mod restored;
 mod settled;
 mod silent_writer;
 mod views;

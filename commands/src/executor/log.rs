@@ -155,7 +155,7 @@ impl Executor {
     /// What the store's trouble means to whoever sent a command.
     pub(super) fn store_error(&self, error: &StoreError) -> CommandError {
         match error {
-            StoreError::Unavailable(_) | StoreError::Conflict(_) => {
+            StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::OtherLog(_) => {
                 tracing::warn!(%error, "store");
                 self.unavailable()
             }

@@ -5,6 +5,7 @@ use super::Signals;
 use super::judge::{is_own, objection};
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::{Append, AppendError, Appended};
+use crate::continuity::Mark;
 use crate::failpoint;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,9 @@ impl<W: LogWriter> Driver<W> {
     /// Writes a batch: one answer for each of its commands, in order.
     pub(super) async fn write(&mut self, batch: &[&Append]) -> Vec<Answer> {
         let began = Instant::now();
+        if let Err(error) = self.signals.continuity.check() {
+            return all(batch, &AppendError::Unavailable(error.to_string()));
+        }
         failpoint!("store.before-append");
         let answers = match self.writer.append(batch).await {
             Ok(positions) => appended(batch, &positions),
@@ -57,16 +61,26 @@ impl<W: LogWriter> Driver<W> {
             Err(Fault::Lost(why)) => self.find_out(batch, why).await,
         };
         failpoint!("store.after-commit");
-        self.tell(&answers);
+        self.tell(batch, &answers);
         self.commands.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         self.seconds.record(began.elapsed().as_secs_f64());
         answers
     }
 
-    /// Wakes who waits for new events, before anybody is answered.
-    fn tell(&self, answers: &[Answer]) {
-        let positions = answers.iter().filter_map(|answer| answer.as_ref().ok());
-        if let Some(position) = positions.map(|appended| appended.position).max() {
+    /// Remembers what must be in the log from now on, and wakes who waits for new events, before
+    /// anybody is answered.
+    fn tell(&self, batch: &[&Append], answers: &[Answer]) {
+        let done = batch.iter().zip(answers);
+        let done = done.filter_map(|(append, answer)| Some((append, answer.as_ref().ok()?)));
+        let last = done.filter(|(_, done)| done.count > 0).max_by_key(|(_, done)| done.position);
+        if let Some((append, done)) = last {
+            let position = done.position;
+            self.signals.continuity.remember(Mark {
+                position,
+                stream: append.stream.clone(),
+                sequence: append.expected + append.count(),
+                metadata: append.metadata.clone(),
+            });
             self.signals.written.send_if_modified(|written| {
                 let newer = position > *written;
                 *written = position.max(*written);
@@ -144,7 +158,8 @@ impl<W: LogWriter> Driver<W> {
                 Err(_) => {}
             }
             self.writer.forget_connection();
-            if Instant::now() + PAUSE >= deadline {
+            let is_other_log = self.signals.continuity.check().is_err();
+            if is_other_log || Instant::now() + PAUSE >= deadline {
                 return all(batch, &AppendError::Unknown(why));
             }
             sleep(PAUSE).await;

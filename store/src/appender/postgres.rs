@@ -6,6 +6,7 @@ mod connection;
 
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::Append;
+use crate::continuity::Continuity;
 use crate::error::StoreError;
 use crate::event::StreamId;
 use crate::receipt::Receipt;
@@ -30,8 +31,8 @@ pub(crate) struct PostgresWriter {
 
 impl PostgresWriter {
     /// Connects when it is first used.
-    pub(crate) fn new(options: PgConnectOptions) -> Self {
-        Self { connection: Connection::new(options) }
+    pub(crate) fn new(options: PgConnectOptions, continuity: Continuity) -> Self {
+        Self { connection: Connection::new(options, continuity) }
     }
 
     /// Begins with the lock. As a statement of its own: what comes after sees all commits of those

@@ -4,6 +4,7 @@
 use super::writer::{Fault, LogWriter, Outcome};
 use super::{Appender, Signals};
 use crate::append::{Append, AppendError};
+use crate::continuity::Continuity;
 use crate::event::{NewEvent, StreamId};
 use crate::receipt::{Receipt, ReceiptKind};
 use futures::future::join_all;
@@ -108,7 +109,7 @@ fn append(command: u128, number: i64, expected: i64) -> Append {
 fn start() -> (Appender, Script, Batches) {
     let writer = InMemory::default();
     let (script, batches) = (Arc::clone(&writer.script), Arc::clone(&writer.batches));
-    let parts = (Signals::new(), 100, CancellationToken::new());
+    let parts = (Signals::new(Continuity::default()), 100, CancellationToken::new());
     (Appender::start(writer, parts, &TaskTracker::new()), script, batches)
 }
 

@@ -1,6 +1,7 @@
 //! How PostgreSQL is connected to: a pool for the log and one for the views, and the options that
 //! the appender's own connection starts from.
 
+use crate::continuity::Continuity;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -28,7 +29,31 @@ pub(crate) fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions
 pub(crate) const BY_INDEX: &str = "SET plan_cache_mode = force_generic_plan; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
 
-fn pool_options(options: &StoreOptions) -> PgPoolOptions {
+/// A limit on silence in a transaction, unless the database was given one: a copy made without the
+/// database's own settings lost it. Only the owner may set it, and the log works without. One at a time
+/// (by the lock of migrations), since PostgreSQL refuses two who change the same database.
+pub(crate) const LIMIT_SILENCE: &str = "DO $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7450199991742195570);
+    IF current_setting('idle_in_transaction_session_timeout') = '0' AND NOT EXISTS (
+        SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
+        WHERE d.datname = current_database() AND c LIKE 'idle_in_transaction_session_timeout=%'
+    ) THEN
+        EXECUTE format(
+            'ALTER DATABASE %I SET idle_in_transaction_session_timeout = %L', current_database(), '5s'
+        );
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE WARNING 'only the owner of the database can set idle_in_transaction_session_timeout';
+END
+$$";
+
+fn pool_options(
+    options: &StoreOptions,
+    settings: Option<&'static str>,
+    continuity: &Continuity,
+) -> PgPoolOptions {
+    let continuity = continuity.clone();
     PgPoolOptions::new()
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
@@ -37,23 +62,36 @@ fn pool_options(options: &StoreOptions) -> PgPoolOptions {
                 async move { Ok(meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) },
             )
         })
+        .after_connect(move |connection, _| {
+            let continuity = continuity.clone();
+            Box::pin(async move {
+                if let Some(settings) = settings {
+                    connection.execute(settings).await?;
+                }
+                let greeted = continuity.greet(connection).await;
+                greeted.map_err(|error| sqlx::Error::Protocol(error.to_string()))
+            })
+        })
         .idle_timeout(Duration::from_mins(5))
         .max_lifetime(Duration::from_mins(30))
 }
 
 /// For views and all that hangs on them. Opens its first connection when first asked for one.
-pub(crate) fn views_pool(options: &StoreOptions) -> Result<PgPool, StoreError> {
-    Ok(pool_options(options)
+pub(crate) fn views_pool(
+    options: &StoreOptions,
+    continuity: &Continuity,
+) -> Result<PgPool, StoreError> {
+    Ok(pool_options(options, None, continuity)
         .max_connections(options.read_connections.max(2))
         .connect_lazy_with(connect_options(options)?))
 }
 
 /// For the log, beside the appender's own connection.
-pub(crate) fn log_pool(options: &StoreOptions) -> Result<PgPool, StoreError> {
-    Ok(pool_options(options)
+pub(crate) fn log_pool(
+    options: &StoreOptions,
+    continuity: &Continuity,
+) -> Result<PgPool, StoreError> {
+    Ok(pool_options(options, Some(BY_INDEX), continuity)
         .max_connections(options.log_connections.max(2))
-        .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(BY_INDEX).await.map(|_| ()) })
-        })
         .connect_lazy_with(connect_options(options)?))
 }

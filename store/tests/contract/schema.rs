@@ -94,6 +94,32 @@ on_each_engine! {
     }
 }
 
+/// The limit belongs to the database, not to the tables: a copy may come without it.
+#[test]
+fn a_lost_limit_on_silence_is_set_again() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        open(&db).await.close().await;
+        let limit = async || -> String {
+            let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
+            let show = "SELECT current_setting('idle_in_transaction_session_timeout')";
+            sqlx::query_scalar(show).fetch_one(&pool).await.unwrap()
+        };
+        for (by_hand, expected) in [("RESET", "5s"), ("SET {} = '7s'", "7s"), ("SET {} = 0", "0")] {
+            let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
+            let name: String = sqlx::query_scalar("SELECT current_database()::text")
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+            let setting = "idle_in_transaction_session_timeout";
+            let by_hand = by_hand.replace("RESET", "RESET {}").replace("{}", setting);
+            pool.execute(format!("ALTER DATABASE {name} {by_hand}").as_str()).await.unwrap();
+            Store::migrate(&options(&db)).await.unwrap();
+            assert_eq!(limit().await, expected, "{by_hand}");
+        }
+    });
+}
+
 #[test]
 fn a_data_folder_serves_one_process_and_lets_others_join_without_serving() {
     gdmarket_testkit::run(async {

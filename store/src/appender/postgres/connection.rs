@@ -2,6 +2,7 @@
 //! before a new one is used the old backend is ended and seen to be gone.
 
 use super::super::writer::{Fault, Outcome};
+use crate::continuity::Continuity;
 use crate::db::postgres::BY_INDEX;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
@@ -28,13 +29,14 @@ struct Backend {
 /// The connection, if there is one, and the backends of lost ones.
 pub(super) struct Connection {
     options: PgConnectOptions,
+    continuity: Continuity,
     open: Option<(PgConnection, Backend)>,
     old: Vec<Backend>,
 }
 
 impl Connection {
-    pub(super) const fn new(options: PgConnectOptions) -> Self {
-        Self { options, open: None, old: Vec::new() }
+    pub(super) const fn new(options: PgConnectOptions, continuity: Continuity) -> Self {
+        Self { options, continuity, open: None, old: Vec::new() }
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -61,6 +63,9 @@ impl Connection {
                 end(&mut connection, old).await?;
                 self.old.pop();
             }
+            // Nothing is written into a log that lost what this process knows of.
+            let greeted = self.continuity.greet(&mut connection).await;
+            greeted.map_err(|error| Fault::Unavailable(error.to_string()))?;
             self.open = Some((connection, backend));
         }
         match &mut self.open {

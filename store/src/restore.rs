@@ -1,0 +1,75 @@
+//! What follows a restore: the log gets a new epoch, so that nobody takes a position of the lost part
+//! for one of its own, and what was read from the log is made to fit it. Only an operator knows that
+//! there was a restore; the command line calls this on his word.
+
+use crate::db::{Db, Tx};
+use crate::error::StoreError;
+use crate::event_log::EventLog;
+use crate::identity::Identity;
+use crate::{on_db, on_tx};
+use sqlx::Executor;
+
+/// What the declaration of a restore came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// The log's epoch from now on.
+    pub epoch: i64,
+    /// What was derived from the log didn't belong to this copy of it and is made anew from zero.
+    pub rebuilds: bool,
+}
+
+/// Derived from the log, beside the tables of views.
+const DERIVED: [&str; 4] = ["checkpoints", "deadlines", "parked", "parked_events"];
+
+/// Checkpoints first: cut short before the log's own epoch is raised, everything that reads it refuses
+/// to go on, and the same again mends that.
+pub(crate) async fn declare(log: &Db, views: &Db) -> Result<Restored, StoreError> {
+    let identity = Identity::read(log).await?;
+    let epoch = identity.epoch + 1;
+    let head = EventLog::new(log.clone()).head().await?;
+    let mut tx = views.begin().await?;
+    let strange: i64 = on_tx!(&mut tx, connection => {
+        let sql = "SELECT count(*) FROM checkpoints WHERE source <> $1 OR position > $2";
+        let query = sqlx::query_scalar(sql).bind(identity.log_id.to_string()).bind(head);
+        query.fetch_one(connection).await?
+    });
+    let rebuilds = strange > 0;
+    if rebuilds {
+        forget(&mut tx).await?;
+    } else {
+        on_tx!(&mut tx, connection => {
+            let query = sqlx::query("UPDATE checkpoints SET log_epoch = $1").bind(epoch);
+            query.execute(connection).await?;
+        });
+    }
+    tx.commit().await?;
+    on_db!(write log, pool => {
+        let query = sqlx::query("UPDATE identity SET epoch = $1 WHERE id = 1").bind(epoch);
+        query.execute(pool).await?;
+    });
+    Ok(Restored { epoch, rebuilds })
+}
+
+/// Views and managers begin at zero again; reacting again does nothing twice.
+async fn forget(tx: &mut Tx) -> Result<(), StoreError> {
+    let list = match tx {
+        Tx::Postgres(_) => {
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() \
+             AND tablename LIKE 'view\\_%'"
+        }
+        Tx::Sqlite(_) => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'view\\_%' ESCAPE '\\'"
+        }
+    };
+    let tables: Vec<String> = on_tx!(&mut *tx, connection => {
+        sqlx::query_scalar(list).fetch_all(connection).await?
+    });
+    let drops = tables.iter().map(|table| format!("DROP TABLE \"{}\"", table.replace('"', "\"\"")));
+    let deletes = DERIVED.iter().map(|table| format!("DELETE FROM {table}"));
+    for sql in drops.chain(deletes) {
+        on_tx!(&mut *tx, connection => {
+            connection.execute(sql.as_str()).await?;
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! A log that was restored from an older copy, or replaced, under whoever has it open: it is noticed,
+//! and nobody goes on as if nothing had happened.
+
+use crate::support::*;
+use gdmarket_store::{
+    AppendError, Checkpoints, Claim, Identity, Restored, Store, StoreError, on_db, on_tx,
+};
+use gdmarket_testkit::{TestDb, on_each_engine, run};
+
+/// Appends an event to each of these streams.
+async fn fill(store: &Store, streams: std::ops::RangeInclusive<i64>) {
+    for number in streams {
+        store.appender().append(append(u128::try_from(number).unwrap(), number, 0)).await.unwrap();
+    }
+}
+
+async fn execute(db: &TestDb, sql: &str) {
+    on_db!(write &raw(db).await, pool => {
+        sqlx::query(sql).execute(pool).await.unwrap();
+    });
+}
+
+/// Waits until the store has noticed, and sees that it does nothing any more.
+async fn noticed(store: &Store) -> String {
+    let why = tokio::time::timeout(LIMIT, store.log_replaced()).await.expect("it is noticed");
+    let refused = store.appender().append(append(1_000, 1_000, 0)).await;
+    assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
+    store.tail().read_after(0, 1).await.unwrap_err();
+    store.log().head().await.unwrap_err();
+    if let Ok(mut taken_for_new) = store.aggregates::<Counter>().lock(1_000).await {
+        taken_for_new.refresh().await.unwrap_err();
+    }
+    store.views().begin().await.expect_err("nothing derived is written");
+    why
+}
+
+/// What the tail sees at first belongs to what must be there later.
+async fn followed(db: &TestDb) -> Store {
+    let store = open(db).await;
+    fill(&store, 1..=5).await;
+    let head = store.log().head().await.unwrap();
+    let mut known = store.tail().head();
+    known.wait_for(|known| *known == head).await.unwrap();
+    store
+}
+
+on_each_engine! {
+    async fn a_log_that_lost_its_last_events_is_used_no_more(db: &TestDb) {
+        let store = followed(db).await;
+        execute(db, "DELETE FROM events WHERE aggregate_id IN ('4', '5')").await;
+        let why = noticed(&store).await;
+        assert!(why.contains("counter/5 #1"), "{why}");
+        store.close().await;
+        assert_eq!(whole_log(&open(db).await).await.len(), 3, "nothing was appended to it");
+    }
+
+    async fn another_event_in_a_known_place_is_noticed(db: &TestDb) {
+        let store = followed(db).await;
+        execute(db, "UPDATE events SET metadata = '{\"command\":\"other\"}' WHERE aggregate_id = '5'")
+            .await;
+        let why = noticed(&store).await;
+        assert!(why.contains("counter/5 #1"), "{why}");
+        store.close().await;
+    }
+
+    async fn a_new_epoch_is_noticed(db: &TestDb) {
+        let store = followed(db).await;
+        execute(db, "UPDATE identity SET epoch = 2").await;
+        let why = noticed(&store).await;
+        assert!(why.contains("epoch 1") && why.contains("epoch 2"), "{why}");
+        store.close().await;
+    }
+
+    /// Control: a copy that has the last event known here looks whole, whatever it lost before.
+    async fn control_a_log_with_the_last_known_event_is_taken_for_the_same(db: &TestDb) {
+        let store = followed(db).await;
+        execute(db, "DELETE FROM events WHERE aggregate_id IN ('3', '4')").await;
+        store.appender().append(append(6, 6, 0)).await.unwrap();
+        store.tail().sure_head().await.unwrap();
+        assert_eq!(whole_log(&store).await.len(), 4, "and it goes on with what is left");
+        store.close().await;
+    }
+
+    async fn a_log_that_ends_before_a_checkpoint_is_not_whole(db: &TestDb) {
+        let store = followed(db).await;
+        let head = store.log().head().await.unwrap();
+        let checkpoints = Checkpoints::new(store.views().clone());
+        checkpoints.claim("x", store.identity(), 1, head).await.unwrap();
+        store.require_whole().await.unwrap();
+        store.close().await;
+        execute(db, "DELETE FROM events WHERE aggregate_id = '5'").await;
+        let store = open(db).await;
+        match store.require_whole().await {
+            Err(StoreError::OtherLog(why)) => assert!(why.contains("x has read it up to"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        store.close().await;
+    }
+
+    async fn declaring_a_restore_begins_an_epoch_and_keeps_what_fits(db: &TestDb) {
+        let store = followed(db).await;
+        let before = *store.identity();
+        let checkpoints = Checkpoints::new(store.views().clone());
+        checkpoints.claim("x", &before, 1, 3).await.unwrap();
+        store.close().await;
+        assert_eq!(
+            Store::restored(&options(db)).await.unwrap(),
+            Restored { epoch: 2, rebuilds: false }
+        );
+        let store = open(db).await;
+        let now = *store.identity();
+        assert_eq!(now, Identity { epoch: 2, ..before });
+        let checkpoints = Checkpoints::new(store.views().clone());
+        assert_eq!(checkpoints.claim("x", &now, 2, 0).await.unwrap(), Claim::Position(3));
+        let late = checkpoints.claim("x", &before, 3, 0).await.unwrap();
+        assert_eq!(late, Claim::OtherLog(now), "who is still in the old epoch writes nothing");
+        store.close().await;
+    }
+
+    async fn declaring_a_restore_forgets_what_was_made_of_lost_events(db: &TestDb) {
+        let store = followed(db).await;
+        let checkpoints = Checkpoints::new(store.views().clone());
+        checkpoints.claim("x", store.identity(), 1, 3).await.unwrap();
+        checkpoints.claim("y", store.identity(), 1, 1_000).await.unwrap();
+        let mut tx = store.views().begin().await.unwrap();
+        on_tx!(&mut tx, connection => {
+            sqlx::query("CREATE TABLE view_x (no bigint)").execute(connection).await.map(drop)
+        })
+        .unwrap();
+        tx.commit().await.unwrap();
+        store.close().await;
+        assert_eq!(
+            Store::restored(&options(db)).await.unwrap(),
+            Restored { epoch: 2, rebuilds: true }
+        );
+        let store = open(db).await;
+        store.require_whole().await.unwrap();
+        let checkpoints = Checkpoints::new(store.views().clone());
+        for name in ["x", "y"] {
+            let claimed = checkpoints.claim(name, store.identity(), 2, 0).await.unwrap();
+            assert_eq!(claimed, Claim::Position(0));
+        }
+        on_db!(store.views(), pool => {
+            sqlx::query("SELECT * FROM view_x").fetch_all(pool).await.map(drop)
+        })
+        .unwrap_err();
+        store.close().await;
+    }
+}
+
+/// The appender alone, whom no tail warns: a new connection leads to another database.
+#[test]
+fn nothing_is_appended_to_an_older_copy() {
+    run(async {
+        let db = TestDb::postgres().await;
+        let store = open(&db).await;
+        fill(&store, 1..=2).await;
+        store.close().await;
+        let older = db.copy().await;
+        let store = open(&db).await;
+        fill(&store, 3..=3).await;
+        db.replace_by(older).await;
+        let answer = store.appender().append(append(4, 4, 0)).await;
+        let refused = matches!(answer, Err(AppendError::Unavailable(_) | AppendError::Unknown(_)));
+        assert!(refused, "{answer:?}");
+        noticed(&store).await;
+        store.close().await;
+        let store = open(&db).await;
+        assert_eq!(whole_log(&store).await.len(), 2);
+        store.close().await;
+    });
+}
+
+/// Control: the same with a log that has nothing to be known again by.
+#[test]
+fn control_a_copy_that_lacks_nothing_is_appended_to() {
+    run(async {
+        let db = TestDb::postgres().await;
+        let store = open(&db).await;
+        fill(&store, 1..=2).await;
+        store.close().await;
+        let copy = db.copy().await;
+        let store = open(&db).await;
+        db.replace_by(copy).await;
+        // The connection is made now, as a later one is.
+        store.appender().append(append(3, 3, 0)).await.unwrap();
+        store.close().await;
+        let store = open(&db).await;
+        assert_eq!(whole_log(&store).await.len(), 3);
+        store.close().await;
+    });
+}
