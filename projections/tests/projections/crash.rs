@@ -11,6 +11,8 @@ use std::process::Command;
 use std::time::Duration;
 
 const DATABASE: &str = "GDMARKET_CRASH_DATABASE";
+/// Set for a process that goes on until it is killed.
+const FOREVER: &str = "GDMARKET_CRASH_FOREVER";
 
 /// After each step of a loop.
 const FAILPOINTS: [&str; 5] = [
@@ -38,20 +40,29 @@ fn child() {
     gdmarket_testkit::run(async {
         let market = Market::open_url(&url, false).await;
         let loops = market.start_with(&hurried());
+        #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
+        if std::env::var(FOREVER).is_ok() {
+            return std::future::pending().await;
+        }
         market.settle(&loops).await;
         loops.stop().await;
         market.store.close().await;
     });
 }
 
-/// Whether the child came to its end.
-fn run_child(url: &str, failpoints: &str) -> bool {
-    let output = Command::new(std::env::current_exe().unwrap())
+/// The command that starts such a process.
+pub(crate) fn child_command(url: &str, failpoints: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["crash::child", "--exact", "--ignored", "--nocapture"])
         .env(DATABASE, url)
-        .env("FAILPOINTS", failpoints)
-        .output()
-        .unwrap();
+        .env("FAILPOINTS", failpoints);
+    command
+}
+
+/// Whether the child came to its end.
+fn run_child(url: &str, failpoints: &str) -> bool {
+    let output = child_command(url, failpoints).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("running 1 test"), "{said}");
     if !output.status.success() {

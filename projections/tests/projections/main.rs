@@ -6,6 +6,8 @@
 mod crash;
 mod deadlines;
 mod delivery;
+#[cfg(feature = "failpoints")]
+mod killed;
 mod market;
 mod parked;
 mod port;
