@@ -2,6 +2,7 @@
 //! each thing ends. Without a subcommand it serves.
 
 mod at;
+mod check;
 mod config;
 mod console;
 mod demo;
@@ -94,6 +95,9 @@ enum Command {
     /// Read the log, write it to a file, fill an empty one.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Can this program read the stored log, and does the log hold together? Changes nothing.
+    #[command(after_help = check::EXAMPLES)]
+    Check,
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -146,6 +150,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         Some(Command::Events(command)) => {
             events::run(&settings(&common, &serve)?.config, &command, console)
         }
+        Some(Command::Check) => check::run(&settings(&common, &serve)?.config, console),
         Some(Command::Config(ConfigCommand::Show)) => {
             config::show(&settings(&common, &serve)?, console);
             Ok(())

@@ -10,6 +10,7 @@ mod alarm_saga;
 mod alarms;
 mod applied;
 mod backoff;
+mod census;
 mod command_port;
 mod decoded;
 mod error;
@@ -39,6 +40,7 @@ mod reaction_tests;
 
 pub use alarms::{AlarmBody, AlarmRow, Alarms};
 pub use applied::{Applied, Kind, Progress};
+pub use census::{Failed, Trial, unreadable};
 pub use command_port::{Cause, CommandPort, Errand, Handled, Intent, PortError};
 pub use error::QueryError;
 pub use feed::{Delivery, Feed};

@@ -10,6 +10,7 @@ mod aggregate_store;
 mod append;
 mod appender;
 mod archive;
+mod check;
 mod checkpoint;
 mod continuity;
 mod db;
@@ -27,6 +28,7 @@ mod parked;
 mod personal_data;
 mod receipt;
 mod restore;
+mod snapshot;
 mod store;
 mod stream_loader;
 mod tail;
@@ -38,6 +40,7 @@ pub use archive::{
     ArchiveError, ArchiveReader, Export, ExportOptions, Header, ImportOptions, Imported, Manifest,
     import,
 };
+pub use check::{Check, EventKind, Finding, KnownSubscriptions};
 pub use checkpoint::{Checkpoints, Claim};
 pub use db::{Db, Tx};
 pub use deadline::{Changes, Deadline, Deadlines};

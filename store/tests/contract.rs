@@ -10,6 +10,8 @@ mod basics;
 mod batches;
 #[path = "contract/caches.rs"]
 mod caches;
+#[path = "contract/check.rs"]
+mod check;
 #[path = "contract/dropped_futures.rs"]
 mod dropped_futures;
 #[path = "contract/idempotency.rs"]

@@ -1,8 +1,7 @@
 //! Reading one snapshot of everything that is needed to go on elsewhere, in parts of bounded size.
 //!
-//! On PostgreSQL it is one REPEATABLE READ transaction. On SQLite the file of checkpoints is pinned
-//! first and the log second: so a checkpoint is at most as far as the events that are exported, and
-//! what was reacted to in between is reacted to again after an import, under the same command ids.
+//! No checkpoint in it is further than its events. On SQLite one may be behind by what happened between
+//! two glances: that is reacted to again after an import, under the same command ids.
 
 mod parts;
 
@@ -10,12 +9,11 @@ use super::chain::Chain;
 use super::line::{Header, Line};
 use super::manifest::Manifest;
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
-use crate::db::{Db, Tx};
 use crate::identity::Identity;
 use crate::on_tx;
+use crate::snapshot::Snapshot;
 use crate::store::Store;
 use parts::Part;
-use sqlx::Executor;
 
 /// What an export holds beside events and receipts.
 #[derive(Debug, Clone, Copy)]
@@ -29,9 +27,7 @@ pub struct ExportOptions {
 /// An export under way. Dropped, it ends its snapshot.
 #[derive(Debug)]
 pub struct Export {
-    log: Tx,
-    /// Checkpoints and what belongs to them, where they live in another file.
-    views: Option<Tx>,
+    snapshot: Snapshot,
     options: ExportOptions,
     header: Header,
     manifest: Manifest,
@@ -42,9 +38,9 @@ pub struct Export {
 impl Export {
     /// Begins: from now on nothing that is written changes what is exported.
     pub async fn begin(store: &Store, options: ExportOptions) -> Result<Self, ArchiveError> {
-        let (mut log, views) = snapshot(store).await?;
-        let identity = Identity::read_in(&mut log).await?;
-        let events: i64 = on_tx!(&mut log, connection => {
+        let mut snapshot = Snapshot::by_key(store).await?;
+        let identity = Identity::read_in(&mut snapshot.log).await?;
+        let events: i64 = on_tx!(&mut snapshot.log, connection => {
             sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(connection).await?
         });
         let header = Header {
@@ -57,7 +53,7 @@ impl Export {
             written_by: concat!("gdmarket ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let (manifest, chain) = (Manifest::begin(&header), Chain::default());
-        Ok(Self { log, views, options, header, manifest, chain, part: Part::Header })
+        Ok(Self { snapshot, options, header, manifest, chain, part: Part::Header })
     }
 
     /// What is exported; known from the beginning.
@@ -80,14 +76,6 @@ impl Export {
         Ok((!lines.is_empty()).then_some(lines))
     }
 
-    /// The transaction that checkpoints are read in.
-    const fn views(&mut self) -> &mut Tx {
-        match &mut self.views {
-            Some(views) => views,
-            None => &mut self.log,
-        }
-    }
-
     /// Adds a line to those that are handed out.
     fn put(&mut self, lines: &mut Vec<u8>, line: &Line<'_>) -> Result<(), ArchiveError> {
         let start = lines.len();
@@ -97,31 +85,4 @@ impl Export {
         self.manifest.count(line);
         Ok(())
     }
-}
-
-/// The transactions to read in: of the log, and of the checkpoints where they live elsewhere.
-async fn snapshot(store: &Store) -> Result<(Tx, Option<Tx>), ArchiveError> {
-    let log_db = store.log_db();
-    if let Db::Sqlite { read, .. } = log_db {
-        let mut views = match store.views() {
-            Db::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
-            Db::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-        };
-        pin(&mut views, "SELECT count(*) FROM checkpoints").await?;
-        let mut log = Tx::Sqlite(read.begin().await?);
-        pin(&mut log, "SELECT count(*) FROM identity").await?;
-        return Ok((log, Some(views)));
-    }
-    let mut log = log_db.begin().await?;
-    // Whoever takes the lines may be slow; the database must not end the snapshot meanwhile.
-    let how = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
-               SET LOCAL idle_in_transaction_session_timeout = 0";
-    on_tx!(&mut log, connection => connection.execute(how).await.map(drop))?;
-    Ok((log, None))
-}
-
-/// SQLite fixes a snapshot with the first read.
-async fn pin(tx: &mut Tx, sql: &str) -> Result<(), ArchiveError> {
-    let _: i64 = on_tx!(tx, connection => sqlx::query_scalar(sql).fetch_one(connection).await)?;
-    Ok(())
 }

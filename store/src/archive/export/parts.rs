@@ -66,7 +66,7 @@ impl Export {
         let columns = RecordedEvent::COLUMNS;
         let sql =
             format!("SELECT {columns} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
-        let events: Result<Vec<RecordedEvent>, StoreError> = on_tx!(&mut self.log, connection => {
+        let events: Result<Vec<RecordedEvent>, StoreError> = on_tx!(&mut self.snapshot.log, connection => {
             let query = sqlx::query(&sql).bind(after).bind(PAGE);
             query.fetch_all(connection).await?.iter().map(RecordedEvent::from_row).collect()
         });
@@ -86,7 +86,7 @@ impl Export {
         let sql = format!(
             "SELECT {columns} FROM receipts WHERE command_id > $1 ORDER BY command_id LIMIT $2"
         );
-        let receipts: Result<Vec<Receipt>, StoreError> = on_tx!(&mut self.log, connection => {
+        let receipts: Result<Vec<Receipt>, StoreError> = on_tx!(&mut self.snapshot.log, connection => {
             let query = sqlx::query(&sql).bind(after).bind(PAGE);
             query.fetch_all(connection).await?.iter().map(Receipt::from_row).collect()
         });
@@ -100,7 +100,7 @@ impl Export {
 
     async fn numbers(&mut self, lines: &mut Vec<u8>) -> Result<Part, ArchiveError> {
         let sql = "SELECT kind, last FROM numbers ORDER BY kind";
-        let rows: Vec<(String, i64)> = on_tx!(&mut self.log, connection => {
+        let rows: Vec<(String, i64)> = on_tx!(&mut self.snapshot.log, connection => {
             sqlx::query_as(sql).fetch_all(connection).await?
         });
         for (kind, last) in rows {
@@ -116,7 +116,7 @@ impl Export {
     ) -> Result<Part, ArchiveError> {
         let sql = "SELECT manager, key, due_at, payload FROM deadlines \
                    WHERE (manager, key) > ($1, $2) ORDER BY manager, key LIMIT $3";
-        let rows: Vec<(String, String, i64, String)> = on_tx!(self.views(), connection => {
+        let rows: Vec<(String, String, i64, String)> = on_tx!(self.snapshot.views(), connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
             query.fetch_all(connection).await?
         });
@@ -130,7 +130,7 @@ impl Export {
     async fn checkpoints(&mut self, lines: &mut Vec<u8>) -> Result<Part, ArchiveError> {
         let sql = "SELECT subscription, source, log_epoch, position FROM checkpoints \
                    ORDER BY subscription, source";
-        let rows: Vec<(String, String, i64, i64)> = on_tx!(self.views(), connection => {
+        let rows: Vec<(String, String, i64, i64)> = on_tx!(self.snapshot.views(), connection => {
             sqlx::query_as(sql).fetch_all(connection).await?
         });
         for (subscription, source, epoch, position) in rows {
@@ -150,7 +150,7 @@ impl Export {
         let sql = "SELECT subscription, key, state, reason, since_position, since_time, attempts, \
                    next_try_at FROM parked WHERE (subscription, key) > ($1, $2) \
                    ORDER BY subscription, key LIMIT $3";
-        let rows: Vec<ParkedRow> = on_tx!(self.views(), connection => {
+        let rows: Vec<ParkedRow> = on_tx!(self.snapshot.views(), connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
             query.fetch_all(connection).await?
         });
@@ -183,7 +183,7 @@ impl Export {
         let sql = "SELECT subscription, key, position FROM parked_events \
                    WHERE (subscription, key, position) > ($1, $2, $3) \
                    ORDER BY subscription, key, position LIMIT $4";
-        let rows: Vec<(String, String, i64)> = on_tx!(self.views(), connection => {
+        let rows: Vec<(String, String, i64)> = on_tx!(self.snapshot.views(), connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(after.2).bind(PAGE);
             query.fetch_all(connection).await?
         });
@@ -202,7 +202,7 @@ impl Export {
         }
         let sql = "SELECT person_id, name FROM personal_data WHERE person_id > $1 \
                    ORDER BY person_id LIMIT $2";
-        let rows: Vec<(i64, Option<String>)> = on_tx!(&mut self.log, connection => {
+        let rows: Vec<(i64, Option<String>)> = on_tx!(&mut self.snapshot.log, connection => {
             sqlx::query_as(sql).bind(after).bind(PAGE).fetch_all(connection).await?
         });
         let next = rows.last().map(|(id, _)| Part::Persons(*id));

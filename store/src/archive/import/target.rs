@@ -3,6 +3,7 @@
 use super::{Batch, Source, postgres, rows};
 use crate::archive::ArchiveError;
 use crate::archive::line::{CheckpointLine, NumberLine};
+use crate::check::STEPS;
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
@@ -132,17 +133,11 @@ impl Target {
 
     /// Every stream begins with 1 and goes on without gap, in the order of positions.
     pub(super) async fn check_sequences(&mut self) -> Result<(), ArchiveError> {
-        let sql = "SELECT aggregate_type, aggregate_id, sequence, position FROM ( \
-                   SELECT aggregate_type, aggregate_id, sequence, position, \
-                   lag(sequence, 1, 0) OVER stream AS sequence_before, \
-                   lag(position, 1, 0) OVER stream AS position_before FROM events \
-                   WINDOW stream AS (PARTITION BY aggregate_type, aggregate_id ORDER BY sequence) \
-                   ) AS steps \
-                   WHERE sequence <> sequence_before + 1 OR position <= position_before LIMIT 1";
-        let found: Option<(String, String, i64, i64)> = on_tx!(&mut self.log, connection => {
-            sqlx::query_as(sql).fetch_optional(connection).await?
+        type Step = (String, String, i64, i64, i64, i64);
+        let found: Option<Step> = on_tx!(&mut self.log, connection => {
+            sqlx::query_as(STEPS).bind(1_i64).fetch_optional(connection).await?
         });
-        found.map_or(Ok(()), |(kind, id, sequence, position)| {
+        found.map_or(Ok(()), |(kind, id, sequence, position, ..)| {
             Err(ArchiveError::Contradiction(format!(
                 "event {position} has sequence {sequence} of {kind}/{id}, which does not follow \
                  what stands before it"

@@ -1,0 +1,176 @@
+//! The census of a stored log before a deploy: what is in it, samples of it for whoever can read them,
+//! and whether what must hold between its rows does hold. It reads one snapshot and changes nothing.
+//!
+//! Nothing is held in memory whatever the log's length: the database groups and joins, and says at
+//! most some findings of each kind. Each question costs one pass over a table or an index.
+
+mod beside;
+mod structure;
+
+pub(crate) use structure::STEPS;
+
+use crate::error::StoreError;
+use crate::event::{RecordedEvent, StreamId};
+use crate::identity::Identity;
+use crate::on_tx;
+use crate::snapshot::Snapshot;
+use crate::store::Store;
+
+/// Findings of one kind that are told at most.
+const TOLD: i64 = 20;
+/// Positions looked through for one sample.
+const WINDOW: i64 = 5_000;
+/// Samples of a kind of event between its first and its last.
+const BETWEEN: i64 = 3;
+/// Events of a stream that are read at once.
+const PAGE: i64 = 500;
+
+/// A check under way.
+#[derive(Debug)]
+pub struct Check {
+    snapshot: Snapshot,
+    identity: Identity,
+}
+
+/// Something that isn't as it must be, or should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of thing, for programs: `sequence-gap`.
+    pub code: &'static str,
+    /// Whether the log can't be gone on with as it is; else it is only worth a look.
+    pub is_fault: bool,
+    /// What and where.
+    pub detail: String,
+}
+
+impl Finding {
+    /// Something that must not be.
+    pub const fn fault(code: &'static str, detail: String) -> Self {
+        Self { code, is_fault: true, detail }
+    }
+
+    /// Something worth a look.
+    pub const fn warning(code: &'static str, detail: String) -> Self {
+        Self { code, is_fault: false, detail }
+    }
+}
+
+/// An event, or why a row is none.
+type Sample = Result<RecordedEvent, String>;
+
+/// One kind of stored event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventKind {
+    /// The aggregate type.
+    pub aggregate: String,
+    /// The wire name.
+    pub event_type: String,
+    /// The version of the wire format.
+    pub event_version: String,
+    /// How many there are.
+    pub count: i64,
+    /// The position of the first.
+    pub first: i64,
+    /// The position of the last.
+    pub last: i64,
+}
+
+/// Which subscriptions this program runs.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownSubscriptions<'a> {
+    /// Those that act on events.
+    pub acting: &'a [&'a str],
+    /// Which of the others keep what is made anew from events.
+    pub is_derived: fn(&str) -> bool,
+}
+
+impl Check {
+    /// Begins: what is written from now on is not looked at.
+    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
+        let mut snapshot = Snapshot::of_whole_tables(store).await?;
+        let identity = Identity::read_in(&mut snapshot.log).await?;
+        Ok(Self { snapshot, identity })
+    }
+
+    /// Which log it is.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Every stored kind of event. One pass over the log.
+    pub async fn census(&mut self) -> Result<Vec<EventKind>, StoreError> {
+        let sql = "SELECT aggregate_type, event_type, event_version, count(*), min(position), \
+                   max(position) FROM events GROUP BY aggregate_type, event_type, event_version \
+                   ORDER BY aggregate_type, event_type, event_version";
+        let rows: Vec<(String, String, String, i64, i64, i64)> = on_tx!(&mut self.snapshot.log, connection => {
+            sqlx::query_as(sql).fetch_all(connection).await?
+        });
+        let kind = |(aggregate, event_type, event_version, count, first, last)| EventKind {
+            aggregate,
+            event_type,
+            event_version,
+            count,
+            first,
+            last,
+        };
+        Ok(rows.into_iter().map(kind).collect())
+    }
+
+    /// The first and the last event of a kind, and some in between. A few thousand positions are
+    /// looked through for each. A row that is no event at all is told in words.
+    pub async fn samples(&mut self, kind: &EventKind) -> Result<Vec<Sample>, StoreError> {
+        let columns = RecordedEvent::COLUMNS;
+        let sql = format!(
+            "SELECT {columns} FROM events WHERE position >= $1 AND position < $2 \
+             AND aggregate_type = $3 AND event_type = $4 AND event_version = $5 \
+             ORDER BY position LIMIT 1"
+        );
+        let step = (kind.last - kind.first) / (BETWEEN + 1);
+        let mut from: Vec<i64> = (0..=BETWEEN).map(|n| kind.first + n * step).collect();
+        from.push(kind.last);
+        let mut samples: Vec<Sample> = Vec::new();
+        for from in from {
+            let found: Option<Result<RecordedEvent, StoreError>> = on_tx!(&mut self.snapshot.log, connection => {
+                let query = sqlx::query(&sql)
+                    .bind(from)
+                    .bind(from.saturating_add(WINDOW))
+                    .bind(&kind.aggregate)
+                    .bind(&kind.event_type)
+                    .bind(&kind.event_version);
+                let row = query.fetch_optional(connection).await?;
+                row.as_ref().map(RecordedEvent::from_row)
+            });
+            let found = match found {
+                Some(Ok(event)) => Ok(event),
+                Some(Err(StoreError::Corrupt(why))) => Err(why),
+                Some(Err(error)) => return Err(error),
+                None => continue,
+            };
+            if !samples.contains(&found) {
+                samples.push(found);
+            }
+        }
+        Ok(samples)
+    }
+
+    /// The events of a stream after this sequence; a page of them, none at its end.
+    pub async fn stream(
+        &mut self,
+        stream: &StreamId,
+        after_sequence: i64,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let columns = RecordedEvent::COLUMNS;
+        let sql = format!(
+            "SELECT {columns} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             AND sequence > $3 ORDER BY sequence LIMIT $4"
+        );
+        on_tx!(&mut self.snapshot.log, connection => {
+            let query = sqlx::query(&sql)
+                .bind(stream.kind.as_ref())
+                .bind(stream.number.to_string())
+                .bind(after_sequence)
+                .bind(PAGE);
+            query.fetch_all(connection).await?.iter().map(RecordedEvent::from_row).collect()
+        })
+    }
+}

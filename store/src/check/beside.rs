@@ -1,0 +1,144 @@
+//! What hangs on the log: checkpoints, what is parked, deadlines. Each must point at something.
+
+use super::{Check, Finding, KnownSubscriptions, TOLD};
+use crate::error::StoreError;
+use crate::on_tx;
+use sqlx::QueryBuilder;
+use std::collections::BTreeSet;
+
+/// Queued positions that are looked up at once.
+const PAGE: i64 = 500;
+
+impl Check {
+    /// Checkpoints are of this log and not past its end, and somebody moves them.
+    pub async fn checkpoints(
+        &mut self,
+        known: KnownSubscriptions<'_>,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let head: i64 = on_tx!(&mut self.snapshot.log, connection => {
+            let sql = "SELECT coalesce(max(position), 0) FROM events";
+            sqlx::query_scalar(sql).fetch_one(connection).await?
+        });
+        let rows: Vec<(String, String, i64, i64)> = on_tx!(self.snapshot.views(), connection => {
+            let sql = "SELECT subscription, source, log_epoch, position FROM checkpoints \
+                       ORDER BY subscription, source";
+            sqlx::query_as(sql).fetch_all(connection).await?
+        });
+        let own = self.identity.log_id.to_string();
+        let mut findings = Vec::new();
+        for (subscription, source, epoch, position) in rows {
+            if !known.has(&subscription) {
+                let detail = format!("nobody here is called {subscription}");
+                findings.push(Finding::warning("checkpoint-unknown", detail));
+            }
+            if source != own {
+                let detail = format!("{subscription} reads the log {source}");
+                findings.push(Finding::warning("checkpoint-other-log", detail));
+            } else if epoch != self.identity.epoch {
+                let detail = format!(
+                    "{subscription} stands in epoch {epoch}, the log is in {}",
+                    self.identity.epoch
+                );
+                findings.push(Finding::fault("checkpoint-other-epoch", detail));
+            } else if position > head {
+                let detail = format!("{subscription} stands at {position}, the log ends at {head}");
+                findings.push(Finding::fault("checkpoint-past-head", detail));
+            }
+        }
+        Ok(findings)
+    }
+
+    /// What queues, queues behind something, and is in the log; what is parked waits for somebody.
+    pub async fn parked(
+        &mut self,
+        known: KnownSubscriptions<'_>,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let rows: Vec<(String, i64)> = on_tx!(self.snapshot.views(), connection => {
+            let sql = "SELECT subscription, count(*) FROM parked GROUP BY subscription \
+                       ORDER BY subscription";
+            sqlx::query_as(sql).fetch_all(connection).await?
+        });
+        let mut findings = Vec::new();
+        for (subscription, count) in rows {
+            let detail = format!("{subscription}: {count} keys can't go on");
+            findings.push(Finding::warning("parked", detail));
+            if !known.has(&subscription) {
+                let detail = format!("{subscription}: {count} keys, but nobody here is called so");
+                findings.push(Finding::warning("parked-unknown", detail));
+            }
+        }
+        let rows: Vec<(String, String, i64)> = on_tx!(self.snapshot.views(), connection => {
+            let sql = "SELECT subscription, key, min(position) FROM parked_events e \
+                       WHERE NOT EXISTS (SELECT 1 FROM parked p WHERE p.subscription = \
+                       e.subscription AND p.key = e.key) GROUP BY subscription, key \
+                       ORDER BY subscription, key LIMIT $1";
+            sqlx::query_as(sql).bind(TOLD).fetch_all(connection).await?
+        });
+        findings.extend(rows.into_iter().map(|(subscription, key, position)| {
+            let detail =
+                format!("{subscription} {key}: event {position} queues behind a key that goes on");
+            Finding::fault("queue-without-parked", detail)
+        }));
+        findings.extend(self.queued().await?);
+        Ok(findings)
+    }
+
+    /// Queued positions without an event. A look at the log's index for each, a page at a time.
+    async fn queued(&mut self) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = Vec::new();
+        let mut after = 0;
+        loop {
+            let page: Vec<i64> = on_tx!(self.snapshot.views(), connection => {
+                let sql = "SELECT DISTINCT position FROM \
+                           (SELECT position FROM parked_events UNION ALL \
+                            SELECT since_position FROM parked) AS positions \
+                           WHERE position > $1 ORDER BY position LIMIT $2";
+                sqlx::query_scalar(sql).bind(after).bind(PAGE).fetch_all(connection).await?
+            });
+            let Some(highest) = page.last() else { return Ok(findings) };
+            after = *highest;
+            let there: Vec<i64> = on_tx!(&mut self.snapshot.log, connection => {
+                let mut query =
+                    QueryBuilder::new("SELECT position FROM events WHERE position IN (");
+                let mut list = query.separated(", ");
+                for position in &page {
+                    list.push_bind(*position);
+                }
+                query.push(")");
+                query.build_query_scalar().persistent(false).fetch_all(connection).await?
+            });
+            let there: BTreeSet<i64> = there.into_iter().collect();
+            let missing = page.iter().filter(|position| !there.contains(position));
+            findings.extend(missing.map(|position| {
+                let detail = format!("what is parked waits for event {position}, not there");
+                Finding::fault("queue-without-event", detail)
+            }));
+            if findings.len() >= usize::try_from(TOLD).unwrap_or(usize::MAX) {
+                return Ok(findings);
+            }
+        }
+    }
+
+    /// Deadlines are somebody's.
+    pub async fn deadlines(
+        &mut self,
+        known: KnownSubscriptions<'_>,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let rows: Vec<(String, i64)> = on_tx!(self.snapshot.views(), connection => {
+            let sql = "SELECT manager, count(*) FROM deadlines GROUP BY manager ORDER BY manager";
+            sqlx::query_as(sql).fetch_all(connection).await?
+        });
+        let unknown = rows.into_iter().filter(|(manager, _)| !known.has(manager));
+        let finding = |(manager, count): (String, i64)| {
+            let detail = format!("{count} of {manager}, but nobody here is called so");
+            Finding::warning("deadline-unknown", detail)
+        };
+        Ok(unknown.map(finding).collect())
+    }
+}
+
+impl KnownSubscriptions<'_> {
+    fn has(&self, subscription: &str) -> bool {
+        self.acting.contains(&subscription) || (self.is_derived)(subscription)
+    }
+}

@@ -1,0 +1,162 @@
+//! What must hold between events, and between them and receipts.
+
+use super::{Check, Finding, TOLD};
+use crate::db::Tx;
+use crate::error::StoreError;
+use crate::on_tx;
+use std::fmt::Display;
+
+/// Each event with what stands before it in its stream. One pass over the index of streams.
+pub(crate) const STEPS: &str = "SELECT aggregate_type, aggregate_id, sequence, position, sequence_before, \
+    position_before FROM ( \
+    SELECT aggregate_type, aggregate_id, sequence, position, \
+    lag(sequence, 1, 0) OVER stream AS sequence_before, \
+    lag(position, 1, 0) OVER stream AS position_before FROM events \
+    WINDOW stream AS (PARTITION BY aggregate_type, aggregate_id ORDER BY sequence) ) AS steps \
+    WHERE sequence <> sequence_before + 1 OR position <= position_before LIMIT $1";
+
+/// Receipts of events that aren't there. One pass over the receipts, a look at the index for each.
+const WITHOUT_EVENTS: &str = "SELECT aggregate_type, aggregate_id, first_sequence, event_count \
+    FROM receipts r WHERE event_count > 0 AND NOT EXISTS (SELECT 1 FROM events e \
+    WHERE e.aggregate_type = r.aggregate_type AND e.aggregate_id = r.aggregate_id \
+    AND e.sequence = r.first_sequence + r.event_count - 1) LIMIT $1";
+
+/// Streams of which more, or fewer, events are there than receipts account for. One pass over both.
+const ACCOUNTS: &str = "SELECT e.aggregate_type, e.aggregate_id, e.events, \
+    coalesce(r.receipted, 0) FROM ( \
+    SELECT aggregate_type, aggregate_id, count(*) AS events FROM events \
+    GROUP BY aggregate_type, aggregate_id) e LEFT JOIN ( \
+    SELECT aggregate_type, aggregate_id, CAST(sum(event_count) AS bigint) AS receipted \
+    FROM receipts GROUP BY aggregate_type, aggregate_id) r \
+    ON e.aggregate_type = r.aggregate_type AND e.aggregate_id = r.aggregate_id \
+    WHERE e.events <> coalesce(r.receipted, 0) LIMIT $1";
+
+impl Check {
+    /// Sequences of each stream begin with 1 and have neither gaps nor doubles, in the order of
+    /// positions.
+    pub async fn sequences(&mut self) -> Result<Vec<Finding>, StoreError> {
+        type Step = (String, String, i64, i64, i64, i64);
+        let rows: Vec<Step> = on_tx!(&mut self.snapshot.log, connection => {
+            sqlx::query_as(STEPS).bind(TOLD).fetch_all(connection).await?
+        });
+        let finding = |(kind, id, sequence, position, before, position_before): Step| {
+            if sequence != before + 1 {
+                let code = if sequence == before { "sequence-double" } else { "sequence-gap" };
+                let detail =
+                    format!("{kind}/{id}: sequence {sequence} at {position} comes after {before}");
+                return Finding::fault(code, detail);
+            }
+            Finding::fault(
+                "position-order",
+                format!(
+                    "{kind}/{id}: sequence {sequence} stands at {position}, before its predecessor \
+                     at {position_before}"
+                ),
+            )
+        };
+        Ok(rows.into_iter().map(finding).collect())
+    }
+
+    /// No position is used twice, none is out of range, and the next one is free. Holes are normal.
+    pub async fn positions(&mut self) -> Result<Vec<Finding>, StoreError> {
+        let sql = "SELECT position, count(*) FROM events GROUP BY position \
+                   HAVING count(*) > 1 OR position < 1 ORDER BY position LIMIT $1";
+        let rows: Vec<(i64, i64)> = on_tx!(&mut self.snapshot.log, connection => {
+            sqlx::query_as(sql).bind(TOLD).fetch_all(connection).await?
+        });
+        let double = |(position, count): (i64, i64)| {
+            let detail = format!("position {position} is used {count} times");
+            Finding::fault(if count > 1 { "position-double" } else { "position-range" }, detail)
+        };
+        let mut findings: Vec<Finding> = rows.into_iter().map(double).collect();
+        let last: i64 = on_tx!(&mut self.snapshot.log, connection => {
+            let sql = "SELECT coalesce(max(position), 0) FROM events";
+            sqlx::query_scalar(sql).fetch_one(connection).await?
+        });
+        // On PostgreSQL not of the snapshot: it may be further by now, which does no harm.
+        let sql = match &self.snapshot.log {
+            Tx::Postgres(_) => {
+                "SELECT coalesce(pg_sequence_last_value( \
+                 pg_get_serial_sequence('events', 'position')::regclass), 0)"
+            }
+            Tx::Sqlite(_) => {
+                "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
+            }
+        };
+        let drawn: i64 = on_tx!(&mut self.snapshot.log, connection => {
+            sqlx::query_scalar(sql).fetch_one(connection).await?
+        });
+        if drawn < last {
+            let detail = format!("the next position is {}, but {last} is used", drawn + 1);
+            findings.push(Finding::fault("position-next", detail));
+        }
+        Ok(findings)
+    }
+
+    /// Receipts have their events; events that no receipt accounts for are worth a look.
+    pub async fn receipts(&mut self) -> Result<Vec<Finding>, StoreError> {
+        let rows: Vec<(String, String, i64, i64)> = on_tx!(&mut self.snapshot.log, connection => {
+            sqlx::query_as(WITHOUT_EVENTS).bind(TOLD).fetch_all(connection).await?
+        });
+        let missing = |(kind, id, first, count): (String, String, i64, i64)| {
+            let last = first + count - 1;
+            let detail = format!("{kind}/{id}: a receipt of events {first} to {last}, not there");
+            Finding::fault("receipt-without-events", detail)
+        };
+        let mut findings: Vec<Finding> = rows.into_iter().map(missing).collect();
+        let rows: Vec<(String, String, i64, i64)> = on_tx!(&mut self.snapshot.log, connection => {
+            sqlx::query_as(ACCOUNTS).bind(TOLD).fetch_all(connection).await?
+        });
+        let differs = |(kind, id, events, receipted): (String, String, i64, i64)| {
+            let detail = format!("{kind}/{id}: {events} events, receipts of {receipted}");
+            if events > receipted {
+                Finding::warning("event-without-receipt", detail)
+            } else {
+                Finding::fault("receipt-double", detail)
+            }
+        };
+        findings.extend(rows.into_iter().map(differs));
+        Ok(findings)
+    }
+
+    /// Numbers that are drawn next are not borne yet. One pass over the index of streams.
+    pub async fn numbers(
+        &mut self,
+        numbered: &[(&str, &[&str])],
+    ) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = Vec::new();
+        for (kind, bearers) in numbered {
+            let last: Option<i64> = on_tx!(&mut self.snapshot.log, connection => {
+                let sql = "SELECT last FROM numbers WHERE kind = $1";
+                sqlx::query_scalar(sql).bind(*kind).fetch_optional(connection).await?
+            });
+            let last = last.unwrap_or(0);
+            for bearer in *bearers {
+                // An id that is no number is told when it is read.
+                let number = match &self.snapshot.log {
+                    Tx::Postgres(_) => {
+                        "CASE WHEN aggregate_id ~ '^[0-9]{1,18}$' \
+                         THEN CAST(aggregate_id AS bigint) END"
+                    }
+                    Tx::Sqlite(_) => "CAST(aggregate_id AS integer)",
+                };
+                let sql = format!(
+                    "SELECT max({number}) FROM events WHERE aggregate_type = $1 AND sequence = 1"
+                );
+                let highest: Option<i64> = on_tx!(&mut self.snapshot.log, connection => {
+                    sqlx::query_scalar(&sql).bind(*bearer).fetch_one(connection).await?
+                });
+                findings.extend(behind(kind, last, bearer, highest.unwrap_or(0)));
+            }
+        }
+        Ok(findings)
+    }
+}
+
+fn behind(kind: &str, last: i64, bearer: &str, highest: i64) -> Option<Finding> {
+    let taken = || {
+        let next: &dyn Display = &(last + 1);
+        format!("the next number of {kind} is {next}, but there is {bearer}/{highest}")
+    };
+    (last < highest).then(|| Finding::fault("number-behind", taken()))
+}

@@ -1,0 +1,73 @@
+//! One unchanging picture of the log and of what hangs on it, for who reads all of it.
+//!
+//! On PostgreSQL it is one REPEATABLE READ transaction. On SQLite the file of checkpoints is pinned
+//! first and the log second, so that no checkpoint is further than the log.
+
+use crate::db::{Db, Tx};
+use crate::error::StoreError;
+use crate::on_tx;
+use crate::store::Store;
+use sqlx::Executor;
+
+/// The transactions to read in. Dropped, they end.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// Of the log.
+    pub(crate) log: Tx,
+    /// Of checkpoints and what belongs to them, where they live in another file.
+    views: Option<Tx>,
+}
+
+impl Snapshot {
+    /// For reading by key, page by page.
+    pub(crate) async fn by_key(store: &Store) -> Result<Self, StoreError> {
+        Self::take(store, store.log_db()).await
+    }
+
+    /// For questions over whole tables, which the log's own pool forbids on PostgreSQL.
+    pub(crate) async fn of_whole_tables(store: &Store) -> Result<Self, StoreError> {
+        let on = if store.views().is_postgres() { store.views() } else { store.log_db() };
+        let mut snapshot = Self::take(store, on).await?;
+        let spill = match &snapshot.log {
+            Tx::Postgres(_) => "SET LOCAL work_mem = '64MB'",
+            // What is sorted or grouped goes to disk when there is much of it.
+            Tx::Sqlite(_) => "PRAGMA temp_store = FILE",
+        };
+        on_tx!(&mut snapshot.log, connection => connection.execute(spill).await.map(drop))?;
+        Ok(snapshot)
+    }
+
+    async fn take(store: &Store, log: &Db) -> Result<Self, StoreError> {
+        match (store.views(), log) {
+            (Db::Sqlite { read: views, .. }, Db::Sqlite { read: log, .. }) => {
+                let mut views = Tx::Sqlite(views.begin().await?);
+                pin(&mut views, "SELECT count(*) FROM checkpoints").await?;
+                let mut log = Tx::Sqlite(log.begin().await?);
+                pin(&mut log, "SELECT count(*) FROM identity").await?;
+                Ok(Self { log, views: Some(views) })
+            }
+            (_, log) => {
+                let mut log = log.begin().await?;
+                // Whoever takes what is read may be slow; the database must not end it meanwhile.
+                let how = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
+                           SET LOCAL idle_in_transaction_session_timeout = 0";
+                on_tx!(&mut log, connection => connection.execute(how).await.map(drop))?;
+                Ok(Self { log, views: None })
+            }
+        }
+    }
+
+    /// The transaction that checkpoints are read in.
+    pub(crate) const fn views(&mut self) -> &mut Tx {
+        match &mut self.views {
+            Some(views) => views,
+            None => &mut self.log,
+        }
+    }
+}
+
+/// SQLite fixes a snapshot with the first read.
+async fn pin(tx: &mut Tx, sql: &str) -> Result<(), StoreError> {
+    let _: i64 = on_tx!(tx, connection => sqlx::query_scalar(sql).fetch_one(connection).await)?;
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! What a check finds in a log that was tampered with, and that it finds nothing in one that wasn't.
+
+use crate::support::{append, counted, open, raw};
+use gdmarket_store::{
+    Append, Check, Checkpoints, Finding, KnownSubscriptions, Parked, ParkedKeys, ReceiptKind,
+    Store, on_db, on_tx,
+};
+use gdmarket_testkit::{Engine, TestDb, on_each_engine};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const KNOWN: KnownSubscriptions<'_> = KnownSubscriptions {
+    acting: &["acting"],
+    is_derived: |subscription| subscription.starts_with("view"),
+};
+
+async fn filled(db: &TestDb) -> Store {
+    let store = open(db).await;
+    for number in 1..=3 {
+        let first = store.numbers().draw("number").await.unwrap();
+        let mut first = append(u128::try_from(number).unwrap(), first, 0);
+        first.events.push(counted(2));
+        store.appender().append(first).await.unwrap();
+    }
+    let kind = ReceiptKind::Refused("no".to_owned());
+    let refused = Append { events: vec![], kind, ..append(5, 1, 2) };
+    store.appender().append(refused).await.unwrap();
+    let checkpoints = Checkpoints::new(store.views().clone());
+    for subscription in ["acting", "view_a"] {
+        checkpoints.claim(subscription, store.identity(), 1, 6).await.unwrap();
+    }
+    store
+}
+
+/// Everything that is asked of a log.
+async fn findings(store: &Store) -> Vec<Finding> {
+    let mut check = Check::begin(store).await.unwrap();
+    let mut all = check.sequences().await.unwrap();
+    all.extend(check.positions().await.unwrap());
+    all.extend(check.receipts().await.unwrap());
+    all.extend(check.numbers(&[("number", &["counter"])]).await.unwrap());
+    all.extend(check.checkpoints(KNOWN).await.unwrap());
+    all.extend(check.parked(KNOWN).await.unwrap());
+    all.extend(check.deadlines(KNOWN).await.unwrap());
+    all
+}
+
+async fn tamper(db: &TestDb, sql: &str) {
+    on_db!(write & raw(db).await, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
+}
+
+async fn tamper_views(store: &Store, sql: &str) {
+    let mut tx = store.views().begin().await.unwrap();
+    on_tx!(&mut tx, connection => sqlx::query(sql).execute(connection).await.map(drop)).unwrap();
+    tx.commit().await.unwrap();
+}
+
+on_each_engine! {
+    async fn a_sound_log_has_no_findings(db: &TestDb) {
+        let store = filled(db).await;
+        assert_eq!(findings(&store).await, []);
+        store.close().await;
+    }
+
+    async fn the_census_counts_every_kind_and_has_samples_of_each(db: &TestDb) {
+        let store = filled(db).await;
+        let mut other = append(7, 9, 0);
+        other.events[0].event_version = "2".to_owned();
+        store.appender().append(other).await.unwrap();
+        let mut check = Check::begin(&store).await.unwrap();
+        let census = check.census().await.unwrap();
+        let counts: Vec<_> =
+            census.iter().map(|kind| (kind.event_version.as_str(), kind.count)).collect();
+        assert_eq!(counts, [("1", 6), ("2", 1)]);
+        let samples = check.samples(&census[0]).await.unwrap();
+        let positions: Vec<_> = samples.iter().map(|s| s.as_ref().unwrap().position).collect();
+        assert_eq!((positions[0], *positions.iter().max().unwrap()), (1, 6), "{positions:?}");
+        assert_eq!(check.samples(&census[1]).await.unwrap().len(), 1);
+        let stream = &samples[0].as_ref().unwrap().stream;
+        assert_eq!(check.stream(stream, 0).await.unwrap().len(), 2);
+        assert_eq!(check.stream(stream, 2).await.unwrap(), []);
+        drop(check);
+        store.close().await;
+    }
+
+    async fn whatever_was_tampered_with_is_found(db: &TestDb) {
+        let store = filled(db).await;
+        let by_hand = match db.engine() {
+            Engine::Postgres => "OVERRIDING SYSTEM VALUE",
+            Engine::Sqlite => "",
+        };
+        let event = |sequence: i64, position: i64| format!(
+            "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type, \
+             event_version, payload, metadata) {by_hand} \
+             VALUES ({position}, 'counter', '8', {sequence}, 'Counted', '1', '{{}}', '{{}}')"
+        );
+        let lower = match db.engine() {
+            Engine::Postgres => "SELECT setval(pg_get_serial_sequence('events', 'position'), 2)",
+            Engine::Sqlite => "UPDATE sqlite_sequence SET seq = 2 WHERE name = 'events'",
+        };
+        let mut told = BTreeSet::new();
+        let mut expect = async |step: &str, codes: &[&'static str]| {
+            told.extend(codes);
+            let found: BTreeSet<_> = findings(&store).await.iter().map(|f| f.code).collect();
+            assert_eq!(found, told, "{step}");
+        };
+        tamper(db, "DELETE FROM events WHERE aggregate_id = '2' AND sequence = 1").await;
+        expect("a gap", &["sequence-gap", "receipt-double"]).await;
+        tamper(db, "DELETE FROM events WHERE aggregate_id = '1' AND sequence = 2").await;
+        expect("a lost end", &["receipt-without-events"]).await;
+        tamper(db, &event(1, 1001)).await;
+        tamper(db, &event(2, 1000)).await;
+        tamper(db, lower).await;
+        let codes = ["position-order", "position-next", "event-without-receipt", "number-behind"];
+        expect("a stream that runs backwards", &codes).await;
+        tamper_views(&store, "UPDATE checkpoints SET position = 2000 WHERE subscription = 'acting'").await;
+        expect("a checkpoint past the end", &["checkpoint-past-head"]).await;
+        tamper_views(&store, "UPDATE checkpoints SET log_epoch = 0 WHERE subscription = 'view_a'").await;
+        expect("a checkpoint of another epoch", &["checkpoint-other-epoch"]).await;
+        let park = Parked {
+            key: "a".to_owned(), state: Parked::PARKED.to_owned(), reason: "why".to_owned(),
+            since_position: 1, since_time: 1, attempts: 1,
+        };
+        let mut tx = store.views().begin().await.unwrap();
+        ParkedKeys::park(&mut tx, "acting", &park, Duration::ZERO).await.unwrap();
+        ParkedKeys::queue(&mut tx, "acting", "b", 1).await.unwrap();
+        tx.commit().await.unwrap();
+        expect("a queue behind nothing", &["parked", "queue-without-parked"]).await;
+        tamper_views(&store, "UPDATE parked SET since_position = 500").await;
+        expect("parked at an event that isn't there", &["queue-without-event"]).await;
+        tamper_views(&store, "UPDATE checkpoints SET subscription = 'gone', source = 'x' WHERE subscription = 'acting'").await;
+        told.remove("checkpoint-past-head");
+        let unknown = ["checkpoint-unknown", "checkpoint-other-log"];
+        told.extend(unknown);
+        let all = findings(&store).await;
+        assert_eq!(all.iter().map(|f| f.code).collect::<BTreeSet<_>>(), told);
+        let warnings = all.iter().filter(|finding| !finding.is_fault).map(|f| f.code);
+        let expected = ["checkpoint-other-log", "checkpoint-unknown", "event-without-receipt", "parked"];
+        assert_eq!(warnings.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+        store.close().await;
+    }
+
+    async fn a_row_that_is_no_event_is_told_in_words(db: &TestDb) {
+        let store = filled(db).await;
+        tamper(db, "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+            event_version, payload, metadata) VALUES ('counter', 'x', 1, 'Odd', '1', '{}', '{}')").await;
+        let mut check = Check::begin(&store).await.unwrap();
+        let census = check.census().await.unwrap();
+        let samples = check.samples(&census[1]).await.unwrap();
+        assert!(samples[0].as_ref().is_err_and(|why| why.contains("counter/x")), "{samples:?}");
+        assert_eq!(check.numbers(&[("number", &["counter"])]).await.unwrap(), []);
+        drop(check);
+        store.close().await;
+    }
+}
