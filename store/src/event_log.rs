@@ -79,11 +79,26 @@ impl EventLog {
             }
         }
         // May be a hole: say the event's own position.
+        self.last_up_to(low).await
+    }
+
+    /// The position of the last event up to this position, 0 without any.
+    pub(crate) async fn last_up_to(&self, position: i64) -> Result<i64, StoreError> {
         let found: Option<i64> = on_db!(&self.db, pool => {
             let sql = "SELECT max(position) FROM events WHERE position <= $1";
-            sqlx::query_scalar(sql).bind(low).fetch_one(pool).await?
+            sqlx::query_scalar(sql).bind(position).fetch_one(pool).await?
         });
         Ok(found.unwrap_or(0))
+    }
+
+    /// After an empty stretch: the last position before the next event, the highest there is without
+    /// one. Holes may be wide, so nobody walks through them.
+    pub(crate) async fn before_next(&self, position: i64) -> Result<i64, StoreError> {
+        let next: Option<i64> = on_db!(&self.db, pool => {
+            let sql = "SELECT min(position) FROM events WHERE position > $1";
+            sqlx::query_scalar(sql).bind(position).fetch_one(pool).await?
+        });
+        Ok(next.map_or(i64::MAX, |next| next - 1))
     }
 
     /// How many events there are after `after` up to and including `until`.

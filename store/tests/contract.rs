@@ -22,6 +22,8 @@ mod lost_connection;
 mod order;
 #[path = "contract/plans.rs"]
 mod plans;
+#[path = "contract/query.rs"]
+mod query;
 #[path = "contract/restored.rs"]
 mod restored;
 #[path = "contract/schema.rs"]
