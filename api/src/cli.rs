@@ -10,9 +10,13 @@ mod events;
 mod failure;
 mod migrate;
 mod openapi;
+mod out;
 mod progress;
 mod serve;
+mod state;
+mod told;
 mod tool;
+mod trace;
 
 pub use console::Console;
 pub use failure::{Exit, Failure};
@@ -29,6 +33,9 @@ Examples:
   gdmarket --database-url postgres://…        keep everything in PostgreSQL
   gdmarket demo                               walk through a whole rental on a running server
   gdmarket config show                        every setting, its value, and where it comes from
+  gdmarket events tail --follow               what happens, as it happens
+  gdmarket state item 1                       an item as it is, from its events
+  gdmarket trace reservation 7                all that led to a reservation and followed from it
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 port or database not reachable,
 4 a view differs, 5 the log can't be read, 130 Ctrl-C.";
@@ -101,6 +108,10 @@ enum Command {
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show an aggregate as it is or was, with the events that made it.
+    State(state::StateArgs),
+    /// Show what somebody asked and all that followed, as a tree of causes.
+    Trace(trace::TraceArgs),
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -154,6 +165,12 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         Some(Command::Config(ConfigCommand::Show)) => {
             config::show(&settings(&common, &serve)?, console);
             Ok(())
+        }
+        Some(Command::State(args)) => {
+            state::run(&args, &settings(&common, &serve)?.config, console)
+        }
+        Some(Command::Trace(args)) => {
+            trace::run(&args, &settings(&common, &serve)?.config, console)
         }
     }
 }

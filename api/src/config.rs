@@ -59,6 +59,8 @@ pub struct Server {
     pub request_timeout: Duration,
     /// How many requests are worked on at once.
     pub concurrency: usize,
+    /// How many may follow the events at once.
+    pub event_streams: usize,
 }
 
 /// Where the log is.

@@ -43,6 +43,7 @@ fn described() -> Value {
             {"name": "reservations", "description": "Who wants what, and when."},
             {"name": "payments", "description": "Attempts to pay."},
             {"name": "alarms", "description": "What was announced."},
+            {"name": "events", "description": "What happens, as it happens."},
             {"name": "server", "description": "The server itself."},
         ],
     })
@@ -106,6 +107,9 @@ fn is_collection(path: &str) -> bool {
 
 fn add_parameters(method: &str, path: &str, operation: &mut Value) {
     let mut names = vec![];
+    if path == "/events" {
+        names.push("Actor");
+    }
     if is_of_the_market(path) {
         names.push("Actor");
         if writes(method) {

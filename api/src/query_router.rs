@@ -1,7 +1,8 @@
-//! The reading half of the interface: collections, members, calendar, trace, figures. It holds no
+//! The reading half of the interface: collections, members, calendar, trace, events, figures. It holds no
 //! command; `?at_least=` waits until the views have applied what a write did.
 
 mod collection;
+mod event_stream;
 mod items;
 mod meta;
 pub(crate) mod render;
@@ -10,7 +11,6 @@ mod reservations;
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
 use crate::resource::{Versioned, Viewer};
-use crate::story::Stories;
 use crate::token::Tokens;
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -34,12 +34,13 @@ pub(crate) struct QueryState {
     pub(crate) queries: Queries,
     pub(crate) applied: Applied,
     pub(crate) tokens: Tokens,
-    pub(crate) stories: Arc<dyn Stories>,
+    pub(crate) event_streams: EventStreams,
     pub(crate) now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     pub(crate) time_zone: Tz,
     pub(crate) capabilities: Arc<Capabilities>,
 }
 
+pub(crate) use event_stream::EventStreams;
 pub(crate) use meta::{Capabilities, Limits};
 
 /// All routes that read.
@@ -49,7 +50,11 @@ pub(crate) fn router(state: QueryState) -> OpenApiRouter {
 
 /// The routes alone, for the OpenAPI document.
 pub(crate) fn routes() -> OpenApiRouter<QueryState> {
-    OpenApiRouter::new().merge(items::router()).merge(reservations::router()).merge(meta::router())
+    OpenApiRouter::new()
+        .merge(items::router())
+        .merge(reservations::router())
+        .merge(event_stream::router())
+        .merge(meta::router())
 }
 
 impl QueryState {

@@ -35,14 +35,7 @@ pub async fn serve(
     mut shutdown: Shutdown,
 ) -> bool {
     let connections = GracefulShutdown::new();
-    let mut told = shutdown.clone();
-    let stop = async {
-        told.reached(Stage::Draining).await;
-        tokio::select! {
-            () = tokio::time::sleep(options.drain_delay) => {}
-            () = told.reached(Stage::Now) => {}
-        }
-    };
+    let stop = shutdown.clone().stopped_accepting(options.drain_delay);
     tokio::pin!(stop);
     loop {
         tokio::select! {

@@ -3,7 +3,6 @@
 
 mod answers;
 mod port;
-mod stories;
 
 use crate::command_router::{self, CommandState};
 use crate::config::{self, Config};
@@ -13,7 +12,7 @@ use crate::extract::form::MAX_NAME;
 use crate::extract::query::MAX_LIMIT;
 use crate::health;
 use crate::openapi;
-use crate::query_router::{self, Capabilities, Limits, QueryState};
+use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState};
 use crate::resource::KRW;
 use crate::server::guard::Guard;
 use crate::server::{Shutdown, layers};
@@ -33,7 +32,6 @@ use port::Port;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use stories::LogStories;
 
 /// Beyond the gateway's own limit, before a payment without outcome is asked about.
 const SETTLE_MARGIN: Duration = Duration::from_secs(15);
@@ -126,7 +124,7 @@ impl Market {
     /// The whole HTTP side: routes and layers.
     pub fn router(&self, config: &Config, listen: SocketAddr, shutdown: Shutdown) -> Router {
         let writing = command_router::router(self.command_state(config));
-        let reading = query_router::router(self.query_state(config));
+        let reading = query_router::router(self.query_state(config, shutdown.clone()));
         let (routes, _) = writing.merge(reading).split_for_parts();
         let routes =
             routes.merge(docs::router(openapi::document())).merge(health::router(shutdown));
@@ -146,13 +144,17 @@ impl Market {
         }
     }
 
-    fn query_state(&self, config: &Config) -> QueryState {
+    fn query_state(&self, config: &Config, shutdown: Shutdown) -> QueryState {
         let commands = self.commands.clone();
         QueryState {
             queries: self.projections.queries(),
             applied: self.projections.applied(),
             tokens: self.tokens(),
-            stories: Arc::new(LogStories::new(self.store.clone())),
+            event_streams: EventStreams::new(
+                config.server.event_streams,
+                shutdown,
+                config.server.drain_delay,
+            ),
             now: Arc::new(move || commands.now()),
             time_zone: config.market.time_zone,
             capabilities: Arc::new(capabilities(config)),

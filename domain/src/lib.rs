@@ -16,6 +16,7 @@
 pub mod actor;
 pub mod alarm;
 pub mod decider;
+mod event_names;
 pub mod hold;
 pub mod ids;
 pub mod item;
@@ -30,6 +31,7 @@ pub mod upcast;
 pub use actor::{Actor, ActorError};
 pub use alarm::{Alarm, AlarmCommand, AlarmError, AlarmEvent};
 pub use decider::{Decider, Refusal};
+pub use event_names::{event_names, event_names_of};
 pub use hold::{Hold, HoldCommand, HoldError, HoldEvent};
 pub use ids::{IdError, ItemNo, PaymentNo, PersonId, ReservationNo};
 pub use item::{Item, ItemCommand, ItemError, ItemEvent};

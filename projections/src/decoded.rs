@@ -17,14 +17,17 @@ pub(crate) enum Unreadable {
 /// What an event says.
 pub(crate) fn decode(event: &RecordedEvent) -> Result<MarketEvent, Unreadable> {
     let RecordedEvent { event_type, event_version, payload, .. } = event;
-    match MarketEvent::decode(&event.stream.kind, event_type, event_version, payload) {
-        Ok(decoded) => Ok(decoded),
-        Err(error @ DecodeError::Newer { .. }) => Err(Unreadable::Newer(error.to_string())),
-        Err(
-            error @ (DecodeError::UnknownAggregate(_)
+    Ok(MarketEvent::decode(&event.stream.kind, event_type, event_version, payload)?)
+}
+
+impl From<DecodeError> for Unreadable {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Newer { .. } => Self::Newer(error.to_string()),
+            DecodeError::UnknownAggregate(_)
             | DecodeError::UnknownType(_)
-            | DecodeError::Malformed { .. }),
-        ) => Err(Unreadable::Broken(with_source(&error))),
+            | DecodeError::Malformed { .. } => Self::Broken(with_source(&error)),
+        }
     }
 }
 

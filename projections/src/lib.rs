@@ -15,6 +15,7 @@ mod command_port;
 mod decoded;
 mod error;
 mod feed;
+mod follow;
 mod holding;
 mod item_info;
 mod options;
@@ -29,9 +30,12 @@ mod refusal;
 mod replay;
 mod reservation_process;
 mod reservations;
+mod state;
 mod status;
 mod subscription;
 mod subscriptions;
+mod told;
+mod trace;
 mod view;
 mod view_table;
 
@@ -44,6 +48,7 @@ pub use census::{Failed, Trial, unreadable};
 pub use command_port::{Cause, CommandPort, Errand, Handled, Intent, PortError};
 pub use error::QueryError;
 pub use feed::{Delivery, Feed};
+pub use follow::{About, Follower};
 pub use item_info::{Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow};
 pub use options::Options;
 pub use payments::{PaymentBody, PaymentRow, Payments};
@@ -54,8 +59,11 @@ pub use queries::{
 };
 pub use replay::differences_from_rebuild;
 pub use reservations::{ReservationBody, ReservationRow, Reservations};
+pub use state::{AggregateKind, StateAt};
 pub use status::{
     AlarmStatus, ItemStatus, PaymentProgress, PaymentStatus, RentalStatus, ReservationStatus,
 };
 pub use subscriptions::{is_view, managers};
+pub use told::ToldEvent;
+pub use trace::{ReservationTrace, Trace, TracedEvent};
 pub use view::{Filters, FoldError, View};

@@ -121,6 +121,11 @@ impl Queries {
         }))
     }
 
+    /// The log and what hangs on it, for the questions that no view answers.
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
     /// The names of these persons; who isn't among them has none, or none any more.
     async fn names(
         &self,

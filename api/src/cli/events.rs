@@ -1,8 +1,14 @@
-//! `gdmarket events`: the log as it stands, for people and programs.
+//! `gdmarket events`: the log as it stands, for people and programs, from beside a running server.
 
 mod export;
+mod filter;
 mod import;
+mod list;
+mod show;
+mod stats;
+mod tail;
 
+use super::tool::with_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
 use clap::Subcommand;
@@ -11,6 +17,14 @@ use gdmarket_store::ArchiveError;
 /// What can be done with the log.
 #[derive(Debug, Subcommand)]
 pub(super) enum EventsCommand {
+    /// Show events in the order of the log, page by page.
+    List(list::ListArgs),
+    /// Show everything about one event.
+    Show(show::ShowArgs),
+    /// Show the newest events, and with --follow every new one until Ctrl-C.
+    Tail(tail::TailArgs),
+    /// Count what the log holds.
+    Stats(stats::StatsArgs),
     /// Write the whole log to a file: what is needed to go on elsewhere.
     Export(export::ExportArgs),
     /// Fill an empty log from an exported file.
@@ -23,6 +37,18 @@ pub(super) fn run(
     console: Console,
 ) -> Result<(), Failure> {
     match command {
+        EventsCommand::List(args) => {
+            with_store(config, async |store| list::run(&store, args, console).await)
+        }
+        EventsCommand::Show(args) => {
+            with_store(config, async |store| show::run(&store, args, console).await)
+        }
+        EventsCommand::Tail(args) => {
+            with_store(config, async |store| tail::run(&store, args, console).await)
+        }
+        EventsCommand::Stats(_) => {
+            with_store(config, async |store| stats::run(&store, console).await)
+        }
         EventsCommand::Export(args) => export::run(config, args, console),
         EventsCommand::Import(args) => import::run(config, args, console),
     }

@@ -2,6 +2,7 @@
 //! next step for people.
 
 use crate::wiring::StartError;
+use gdmarket_projections::QueryError;
 use gdmarket_store::StoreError;
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ pub enum Exit {
     Unreadable,
     /// Ctrl-C.
     Interrupted,
+    /// Whoever read the results went away: nothing is left to do, and nothing to say.
+    NobodyReads,
 }
 
 impl From<Exit> for ExitCode {
@@ -31,6 +34,7 @@ impl From<Exit> for ExitCode {
             Exit::Differs => 4,
             Exit::Unreadable => 5,
             Exit::Interrupted => 130,
+            Exit::NobodyReads => 0,
         })
     }
 }
@@ -79,6 +83,21 @@ impl From<StoreError> for Failure {
             StoreError::Conflict(_) | StoreError::Rejected(_) | StoreError::Corrupt(_) => {
                 Self::new(Exit::Failed, message)
             }
+        }
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueryError::Unavailable(_) => Self::new(Exit::Unreachable, message)
+                .next("check that the database runs and that database.url is right"),
+            QueryError::Newer(_) => {
+                Self::new(Exit::Failed, message).next("install the newer gdmarket")
+            }
+            QueryError::Broken(_) => Self::new(Exit::Unreadable, message)
+                .next("look at the event: gdmarket events show POSITION"),
         }
     }
 }

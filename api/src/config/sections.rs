@@ -60,6 +60,7 @@ impl Reader {
         let finish_within = self.millis("server.finish_within_ms");
         let request_timeout = self.millis("server.request_timeout_ms");
         let concurrency = self.read("server.concurrency", |text| within(text, 1, 65_536));
+        let event_streams = self.read("server.event_streams", |text| within(text, 0, 65_536));
         Some(Server {
             listen: listen?,
             allow_open: allow_open?,
@@ -70,6 +71,7 @@ impl Reader {
             finish_within: finish_within?,
             request_timeout: request_timeout?,
             concurrency: usize::try_from(concurrency?).ok()?,
+            event_streams: usize::try_from(event_streams?).ok()?,
         })
     }
 

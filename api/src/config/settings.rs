@@ -29,6 +29,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.finish_within_ms", "30000", "then wait this long for what is under way"),
     setting("server.request_timeout_ms", "30000", "how long one request may take"),
     setting("server.concurrency", "1024", "how many requests are worked on at once"),
+    setting("server.event_streams", "256", "how many may follow the events at once"),
     Setting {
         key: "database.url",
         default: "",

@@ -12,6 +12,7 @@ use axum::extract::FromRequestParts;
 use gdmarket_domain::Actor;
 use http::HeaderMap;
 use http::request::Parts;
+use std::convert::Infallible;
 use uuid::Uuid;
 
 /// The header that says on whose behalf a request is sent.
@@ -151,6 +152,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
             Problem::new(&kind::BAD_HEADER)
                 .with_errors(vec![FieldFault::new("X-Gdmarket-Actor", fault)])
         })
+    }
+}
+
+/// Where a follower of events was when it was last here. What isn't text is some id all the same, and
+/// none that was given out.
+#[derive(Debug, Clone)]
+pub(crate) struct LastEventId(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let sent = parts.headers.get("last-event-id").filter(|sent| !sent.is_empty());
+        Ok(Self(sent.map(|sent| sent.to_str().unwrap_or_default().trim().to_owned())))
     }
 }
 

@@ -94,6 +94,15 @@ impl Params {
         self.take("at_least")
     }
 
+    /// A token of this log, as the position that it means.
+    pub(crate) fn token(
+        &mut self,
+        name: &str,
+        position: impl FnOnce(&str) -> Option<i64>,
+    ) -> Option<i64> {
+        self.read(name, |token| position(token).ok_or(Fault::UnknownToken))
+    }
+
     pub(crate) fn refuse_token(&mut self) {
         self.fault("at_least", Fault::UnknownToken);
     }

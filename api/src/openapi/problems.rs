@@ -57,6 +57,10 @@ fn own(method: &str, path: &str) -> Vec<&'static str> {
         ("post", "/reservations/{reservationNo}/payment") => &[PAY],
         ("post", "/reservations/{reservationNo}/payment/cancel") => &[CANCEL, &["not-paid"]],
         ("patch", "/reservations/{reservationNo}") => &[PAY, CANCEL, &["not-paid"]],
+        ("get", "/reservations/{reservationNo}/trace") => &[&["wrong-actor"]],
+        ("get", "/events") => {
+            &[MARKET, &["wrong-actor", "item-not-found", "reservation-not-found"]]
+        }
         _ => &[],
     };
     lists.iter().flat_map(|list| list.iter().copied()).collect()

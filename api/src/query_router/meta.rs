@@ -62,6 +62,7 @@ const LINKS: &[(&str, &str)] = &[
     ("reservations", "/reservations"),
     ("payments", "/payments"),
     ("alarms", "/alarms"),
+    ("events", "/events"),
     ("openapi", "/openapi.json"),
     ("docs", "/docs"),
     ("errors", "/docs/errors"),

@@ -7,7 +7,7 @@ use crate::extract::path::Numbered;
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
 use crate::resource::{PaymentResource, ReservationResource};
-use crate::story::{Story, tree};
+use crate::story::{Story, may_read};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -93,22 +93,25 @@ async fn reservation(
     Ok(member(found, &kind::RESERVATION_NOT_FOUND))
 }
 
-/// The story of a reservation: what was asked, and all that followed, across every stream.
+/// The story of a reservation: what was asked, and all that followed, across every stream. For its
+/// renter, the item's owner, and operators.
 #[utoipa::path(get, path = "/reservations/{reservationNo}/trace", operation_id = "traceReservation",
     tag = "reservations",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
     responses((status = 200, description = "Its events as a tree of causes.", body = Story)))]
 async fn trace(
     State(state): State<QueryState>,
+    Reader(actor): Reader,
     Numbered(no): Numbered<ReservationNo>,
     params: Params,
 ) -> Answer {
     params.finish()?;
-    let events = state.stories.of_reservation(no).await?;
-    if events.is_empty() {
-        return Err(Problem::new(&kind::RESERVATION_NOT_FOUND));
+    let found = state.queries.trace_reservation(no).await?;
+    let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
+    if !may_read(&actor, &found) {
+        return Err(Problem::new(&kind::WRONG_ACTOR));
     }
-    Ok(Json(Story { reservation_no: no.get(), events: tree(events) }).into_response())
+    Ok(Json(Story::of(no, found)).into_response())
 }
 
 /// The attempts to pay.

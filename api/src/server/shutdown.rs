@@ -1,5 +1,6 @@
 //! How far the end of the program has come, seen by everyone who takes part in it.
 
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The stages of the end, in their order.
@@ -34,6 +35,16 @@ impl Shutdown {
     pub async fn reached(&mut self, stage: Stage) {
         if self.0.wait_for(|reached| *reached >= stage).await.is_err() {
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until nothing new is accepted any more: the drain delay after the end has begun, or at
+    /// once when told twice.
+    pub async fn stopped_accepting(mut self, drain_delay: Duration) {
+        self.reached(Stage::Draining).await;
+        tokio::select! {
+            () = tokio::time::sleep(drain_delay) => {}
+            () = self.reached(Stage::Now) => {}
         }
     }
 }

@@ -47,6 +47,29 @@ async fn nobody_acts_for_somebody_else() {
 }
 
 #[tokio::test]
+async fn a_story_is_for_its_renter_the_owner_and_operators() {
+    let app = app().await;
+    let item = owned(&app, "owner:7").await;
+    let reserved = app.reserved(item, 1).await;
+    // Refused: nobody but the item itself says whose it is.
+    let refused = json!({"itemNo": item, "customerId": 2});
+    app.post("/reservations", refused).refused(409, "item-taken").await;
+    for (no, renter) in [(reserved, "renter:1"), (reserved + 1, "renter:2")] {
+        let trace = || app.get(&format!("/reservations/{no}/trace"));
+        for actor in [renter, "owner:7", "operator:local", "operator:night-shift"] {
+            let story = trace().actor(actor).expect(200).await.json();
+            assert_eq!((&story["reservationNo"], &story["complete"]), (&json!(no), &json!(true)));
+            assert_eq!(story["events"][0]["type"], "ReservationRequested");
+        }
+        for actor in ["renter:3", "owner:1", "owner:2", "owner:8", "renter:7"] {
+            trace().actor(actor).refused(403, "wrong-actor").await;
+        }
+    }
+    let strangers = app.get("/reservations/99/trace").actor("renter:3");
+    strangers.refused(404, "reservation-not-found").await;
+}
+
+#[tokio::test]
 async fn a_claim_that_is_no_actor_is_refused() {
     let app = app().await;
     for claim in ["process:holding", "owner", "owner:0", "renter:x", "king:1", ""] {

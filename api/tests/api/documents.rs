@@ -85,6 +85,7 @@ async fn every_route_of_the_document_answers_and_refuses_a_false_actor() {
         "GET /itemInfoes/{itemNo}",
         "GET /payments/{paymentNo}",
         "GET /alarms/{alarmNo}",
+        "GET /events",
         "GET /capabilities",
         "GET /livez",
         "GET /readyz",

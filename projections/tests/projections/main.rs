@@ -8,6 +8,7 @@ mod deadlines;
 mod delivery;
 #[cfg(feature = "failpoints")]
 mod killed;
+mod looking;
 mod market;
 mod parked;
 mod port;

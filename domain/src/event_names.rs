@@ -1,11 +1,29 @@
-//! Asks serde which wire names an event enum has, so that no list of them can be out of date.
+//! Which wire names there are: serde itself is asked, so that no list of them can be out of date.
 
+use crate::{AlarmEvent, HoldEvent, ItemEvent, PaymentEvent, ReservationEvent};
 use serde::de::value::Error;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
+use std::sync::LazyLock;
 
-/// The wire names of all variants of `E`.
-pub(crate) fn of<E: DeserializeOwned>() -> &'static [&'static str] {
+static ALL: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let of_each = [
+        event_names_of::<ItemEvent>(),
+        event_names_of::<ReservationEvent>(),
+        event_names_of::<PaymentEvent>(),
+        event_names_of::<AlarmEvent>(),
+        event_names_of::<HoldEvent>(),
+    ];
+    of_each.concat()
+});
+
+/// The wire names of all events of the market.
+pub fn event_names() -> &'static [&'static str] {
+    &ALL
+}
+
+/// The wire names of all variants of an aggregate's events.
+pub fn event_names_of<E: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     drop(E::deserialize(Names(&mut names)));
     names

@@ -1,0 +1,104 @@
+//! The flags that say which events are meant, the same for every command that shows some.
+
+use crate::cli::Failure;
+use crate::cli::at::At;
+use clap::Args;
+use gdmarket_projections::AggregateKind;
+use gdmarket_store::{EventFilter, Store, StreamId};
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// Which events.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct FilterArgs {
+    /// Only the stream of this item.
+    #[arg(long, value_name = "NO", group = "stream", value_parser = number())]
+    item: Option<i64>,
+    /// Only the stream of this reservation.
+    #[arg(long, value_name = "NO", group = "stream", value_parser = number())]
+    reservation: Option<i64>,
+    /// Only the stream of this payment attempt.
+    #[arg(long, value_name = "NO", group = "stream", value_parser = number())]
+    payment: Option<i64>,
+    /// Only the stream of this item's alarm.
+    #[arg(long, value_name = "NO", group = "stream", value_parser = number())]
+    alarm: Option<i64>,
+    /// Only this stream, as events name it: item/1, hold/7.
+    #[arg(long, value_name = "TYPE/NO", group = "stream")]
+    aggregate: Option<StreamName>,
+    /// Only events of this type: `ItemHeld`.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Only what was done on behalf of this actor: owner:7, process:holding.
+    #[arg(long, value_name = "ACTOR")]
+    actor: Option<String>,
+    /// Only what followed from this request.
+    #[arg(long, value_name = "UUID")]
+    correlation: Option<Uuid>,
+    /// Only events after this position, or recorded after this time.
+    #[arg(long, value_name = "POSITION|TIME")]
+    after: Option<At>,
+    /// Only events up to this position, or recorded by this time.
+    #[arg(long, value_name = "POSITION|TIME")]
+    until: Option<At>,
+}
+
+fn number() -> clap::builder::RangedI64ValueParser<i64> {
+    clap::value_parser!(i64).range(1..)
+}
+
+/// A stream by its name.
+#[derive(Debug, Clone)]
+struct StreamName(StreamId);
+
+impl FromStr for StreamName {
+    type Err = String;
+
+    fn from_str(said: &str) -> Result<Self, String> {
+        let parts = said.split_once('/').and_then(|(kind, no)| Some((kind, no.parse().ok()?)));
+        match parts {
+            Some((kind, number)) if !kind.is_empty() => {
+                Ok(Self(StreamId::new(kind.to_owned(), number)))
+            }
+            _ => Err("not a stream, like item/1".to_owned()),
+        }
+    }
+}
+
+impl FilterArgs {
+    /// Whether it says where to end.
+    pub(super) const fn has_end(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// The filter; times become positions.
+    pub(super) async fn resolve(&self, store: &Store) -> Result<EventFilter, Failure> {
+        let after = match self.after {
+            Some(at) => at.position(store).await?,
+            None => 0,
+        };
+        let until = match self.until {
+            Some(at) => Some(at.position(store).await?),
+            None => None,
+        };
+        Ok(EventFilter {
+            stream: self.stream(),
+            event_type: self.event_type.clone(),
+            actor: self.actor.clone(),
+            correlation_id: self.correlation.map(|id| id.to_string()),
+            after,
+            until,
+        })
+    }
+
+    fn stream(&self) -> Option<StreamId> {
+        let numbered = [
+            (AggregateKind::Item, self.item),
+            (AggregateKind::Reservation, self.reservation),
+            (AggregateKind::Payment, self.payment),
+            (AggregateKind::Alarm, self.alarm),
+        ];
+        let numbered = numbered.into_iter().find_map(|(kind, no)| Some(kind.stream(no?)));
+        numbered.or_else(|| self.aggregate.clone().map(|StreamName(stream)| stream))
+    }
+}

@@ -1,0 +1,181 @@
+//! `GET /events`: the market's events as they happen, as server-sent events. Every id is a token of the
+//! log, so whoever comes back with the last one misses nothing and sees nothing twice, on any replica.
+//!
+//! A reader that is slow lags behind in the log and nowhere else; one that takes nothing for a while is
+//! let go. Events carry no names; who sent them isn't told either.
+
+mod pump;
+
+use super::QueryState;
+use crate::extract::caller::{LastEventId, Reader};
+use crate::extract::query::Params;
+use crate::problem::field_fault::{Fault, FieldFault};
+use crate::problem::{Problem, kind};
+use crate::server::Shutdown;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use gdmarket_domain::{Actor, ItemNo, ReservationNo, event_names};
+use gdmarket_projections::{About, Queries};
+use http::{HeaderName, HeaderValue, header};
+use pump::{Pump, StreamedEvent};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Events that wait for one reader outside of the log.
+const WAITING: usize = 16;
+/// When somebody who found no place may try again.
+const FULL: Duration = Duration::from_secs(5);
+/// The newest version there is.
+const NEWEST: i64 = i64::MAX;
+
+/// The places for streams, and when all of them end.
+#[derive(Debug, Clone)]
+pub(crate) struct EventStreams {
+    places: Arc<Semaphore>,
+    shutdown: Shutdown,
+    drain_delay: Duration,
+}
+
+impl EventStreams {
+    pub(crate) fn new(most: usize, shutdown: Shutdown, drain_delay: Duration) -> Self {
+        Self { places: Arc::new(Semaphore::new(most)), shutdown, drain_delay }
+    }
+
+    fn place(&self) -> Result<Place, Problem> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            metrics::counter!("gdmarket_event_streams_refused_total").increment(1);
+            Problem::new(&kind::OVERLOADED).retry_after(FULL)
+        })?;
+        let open = metrics::gauge!("gdmarket_event_streams_open");
+        open.increment(1.0);
+        Ok(Place { _permit: permit, open })
+    }
+}
+
+/// One stream's place, given back when it ends.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    open: metrics::Gauge,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.decrement(1.0);
+    }
+}
+
+pub(super) fn router() -> OpenApiRouter<QueryState> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+/// The market's events as they happen.
+///
+/// Server-sent events: `id` is a token, `data` the event. It begins now, after the event of
+/// `Last-Event-ID` (which a browser sends by itself when it comes back), or after `after`. An event named
+/// `reset` says that the `Last-Event-ID` was of another log: what is known from it must be read
+/// anew, and the stream goes on from now. A comment comes every 15 s when nothing else does. Operators may
+/// follow everything, an owner what is about an item of theirs, a renter what is about a
+/// reservation of theirs: they name it.
+#[utoipa::path(get, path = "/events", operation_id = "followEvents",
+    tag = "events",
+    params(
+        ("itemNo" = Option<i64>, Query, description = "Only what is of this item or names it."),
+        ("reservationNo" = Option<i64>, Query,
+            description = "Only what is of this reservation or names it."),
+        ("paymentNo" = Option<i64>, Query,
+            description = "Only what is of this payment attempt or names it."),
+        ("type" = Option<String>, Query, description = "Only events of this type."),
+        ("after" = Option<String>, Query,
+            description = "Begin after this: the `Gdmarket-At` of a write, or the id of an event."),
+        ("Last-Event-ID" = Option<String>, Header,
+            description = "The last id that was received; goes before `after`.")),
+    responses((status = 200, description = "A stream that doesn't end.", body = StreamedEvent,
+        content_type = "text/event-stream")))]
+async fn events(
+    State(state): State<QueryState>,
+    Reader(actor): Reader,
+    LastEventId(last): LastEventId,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let about = About {
+        item_no: params.number("itemNo"),
+        reservation_no: params.number("reservationNo"),
+        payment_no: params.number("paymentNo"),
+        event_type: params.word("type", event_names()),
+    };
+    let after = params.token("after", |token| state.tokens.position(token));
+    params.finish()?;
+    if !may_follow(&state.queries, &actor, &about).await? {
+        return Err(Problem::new(&kind::WRONG_ACTOR).with_detail(
+            "Name an item that you own with itemNo, or a reservation of yours with reservationNo.",
+        ));
+    }
+    let place = state.event_streams.place()?;
+    let mut follower = state.queries.follow(about).await?;
+    let is_known = match (last, after) {
+        (Some(token), _) => {
+            let position = state.tokens.position(&token);
+            position.is_some_and(|position| follower.go_back_to(position))
+        }
+        (None, Some(position)) => {
+            if !follower.go_back_to(position) {
+                return Err(Problem::invalid(vec![FieldFault::new("after", Fault::UnknownToken)]));
+            }
+            true
+        }
+        (None, None) => true,
+    };
+    let EventStreams { shutdown, drain_delay, .. } = state.event_streams;
+    let (frames, received) = mpsc::channel(WAITING);
+    let pump = Pump::new(follower, state.tokens, frames);
+    tokio::spawn(async move {
+        pump.run(is_known, shutdown.stopped_accepting(drain_delay)).await;
+        drop(place);
+    });
+    Ok(answer(received))
+}
+
+/// Whether an actor may follow what is about this. A reservation or item that isn't there is told so.
+async fn may_follow(queries: &Queries, actor: &Actor, about: &About) -> Result<bool, Problem> {
+    if actor.acts_for_anyone() {
+        return Ok(true);
+    }
+    if let Some(no) = about.reservation_no.and_then(|no| ReservationNo::new(no).ok()) {
+        let found = queries.reservation_at(no, NEWEST).await?;
+        let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
+        let Some(request) = found.state.request() else { return Ok(false) };
+        return Ok(actor.is_renter(request.renter_id)
+            || owns(queries, actor, request.item_no).await? == Some(true));
+    }
+    if let Some(no) = about.item_no.and_then(|no| ItemNo::new(no).ok()) {
+        let owns = owns(queries, actor, no).await?;
+        return owns.ok_or_else(|| Problem::new(&kind::ITEM_NOT_FOUND));
+    }
+    Ok(false)
+}
+
+/// Whether an actor owns an item; `None` if there is and was no such item.
+async fn owns(queries: &Queries, actor: &Actor, no: ItemNo) -> Result<Option<bool>, Problem> {
+    let item = queries.item_at(no, NEWEST).await?;
+    Ok(item.map(|item| actor.is_owner(item.state.owner_id())))
+}
+
+fn answer(received: mpsc::Receiver<Bytes>) -> Response {
+    let frames = futures::stream::unfold(received, async |mut received| {
+        let frame = received.recv().await?;
+        Some((Ok::<_, Infallible>(frame), received))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // A proxy in between must not collect what is to be seen at once.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    (headers, Body::from_stream(frames)).into_response()
+}

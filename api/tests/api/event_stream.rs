@@ -1,0 +1,232 @@
+//! `GET /events` over a real socket: nothing is missed and nothing comes twice, whoever writes it and
+//! however often the follower is cut off; who may follow what; how it ends.
+
+use crate::app::{app, app_with};
+use crate::command_line::{PROGRAM, run};
+use gdmarket_testkit::{Server, ServerOptions, TestDb, on_each_engine};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What a test may wait for one frame.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A stream as a client reads it.
+struct Following {
+    response: Response,
+    text: String,
+    last_id: String,
+}
+
+impl Following {
+    async fn open(server: &Server, query: &str, last_id: Option<&str>) -> Self {
+        let mut call = Client::new().get(server.url(&format!("/events{query}")));
+        if let Some(id) = last_id {
+            call = call.header("last-event-id", id);
+        }
+        let response = call.send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let mut following = Self { response, text: String::new(), last_id: String::new() };
+        let hello = following.frame().await.expect("a first frame");
+        assert!(hello.contains("retry: "), "{hello}");
+        following
+    }
+
+    /// The next frame; `None` at the end.
+    async fn frame(&mut self) -> Option<String> {
+        while !self.text.contains("\n\n") {
+            let chunk = tokio::time::timeout(SOON, self.response.chunk()).await;
+            let chunk = chunk.expect("a frame in time").expect("a stream")?;
+            self.text.push_str(std::str::from_utf8(&chunk).expect("text"));
+        }
+        let (frame, rest) = self.text.split_once("\n\n").expect("a frame");
+        let (frame, rest) = (frame.to_owned(), rest.to_owned());
+        self.text = rest;
+        if let Some(id) = frame.lines().find_map(|line| line.strip_prefix("id: ")) {
+            id.clone_into(&mut self.last_id);
+        }
+        Some(frame)
+    }
+
+    /// The next event.
+    async fn event(&mut self) -> Value {
+        loop {
+            let frame = self.frame().await.expect("the stream goes on");
+            let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
+            if let Some(data) = data {
+                return serde_json::from_str(data).expect("JSON on one line");
+            }
+        }
+    }
+}
+
+async fn register(server: &Server) -> u16 {
+    let call = Client::new().post(server.url("/items"));
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    call.json(&camera).send().await.expect("an answer").status().as_u16()
+}
+
+/// All events of a log, by the program itself.
+fn log(db: &TestDb) -> Vec<Value> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (flag, place) = match db.folder() {
+        Some(folder) => ("--data-dir", folder.display().to_string()),
+        None => ("--database-url", db.url().to_owned()),
+    };
+    let output = run(folder.path(), &["events", "list", "--all", "--json", flag, &place], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let lines = String::from_utf8(output.stdout).expect("text");
+    lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+on_each_engine! {
+    async fn a_follower_misses_nothing_and_sees_nothing_twice(db: &TestDb) {
+        let writing = ServerOptions::new(PROGRAM).on(db).start().await;
+        // On PostgreSQL it follows another replica than the one that is written to.
+        let replica = match db.folder() {
+            Some(_) => None,
+            None => Some(ServerOptions::new(PROGRAM).on(db).start().await),
+        };
+        let followed = replica.as_ref().unwrap_or(&writing);
+        let mut following = Following::open(followed, "", None).await;
+        let writes = async {
+            for _ in 0..15 {
+                assert_eq!(register(&writing).await, 201);
+            }
+        };
+        let reads = async {
+            let mut seen = vec![];
+            while seen.len() < 30 {
+                // Cut off after few events, or none, again and again.
+                for _ in 0..seen.len() % 4 {
+                    seen.push(following.event().await);
+                }
+                if seen.is_empty() {
+                    seen.push(following.event().await);
+                }
+                let id = following.last_id.clone();
+                following = Following::open(followed, "", Some(&id)).await;
+                if seen.len() % 4 == 0 {
+                    seen.push(following.event().await);
+                }
+            }
+            seen
+        };
+        let ((), seen) = tokio::join!(writes, reads);
+        let of = |events: &[Value], field: &str| -> Vec<Value> {
+            events.iter().map(|event| event[field].clone()).collect()
+        };
+        let log = log(db);
+        assert_eq!(log.len(), 30);
+        for field in ["position", "stream", "sequence", "type", "data", "causedBy"] {
+            assert_eq!(of(&seen, field), of(&log, field), "{field}");
+        }
+        assert!(seen.iter().all(|event| event["actor"].is_null()), "nobody is named: {seen:?}");
+    }
+}
+
+#[test]
+fn a_stream_ends_with_its_server_and_goes_on_with_the_next() {
+    gdmarket_testkit::run(async {
+        let mut server = ServerOptions::new(PROGRAM).start().await;
+        let mut following = Following::open(&server, "?type=ItemRegistered", None).await;
+        register(&server).await;
+        assert_eq!(following.event().await["stream"], "item/1");
+        register(&server).await;
+        server.terminate().await;
+        let mut last = String::new();
+        while let Some(frame) = following.frame().await {
+            last = frame;
+        }
+        assert!(last.starts_with("retry: "), "{last}");
+        assert_eq!(server.wait(Duration::from_secs(20)).await.code(), Some(0));
+        let id = following.last_id.clone();
+        server.restart().await;
+        let mut following = Following::open(&server, "?type=ItemRegistered", Some(&id)).await;
+        register(&server).await;
+        assert_eq!(following.event().await["stream"], "item/3", "item/2 came before the end");
+    });
+}
+
+#[test]
+fn a_follower_too_many_is_told_when_to_come_back() {
+    gdmarket_testkit::run(async {
+        let options = ServerOptions::new(PROGRAM).variable("GDMARKET__SERVER__EVENT_STREAMS", "1");
+        let server = options.start().await;
+        let following = Following::open(&server, "", None).await;
+        let refused = Client::new().get(server.url("/events")).send().await.expect("an answer");
+        assert_eq!(refused.status(), 503);
+        assert_eq!(refused.headers()["retry-after"], "5");
+        drop(following);
+        // Its place is free as soon as the server has noticed.
+        gdmarket_testkit::eventually(SOON, || async {
+            let answer = Client::new().get(server.url("/events")).send().await;
+            let status = answer.map_err(|error| error.to_string())?.status().as_u16();
+            if status == 200 { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    });
+}
+
+#[tokio::test]
+async fn an_id_of_another_log_says_to_begin_anew() {
+    let (here, there) = (app().await, app().await);
+    there.camera().await;
+    here.camera().await;
+    let foreign = there.get("/events").expect(200).await.text;
+    let foreign = foreign.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id");
+    let own = here.get("/events").expect(200).await.text;
+    assert!(!own.contains("reset"), "{own}");
+    for id in [foreign, "nonsense", "ü"] {
+        let call = here.get("/events").header("last-event-id", id);
+        let told = call.expect(200).await.text;
+        assert!(told.contains("event: reset\ndata: {\"reason\":\"unknown-token\"}\n"), "{told}");
+        assert!(told.contains(own.lines().last().expect("a line")), "it goes on from now: {told}");
+    }
+    let refused = here.get(&format!("/events?after={foreign}")).refused(422, "invalid").await;
+    assert_eq!(refused.fields(), ["after"]);
+    let refused = here.get("/events?type=ItemStolen&item=1").refused(422, "invalid").await;
+    assert_eq!(refused.fields(), ["type", "item"]);
+}
+
+#[tokio::test]
+async fn owners_and_renters_follow_what_is_theirs() {
+    let app = app().await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    app.post("/items", camera).actor("owner:7").expect(201).await;
+    let reservation = app.reserved(1, 3).await;
+    let follow = |query: &str| app.get(&format!("/events{query}"));
+    let of_reservation = format!("?reservationNo={reservation}");
+    for (actor, query) in [
+        ("operator:local", ""),
+        ("operator:local", "?itemNo=99"),
+        ("owner:7", "?itemNo=1"),
+        ("owner:7", of_reservation.as_str()),
+        ("renter:3", of_reservation.as_str()),
+    ] {
+        follow(query).actor(actor).expect(200).await;
+    }
+    for (actor, query) in [
+        ("owner:7", ""),
+        ("renter:3", ""),
+        ("renter:3", "?itemNo=1"),
+        ("renter:3", "?type=ItemHeld"),
+        ("owner:8", "?itemNo=1"),
+        ("renter:7", "?itemNo=1"),
+        ("renter:4", of_reservation.as_str()),
+        ("owner:3", of_reservation.as_str()),
+        ("owner:7", "?paymentNo=1"),
+    ] {
+        follow(query).actor(actor).refused(403, "wrong-actor").await;
+    }
+    follow("?itemNo=99").actor("owner:7").refused(404, "item-not-found").await;
+    let nobody = follow("?reservationNo=99").actor("renter:3");
+    nobody.refused(404, "reservation-not-found").await;
+}
+
+#[tokio::test]
+async fn without_places_nobody_follows() {
+    let app = app_with(&[("server.event_streams", "0")]).await;
+    let refused = app.get("/events").refused(503, "overloaded").await;
+    assert_eq!(refused.header("retry-after"), "5");
+}

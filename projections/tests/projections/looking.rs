@@ -1,0 +1,166 @@
+//! Looking inside: an aggregate as it was at every position, and the story behind a reservation.
+
+use crate::market::{Market, reservation};
+use crate::story;
+use gdmarket_domain::{Alarm, DecodeError, Item, MarketEvent, Payment, Reservation};
+use gdmarket_projections::{AggregateKind, QueryError, TracedEvent};
+use gdmarket_store::RecordedEvent;
+use gdmarket_testkit::on_each_engine;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+fn decoded(event: &RecordedEvent) -> Result<MarketEvent, DecodeError> {
+    let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
+    MarketEvent::decode(&stream.kind, event_type, event_version, payload)
+}
+
+/// The state after some events, spelled as the domain spells it.
+fn folded<A: cqrs_es::Aggregate>(events: Vec<A::Event>) -> serde_json::Value {
+    let mut state = A::default();
+    for event in events {
+        state.apply(event);
+    }
+    serde_json::to_value(state).unwrap()
+}
+
+/// A stream's state by the domain alone.
+fn by_hand(events: &[&RecordedEvent]) -> serde_json::Value {
+    let events: Vec<MarketEvent> = events.iter().map(|event| decoded(event).unwrap()).collect();
+    macro_rules! of {
+        ($($variant:ident => $aggregate:ty),*) => {
+            match events.first().unwrap() {
+                $(MarketEvent::$variant(_) => folded::<$aggregate>(
+                    events.iter().map(|event| match event {
+                        MarketEvent::$variant(event) => event.clone(),
+                        other => panic!("{other:?}"),
+                    }).collect(),
+                ),)*
+                MarketEvent::Hold(_) => panic!("holds aren't asked for"),
+            }
+        };
+    }
+    of!(Item => Item, Reservation => Reservation, Payment => Payment, Alarm => Alarm)
+}
+
+fn without_underscores(value: &serde_json::Value) -> String {
+    value.to_string().replace('_', "").to_lowercase()
+}
+
+fn flat<'a>(events: &'a [TracedEvent], all: &mut Vec<&'a TracedEvent>) {
+    for event in events {
+        all.push(event);
+        flat(&event.consequences, all);
+    }
+}
+
+on_each_engine! {
+    async fn a_state_is_the_fold_of_its_stream_up_to_a_position(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        story::play(&market, &loops).await;
+        loops.stop().await;
+        let queries = market.queries();
+        let log = market.store.log().read_after(0, 100_000).await.unwrap();
+        let kinds = [
+            AggregateKind::Item,
+            AggregateKind::Reservation,
+            AggregateKind::Payment,
+            AggregateKind::Alarm,
+        ];
+        let mut seen = BTreeSet::new();
+        for event in &log {
+            let kind = kinds.into_iter().find(|kind| kind.name() == event.stream.kind);
+            let Some(kind) = kind else { continue };
+            let asked = (kind, event.stream.number);
+            let now = queries.state_at(asked, Some(event.position), 2).await.unwrap().unwrap();
+            let stream: Vec<_> = log
+                .iter()
+                .filter(|e| e.stream == event.stream && e.position <= event.position)
+                .collect();
+            assert_eq!(without_underscores(&now.state), without_underscores(&by_hand(&stream)));
+            assert_eq!((now.stream, now.version), (event.stream.to_string(), event.sequence));
+            assert_eq!(now.events.len(), stream.len().min(2));
+            assert_eq!(usize::try_from(now.earlier_events).unwrap(), stream.len().saturating_sub(2));
+            assert_eq!(now.events.last().map(|e| e.position), Some(event.position));
+            if event.sequence == 1 {
+                let before = queries.state_at(asked, Some(event.position - 1), 2).await.unwrap();
+                assert_eq!(before, None, "{event} began it");
+                seen.insert(kind.name());
+            }
+        }
+        assert_eq!(seen.len(), 4, "every kind was asked for");
+        let none = queries.state_at((AggregateKind::Item, 4711), None, 2).await.unwrap();
+        assert_eq!(none, None);
+        market.store.close().await;
+    }
+
+    async fn a_story_holds_every_event_that_names_its_reservation_once(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        story::play(&market, &loops).await;
+        loops.stop().await;
+        let log = market.store.log().read_after(0, 100_000).await.unwrap();
+        let told: Vec<_> = log.iter().map(gdmarket_projections::ToldEvent::from).collect();
+        for no in 1..=7 {
+            let story = market.queries().trace_reservation(reservation(no)).await.unwrap().unwrap();
+            let mut events = vec![];
+            flat(&story.trace.events, &mut events);
+            let mut positions: Vec<_> = events.iter().map(|e| e.event.position).collect();
+            positions.sort_unstable();
+            let wanted = told.iter().filter(|event| event.names("reservationNo", no));
+            assert_eq!(positions, wanted.map(|event| event.position).collect::<Vec<_>>());
+            assert!(story.trace.is_complete);
+            assert_eq!(story.renter_id.map(gdmarket_domain::PersonId::get), Some(1000 + no));
+            for event in &events {
+                for consequence in &event.consequences {
+                    assert_eq!(consequence.event.caused_by, Some(event.event.position));
+                }
+            }
+            let asked: Vec<_> = story.trace.events.iter().map(|e| e.event.caused_by).collect();
+            assert!(asked.iter().all(Option::is_none), "what people asked has no cause: {asked:?}");
+        }
+        let owners: Vec<_> = [1, 4, 6, 7].map(reservation).into_iter().collect();
+        let mut of = vec![];
+        for no in owners {
+            let story = market.queries().trace_reservation(no).await.unwrap().unwrap();
+            of.push(story.owner_id.map(gdmarket_domain::PersonId::get));
+        }
+        assert_eq!(of, [Some(10), Some(11), None, None]);
+        assert_eq!(market.queries().trace_reservation(reservation(99)).await.unwrap(), None);
+        market.store.close().await;
+    }
+
+    async fn a_correlation_is_found_over_all_streams(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        story::play(&market, &loops).await;
+        loops.stop().await;
+        let log = market.store.log().read_after(0, 100_000).await.unwrap();
+        let told: Vec<_> = log.iter().map(gdmarket_projections::ToldEvent::from).collect();
+        let head = log.last().unwrap().position;
+        let ids: BTreeSet<_> = told.iter().filter_map(|e| e.correlation_id.clone()).collect();
+        assert!(ids.len() > 10);
+        for id in ids {
+            let wanted: Vec<_> = told
+                .iter()
+                .filter(|event| event.correlation_id.as_deref() == Some(&id))
+                .map(|event| event.position)
+                .collect();
+            let mut reached = 0;
+            let trace = market
+                .queries()
+                .trace_correlation(id.parse().unwrap(), (0, None), &mut |at| reached = at)
+                .await
+                .unwrap();
+            let mut events = vec![];
+            flat(&trace.events, &mut events);
+            let mut positions: Vec<_> = events.iter().map(|e| e.event.position).collect();
+            positions.sort_unstable();
+            assert_eq!((positions, reached), (wanted, head));
+        }
+        let queries = market.queries();
+        let none = queries.trace_correlation(Uuid::from_u128(1), (0, None), &mut |_| ()).await;
+        assert_eq!(none.map(|trace| trace.events), Ok::<_, QueryError>(vec![]));
+        market.store.close().await;
+    }
+}
