@@ -6,6 +6,7 @@
 mod crash;
 mod deadlines;
 mod delivery;
+mod golden;
 #[cfg(feature = "failpoints")]
 mod killed;
 mod looking;

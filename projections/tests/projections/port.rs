@@ -84,6 +84,7 @@ impl TestPort {
             }
             let metadata = serde_json::json!({
                 "commandId": command_id.to_string(), "correlationId": correlation_id.to_string(),
+                "actor": "operator:local", "schemaVersion": "1",
             });
             let append = Append {
                 command_id,

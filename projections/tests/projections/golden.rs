@@ -1,0 +1,304 @@
+//! Golden logs: an exported log per released event version, kept for ever, which every build imports and
+//! folds to the same states. They are never edited; CONTRIBUTING.md says when another one is due.
+//!
+//! Where a file is missing, it is written and the test fails, so that somebody looks at it and keeps it.
+
+use crate::market::{Market, SOON, VIEWS, day, days, options, reservation};
+use crate::story;
+use cqrs_es::Aggregate;
+use gdmarket_domain::upcast::{self, STEPS};
+use gdmarket_domain::{
+    Alarm, AlarmEvent, Hold, HoldEvent, Item, ItemCommand, ItemEvent, MarketEvent, Payment,
+    PaymentCommand, PaymentEvent, Reservation, ReservationCommand, ReservationEvent,
+};
+use gdmarket_projections::{Options, Projections, Trial, is_view, managers, unreadable};
+use gdmarket_store::{
+    ArchiveReader, Export, ExportOptions, ImportOptions, RecordedEvent, Store, StoreOptions,
+    StreamId, import,
+};
+use gdmarket_testkit::{Engine, TestDb, on_each_engine};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Cursor;
+use std::path::PathBuf;
+
+#[path = "../../../domain/tests/wire_format/names.rs"]
+mod names;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// All golden logs, by name.
+fn logs() -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let logs = entries.filter(|path| path.extension().is_some_and(|ending| ending == "ndjson"));
+    logs.map(|path| {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (name, fs::read(&path).unwrap())
+    })
+    .collect()
+}
+
+/// Every type of event with its newest version.
+fn known() -> BTreeMap<(&'static str, &'static str), u32> {
+    let all: [(&str, &'static [&'static str]); 5] = [
+        (Item::TYPE, names::of::<ItemEvent>()),
+        (Reservation::TYPE, names::of::<ReservationEvent>()),
+        (Payment::TYPE, names::of::<PaymentEvent>()),
+        (Alarm::TYPE, names::of::<AlarmEvent>()),
+        (Hold::TYPE, names::of::<HoldEvent>()),
+    ];
+    let each = all.iter().flat_map(|(kind, names)| names.iter().map(move |name| (*kind, *name)));
+    each.map(|(kind, name)| ((kind, name), upcast::current_version(STEPS, name))).collect()
+}
+
+/// What a line of an exported log says of an event's kind.
+#[derive(Deserialize)]
+struct Line {
+    event: Kind,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    aggregate: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    version: String,
+}
+
+/// The versions of events that an exported log holds.
+fn held(log: &[u8]) -> BTreeSet<(String, String, u32)> {
+    let lines = log.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{\"event\""));
+    lines
+        .map(|line| {
+            let Line { event } = serde_json::from_slice(line).unwrap();
+            (event.aggregate, event.event_type, event.version.parse().unwrap())
+        })
+        .collect()
+}
+
+/// Something of everything that can happen, beyond the story.
+async fn play(market: &Market) {
+    let loops = market.start();
+    story::play(market, &loops).await;
+    let blocked = ItemCommand::UnblockPeriod { period: days(10, 20) };
+    market.item(3, blocked).await;
+    market.register(4, Some(12)).await;
+    cancel_too_late(market, loops).await;
+    let loops = market.start();
+    market.reserve(20, 3, None).await;
+    market.settle(&loops).await;
+    let found = market.queries().reservation(reservation(20)).await.unwrap().unwrap();
+    let pay_by = found.body.pay_by.unwrap();
+    market.reservation(20, ReservationCommand::Expire { pay_by }).await;
+    market.settle(&loops).await;
+    market.reserve(21, 3, None).await;
+    market.settle(&loops).await;
+    market.begin_payment(21, 21, 3).await;
+    market.payment(21, PaymentCommand::RecordUnknown).await;
+    market.settle(&loops).await;
+    // Nothing may be left that waits for its time: it would happen whenever the log is imported.
+    market.payment(21, PaymentCommand::RecordApproved).await;
+    market.reservation(4, ReservationCommand::Cancel).await;
+    market.settle(&loops).await;
+    loops.stop().await;
+    let hurried = Options { abandon_after: std::time::Duration::ZERO, ..options() };
+    let loops = market.start_with(&hurried);
+    market.alert(5).await;
+    gdmarket_testkit::eventually(SOON, || async {
+        let history = market.history().await;
+        let last = history.iter().any(|event| event == "alarm/5 AlarmWithdrawn");
+        if last { Ok(()) } else { Err(history) }
+    })
+    .await;
+    market.settle(&loops).await;
+    loops.stop().await;
+}
+
+/// Two cancellations that come after the lending: of the reservation, and of its payment.
+async fn cancel_too_late(market: &Market, mut loops: Projections) {
+    for (number, command) in
+        [(10, ReservationCommand::Cancel), (11, ReservationCommand::RequestPaymentCancellation)]
+    {
+        market.reserve(number, 4, None).await;
+        market.settle(&loops).await;
+        market.pay(number, number, 4).await;
+        market.settle(&loops).await;
+        loops.stop().await;
+        market.reservation(number, command).await;
+        let reservation_no = Some(reservation(number));
+        market.item(4, ItemCommand::Lend { reservation_no, today: day(2) }).await;
+        loops = market.start();
+        market.settle(&loops).await;
+        market.item(4, ItemCommand::Return { reservation_no }).await;
+        market.settle(&loops).await;
+    }
+    loops.stop().await;
+}
+
+async fn exported(store: &Store) -> Vec<u8> {
+    let options = ExportOptions { with_personal_data: false, is_derived: is_view };
+    let mut export = Export::begin(store, options).await.unwrap();
+    let mut all = vec![];
+    while let Some(lines) = export.next().await.unwrap() {
+        all.extend(lines);
+    }
+    all
+}
+
+async fn imported(db: &TestDb, log: &[u8]) {
+    let reader = ArchiveReader::open(Cursor::new(log.to_vec())).await.unwrap();
+    let acting = managers();
+    let settings = ImportOptions { numbered: &[], acting: &acting, is_derived: is_view };
+    let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+    import(&options, settings, reader, &|_| {}).await.unwrap();
+}
+
+/// What the log folds to: a hash per view and version, and per aggregate.
+async fn states(db: &TestDb) -> String {
+    let market = Market::open(db).await;
+    let loops = market.start();
+    market.settle(&loops).await;
+    loops.stop().await;
+    assert_eq!(market.port.sent.lock().unwrap().len(), 0, "nothing is reacted to again");
+    let mut states = vec![];
+    for view in VIEWS {
+        let rows: Vec<String> =
+            market.rows(view).await.iter().map(|row| format!("{row:?}")).collect();
+        let (name, _generation) = view.rsplit_once('_').unwrap();
+        states.push(format!("{name} {}\n", hash(&rows.join("\n"))));
+    }
+    states.push(aggregate::<Item>(&market.store).await);
+    states.push(aggregate::<Reservation>(&market.store).await);
+    states.push(aggregate::<Payment>(&market.store).await);
+    states.push(aggregate::<Alarm>(&market.store).await);
+    states.push(aggregate::<Hold>(&market.store).await);
+    states.concat()
+}
+
+/// The states of all aggregates of a type.
+async fn aggregate<A>(store: &Store) -> String
+where
+    A: Aggregate<Event: TryFromMarket> + Serialize,
+{
+    let mut states: BTreeMap<i64, A> = BTreeMap::new();
+    for event in store.log().read_after(0, 100_000).await.unwrap() {
+        if event.stream.kind == A::TYPE {
+            let (kind, version) = (&event.event_type, &event.event_version);
+            let read = MarketEvent::decode(A::TYPE, kind, version, &event.payload).unwrap();
+            let own = <A::Event as TryFromMarket>::own(read).unwrap();
+            states.entry(event.stream.number).or_default().apply(own);
+        }
+    }
+    format!("{} {}\n", A::TYPE, hash(&serde_json::to_string(&states).unwrap()))
+}
+
+/// The events of one aggregate among all.
+trait TryFromMarket: Sized {
+    fn own(event: MarketEvent) -> Option<Self>;
+}
+
+macro_rules! own {
+    ($($event:ident $variant:ident),+) => { $(
+        impl TryFromMarket for $event {
+            fn own(event: MarketEvent) -> Option<Self> {
+                if let MarketEvent::$variant(event) = event { Some(event) } else { None }
+            }
+        }
+    )+ };
+}
+
+own!(ItemEvent Item, ReservationEvent Reservation, PaymentEvent Payment, AlarmEvent Alarm, HoldEvent Hold);
+
+fn hash(text: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+#[test]
+fn every_version_of_every_event_is_in_a_golden_log() {
+    let held: BTreeSet<_> = logs().values().flat_map(|log| held(log)).collect();
+    for ((kind, name), newest) in known() {
+        for version in 1..=newest {
+            let wanted = (kind.to_owned(), name.to_owned(), version);
+            assert!(
+                held.contains(&wanted),
+                "{wanted:?} is in no golden log: rename none, delete none; run \
+                 `scripts/test a_golden_log_holds_every_event` to write another one"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_golden_log_holds_every_event_of_its_time() {
+    let newest = known().values().copied().max().unwrap();
+    let file = folder().join(format!("v{newest}.ndjson"));
+    if file.exists() {
+        let versions: BTreeSet<_> = held(&fs::read(&file).unwrap());
+        assert!(versions.iter().any(|(_, _, version)| *version == newest), "{}", file.display());
+        return;
+    }
+    gdmarket_testkit::run(async {
+        let db = TestDb::sqlite();
+        let market = Market::open(&db).await;
+        play(&market).await;
+        let log = exported(&market.store).await;
+        assert!(!log.split(|b| *b == b'\n').any(|line| line.starts_with(b"{\"deadline\"")));
+        fs::create_dir_all(folder()).unwrap();
+        fs::write(&file, log).unwrap();
+    });
+    panic!("{} was missing; it is written now: look at it, and keep it", file.display());
+}
+
+on_each_engine! {
+    /// What was written by a released version is read, and means what it meant then.
+    async fn golden_logs_fold_to_the_same_states(db: &TestDb) {
+        for (name, log) in logs() {
+            let db = match db.engine() {
+                Engine::Sqlite => TestDb::sqlite(),
+                Engine::Postgres => TestDb::postgres().await,
+            };
+            imported(&db, &log).await;
+            let states = states(&db).await;
+            let file = folder().join(format!("{name}.states"));
+            let Ok(kept) = fs::read_to_string(&file) else {
+                fs::write(&file, &states).unwrap();
+                panic!("{} was missing; it is written now: look at it, keep it", file.display());
+            };
+            assert_eq!(
+                states, kept,
+                "{name} folds to other states than before. A view whose rows or fold are meant to \
+                 change needs a new version; then delete {} and run this again",
+                file.display()
+            );
+        }
+    }
+
+    /// The census of `gdmarket check` finds nothing wrong, and finds what is made wrong.
+    async fn golden_logs_pass_the_census(db: &TestDb) {
+        let (_, log) = logs().pop_first().unwrap();
+        imported(db, &log).await;
+        let market = Market::open_url(db.url(), false).await;
+        let events = market.store.log().read_after(0, 100_000).await.unwrap();
+        let mut trials: BTreeMap<StreamId, Trial> = BTreeMap::new();
+        for event in &events {
+            assert_eq!(unreadable(event), None);
+            let trial = trials
+                .entry(event.stream.clone())
+                .or_insert_with(|| Trial::of(&event.stream.kind));
+            assert_eq!(trial.take(event), []);
+        }
+        let newer = RecordedEvent { event_version: "99".to_owned(), ..events[0].clone() };
+        assert!(unreadable(&newer).unwrap().contains("newer"), "{:?}", unreadable(&newer));
+        let broken = RecordedEvent { payload: "{}".to_owned(), ..events[0].clone() };
+        assert!(unreadable(&broken).is_some());
+        let mut trial = Trial::of(&broken.stream.kind);
+        assert!(trial.goes_on());
+        assert_eq!(trial.take(&broken).len(), 1);
+        assert!(!trial.goes_on(), "what failed once is not asked again");
+    }
+}
