@@ -10,6 +10,7 @@ use gdmarket_domain::upcast::{self, STEPS};
 use gdmarket_domain::{
     Alarm, AlarmEvent, Hold, HoldEvent, Item, ItemCommand, ItemEvent, MarketEvent, Payment,
     PaymentCommand, PaymentEvent, Reservation, ReservationCommand, ReservationEvent,
+    event_names_of,
 };
 use gdmarket_projections::{Options, Projections, Trial, is_view, managers, unreadable};
 use gdmarket_store::{
@@ -23,9 +24,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Cursor;
 use std::path::PathBuf;
-
-#[path = "../../../domain/tests/wire_format/names.rs"]
-mod names;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -45,11 +43,11 @@ fn logs() -> BTreeMap<String, Vec<u8>> {
 /// Every type of event with its newest version.
 fn known() -> BTreeMap<(&'static str, &'static str), u32> {
     let all: [(&str, &'static [&'static str]); 5] = [
-        (Item::TYPE, names::of::<ItemEvent>()),
-        (Reservation::TYPE, names::of::<ReservationEvent>()),
-        (Payment::TYPE, names::of::<PaymentEvent>()),
-        (Alarm::TYPE, names::of::<AlarmEvent>()),
-        (Hold::TYPE, names::of::<HoldEvent>()),
+        (Item::TYPE, event_names_of::<ItemEvent>()),
+        (Reservation::TYPE, event_names_of::<ReservationEvent>()),
+        (Payment::TYPE, event_names_of::<PaymentEvent>()),
+        (Alarm::TYPE, event_names_of::<AlarmEvent>()),
+        (Hold::TYPE, event_names_of::<HoldEvent>()),
     ];
     let each = all.iter().flat_map(|(kind, names)| names.iter().map(move |name| (*kind, *name)));
     each.map(|(kind, name)| ((kind, name), upcast::current_version(STEPS, name))).collect()
