@@ -11,12 +11,15 @@ mod failure;
 mod migrate;
 mod openapi;
 mod out;
+mod parked;
 mod progress;
+mod replay;
 mod serve;
 mod state;
 mod told;
 mod tool;
 mod trace;
+mod views;
 
 pub use console::Console;
 pub use failure::{Exit, Failure};
@@ -105,6 +108,12 @@ enum Command {
     /// Can this program read the stored log, and does the log hold together? Changes nothing.
     #[command(after_help = check::EXAMPLES)]
     Check,
+    /// Build views anew beside what is served; compare, serve, or look back.
+    Replay(replay::ReplayArgs),
+    /// How far views and process managers are; hold a view up.
+    Views(views::ViewsArgs),
+    /// What can't go on, and what is to become of it.
+    Parked(parked::ParkedArgs),
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -162,6 +171,15 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
             events::run(&settings(&common, &serve)?.config, &command, console)
         }
         Some(Command::Check) => check::run(&settings(&common, &serve)?.config, console),
+        Some(Command::Replay(args)) => {
+            replay::run(&args, &settings(&common, &serve)?.config, console)
+        }
+        Some(Command::Views(args)) => {
+            views::run(&args, &settings(&common, &serve)?.config, console)
+        }
+        Some(Command::Parked(args)) => {
+            parked::run(&args, &settings(&common, &serve)?.config, console)
+        }
         Some(Command::Config(ConfigCommand::Show)) => {
             config::show(&settings(&common, &serve)?, console);
             Ok(())

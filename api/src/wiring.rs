@@ -26,7 +26,7 @@ use gdmarket_commands::{
 };
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::rental_period::MAX_DAYS;
-use gdmarket_projections::{Filter, Options, PageRequest, Projections};
+use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
 use gdmarket_store::{Store, StoreError, StoreOptions};
 use port::Port;
 use std::net::SocketAddr;
@@ -63,9 +63,21 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A view can't be built.
+    #[error(transparent)]
+    Views(ReplayError),
     /// Settings that don't fit together.
     #[error("{0}")]
     Settings(String),
+}
+
+impl From<ReplayError> for StartError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Store(error) => Self::Store(error),
+            other => Self::Views(other),
+        }
+    }
 }
 
 /// How the store is opened for this configuration.

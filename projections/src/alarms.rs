@@ -33,6 +33,7 @@ impl View for Alarms {
     const NAME: &'static str = "alarms";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = Alarm::TYPE;
+    const INDEXED: &'static [&'static str] = &["item_no", "status"];
     type Row = AlarmRow;
 
     fn fold(row: &mut AlarmRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -58,6 +59,10 @@ impl View for Alarms {
 
     fn is_gone(row: &AlarmRow) -> bool {
         row.status().is_none()
+    }
+
+    fn told(row: &Self::Row) -> Option<serde_json::Value> {
+        row.body().map(|body| serde_json::json!(body))
     }
 }
 

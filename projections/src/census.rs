@@ -1,19 +1,16 @@
 //! Whether this program can read a stored log, tried out on samples: every event through the upcaster
 //! chain, every stream through the views that fold it. Nothing is written.
 
-use crate::alarms::Alarms;
 use crate::decoded::{Unreadable, decode};
-use crate::item_info::ItemInfo;
-use crate::payments::Payments;
 use crate::projector::{Folded, fold};
-use crate::reservations::Reservations;
 use crate::view::View;
 use crate::view_table::Stored;
+use crate::views;
 use gdmarket_store::RecordedEvent;
 
 /// Why this program can't read an event, if it can't.
 pub fn unreadable(event: &RecordedEvent) -> Option<String> {
-    match decode(event) {
+    match decode(event.seen()) {
         Ok(_) => None,
         Err(Unreadable::Newer(why) | Unreadable::Broken(why)) => Some(why),
     }
@@ -34,13 +31,8 @@ pub struct Failed {
 impl Trial {
     /// The trial of one stream of this aggregate.
     pub fn of(aggregate: &str) -> Self {
-        let views: [Option<Box<dyn Folding>>; 4] = [
-            folding::<ItemInfo>(aggregate),
-            folding::<Reservations>(aggregate),
-            folding::<Payments>(aggregate),
-            folding::<Alarms>(aggregate),
-        ];
-        Self(views.into_iter().flatten().collect())
+        let concerned = views::all().into_iter().filter(|view| view.aggregate() == aggregate);
+        Self(concerned.map(|view| view.folding()).collect())
     }
 
     /// Takes the next event of the stream; a view that can't is left out from then on.
@@ -63,7 +55,7 @@ impl Trial {
 }
 
 /// A view with the row of one stream.
-trait Folding: Send {
+pub(crate) trait Folding: Send {
     fn name(&self) -> &'static str;
 
     /// Why it can't take an event in, if it can't.
@@ -72,11 +64,9 @@ trait Folding: Send {
 
 struct Row<V: View>(Stored<V::Row>);
 
-fn folding<V: View>(aggregate: &str) -> Option<Box<dyn Folding>> {
-    if aggregate != V::AGGREGATE {
-        return None;
-    }
-    Some(Box::new(Row::<V>(Stored::new(0))))
+/// A view before the first event of a stream.
+pub(crate) fn folding<V: View>() -> Box<dyn Folding> {
+    Box::new(Row::<V>(Stored::new(0)))
 }
 
 impl<V: View> Folding for Row<V> {
@@ -85,7 +75,7 @@ impl<V: View> Folding for Row<V> {
     }
 
     fn take(&mut self, event: &RecordedEvent) -> Option<String> {
-        match fold::<V>(&mut self.0, event) {
+        match fold::<V>(&mut self.0, event.seen()) {
             Folded::Taken => {
                 // It must be possible to keep the row, too.
                 serde_json::to_string(&self.0.row).err().map(|error| error.to_string())

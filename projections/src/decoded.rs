@@ -1,7 +1,7 @@
 //! From a delivered event to what it means, and the ways in which that can fail.
 
 use gdmarket_domain::{DecodeError, MarketEvent};
-use gdmarket_store::RecordedEvent;
+use gdmarket_store::{EventRef, RecordedEvent};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -15,9 +15,9 @@ pub(crate) enum Unreadable {
 }
 
 /// What an event says.
-pub(crate) fn decode(event: &RecordedEvent) -> Result<MarketEvent, Unreadable> {
-    let RecordedEvent { event_type, event_version, payload, .. } = event;
-    Ok(MarketEvent::decode(&event.stream.kind, event_type, event_version, payload)?)
+pub(crate) fn decode(event: EventRef<'_>) -> Result<MarketEvent, Unreadable> {
+    let EventRef { kind, event_type, event_version, payload, .. } = event;
+    Ok(MarketEvent::decode(kind, event_type, event_version, payload)?)
 }
 
 impl From<DecodeError> for Unreadable {

@@ -47,6 +47,8 @@ impl View for ItemInfo {
     const NAME: &'static str = "item_info";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = Item::TYPE;
+    const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "item_no", "status"];
+    const SHOWS_ALARMS: bool = true;
     type Row = ItemRow;
 
     fn fold(row: &mut ItemRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -71,6 +73,10 @@ impl View for ItemInfo {
 
     fn is_gone(row: &ItemRow) -> bool {
         row.deleted || row.listed.is_none()
+    }
+
+    fn told(row: &Self::Row) -> Option<serde_json::Value> {
+        row.info_body().map(|body| serde_json::json!(body))
     }
 }
 

@@ -19,6 +19,7 @@ mod follow;
 mod holding;
 mod item_info;
 mod options;
+mod overview;
 mod payment_process;
 mod payments;
 mod process_manager;
@@ -32,12 +33,14 @@ mod reservation_process;
 mod reservations;
 mod state;
 mod status;
+mod stuck;
 mod subscription;
 mod subscriptions;
 mod told;
 mod trace;
 mod view;
 mod view_table;
+mod views;
 
 #[cfg(test)]
 mod reaction_tests;
@@ -51,18 +54,22 @@ pub use feed::{Delivery, Feed};
 pub use follow::{About, Follower};
 pub use item_info::{Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow};
 pub use options::Options;
+pub use overview::{LoopState, LoopStatus, overview, pause_view, resume_view};
 pub use payments::{PaymentBody, PaymentRow, Payments};
 pub use projections::Projections;
 pub use queries::{
     Filter, Found, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation, Page,
     PageRequest, Queries, Stale,
 };
-pub use replay::differences_from_rebuild;
+pub use replay::{
+    Difference, Explanation, Judge, Meter, Replay, ReplayError, Replayed, differences_from_rebuild,
+};
 pub use reservations::{ReservationBody, ReservationRow, Reservations};
 pub use state::{AggregateKind, StateAt};
 pub use status::{
     AlarmStatus, ItemStatus, PaymentProgress, PaymentStatus, RentalStatus, ReservationStatus,
 };
+pub use stuck::{Asked, QueuedEvent, Stuck, StuckDetail, StuckKey};
 pub use subscriptions::{is_view, managers};
 pub use told::ToldEvent;
 pub use trace::{ReservationTrace, Trace, TracedEvent};

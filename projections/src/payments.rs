@@ -46,6 +46,7 @@ impl View for Payments {
     const NAME: &'static str = "payments";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = Payment::TYPE;
+    const INDEXED: &'static [&'static str] = &["item_no", "reservation_no", "status"];
     type Row = PaymentRow;
 
     fn fold(row: &mut PaymentRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -77,6 +78,10 @@ impl View for Payments {
 
     fn is_gone(row: &PaymentRow) -> bool {
         row.state.attempt().is_none()
+    }
+
+    fn told(row: &Self::Row) -> Option<serde_json::Value> {
+        row.body().map(|body| serde_json::json!(body))
     }
 }
 

@@ -1,24 +1,19 @@
 //! Starts every loop of this process, and stops them.
 
 use crate::alarm_saga::{Abandonment, AlarmSaga};
-use crate::alarms::Alarms;
 use crate::applied::{Applied, Kind};
 use crate::command_port::CommandPort;
 use crate::feed::{Feed, LocalFeed};
 use crate::holding::Holding;
-use crate::item_info::ItemInfo;
 use crate::options::Options;
 use crate::payment_process::PaymentProcess;
-use crate::payments::Payments;
 use crate::process_manager::Manager;
-use crate::projector::Projector;
 use crate::queries::Queries;
 use crate::reactor::Reactor;
+use crate::replay::ReplayError;
 use crate::reservation_process::ReservationProcess;
-use crate::reservations::Reservations;
 use crate::subscription::{Handler, Subscription};
-use crate::view::View;
-use crate::view_table::{LIVE, ViewTable};
+use crate::views;
 use gdmarket_store::{Checkpoints, Leases, ParkedKeys, Store, StoreError};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -38,14 +33,13 @@ pub struct Projections {
 type Named = (Kind, String, Arc<dyn Handler>);
 
 impl Projections {
-    /// Makes the tables that are asked; the loops do so too, but whoever asks before they have is told
-    /// to come back.
-    pub async fn prepare(store: &Store) -> Result<(), StoreError> {
-        let db = store.views();
-        ViewTable::<ItemInfo>::new(LIVE).create(db).await?;
-        ViewTable::<Reservations>::new(LIVE).create(db).await?;
-        ViewTable::<Payments>::new(LIVE).create(db).await?;
-        ViewTable::<Alarms>::new(LIVE).create(db).await
+    /// Has every view built that this program's version reads and nobody has built yet, before anyone
+    /// asks; another replica that is at it is waited for.
+    pub async fn prepare(store: &Store) -> Result<(), ReplayError> {
+        for view in views::all() {
+            view.ensure_built(store).await?;
+        }
+        Ok(())
     }
 
     /// Starts all loops, on tasks of the runtime that this is called from. A database that doesn't
@@ -53,8 +47,10 @@ impl Projections {
     #[expect(clippy::needless_pass_by_value, reason = "the loops share it from now on")]
     pub fn start(store: Store, port: Arc<dyn CommandPort>, options: &Options) -> Self {
         let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
-        let handlers: Vec<Named> = views(&store, options)
-            .into_iter()
+        let views = views::all();
+        let handlers: Vec<Named> = views
+            .iter()
+            .map(|view| (Kind::View, view.subscription(), view.handler(&store, options)))
             .chain(managers(&store, &feed, &port, options))
             .collect();
         let keys = handlers.iter().map(|(kind, name, _)| (*kind, name.clone()));
@@ -112,20 +108,6 @@ impl Projections {
         self.stopping.cancel();
         self.tasks.wait().await;
     }
-}
-
-fn views(store: &Store, options: &Options) -> Vec<Named> {
-    vec![
-        view::<ItemInfo>(store, options),
-        view::<Reservations>(store, options),
-        view::<Payments>(store, options),
-        view::<Alarms>(store, options),
-    ]
-}
-
-fn view<V: View>(store: &Store, options: &Options) -> Named {
-    let projector = Projector::<V>::new(store.clone(), LIVE, options.tick);
-    (Kind::View, Projector::<V>::name(LIVE), Arc::new(projector))
 }
 
 fn managers(

@@ -11,6 +11,7 @@ mod heal;
 pub(crate) use fold::{Folded, fold, fold_batch};
 
 use crate::feed::Delivery;
+use crate::replay::{self, ReplayError};
 use crate::subscription::{Halt, Handler, Run};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
@@ -18,7 +19,7 @@ use async_trait::async_trait;
 use gdmarket_store::{Parked, ParkedKeys, RecordedEvent, Store, Tx, failpoint};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 /// The handler behind a view.
@@ -26,7 +27,6 @@ pub(crate) struct Projector<V> {
     store: Store,
     table: ViewTable<V>,
     parked: ParkedKeys,
-    prepared: OnceCell<()>,
     tick: Duration,
     /// Streams that can't go on; held from reading rows until they are written, so that batches and
     /// healing never work on the same row.
@@ -34,16 +34,9 @@ pub(crate) struct Projector<V> {
 }
 
 impl<V: View> Projector<V> {
-    pub(crate) fn new(store: Store, generation: u32, tick: Duration) -> Self {
+    pub(crate) fn new(store: Store, tick: Duration) -> Self {
         let parked = ParkedKeys::new(store.views().clone());
-        let table = ViewTable::new(generation);
-        let (prepared, stuck) = (OnceCell::new(), Mutex::default());
-        Self { store, table, parked, prepared, tick, stuck }
-    }
-
-    /// What the view's subscription is called.
-    pub(crate) fn name(generation: u32) -> String {
-        format!("{}_v{}_g{generation}", V::NAME, V::VERSION)
+        Self { store, table: ViewTable::served(), parked, tick, stuck: Mutex::default() }
     }
 
     async fn park(
@@ -73,10 +66,13 @@ impl<V: View> Projector<V> {
 #[async_trait]
 impl<V: View> Handler for Projector<V> {
     async fn prepare(&self) -> Result<(), Halt> {
-        // Once only: asking for an index that is there waits for, and holds up, whoever writes.
-        let create = || self.table.create(self.store.views());
-        self.prepared.get_or_try_init(create).await?;
-        Ok(())
+        // Built already, but for a first start that met no database.
+        match replay::ensure_built::<V>(&self.store).await {
+            Ok(()) => Ok(()),
+            Err(ReplayError::Store(error)) => Err(error.into()),
+            Err(ReplayError::Newer(what)) => Err(Halt::Newer(what)),
+            Err(other) => Err(Halt::Refused(other.to_string())),
+        }
     }
 
     async fn begin(&self, run: &Run) -> Result<(), Halt> {

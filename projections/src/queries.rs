@@ -15,7 +15,7 @@ use crate::error::QueryError;
 use crate::item_info::{ItemBody, ItemInfo, ItemInfoBody};
 use crate::payments::{PaymentBody, Payments};
 use crate::reservations::{ReservationBody, Reservations};
-use crate::view_table::{LIVE, ViewTable};
+use crate::view_table::ViewTable;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::{Alarm, Item, Payment, PersonId, Reservation};
 use gdmarket_store::Store;
@@ -114,10 +114,10 @@ impl Queries {
     pub fn new(store: Store) -> Self {
         Self(Arc::new(Inner {
             store,
-            items: ViewTable::new(LIVE),
-            reservations: ViewTable::new(LIVE),
-            payments: ViewTable::new(LIVE),
-            alarms: ViewTable::new(LIVE),
+            items: ViewTable::served(),
+            reservations: ViewTable::served(),
+            payments: ViewTable::served(),
+            alarms: ViewTable::served(),
         }))
     }
 

@@ -60,6 +60,7 @@ impl View for Reservations {
     const NAME: &'static str = "reservations";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = Reservation::TYPE;
+    const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "item_no", "status"];
     type Row = ReservationRow;
 
     fn fold(row: &mut ReservationRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -86,6 +87,10 @@ impl View for Reservations {
 
     fn is_gone(row: &ReservationRow) -> bool {
         row.state.request().is_none()
+    }
+
+    fn told(row: &Self::Row) -> Option<serde_json::Value> {
+        row.body().map(|body| serde_json::json!(body))
     }
 }
 

@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 /// The longest pause while the database is away: it is found again soon after its return.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long to wait before looking again whether the lease is free.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
 /// How long a loop that must not go on waits before it looks again.
 const STANDSTILL: Duration = Duration::from_secs(5);
 
@@ -99,7 +102,7 @@ impl Subscription {
             let ended = self.term(&stop, &mut end_leftover, &mut attempt).await;
             self.applied.update(&self.key, |progress| progress.led = false);
             let rest = match ended {
-                Ok(()) => self.lease_ttl / 3,
+                Ok(()) => LONGEST_REST.min(self.lease_ttl / 3),
                 Err(halt) => self.standstill(&halt, &mut attempt),
             };
             tokio::select! { () = sleep(rest) => {} () = stop.cancelled() => {} }
@@ -144,7 +147,7 @@ impl Subscription {
             }
             Halt::Overtaken => {
                 tracing::info!(subscription = name, "another runner has taken over");
-                self.lease_ttl / 3
+                self.tick
             }
             Halt::Newer(_) | Halt::Refused(_) => {
                 tracing::error!(subscription = name, problem, "a loop stands still");

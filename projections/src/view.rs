@@ -16,6 +16,8 @@ pub trait View: Send + Sync + 'static {
     const VERSION: u32;
     /// Whose streams are folded.
     const AGGREGATE: &'static str;
+    /// The columns that rows are found by; the others never hold anything, or nobody asks for them.
+    const INDEXED: &'static [&'static str];
     /// What is kept per stream; its default is the stream before its first event.
     type Row: Serialize + DeserializeOwned + Default + Clone + PartialEq + Send + Sync;
 
@@ -27,6 +29,19 @@ pub trait View: Send + Sync + 'static {
 
     /// Whether the row is kept, but no longer shown.
     fn is_gone(row: &Self::Row) -> bool;
+
+    /// Whether what is told shows what the item's alarm announced.
+    const SHOWS_ALARMS: bool = false;
+
+    /// What is told of the row by itself, before anything is joined; nothing if there is nothing to
+    /// tell.
+    fn told(row: &Self::Row) -> Option<serde_json::Value>;
+
+    /// What the view's subscription is called, and part of its tables' names: a new version is a view
+    /// of its own.
+    fn subscription() -> String {
+        format!("{}_v{}", Self::NAME, Self::VERSION)
+    }
 }
 
 /// An event that a view can't take in.

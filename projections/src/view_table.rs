@@ -1,7 +1,11 @@
-//! A view's table: one row per stream, the same SQL on both engines, made by its projector.
+//! A view's table: one row per stream, the same SQL on both engines, made by whoever builds the view.
 //!
-//! Its name holds the view's version and a generation, so that a new version or a rebuild stands
-//! beside the live one. What rows are found by has columns of its own; the rest is one document.
+//! Its name holds the view's version, and that of a build its generation too, so that a new version
+//! or a rebuild stands beside what is served. What rows are found by has columns of its own; the rest
+//! is one document.
+
+mod bulk;
+mod ddl;
 
 use crate::view::{Filters, View};
 use gdmarket_store::{Db, StoreError, Tx, on_db, on_tx};
@@ -9,16 +13,13 @@ use sqlx::QueryBuilder;
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 
-/// The generation that is served.
-pub(crate) const LIVE: u32 = 1;
-
 /// Rows per statement: well below the engines' limits of bound values.
 const CHUNK: usize = 500;
 
 const COLUMNS: &str = "no, sequence, gone, owner_id, customer_id, item_no, reservation_no, status, \
                        stale_since, stale_reason, doc";
 
-/// The table of one generation of a view.
+/// The table that is served of a view, or that of a build.
 #[derive(Debug)]
 pub(crate) struct ViewTable<V> {
     name: String,
@@ -66,37 +67,20 @@ pub(crate) type Raw = (i64, i64, Option<i64>, Option<String>, String);
 const RAW: &str = "no, sequence, stale_since, stale_reason, doc";
 
 impl<V: View> ViewTable<V> {
-    pub(crate) fn new(generation: u32) -> Self {
-        let name = format!("view_{}_v{}_g{generation}", V::NAME, V::VERSION);
+    /// The table that is served.
+    pub(crate) fn served() -> Self {
+        Self { name: format!("view_{}", V::subscription()), view: PhantomData }
+    }
+
+    /// The table of a build, until it is served.
+    pub(crate) fn build(generation: i64) -> Self {
+        let name = format!("{}_g{generation}", Self::served().name);
         Self { name, view: PhantomData }
     }
 
     /// The table's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Makes the table, unless it is there.
-    pub(crate) async fn create(&self, db: &Db) -> Result<(), StoreError> {
-        let name = &self.name;
-        let mut statements = vec![format!(
-            "CREATE TABLE IF NOT EXISTS {name} (no bigint PRIMARY KEY, sequence bigint NOT NULL, \
-             gone bigint NOT NULL, owner_id bigint, customer_id bigint, item_no bigint, \
-             reservation_no bigint, status text, stale_since bigint, stale_reason text, \
-             doc text NOT NULL)"
-        )];
-        for column in ["owner_id", "customer_id", "item_no", "reservation_no", "status"] {
-            statements.push(format!(
-                "CREATE INDEX IF NOT EXISTS {name}_{column} ON {name} ({column}, no)"
-            ));
-        }
-        let mut tx = db.begin().await?;
-        for sql in &statements {
-            on_tx!(&mut tx, connection => {
-                sqlx::query(sql).persistent(false).execute(connection).await.map(drop)
-            })?;
-        }
-        tx.commit().await
     }
 
     /// The rows of these streams, by number; absent before their first event.
@@ -125,26 +109,16 @@ impl<V: View> ViewTable<V> {
         Ok(rows)
     }
 
-    /// Throws the table away.
-    pub(crate) async fn remove(&self, db: &Db) -> Result<(), StoreError> {
-        let sql = format!("DROP TABLE IF EXISTS {}", self.name);
-        let mut tx = db.begin().await?;
-        on_tx!(&mut tx, connection => {
-            sqlx::query(&sql).persistent(false).execute(connection).await.map(drop)
-        })?;
-        tx.commit().await
-    }
-
-    /// The first rows after a number as the table has them, gone ones too.
+    /// The first rows after a number as the table has them, gone ones too, as `tx` sees them.
     pub(crate) async fn part(
         &self,
-        db: &Db,
+        tx: &mut Tx,
         after: i64,
         limit: u32,
     ) -> Result<BTreeMap<i64, Whole>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM {} WHERE no > $1 ORDER BY no LIMIT $2", self.name);
-        let rows: Vec<Whole> = on_db!(db, pool => {
-            sqlx::query_as(&sql).bind(after).bind(i64::from(limit)).fetch_all(pool).await
+        let rows: Vec<Whole> = on_tx!(tx, connection => {
+            sqlx::query_as(&sql).bind(after).bind(i64::from(limit)).fetch_all(connection).await
         })?;
         Ok(rows.into_iter().map(|row| (row.0, row)).collect())
     }

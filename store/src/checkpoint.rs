@@ -79,11 +79,7 @@ impl Checkpoints {
             .fetch_optional(pool)
             .await
         })?;
-        row.map(|(id, epoch)| {
-            let unreadable = |_| StoreError::Corrupt(format!("a checkpoint is of the log {id:?}"));
-            id.parse().map(|log_id| Identity { log_id, epoch }).map_err(unreadable)
-        })
-        .transpose()
+        row.map(|(id, epoch)| identity(&id, epoch)).transpose()
     }
 
     /// Moves the checkpoint inside `tx`; `false` if it doesn't stand at `from` or the runner was
@@ -136,18 +132,118 @@ impl Checkpoints {
         Ok(row.map(|(position,)| position))
     }
 
+    /// Where a subscription stands in whatever log, and keeps it there until `tx` ends.
+    pub async fn lock(
+        tx: &mut Tx,
+        subscription: &str,
+    ) -> Result<Option<(Identity, i64)>, StoreError> {
+        let row: Option<(String, i64, i64)> = on_tx!(tx, connection => {
+            sqlx::query_as(
+                "UPDATE checkpoints SET position = position WHERE subscription = $1 \
+                 RETURNING source, log_epoch, position",
+            )
+            .bind(subscription)
+            .fetch_optional(connection)
+            .await
+        })?;
+        row.map(|(id, epoch, position)| Ok((identity(&id, epoch)?, position))).transpose()
+    }
+
+    /// Where a subscription stands in whatever log, as `tx` sees it.
+    pub async fn at(
+        tx: &mut Tx,
+        subscription: &str,
+    ) -> Result<Option<(Identity, i64)>, StoreError> {
+        let row: Option<(String, i64, i64)> = on_tx!(tx, connection => {
+            sqlx::query_as(
+                "SELECT source, log_epoch, position FROM checkpoints WHERE subscription = $1",
+            )
+            .bind(subscription)
+            .fetch_optional(connection)
+            .await
+        })?;
+        row.map(|(id, epoch, position)| Ok((identity(&id, epoch)?, position))).transpose()
+    }
+
+    /// Has a subscription stand at `position`, whatever it read before; only a runner of
+    /// `lease_epoch` or later moves it from there.
+    pub async fn put(
+        tx: &mut Tx,
+        subscription: &str,
+        source: &Identity,
+        (position, lease_epoch): (i64, i64),
+    ) -> Result<(), StoreError> {
+        on_tx!(tx, connection => {
+            sqlx::query("DELETE FROM checkpoints WHERE subscription = $1")
+                .bind(subscription)
+                .execute(&mut *connection)
+                .await?;
+            sqlx::query(
+                "INSERT INTO checkpoints (subscription, source, log_epoch, position, lease_epoch) \
+                 VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(subscription)
+            .bind(source.log_id.to_string())
+            .bind(source.epoch)
+            .bind(position)
+            .bind(lease_epoch)
+            .execute(connection)
+            .await?;
+        });
+        Ok(())
+    }
+
+    /// Shuts every runner out whose lease is older than `lease_epoch`.
+    pub async fn fence(
+        tx: &mut Tx,
+        subscription: &str,
+        lease_epoch: i64,
+    ) -> Result<(), StoreError> {
+        Ok(on_tx!(tx, connection => {
+            sqlx::query("UPDATE checkpoints SET lease_epoch = $2 WHERE subscription = $1")
+                .bind(subscription)
+                .bind(lease_epoch)
+                .execute(connection)
+                .await
+                .map(drop)
+        })?)
+    }
+
     /// The database that they live in.
     pub const fn db(&self) -> &Db {
         &self.0
     }
 
+    /// The subscriptions that have read another log than this, or this one at another epoch.
+    pub async fn others(&self, source: &Identity) -> Result<Vec<String>, StoreError> {
+        Ok(on_db!(&self.0, pool => {
+            sqlx::query_scalar(
+                "SELECT subscription FROM checkpoints \
+                 WHERE source <> $1 OR log_epoch <> $2 ORDER BY subscription",
+            )
+            .bind(source.log_id.to_string())
+            .bind(source.epoch)
+            .fetch_all(pool)
+            .await
+        })?)
+    }
+
     /// Where all subscriptions stand in this log.
     pub async fn all(&self, source: &Identity) -> Result<Vec<(String, i64)>, StoreError> {
         Ok(on_db!(&self.0, pool => {
-            sqlx::query_as("SELECT subscription, position FROM checkpoints WHERE source = $1")
-                .bind(source.log_id.to_string())
-                .fetch_all(pool)
-                .await
+            sqlx::query_as(
+                "SELECT subscription, position FROM checkpoints \
+                 WHERE source = $1 AND log_epoch = $2",
+            )
+            .bind(source.log_id.to_string())
+            .bind(source.epoch)
+            .fetch_all(pool)
+            .await
         })?)
     }
+}
+
+fn identity(id: &str, epoch: i64) -> Result<Identity, StoreError> {
+    let unreadable = |_| StoreError::Corrupt(format!("a checkpoint is of the log {id:?}"));
+    id.parse().map(|log_id| Identity { log_id, epoch }).map_err(unreadable)
 }

@@ -7,7 +7,7 @@ pub(crate) mod sqlite;
 
 use crate::error::StoreError;
 use sqlite::Writer;
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Executor, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 const POSTGRES_NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const SQLITE_NOW: &str = "CAST(round(unixepoch('now', 'subsec') * 1000000) AS INTEGER)";
@@ -70,6 +70,21 @@ impl Db {
             // Taking the write lock at once: a transaction that reads first and writes later is
             // refused by SQLite, without waiting, when another process wrote in between.
             Self::Sqlite { write, .. } => Tx::Sqlite(begin_whole(write.clone()).await?),
+        })
+    }
+
+    /// A reading transaction: all it reads is of one moment, that of its first question.
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Postgres(pool) => {
+                let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                let mut transaction = pool.begin_with(sql).await?;
+                // It holds nobody up, so it may be idle for longer than one that writes.
+                let idle = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
+                transaction.execute(idle).await?;
+                Tx::Postgres(transaction)
+            }
+            Self::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
         })
     }
 

@@ -67,7 +67,42 @@ pub struct RecordedEvent {
     pub recorded_at: i64,
 }
 
+/// What a fold needs of an event, without owning it.
+#[derive(Debug, Clone, Copy)]
+pub struct EventRef<'a> {
+    /// Its place in the order of commits.
+    pub position: i64,
+    /// The aggregate type of its stream.
+    pub kind: &'a str,
+    /// The aggregate's number.
+    pub number: i64,
+    /// Its place in the stream.
+    pub sequence: i64,
+    /// The wire name.
+    pub event_type: &'a str,
+    /// The version of the wire format.
+    pub event_version: &'a str,
+    /// JSON.
+    pub payload: &'a str,
+    /// When it was written, in microseconds.
+    pub recorded_at: i64,
+}
+
 impl RecordedEvent {
+    /// The event without its metadata, to look at.
+    pub fn seen(&self) -> EventRef<'_> {
+        EventRef {
+            position: self.position,
+            kind: &self.stream.kind,
+            number: self.stream.number,
+            sequence: self.sequence,
+            event_type: &self.event_type,
+            event_version: &self.event_version,
+            payload: &self.payload,
+            recorded_at: self.recorded_at,
+        }
+    }
+
     /// The columns [`RecordedEvent::from_row`] reads, in its order.
     pub(crate) const COLUMNS: &'static str = "position, aggregate_type, aggregate_id, sequence, \
          event_type, event_version, CAST(payload AS TEXT), CAST(metadata AS TEXT), recorded_at";

@@ -4,6 +4,7 @@
 use crate::db::Db;
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
+use crate::log_scan::LogScan;
 use crate::on_db;
 use std::sync::LazyLock;
 
@@ -99,6 +100,28 @@ impl EventLog {
             sqlx::query_scalar(sql).bind(position).fetch_one(pool).await?
         });
         Ok(next.map_or(i64::MAX, |next| next - 1))
+    }
+
+    /// The database's clock, in microseconds: what [`RecordedEvent::recorded_at`] is told by.
+    pub async fn now(&self) -> Result<i64, StoreError> {
+        let sql = format!("SELECT {}", self.db.now());
+        on_db!(&self.db, pool => Ok(sqlx::query_scalar(&sql).fetch_one(pool).await?))
+    }
+
+    /// The events of one aggregate type after `after` up to and including `until`, as fast as they
+    /// come.
+    pub fn scan(&self, kind: &'static str, after: i64, until: i64) -> LogScan {
+        LogScan::start(self.db.clone(), kind, after, until)
+    }
+
+    /// How many events of an aggregate type there are after `after` up to and including `until`.
+    pub async fn count_of(&self, kind: &str, after: i64, until: i64) -> Result<u64, StoreError> {
+        let count: i64 = on_db!(&self.db, pool => {
+            let sql = "SELECT count(*) FROM events WHERE aggregate_type = $1 \
+                       AND position > $2 AND position <= $3";
+            sqlx::query_scalar(sql).bind(kind).bind(after).bind(until).fetch_one(pool).await?
+        });
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// How many events there are after `after` up to and including `until`.

@@ -4,14 +4,37 @@
 //! a late write of a former holder can be told apart. The lease itself guards nothing; see
 //! [`crate::Checkpoints`].
 
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::error::StoreError;
-use crate::on_tx;
+use crate::{on_db, on_tx};
 use std::time::Duration;
 
 /// The leases of one database.
 #[derive(Clone, Debug)]
 pub struct Leases(Db);
+
+/// A lease as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What is run under it.
+    pub name: String,
+    /// Who has it, or had it last.
+    pub holder: String,
+    /// How often it was taken from someone else.
+    pub epoch: i64,
+    /// Whether it has run out.
+    pub is_over: bool,
+}
+
+/// The holder of a lease that keeps everybody out until it is ended.
+const KEPT: &str = "paused";
+
+impl Lease {
+    /// Whether it was taken to keep everybody out.
+    pub fn is_pause(&self) -> bool {
+        !self.is_over && self.holder == KEPT
+    }
+}
 
 impl Leases {
     /// The leases that live in `db`.
@@ -64,16 +87,95 @@ impl Leases {
         tx.commit().await
     }
 
-    /// Ends whatever lease stands, for who knows that no other process can be at work.
+    /// Ends whatever lease stands but a pause, for who knows that no other process can be at work.
     pub async fn end(&self, name: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin().await?;
         on_tx!(&mut tx, connection => {
-            sqlx::query("UPDATE leases SET expires_at = 0 WHERE name = $1")
-                .bind(name)
-                .execute(connection)
-                .await
-                .map(drop)
+            sqlx::query(
+                "UPDATE leases SET expires_at = 0 WHERE name = $1 AND holder <> $2",
+            )
+            .bind(name)
+            .bind(KEPT)
+            .execute(connection)
+            .await
+            .map(drop)
         })?;
         tx.commit().await
+    }
+
+    /// All leases.
+    pub async fn all(&self) -> Result<Vec<Lease>, StoreError> {
+        let now = self.0.now();
+        let sql = format!(
+            "SELECT name, holder, epoch, CASE WHEN expires_at <= {now} THEN 1 ELSE 0 END \
+             FROM leases ORDER BY name"
+        );
+        let rows: Vec<(String, String, i64, i32)> = on_db!(&self.0, pool => {
+            sqlx::query_as(&sql).fetch_all(pool).await
+        })?;
+        let lease = |(name, holder, epoch, over)| Lease { name, holder, epoch, is_over: over == 1 };
+        Ok(rows.into_iter().map(lease).collect())
+    }
+
+    /// Whether `holder` has the lease at this epoch, for sure until `tx` ends.
+    pub async fn is_held(
+        tx: &mut Tx,
+        name: &str,
+        holder: &str,
+        epoch: i64,
+    ) -> Result<bool, StoreError> {
+        let held = on_tx!(tx, connection => {
+            sqlx::query(
+                "UPDATE leases SET epoch = epoch WHERE name = $1 AND holder = $2 AND epoch = $3",
+            )
+            .bind(name)
+            .bind(holder)
+            .bind(epoch)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        Ok(held == 1)
+    }
+
+    /// Takes the lease from whoever has it and gives it to nobody; a pause stays one. Answers the new
+    /// epoch, which shuts the former holder out once the checkpoint has it.
+    pub async fn revoke(tx: &mut Tx, name: &str) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, '', 1, 0) \
+                   ON CONFLICT (name) DO UPDATE SET epoch = leases.epoch + 1, \
+                   holder = CASE WHEN leases.holder = $2 THEN leases.holder ELSE '' END, \
+                   expires_at = CASE WHEN leases.holder = $2 \
+                   THEN leases.expires_at ELSE 0 END RETURNING epoch";
+        Ok(on_tx!(tx, connection => {
+            sqlx::query_scalar(sql).bind(name).bind(KEPT).fetch_one(connection).await
+        })?)
+    }
+
+    /// Keeps everybody from the lease until [`Leases::resume`]; answers the new epoch, as
+    /// [`Leases::revoke`].
+    pub async fn pause(tx: &mut Tx, name: &str) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, $2, 1, $3) \
+                   ON CONFLICT (name) DO UPDATE SET epoch = leases.epoch + 1, \
+                   holder = excluded.holder, expires_at = excluded.expires_at RETURNING epoch";
+        Ok(on_tx!(tx, connection => {
+            sqlx::query_scalar(sql).bind(name).bind(KEPT).bind(i64::MAX).fetch_one(connection).await
+        })?)
+    }
+
+    /// Ends a pause; says whether there was one.
+    pub async fn resume(&self, name: &str) -> Result<bool, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let ended = on_tx!(&mut tx, connection => {
+            sqlx::query(
+                "UPDATE leases SET expires_at = 0, holder = '' WHERE name = $1 AND holder = $2",
+            )
+            .bind(name)
+            .bind(KEPT)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        tx.commit().await?;
+        Ok(ended == 1)
     }
 }

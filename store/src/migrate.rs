@@ -41,6 +41,14 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0002_checkpoints.sql"),
         sqlite: include_str!("../migrations/sqlite/views/0002_checkpoints.sql"),
     },
+    Migration {
+        version: 3,
+        name: "0003_generations",
+        serves_from: 1,
+        file: File::Views,
+        postgres: include_str!("../migrations/postgres/0003_generations.sql"),
+        sqlite: include_str!("../migrations/sqlite/views/0003_generations.sql"),
+    },
 ];
 
 /// Serialises migrations of several processes on PostgreSQL.

@@ -36,6 +36,23 @@ impl Parked {
     pub const PARKED: &str = "parked";
 }
 
+/// What an operator gave up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The subscription.
+    pub subscription: String,
+    /// The key.
+    pub key: String,
+    /// The position of the event it stopped at.
+    pub position: i64,
+    /// Why it was parked.
+    pub parked_for: String,
+    /// Why it was given up.
+    pub reason: String,
+    /// When, in microseconds.
+    pub dropped_at: i64,
+}
+
 /// A parked key as the table has it.
 type Row = (String, String, String, i64, i64, i64);
 
@@ -154,6 +171,17 @@ impl ParkedKeys {
         Ok(rows.into_iter().map(Parked::from).collect())
     }
 
+    /// All parked keys of all subscriptions.
+    pub async fn everything(&self) -> Result<Vec<(String, Parked)>, StoreError> {
+        let sql = format!("SELECT subscription, {COLUMNS} FROM parked ORDER BY subscription, key");
+        let rows: Vec<(String, String, String, String, i64, i64, i64)> =
+            on_db!(&self.0, pool => sqlx::query_as(&sql).fetch_all(pool).await)?;
+        let parked = |(subscription, key, state, reason, position, time, attempts)| {
+            (subscription, Parked::from((key, state, reason, position, time, attempts)))
+        };
+        Ok(rows.into_iter().map(parked).collect())
+    }
+
     /// The keys whose next try is due, the longest waiting first.
     pub async fn due(&self, subscription: &str, limit: u32) -> Result<Vec<Parked>, StoreError> {
         let now = self.0.now();
@@ -188,13 +216,15 @@ impl ParkedKeys {
         Ok(rows.into_iter().map(|(position,)| position).collect())
     }
 
-    /// Has a key tried again at once; `None` means every key. Says how many that are.
+    /// Has a key tried again at once; `None` means every key but those that were dropped. Says how
+    /// many that are.
     pub async fn ask(&self, subscription: &str, key: Option<&str>) -> Result<u64, StoreError> {
         let mut tx = self.0.begin().await?;
         let asked = on_tx!(&mut tx, connection => {
             sqlx::query(
-                "UPDATE parked SET state = 'retrying', next_try_at = 0 \
-                 WHERE subscription = $1 AND key = COALESCE($2, key)",
+                "UPDATE parked SET state = 'retrying', next_try_at = 0 WHERE subscription = $1 \
+                 AND (key = $2 OR $2 IS NULL AND NOT EXISTS (SELECT 1 FROM dropped d WHERE \
+                 d.subscription = $1 AND d.key = parked.key AND d.position = since_position))",
             )
             .bind(subscription)
             .bind(key)
@@ -204,5 +234,80 @@ impl ParkedKeys {
         })?;
         tx.commit().await?;
         Ok(asked)
+    }
+
+    /// Parks exactly these keys of a subscription and no others.
+    pub async fn replace(
+        tx: &mut Tx,
+        subscription: &str,
+        parked: &[Parked],
+    ) -> Result<(), StoreError> {
+        on_tx!(&mut *tx, connection => {
+            for table in ["parked", "parked_events"] {
+                let sql = format!("DELETE FROM {table} WHERE subscription = $1");
+                sqlx::query(&sql).bind(subscription).execute(&mut *connection).await?;
+            }
+        });
+        for parked in parked {
+            Self::park(tx, subscription, parked, Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a key's first event will not be tried again by itself, and why.
+    pub async fn note_dropped(
+        tx: &mut Tx,
+        subscription: &str,
+        parked: &Parked,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO dropped (subscription, key, position, parked_for, reason, dropped_at) \
+             VALUES ($1, $2, $3, $4, $5, {}) ON CONFLICT (subscription, key, position) \
+             DO UPDATE SET reason = excluded.reason, dropped_at = excluded.dropped_at",
+            tx.now()
+        );
+        Ok(on_tx!(tx, connection => {
+            sqlx::query(&sql)
+                .bind(subscription)
+                .bind(&parked.key)
+                .bind(parked.since_position)
+                .bind(&parked.reason)
+                .bind(reason)
+                .execute(connection)
+                .await
+                .map(drop)
+        })?)
+    }
+
+    /// All that was ever dropped, the latest last.
+    pub async fn dropped(&self) -> Result<Vec<Dropped>, StoreError> {
+        let sql = "SELECT subscription, key, position, parked_for, reason, dropped_at \
+                   FROM dropped ORDER BY dropped_at, subscription, key, position";
+        let rows: Vec<(String, String, i64, String, String, i64)> = on_db!(&self.0, pool => {
+            sqlx::query_as(sql).fetch_all(pool).await
+        })?;
+        let dropped = |(subscription, key, position, parked_for, reason, dropped_at)| Dropped {
+            subscription,
+            key,
+            position,
+            parked_for,
+            reason,
+            dropped_at,
+        };
+        Ok(rows.into_iter().map(dropped).collect())
+    }
+
+    /// How many events queue behind a key.
+    pub async fn queue_length(&self, subscription: &str, key: &str) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM parked_events WHERE subscription = $1 AND key = $2";
+        Ok(on_db!(&self.0, pool => {
+            sqlx::query_scalar(sql).bind(subscription).bind(key).fetch_one(pool).await
+        })?)
+    }
+
+    /// The database that they live in.
+    pub const fn db(&self) -> &Db {
+        &self.0
     }
 }

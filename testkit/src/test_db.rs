@@ -38,6 +38,7 @@ const FORGET_VIEWS: &str = "DO $$ DECLARE name text; BEGIN
         EXECUTE format('DROP TABLE %I', name);
     END LOOP;
     DELETE FROM checkpoints; DELETE FROM deadlines; DELETE FROM parked; DELETE FROM parked_events;
+    DELETE FROM generations; DELETE FROM dropped;
     END $$";
 
 /// Tells the databases of one process apart.

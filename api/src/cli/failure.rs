@@ -2,7 +2,7 @@
 //! next step for people.
 
 use crate::wiring::StartError;
-use gdmarket_projections::QueryError;
+use gdmarket_projections::{QueryError, ReplayError};
 use gdmarket_store::StoreError;
 use std::process::ExitCode;
 
@@ -106,6 +106,10 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
+            StartError::Views(ReplayError::Newer(_)) => {
+                Self::new(Exit::Failed, error.to_string()).next("install the newer gdmarket")
+            }
+            StartError::Views(_) => Self::new(Exit::Failed, error.to_string()),
             StartError::Settings(_) => Self::new(Exit::Usage, error.to_string()),
             StartError::Folder { .. } => Self::new(Exit::Failed, error.to_string())
                 .next("name a folder you may write to with --data-dir"),

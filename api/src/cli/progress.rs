@@ -51,6 +51,12 @@ impl Progress {
         }
     }
 
+    /// As [`Progress::reached`], for work whose size is known only by now.
+    pub(super) fn reached_of(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.reached(done);
+    }
+
     /// All is done: says so, with how long it took.
     pub(super) fn finish(&self) {
         let (done, total) = (self.bar.position(), self.bar.length().unwrap_or_default());

@@ -4,7 +4,7 @@ use crate::decoded::{Unreadable, decode};
 use crate::feed::Delivery;
 use crate::view::View;
 use crate::view_table::Stored;
-use gdmarket_store::RecordedEvent;
+use gdmarket_store::{EventRef, RecordedEvent};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(crate) fn fold_batch<V: View>(
         let concerns = event.stream.kind == V::AGGREGATE && !stuck.contains(&number);
         if concerns && !done.poisoned.contains_key(&number) {
             let row = rows.entry(number).or_insert_with(|| Stored::new(number));
-            match fold::<V>(row, event) {
+            match fold::<V>(row, event.seen()) {
                 Folded::Old => {}
                 Folded::Taken => {
                     done.touched.insert(number);
@@ -63,7 +63,7 @@ pub(crate) fn fold_batch<V: View>(
 }
 
 /// Takes an event into a row; a panic of the fold is poison, and leaves the row as it was.
-pub(crate) fn fold<V: View>(stored: &mut Stored<V::Row>, event: &RecordedEvent) -> Folded {
+pub(crate) fn fold<V: View>(stored: &mut Stored<V::Row>, event: EventRef<'_>) -> Folded {
     if event.sequence <= stored.sequence {
         return Folded::Old;
     }

@@ -41,7 +41,7 @@ impl<V: View> Projector<V> {
         let mut poison = None;
         // Beyond the checkpoint the batches go on by themselves.
         for event in events.into_iter().filter(|event| event.position <= stored) {
-            match fold::<V>(&mut row, &event) {
+            match fold::<V>(&mut row, event.seen()) {
                 Folded::Taken | Folded::Old => {}
                 Folded::Poison(reason) => {
                     row.stale = Some((event.recorded_at, reason));

@@ -3,7 +3,6 @@
 use super::*;
 use crate::alarms::{AlarmRow, Alarms};
 use crate::view::{Filters, FoldError};
-use crate::view_table::LIVE;
 use gdmarket_domain::MarketEvent;
 use gdmarket_store::{Checkpoints, Claim, StoreOptions, StreamId};
 use gdmarket_testkit::{TestDb, on_each_engine};
@@ -36,7 +35,7 @@ on_each_engine! {
     async fn a_runner_that_was_paused_and_overtaken_writes_nothing(db: &TestDb) {
         let store = store(db).await;
         let checkpoints = Checkpoints::new(store.views().clone());
-        let projector = Projector::<Alarms>::new(store.clone(), LIVE, Duration::ZERO);
+        let projector = Projector::<Alarms>::new(store.clone(), Duration::ZERO);
         projector.prepare().await.unwrap();
         let run = |epoch| Run { name: "alarms".to_owned(), source: *store.identity(), epoch };
         let claim = async |epoch| checkpoints.claim("alarms", store.identity(), epoch, 0).await;
@@ -81,6 +80,7 @@ impl View for Fragile {
     const NAME: &'static str = "fragile";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = "alarm";
+    const INDEXED: &'static [&'static str] = &[];
     type Row = AlarmRow;
 
     fn fold(row: &mut AlarmRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -96,17 +96,21 @@ impl View for Fragile {
     fn is_gone(row: &AlarmRow) -> bool {
         Alarms::is_gone(row)
     }
+
+    fn told(row: &AlarmRow) -> Option<serde_json::Value> {
+        Alarms::told(row)
+    }
 }
 
 #[test]
 fn a_view_that_breaks_down_is_poison_and_leaves_the_row_as_it_was() {
     let mut row = Stored::new(2);
-    let folded = fold::<Fragile>(&mut row, &alerted(2, 1));
+    let folded = fold::<Fragile>(&mut row, alerted(2, 1).seen());
     assert!(matches!(folded, Folded::Poison(_)));
     assert_eq!(row, Stored::new(2));
     let mut row = Stored::new(1);
-    assert!(matches!(fold::<Fragile>(&mut row, &alerted(1, 1)), Folded::Taken));
-    assert!(matches!(fold::<Fragile>(&mut row, &alerted(1, 1)), Folded::Old));
-    assert!(matches!(fold::<Fragile>(&mut row, &alerted(1, 3)), Folded::Poison(_)));
+    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 1).seen()), Folded::Taken));
+    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 1).seen()), Folded::Old));
+    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 3).seen()), Folded::Poison(_)));
     assert_eq!(row.sequence, 1);
 }

@@ -24,7 +24,7 @@ impl Queries {
             let stream = StreamId::new(V::AGGREGATE, number);
             let events = self.0.store.log().stream(&stream, row.sequence).await?;
             for event in events.iter().take_while(|event| event.sequence <= version) {
-                match fold::<V>(&mut row, event) {
+                match fold::<V>(&mut row, event.seen()) {
                     Folded::Taken | Folded::Old => {}
                     Folded::Newer(what) => return Err(QueryError::Newer(what)),
                     Folded::Poison(reason) => return Err(QueryError::Broken(reason)),

@@ -64,7 +64,7 @@ impl Sender {
 
     /// What follows from an event.
     pub(super) fn reactions(&self, event: &RecordedEvent) -> Result<Option<Reactions>, Unreadable> {
-        let decoded = decode(event)?;
+        let decoded = decode(event.seen())?;
         Ok(self.manager.react(&decoded, self.moment(event.recorded_at)))
     }
 

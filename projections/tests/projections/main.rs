@@ -13,6 +13,7 @@ mod looking;
 mod market;
 mod parked;
 mod port;
+mod replay;
 mod runners;
 mod story;
 mod views;

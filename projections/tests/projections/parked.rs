@@ -31,6 +31,12 @@ async fn append(market: &Market, stream: StreamId, expected: i64, event: (&str, 
     market.store.appender().append(append).await.unwrap();
 }
 
+/// Appends an event that nobody can read to an item.
+pub(crate) async fn append_broken(market: &Market, item_no: i64, expected: i64) {
+    append(market, StreamId::new("item", item_no), expected, ("Broken", "1", "{\"Broken\":{}}"))
+        .await;
+}
+
 /// Mends the broken event of the log, as a newer program's upcaster would, and starts that program.
 async fn mend(market: Market, url: &str, mended: (&str, &str)) -> Market {
     let (event_type, payload) = mended;

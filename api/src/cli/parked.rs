@@ -1,0 +1,188 @@
+//! `gdmarket parked`: what can't go on, and what is to become of it.
+
+use super::tool::with_store;
+use super::{Console, Exit, Failure};
+use crate::config::Config;
+use clap::{Args, Subcommand};
+use gdmarket_projections::{Asked, Stuck, StuckDetail, StuckKey};
+use serde_json::json;
+use std::time::Duration;
+
+/// How long to wait until a running server has tried again.
+const TRIED_WITHIN: Duration = Duration::from_secs(10);
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket parked list                                  what can't go on, why, and how much waits
+  gdmarket parked show item_info_v1 item/7              the events that wait
+  gdmarket parked retry item_info_v1 item/7             try it again now, after a fix
+  gdmarket parked retry --all
+  gdmarket parked drop holding reservation/7 --reason 'settled by phone'";
+
+/// What is wanted of what can't go on.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ParkedArgs {
+    #[command(subcommand)]
+    command: ParkedCommand,
+}
+
+/// One key of a subscription.
+#[derive(Debug, Clone, Args)]
+struct KeyArgs {
+    /// The view or process manager, as `parked list` names it.
+    subscription: String,
+    /// The stream or process, as `parked list` names it.
+    key: String,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum ParkedCommand {
+    /// Everything that can't go on.
+    List,
+    /// One key, and the events that wait behind it.
+    Show(KeyArgs),
+    /// Have a key tried again by the running server.
+    Retry {
+        /// The view or process manager.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        subscription: Option<String>,
+        /// The stream or process.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        key: Option<String>,
+        /// Everything that wasn't given up.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give up what a key stopped at: a process manager goes on after it, a view's row stays stale.
+    Drop {
+        #[command(flatten)]
+        of: KeyArgs,
+        /// Why; it is kept.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+pub(super) fn run(args: &ParkedArgs, config: &Config, console: Console) -> Result<(), Failure> {
+    if let ParkedCommand::Drop { reason, .. } = &args.command
+        && reason.trim().is_empty()
+    {
+        return Err(Failure::new(Exit::Usage, "--reason: say why it is given up"));
+    }
+    with_store(config, async |store| {
+        let stuck = Stuck::new(store);
+        match &args.command {
+            ParkedCommand::List => list(&stuck, console).await,
+            ParkedCommand::Show(of) => show(&stuck, of, console).await,
+            ParkedCommand::Retry { all: true, .. } => retry_all(&stuck, console).await,
+            ParkedCommand::Retry { subscription, key, .. } => {
+                let (subscription, key) =
+                    (subscription.clone().unwrap_or_default(), key.clone().unwrap_or_default());
+                retry(&stuck, &find(&stuck, &KeyArgs { subscription, key }).await?, console).await
+            }
+            ParkedCommand::Drop { of, reason } => {
+                let found = find(&stuck, of).await?;
+                stuck.give_up(&found, reason.trim()).await?;
+                say(console, &found, "dropped", &format!("given up: {}", reason.trim()));
+                Ok(())
+            }
+        }
+    })
+}
+
+async fn find(stuck: &Stuck, of: &KeyArgs) -> Result<StuckKey, Failure> {
+    let found = stuck.find(&of.subscription, &of.key).await?;
+    found.ok_or_else(|| nothing(of))
+}
+
+fn nothing(of: &KeyArgs) -> Failure {
+    let what = format!("nothing is parked as {} {}", of.subscription, of.key);
+    Failure::new(Exit::Failed, what).next("see `gdmarket parked list`")
+}
+
+fn say(console: Console, of: &StuckKey, outcome: &str, about: &str) {
+    if console.is_json() {
+        Console::result_json(
+            &json!({"subscription": of.subscription, "key": of.key, "outcome": outcome}),
+        );
+    } else {
+        console.note(&format!("{} {}: {about}", of.subscription, of.key));
+    }
+}
+
+async fn list(stuck: &Stuck, console: Console) -> Result<(), Failure> {
+    let all = stuck.list().await?;
+    if console.is_json() {
+        for of in &all {
+            Console::result_json(&json!(of));
+        }
+    } else if all.is_empty() {
+        console.note("Nothing is parked.");
+    } else {
+        for of in &all {
+            Console::result(&line(of));
+        }
+    }
+    Ok(())
+}
+
+fn line(of: &StuckKey) -> String {
+    let StuckKey { subscription, key, state, queued, since, since_position, reason, .. } = of;
+    let since = since.format("%Y-%m-%dT%H:%M:%SZ");
+    let dropped = of.dropped.as_ref().map(|why| format!("; given up: {why}")).unwrap_or_default();
+    format!(
+        "{subscription} {key}: {state}, {queued} waiting, since position {since_position} \
+         ({since}), tried {} times: {reason}{dropped}",
+        of.attempts
+    )
+}
+
+async fn show(stuck: &Stuck, of: &KeyArgs, console: Console) -> Result<(), Failure> {
+    let detail = stuck.show(&of.subscription, &of.key).await?.ok_or_else(|| nothing(of))?;
+    if console.is_json() {
+        Console::result_json(&json!(detail));
+        return Ok(());
+    }
+    let StuckDetail { key, events } = &detail;
+    Console::result(&line(key));
+    for event in events {
+        Console::result(&format!(
+            "  position {} {} #{} {} version {}: {}",
+            event.position,
+            event.stream,
+            event.sequence,
+            event.event_type,
+            event.version,
+            event.payload
+        ));
+    }
+    Ok(())
+}
+
+async fn retry(stuck: &Stuck, of: &StuckKey, console: Console) -> Result<(), Failure> {
+    match stuck.retry(&of.subscription, &of.key, TRIED_WITHIN).await? {
+        Asked::GoesOn => {
+            say(console, of, "goes-on", "it goes on");
+            Ok(())
+        }
+        Asked::StoppedAgain(now) => {
+            let what = format!("{} {} stopped again: {}", of.subscription, of.key, now.reason);
+            Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked show`"))
+        }
+        Asked::NotYet => {
+            say(console, of, "asked", "asked for; a server tries it as soon as it runs");
+            Ok(())
+        }
+    }
+}
+
+async fn retry_all(stuck: &Stuck, console: Console) -> Result<(), Failure> {
+    let mut failed = vec![];
+    for of in stuck.list().await?.iter().filter(|of| of.dropped.is_none()) {
+        if let Err(failure) = retry(stuck, of, console).await {
+            failed.push(failure.message);
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Failure::new(Exit::Failed, failed.join("\n"))) }
+}

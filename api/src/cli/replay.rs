@@ -1,0 +1,226 @@
+//! `gdmarket replay`: builds views anew beside what is served, compares, and serves them if that is
+//! wished; or tells a view as it was.
+
+use super::at::At;
+use super::progress::Progress;
+use super::tool::with_store;
+use super::{Console, Exit, Failure};
+use crate::config::Config;
+use async_trait::async_trait;
+use clap::Args;
+use gdmarket_projections::{Difference, Judge, Replay, ReplayError, Replayed};
+use gdmarket_store::Store;
+use serde_json::{Value, json};
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Differences that are told to people; programs get all.
+const TOLD: u64 = 100;
+
+const EXAMPLES: &str = "\
+Views: item-info, reservations, payments, alarms.
+
+Examples:
+  gdmarket replay item-info --verify       compare what is served with what the log says
+  gdmarket replay --all --promote          build every view anew and serve it
+  gdmarket replay item-info --to 4711      the view as it was after position 4711, one row a line
+  gdmarket replay item-info --to 2027-01-05T12:00:00Z | jq .itemName
+
+The server may go on serving and appending meanwhile. Exit code 4: a view differs.";
+
+/// What to replay, and what for.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ReplayArgs {
+    /// Which views.
+    #[arg(value_name = "VIEW", required_unless_present = "all", conflicts_with = "all")]
+    views: Vec<String>,
+    /// Every view.
+    #[arg(long)]
+    all: bool,
+    /// Only compare: exit code 0 if all is the same, 4 if a row differs.
+    #[arg(long, conflicts_with = "promote")]
+    verify: bool,
+    /// Tell what differs, then serve what was built.
+    #[arg(long)]
+    promote: bool,
+    /// Print one view as it was then instead, as NDJSON.
+    #[arg(long, value_name = "POSITION|TIME", conflicts_with_all = ["verify", "promote", "all"])]
+    to: Option<At>,
+}
+
+impl ReplayArgs {
+    /// As `views rebuild` is asked for.
+    pub(super) fn promoting(views: Vec<String>, all: bool) -> Self {
+        Self { views, all, verify: false, promote: true, to: None }
+    }
+}
+
+pub(super) fn run(args: &ReplayArgs, config: &Config, console: Console) -> Result<(), Failure> {
+    let views = if args.all { Replay::views() } else { args.views.clone() };
+    for view in &views {
+        if !Replay::views().contains(view) {
+            let there_are = Replay::views().join(", ");
+            let what = format!("no view is called {view:?}; there are: {there_are}");
+            return Err(Failure::new(Exit::Usage, what));
+        }
+    }
+    if let Some(at) = args.to {
+        let [view] = views.as_slice() else {
+            return Err(Failure::new(Exit::Usage, "--to tells one view at a time"));
+        };
+        return with_store(config, async |store| as_of(&store, view, at, console).await);
+    }
+    let wish = match (args.verify, args.promote) {
+        (true, _) => Wish::Verify,
+        (_, true) => Wish::Promote,
+        _ if io::stdin().is_terminal() && !console.is_json() => Wish::Ask,
+        _ => {
+            let what = "what is to be done with the rebuilt view?";
+            return Err(Failure::new(Exit::Usage, what)
+                .next("add --verify to compare only, or --promote to serve it"));
+        }
+    };
+    with_store(config, async |store| rebuild(&store, &views, wish, console).await)
+}
+
+/// What becomes of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Verify,
+    Promote,
+    Ask,
+}
+
+async fn as_of(store: &Store, view: &str, at: At, console: Console) -> Result<(), Failure> {
+    let position = at.position(store).await?;
+    let progress = Progress::start(console, &format!("{view} as of {position}: events"), 0);
+    let mut tell = |row: Value| Console::result_json(&row);
+    let meter = |done, of| progress.reached_of(done, of);
+    let events = Replay::new(store.clone()).as_of(view, position, &mut tell, &meter).await;
+    events.map_err(failure)?;
+    progress.finish();
+    Ok(())
+}
+
+async fn rebuild(
+    store: &Store,
+    views: &[String],
+    wish: Wish,
+    console: Console,
+) -> Result<(), Failure> {
+    let replay = Replay::new(store.clone());
+    let mut differing = vec![];
+    for view in views {
+        let progress = Progress::start(console, &format!("{view}: events"), 0);
+        let meter = |done, of| progress.reached_of(done, of);
+        let mut judge = Teller { wish, console, told: 0 };
+        let replayed = replay.rebuild(view, &mut judge, &meter).await.map_err(failure)?;
+        progress.finish();
+        tell(view, &replayed, console);
+        if replayed.differing > 0 && replayed.promoted.is_none() {
+            differing.push(format!("{view}: {} of {} rows", replayed.differing, replayed.rows));
+        }
+    }
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Differs, format!("what is served differs: {}", differing.join(", ")))
+        .next("serve what the log says with --promote"))
+}
+
+fn tell(view: &str, replayed: &Replayed, console: Console) {
+    let Replayed { events, counted, compared_at, rows, differing, promoted, .. } = replayed;
+    if console.is_json() {
+        Console::result_json(&json!({"replayed": replayed}));
+        return;
+    }
+    let compared = match compared_at {
+        None => "nothing fit to be compared was served".to_owned(),
+        Some(position) if *differing == 0 => {
+            format!("all {rows} rows are the same at position {position}")
+        }
+        Some(position) => format!("{differing} of {rows} rows differ at position {position}"),
+    };
+    let served = match promoted {
+        Some(generation) => format!("; generation {generation} is served"),
+        None => String::new(),
+    };
+    Console::result(&format!("{view}: {events} of {counted} events; {compared}{served}"));
+}
+
+/// Tells differences as they are found.
+struct Teller {
+    wish: Wish,
+    console: Console,
+    told: u64,
+}
+
+#[async_trait]
+impl Judge for Teller {
+    fn differs(&mut self, difference: Difference) {
+        self.told += 1;
+        if self.console.is_json() {
+            Console::result_json(&json!({"difference": difference}));
+        } else if self.told <= TOLD {
+            Console::result(&told(&difference));
+        } else if self.told == TOLD + 1 {
+            self.console.note(&format!("only the first {TOLD} are shown; --json tells all"));
+        }
+    }
+
+    async fn serve(&mut self, so_far: &Replayed) -> bool {
+        match self.wish {
+            Wish::Verify => false,
+            Wish::Promote => true,
+            Wish::Ask => {
+                let Replayed { view, rows, differing, .. } = so_far;
+                let question =
+                    format!("{view}: {differing} of {rows} rows differ. Serve the new one? [y/N] ");
+                tokio::task::spawn_blocking(move || says_yes(&question)).await.unwrap_or(false)
+            }
+        }
+    }
+}
+
+fn says_yes(question: &str) -> bool {
+    drop(write!(io::stderr(), "{question}").and_then(|()| io::stderr().flush()));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn told(difference: &Difference) -> String {
+    let Difference { view, number, columns, live, rebuilt, events } = difference;
+    let mut lines =
+        vec![format!("{} {number} differs in {}", view.replace('_', "-"), columns.join(", "))];
+    for column in columns {
+        let side =
+            |row: &Value| row.get(*column).map_or_else(|| "no row".to_owned(), Value::to_string);
+        lines.push(format!("  {column}: served {}, the log says {}", side(live), side(rebuilt)));
+    }
+    for event in events {
+        let time = event.recorded_at.format("%Y-%m-%dT%H:%M:%S%.3fZ");
+        lines.push(format!(
+            "  position {}, {time}: #{} {}",
+            event.position, event.sequence, event.event_type
+        ));
+    }
+    lines.join("\n")
+}
+
+fn failure(error: ReplayError) -> Failure {
+    let message = error.to_string();
+    match error {
+        ReplayError::Store(error) => error.into(),
+        ReplayError::Newer(_) => {
+            Failure::new(Exit::Failed, message).next("install the newer gdmarket")
+        }
+        ReplayError::Busy(_) => {
+            Failure::new(Exit::Failed, message).next("wait until it is done, then try again")
+        }
+        ReplayError::UnknownView(..) => Failure::new(Exit::Usage, message),
+        ReplayError::Short { .. } => Failure::new(Exit::Failed, message)
+            .next("nothing was changed; look at the database, then try again"),
+        ReplayError::Moved(_) | ReplayError::Broken(_) => Failure::new(Exit::Failed, message),
+    }
+}

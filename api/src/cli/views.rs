@@ -1,0 +1,144 @@
+//! `gdmarket views`: how far views and process managers are, and holding one up.
+
+use super::replay::{self, ReplayArgs};
+use super::tool::with_store;
+use super::{Console, Exit, Failure};
+use crate::config::Config;
+use clap::{Args, Subcommand};
+use gdmarket_projections::{LoopState, LoopStatus, overview, pause_view, resume_view};
+use gdmarket_store::Store;
+use serde_json::json;
+use std::time::Duration;
+
+/// Between the two looks that tell how fast a loop goes.
+const BETWEEN: Duration = Duration::from_millis(500);
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket views status                 lag, version, generation, rate and runner of every loop
+  gdmarket views status --json | jq 'select(.lagEvents > 1000)'
+  gdmarket views rebuild item-info      build it anew and serve it, as `replay --promote` does
+  gdmarket views pause item-info        keep it as it is, wherever it runs
+  gdmarket views resume item-info";
+
+/// What is wanted of views.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ViewsArgs {
+    #[command(subcommand)]
+    command: ViewsCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum ViewsCommand {
+    /// How far every loop is, how fast it goes, and who runs it.
+    Status,
+    /// Build views anew beside what is served, tell what differs, and serve them.
+    Rebuild {
+        /// Which views.
+        #[arg(value_name = "VIEW", required_unless_present = "all", conflicts_with = "all")]
+        views: Vec<String>,
+        /// Every view.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Keep a view from being kept up to date.
+    Pause {
+        /// Which view.
+        view: String,
+    },
+    /// Let a paused view catch up.
+    Resume {
+        /// Which view.
+        view: String,
+    },
+}
+
+pub(super) fn run(args: &ViewsArgs, config: &Config, console: Console) -> Result<(), Failure> {
+    match &args.command {
+        ViewsCommand::Status => with_store(config, async |store| status(&store, console).await),
+        ViewsCommand::Rebuild { views, all } => {
+            replay::run(&ReplayArgs::promoting(views.clone(), *all), config, console)
+        }
+        ViewsCommand::Pause { view } => with_store(config, async |store| {
+            let name = subscription(&store, view).await?;
+            pause_view(&store, &name).await?;
+            done(console, &name, "paused", "it stays as it is until `gdmarket views resume`");
+            Ok(())
+        }),
+        ViewsCommand::Resume { view } => with_store(config, async |store| {
+            let name = subscription(&store, view).await?;
+            if resume_view(&store, &name).await? {
+                done(console, &name, "resumed", "it catches up where a server runs");
+            } else {
+                done(console, &name, "running", "it wasn't paused");
+            }
+            Ok(())
+        }),
+    }
+}
+
+fn done(console: Console, name: &str, state: &str, about: &str) {
+    if console.is_json() {
+        Console::result_json(&json!({"name": name, "state": state}));
+    } else {
+        console.note(&format!("{name}: {state}; {about}"));
+    }
+}
+
+/// What the loop of a view is called, in this program's version.
+async fn subscription(store: &Store, view: &str) -> Result<String, Failure> {
+    let all = overview(store, Duration::ZERO).await?;
+    let views: Vec<&str> =
+        all.iter().filter(|of| of.is_view && of.is_known).map(|of| of.name.as_str()).collect();
+    let said = view.replace('-', "_");
+    let named =
+        |name: &&&str| **name == said || name.rsplit_once("_v").is_some_and(|n| n.0 == said);
+    views.iter().find(named).map(|name| (*name).to_owned()).ok_or_else(|| {
+        let there_are = views.join(", ");
+        Failure::new(Exit::Usage, format!("no view is called {view:?}; there are: {there_are}"))
+    })
+}
+
+async fn status(store: &Store, console: Console) -> Result<(), Failure> {
+    let all = overview(store, BETWEEN).await?;
+    if console.is_json() {
+        for of in &all {
+            Console::result_json(&json!(of));
+        }
+        return Ok(());
+    }
+    let rows: Vec<[String; 8]> =
+        std::iter::once(HEADINGS.map(str::to_owned)).chain(all.iter().map(cells)).collect();
+    for row in &rows {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let widths = rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count());
+            format!("{cell:<width$}", width = widths.max().unwrap_or(0))
+        });
+        Console::result(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    Ok(())
+}
+
+const HEADINGS: [&str; 8] =
+    ["name", "generation", "state", "position", "lag", "rate", "parked", "runner"];
+
+fn cells(of: &LoopStatus) -> [String; 8] {
+    let state = match of.state {
+        LoopState::Running => "running",
+        LoopState::Paused => "paused",
+        LoopState::Idle if of.is_known => "nobody runs it",
+        LoopState::Idle => "unused version",
+        LoopState::OtherLog => "of another log",
+    };
+    [
+        of.name.clone(),
+        of.generation.map_or_else(|| "–".to_owned(), |number| number.to_string()),
+        state.to_owned(),
+        of.position.to_string(),
+        format!("{} events, {:.1} s", of.lag_events, of.lag_seconds),
+        format!("{:.0}/s", of.rate),
+        of.parked.to_string(),
+        of.holder.clone().unwrap_or_else(|| "–".to_owned()),
+    ]
+}

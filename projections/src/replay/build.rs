@@ -1,0 +1,154 @@
+//! A generation of a view that is being built beside the one that is served. One at a time per view,
+//! by a lease; what a build that was cut short left behind goes with the next one.
+
+use super::fold::{Poisoned, Read, fold_all};
+use super::{Meter, ReplayError};
+use crate::view::View;
+use crate::view_table::ViewTable;
+use gdmarket_store::{Generations, Leases, Store};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+/// How long a build that died keeps others away.
+const LEASE: Duration = Duration::from_secs(5);
+/// How long to wait for a build that died a moment ago.
+const WAIT: Duration = Duration::from_secs(8);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// A build under way. Dropped, it leaves its table to the next one.
+pub(super) struct Build<V: View> {
+    pub(super) store: Store,
+    pub(super) table: Arc<ViewTable<V>>,
+    pub(super) generation: i64,
+    /// Everything up to here is in the table.
+    pub(super) reached: i64,
+    /// How many events that were.
+    pub(super) events: u64,
+    /// How many they are by the log's own count.
+    pub(super) counted: u64,
+    pub(super) poisoned: Poisoned,
+    pub(super) lease: BuildLease,
+}
+
+/// The right to build a view.
+pub(super) struct BuildLease {
+    leases: Leases,
+    pub(super) name: String,
+    pub(super) holder: String,
+    pub(super) epoch: i64,
+    _renewing: AbortOnDropHandle<()>,
+}
+
+impl BuildLease {
+    /// Takes the right to build this view; `None` while somebody else does.
+    async fn take<V: View>(store: &Store) -> Result<Option<Self>, ReplayError> {
+        let leases = Leases::new(store.views().clone());
+        let name = format!("build_{}", V::subscription());
+        #[expect(clippy::disallowed_methods, reason = "it names this build only")]
+        let holder = Uuid::new_v4().to_string();
+        let Some(epoch) = leases.take(&name, &holder, LEASE).await? else { return Ok(None) };
+        let renewing = {
+            let (leases, name, holder) = (leases.clone(), name.clone(), holder.clone());
+            tokio::spawn(async move {
+                loop {
+                    sleep(LEASE / 4).await;
+                    if let Err(error) = leases.take(&name, &holder, LEASE).await {
+                        tracing::debug!(name, %error, "the lease of a build isn't renewed");
+                    }
+                }
+            })
+        };
+        let renewing = AbortOnDropHandle::new(renewing);
+        Ok(Some(Self { leases, name, holder, epoch, _renewing: renewing }))
+    }
+
+    /// Lets others build.
+    pub(super) async fn end(self) {
+        if let Err(error) = self.leases.release(&self.name, &self.holder).await {
+            tracing::debug!(self.name, %error, "the lease ends by itself");
+        }
+    }
+}
+
+impl<V: View> Build<V> {
+    /// Begins with an empty table; waits a moment for a build that died.
+    pub(super) async fn begin(store: &Store) -> Result<Self, ReplayError> {
+        let until = Instant::now() + WAIT;
+        loop {
+            if let Some(build) = Self::try_begin(store).await? {
+                return Ok(build);
+            }
+            if Instant::now() >= until {
+                return Err(ReplayError::Busy(V::NAME));
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// As [`Build::begin`], but `None` while somebody else builds.
+    pub(super) async fn try_begin(store: &Store) -> Result<Option<Self>, ReplayError> {
+        let Some(lease) = BuildLease::take::<V>(store).await? else { return Ok(None) };
+        let db = store.views();
+        let leftovers = ViewTable::<V>::remove_leftovers(db).await?;
+        if leftovers > 0 {
+            tracing::info!(view = V::NAME, "a build that was cut short is cleared away");
+        }
+        let served = Generations::new(db.clone()).served(&V::subscription()).await?;
+        let generation = served.map_or(0, |served| served.number) + 1;
+        let table = Arc::new(ViewTable::build(generation));
+        let mut tx = db.begin().await?;
+        table.create_bare(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(Self {
+            store: store.clone(),
+            table,
+            generation,
+            reached: 0,
+            events: 0,
+            counted: 0,
+            poisoned: Poisoned::new(),
+            lease,
+        }))
+    }
+
+    /// Folds everything up to `until`, and holds what was read against the log's own count.
+    pub(super) async fn fold_to(
+        &mut self,
+        until: i64,
+        meter: Meter<'_>,
+    ) -> Result<(), ReplayError> {
+        if until <= self.reached {
+            return Ok(());
+        }
+        let expected = self.store.log().count_of(V::AGGREGATE, self.reached, until).await?;
+        let before = self.events;
+        let meter = |read: u64| meter(before + read, before + expected);
+        let so_far: Read<'_> = &meter;
+        let progress = (&mut self.poisoned, so_far);
+        let read = fold_all::<V>(&self.store, &self.table, (self.reached, until), progress).await?;
+        if read != expected {
+            return Err(ReplayError::Short { read, expected });
+        }
+        self.events += read;
+        self.counted += expected;
+        self.reached = until;
+        Ok(())
+    }
+
+    /// Lets rows be found, once the bulk of them is there.
+    pub(super) async fn index(&self) -> Result<(), ReplayError> {
+        let mut tx = self.store.views().begin().await?;
+        self.table.index(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Throws the build away.
+    pub(super) async fn discard(self) -> Result<(), ReplayError> {
+        self.table.remove(self.store.views()).await?;
+        self.lease.end().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! Comparing what is served with a build, row by row, both at one and the same position: rows and
+//! checkpoint of the served view are read in one snapshot, and the build is brought to exactly there.
+
+use super::build::Build;
+use super::{Explanation, Meter, ReplayError};
+use crate::view::View;
+use crate::view_table::{ViewTable, Whole};
+use gdmarket_store::{Checkpoints, Generations, RecordedEvent, Store, StreamId, Tx};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows compared at once.
+const ROWS: u32 = 1_000;
+/// Events told to explain a difference: the last ones.
+const EVENTS: usize = 20;
+
+/// A row that differs.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// The view.
+    pub view: &'static str,
+    /// The row's key: the number of its stream.
+    pub number: i64,
+    /// The columns that differ; all of them where one side has no row.
+    pub columns: Vec<&'static str>,
+    /// What is served; `null` if nothing is.
+    pub live: Value,
+    /// What the log says; `null` if nothing.
+    pub rebuilt: Value,
+    /// The last events of the stream up to where both were compared.
+    pub events: Vec<Explanation>,
+}
+
+/// Where two tables were compared.
+pub(super) struct Compared {
+    pub(super) position: i64,
+    pub(super) rows: u64,
+    pub(super) differing: u64,
+}
+
+/// Where the served view stands, if it was built and reads this very log.
+pub(super) async fn served_position<V: View>(
+    store: &Store,
+    tx: &mut Tx,
+) -> Result<Option<i64>, ReplayError> {
+    let at = Checkpoints::at(tx, &V::subscription()).await?;
+    Ok(at.filter(|(source, _)| source == store.identity()).map(|(_, position)| position))
+}
+
+/// As [`served_position`], now; `None` too for a view that was never built, or that is past the head.
+pub(super) async fn served_now<V: View>(store: &Store) -> Result<Option<i64>, ReplayError> {
+    let db = store.views();
+    if Generations::new(db.clone()).served(&V::subscription()).await?.is_none() {
+        return Ok(None);
+    }
+    let mut tx = db.snapshot().await?;
+    let position = served_position::<V>(store, &mut tx).await?;
+    tx.rollback().await?;
+    let head = store.log().head().await?;
+    Ok(position.filter(|position| *position <= head))
+}
+
+impl<V: View> Build<V> {
+    /// Tells every row that differs, and how many there were.
+    pub(super) async fn compare(
+        &mut self,
+        tell: &mut (dyn FnMut(Difference) + Send),
+        meter: Meter<'_>,
+    ) -> Result<Compared, ReplayError> {
+        let mut snapshot = self.store.views().snapshot().await?;
+        let served = served_position::<V>(&self.store, &mut snapshot).await?;
+        let position = served.ok_or(ReplayError::Moved(V::NAME))?;
+        if position < self.reached {
+            return Err(ReplayError::Moved(V::NAME));
+        }
+        self.fold_to(position, meter).await?;
+        let live = ViewTable::<V>::served();
+        let mut built = self.store.views().snapshot().await?;
+        let mut compared = Compared { position, rows: 0, differing: 0 };
+        let mut after = 0;
+        loop {
+            let ours = live.part(&mut snapshot, after, ROWS).await?;
+            let theirs = self.table.part(&mut built, after, ROWS).await?;
+            let Some(end) = end_of(&ours, &theirs) else { break };
+            let numbers: BTreeSet<i64> = ours.keys().chain(theirs.keys()).copied().collect();
+            for number in numbers.into_iter().filter(|number| *number <= end) {
+                compared.rows += 1;
+                let (ours, theirs) = (ours.get(&number), theirs.get(&number));
+                if ours != theirs {
+                    compared.differing += 1;
+                    tell(self.difference((number, position), ours, theirs).await?);
+                }
+            }
+            after = end;
+        }
+        built.rollback().await?;
+        snapshot.rollback().await?;
+        Ok(compared)
+    }
+
+    async fn difference(
+        &self,
+        (number, position): (i64, i64),
+        live: Option<&Whole>,
+        rebuilt: Option<&Whole>,
+    ) -> Result<Difference, ReplayError> {
+        let (live, rebuilt) = (columns(live), columns(rebuilt));
+        let columns = NAMES.iter().filter(|name| live.get(**name) != rebuilt.get(**name));
+        let stream = StreamId::new(V::AGGREGATE, number);
+        let events = self.store.log().stream(&stream, 0).await?;
+        let mut events: Vec<RecordedEvent> =
+            events.into_iter().filter(|event| event.position <= position).collect();
+        let events = events.split_off(events.len().saturating_sub(EVENTS));
+        Ok(Difference {
+            view: V::NAME,
+            number,
+            columns: columns.copied().collect(),
+            live,
+            rebuilt,
+            events: events.iter().map(Explanation::of).collect(),
+        })
+    }
+}
+
+/// Up to which number both parts are whole.
+fn end_of(ours: &BTreeMap<i64, Whole>, theirs: &BTreeMap<i64, Whole>) -> Option<i64> {
+    let full = |rows: &BTreeMap<i64, Whole>| rows.len() >= usize::try_from(ROWS).unwrap_or(0);
+    let last = |rows: &BTreeMap<i64, Whole>| rows.keys().next_back().copied();
+    match (full(ours), full(theirs)) {
+        (true, true) => last(ours).min(last(theirs)),
+        (true, false) => last(ours),
+        (false, true) => last(theirs),
+        (false, false) => last(ours).max(last(theirs)),
+    }
+}
+
+const NAMES: [&str; 10] = [
+    "sequence",
+    "gone",
+    "ownerId",
+    "customerId",
+    "itemNo",
+    "reservationNo",
+    "status",
+    "staleSince",
+    "staleReason",
+    "row",
+];
+
+fn columns(row: Option<&Whole>) -> Value {
+    let Some(row) = row else { return Value::Null };
+    let (_, sequence, gone, owner, customer, item, reservation, status, since, reason, doc) = row;
+    let doc: Value = serde_json::from_str(doc).unwrap_or_else(|_| json!(doc));
+    let values = [
+        json!(sequence),
+        json!(gone),
+        json!(owner),
+        json!(customer),
+        json!(item),
+        json!(reservation),
+        json!(status),
+        json!(since),
+        json!(reason),
+        doc,
+    ];
+    let map: Map<String, Value> = NAMES.iter().map(|name| (*name).to_owned()).zip(values).collect();
+    Value::Object(map)
+}

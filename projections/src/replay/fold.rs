@@ -1,0 +1,200 @@
+//! Folding a long stretch of the log into rows, on all cores: one reader, and workers that share the
+//! streams among them by number. Order between streams never matters, so nobody waits for anybody.
+//!
+//! Rows stay in memory until they are too many; then they are written, and a stream that goes on is
+//! read back. So memory is bounded by the number of rows held, whatever the log's length.
+
+use super::ReplayError;
+use crate::projector::{Folded, fold};
+use crate::view::View;
+use crate::view_table::{Stored, ViewTable};
+use gdmarket_store::{EventRef, LogChunk, Parked, Store};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Rows that all workers together hold before they are written: about 0.5 KiB each for items.
+const ROWS: usize = 200_000;
+/// More workers than this wait for the reader.
+const WORKERS: usize = 4;
+/// Chunks that wait for a worker.
+const WAITING: usize = 2;
+
+/// What a worker is given.
+enum Work {
+    Events(Arc<LogChunk>),
+    /// All events were given: only then rows may be written that aren't too many.
+    End,
+}
+
+/// Told how many events were read so far.
+pub(super) type Read<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// Streams that can't be folded, by number.
+pub(super) type Poisoned = BTreeMap<i64, Parked>;
+
+/// Folds the events after `after` up to `until` into `table`; how many there were.
+pub(super) async fn fold_all<V: View>(
+    store: &Store,
+    table: &Arc<ViewTable<V>>,
+    (after, until): (i64, i64),
+    (poisoned, so_far): (&mut Poisoned, Read<'_>),
+) -> Result<u64, ReplayError> {
+    let known = Arc::new(std::mem::take(poisoned));
+    let share = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS));
+    let workers: Vec<(mpsc::Sender<Work>, JoinHandle<_>)> = (0..share)
+        .map(|index| {
+            let (sender, work) = mpsc::channel(WAITING);
+            let worker = Worker {
+                store: store.clone(),
+                table: Arc::clone(table),
+                share: (index, share),
+                rows: HashMap::new(),
+                loaded: Vec::new(),
+                // What was folded before may have written rows.
+                is_spilled: after > 0,
+                known: Arc::clone(&known),
+                poisoned: Poisoned::new(),
+            };
+            (sender, tokio::task::spawn_blocking(move || worker.work(work)))
+        })
+        .collect();
+    let (senders, tasks): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
+    let read = hand_out::<V>(store, &senders, (after, until), so_far).await;
+    drop(senders);
+    poisoned.extend(known.iter().map(|(number, parked)| (*number, parked.clone())));
+    for task in tasks {
+        let done = task.await.map_err(|error| ReplayError::Broken(error.to_string()))?;
+        poisoned.extend(done?);
+    }
+    read
+}
+
+async fn hand_out<V: View>(
+    store: &Store,
+    workers: &[mpsc::Sender<Work>],
+    (after, until): (i64, i64),
+    so_far: Read<'_>,
+) -> Result<u64, ReplayError> {
+    let mut scan = store.log().scan(V::AGGREGATE, after, until);
+    let mut read = 0;
+    while let Some(chunk) = scan.next().await? {
+        read += u64::try_from(chunk.len()).unwrap_or(0);
+        let chunk = Arc::new(chunk);
+        for worker in workers {
+            if worker.send(Work::Events(Arc::clone(&chunk))).await.is_err() {
+                // It says itself why it stopped.
+                return Ok(read);
+            }
+        }
+        so_far(read);
+    }
+    for worker in workers {
+        drop(worker.send(Work::End).await);
+    }
+    Ok(read)
+}
+
+struct Worker<V: View> {
+    store: Store,
+    table: Arc<ViewTable<V>>,
+    /// Which streams are its own: those whose number leaves the first when divided by the second.
+    share: (usize, usize),
+    rows: HashMap<i64, Stored<V::Row>>,
+    /// Rows that the table has already.
+    loaded: Vec<i64>,
+    is_spilled: bool,
+    known: Arc<Poisoned>,
+    poisoned: Poisoned,
+}
+
+impl<V: View> Worker<V> {
+    fn work(mut self, mut work: mpsc::Receiver<Work>) -> Result<Poisoned, ReplayError> {
+        while let Some(given) = work.blocking_recv() {
+            match given {
+                Work::Events(chunk) => {
+                    if self.is_spilled {
+                        self.load(&chunk)?;
+                    }
+                    chunk.each(|event| self.take(event))?;
+                    if self.rows.len() >= ROWS / self.share.1 {
+                        self.spill()?;
+                    }
+                }
+                Work::End => {
+                    self.spill()?;
+                    return Ok(self.poisoned);
+                }
+            }
+        }
+        // Nobody waits for what was begun.
+        Ok(self.poisoned)
+    }
+
+    fn is_own(&self, number: i64) -> bool {
+        let (index, share) = self.share;
+        usize::try_from(number).is_ok_and(|number| number % share == index)
+    }
+
+    fn take(&mut self, event: EventRef<'_>) -> Result<(), ReplayError> {
+        let number = event.number;
+        let is_stuck = self.known.contains_key(&number) || self.poisoned.contains_key(&number);
+        if !self.is_own(number) || is_stuck {
+            return Ok(());
+        }
+        let row = self.rows.entry(number).or_insert_with(|| Stored::new(number));
+        match fold::<V>(row, event) {
+            Folded::Taken | Folded::Old => Ok(()),
+            Folded::Newer(what) => Err(ReplayError::Newer(what)),
+            Folded::Poison(reason) => {
+                row.stale = Some((event.recorded_at, reason.clone()));
+                self.poisoned.insert(number, parked(event, reason));
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads back the rows of streams that go on.
+    fn load(&mut self, chunk: &LogChunk) -> Result<(), ReplayError> {
+        let mut missing = Vec::new();
+        chunk.each(|event| {
+            let goes_on = event.sequence > 1 && self.is_own(event.number);
+            if goes_on && !self.rows.contains_key(&event.number) {
+                missing.push(event.number);
+            }
+            Ok::<(), ReplayError>(())
+        })?;
+        missing.sort_unstable();
+        missing.dedup();
+        let loading = self.table.load(self.store.views(), &missing);
+        let loaded = Handle::current().block_on(loading)?;
+        self.loaded.extend(loaded.keys());
+        self.rows.extend(loaded);
+        Ok(())
+    }
+
+    /// Writes every row.
+    fn spill(&mut self) -> Result<(), ReplayError> {
+        let mut rows: Vec<_> = self.rows.drain().map(|(_, row)| row).collect();
+        // In the order of their numbers the table's index grows at its end.
+        rows.sort_unstable_by_key(|row| row.number);
+        let loaded = std::mem::take(&mut self.loaded);
+        let writing = self.table.write_many(self.store.views(), &rows, &loaded);
+        Handle::current().block_on(writing)?;
+        self.is_spilled = true;
+        Ok(())
+    }
+}
+
+fn parked(event: EventRef<'_>, reason: String) -> Parked {
+    Parked {
+        key: format!("{}/{}", event.kind, event.number),
+        state: Parked::PARKED.to_owned(),
+        reason,
+        since_position: event.position,
+        since_time: event.recorded_at,
+        attempts: 1,
+    }
+}

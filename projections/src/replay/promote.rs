@@ -1,0 +1,121 @@
+//! Serving a build in place of what is served: in one transaction, at the very position where the
+//! served view stands, so that readers see the one or the other and nothing is skipped or doubled.
+
+use super::ReplayError;
+use super::build::Build;
+use crate::feed::Delivery;
+use crate::projector::fold_batch;
+use crate::view::View;
+use crate::view_table::Stored;
+use gdmarket_store::{
+    Checkpoints, Generations, Leases, Parked, ParkedKeys, RecordedEvent, StoreError, Tx,
+};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Events between the build and what is served that are left to the last transaction.
+pub(super) const LAST_STEP: i64 = 2_000;
+/// Events read at once.
+const BATCH: u32 = 500;
+/// How often taking the place is tried when readers are in the way.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl<V: View> Build<V> {
+    /// Serves the build from now on; up to which position it goes.
+    pub(super) async fn promote(mut self) -> Result<i64, ReplayError> {
+        let mut tries = 1;
+        loop {
+            match self.try_promote().await {
+                Ok(position) => {
+                    tracing::info!(
+                        view = V::NAME,
+                        generation = self.generation,
+                        position,
+                        "served"
+                    );
+                    self.lease.end().await;
+                    return Ok(position);
+                }
+                Err(ReplayError::Store(StoreError::Unavailable(why))) if tries < TRIES => {
+                    tracing::debug!(view = V::NAME, why, "the build isn't served yet");
+                    tries += 1;
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_promote(&mut self) -> Result<i64, ReplayError> {
+        let name = V::subscription();
+        let source = *self.store.identity();
+        let mut tx = self.store.views().begin().await?;
+        // The runner of what is served writes nothing from here on.
+        let served = Checkpoints::lock(&mut tx, &name).await?;
+        let served = served.filter(|(of, _)| *of == source).map(|(_, position)| position);
+        let (to, parked) = self.follow(&mut tx, served.unwrap_or(0)).await?;
+        let lease = &self.lease;
+        if !Leases::is_held(&mut tx, &lease.name, &lease.holder, lease.epoch).await? {
+            return Err(ReplayError::Busy(V::NAME));
+        }
+        self.table.serve(&mut tx).await?;
+        let epoch = Leases::revoke(&mut tx, &name).await?;
+        Checkpoints::put(&mut tx, &name, &source, (to, epoch)).await?;
+        ParkedKeys::replace(&mut tx, &name, &parked).await?;
+        Generations::serve(&mut tx, &name, self.generation, to).await?;
+        tx.commit().await?;
+        Ok(to)
+    }
+
+    /// Takes in what the served view has taken in since, inside `tx`.
+    async fn follow(&self, tx: &mut Tx, until: i64) -> Result<(i64, Vec<Parked>), ReplayError> {
+        let mut reached = self.reached;
+        let mut poisoned = self.poisoned.clone();
+        let mut rows: HashMap<i64, Stored<V::Row>> = HashMap::new();
+        while reached < until {
+            let events = self.store.log().read_after(reached, BATCH).await?;
+            let batch: Vec<Delivery> = events
+                .into_iter()
+                .filter(|event| event.position <= until)
+                .map(|event| Delivery { previous: 0, event: Arc::new(event) })
+                .collect();
+            let Some(last) = batch.last().map(|delivery| delivery.event.position) else { break };
+            let missing: BTreeSet<i64> = batch
+                .iter()
+                .map(|delivery| &delivery.event.stream)
+                .filter(|stream| stream.kind == V::AGGREGATE && !rows.contains_key(&stream.number))
+                .map(|stream| stream.number)
+                .collect();
+            let missing: Vec<i64> = missing.into_iter().collect();
+            rows.extend(self.table.load(self.store.views(), &missing).await?);
+            let stuck = poisoned.keys().copied().collect();
+            let done = fold_batch::<V>(&mut rows, &stuck, &batch);
+            if let Some(newer) = done.newer {
+                return Err(ReplayError::Newer(newer));
+            }
+            let touched: Vec<_> =
+                done.touched.iter().filter_map(|number| rows.get(number)).collect();
+            self.table.write(tx, &touched).await?;
+            poisoned.extend(done.poisoned.iter().map(|(number, event)| {
+                let reason = rows.get(number).and_then(|row| row.stale.clone());
+                (*number, parked(event, reason.map(|(_, reason)| reason).unwrap_or_default()))
+            }));
+            reached = last;
+        }
+        Ok((reached.max(until), poisoned.into_values().collect()))
+    }
+}
+
+fn parked(event: &RecordedEvent, reason: String) -> Parked {
+    Parked {
+        key: event.stream.to_string(),
+        state: Parked::PARKED.to_owned(),
+        reason,
+        since_position: event.position,
+        since_time: event.recorded_at,
+        attempts: 1,
+    }
+}

@@ -1,0 +1,249 @@
+//! What can't go on, for operators: to look at, to have tried again, to give up.
+//!
+//! Trying again is the running loop's work; here it is asked for. Giving up keeps the reason: a
+//! process manager then goes on after the event it stopped at, a view's row stays as it was, stale,
+//! until somebody asks again or the view is rebuilt.
+
+use crate::error::QueryError;
+use chrono::{DateTime, Utc};
+use gdmarket_store::{Generations, Parked, ParkedKeys, RecordedEvent, Store, StoreError, StreamId};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Queued events that are shown.
+const SHOWN: u32 = 100;
+/// How often it is looked whether a key was tried again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A key that can't go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StuckKey {
+    /// Whose key.
+    pub subscription: String,
+    /// Whether a view can't go on, or a process manager.
+    pub is_view: bool,
+    /// What can't go on: a stream, or a process.
+    pub key: String,
+    /// `retrying` by itself, or `parked` until it is asked for.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// The event it stopped at first.
+    pub since_position: i64,
+    /// When that was recorded.
+    pub since: DateTime<Utc>,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// How many events wait, the one it stopped at included.
+    pub queued: u64,
+    /// Why an operator gave it up, if one did.
+    pub dropped: Option<String>,
+}
+
+/// A stuck key with what waits behind it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StuckDetail {
+    /// The key.
+    #[serde(flatten)]
+    pub key: StuckKey,
+    /// What waits, first come first; not all of a long queue.
+    pub events: Vec<QueuedEvent>,
+}
+
+/// An event that waits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueuedEvent {
+    /// Where it is in the log.
+    pub position: i64,
+    /// Whose event it is.
+    pub stream: String,
+    /// Its place in the stream.
+    pub sequence: i64,
+    /// The wire name.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Its version.
+    pub version: String,
+    /// What it says; text if that isn't JSON.
+    pub payload: Value,
+}
+
+/// What became of a key that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// It goes on.
+    GoesOn,
+    /// It was tried and stopped again.
+    StoppedAgain(StuckKey),
+    /// No running loop has tried it yet.
+    NotYet,
+}
+
+/// The stuck keys of one store.
+#[derive(Debug, Clone)]
+pub struct Stuck {
+    store: Store,
+    parked: ParkedKeys,
+}
+
+impl Stuck {
+    /// Looks into this store.
+    pub fn new(store: Store) -> Self {
+        let parked = ParkedKeys::new(store.views().clone());
+        Self { store, parked }
+    }
+
+    /// All of them.
+    pub async fn list(&self) -> Result<Vec<StuckKey>, QueryError> {
+        let views = Generations::new(self.store.views().clone()).all().await?;
+        let dropped: BTreeMap<(String, String, i64), String> = self
+            .parked
+            .dropped()
+            .await?
+            .into_iter()
+            .map(|of| ((of.subscription, of.key, of.position), of.reason))
+            .collect();
+        let mut all = vec![];
+        for (subscription, parked) in self.parked.everything().await? {
+            let is_view = views.iter().any(|view| view.view == subscription);
+            let queued = self.waiting(is_view, &subscription, &parked).await?.0;
+            let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
+            all.push(StuckKey {
+                is_view,
+                queued,
+                dropped: dropped.get(&noted).cloned(),
+                since: DateTime::from_timestamp_micros(parked.since_time).unwrap_or_default(),
+                subscription,
+                key: parked.key,
+                state: parked.state,
+                reason: parked.reason,
+                since_position: parked.since_position,
+                attempts: parked.attempts,
+            });
+        }
+        Ok(all)
+    }
+
+    /// One of them; `None` if the key goes on.
+    pub async fn find(
+        &self,
+        subscription: &str,
+        key: &str,
+    ) -> Result<Option<StuckKey>, QueryError> {
+        let all = self.list().await?;
+        Ok(all.into_iter().find(|stuck| stuck.subscription == subscription && stuck.key == key))
+    }
+
+    /// One of them, with what waits.
+    pub async fn show(
+        &self,
+        subscription: &str,
+        key: &str,
+    ) -> Result<Option<StuckDetail>, QueryError> {
+        let Some(found) = self.find(subscription, key).await? else { return Ok(None) };
+        let parked = self.parked.all(subscription).await?;
+        let Some(parked) = parked.into_iter().find(|parked| parked.key == key) else {
+            return Ok(None);
+        };
+        let (_, events) = self.waiting(found.is_view, subscription, &parked).await?;
+        let events = events.iter().map(queued).collect();
+        Ok(Some(StuckDetail { key: found, events }))
+    }
+
+    /// Has a key tried again, given up or not, and waits until a running loop has.
+    pub async fn retry(
+        &self,
+        subscription: &str,
+        key: &str,
+        within: Duration,
+    ) -> Result<Asked, QueryError> {
+        let Some(before) = self.find(subscription, key).await? else { return Ok(Asked::GoesOn) };
+        self.parked.ask(subscription, Some(key)).await?;
+        let until = Instant::now() + within;
+        loop {
+            match self.find(subscription, key).await? {
+                None => return Ok(Asked::GoesOn),
+                Some(now) if now.attempts != before.attempts => {
+                    return Ok(Asked::StoppedAgain(now));
+                }
+                Some(_) if Instant::now() >= until => return Ok(Asked::NotYet),
+                Some(_) => sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Gives up what a key stopped at, and keeps why.
+    pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<(), QueryError> {
+        let (subscription, key) = (&stuck.subscription, &stuck.key);
+        let queue = self.parked.queued(subscription, key, 1).await?;
+        let since_position = queue.first().copied().unwrap_or(stuck.since_position);
+        let parked = Parked {
+            key: key.clone(),
+            state: stuck.state.clone(),
+            reason: stuck.reason.clone(),
+            since_position,
+            since_time: stuck.since.timestamp_micros(),
+            attempts: stuck.attempts,
+        };
+        let mut tx = self.store.views().begin().await?;
+        ParkedKeys::note_dropped(&mut tx, subscription, &parked, reason).await?;
+        if !stuck.is_view {
+            ParkedKeys::dequeue(&mut tx, subscription, key, since_position).await?;
+            let rest = Parked { state: Parked::RETRYING.to_owned(), ..parked };
+            ParkedKeys::park(&mut tx, subscription, &rest, Duration::ZERO).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// How many events wait, and the first of them. A view's stay in their stream, a process
+    /// manager's are listed.
+    async fn waiting(
+        &self,
+        is_view: bool,
+        subscription: &str,
+        parked: &Parked,
+    ) -> Result<(u64, Vec<RecordedEvent>), QueryError> {
+        let log = self.store.log();
+        if is_view {
+            let stream = parked.key.split_once('/');
+            let stream = stream.and_then(|(kind, number)| {
+                Some(StreamId::new(kind.to_owned(), number.parse().ok()?))
+            });
+            let Some(stream) = stream else { return Ok((0, vec![])) };
+            let mut events = log.stream(&stream, 0).await?;
+            events.retain(|event| event.position >= parked.since_position);
+            let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+            events.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
+            return Ok((count, events));
+        }
+        let mut events = vec![];
+        for position in self.parked.queued(subscription, &parked.key, SHOWN).await? {
+            events.extend(at(&self.store, position).await?);
+        }
+        let count = self.parked.queue_length(subscription, &parked.key).await?;
+        Ok((u64::try_from(count).unwrap_or(0), events))
+    }
+}
+
+async fn at(store: &Store, position: i64) -> Result<Option<RecordedEvent>, StoreError> {
+    let found = store.log().read_after(position - 1, 1).await?;
+    Ok(found.into_iter().find(|event| event.position == position))
+}
+
+fn queued(event: &RecordedEvent) -> QueuedEvent {
+    QueuedEvent {
+        position: event.position,
+        stream: event.stream.to_string(),
+        sequence: event.sequence,
+        event_type: event.event_type.clone(),
+        version: event.event_version.clone(),
+        payload: serde_json::from_str(&event.payload)
+            .unwrap_or_else(|_| Value::String(event.payload.clone())),
+    }
+}

@@ -1,0 +1,83 @@
+//! Making, swapping and throwing away the tables of a view. Each build has a table of its own, and the
+//! one that is served has the view's plain name.
+
+use super::ViewTable;
+use crate::view::View;
+use gdmarket_store::{Db, StoreError, Tx, on_db, on_tx};
+use sqlx::Executor;
+
+/// How long taking the served table's place may hold up who reads it.
+const LOCK_WITHIN: &str = "SET LOCAL lock_timeout = '2s'";
+
+impl<V: View> ViewTable<V> {
+    /// Makes the table without anything to find rows by but their number: filled in bulk, indexes are
+    /// dear.
+    pub(crate) async fn create_bare(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let name = &self.name;
+        let sql = format!(
+            "CREATE TABLE {name} (no bigint PRIMARY KEY, sequence bigint NOT NULL, \
+             gone bigint NOT NULL, owner_id bigint, customer_id bigint, item_no bigint, \
+             reservation_no bigint, status text, stale_since bigint, stale_reason text, \
+             doc text NOT NULL)"
+        );
+        run(tx, &sql).await
+    }
+
+    /// Lets rows be found by what the view is asked for.
+    pub(crate) async fn index(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let name = &self.name;
+        for column in V::INDEXED {
+            let sql = format!("CREATE INDEX {name}_{column} ON {name} ({column}, no)");
+            run(tx, &sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the place of the table that is served, from the end of `tx` on; indexes keep their names.
+    pub(crate) async fn serve(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let live = Self::served();
+        if let Tx::Postgres(_) = tx {
+            run(tx, LOCK_WITHIN).await?;
+        }
+        run(tx, &format!("DROP TABLE IF EXISTS {}", live.name)).await?;
+        run(tx, &format!("ALTER TABLE {} RENAME TO {}", self.name, live.name)).await
+    }
+
+    /// Throws the table away.
+    pub(crate) async fn remove(&self, db: &Db) -> Result<(), StoreError> {
+        remove(db, &self.name).await
+    }
+
+    /// Throws away whatever an earlier build left behind; says how many tables that were.
+    pub(crate) async fn remove_leftovers(db: &Db) -> Result<usize, StoreError> {
+        let prefix = format!("{}_g", Self::served().name);
+        let sql = match db {
+            Db::Postgres(_) => {
+                "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() \
+                 AND left(tablename, length($1)) = $1"
+            }
+            Db::Sqlite { .. } => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' \
+                 AND substr(name, 1, length($1)) = $1"
+            }
+        };
+        let names: Vec<String> = on_db!(db, pool => {
+            sqlx::query_scalar(sql).bind(&prefix).fetch_all(pool).await
+        })?;
+        for name in &names {
+            remove(db, name).await?;
+        }
+        Ok(names.len())
+    }
+}
+
+async fn remove(db: &Db, table: &str) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    run(&mut tx, &format!("DROP TABLE IF EXISTS {table}")).await?;
+    tx.commit().await
+}
+
+async fn run(tx: &mut Tx, sql: &str) -> Result<(), StoreError> {
+    on_tx!(tx, connection => connection.execute(sql).await.map(drop))?;
+    Ok(())
+}

@@ -1,0 +1,19 @@
+-- Which generation of each view is served, and what operators have given up.
+CREATE TABLE generations (
+    view       text COLLATE "C" PRIMARY KEY,
+    generation bigint NOT NULL,
+    built_to   bigint NOT NULL,
+    built_at   bigint NOT NULL
+);
+COMMENT ON COLUMN generations.view IS 'Name and version of the view: a new version is a view of its own.';
+
+-- What was parked and will not be tried again by itself; kept with its reason.
+CREATE TABLE dropped (
+    subscription text COLLATE "C" NOT NULL,
+    key          text COLLATE "C" NOT NULL,
+    position     bigint NOT NULL,
+    parked_for   text COLLATE "C" NOT NULL,
+    reason       text COLLATE "C" NOT NULL,
+    dropped_at   bigint NOT NULL,
+    PRIMARY KEY (subscription, key, position)
+);

@@ -1,0 +1,19 @@
+-- Which generation of each view is served, and what operators have given up.
+CREATE TABLE generations (
+    -- Name and version of the view: a new version is a view of its own.
+    view       text PRIMARY KEY,
+    generation integer NOT NULL,
+    built_to   integer NOT NULL,
+    built_at   integer NOT NULL
+) STRICT;
+
+-- What was parked and will not be tried again by itself; kept with its reason.
+CREATE TABLE dropped (
+    subscription text NOT NULL,
+    key          text NOT NULL,
+    position     integer NOT NULL,
+    parked_for   text NOT NULL,
+    reason       text NOT NULL,
+    dropped_at   integer NOT NULL,
+    PRIMARY KEY (subscription, key, position)
+) STRICT;
