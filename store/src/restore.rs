@@ -18,8 +18,9 @@ pub struct Restored {
     pub rebuilds: bool,
 }
 
-/// Derived from the log, beside the tables of views.
-const DERIVED: [&str; 4] = ["checkpoints", "deadlines", "parked", "parked_events"];
+/// What is derived from the log, beside the tables of views.
+pub(crate) const DERIVED: [&str; 6] =
+    ["checkpoints", "deadlines", "parked", "parked_events", "dropped", "generations"];
 
 /// Checkpoints first: cut short before the log's own epoch is raised, everything that reads it refuses
 /// to go on, and the same again mends that.

@@ -8,6 +8,7 @@ use crate::db::Tx;
 use crate::event::RecordedEvent;
 use crate::on_tx;
 use crate::receipt::{Receipt, ReceiptKind};
+use crate::restore::DERIVED;
 use sqlx::QueryBuilder;
 
 /// Rows per statement: well below the engines' limits of bound values.
@@ -50,7 +51,7 @@ pub(super) async fn clear(
     };
     let is_view = |table: &str| table.strip_prefix("view_").is_some_and(is_derived);
     let stale = tables.iter().map(String::as_str).filter(|table| is_view(table));
-    for table in ["checkpoints", "deadlines", "parked", "parked_events"].into_iter().chain(stale) {
+    for table in DERIVED.into_iter().chain(stale) {
         let sql = format!("DELETE FROM {table}");
         on_tx!(&mut *views, connection => {
             sqlx::query(&sql).persistent(false).execute(connection).await.map(drop)
