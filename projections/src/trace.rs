@@ -160,7 +160,7 @@ struct Named {
 impl Named {
     /// Takes in what an event names. One that can't be read belongs to the story all the same.
     fn learn(&mut self, event: &RecordedEvent) -> bool {
-        match decode(event) {
+        match decode(event.seen()) {
             Ok(MarketEvent::Reservation(event)) => self.learn_of_reservation(&event),
             Ok(MarketEvent::Item(ItemEvent::Held { owner_id, .. })) => {
                 self.owner_id = self.owner_id.or(owner_id);
