@@ -55,6 +55,13 @@ pub(crate) trait Answers: Send + Sync + 'static {
         reservation_no: Option<ReservationNo>,
     ) -> Result<bool, Problem>;
 
+    /// Whether this reservation has, or had, this very item.
+    async fn was_lent(
+        &self,
+        item_no: ItemNo,
+        reservation_no: ReservationNo,
+    ) -> Result<bool, Problem>;
+
     /// How far the log is.
     fn head(&self) -> i64;
 

@@ -119,9 +119,7 @@ fn add_parameters(method: &str, path: &str, operation: &mut Value) {
         }
         if is_collection(path) && !writes(method) {
             names.extend(["After", "Limit", "ItemNoFilter", "StatusFilter"]);
-            if !matches!(path, "/payments" | "/alarms") {
-                names.extend(["CustomerIdFilter", "OwnerIdFilter"]);
-            }
+            names.extend(["CustomerIdFilter", "OwnerIdFilter"]);
         }
     }
     names.extend(["AcceptLanguage", "Traceparent"]);

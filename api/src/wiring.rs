@@ -220,7 +220,8 @@ fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
             ..PaymentOptions::default()
         },
         alarm: AlarmOptions {
-            answer_within: config.alarm.answer_within,
+            // Nobody waits for a call that is over, and a call that nobody waits for is given up.
+            answer_within: config.alarm.answer_within.min(config.alarm.timeout),
             ..AlarmOptions::default()
         },
         ..CommandOptions::default()

@@ -3,6 +3,7 @@
 use super::bodies::{DaysBody, ItemPatch, ItemPatchBody, NewItemBody, WhichReservationBody};
 use super::written::Written;
 use super::{CommandState, SHORTLY, is_refused, refuse_if_match, until};
+use crate::answers::NEWEST;
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
@@ -11,7 +12,7 @@ use crate::problem::{Problem, kind};
 use crate::resource::ItemResource;
 use axum::extract::State;
 use axum::response::Response;
-use gdmarket_commands::{CommandMeta, Executed, NewItem};
+use gdmarket_commands::{CommandError, CommandMeta, Executed, NewItem};
 use gdmarket_domain::{Actor, Item, ItemCommand, ItemNo, PersonId, ReservationNo};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -92,7 +93,7 @@ pub(super) async fn patch(
             state.hand_over(&caller, no, reservation_no, &meta).await
         }
         ItemPatch::Return(reservation_no) => {
-            state.with_item(&caller, no, ItemCommand::Return { reservation_no }, &meta).await
+            state.bring_back(&caller, no, reservation_no, &meta).await
         }
         ItemPatch::Change { item_name, item_price } => {
             let command = ItemCommand::Change { item_name, item_price };
@@ -166,7 +167,7 @@ pub(super) async fn give_back(
     let mut form = Form::new(fields);
     let body = WhichReservationBody::read(&mut form);
     let WhichReservationBody { reservation_no } = form.finish(Some(body))?;
-    state.with_item(&caller, no, ItemCommand::Return { reservation_no }, &meta).await
+    state.bring_back(&caller, no, reservation_no, &meta).await
 }
 
 /// Keep days back.
@@ -233,6 +234,9 @@ impl CommandState {
             let command = ItemCommand::Lend { reservation_no, today: self.today() };
             let refused = match self.commands.execute::<Item>(no.get(), command, meta).await {
                 Err(error) if is_refused(&error, &kind::NOT_PAID) => error,
+                Err(error) if is_refused(&error, &kind::NOT_RESERVED) => {
+                    return self.unless_it_was_so(caller, no, reservation_no, error).await;
+                }
                 done => break done?,
             };
             let comes = self.answers.authorisation_is_under_way(no, reservation_no).await?;
@@ -242,5 +246,47 @@ impl CommandState {
         };
         self.settled(executed.position, 1, until(caller, SHORTLY)).await;
         self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
+    }
+
+    /// Takes a lent item back.
+    async fn bring_back(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        reservation_no: Option<ReservationNo>,
+        meta: &CommandMeta,
+    ) -> Answer {
+        let command = ItemCommand::Return { reservation_no };
+        match self.commands.execute::<Item>(no.get(), command, meta).await {
+            Err(error) if is_refused(&error, &kind::NOT_RENTING) => {
+                self.unless_it_was_so(caller, no, reservation_no, error).await
+            }
+            done => {
+                let executed = done?;
+                self.settled(executed.position, 1, until(caller, SHORTLY)).await;
+                self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
+            }
+        }
+    }
+
+    /// The item remembers its last return only. What was so once for the reservation that is named,
+    /// the reservation knows: then it is no refusal.
+    async fn unless_it_was_so(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        reservation_no: Option<ReservationNo>,
+        refused: CommandError,
+    ) -> Answer {
+        let was_so = match reservation_no {
+            Some(reservation_no) => self.answers.was_lent(no, reservation_no).await?,
+            None => false,
+        };
+        if !was_so {
+            return Err(refused.into());
+        }
+        let replayed = matches!(refused, CommandError::Refused { replayed: true, .. });
+        let (status, version) = (StatusCode::OK, NEWEST);
+        self.show_item(caller, no, Written { status, version, position: 0, replayed }).await
     }
 }

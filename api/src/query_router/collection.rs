@@ -49,27 +49,16 @@ fn names_json_first(headers: &HeaderMap) -> bool {
         .is_some_and(|range| range == "application/json")
 }
 
-/// The filters that a collection knows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
-    /// Whether it can be asked for by its people.
-    pub(super) people: bool,
-    /// The words of its `status`.
-    pub(super) statuses: &'static [&'static str],
-}
+/// The words of a collection's `status`.
+pub(super) type Statuses = &'static [&'static str];
 
-/// Reads the filters and the page; `at_least` and unknown ones are left.
-pub(super) fn read(params: &mut Params, known: Known) -> (Filter, PageRequest) {
-    let (mut customer_id, mut owner_id) = (None, None);
-    if known.people {
-        customer_id = params.number("customerId");
-        owner_id = params.number("ownerId");
-    }
+/// Reads the filters, which every collection knows, and the page; `at_least` and unknown ones are left.
+pub(super) fn read(params: &mut Params, statuses: Statuses) -> (Filter, PageRequest) {
     let filter = Filter {
-        customer_id,
-        owner_id,
+        customer_id: params.number("customerId"),
+        owner_id: params.number("ownerId"),
         item_no: params.number("itemNo"),
-        status: params.word("status", known.statuses).map(str::to_owned),
+        status: params.word("status", statuses).map(str::to_owned),
     };
     let page = PageRequest { after: params.after().unwrap_or(0), limit: params.limit() };
     (filter, page)

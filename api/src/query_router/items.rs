@@ -1,6 +1,6 @@
 //! Reading items, their integrated view, their calendar and their alarms.
 
-use super::collection::{self, Asked, Hal, Known, Plain};
+use super::collection::{self, Asked, Hal, Plain, Statuses};
 use super::{QueryState, member, render};
 use crate::extract::caller::Reader;
 use crate::extract::path::{AlarmNumber, Numbered};
@@ -18,8 +18,8 @@ use utoipa_axum::routes;
 
 type Answer = Result<Response, Problem>;
 
-const ITEMS: Known = Known { people: true, statuses: &["Rentable", "NotRentable"] };
-const ALARMS: Known = Known { people: false, statuses: &["Alerted", "DeleteAlerted"] };
+const ITEMS: Statuses = &["Rentable", "NotRentable"];
+const ALARMS: Statuses = &["Alerted", "DeleteAlerted"];
 
 /// The members of `/items` in HAL.
 #[derive(Serialize, ToSchema)]

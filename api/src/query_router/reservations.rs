@@ -1,6 +1,6 @@
 //! Reading reservations, their payments, and the story behind one.
 
-use super::collection::{self, Asked, Hal, Known, Plain};
+use super::collection::{self, Asked, Hal, Plain, Statuses};
 use super::{QueryState, member, render};
 use crate::extract::caller::Reader;
 use crate::extract::path::Numbered;
@@ -19,20 +19,9 @@ use utoipa_axum::routes;
 
 type Answer = Result<Response, Problem>;
 
-const RESERVATIONS: Known = Known {
-    people: true,
-    statuses: &[
-        "Requested",
-        "Reserved",
-        "Rejected",
-        "Cancelled",
-        "Expired",
-        "Renting",
-        "Completed",
-    ],
-};
-const PAYMENTS: Known =
-    Known { people: false, statuses: &["Pending", "Approved", "Declined", "Cancelled"] };
+const RESERVATIONS: Statuses =
+    &["Requested", "Reserved", "Rejected", "Cancelled", "Expired", "Renting", "Completed"];
+const PAYMENTS: Statuses = &["Pending", "Approved", "Declined", "Cancelled"];
 
 /// The members of `/reservations` in HAL.
 #[derive(Serialize, ToSchema)]

@@ -72,9 +72,7 @@ pub(crate) fn item_actions(item_no: i64, item: &Item, viewer: &Viewer) -> Vec<Ac
     let to = |path: &str| format!("/items/{item_no}{path}");
     let reserve = match actor {
         Actor::Owner(_) => Some(WRONG_ACTOR),
-        Actor::Operator(_) | Actor::Renter(_) | Actor::Process(_) => {
-            item.listed().is_none().then_some("item-gone")
-        }
+        Actor::Operator(_) | Actor::Renter(_) | Actor::Process(_) => not_to_be_reserved(item),
     };
     vec![
         action("reserve", "POST", "/reservations".to_owned(), reserve),
@@ -85,6 +83,16 @@ pub(crate) fn item_actions(item_no: i64, item: &Item, viewer: &Viewer) -> Vec<Ac
         action("unblock", "POST", to("/unblock"), change),
         action("delete", "POST", to("/delete"), delete),
     ]
+}
+
+/// Why nobody can reserve it, whatever the days.
+fn not_to_be_reserved(item: &Item) -> Option<&'static str> {
+    if item.listed().is_none() {
+        return Some("item-gone");
+    }
+    // Without a last day it leaves no day free: it began on the day it was asked for.
+    let mut standing = item.holds().iter().chain(item.rental());
+    standing.any(|booking| booking.span.to.is_none()).then_some("item-taken")
 }
 
 /// What may be done with a reservation.

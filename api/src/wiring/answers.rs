@@ -105,6 +105,19 @@ impl Answers for LogAnswers {
         Ok(false)
     }
 
+    async fn was_lent(
+        &self,
+        item_no: ItemNo,
+        reservation_no: ReservationNo,
+    ) -> Result<bool, Problem> {
+        let found = self.queries.reservation_at(reservation_no, NEWEST).await?;
+        Ok(found.is_some_and(|found| {
+            let stage = found.state.stage();
+            let was_lent = matches!(stage, Stage::Renting { .. } | Stage::Completed { .. });
+            was_lent && found.body.item_no == item_no
+        }))
+    }
+
     fn head(&self) -> i64 {
         *self.store.tail().head().borrow()
     }

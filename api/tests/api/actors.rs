@@ -106,6 +106,8 @@ async fn resources_say_what_this_actor_may_do_and_why_not() {
     let path_of = format!("/reservations/{reservation}");
     app.see(&path, "/itemStatus", json!("NotRentable")).await;
     assert_eq!(action(&of("owner:7", path.clone()).await, "lend"), (false, json!("not-paid")));
+    let taken = of("renter:2", path.clone()).await;
+    assert_eq!(action(&taken, "reserve"), (false, json!("item-taken")), "until it is returned");
     let unpaid = of("renter:1", path_of.clone()).await;
     assert_eq!(action(&unpaid, "pay"), (true, Value::Null));
     assert_eq!(action(&unpaid, "cancelPayment"), (false, json!("not-paid")));

@@ -95,6 +95,54 @@ async fn a_read_waits_for_the_write_that_its_token_names() {
 }
 
 #[tokio::test]
+async fn a_read_that_waits_in_vain_says_when_to_come_back() {
+    use base64::Engine as _;
+    let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let app = app().await;
+    let written =
+        app.post("/items", json!({"itemName": "Camera", "itemPrice": 1})).expect(201).await;
+    let token = base64.decode(written.header("gdmarket-at")).expect("a token");
+    let token = String::from_utf8(token).expect("a token");
+    let (source, position) = token.rsplit_once('@').expect("a position");
+    let later = position.parse::<i64>().expect("a position") + 1;
+    let later = base64.encode(format!("{source}@{later}"));
+    let began = std::time::Instant::now();
+    let behind = app.get(&format!("/items?at_least={later}")).refused(503, "views-behind").await;
+    assert!(!behind.header("retry-after").is_empty());
+    let waited = began.elapsed().as_millis();
+    assert!((1900..10_000).contains(&waited), "{waited} ms");
+}
+
+#[tokio::test]
+async fn every_collection_is_filtered_by_its_people() {
+    let app = app().await;
+    let camera = |owner| json!({"itemName": "Camera", "itemPrice": 100, "ownerId": owner});
+    for (owner, customer) in [(7, 1), (8, 2)] {
+        let item = app.post("/items", camera(owner)).expect(201).await.json()["itemNo"].clone();
+        let no = app.reserved(item.as_i64().expect("a number"), customer).await;
+        app.pay(no).await;
+        app.see(&format!("/payments/{no}"), "/status", json!("Approved")).await;
+    }
+    for (collection, field) in [
+        ("items", "itemNo"),
+        ("itemInfoes", "itemNo"),
+        ("reservations", "itemNo"),
+        ("payments", "itemNo"),
+        ("alarms", "itemNo"),
+    ] {
+        let one = async |query: &str| {
+            let found = app.get(&format!("/{collection}?{query}")).expect(200).await.json();
+            let rows = found["_embedded"][collection].as_array().expect("rows").clone();
+            rows.iter().map(|row| row[field].as_i64().expect("a number")).collect::<Vec<_>>()
+        };
+        assert_eq!(one("ownerId=8").await, [2], "{collection}");
+        assert_eq!(one("customerId=1").await, [1], "{collection}");
+        assert_eq!(one("ownerId=8&customerId=1").await, [0; 0], "{collection}");
+        assert_eq!(one("itemNo=2").await, [2], "{collection}");
+    }
+}
+
+#[tokio::test]
 async fn the_calendar_tells_days_and_no_names() {
     let app = app().await;
     let item = app.camera().await;

@@ -164,6 +164,18 @@ fn a_server_is_walked_through_joined_and_ended_in_order() {
 }
 
 #[test]
+fn a_demo_that_meets_another_state_ends_with_1() {
+    gdmarket_testkit::run(async {
+        let options = ServerOptions::new(PROGRAM).variable("GDMARKET__PAYMENT__DECLINE_RATE", "1");
+        let (server, folder) = (options.start().await, folder());
+        let demo = run(folder.path(), &["demo", "--url", &server.url("")], &[]);
+        let told = String::from_utf8_lossy(&demo.stdout).into_owned();
+        assert_eq!(demo.status.code(), Some(1), "{told}{}", errors(&demo));
+        assert!(told.contains("✓  6.") && told.contains("402"), "{told}");
+    });
+}
+
+#[test]
 fn what_is_under_way_is_finished_before_the_end() {
     gdmarket_testkit::run(async {
         let options = ServerOptions::new(PROGRAM).variable("GDMARKET__ALARM__DELAY_MS", "400");

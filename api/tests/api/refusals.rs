@@ -57,6 +57,39 @@ async fn lending_and_returning_say_why_not() {
     app.delete(&format!("/items/{item}")).refused(409, "item-in-use").await;
 }
 
+#[tokio::test]
+async fn what_a_reservation_went_through_is_no_refusal() {
+    let app = app().await;
+    let item = app.camera().await;
+    let mut numbers = vec![];
+    for customer in [1, 2] {
+        let no = app.reserved(item, customer).await;
+        app.pay(no).await;
+        app.lend(item).await;
+        app.post(&format!("/items/{item}/return"), json!({})).expect(200).await;
+        app.see(&format!("/reservations/{no}"), "/status", json!("Completed")).await;
+        numbers.push(no);
+    }
+    let other = app.camera().await;
+    let head = app.market.head();
+    for (no, key) in numbers.into_iter().zip(["a", "b"]) {
+        let body = json!({"reservationNo": no});
+        for way in ["lend", "return"] {
+            let path = format!("/items/{item}/{way}");
+            app.post(&path, body.clone()).expect(200).await;
+            let first = app.post(&path, body.clone()).key(key).expect(200).await;
+            let again = app.post(&path, body.clone()).key(key).expect(200).await;
+            assert_eq!((again.header("idempotency-replayed"), &again.text), ("true", &first.text));
+        }
+        let lend = json!({"reservationNo": no, "rentalStatus": "Renting"});
+        app.patch(&format!("/items/{item}"), lend).expect(200).await;
+        app.post(&format!("/items/{other}/lend"), body.clone()).refused(409, "not-reserved").await;
+        app.post(&format!("/items/{other}/return"), body).refused(409, "not-renting").await;
+    }
+    assert_eq!(app.market.head(), head, "no event");
+    app.post(&format!("/items/{item}/lend"), json!({})).refused(409, "not-reserved").await;
+}
+
 async fn reserved_for(app: &App, item: i64, from: &str, to: &str) -> i64 {
     let wish = json!({"itemNo": item, "customerId": 1, "period": {"from": from, "to": to}});
     let body = app.post("/reservations", wish).expect(201).await.json();
@@ -142,6 +175,13 @@ async fn a_slow_gateway_is_202_and_settles_by_itself() {
     let paid = app.post(&pay, json!({})).key("k").expect(200).await;
     assert_eq!(paid.json()["paymentStatus"], "Paid");
     assert_eq!(paid.header("idempotency-replayed"), "true");
+}
+
+#[tokio::test]
+async fn an_alarm_beyond_its_time_counts_as_absent() {
+    let app = app_with(&[("alarm.delay_ms", "400"), ("alarm.timeout_ms", "50")]).await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    app.post("/items", camera).refused(503, "alarm-unavailable").await;
 }
 
 #[tokio::test]
