@@ -74,6 +74,7 @@ impl Databases {
     pub(crate) async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
         let continuity = Continuity::default();
         if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
+            postgres::reach(options).await?;
             let log = Db::Postgres(postgres::log_pool(options, &continuity)?);
             let views = Db::Postgres(postgres::views_pool(options, &continuity)?);
             return Ok(Self { log, views, folder: None, continuity });

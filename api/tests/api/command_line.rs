@@ -102,6 +102,7 @@ fn a_database_out_of_reach_is_one_clear_line() {
     assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
     let told = errors(&output);
     assert_eq!(told.lines().filter(|line| line.starts_with("gdmarket:")).count(), 1, "{told}");
+    assert!(told.contains("Connection refused"), "{told}");
     assert_eq!(
         run(folder.path(), &["migrate", "--database-url", &url], &[]).status.code(),
         Some(3)

@@ -5,8 +5,9 @@ use crate::continuity::Continuity;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, Executor, PgPool};
+use sqlx::{ConnectOptions, Connection, Executor, PgPool};
 use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Prepared statements kept per connection; projections make their own SQL per view.
 const STATEMENTS: usize = 256;
@@ -14,12 +15,37 @@ const STATEMENTS: usize = 256;
 /// before every use would double the round trips, none would hand out the dead after a restart.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
+/// Between two tries to reach the server.
+const RETRY: Duration = Duration::from_millis(100);
+
 pub(crate) fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions, StoreError> {
     let parsed: PgConnectOptions = options
         .url
         .parse()
         .map_err(|error| StoreError::Misconfigured(format!("the database's URL: {error}")))?;
     Ok(parsed.application_name(&options.application_name).statement_cache_capacity(STATEMENTS))
+}
+
+/// Makes sure that the server can be reached, for as long as a connection may be waited for; a pool
+/// would only tell that it waited. A server that says no is believed at once.
+pub(crate) async fn reach(options: &StoreOptions) -> Result<(), StoreError> {
+    let connect = connect_options(options)?;
+    let until = Instant::now() + options.acquire_timeout;
+    loop {
+        match timeout_at(until, connect.connect()).await {
+            Ok(Ok(connection)) => return Ok(connection.close().await?),
+            Ok(Err(sqlx::Error::Io(error))) if Instant::now() + RETRY >= until => {
+                let (host, port) = (connect.get_host(), connect.get_port());
+                return Err(StoreError::Unavailable(format!("{host}:{port}: {error}")));
+            }
+            Ok(Err(sqlx::Error::Io(_))) => sleep(RETRY).await,
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => {
+                let (host, port) = (connect.get_host(), connect.get_port());
+                return Err(StoreError::Unavailable(format!("{host}:{port} doesn't answer")));
+            }
+        }
+    }
 }
 
 /// What keeps a plan right for a table of every size. A plan is made once per connection and kept;

@@ -4,8 +4,11 @@ use crate::support::*;
 use gdmarket_store::{AppendError, Receipt, Store};
 use gdmarket_testkit::on_each_engine;
 
-/// What a caller is told, whoever it was that appended.
-async fn told(store: Store, append: gdmarket_store::Append) -> Result<Receipt, AppendError> {
+/// What a caller is told, whoever it was that appended; it sends again what wasn't done.
+pub(crate) async fn told(
+    store: Store,
+    append: gdmarket_store::Append,
+) -> Result<Receipt, AppendError> {
     let receipt = Receipt {
         command_id: append.command_id,
         fingerprint: append.fingerprint.clone(),
@@ -14,10 +17,13 @@ async fn told(store: Store, append: gdmarket_store::Append) -> Result<Receipt, A
         count: 1,
         kind: append.kind.clone(),
     };
-    match store.appender().append(append).await {
-        Ok(_) => Ok(receipt),
-        Err(AppendError::Duplicate(receipt)) => Ok(receipt),
-        Err(error) => Err(error),
+    loop {
+        match store.appender().append(append.clone()).await {
+            Ok(_) => return Ok(receipt),
+            Err(AppendError::Duplicate(receipt)) => return Ok(receipt),
+            Err(AppendError::Unavailable(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! PostgreSQL's connection is cut: between commit and answer, before the statement is done, and
 //! for a while altogether. Nothing is lost, nothing done twice, nobody told a lie.
 
+use crate::idempotency::told;
 use crate::support::*;
 use gdmarket_store::{AppendError, Db, Store, StoreOptions};
-use gdmarket_testkit::{TestDb, eventually};
+use gdmarket_testkit::{PgCluster, TestDb, eventually};
 use sqlx::{Connection, Executor, PgConnection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -254,6 +255,99 @@ fn without_a_database_callers_are_told_soon_and_the_appender_recovers() {
         assert_eq!(loaded.version(), 1);
         drop(loaded);
         assert_eq!(whole_log(&store).await.len(), 2);
+        store.close().await;
+    });
+}
+
+/// The same command over and over, over two processes, while the answer to it is lost: it happens
+/// once, and all are told the same.
+#[test]
+fn a_command_sent_fifty_times_happens_once_though_its_answer_is_lost() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let direct = open(&db).await;
+        let proxy = Proxy::before(db.url()).await;
+        let stores = [through(&proxy).await, through(&proxy).await];
+        for (warm, store) in (0..).zip(&stores) {
+            store
+                .appender()
+                .append(append(warm, i64::try_from(warm).unwrap() + 1, 0))
+                .await
+                .unwrap();
+        }
+        for round in 10..20_u128 {
+            proxy.swallow.store(true, Ordering::SeqCst);
+            let sending = (0..50).map(|n| {
+                let number = i64::try_from(round).unwrap();
+                told(stores[n % 2].clone(), append(round, number, 0))
+            });
+            let told = all(spawn_each(sending)).await;
+            assert!(proxy.cut.swap(false, Ordering::SeqCst), "an answer was swallowed");
+            assert!(told.iter().all(|answer| answer.is_ok() && *answer == told[0]), "{told:?}");
+            let log = whole_log(&direct).await;
+            let times =
+                log.iter().filter(|event| event.stream.number == log[log.len() - 1].stream.number);
+            assert_eq!((log.len(), times.count()), (usize::try_from(round).unwrap() - 7, 1));
+        }
+        for store in stores {
+            store.close().await;
+        }
+        direct.close().await;
+    });
+}
+
+/// A server that was set up to answer before a commit is on the disk.
+async fn careless_server() -> (PgCluster, TestDb) {
+    let cluster = PgCluster::start_new();
+    let mut connection = PgConnection::connect(&cluster.url()).await.unwrap();
+    for sql in [
+        "ALTER SYSTEM SET synchronous_commit = off",
+        "ALTER SYSTEM SET wal_writer_delay = '10s'",
+        "SELECT pg_reload_conf()",
+    ] {
+        connection.execute(sql).await.unwrap();
+    }
+    let db = TestDb::on_server(&cluster.url()).await;
+    (cluster, db)
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_crash_of_a_server_that_is_set_up_carelessly() {
+    gdmarket_testkit::run(async {
+        let (cluster, db) = careless_server().await;
+        let store = open(&db).await;
+        for command in 1..=50 {
+            let number = i64::try_from(command).unwrap();
+            store.appender().append(append(command, number, 0)).await.unwrap();
+        }
+        cluster.crash();
+        cluster.start();
+        store.close().await;
+        let store = open(&db).await;
+        assert_eq!(whole_log(&store).await.len(), 50);
+        store.close().await;
+    });
+}
+
+/// Control: a writer that takes the server's setting as it is loses what it was told is done.
+#[test]
+fn control_a_writer_that_trusts_a_careless_server_loses_events() {
+    gdmarket_testkit::run(async {
+        let (cluster, db) = careless_server().await;
+        open(&db).await.close().await;
+        let mut careless = PgConnection::connect(db.url()).await.unwrap();
+        for number in 1..=50 {
+            let insert = format!(
+                "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                 event_version, payload, metadata) VALUES ('x', '{number}', 1, 'x', '1', '{{}}', '{{}}')"
+            );
+            careless.execute(insert.as_str()).await.unwrap();
+        }
+        cluster.crash();
+        cluster.start();
+        let store = open(&db).await;
+        let kept = whole_log(&store).await.len();
+        assert!(kept < 50, "the control must lose some of 50");
         store.close().await;
     });
 }

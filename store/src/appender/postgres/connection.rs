@@ -18,6 +18,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// A writer that holds the turn and went silent must not hold up all others for long.
 const PATIENCE: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'";
+/// What is acknowledged is on the disk, however the server was set up; stronger settings stay.
+const DURABILITY: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+                          WHERE current_setting('synchronous_commit') = 'off'";
 
 /// One server process: its number may be used again, its start tells the two apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +81,7 @@ impl Connection {
 async fn connect(options: &PgConnectOptions) -> Result<(PgConnection, Backend), sqlx::Error> {
     let mut connection = options.connect().await?;
     connection.execute(PATIENCE).await?;
+    connection.execute(DURABILITY).await?;
     connection.execute(BY_INDEX).await?;
     let sql = "SELECT pid, backend_start::text FROM pg_stat_activity \
                WHERE pid = pg_backend_pid()";
