@@ -1,7 +1,13 @@
 //! Answers wait, within bounds, until what they say can be seen everywhere.
 
-use crate::app::app;
+use crate::app::{App, app};
+use gdmarket_store::{Leases, Store, StoreOptions};
+use gdmarket_testkit::TestDb;
 use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// How long a request to reserve waits for the item's answer.
+const FOR_THE_ITEM: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn what_was_answered_is_seen_by_the_next_read() {
@@ -19,18 +25,47 @@ async fn what_was_answered_is_seen_by_the_next_read() {
     }
 }
 
-#[tokio::test]
-async fn a_caller_who_does_not_wait_gets_the_outcome_by_a_repeat() {
-    let app = app().await;
-    let item = app.camera().await;
-    let wish = json!({"itemNo": item, "customerId": 1});
-    let call = app.post("/reservations", wish.clone()).key("k").header("prefer", "respond-async");
-    let first = call.send().await;
-    assert!(matches!(first.status, 201 | 202), "{}", first.text);
-    assert_eq!(first.header("location"), "/reservations/1");
-    let outcome = app.post("/reservations", wish).key("k").expect(201).await;
-    assert_eq!(outcome.json()["status"], "Reserved");
-    assert_eq!(outcome.json()["reservationNo"], 1);
+/// The item side is down: somebody else has the lease of what answers for it, and does nothing.
+#[test]
+fn a_request_that_nobody_answers_is_kept_and_its_outcome_is_told_later() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        Store::migrate(&options).await.expect("the schema");
+        let store = Store::open(&options).await.expect("the store");
+        let leases = Leases::new(store.views().clone());
+        leases.take("holding", "somebody", Duration::from_hours(1)).await.expect("the lease");
+        let app = App::on(&db, &[]).await;
+        let item = app.camera().await;
+        let wish = |customer: i64| json!({"itemNo": item, "customerId": customer});
+        let began = Instant::now();
+        let at_once = app.post("/reservations", wish(1)).key("at once");
+        at_once.refused(400, "bad-header").await;
+        let at_once = app.post("/reservations", wish(1)).key("at-once");
+        let at_once = at_once.header("prefer", "respond-async").expect(202).await;
+        assert!(began.elapsed() < FOR_THE_ITEM, "{:?}", began.elapsed());
+        assert_eq!(at_once.header("location"), "/reservations/1");
+        assert_eq!(at_once.json()["status"], "Requested");
+        let began = Instant::now();
+        let waited = app.post("/reservations", wish(2)).key("waited").expect(202).await;
+        assert!(began.elapsed() >= FOR_THE_ITEM, "{:?}", began.elapsed());
+        assert_eq!(waited.header("location"), "/reservations/2");
+        leases.release("holding", "somebody").await.expect("the lease's end");
+        // Whichever of the two gets it: each repeat tells its own outcome, and tells it again.
+        let mut outcomes = vec![];
+        for _ in 0..2 {
+            for (customer, key) in [(1, "at-once"), (2, "waited")] {
+                let outcome = app.post("/reservations", wish(customer)).key(key).send().await;
+                assert_eq!(outcome.header("idempotency-replayed"), "true");
+                outcomes.push(outcome.status);
+            }
+        }
+        assert_eq!(outcomes[..2], outcomes[2..]);
+        outcomes.sort_unstable();
+        assert_eq!(outcomes, [201, 201, 409, 409]);
+        app.stop().await;
+        store.close().await;
+    });
 }
 
 #[tokio::test]

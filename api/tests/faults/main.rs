@@ -15,6 +15,7 @@ mod load;
 mod market;
 mod races;
 mod restored;
+mod same_key;
 mod settled;
 mod silent_writer;
 mod views;

@@ -1,0 +1,50 @@
+//! The same request under the same key at two servers at the same moment: one effect, one answer.
+
+use crate::market::Market;
+use futures::future::join_all;
+use gdmarket_testkit::{ServerOptions, TestDb, run, times};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const ROUNDS: usize = 5;
+const SENDERS: usize = 50;
+
+#[test]
+fn fifty_equal_requests_at_two_servers_have_one_effect_and_one_answer() {
+    run(async {
+        let db = TestDb::postgres().await;
+        let options = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db);
+        let servers = [options.clone().start().await, options.start().await];
+        let markets = servers.each_ref().map(|server| Market::at(&server.url("")));
+        for round in 0..times(ROUNDS) {
+            let item = json!({"itemName": "Camera", "itemPrice": 100});
+            let registered = one_answer(&markets, "/items", &item, &format!("item-{round}")).await;
+            let wish = json!({"itemNo": registered["itemNo"], "customerId": 7});
+            let key = format!("wish-{round}");
+            let reserved = one_answer(&markets, "/reservations", &wish, &key).await;
+            let path = format!("/reservations/{}/payment", reserved["reservationNo"]);
+            let paid = one_answer(&markets, &path, &json!({}), "pay").await;
+            assert_eq!(paid["paymentStatus"], "Paid");
+        }
+        for collection in ["items", "reservations", "payments"] {
+            let page = markets[0].get(&format!("/{collection}?limit=500")).await.expect(200).body;
+            let rows = page["_embedded"][collection].as_array().map(Vec::len);
+            assert_eq!(rows, Some(times(ROUNDS)), "{collection}");
+        }
+    });
+}
+
+/// Sends it to both, all at once; the answer that all got.
+async fn one_answer(markets: &[Market; 2], path: &str, body: &Value, key: &str) -> Value {
+    let sending = (0..SENDERS).map(|sender| {
+        let market = &markets[sender % markets.len()];
+        market.send(Method::POST, path, Some(body.clone()), Some(key))
+    });
+    let answers = join_all(sending).await;
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("an answer")).collect();
+    for answer in &answers {
+        assert!(matches!(answer.status, 200 | 201), "{path}: {answer:?}");
+        assert_eq!((answer.status, &answer.body), (answers[0].status, &answers[0].body), "{path}");
+    }
+    answers[0].body.clone()
+}
