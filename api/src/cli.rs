@@ -3,11 +3,13 @@
 
 mod at;
 mod check;
+mod completions;
 mod config;
 mod console;
 mod demo;
 mod events;
 mod failure;
+mod man;
 mod migrate;
 mod openapi;
 mod out;
@@ -94,11 +96,12 @@ struct ServeArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the market; brings the database's schema up to date first.
+    #[command(after_help = serve::EXAMPLES)]
     Serve(ServeArgs),
     /// Bring the database's schema up to date and end.
     Migrate(migrate::MigrateArgs),
     /// Print the OpenAPI document.
-    #[command(name = "openapi")]
+    #[command(name = "openapi", after_help = openapi::EXAMPLES)]
     OpenApi,
     /// Walk through a whole rental on a running server, step by step.
     Demo(demo::DemoArgs),
@@ -121,11 +124,16 @@ enum Command {
     State(state::StateArgs),
     /// Show what somebody asked and all that followed, as a tree of causes.
     Trace(trace::TraceArgs),
+    /// Print what a shell needs to complete this command line.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual.
+    Man(man::ManArgs),
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum ConfigCommand {
     /// Every setting with its value and where it comes from; secrets are not shown.
+    #[command(after_help = config::EXAMPLES)]
     Show,
 }
 
@@ -190,6 +198,8 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         Some(Command::Trace(args)) => {
             trace::run(&args, &settings(&common, &serve)?.config, console)
         }
+        Some(Command::Completions(args)) => completions::run(args),
+        Some(Command::Man(args)) => man::run(&args, console),
     }
 }
 
@@ -226,6 +236,23 @@ mod tests {
     #[test]
     fn the_command_line_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_subcommand_shows_examples() {
+        fn without(command: &clap::Command, found: &mut Vec<String>) {
+            for below in command.get_subcommands() {
+                without(below, found);
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let is_group = command.has_subcommands() && command.get_name() != "gdmarket";
+            if !is_group && !help.contains("Examples:\n  gdmarket") {
+                found.push(command.get_name().to_owned());
+            }
+        }
+        let mut found = vec![];
+        without(&Cli::command(), &mut found);
+        assert_eq!(found, [""; 0], "these have no examples");
     }
 
     #[test]

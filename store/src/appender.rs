@@ -126,6 +126,7 @@ async fn run<W: LogWriter>(
             batch.receive_waiting(waiting);
         }
         batch.choose();
+        driver.show_queue(batch.left() + waiting.len());
         let appends = batch.appends();
         if !appends.is_empty() {
             let answers = driver.write(&appends).await;

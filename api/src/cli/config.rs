@@ -5,6 +5,11 @@ use super::console::Tone;
 use crate::config::{Loaded, Setting, Shown};
 use serde_json::{Map, Value, json};
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gdmarket config show
+  gdmarket config show --json | jq '.[\"server.listen\"]'";
+
 pub(super) fn show(loaded: &Loaded, console: Console) {
     if console.is_json() {
         let settings: Map<String, Value> = loaded

@@ -10,8 +10,15 @@ use super::{Console, Exit, Failure};
 use clap::{Args, ValueEnum};
 use market::Market;
 
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket demo
+  gdmarket demo --url http://127.0.0.1:9000 --lang ko
+  gdmarket demo --json | jq -c '[.step, .status, .ok]'";
+
 /// How the demo is shown.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct DemoArgs {
     /// The server to walk through.
     #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]

@@ -10,8 +10,14 @@ use clap::Args;
 use gdmarket_store::{Restored, Store};
 use serde_json::json;
 
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket migrate                    before the servers of a new program, which may not migrate themselves
+  gdmarket migrate --restored         after an older copy of the database was put back";
+
 /// What to do beyond bringing the schema up to date.
 #[derive(Debug, Clone, Copy, Default, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct MigrateArgs {
     /// The database was restored from an older copy: begin a new epoch of its log. End the servers first.
     #[arg(long)]

@@ -3,6 +3,11 @@
 use super::Console;
 use crate::openapi::document;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gdmarket openapi > openapi.json
+  gdmarket openapi | jq -r '.paths | keys[]'";
+
 pub(super) fn run() {
     Console::result(document().trim_end());
 }

@@ -22,6 +22,12 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// How long what is still running gets when the program ends at once.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gdmarket serve                                  on http://127.0.0.1:8080, SQLite in ./gdmarket-data
+  gdmarket serve --listen 127.0.0.1:9000 --data-dir /var/lib/gdmarket
+  gdmarket serve --database-url postgres://market@db/market";
+
 pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
     let listen = config.server.listen;
     if !listen.ip().is_loopback() && !config.server.allow_open {

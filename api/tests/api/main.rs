@@ -20,6 +20,7 @@ mod hostile;
 mod keys;
 mod looking_inside;
 mod main_job;
+mod manual;
 mod problems;
 mod refusals;
 mod waiting;

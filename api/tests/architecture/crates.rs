@@ -29,6 +29,8 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("utoipa", &["api"]),
     ("clap", &["api", "bench"]),
+    ("clap_complete", &["api"]),
+    ("clap_mangen", &["api"]),
     ("figment", &["api"]),
     ("tower-resilience", &["commands"]),
 ];

@@ -68,6 +68,11 @@ impl Batch {
         }
     }
 
+    /// How many wait for a later batch.
+    pub(super) fn left(&self) -> usize {
+        self.later.len()
+    }
+
     pub(super) fn appends(&self) -> Vec<&Append> {
         self.jobs.iter().map(|job| &job.append).collect()
     }

@@ -26,6 +26,8 @@ pub(super) struct Driver<W> {
     signals: Arc<Signals>,
     commands: metrics::Histogram,
     seconds: metrics::Histogram,
+    events: metrics::Counter,
+    queue: metrics::Gauge,
 }
 
 impl<W: LogWriter> Driver<W> {
@@ -35,7 +37,14 @@ impl<W: LogWriter> Driver<W> {
             signals,
             commands: metrics::histogram!("gdmarket_append_batch_commands"),
             seconds: metrics::histogram!("gdmarket_append_batch_seconds"),
+            events: metrics::counter!("gdmarket_append_events_total"),
+            queue: metrics::gauge!("gdmarket_append_queue_commands"),
         }
+    }
+
+    /// How many commands wait behind the batch that is about to be written.
+    pub(super) fn show_queue(&self, commands: usize) {
+        self.queue.set(f64::from(u32::try_from(commands).unwrap_or(u32::MAX)));
     }
 
     pub(super) fn forget_connection(&mut self) {
@@ -62,6 +71,8 @@ impl<W: LogWriter> Driver<W> {
         };
         failpoint!("store.after-commit");
         self.tell(batch, &answers);
+        let events = answers.iter().flatten().map(|appended| appended.count);
+        self.events.increment(u64::try_from(events.sum::<i64>()).unwrap_or(0));
         self.commands.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         self.seconds.record(began.elapsed().as_secs_f64());
         answers

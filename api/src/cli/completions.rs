@@ -1,0 +1,29 @@
+//! `gdmarket completions`: what a shell needs in order to complete the command line, made from its one
+//! definition.
+
+use super::out::Out;
+use super::{Cli, Failure};
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket completions bash > ~/.local/share/bash-completion/completions/gdmarket
+  gdmarket completions zsh > \"${fpath[1]}/_gdmarket\"
+  gdmarket completions fish > ~/.config/fish/completions/gdmarket.fish";
+
+#[derive(Debug, Clone, Copy, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(super) fn run(args: CompletionsArgs) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "gdmarket", &mut script);
+    let mut out = Out::new();
+    out.line(String::from_utf8_lossy(&script).trim_end())?;
+    out.flush()
+}
