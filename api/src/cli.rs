@@ -57,25 +57,28 @@ struct Cli {
     command: Option<Command>,
 }
 
+/// Where help shows the flags that every subcommand takes.
+const EVERYWHERE: &str = "With every command";
+
 #[derive(Debug, Clone, Args)]
 struct Common {
     /// Read settings from this file instead of ./gdmarket.toml.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Keep the SQLite files in this folder.
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FOLDER")]
     data_dir: Option<String>,
     /// Keep everything in this PostgreSQL database.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
     database_url: Option<String>,
     /// Answer in JSON, for programs.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// Say nothing but results and errors.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     quiet: bool,
     /// Never use colours.
-    #[arg(long, global = true, env = "NO_COLOR", hide_env = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "NO_COLOR", hide_env = true)]
     no_color: bool,
 }
 

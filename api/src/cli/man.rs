@@ -2,6 +2,7 @@
 
 use super::out::Out;
 use super::{Cli, Console, Exit, Failure};
+use clap::builder::Resettable;
 use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
 use std::io;
@@ -9,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
-  gdmarket man | man -l -                       read it
-  gdmarket man events list | man -l -           about a subcommand
+  gdmarket man | man -l -                             read it
+  gdmarket man events list | man -l -                 about a subcommand
   gdmarket man --folder /usr/local/share/man/man1     a page of each";
 
 #[derive(Debug, Clone, Args)]
@@ -25,31 +26,54 @@ pub(super) struct ManArgs {
 }
 
 pub(super) fn run(args: &ManArgs, console: Console) -> Result<(), Failure> {
-    let command = Cli::command().disable_help_subcommand(true);
-    if let Some(folder) = &args.folder {
-        return write_all(command, folder, console);
-    }
-    let mut command = command;
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
+    if let Some(folder) = &args.folder {
+        let written = std::fs::create_dir_all(folder).and_then(|()| write(&command, folder));
+        written.map_err(|error| {
+            Failure::new(Exit::Failed, format!("{}: {error}", folder.display()))
+                .next("name a folder you may write to with --folder")
+        })?;
+        console.note(&format!("The pages are in {}; begin with gdmarket.1.", folder.display()));
+        return Ok(());
+    }
     let wanted = args.subcommand.iter().try_fold(&command, |command, name| {
         command.find_subcommand(name).ok_or_else(|| unknown(command, name))
     })?;
-    let mut page = Vec::new();
-    Man::new(wanted.clone()).render(&mut page).map_err(|error| failed(&error))?;
+    let page = page(wanted).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let mut out = Out::new();
-    out.line(String::from_utf8_lossy(&page).trim_end())?;
+    out.line(page.trim_end())?;
     out.flush()
 }
 
-fn write_all(command: Command, folder: &Path, console: Console) -> Result<(), Failure> {
-    let written =
-        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder));
-    written.map_err(|error| {
-        Failure::new(Exit::Failed, format!("{}: {error}", folder.display()))
-            .next("name a folder you may write to with --folder")
-    })?;
-    console.note(&format!("The pages are in {}; begin with gdmarket.1.", folder.display()));
-    Ok(())
+/// Writes the pages of a command and of those below it.
+fn write(command: &Command, folder: &Path) -> io::Result<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    std::fs::write(folder.join(format!("{name}.1")), page(command)?)?;
+    command.get_subcommands().try_for_each(|below| write(below, folder))
+}
+
+/// A page; examples keep their lines.
+fn page(command: &Command) -> io::Result<String> {
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let mut page = Vec::new();
+    Man::new(command.clone().after_help(Resettable::Reset)).render(&mut page)?;
+    let mut page = String::from_utf8_lossy(&page).into_owned();
+    if let Some(examples) = examples.strip_prefix("Examples:\n") {
+        page.push_str(".SH EXAMPLES\n.nf\n");
+        for line in examples.lines() {
+            page.push_str(&verbatim(line));
+            page.push('\n');
+        }
+        page.push_str(".fi\n");
+    }
+    Ok(page)
+}
+
+/// A line as it is: neither a request nor an escape nor a hyphen to roff.
+fn verbatim(line: &str) -> String {
+    let line = line.replace('\\', "\\e").replace('-', "\\-");
+    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
 }
 
 fn unknown(command: &Command, name: &str) -> Failure {
@@ -58,6 +82,13 @@ fn unknown(command: &Command, name: &str) -> Failure {
         .next(format!("name one of: {}", known.join(", ")))
 }
 
-fn failed(error: &io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("the page can't be made: {error}"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_stand_as_they_are_typed() {
+        assert_eq!(verbatim("  jq '.a' --raw \\n"), "  jq '.a' \\-\\-raw \\en");
+        assert_eq!(verbatim(".TH"), "\\&.TH");
+    }
 }

@@ -29,13 +29,16 @@ fn the_manual_has_a_page_for_every_subcommand() {
     let text = String::from_utf8(page.stdout).expect("text");
     assert!(text.contains(".TH gdmarket-events-list 1"), "{text}");
     assert!(text.contains("correlation"), "{text}");
+    let example = ".SH EXAMPLES\n.nf\n  gdmarket events list  ";
+    assert!(text.contains(example), "{text}");
     let wrong = run(folder.path(), &["man", "events", "burn"], &[]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(errors(&wrong).contains("name one of: list, show"), "{}", errors(&wrong));
     let pages = folder.path().join("man1");
     let written = run(folder.path(), &["man", "--folder", &pages.display().to_string()], &[]);
     assert_eq!(written.status.code(), Some(0), "{}", errors(&written));
-    for page in ["gdmarket.1", "gdmarket-events-tail.1", "gdmarket-config-show.1", "gdmarket-man.1"] {
+    for page in ["gdmarket.1", "gdmarket-events-tail.1", "gdmarket-config-show.1", "gdmarket-man.1"]
+    {
         assert!(pages.join(page).exists(), "{page} is missing");
     }
 }

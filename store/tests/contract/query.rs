@@ -42,6 +42,9 @@ fn filters() -> Vec<EventFilter> {
         EventFilter { actor: actor("owner:7"), stream: Some(stream(30)), after: 4, ..all() },
         EventFilter { correlation_id: Some(id(2).to_string()), ..all() },
         EventFilter { correlation_id: Some(id(99).to_string()), ..all() },
+        // No part of an id, and nothing with a meaning in SQL, passes for an id.
+        EventFilter { correlation_id: Some("00000000".to_owned()), ..all() },
+        EventFilter { correlation_id: Some("%_\\\"'".to_owned()), ..all() },
         EventFilter {
             actor: actor("process:counting"),
             event_type: Some("Counted".to_owned()),
