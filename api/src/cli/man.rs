@@ -59,7 +59,8 @@ fn page(command: &Command) -> io::Result<String> {
     let mut page = Vec::new();
     Man::new(command.clone().after_help(Resettable::Reset)).render(&mut page)?;
     let mut page = String::from_utf8_lossy(&page).into_owned();
-    if let Some(examples) = examples.strip_prefix("Examples:\n") {
+    if !examples.is_empty() {
+        let examples = examples.strip_prefix("Examples:\n").unwrap_or(&examples);
         page.push_str(".SH EXAMPLES\n.nf\n");
         for line in examples.lines() {
             page.push_str(&verbatim(line));

@@ -39,10 +39,13 @@ struct KeyArgs {
 #[derive(Debug, Clone, Subcommand)]
 enum ParkedCommand {
     /// Everything that can't go on.
+    #[command(after_help = EXAMPLES)]
     List,
     /// One key, and the events that wait behind it.
+    #[command(after_help = EXAMPLES)]
     Show(KeyArgs),
     /// Have a key tried again by the running server.
+    #[command(after_help = EXAMPLES)]
     Retry {
         /// The view or process manager.
         #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -55,6 +58,7 @@ enum ParkedCommand {
         all: bool,
     },
     /// Give up what a key stopped at: a process manager goes on after it, a view's row stays stale.
+    #[command(after_help = EXAMPLES)]
     Drop {
         #[command(flatten)]
         of: KeyArgs,

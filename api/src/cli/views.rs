@@ -32,8 +32,10 @@ pub(super) struct ViewsArgs {
 #[derive(Debug, Clone, Subcommand)]
 enum ViewsCommand {
     /// How far every loop is, how fast it goes, and who runs it.
+    #[command(after_help = EXAMPLES)]
     Status,
     /// Build views anew beside what is served, tell what differs, and serve them.
+    #[command(after_help = EXAMPLES)]
     Rebuild {
         /// Which views.
         #[arg(value_name = "VIEW", required_unless_present = "all", conflicts_with = "all")]
@@ -43,11 +45,13 @@ enum ViewsCommand {
         all: bool,
     },
     /// Keep a view from being kept up to date.
+    #[command(after_help = EXAMPLES)]
     Pause {
         /// Which view.
         view: String,
     },
     /// Let a paused view catch up.
+    #[command(after_help = EXAMPLES)]
     Resume {
         /// Which view.
         view: String,
