@@ -47,11 +47,6 @@ impl Trial {
         });
         failed
     }
-
-    /// Whether there is a view left that goes on.
-    pub const fn goes_on(&self) -> bool {
-        !self.0.is_empty()
-    }
 }
 
 /// A view with the row of one stream.

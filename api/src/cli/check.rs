@@ -8,7 +8,7 @@ use super::tool::with_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
 use gdmarket_commands::NUMBERED;
-use gdmarket_projections::{Trial, is_view, managers, unreadable};
+use gdmarket_projections::{Failed, Trial, is_view, managers, unreadable};
 use gdmarket_store::{
     Check, EventKind, Finding, KnownSubscriptions, RecordedEvent, StoreError, StreamId,
 };
@@ -44,16 +44,16 @@ async fn look(check: &mut Check, console: Console) -> Result<Report, StoreError>
     console.note("counting the events");
     report.census = check.census().await?;
     let progress = Progress::start(console, "reading samples", report.events());
-    let mut tried = BTreeSet::new();
+    let (mut tried, mut told) = (BTreeSet::new(), BTreeSet::new());
     let mut done = 0;
     for kind in report.census.clone() {
         for sample in check.samples(&kind).await? {
             match sample {
                 Ok(event) => {
                     report.samples += 1;
-                    report.findings.extend(read(&event));
+                    report.findings.extend(read(&event, &mut told));
                     if tried.insert(event.stream.clone()) {
-                        report.findings.extend(fold(check, &event.stream).await?);
+                        report.findings.extend(fold(check, &event.stream, &mut told).await?);
                     }
                 }
                 Err(why) => report.findings.push(Finding::fault("unreadable", why)),
@@ -81,30 +81,37 @@ fn count(kind: &EventKind) -> u64 {
     u64::try_from(kind.count).unwrap_or(0)
 }
 
-/// A sample through the upcaster chain.
-fn read(event: &RecordedEvent) -> Option<Finding> {
+/// An event through the upcaster chain; what is `told` already isn't told again.
+fn read(event: &RecordedEvent, told: &mut BTreeSet<i64>) -> Option<Finding> {
     let why = unreadable(event)?;
     let RecordedEvent { position, stream, event_type, event_version, .. } = event;
     let what = format!("{position} {stream} {event_type} version {event_version}: {why}");
-    Some(Finding::fault("unreadable", what))
+    told.insert(*position).then(|| Finding::fault("unreadable", what))
 }
 
-/// A whole stream through the views.
-async fn fold(check: &mut Check, stream: &StreamId) -> Result<Vec<Finding>, StoreError> {
+/// A whole stream through the views, up to what can't be read.
+async fn fold(
+    check: &mut Check,
+    stream: &StreamId,
+    told: &mut BTreeSet<i64>,
+) -> Result<Vec<Finding>, StoreError> {
     let mut trial = Trial::of(&stream.kind);
     let mut findings = Vec::new();
     let mut after = 0;
-    while trial.goes_on() {
+    loop {
         let events = check.stream(stream, after).await?;
-        let Some(last) = events.last() else { break };
+        let Some(last) = events.last() else { return Ok(findings) };
         after = last.sequence;
         for event in &events {
-            findings.extend(trial.take(event).into_iter().map(|failed| {
-                let what =
-                    format!("{} {stream}: view {}: {}", event.position, failed.view, failed.why);
+            findings.extend(read(event, told));
+            if told.contains(&event.position) {
+                return Ok(findings);
+            }
+            let failed = trial.take(event).into_iter();
+            findings.extend(failed.map(|Failed { view, why }| {
+                let what = format!("{} {stream}: view {view}: {why}", event.position);
                 Finding::fault("unfoldable", what)
             }));
         }
     }
-    Ok(findings)
 }

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod archive;
 mod control;
 mod database_away;
 mod kills;

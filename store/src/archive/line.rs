@@ -27,6 +27,7 @@ pub(super) enum Line<'a> {
     Checkpoint(CheckpointLine),
     Parked(ParkedLine),
     Waiting(WaitingLine),
+    Dropped(DroppedLine),
     Person(PersonLine),
     Manifest(Manifest),
 }
@@ -140,6 +141,18 @@ pub(super) struct WaitingLine {
     pub(super) subscription: String,
     pub(super) key: String,
     pub(super) position: i64,
+}
+
+/// What could not go on and was given up, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DroppedLine {
+    pub(super) subscription: String,
+    pub(super) key: String,
+    pub(super) position: i64,
+    pub(super) parked_for: String,
+    pub(super) reason: String,
+    pub(super) dropped_at: i64,
 }
 
 /// What is known of a person: nothing any more once erased.

@@ -31,6 +31,8 @@ pub struct Manifest {
     pub parked: u64,
     /// How many events that queue behind parked keys.
     pub waiting: u64,
+    /// How much was given up.
+    pub dropped: u64,
     /// How many persons.
     pub persons: u64,
     /// The hash chain over all lines before this one, in hexadecimal.
@@ -60,6 +62,7 @@ impl Manifest {
             Line::Checkpoint(_) => self.checkpoints += 1,
             Line::Parked(_) => self.parked += 1,
             Line::Waiting(_) => self.waiting += 1,
+            Line::Dropped(_) => self.dropped += 1,
             Line::Person(_) => self.persons += 1,
         }
     }

@@ -6,7 +6,8 @@
 
 use super::chain::Chain;
 use super::line::{
-    CheckpointLine, DeadlineLine, Header, Line, NumberLine, ParkedLine, PersonLine, WaitingLine,
+    CheckpointLine, DeadlineLine, DroppedLine, Header, Line, NumberLine, ParkedLine, PersonLine,
+    WaitingLine,
 };
 use super::manifest::Manifest;
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
@@ -37,6 +38,7 @@ pub(super) enum Batch {
     Checkpoints(Vec<CheckpointLine>),
     Parked(Vec<ParkedLine>),
     Waiting(Vec<WaitingLine>),
+    Dropped(Vec<DroppedLine>),
     Persons(Vec<PersonLine>),
     /// All was read and is as the file itself says.
     End(Manifest),
@@ -271,8 +273,9 @@ const fn rank(line: &Line<'_>) -> u8 {
         Line::Checkpoint(_) => 5,
         Line::Parked(_) => 6,
         Line::Waiting(_) => 7,
-        Line::Person(_) => 8,
-        Line::Manifest(_) => 9,
+        Line::Dropped(_) => 8,
+        Line::Person(_) => 9,
+        Line::Manifest(_) => 10,
     }
 }
 
@@ -305,6 +308,7 @@ impl Batch {
             Line::Checkpoint(checkpoint) => add!(Checkpoints, checkpoint),
             Line::Parked(parked) => add!(Parked, parked),
             Line::Waiting(waiting) => add!(Waiting, waiting),
+            Line::Dropped(dropped) => add!(Dropped, dropped),
             Line::Person(person) => add!(Persons, person),
             Line::Header(_) | Line::Manifest(_) => return Err("it is out of place".to_owned()),
         })
@@ -320,6 +324,7 @@ impl Batch {
             Self::Checkpoints(_) => Self::Checkpoints(vec![]),
             Self::Parked(_) => Self::Parked(vec![]),
             Self::Waiting(_) => Self::Waiting(vec![]),
+            Self::Dropped(_) => Self::Dropped(vec![]),
             Self::Persons(_) => Self::Persons(vec![]),
         }
     }

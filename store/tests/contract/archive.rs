@@ -96,6 +96,7 @@ async fn beside(store: &Store) {
     for subscription in ["acting", "view_a"] {
         ParkedKeys::park(&mut tx, subscription, &parked, Duration::ZERO).await.unwrap();
         ParkedKeys::queue(&mut tx, subscription, "a/1", 3).await.unwrap();
+        ParkedKeys::note_dropped(&mut tx, subscription, &parked, "on purpose").await.unwrap();
     }
     tx.commit().await.unwrap();
 }
@@ -106,7 +107,7 @@ fn lines<'a>(archive: &'a str, kinds: &[&str]) -> Vec<&'a str> {
     archive.lines().filter(is).collect()
 }
 
-const KEPT: [&str; 6] = ["event", "receipt", "deadline", "parked", "waiting", "person"];
+const KEPT: [&str; 7] = ["event", "receipt", "deadline", "parked", "waiting", "dropped", "person"];
 
 /// The archive with its chain put right, as somebody would make it who means harm or has a bug.
 fn sealed(lines: &[String]) -> String {
@@ -148,6 +149,7 @@ on_each_engine! {
             assert_eq!(whole_log(&store).await, log);
             archive = exported(&store, true).await;
             assert_eq!(lines(&archive, &KEPT), lines(&there, &KEPT));
+            assert_eq!(lines(&archive, &["dropped"]).len(), 1, "the view's is made anew");
             // Five were drawn, but there is a counter 9.
             assert_eq!(lines(&archive, &["number"]), ["{\"number\":{\"kind\":\"number\",\"last\":9}}"]);
             let checkpoints = Checkpoints::new(store.views().clone());

@@ -3,8 +3,8 @@
 use super::Export;
 use crate::archive::ArchiveError;
 use crate::archive::line::{
-    CheckpointLine, DeadlineLine, EventLine, Line, NumberLine, ParkedLine, PersonLine, ReceiptLine,
-    WaitingLine,
+    CheckpointLine, DeadlineLine, DroppedLine, EventLine, Line, NumberLine, ParkedLine, PersonLine,
+    ReceiptLine, WaitingLine,
 };
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
@@ -28,6 +28,7 @@ pub(super) enum Part {
     Checkpoints,
     Parked(String, String),
     Waiting(String, String, i64),
+    Dropped(String, String, i64),
     Persons(i64),
     Manifest,
     Done,
@@ -50,6 +51,9 @@ impl Export {
             Part::Parked(subscription, key) => self.parked(lines, (subscription, key)).await?,
             Part::Waiting(subscription, key, position) => {
                 self.waiting(lines, (subscription, key, position)).await?
+            }
+            Part::Dropped(subscription, key, position) => {
+                self.dropped(lines, (subscription, key, position)).await?
             }
             Part::Persons(after) => self.persons(lines, after).await?,
             Part::Manifest => {
@@ -191,6 +195,29 @@ impl Export {
         for (subscription, key, position) in rows {
             if !(self.options.is_derived)(&subscription) {
                 self.put(lines, &Line::Waiting(WaitingLine { subscription, key, position }))?;
+            }
+        }
+        Ok(next.unwrap_or(Part::Dropped(String::new(), String::new(), 0)))
+    }
+
+    async fn dropped(
+        &mut self,
+        lines: &mut Vec<u8>,
+        after: (String, String, i64),
+    ) -> Result<Part, ArchiveError> {
+        let sql = "SELECT subscription, key, position, parked_for, reason, dropped_at FROM dropped \
+                   WHERE (subscription, key, position) > ($1, $2, $3) \
+                   ORDER BY subscription, key, position LIMIT $4";
+        let rows: Vec<(String, String, i64, String, String, i64)> = on_tx!(self.snapshot.views(), connection => {
+            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(after.2);
+            query.bind(PAGE).fetch_all(connection).await?
+        });
+        let next = rows.last().map(|row| Part::Dropped(row.0.clone(), row.1.clone(), row.2));
+        for (subscription, key, position, parked_for, reason, dropped_at) in rows {
+            if !(self.options.is_derived)(&subscription) {
+                let line =
+                    DroppedLine { subscription, key, position, parked_for, reason, dropped_at };
+                self.put(lines, &Line::Dropped(line))?;
             }
         }
         Ok(next.unwrap_or(Part::Persons(0)))

@@ -18,7 +18,7 @@ const NOT_GIVEN: [&str; 2] = ["55P03", "40P01"];
 const LOCK: &str = "SET LOCAL lock_timeout = '2s'; \
     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL work_mem = '64MB'; \
     LOCK TABLE identity, events, receipts, numbers, personal_data, checkpoints, leases, deadlines, \
-    parked, parked_events IN ACCESS EXCLUSIVE MODE";
+    parked, parked_events, dropped, generations IN ACCESS EXCLUSIVE MODE";
 
 const EVENTS: &str = "COPY events (position, aggregate_type, aggregate_id, sequence, event_type, \
     event_version, payload, metadata, recorded_at) FROM STDIN (FORMAT binary)";

@@ -2,7 +2,7 @@
 
 use crate::archive::ArchiveError;
 use crate::archive::line::{
-    CheckpointLine, DeadlineLine, NumberLine, ParkedLine, PersonLine, WaitingLine,
+    CheckpointLine, DeadlineLine, DroppedLine, NumberLine, ParkedLine, PersonLine, WaitingLine,
 };
 use crate::db::Tx;
 use crate::event::RecordedEvent;
@@ -183,6 +183,22 @@ pub(super) async fn waiting(tx: &mut Tx, waiting: &[WaitingLine]) -> Result<(), 
             .push_bind(waiting.subscription.as_str())
             .push_bind(waiting.key.as_str())
             .push_bind(waiting.position),
+        ""
+    )
+}
+
+pub(super) async fn dropped(tx: &mut Tx, dropped: &[DroppedLine]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        dropped,
+        "INSERT INTO dropped (subscription, key, position, parked_for, reason, dropped_at) ",
+        |row, dropped| row
+            .push_bind(dropped.subscription.as_str())
+            .push_bind(dropped.key.as_str())
+            .push_bind(dropped.position)
+            .push_bind(dropped.parked_for.as_str())
+            .push_bind(dropped.reason.as_str())
+            .push_bind(dropped.dropped_at),
         ""
     )
 }

@@ -114,6 +114,7 @@ impl Target {
             Batch::Deadlines(deadlines) => rows::deadlines(self.views(), deadlines).await,
             Batch::Parked(parked) => rows::parked(self.views(), parked).await,
             Batch::Waiting(waiting) => rows::waiting(self.views(), waiting).await,
+            Batch::Dropped(dropped) => rows::dropped(self.views(), dropped).await,
             Batch::Events(_) | Batch::Receipts(_) | Batch::Checkpoints(_) | Batch::End(_) => Ok(()),
         }
     }

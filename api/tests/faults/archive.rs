@@ -1,0 +1,271 @@
+//! A market moves from one engine to the other with the real program: it goes on where it was, what was
+//! done is not done again, and an import that is killed or refused leaves nothing behind.
+
+use crate::kills::{at_rest, whole_log};
+use crate::market::Market;
+use crate::views::everything;
+use gdmarket_commands::read_ledger;
+use gdmarket_testkit::{Engine, Server, ServerOptions, TestDb, eventually, on_each_engine};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
+const SOON: Duration = Duration::from_secs(30);
+
+fn command(db: &TestDb, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).current_dir(std::env::temp_dir());
+    match db.folder() {
+        Some(data) => command.arg("--data-dir").arg(data),
+        None => command.args(["--database-url", db.url()]),
+    };
+    command
+}
+
+/// One of the program's commands on this database: its exit code and what it said.
+fn gdmarket(db: &TestDb, arguments: &[&str]) -> (Option<i32>, String, String) {
+    told(&command(db, arguments).output().unwrap())
+}
+
+fn told(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+async fn elsewhere(db: &TestDb) -> TestDb {
+    match db.engine() {
+        Engine::Sqlite => TestDb::postgres().await,
+        Engine::Postgres => TestDb::sqlite(),
+    }
+}
+
+/// A served market whose gateway remembers its charges in a file of the test's.
+async fn serve(db: &TestDb, ledger: &Path) -> Server {
+    let options = ServerOptions::new(PROGRAM).on(db);
+    options.variable("GDMARKET__PAYMENT__LEDGER", &ledger.display().to_string()).start().await
+}
+
+async fn end(mut server: Server) {
+    server.terminate().await;
+    assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
+}
+
+/// A folder with an exported log in which one reservation is paid and one has its time to pay.
+struct Moved {
+    folder: tempfile::TempDir,
+    shown: Vec<Value>,
+}
+
+impl Moved {
+    async fn out_of(db: &TestDb) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = serve(db, &folder.path().join("ledger")).await;
+        let market = Market::at(&server.url(""));
+        let item = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
+        market.send(Method::POST, "/items", Some(item), Some("first")).await.unwrap().expect(201);
+        market.register(200).await;
+        market.reserve(1, 21).await.expect(201);
+        market.reserve(2, 22).await.expect(201);
+        market.pay(1).await.expect(200);
+        at_rest(&market, db).await;
+        let shown = everything(&market).await;
+        let moved = Self { folder, shown };
+        // Beside a running server, too.
+        let (code, _, said) = gdmarket(db, &["events", "export", &moved.file("served.ndjson")]);
+        assert_eq!(code, Some(0), "{said}");
+        end(server).await;
+        let file = moved.file("log.ndjson");
+        let (code, out, said) =
+            gdmarket(db, &["events", "export", &file, "--with-personal-data", "--json"]);
+        assert_eq!(code, Some(0), "{said}");
+        let summary: Value = serde_json::from_str(&out).unwrap();
+        let events = i64::try_from(whole_log(db).await.len()).unwrap();
+        assert_eq!(summary["manifest"]["events"], events);
+        assert!(said.contains(&format!("{events} of {events}")), "{said}");
+        moved
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(self.path("log.ndjson")).unwrap()
+    }
+
+    /// The log under another name, changed, and sealed again as if it had been written so.
+    fn changed(&self, from: &str, to: &str) -> String {
+        let text = self.text();
+        assert!(text.contains(from));
+        let text = text.replace(from, to);
+        let (lines, manifest) = text.trim_end().rsplit_once('\n').unwrap();
+        let mut chain = [0_u8; 32];
+        for line in lines.split('\n') {
+            chain = Sha256::new().chain_update(chain).chain_update(line).finalize().into();
+        }
+        let hex = chain.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let (counts, _) = manifest.split_once("\"chain\":").unwrap();
+        let sealed = format!("{lines}\n{counts}\"chain\":\"{hex}\"}}}}\n");
+        std::fs::write(self.path("changed.ndjson"), sealed).unwrap();
+        self.file("changed.ndjson")
+    }
+}
+
+on_each_engine! {
+    /// From one engine to the other: same answers, same numbers, nothing charged twice.
+    async fn a_market_that_moved_goes_on_where_it_was(db: &TestDb) {
+        let moved = Moved::out_of(db).await;
+        let (ledger, before) = (moved.path("ledger"), whole_log(db).await);
+        let charges = read_ledger(&ledger).unwrap();
+        assert_eq!(charges.len(), 1);
+        let other = elsewhere(db).await;
+        let (code, out, said) =
+            gdmarket(&other, &["events", "import", &moved.file("log.ndjson"), "--json"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(out.contains("\"epoch\":2"), "{out}");
+        assert_eq!(whole_log(&other).await, before);
+        let server = serve(&other, &ledger).await;
+        let market = Market::at(&server.url(""));
+        eventually(SOON, || async {
+            let shown = everything(&market).await;
+            if shown == moved.shown { Ok(()) } else { Err(format!("{shown:?}")) }
+        })
+        .await;
+        let item = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
+        let again = market.send(Method::POST, "/items", Some(item), Some("first")).await.unwrap();
+        assert_eq!(again.expect(201).number("itemNo"), 1, "the key is known");
+        assert_eq!(whole_log(&other).await.len(), before.len(), "nothing is reacted to again");
+        assert_eq!(market.register(300).await, 3);
+        assert_eq!(market.reserve(3, 23).await.expect(201).number("reservationNo"), 3);
+        market.pay(3).await.expect(200);
+        market.lend(1).await.expect(200);
+        at_rest(&market, &other).await;
+        assert_eq!(read_ledger(&ledger).unwrap()[..1], charges);
+        assert_eq!(read_ledger(&ledger).unwrap().len(), 2, "the new payment's, and no other");
+        end(server).await;
+        let (code, _, said) = gdmarket(&other, &["check"]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+
+    /// Killed at two places and once while it waits for the rest: empty every time, and imported then.
+    async fn a_killed_import_leaves_a_log_that_can_be_imported_into(db: &TestDb) {
+        let moved = Moved::out_of(db).await;
+        let other = elsewhere(db).await;
+        let file = moved.file("log.ndjson");
+        let assert_empty = async |place: &str| {
+            let store = whole_log(&other).await;
+            assert_eq!(store.len(), 0, "{place}");
+        };
+        let places: &[&str] = match other.engine() {
+            Engine::Sqlite => &["import.events", "import.views"],
+            Engine::Postgres => &["import.events"],
+        };
+        for place in places {
+            let mut import = command(&other, &["events", "import", &file]);
+            let ended = import.env("FAILPOINTS", format!("{place}=return")).output().unwrap();
+            assert_eq!(ended.status.code(), None, "{place}: {:?}", told(&ended));
+            assert_empty(place).await;
+        }
+        let mut import = command(&other, &["events", "import", "-"]);
+        let mut import = import.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let text = moved.text();
+        let mut pipe = import.stdin.take().unwrap();
+        pipe.write_all(&text.as_bytes()[..text.len() - 100]).unwrap();
+        pipe.flush().unwrap();
+        import.kill().unwrap();
+        import.wait().unwrap();
+        drop(pipe);
+        assert_empty("a pipe").await;
+        let (code, _, said) = gdmarket(&other, &["events", "import", &file]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(whole_log(&other).await, whole_log(db).await);
+    }
+
+    /// Each with its exit code, one clear line and the next step; the log stays empty.
+    async fn what_an_import_refuses_it_says(db: &TestDb) {
+        let moved = Moved::out_of(db).await;
+        let other = elsewhere(db).await;
+        let refused = |db: &TestDb, file: &str, expected: i32, part: &str| {
+            let (code, out, said) = gdmarket(db, &["events", "import", file]);
+            assert_eq!((code, out.as_str()), (Some(expected), ""), "{said}");
+            assert!(said.contains(part), "{said}");
+            assert!(said.contains("→") || part.contains("can't be read"), "{said}");
+        };
+        let text = moved.text();
+        let write = |name: &str, text: &str| {
+            std::fs::write(moved.path(name), text).unwrap();
+            moved.file(name)
+        };
+        refused(&other, &moved.file("nowhere"), 2, "can't be read");
+        refused(&other, &write("cut", &text[..text.len() / 2]), 2, "cut short");
+        refused(&other, &write("byte", &text.replacen("Camera", "Camerb", 1)), 2, "hash chain");
+        refused(&other, &write("newer", &text.replacen("\"version\":1", "\"version\":7", 1)), 2, "version 7");
+        refused(&other, &write("other", "{}\n"), 2, "no archive");
+        refused(db, &moved.file("log.ndjson"), 2, "not empty");
+        let away = ["events", "import", &moved.file("log.ndjson"), "--database-url", "postgres://postgres@127.0.0.1:1/x"];
+        let away = Command::new(PROGRAM).args(away).output().unwrap();
+        assert_eq!(away.status.code(), Some(3), "{:?}", told(&away));
+        let server = serve(&other, &moved.path("other-ledger")).await;
+        refused(&other, &moved.file("log.ndjson"), 1, "in use");
+        end(server).await;
+        assert_eq!(whole_log(&other).await.len(), 0);
+        let (code, _, said) = gdmarket(&other, &["events", "import", &moved.file("log.ndjson")]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+
+    /// An export never overwrites by itself, is whole or not there, and goes to a pipe as well.
+    async fn an_export_is_whole_or_not_there(db: &TestDb) {
+        let moved = Moved::out_of(db).await;
+        let file = moved.file("log.ndjson");
+        let (code, _, said) = gdmarket(db, &["events", "export", &file]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("--force"), "{said}");
+        assert!(moved.text().contains("\"person\""));
+        std::fs::write(moved.path("log.ndjson.part"), "left by a killed one").unwrap();
+        let (code, out, said) = gdmarket(db, &["events", "export", &file, "--force"]);
+        assert_eq!((code, out.as_str()), (Some(0), ""), "{said}");
+        assert!(!moved.text().contains("\"person\""), "names only when asked for");
+        assert!(!moved.path("log.ndjson.part").exists());
+        let (code, out, _) = gdmarket(db, &["events", "export", "-"]);
+        assert_eq!((code, out), (Some(0), moved.text()));
+        let (code, _, said) = gdmarket(db, &["events", "export", &moved.file("no/such/folder")]);
+        assert_eq!(code, Some(1), "{said}");
+        let mut stuck = command(db, &["events", "export", "-"]);
+        let mut stuck = stuck.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        drop(stuck.stdout.take());
+        assert_eq!(stuck.wait().unwrap().code(), Some(1), "nobody takes it");
+    }
+
+    /// What no program can read is found before a deploy, and so is what contradicts itself.
+    async fn check_finds_what_this_program_can_not_read(db: &TestDb) {
+        let moved = Moved::out_of(db).await;
+        let (code, out, said) = gdmarket(db, &["check", "--json"]);
+        assert_eq!(code, Some(0), "{said}");
+        let sound: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&sound["faults"], &sound["warnings"]), (&json!([]), &json!([])));
+        assert_eq!(sound["events"], whole_log(db).await.len());
+        let other = elsewhere(db).await;
+        let changed = moved.changed("\"type\":\"LendingAuthorized\",\"version\":\"1\"", "\"type\":\"LendingAuthorized\",\"version\":\"2\"");
+        let (code, _, said) = gdmarket(&other, &["events", "import", &changed]);
+        assert_eq!(code, Some(0), "the store reads no events: {said}");
+        let (code, out, said) = gdmarket(&other, &["check", "--json"]);
+        assert_eq!(code, Some(5), "{said}");
+        let found: Value = serde_json::from_str(&out).unwrap();
+        let codes: Vec<_> = found["faults"].as_array().unwrap().iter().map(|f| &f["code"]).collect();
+        assert_eq!(codes, ["unreadable"], "{found}");
+        assert!(found["faults"][0]["detail"].as_str().unwrap().contains("version 2 is newer"));
+        let (code, out, said) = gdmarket(&other, &["check"]);
+        assert_eq!(code, Some(5), "{said}");
+        assert!(out.contains("fault unreadable: "), "{out}");
+        assert!(said.contains("1 faults"), "{said}");
+    }
+}
