@@ -1,0 +1,62 @@
+//! Databases for the cells, and a log to fill the source with: what a market would have written.
+
+use anyhow::Context;
+use gdmarket_testkit::PgCluster;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, Executor, PgConnection};
+
+/// Three events to a stream, with the payloads and metadata of a real one, and a receipt for each.
+const FILL: &str = r#"
+INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+SELECT 'item', (n / 3 + 1)::text, n % 3 + 1,
+       CASE n % 3 WHEN 0 THEN 'ItemRegistered' WHEN 1 THEN 'ItemChanged' ELSE 'ItemDeleted' END, '1',
+       ('{"ItemRegistered":{"itemNo":' || n / 3 + 1 || ',"ownerId":7,"itemName":"Camera with two lenses, a tripod and a bag; handed over at the door","itemPrice":10000}}')::json,
+       ('{"actor":"owner:7","commandId":"' || md5(n::text)::uuid || '","correlationId":"' || md5('c' || n)::uuid || '","schemaVersion":"1","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}')::json
+FROM generate_series(0, EVENTS - 1) AS n;
+INSERT INTO receipts (command_id, fingerprint, aggregate_type, aggregate_id, first_sequence, event_count)
+SELECT uuid_send(md5(n::text)::uuid), decode(md5(n::text) || md5('f' || n), 'hex'), 'item',
+       (n / 3 + 1)::text, n % 3 + 1, 1
+FROM generate_series(0, EVENTS - 1) AS n;
+ANALYZE events, receipts"#;
+
+/// Gives the server room for the run; durability stays as PostgreSQL ships it.
+pub(crate) async fn give_memory(cluster: &PgCluster) -> anyhow::Result<()> {
+    let mut admin = PgConnection::connect(&cluster.url()).await?;
+    for setting in ["shared_buffers = '1GB'", "max_wal_size = '8GB'"] {
+        admin.execute(format!("ALTER SYSTEM SET {setting}").as_str()).await?;
+    }
+    admin.close().await?;
+    cluster.stop();
+    cluster.start();
+    Ok(())
+}
+
+/// Writes out what the last cell left to be written, so that the next doesn't pay for it.
+pub(crate) async fn settle(cluster: &PgCluster) -> anyhow::Result<()> {
+    let mut admin = PgConnection::connect(&cluster.url()).await?;
+    admin.execute("CHECKPOINT").await?;
+    admin.close().await?;
+    Ok(())
+}
+
+/// Drops and makes a database of this name and tells its URL.
+pub(crate) async fn fresh_database(
+    cluster: &PgCluster,
+    name: &'static str,
+) -> anyhow::Result<String> {
+    let admin = PgPoolOptions::new().max_connections(1).connect(&cluster.url()).await?;
+    admin.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)").as_str()).await?;
+    admin.execute(format!("CREATE DATABASE {name}").as_str()).await?;
+    admin.close().await;
+    let server = cluster.url().rsplit_once('/').map(|(server, _)| server.to_owned());
+    Ok(format!("{}/{name}", server.context("a server URL")?))
+}
+
+/// Writes a log of this many events.
+pub(crate) async fn fill(url: &str, events: u32) -> anyhow::Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    let sql = FILL.replace("EVENTS", &events.to_string());
+    sqlx::raw_sql(&sql).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
