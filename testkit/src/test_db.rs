@@ -148,6 +148,15 @@ impl TestDb {
         }
     }
 
+    /// Cuts off whoever is connected to the PostgreSQL database under this name; how many those were.
+    pub async fn cut_off(&self, application_name: &str) -> i64 {
+        let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                   WHERE application_name = $1 AND datname = current_database()";
+        let mut connection = PgConnection::connect(&self.url).await.expect("a connection");
+        let cut = sqlx::query_scalar(sql).bind(application_name).fetch_one(&mut connection).await;
+        cut.expect("ending the connections")
+    }
+
     /// The data folder of a SQLite database.
     pub fn folder(&self) -> Option<&std::path::Path> {
         match &self.place {

@@ -9,6 +9,8 @@ use gdmarket_store::{Store, StoreError, StoreOptions};
 use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// How a tool's connections are called in PostgreSQL's own views.
+const NAME: &str = "gdmarket tool";
 /// Connections to the views of a tool, which asks one thing after the other.
 const CONNECTIONS: u32 = 4;
 
@@ -18,7 +20,11 @@ pub(super) fn with_store<F>(config: &Config, work: impl FnOnce(Store) -> F) -> R
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    let options = StoreOptions { read_connections: CONNECTIONS, ..store_options(config, false) };
+    let options = StoreOptions {
+        read_connections: CONNECTIONS,
+        application_name: NAME.to_owned(),
+        ..store_options(config, false)
+    };
     until_told_to_end(async {
         let store = Store::open(&options).await.map_err(|error| not_opened(config, error))?;
         let done = work(store.clone()).await;

@@ -106,7 +106,7 @@ async fn a_read_that_waits_in_vain_says_when_to_come_back() {
     let (source, position) = token.rsplit_once('@').expect("a position");
     let later = position.parse::<i64>().expect("a position") + 1;
     let later = base64.encode(format!("{source}@{later}"));
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let behind = app.get(&format!("/items?at_least={later}")).refused(503, "views-behind").await;
     assert!(!behind.header("retry-after").is_empty());
     let waited = began.elapsed().as_millis();

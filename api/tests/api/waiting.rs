@@ -4,7 +4,8 @@ use crate::app::{App, app};
 use gdmarket_store::{Leases, Store, StoreOptions};
 use gdmarket_testkit::TestDb;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a request to reserve waits for the item's answer.
 const FOR_THE_ITEM: Duration = Duration::from_secs(5);

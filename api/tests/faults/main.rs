@@ -15,6 +15,7 @@ mod ledger;
 mod load;
 mod market;
 mod races;
+mod replay_cut;
 mod restored;
 mod same_key;
 mod settled;

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Rows that all workers together hold before they are written: about 0.5 KiB each for items.
-const ROWS: usize = 200_000;
+const ROWS: usize = if cfg!(test) { 8 } else { 200_000 };
 /// More workers than this wait for the reader.
 const WORKERS: usize = 4;
 /// Chunks that wait for a worker.

@@ -323,4 +323,23 @@ on_each_engine! {
         assert!(stands.iter().all(|of| of.state == LoopState::Running), "{stands:?}");
         loops.stop().await;
     }
+
+    /// The protection taken away: in place, as most systems rebuild. The other tests' eyes see it.
+    async fn control_a_view_that_is_rebuilt_in_place_is_seen_half(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        for number in 1..=200 {
+            market.register(number, None).await;
+        }
+        market.settle(&loops).await;
+        loops.stop().await;
+        market.views_sql("DELETE FROM view_item_info_v1 WHERE no > 100").await;
+        let all = PageRequest { after: 0, limit: 500 };
+        let page = market.queries().item_infos(&Filter::default(), all).await.unwrap();
+        assert_ne!(page.rows.len(), 200, "a reader sees half a view");
+        market.views_sql("UPDATE checkpoints SET position = 0").await;
+        let (replayed, differing) = rebuild(&market, "item-info", false).await;
+        assert_eq!((replayed.compared_at, replayed.differing), (Some(0), 100));
+        assert!(differing.iter().all(|row| row.rebuilt == Value::Null), "beyond the checkpoint");
+    }
 }

@@ -1,0 +1,135 @@
+//! The ways a build is used: to be compared and served, to be told and thrown away, or because there
+//! is none yet.
+
+use super::build::Build;
+use super::compare::served_now;
+use super::{Judge, Meter, ReplayError, Replayed, promote};
+use crate::alarms::Alarms;
+use crate::view::View;
+use gdmarket_store::{Generations, Store};
+use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often a server that builds a view before it serves says how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+/// How often a replica looks whether another has built the view it waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Builds and compares; see [`Replay::rebuild`].
+pub(crate) async fn rebuild<V: View>(
+    store: &Store,
+    judge: &mut dyn Judge,
+    meter: Meter<'_>,
+) -> Result<Replayed, ReplayError> {
+    let mut build = Build::<V>::begin(store).await?;
+    let served = served_now::<V>(store).await?;
+    let until = match served {
+        Some(position) => position,
+        None => store.log().head().await?,
+    };
+    build.fold_to(until, meter).await?;
+    let mut replayed = Replayed {
+        view: V::NAME,
+        events: 0,
+        counted: 0,
+        compared_at: None,
+        rows: 0,
+        differing: 0,
+        promoted: None,
+    };
+    if served.is_some() {
+        let compared = build.compare(&mut |row| judge.differs(row), meter).await?;
+        replayed.compared_at = Some(compared.position);
+        (replayed.rows, replayed.differing) = (compared.rows, compared.differing);
+    }
+    (replayed.events, replayed.counted) = (build.events, build.counted);
+    if judge.serve(&replayed).await {
+        replayed.promoted = Some(build.generation);
+        (replayed.events, replayed.counted) = serve(store, build, meter).await?;
+    } else {
+        build.discard().await?;
+    }
+    Ok(replayed)
+}
+
+/// Brings the build close to what is served, and serves it; how many events it holds.
+async fn serve<V: View>(
+    store: &Store,
+    mut build: Build<V>,
+    meter: Meter<'_>,
+) -> Result<(u64, u64), ReplayError> {
+    build.index().await?;
+    loop {
+        let target = served_now::<V>(store).await?.unwrap_or(build.reached);
+        if target - build.reached <= promote::LAST_STEP {
+            break;
+        }
+        build.fold_to(target, meter).await?;
+    }
+    let events = (build.events, build.counted);
+    build.promote().await?;
+    Ok(events)
+}
+
+/// See [`Replay::as_of`].
+pub(crate) async fn as_of<V: View>(
+    store: &Store,
+    position: i64,
+    tell: &mut (dyn FnMut(Value) + Send),
+    meter: Meter<'_>,
+) -> Result<u64, ReplayError> {
+    let mut build = Build::<V>::begin(store).await?;
+    let told = if V::SHOWS_ALARMS {
+        let mut alarms = Build::<Alarms>::begin(store).await?;
+        alarms.fold_to(position, &|_, _| {}).await?;
+        let table = Arc::clone(&alarms.table);
+        let told = build.tell_as_of(position, Some(&table), (tell, meter)).await;
+        alarms.discard().await?;
+        told
+    } else {
+        build.tell_as_of(position, None, (tell, meter)).await
+    };
+    let events = build.events;
+    build.discard().await?;
+    told.map(|()| events)
+}
+
+/// Has the view's version of this program built, if it never was: by this process, or by whichever is
+/// at it already. What other versions serve is left alone.
+pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayError> {
+    let generations = Generations::new(store.views().clone());
+    let name = V::subscription();
+    loop {
+        if generations.served(&name).await?.is_some() {
+            return Ok(());
+        }
+        if let Some(mut build) = Build::<V>::try_begin(store).await? {
+            if generations.served(&name).await?.is_some() {
+                return build.discard().await;
+            }
+            let head = store.log().head().await?;
+            let began = Instant::now();
+            build.fold_to(head, &told_now_and_then::<V>()).await?;
+            build.index().await?;
+            let (events, took) = (build.events, began.elapsed());
+            build.promote().await?;
+            tracing::info!(view = V::NAME, version = V::VERSION, events, ?took, "a view is built");
+            return Ok(());
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Says in the log how far a build is that a server waits for.
+fn told_now_and_then<V: View>() -> impl Fn(u64, u64) + Send + Sync {
+    let last = Mutex::new(Instant::now());
+    move |done, of| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= TOLD_EVERY {
+            *last = Instant::now();
+            tracing::info!(view = V::NAME, version = V::VERSION, done, of, "a view is being built");
+        }
+    }
+}

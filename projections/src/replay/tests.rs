@@ -1,0 +1,117 @@
+//! What only shows from inside: rows that don't fit into memory, and two versions of a view at once.
+
+use super::compare::served_now;
+use super::ensure_built;
+use crate::alarms::{AlarmRow, Alarms};
+use crate::view::{Filters, FoldError, View};
+use crate::view_table::ViewTable;
+use gdmarket_domain::MarketEvent;
+use gdmarket_store::{Append, Generations, NewEvent, ReceiptKind, Store, StoreOptions, StreamId};
+use gdmarket_testkit::{TestDb, on_each_engine};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// More streams than a build holds in memory in tests.
+const STREAMS: i64 = 50;
+
+async fn store(db: &TestDb) -> Store {
+    let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+    Store::migrate(&options).await.unwrap();
+    Store::open(&options).await.unwrap()
+}
+
+async fn append(store: &Store, number: i64, expected: i64, event_type: &str) {
+    let command_id = Uuid::from_u64_pair(number.unsigned_abs(), expected.unsigned_abs());
+    let event = NewEvent {
+        event_type: event_type.to_owned(),
+        event_version: "1".to_owned(),
+        payload: format!("{{\"{event_type}\":{{\"itemNo\":{number}}}}}"),
+    };
+    let append = Append {
+        command_id,
+        fingerprint: vec![],
+        stream: StreamId::new("alarm", number),
+        expected,
+        events: vec![event],
+        metadata: "{}".to_owned(),
+        kind: ReceiptKind::Done,
+        personal: vec![],
+    };
+    store.appender().append(append).await.unwrap();
+}
+
+/// Every stream's first event, then every stream's second: all have left memory in between.
+async fn fill(store: &Store) {
+    for number in 1..=STREAMS {
+        append(store, number, 0, "Alerted").await;
+    }
+    for number in 1..=STREAMS {
+        append(store, number, 1, if number % 5 == 0 { "Broken" } else { "DeleteAlerted" }).await;
+    }
+}
+
+/// The view as its next version would be.
+struct Next;
+
+impl View for Next {
+    const NAME: &'static str = Alarms::NAME;
+    const VERSION: u32 = 2;
+    const AGGREGATE: &'static str = Alarms::AGGREGATE;
+    const INDEXED: &'static [&'static str] = Alarms::INDEXED;
+    type Row = AlarmRow;
+
+    fn fold(row: &mut AlarmRow, event: MarketEvent) -> Result<(), FoldError> {
+        Alarms::fold(row, event)
+    }
+
+    fn filters(row: &AlarmRow) -> Filters {
+        Alarms::filters(row)
+    }
+
+    fn is_gone(row: &AlarmRow) -> bool {
+        Alarms::is_gone(row)
+    }
+
+    fn told(row: &AlarmRow) -> Option<Value> {
+        Alarms::told(row)
+    }
+}
+
+on_each_engine! {
+    async fn rows_that_left_memory_are_read_back_when_their_stream_goes_on(db: &TestDb) {
+        let store = store(db).await;
+        fill(&store).await;
+        ensure_built::<Alarms>(&store).await.unwrap();
+        let numbers: Vec<i64> = (1..=STREAMS).collect();
+        let rows = ViewTable::<Alarms>::served().load(store.views(), &numbers).await.unwrap();
+        assert_eq!(rows.len(), numbers.len());
+        for (number, row) in rows {
+            let is_broken = number % 5 == 0;
+            assert_eq!((row.sequence, row.stale.is_some()), (if is_broken { 1 } else { 2 }, is_broken));
+            let status = if is_broken { "Alerted" } else { "DeleteAlerted" };
+            assert_eq!(row.row.status().unwrap().as_str(), status, "alarm {number}");
+        }
+        let parked = gdmarket_store::ParkedKeys::new(store.views().clone());
+        let parked = parked.all(&Alarms::subscription()).await.unwrap();
+        assert_eq!(parked.len(), 10, "{parked:?}");
+    }
+
+    async fn a_new_version_is_built_beside_the_old_one_and_leaves_it_alone(db: &TestDb) {
+        let store = store(db).await;
+        append(&store, 1, 0, "Alerted").await;
+        ensure_built::<Alarms>(&store).await.unwrap();
+        append(&store, 1, 1, "DeleteAlerted").await;
+        ensure_built::<Next>(&store).await.unwrap();
+        let old = ViewTable::<Alarms>::served().load(store.views(), &[1]).await.unwrap();
+        let new = ViewTable::<Next>::served().load(store.views(), &[1]).await.unwrap();
+        assert_eq!((old[&1].sequence, new[&1].sequence), (1, 2), "each stands where it was built");
+        let head = store.log().head().await.unwrap();
+        assert_eq!(served_now::<Next>(&store).await.unwrap(), Some(head));
+        assert_eq!(served_now::<Alarms>(&store).await.unwrap(), Some(head - 1));
+        // Again is nothing.
+        ensure_built::<Next>(&store).await.unwrap();
+        let generations = Generations::new(store.views().clone()).all().await.unwrap();
+        let numbers: Vec<_> = generations.iter().map(|of| (of.view.as_str(), of.number)).collect();
+        assert_eq!(numbers, [("alarms_v1", 1), ("alarms_v2", 1)]);
+    }
+}
