@@ -69,7 +69,7 @@ pub use state::{AggregateKind, StateAt};
 pub use status::{
     AlarmStatus, ItemStatus, PaymentProgress, PaymentStatus, RentalStatus, ReservationStatus,
 };
-pub use stuck::{Asked, QueuedEvent, Stuck, StuckDetail, StuckKey};
+pub use stuck::{Asked, Stuck, StuckDetail, StuckKey};
 pub use subscriptions::{is_view, managers};
 pub use told::ToldEvent;
 pub use trace::{ReservationTrace, Trace, TracedEvent};

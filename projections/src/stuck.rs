@@ -5,10 +5,10 @@
 //! until somebody asks again or the view is rebuilt.
 
 use crate::error::QueryError;
+use crate::told::ToldEvent;
 use chrono::{DateTime, Utc};
 use gdmarket_store::{Generations, Parked, ParkedKeys, RecordedEvent, Store, StoreError, StreamId};
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -52,26 +52,7 @@ pub struct StuckDetail {
     #[serde(flatten)]
     pub key: StuckKey,
     /// What waits, first come first; not all of a long queue.
-    pub events: Vec<QueuedEvent>,
-}
-
-/// An event that waits.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct QueuedEvent {
-    /// Where it is in the log.
-    pub position: i64,
-    /// Whose event it is.
-    pub stream: String,
-    /// Its place in the stream.
-    pub sequence: i64,
-    /// The wire name.
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// Its version.
-    pub version: String,
-    /// What it says; text if that isn't JSON.
-    pub payload: Value,
+    pub events: Vec<ToldEvent>,
 }
 
 /// What became of a key that was asked for.
@@ -152,7 +133,7 @@ impl Stuck {
             return Ok(None);
         };
         let (_, events) = self.waiting(found.is_view, subscription, &parked).await?;
-        let events = events.iter().map(queued).collect();
+        let events = events.iter().map(ToldEvent::from).collect();
         Ok(Some(StuckDetail { key: found, events }))
     }
 
@@ -234,16 +215,4 @@ impl Stuck {
 async fn at(store: &Store, position: i64) -> Result<Option<RecordedEvent>, StoreError> {
     let found = store.log().read_after(position - 1, 1).await?;
     Ok(found.into_iter().find(|event| event.position == position))
-}
-
-fn queued(event: &RecordedEvent) -> QueuedEvent {
-    QueuedEvent {
-        position: event.position,
-        stream: event.stream.to_string(),
-        sequence: event.sequence,
-        event_type: event.event_type.clone(),
-        version: event.event_version.clone(),
-        payload: serde_json::from_str(&event.payload)
-            .unwrap_or_else(|_| Value::String(event.payload.clone())),
-    }
 }

@@ -137,16 +137,9 @@ impl Checkpoints {
         tx: &mut Tx,
         subscription: &str,
     ) -> Result<Option<(Identity, i64)>, StoreError> {
-        let row: Option<(String, i64, i64)> = on_tx!(tx, connection => {
-            sqlx::query_as(
-                "UPDATE checkpoints SET position = position WHERE subscription = $1 \
-                 RETURNING source, log_epoch, position",
-            )
-            .bind(subscription)
-            .fetch_optional(connection)
-            .await
-        })?;
-        row.map(|(id, epoch, position)| Ok((identity(&id, epoch)?, position))).transpose()
+        let sql = "UPDATE checkpoints SET position = position WHERE subscription = $1 \
+                   RETURNING source, log_epoch, position";
+        place(tx, sql, subscription).await
     }
 
     /// Where a subscription stands in whatever log, as `tx` sees it.
@@ -154,15 +147,8 @@ impl Checkpoints {
         tx: &mut Tx,
         subscription: &str,
     ) -> Result<Option<(Identity, i64)>, StoreError> {
-        let row: Option<(String, i64, i64)> = on_tx!(tx, connection => {
-            sqlx::query_as(
-                "SELECT source, log_epoch, position FROM checkpoints WHERE subscription = $1",
-            )
-            .bind(subscription)
-            .fetch_optional(connection)
-            .await
-        })?;
-        row.map(|(id, epoch, position)| Ok((identity(&id, epoch)?, position))).transpose()
+        let sql = "SELECT source, log_epoch, position FROM checkpoints WHERE subscription = $1";
+        place(tx, sql, subscription).await
     }
 
     /// Has a subscription stand at `position`, whatever it read before; only a runner of
@@ -241,6 +227,17 @@ impl Checkpoints {
             .await
         })?)
     }
+}
+
+async fn place(
+    tx: &mut Tx,
+    sql: &str,
+    subscription: &str,
+) -> Result<Option<(Identity, i64)>, StoreError> {
+    let row: Option<(String, i64, i64)> = on_tx!(tx, connection => {
+        sqlx::query_as(sql).bind(subscription).fetch_optional(connection).await
+    })?;
+    row.map(|(id, epoch, position)| Ok((identity(&id, epoch)?, position))).transpose()
 }
 
 fn identity(id: &str, epoch: i64) -> Result<Identity, StoreError> {

@@ -158,7 +158,7 @@ async fn show(stuck: &Stuck, of: &KeyArgs, console: Console) -> Result<(), Failu
             event.sequence,
             event.event_type,
             event.version,
-            event.payload
+            event.data
         ));
     }
     Ok(())
