@@ -237,7 +237,7 @@ fn control_a_server_process_that_is_not_ended_goes_on() {
 #[test]
 fn without_a_database_callers_are_told_soon_and_the_appender_recovers() {
     gdmarket_testkit::run(async {
-        let cluster = gdmarket_testkit::PgCluster::start_new();
+        let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
         let store = open(&db).await;
         store.appender().append(append(1, 1, 0)).await.unwrap();
