@@ -113,7 +113,7 @@ impl<V: View> Handler for Projector<V> {
                 self.park(run, &mut tx, row, (event, 1)).await?;
             }
         }
-        failpoint!("projection.rows");
+        failpoint!("projection.rows", &run.name);
         tx.commit().await?;
         stuck.extend(done.poisoned.keys());
         run.report_parked(stuck.len());

@@ -173,7 +173,7 @@ impl Handler for Reactor {
             .buffer_unordered(self.concurrency)
             .collect()
             .await;
-        failpoint!("manager.reacted");
+        failpoint!("manager.reacted", &run.name);
         let mut tx = self.store.views().begin().await?;
         let waiting = waiting.into_iter().map(|job| Done { job, outcome: Outcome::Queue });
         let all: Vec<Done> = turns.into_iter().flatten().chain(waiting).collect();
@@ -185,7 +185,7 @@ impl Handler for Reactor {
         }
         Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
         tx.commit().await?;
-        failpoint!("manager.checkpoint");
+        failpoint!("manager.checkpoint", &run.name);
         let stopped = all.into_iter().filter(|done| done.outcome.stops());
         let before = stuck.len();
         stuck.extend(stopped.map(|done| done.job.key));

@@ -2,11 +2,15 @@
 //! feature `failpoints` nothing of it is in the program.
 
 /// With the feature `failpoints` and `FAILPOINTS="name=return"` in the environment the process
-/// aborts here; `name=3*off->return` lets three pass first. Without the feature it is nothing.
+/// aborts here; `name=3*off->return` lets three pass first. Where several pass the same place each may be
+/// named alone: `name@one=return`. Without the feature it is nothing.
 #[macro_export]
 macro_rules! failpoint {
     ($name:expr) => {
         $crate::failpoint::reached($name)
+    };
+    ($name:expr, $of:expr) => {
+        $crate::failpoint::reached_by($name, $of)
     };
 }
 
@@ -14,6 +18,18 @@ macro_rules! failpoint {
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub const fn reached(_name: &str) {}
+
+/// What [`failpoint!`](crate::failpoint!) calls for one of several.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub const fn reached_by(_name: &str, _of: &str) {}
+
+/// What [`failpoint!`](crate::failpoint!) calls for one of several.
+#[cfg(feature = "failpoints")]
+pub fn reached_by(name: &str, of: &str) {
+    reached(name);
+    reached(&format!("{name}@{of}"));
+}
 
 /// What [`failpoint!`](crate::failpoint!) calls.
 #[cfg(feature = "failpoints")]

@@ -50,7 +50,7 @@ impl Subscription {
                 return self.store_skipped(run, &mut place).await;
             }
             let batch = self.feed.read_after(place.reached, self.batch).await?;
-            failpoint!("projection.read");
+            failpoint!("projection.read", &run.name);
             if batch.is_empty() {
                 self.report_lag(&place, None);
                 self.rest(run, &mut place, stop).await?;
@@ -80,7 +80,7 @@ impl Subscription {
                 Kind::View => place.led_to,
             };
             *place = Place { led_to, ..Place::at(reached) };
-            failpoint!("projection.committed");
+            failpoint!("projection.committed", &run.name);
         } else {
             place.reached = expected;
             if place.skipped_since.elapsed() >= SKIP_WITHIN {

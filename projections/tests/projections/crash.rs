@@ -3,8 +3,8 @@
 //!
 //! The dying process is this very test binary, told by its environment to run [`child`] only.
 
-use crate::market::{Market, days, options};
-use gdmarket_domain::{PaymentCommand, ReservationCommand};
+use crate::market::{MANAGERS, Market, VIEWS, days, item, options, payment, reservation};
+use gdmarket_domain::{Money, PaymentCommand, ReservationCommand};
 use gdmarket_projections::Options;
 use gdmarket_testkit::on_each_engine;
 use std::process::Command;
@@ -22,6 +22,10 @@ const FAILPOINTS: [&str; 5] = [
     "manager.reacted",
     "manager.checkpoint",
 ];
+
+const STEPS_OF_A_VIEW: [&str; 3] = ["projection.read", "projection.rows", "projection.committed"];
+const STEPS_OF_A_MANAGER: [&str; 4] =
+    ["projection.read", "manager.reacted", "manager.checkpoint", "projection.committed"];
 
 /// How many times a step is passed before the process dies there: so each loop is hit once.
 const PASSED: [u32; 5] = [0, 1, 3, 6, 11];
@@ -152,4 +156,43 @@ on_each_engine! {
         let market = Market::open_url(db.url(), false).await;
         market.assert_equals_rebuild().await;
     }
+
+    /// Whoever else is at work: here each loop by itself dies after each of its own steps.
+    async fn every_loop_dies_after_each_of_its_steps_and_goes_on(db: &TestDb) {
+        let market = Market::open(db).await;
+        let mut number = 0;
+        for (steps, subscriptions) in [(&STEPS_OF_A_VIEW[..], &VIEWS[..]), (&STEPS_OF_A_MANAGER, &MANAGERS)] {
+            for (step, subscription) in steps.iter().flat_map(|step| subscriptions.iter().map(move |s| (step, s))) {
+                number += 1;
+                something_for_everybody(&market, number).await;
+                let failpoint = format!("{step}@{subscription}=return");
+                assert!(!run_child(db.url(), &failpoint), "nobody died at {failpoint}");
+            }
+        }
+        assert!(run_child(db.url(), ""), "it comes to its end");
+        let history = market.history().await;
+        let count = |event: String| history.iter().filter(|found| **found == event).count();
+        for number in 1..=number {
+            assert_eq!(count(format!("item/{number} ItemHeld")), 1, "{history:?}");
+            assert_eq!(count(format!("reservation/{number} Reserved")), 1, "{history:?}");
+            assert_eq!(count(format!("reservation/{number} LatePaymentRecorded")), 1, "{history:?}");
+            assert_eq!(count(format!("payment/{number} PaymentCancelled")), 1, "{history:?}");
+            assert_eq!(count(format!("alarm/{number} DeleteAlerted")), 0, "{history:?}");
+        }
+        market.assert_equals_rebuild().await;
+    }
+}
+
+/// Events of every kind, with a reaction to most: held and confirmed; approved late and refunded.
+async fn something_for_everybody(market: &Market, number: i64) {
+    market.register(number, Some(10)).await;
+    market.reserve(number, number, days(2, 4)).await;
+    let start = PaymentCommand::Start {
+        payment_no: payment(number),
+        reservation_no: reservation(number),
+        item_no: item(number),
+        amount: Money::price(100).unwrap(),
+    };
+    market.payment(number, start).await;
+    market.payment(number, PaymentCommand::RecordApproved).await;
 }
