@@ -178,6 +178,26 @@ async fn a_slow_gateway_is_202_and_settles_by_itself() {
 }
 
 #[tokio::test]
+async fn payments_are_refused_for_a_moment_when_the_gateway_fails() {
+    let app = app_with(&[("payment.fail_rate", "1"), ("payment.timeout_ms", "200")]).await;
+    let mut refused = None;
+    for customer in 1..=20 {
+        let item = app.camera().await;
+        let no = app.reserved(item, customer).await;
+        let answer = app.post(&format!("/reservations/{no}/payment"), json!({})).send().await;
+        assert!(matches!(answer.status, 202 | 402 | 503), "{answer:?}");
+        // While it is asked, what was intended is in the log; once it isn't any more, nothing is.
+        if story(&app, no).await == ["ReservationRequested", "ItemHeld", "Reserved"] {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("the breaker opens");
+    assert_eq!((refused.status, refused.code().as_str()), (503, "payment-unavailable"));
+    assert!(!refused.header("retry-after").is_empty());
+}
+
+#[tokio::test]
 async fn an_alarm_beyond_its_time_counts_as_absent() {
     let app = app_with(&[("alarm.delay_ms", "400"), ("alarm.timeout_ms", "50")]).await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});

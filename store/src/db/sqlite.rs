@@ -98,3 +98,28 @@ pub(crate) async fn writer(folder: &Path) -> Result<Writer, StoreError> {
 pub(crate) async fn connect_writer(folder: &Path) -> Result<SqliteConnection, StoreError> {
     Ok(File::Log.write_options(folder).connect().await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is acknowledged is on the disk: `FULL`, on every connection that writes to the log.
+    #[tokio::test]
+    async fn whoever_writes_to_the_log_waits_for_the_disk() {
+        const FULL: i64 = 2;
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions::default();
+        let Db::Sqlite { write, .. } = File::Log.open(&options, folder.path()).await.unwrap()
+        else {
+            panic!("SQLite")
+        };
+        let ask = "SELECT synchronous, journal_mode FROM pragma_synchronous, pragma_journal_mode";
+        let durable = (FULL, "wal".to_owned());
+        let pooled: (i64, String) = sqlx::query_as(ask).fetch_one(&write).await.unwrap();
+        assert_eq!(pooled, durable);
+        let mut own = connect_writer(folder.path()).await.unwrap();
+        let own: (i64, String) = sqlx::query_as(ask).fetch_one(&mut own).await.unwrap();
+        assert_eq!(own, durable);
+        write.close().await;
+    }
+}
