@@ -237,6 +237,21 @@ on_each_engine! {
         assert!(!moved.path("log.ndjson.part").exists());
         let (code, out, _) = gdmarket(db, &["events", "export", "-"]);
         assert_eq!((code, out), (Some(0), moved.text()));
+        let small = moved.file("small.zst");
+        let (code, _, said) = gdmarket(db, &["events", "export", &small]);
+        assert_eq!(code, Some(0), "{said}");
+        let packed = std::fs::read(&small).unwrap();
+        assert!(packed.len() < moved.text().len() / 2, "{} bytes", packed.len());
+        let other = elsewhere(db).await;
+        for (name, cut) in [("cut.zst", packed.len() / 2), ("cut-late.zst", packed.len() - 5)] {
+            std::fs::write(moved.path(name), &packed[..cut]).unwrap();
+            let (code, _, said) = gdmarket(&other, &["events", "import", &moved.file(name)]);
+            assert_eq!(code, Some(2), "{said}");
+            assert!(said.contains("cut short"), "{said}");
+        }
+        let (code, _, said) = gdmarket(&other, &["events", "import", &small]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(whole_log(&other).await, whole_log(db).await);
         let (code, _, said) = gdmarket(db, &["events", "export", &moved.file("no/such/folder")]);
         assert_eq!(code, Some(1), "{said}");
         let mut stuck = command(db, &["events", "export", "-"]);

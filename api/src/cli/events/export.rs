@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   gdmarket events export market.ndjson                    everything but names of persons
-  gdmarket events export market.ndjson --with-personal-data
+  gdmarket events export market.ndjson.zst --with-personal-data
   gdmarket events export - | jq -c 'select(.event)'       events to a program
 
 Lines of JSON: a header, events, receipts, numbers, deadlines, checkpoints and what is parked, a
@@ -30,6 +30,9 @@ manifest with counts and a hash chain. The server may go on serving meanwhile.";
 pub(in super::super) struct ExportArgs {
     /// The file to write; `-` for stdout.
     file: PathBuf,
+    /// Compress with zstd; implied by a name that ends in .zst.
+    #[arg(long)]
+    zstd: bool,
     /// Write the names of persons too. Keep such a file as safe as the database.
     #[arg(long)]
     with_personal_data: bool,
@@ -45,8 +48,13 @@ pub(super) fn run(config: &Config, args: &ExportArgs, console: Console) -> Resul
         return Err(Failure::new(Exit::Usage, there)
             .next("choose another name, or add --force to overwrite it"));
     }
+    let compressed = args.zstd || args.file.extension().is_some_and(|ending| ending == "zst");
     with_store(config, async |store| {
-        let output = if to_stdout { Output::stdout() } else { Output::file(&args.file)? };
+        let output = if to_stdout {
+            Output::stdout(compressed)
+        } else {
+            Output::file(&args.file, compressed)?
+        };
         let manifest = write(&store, args, output, console).await?;
         if !to_stdout {
             tell(&manifest, args, console);

@@ -13,12 +13,12 @@ use gdmarket_projections::{is_view, managers};
 use gdmarket_store::{ArchiveReader, ImportOptions, Imported, import};
 use serde_json::json;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
-  gdmarket events import market.ndjson --database-url postgres://…
+  gdmarket events import market.ndjson.zst --database-url postgres://…
   gdmarket events import market.ndjson --data-dir ./other-data
   zcat old.ndjson.gz | gdmarket events import -
 
@@ -30,9 +30,12 @@ was reacted to is reacted to again. The epoch is raised: who follows the log els
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in super::super) struct ImportArgs {
-    /// The file to read; `-` for stdin.
+    /// The file to read, compressed with zstd or not; `-` for stdin.
     file: PathBuf,
 }
+
+/// What every file of zstd begins with.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Result<(), Failure> {
     let place = args.file.display().to_string();
@@ -54,8 +57,15 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
     })
 }
 
+/// Reads through zstd where the file begins as such, whatever it is called.
 fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
-    Ok(if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) })
+    let mut file: Box<dyn Read + Send> =
+        if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    let mut begin = Vec::with_capacity(ZSTD.len());
+    file.by_ref().take(4).read_to_end(&mut begin)?;
+    let compressed = begin == ZSTD;
+    let whole = BufReader::new(io::Cursor::new(begin).chain(file));
+    Ok(if compressed { Box::new(zstd::Decoder::with_buffer(whole)?) } else { Box::new(whole) })
 }
 
 fn tell(imported: &Imported, place: &str, console: Console) {
