@@ -109,7 +109,11 @@ async fn events(
         payment_no: params.number("paymentNo"),
         event_type: params.word("type", event_names()),
     };
-    let after = params.token("after", |token| state.tokens.position(token));
+    // Who comes back does so to the same address, whose `after` may be of a log that is gone by now.
+    let comes_back = last.is_some();
+    let position_of = |token: &str| state.tokens.position(token);
+    let after =
+        params.token("after", |token| if comes_back { Some(0) } else { position_of(token) });
     params.finish()?;
     if !may_follow(&state.queries, &actor, &about).await? {
         return Err(Problem::new(&kind::WRONG_ACTOR).with_detail(

@@ -149,6 +149,23 @@ fn a_stream_ends_with_its_server_and_goes_on_with_the_next() {
 }
 
 #[test]
+fn a_quiet_stream_shows_that_it_is_there_and_how_far_it_has_looked() {
+    gdmarket_testkit::run(async {
+        let server = ServerOptions::new(PROGRAM).start().await;
+        let mut following = Following::open(&server, "?type=ItemDeleted", None).await;
+        let begun = following.last_id.clone();
+        register(&server).await;
+        let heartbeat = following.frame().await.expect("the stream goes on");
+        assert!(heartbeat.starts_with(": "), "{heartbeat}");
+        assert_ne!(following.last_id, begun, "what isn't asked for isn't looked at twice");
+        let id = following.last_id.clone();
+        let mut following = Following::open(&server, "", Some(&id)).await;
+        register(&server).await;
+        assert_eq!(following.event().await["stream"], "alarm/2");
+    });
+}
+
+#[test]
 fn a_follower_too_many_is_told_when_to_come_back() {
     gdmarket_testkit::run(async {
         let options = ServerOptions::new(PROGRAM).variable("GDMARKET__SERVER__EVENT_STREAMS", "1");
@@ -183,6 +200,9 @@ async fn an_id_of_another_log_says_to_begin_anew() {
         assert!(told.contains("event: reset\ndata: {\"reason\":\"unknown-token\"}\n"), "{told}");
         assert!(told.contains(own.lines().last().expect("a line")), "it goes on from now: {told}");
     }
+    // A browser comes back to the address that it began with.
+    let back = here.get(&format!("/events?after={foreign}")).header("last-event-id", foreign);
+    assert!(back.expect(200).await.text.contains("event: reset"));
     let refused = here.get(&format!("/events?after={foreign}")).refused(422, "invalid").await;
     assert_eq!(refused.fields(), ["after"]);
     let refused = here.get("/events?type=ItemStolen&item=1").refused(422, "invalid").await;
