@@ -98,7 +98,7 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
         mut version: i64,
     ) -> Result<i64, StoreError> {
         let stream = StreamId { kind: Cow::Borrowed(A::TYPE), number };
-        for event in &self.0.loader.load(stream, version).await? {
+        for event in &self.0.loader.read((stream, version)).await? {
             if event.sequence != version + 1 {
                 return Err(StoreError::Corrupt(format!("{event} comes after {version}")));
             }

@@ -6,12 +6,14 @@ use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
 use crate::log_scan::LogScan;
 use crate::on_db;
+use crate::stream_loader::StreamLoader;
 use std::sync::LazyLock;
 
 /// The log, for reading.
 #[derive(Debug, Clone)]
 pub struct EventLog {
     db: Db,
+    streams: StreamLoader,
 }
 
 static AFTER: LazyLock<String> = LazyLock::new(|| {
@@ -19,17 +21,9 @@ static AFTER: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT {columns} FROM events WHERE position > $1 ORDER BY position LIMIT $2")
 });
 
-static STREAM: LazyLock<String> = LazyLock::new(|| {
-    let columns = RecordedEvent::COLUMNS;
-    format!(
-        "SELECT {columns} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 \
-         AND sequence > $3 ORDER BY sequence"
-    )
-});
-
 impl EventLog {
-    pub(crate) const fn new(db: Db) -> Self {
-        Self { db }
+    pub(crate) const fn new(db: Db, streams: StreamLoader) -> Self {
+        Self { db, streams }
     }
 
     pub(crate) const fn db(&self) -> &Db {
@@ -51,10 +45,7 @@ impl EventLog {
 
     /// The position of the last event, 0 for an empty log.
     pub async fn head(&self) -> Result<i64, StoreError> {
-        on_db!(&self.db, pool => {
-            let query = sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM events");
-            Ok(query.fetch_one(pool).await?)
-        })
+        head(&self.db).await
     }
 
     /// The position of the last event that was recorded at this time (in microseconds) or before, 0 if
@@ -133,18 +124,21 @@ impl EventLog {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The events of a stream after this sequence, in order.
+    /// The events of a stream after this sequence, in order. Reads of several streams at the same
+    /// time share a query.
     pub async fn stream(
         &self,
         stream: &StreamId,
         after_sequence: i64,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        on_db!(&self.db, pool => {
-            let query = sqlx::query(&STREAM)
-                .bind(stream.kind.as_ref())
-                .bind(stream.number.to_string())
-                .bind(after_sequence);
-            query.fetch_all(pool).await?.iter().map(RecordedEvent::from_row).collect()
-        })
+        self.streams.read((stream.clone(), after_sequence)).await
     }
+}
+
+/// The position of the last event of a log, 0 for an empty one.
+pub(crate) async fn head(log: &Db) -> Result<i64, StoreError> {
+    on_db!(log, pool => {
+        let query = sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM events");
+        Ok(query.fetch_one(pool).await?)
+    })
 }

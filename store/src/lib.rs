@@ -32,6 +32,7 @@ mod parked;
 mod personal_data;
 mod receipt;
 mod restore;
+mod shared_reads;
 mod snapshot;
 mod store;
 mod stream_loader;

@@ -4,8 +4,11 @@
 use crate::db::Db;
 use crate::error::StoreError;
 use crate::event::StreamId;
-use crate::on_db;
+use crate::shared_reads::{ReadMany, SharedReads};
 use sqlx::{ColumnIndex, Decode, Row, Type};
+use std::collections::HashMap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 /// How a command ended.
@@ -65,22 +68,65 @@ impl Receipt {
 
 /// The receipts in the log.
 #[derive(Debug, Clone)]
-pub struct Receipts {
-    db: Db,
-}
+pub struct Receipts(SharedReads<ById>);
 
 impl Receipts {
-    pub(crate) const fn new(db: Db) -> Self {
-        Self { db }
+    pub(crate) fn start(db: Db, tracker: &TaskTracker, stop: &CancellationToken) -> Self {
+        Self(SharedReads::start(ById(db), tracker, stop))
     }
 
-    /// The receipt of this command, if it was ever executed to an end.
+    /// The receipt of this command, if it was ever executed to an end. Those who look at the same
+    /// time share a query.
     pub async fn find(&self, command_id: Uuid) -> Result<Option<Receipt>, StoreError> {
-        let sql = format!("SELECT {} FROM receipts WHERE command_id = $1", Receipt::COLUMNS);
-        on_db!(&self.db, pool => {
-            let query = sqlx::query(&sql).bind(command_id.as_bytes().as_slice());
-            let row = query.fetch_optional(pool).await?;
-            row.as_ref().map(Receipt::from_row).transpose()
-        })
+        self.0.read(command_id).await
     }
+}
+
+/// Receipts by their command's id.
+#[derive(Debug)]
+struct ById(Db);
+
+impl ReadMany for ById {
+    type Asked = Uuid;
+    type Answer = Option<Receipt>;
+
+    async fn read(&self, asked: &[Uuid]) -> Result<Vec<Option<Receipt>>, StoreError> {
+        let columns = Receipt::COLUMNS;
+        let found = match &self.0 {
+            Db::Postgres(pool) => {
+                let sql = format!("SELECT {columns} FROM receipts WHERE command_id = ANY($1)");
+                let ids: Vec<&[u8]> = asked.iter().map(|id| id.as_bytes().as_slice()).collect();
+                by_id(&sqlx::query(&sql).bind(ids).fetch_all(pool).await?)?
+            }
+            Db::Sqlite { read, .. } => {
+                let sql = format!(
+                    "SELECT {columns} FROM receipts \
+                     WHERE command_id IN (SELECT unhex(value) FROM json_each($1))"
+                );
+                let ids: Vec<String> = asked.iter().map(|id| id.simple().to_string()).collect();
+                let ids = serde_json::to_string(&ids)
+                    .map_err(|error| StoreError::Rejected(error.to_string()))?;
+                by_id(&sqlx::query(&sql).bind(ids).fetch_all(read).await?)?
+            }
+        };
+        Ok(asked.iter().map(|id| found.get(id).cloned()).collect())
+    }
+}
+
+/// Receipts by their command's id, from rows of [`Receipt::COLUMNS`].
+pub(crate) fn by_id<'r, R>(rows: &'r [R]) -> Result<HashMap<Uuid, Receipt>, StoreError>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+    &'r str: Decode<'r, R::Database> + Type<R::Database>,
+    &'r [u8]: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let receipts = rows.iter().map(|row| {
+        let receipt = Receipt::from_row(row)?;
+        Ok((receipt.command_id, receipt))
+    });
+    receipts.collect()
 }

@@ -17,7 +17,7 @@ use crate::options::StoreOptions;
 use crate::personal_data::PersonalDataTable;
 use crate::receipt::Receipts;
 use crate::restore::{self, Restored};
-use crate::stream_loader::StreamLoader;
+use crate::stream_loader::{StreamLoader, Streams};
 use crate::tail::Tail;
 use cqrs_es::Aggregate;
 use data_folder::DataFolder;
@@ -184,16 +184,17 @@ impl Store {
         };
         let pools = (log_db.clone(), views.clone());
         tracker.spawn(give_up(continuity.clone(), pools, stop.clone()));
-        let log = EventLog::new(log_db.clone());
+        let loader = StreamLoader::start(Streams(log_db.clone()), &tracker, &stop);
+        let log = EventLog::new(log_db.clone(), loader.clone());
         let alone = options.exclusive && folder.is_some();
         let poll = if alone { options.poll_interval.max(ALONE) } else { options.poll_interval };
         let size = (options.tail_events, poll);
         Ok(Self(Arc::new(Inner {
             tail: Tail::new(log.clone(), signals, size, tracker.clone(), stop.clone()),
             log,
-            loader: StreamLoader::start(log_db, &tracker, &stop),
+            loader,
             appender,
-            receipts: Receipts::new(log_db.clone()),
+            receipts: Receipts::start(log_db.clone(), &tracker, &stop),
             numbers: Numbers::start(connection.clone(), &tracker, stop.clone()),
             personal_data: PersonalDataTable::new(log_db.clone(), connection),
             identity,

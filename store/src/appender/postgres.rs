@@ -9,7 +9,7 @@ use crate::append::Append;
 use crate::continuity::Continuity;
 use crate::error::StoreError;
 use crate::event::StreamId;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, by_id};
 use columns::Columns;
 use connection::Connection;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity};
@@ -104,11 +104,7 @@ impl LogWriter for PostgresWriter {
         let query = sqlx::query(&sql).bind(ids.collect::<Vec<&[u8]>>());
         let connection = self.connection.open().await?;
         let rows = answer(query.fetch_all(connection)).await?;
-        let receipts = rows.iter().map(|row| {
-            let receipt = Receipt::from_row(row)?;
-            Ok((receipt.command_id, receipt))
-        });
-        receipts.collect::<Result<_, StoreError>>().map_err(|error| corrupt(&error))
+        by_id(&rows).map_err(|error| corrupt(&error))
     }
 
     async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {

@@ -8,7 +8,7 @@ use crate::append::Append;
 use crate::db::sqlite::{Writer, connect_writer};
 use crate::error::StoreError;
 use crate::event::StreamId;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, by_id};
 use rows::{events, ids, persons, receipts, streams};
 use sqlx::{Executor, SqliteConnection};
 use std::collections::HashMap;
@@ -147,11 +147,7 @@ impl LogWriter for SqliteWriter {
         let mut turn = self.turn().await;
         let rows = sqlx::query(&sql).bind(ids(batch)?).fetch_all(turn.connection()).await;
         let rows = rows.map_err(|error| fault(&error))?;
-        let receipts = rows.iter().map(|row| {
-            let receipt = Receipt::from_row(row)?;
-            Ok((receipt.command_id, receipt))
-        });
-        receipts.collect::<Result<_, StoreError>>().map_err(|error| corrupt(&error))
+        by_id(&rows).map_err(|error| corrupt(&error))
     }
 
     async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {

@@ -1,0 +1,120 @@
+//! Those who read the same kind of thing at the same time share one query, as appends share a commit.
+//! No timer: while one query is on its way, the next collects.
+//!
+//! Dropping a read drops only the waiting. What is read is somebody else's matter ([`ReadMany`]).
+
+use crate::error::StoreError;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Most reads of one query.
+const TOGETHER: usize = 256;
+/// Queries on their way at once, so that a long one doesn't hold up all others.
+const WORKERS: usize = 2;
+
+/// How several are read in one go.
+pub(crate) trait ReadMany: Send + Sync + 'static {
+    /// What is asked for.
+    type Asked: Send + Sync + 'static;
+    /// What is answered.
+    type Answer: Send + 'static;
+
+    /// An answer for each, in their order.
+    fn read(
+        &self,
+        asked: &[Self::Asked],
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
+}
+
+type Answer<R> = Result<<R as ReadMany>::Answer, StoreError>;
+
+struct Waiting<R: ReadMany> {
+    asked: Vec<R::Asked>,
+    answers: Vec<oneshot::Sender<Answer<R>>>,
+}
+
+type Request<R> = (<R as ReadMany>::Asked, oneshot::Sender<Answer<R>>);
+
+/// Reads what several ask for.
+pub(crate) struct SharedReads<R: ReadMany> {
+    queue: mpsc::Sender<Request<R>>,
+}
+
+impl<R: ReadMany> Clone for SharedReads<R> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<R: ReadMany> fmt::Debug for SharedReads<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedReads").finish_non_exhaustive()
+    }
+}
+
+impl<R: ReadMany> SharedReads<R> {
+    /// Starts the tasks; they end with `stop`.
+    pub(crate) fn start(reads: R, tracker: &TaskTracker, stop: &CancellationToken) -> Self {
+        let (queue, waiting) = mpsc::channel(TOGETHER);
+        let (reads, waiting) = (Arc::new(reads), Arc::new(Mutex::new(waiting)));
+        for _ in 0..WORKERS {
+            let (reads, waiting, stop) = (Arc::clone(&reads), Arc::clone(&waiting), stop.clone());
+            tracker.spawn(async move {
+                stop.run_until_cancelled(serve(reads.as_ref(), &waiting)).await
+            });
+        }
+        Self { queue }
+    }
+
+    /// Reads one.
+    pub(crate) async fn read(&self, asked: R::Asked) -> Answer<R> {
+        let (answer, answered) = oneshot::channel();
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        self.queue.send((asked, answer)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}
+
+async fn serve<R: ReadMany>(reads: &R, queue: &Mutex<mpsc::Receiver<Request<R>>>) {
+    let mut requests = Vec::new();
+    while queue.lock().await.recv_many(&mut requests, TOGETHER).await > 0 {
+        let (asked, answers) = requests.drain(..).unzip();
+        answer(reads, Waiting { asked, answers }).await;
+    }
+}
+
+async fn answer<R: ReadMany>(reads: &R, waiting: Waiting<R>) {
+    let Waiting { asked, answers } = waiting;
+    match reads.read(&asked).await {
+        Ok(found) => {
+            for (answer, found) in answers.into_iter().zip(found) {
+                // Nobody may be waiting any more.
+                drop(answer.send(Ok(found)));
+            }
+        }
+        // One broken row is its reader's trouble: each looks alone.
+        Err(StoreError::Corrupt(_)) if asked.len() > 1 => {
+            for (asked, answer) in asked.into_iter().zip(answers) {
+                let alone = reads.read(std::slice::from_ref(&asked)).await;
+                drop(answer.send(alone.and_then(only)));
+            }
+        }
+        Err(error) => {
+            let mut answers = answers.into_iter();
+            let (first, why) = (answers.next(), error.to_string());
+            for answer in answers {
+                drop(answer.send(Err(StoreError::Unavailable(why.clone()))));
+            }
+            drop(first.map(|answer| answer.send(Err(error))));
+        }
+    }
+}
+
+fn only<T>(found: Vec<T>) -> Result<T, StoreError> {
+    let nothing = || StoreError::Corrupt("a read without an answer".to_owned());
+    found.into_iter().next().ok_or_else(nothing)
+}
