@@ -84,6 +84,15 @@ impl Projections {
         Self { store, applied, tasks, stopping }
     }
 
+    /// A handle without loops: views stand still and nobody reacts. For measuring writes alone.
+    pub fn idle(store: Store) -> Self {
+        let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
+        let applied = Applied::new([], feed);
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        tasks.close();
+        Self { store, applied, tasks, stopping }
+    }
+
     /// Answers from the views.
     pub fn queries(&self) -> Queries {
         Queries::new(self.store.clone())

@@ -12,7 +12,7 @@ pub(crate) use fold::{Folded, fold, fold_batch};
 
 use crate::feed::Delivery;
 use crate::replay::{self, ReplayError};
-use crate::subscription::{Halt, Handler, Run};
+use crate::subscription::{Halt, Handler, Reached, Run};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
 use async_trait::async_trait;
@@ -91,7 +91,7 @@ impl<V: View> Handler for Projector<V> {
         aggregate == V::AGGREGATE
     }
 
-    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<i64, Halt> {
+    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<Reached, Halt> {
         let mut stuck = self.stuck.lock().await;
         let concerned = batch.iter().filter(|delivery| self.wants(&delivery.event.stream.kind));
         let numbers: BTreeSet<i64> = concerned.map(|d| d.event.stream.number).collect();
@@ -117,7 +117,7 @@ impl<V: View> Handler for Projector<V> {
         tx.commit().await?;
         stuck.extend(done.poisoned.keys());
         run.report_parked(stuck.len());
-        Ok(reached)
+        Ok(Reached::Stored(reached))
     }
 
     async fn beside(&self, run: &Run) -> Halt {

@@ -13,7 +13,7 @@ use crate::command_port::CommandPort;
 use crate::feed::{Delivery, Feed};
 use crate::options::Options;
 use crate::process_manager::{Manager, Reaction};
-use crate::subscription::{Halt, Handler, Run};
+use crate::subscription::{Halt, Handler, Reached, Run};
 use async_trait::async_trait;
 use futures::StreamExt;
 use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys, Store, Tx, failpoint};
@@ -159,7 +159,7 @@ impl Handler for Reactor {
         self.sender.wants(aggregate)
     }
 
-    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<i64, Halt> {
+    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<Reached, Halt> {
         let mut stuck = self.stuck.lock().await;
         let plan = Plan::of(&self.sender, batch);
         let reached = match (plan.reached, plan.newer) {
@@ -167,6 +167,9 @@ impl Handler for Reactor {
             (None, Some(newer)) => return Err(Halt::Newer(newer)),
             (None, None) => stored,
         };
+        if plan.turns.is_empty() {
+            return Ok(Reached::Passed(reached));
+        }
         let (waiting, ready) = plan::split(plan.turns, &stuck);
         let turns: Vec<Vec<Done>> = futures::stream::iter(ready)
             .map(|jobs| self.take_turn(jobs))
@@ -193,7 +196,7 @@ impl Handler for Reactor {
             self.queued.notify_one();
         }
         run.report_parked(stuck.len());
-        Ok(reached)
+        Ok(Reached::Stored(reached))
     }
 
     async fn beside(&self, run: &Run) -> Halt {

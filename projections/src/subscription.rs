@@ -40,11 +40,21 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn wants(&self, aggregate: &str) -> bool;
 
     /// Handles a batch and moves the checkpoint, from where it stands in the database to the last
-    /// event that could be handled; answers that position.
-    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<i64, Halt>;
+    /// event that could be handled; answers that position. Where nothing is to be written, moving the
+    /// checkpoint is left to the loop.
+    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<Reached, Halt>;
 
     /// What is to be done beside the batches, until it fails: retries, deadlines.
     async fn beside(&self, run: &Run) -> Halt;
+}
+
+/// How far a batch came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// Up to here, and the checkpoint says so.
+    Stored(i64),
+    /// Up to here, without anything to be written: the checkpoint may follow later.
+    Passed(i64),
 }
 
 /// One runner's time at the helm.

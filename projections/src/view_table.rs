@@ -5,15 +5,16 @@
 //! is one document.
 
 mod bulk;
+mod columns;
 mod ddl;
 
 use crate::view::{Filters, View};
 use gdmarket_store::{Db, StoreError, Tx, on_db, on_tx};
-use sqlx::QueryBuilder;
+use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 
-/// Rows per statement: well below the engines' limits of bound values.
+/// Rows per statement, so that none is held up for long by another.
 const CHUNK: usize = 500;
 
 const COLUMNS: &str = "no, sequence, gone, owner_id, customer_id, item_no, reservation_no, status, \
@@ -90,21 +91,24 @@ impl<V: View> ViewTable<V> {
         numbers: &[i64],
     ) -> Result<HashMap<i64, Stored<V::Row>>, StoreError> {
         let mut rows = HashMap::with_capacity(numbers.len());
-        for chunk in numbers.chunks(CHUNK) {
-            let raw: Vec<Raw> = on_db!(db, pool => {
-                let mut query = QueryBuilder::new(self.select_sql());
-                query.push(" WHERE no IN (");
-                let mut list = query.separated(", ");
-                for number in chunk {
-                    list.push_bind(*number);
-                }
-                query.push(")");
-                query.build_query_as().persistent(false).fetch_all(pool).await
-            })?;
-            for raw in raw {
-                let stored = self.read(raw)?;
-                rows.insert(stored.number, stored);
+        if numbers.is_empty() {
+            return Ok(rows);
+        }
+        let select = self.select_sql();
+        // One parameter whatever the number of rows: the same prepared statement.
+        let raw: Vec<Raw> = match db {
+            Db::Postgres(pool) => {
+                let sql = format!("{select} WHERE no = ANY($1)");
+                sqlx::query_as(&sql).bind(numbers).fetch_all(pool).await?
             }
+            Db::Sqlite { read, .. } => {
+                let sql = format!("{select} WHERE no IN (SELECT value FROM json_each($1))");
+                sqlx::query_as(&sql).bind(json(&numbers)?).fetch_all(read).await?
+            }
+        };
+        for raw in raw {
+            let stored = self.read(raw)?;
+            rows.insert(stored.number, stored);
         }
         Ok(rows)
     }
@@ -129,35 +133,40 @@ impl<V: View> ViewTable<V> {
         tx: &mut Tx,
         rows: &[&Stored<V::Row>],
     ) -> Result<(), StoreError> {
+        let name = &self.name;
         for chunk in rows.chunks(CHUNK) {
-            let documents = chunk.iter().map(|stored| self.document(stored));
-            let documents = documents.collect::<Result<Vec<_>, _>>()?;
-            on_tx!(&mut *tx, connection => {
-                let name = &self.name;
-                let mut query = QueryBuilder::new(format!("INSERT INTO {name} ({COLUMNS}) "));
-                query.push_values(chunk.iter().zip(documents), |mut row, (stored, document)| {
-                    let filters: Filters = V::filters(&stored.row);
-                    let (since, reason) = match &stored.stale {
-                        Some((since, reason)) => (Some(*since), Some(reason.clone())),
-                        None => (None, None),
-                    };
-                    row.push_bind(stored.number)
-                        .push_bind(stored.sequence)
-                        .push_bind(i64::from(V::is_gone(&stored.row)))
-                        .push_bind(filters.owner_id)
-                        .push_bind(filters.customer_id)
-                        .push_bind(filters.item_no)
-                        .push_bind(filters.reservation_no)
-                        .push_bind(filters.status)
-                        .push_bind(since)
-                        .push_bind(reason)
-                        .push_bind(document);
-                });
-                query.push(UPSERT);
-                query.build().persistent(false).execute(connection).await.map(drop)
-            })?;
+            let rows = chunk.iter().map(|stored| self.whole(stored));
+            let rows = rows.collect::<Result<Vec<Whole>, _>>()?;
+            match &mut *tx {
+                Tx::Postgres(tx) => {
+                    let insert = format!("INSERT INTO {name} ({COLUMNS}) {FROM_ARRAYS} {UPSERT}");
+                    columns::bind(sqlx::query(&insert), rows).execute(&mut **tx).await?;
+                }
+                Tx::Sqlite(tx) => {
+                    let insert = format!("INSERT INTO {name} ({COLUMNS}) {FROM_JSON} {UPSERT}");
+                    sqlx::query(&insert).bind(json(&rows)?).execute(&mut **tx).await?;
+                }
+            }
         }
         Ok(())
+    }
+
+    fn whole(&self, stored: &Stored<V::Row>) -> Result<Whole, StoreError> {
+        let filters: Filters = V::filters(&stored.row);
+        let (since, reason) = stored.stale.clone().unzip();
+        Ok((
+            stored.number,
+            stored.sequence,
+            i64::from(V::is_gone(&stored.row)),
+            filters.owner_id,
+            filters.customer_id,
+            filters.item_no,
+            filters.reservation_no,
+            filters.status.map(str::to_owned),
+            since,
+            reason,
+            self.document(stored)?,
+        ))
     }
 
     /// The beginning of a question for rows.
@@ -182,7 +191,21 @@ impl<V: View> ViewTable<V> {
     }
 }
 
-const UPSERT: &str = " ON CONFLICT (no) DO UPDATE SET sequence = excluded.sequence, \
+/// What rows are written from on PostgreSQL: an array for each of [`COLUMNS`].
+const FROM_ARRAYS: &str = "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], \
+    $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], \
+    $10::text[], $11::text[])";
+
+/// What they are written from on SQLite: an array of rows.
+const FROM_JSON: &str = "SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
+    value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10 \
+    FROM json_each($1) WHERE true";
+
+fn json(values: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(values).map_err(|error| StoreError::Rejected(error.to_string()))
+}
+
+const UPSERT: &str = "ON CONFLICT (no) DO UPDATE SET sequence = excluded.sequence, \
     gone = excluded.gone, owner_id = excluded.owner_id, customer_id = excluded.customer_id, \
     item_no = excluded.item_no, reservation_no = excluded.reservation_no, \
     status = excluded.status, stale_since = excluded.stale_since, \

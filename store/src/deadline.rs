@@ -6,11 +6,8 @@
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::{on_db, on_tx};
-use sqlx::QueryBuilder;
+use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// Rows per statement: well below the engines' limits of bound values.
-const CHUNK: usize = 500;
 
 /// What becomes of deadlines, by key: set, or forgotten.
 pub type Changes = BTreeMap<String, Option<Deadline>>;
@@ -48,38 +45,12 @@ impl Deadlines {
     /// Sets deadlines, in place of those of the same keys, and forgets others.
     pub async fn change(tx: &mut Tx, manager: &str, changes: &Changes) -> Result<(), StoreError> {
         let forgotten = changes.iter().filter(|(_, change)| change.is_none());
-        let forgotten: Vec<&String> = forgotten.map(|(key, _)| key).collect();
-        for chunk in forgotten.chunks(CHUNK) {
-            on_tx!(&mut *tx, connection => {
-                let mut query = QueryBuilder::new("DELETE FROM deadlines WHERE manager = ");
-                query.push_bind(manager).push(" AND key IN (");
-                let mut list = query.separated(", ");
-                for key in chunk {
-                    list.push_bind(key.as_str());
-                }
-                query.push(")");
-                query.build().persistent(false).execute(connection).await.map(drop)
-            })?;
+        let forgotten: Vec<&str> = forgotten.map(|(key, _)| key.as_str()).collect();
+        if !forgotten.is_empty() {
+            forget(tx, manager, &forgotten).await?;
         }
         let set: Vec<&Deadline> = changes.values().flatten().collect();
-        for chunk in set.chunks(CHUNK) {
-            on_tx!(&mut *tx, connection => {
-                let mut query =
-                    QueryBuilder::new("INSERT INTO deadlines (manager, key, due_at, payload) ");
-                query.push_values(chunk, |mut row, deadline| {
-                    row.push_bind(manager)
-                        .push_bind(deadline.key.as_str())
-                        .push_bind(deadline.due_at)
-                        .push_bind(deadline.payload.as_str());
-                });
-                query.push(
-                    " ON CONFLICT (manager, key) DO UPDATE \
-                     SET due_at = excluded.due_at, payload = excluded.payload",
-                );
-                query.build().persistent(false).execute(connection).await.map(drop)
-            })?;
-        }
-        Ok(())
+        if set.is_empty() { Ok(()) } else { put(tx, manager, &set).await }
     }
 
     /// Forgets a deadline that fired, unless it was set anew meanwhile; says whether it was there.
@@ -125,4 +96,54 @@ impl Deadlines {
         })?;
         Ok(rows.into_iter().map(Deadline::from).collect())
     }
+}
+
+// Arrays, so that each of the two is one prepared statement whatever the number of deadlines.
+
+async fn forget(tx: &mut Tx, manager: &str, keys: &[&str]) -> Result<(), StoreError> {
+    match tx {
+        Tx::Postgres(tx) => {
+            let sql = "DELETE FROM deadlines WHERE manager = $1 AND key = ANY($2)";
+            sqlx::query(sql).bind(manager).bind(keys).execute(&mut **tx).await?;
+        }
+        Tx::Sqlite(tx) => {
+            let sql = "DELETE FROM deadlines WHERE manager = $1 \
+                       AND key IN (SELECT value FROM json_each($2))";
+            sqlx::query(sql).bind(manager).bind(json(&keys)?).execute(&mut **tx).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn put(tx: &mut Tx, manager: &str, set: &[&Deadline]) -> Result<(), StoreError> {
+    const REPLACE: &str = "ON CONFLICT (manager, key) DO UPDATE \
+                           SET due_at = excluded.due_at, payload = excluded.payload";
+    match tx {
+        Tx::Postgres(tx) => {
+            let sql = format!(
+                "INSERT INTO deadlines (manager, key, due_at, payload) SELECT $1, d.* \
+                 FROM unnest($2::text[], $3::bigint[], $4::text[]) AS d {REPLACE}"
+            );
+            let keys: Vec<&str> = set.iter().map(|deadline| deadline.key.as_str()).collect();
+            let due: Vec<i64> = set.iter().map(|deadline| deadline.due_at).collect();
+            let payloads: Vec<&str> = set.iter().map(|d| d.payload.as_str()).collect();
+            let query = sqlx::query(&sql).bind(manager).bind(keys).bind(due).bind(payloads);
+            query.execute(&mut **tx).await?;
+        }
+        Tx::Sqlite(tx) => {
+            let sql = format!(
+                "INSERT INTO deadlines (manager, key, due_at, payload) \
+                 SELECT $1, value ->> 0, value ->> 1, value ->> 2 FROM json_each($2) \
+                 WHERE true {REPLACE}"
+            );
+            let rows = set.iter().map(|d| (d.key.as_str(), d.due_at, d.payload.as_str()));
+            let rows = json(&rows.collect::<Vec<_>>())?;
+            sqlx::query(&sql).bind(manager).bind(rows).execute(&mut **tx).await?;
+        }
+    }
+    Ok(())
+}
+
+fn json(rows: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(rows).map_err(|error| StoreError::Rejected(error.to_string()))
 }

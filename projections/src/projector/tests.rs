@@ -42,7 +42,7 @@ on_each_engine! {
         let (paused, successor) = (run(1), run(2));
         assert_eq!(claim(1).await.unwrap(), Claim::Position(0));
         let batch = [delivered(alerted(1, 1))];
-        assert_eq!(projector.batch(&paused, 0, &batch).await.unwrap(), 11);
+        assert_eq!(projector.batch(&paused, 0, &batch).await.unwrap(), Reached::Stored(11));
 
         assert_eq!(claim(2).await.unwrap(), Claim::Position(11));
         let late = [delivered(alerted(2, 1)), delivered(alerted(3, 5))];
@@ -58,7 +58,7 @@ on_each_engine! {
         // Nor does one write whose checkpoint was moved by others.
         let halt = projector.batch(&successor, 0, &late).await;
         assert!(matches!(halt, Err(Halt::Overtaken)), "{halt:?}");
-        assert_eq!(projector.batch(&successor, 11, &late).await.unwrap(), 35);
+        assert_eq!(projector.batch(&successor, 11, &late).await.unwrap(), Reached::Stored(35));
     }
 }
 

@@ -1,6 +1,6 @@
 //! A runner's time at the helm: read a batch, have it handled, say how far it is.
 
-use super::{Halt, Run, Subscription};
+use super::{Halt, Reached, Run, Subscription};
 use crate::applied::Kind;
 use crate::feed::Delivery;
 use gdmarket_store::{Claim, failpoint};
@@ -74,18 +74,28 @@ impl Subscription {
             expected = delivery.event.position;
         }
         if batch.iter().any(|delivery| self.handler.wants(&delivery.event.stream.kind)) {
-            let reached = self.handler.batch(run, place.stored, batch).await?;
-            let led_to = match self.key.0 {
-                Kind::Manager => self.feed.head().await?,
-                Kind::View => place.led_to,
-            };
-            *place = Place { led_to, ..Place::at(reached) };
-            failpoint!("projection.committed", &run.name);
-        } else {
-            place.reached = expected;
-            if place.skipped_since.elapsed() >= SKIP_WITHIN {
-                self.store_skipped(run, place).await?;
+            match self.handler.batch(run, place.stored, batch).await? {
+                Reached::Stored(reached) => {
+                    let led_to = match self.key.0 {
+                        Kind::Manager => self.feed.head().await?,
+                        Kind::View => place.led_to,
+                    };
+                    *place = Place { led_to, ..Place::at(reached) };
+                    failpoint!("projection.committed", &run.name);
+                    Ok(())
+                }
+                Reached::Passed(reached) => self.pass(run, place, reached).await,
             }
+        } else {
+            self.pass(run, place, expected).await
+        }
+    }
+
+    /// Nothing was to be written up to here: the checkpoint needn't move at every batch.
+    async fn pass(&self, run: &Run, place: &mut Place, reached: i64) -> Result<(), Halt> {
+        place.reached = reached;
+        if place.skipped_since.elapsed() >= SKIP_WITHIN {
+            self.store_skipped(run, place).await?;
         }
         Ok(())
     }

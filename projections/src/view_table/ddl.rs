@@ -27,7 +27,10 @@ impl<V: View> ViewTable<V> {
     pub(crate) async fn index(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let name = &self.name;
         for column in V::INDEXED {
-            let sql = format!("CREATE INDEX {name}_{column} ON {name} ({column}, no)");
+            // What isn't there is never asked for, and needs no entry.
+            let sql = format!(
+                "CREATE INDEX {name}_{column} ON {name} ({column}, no) WHERE {column} IS NOT NULL"
+            );
             run(tx, &sql).await?;
         }
         Ok(())

@@ -102,6 +102,10 @@ fn pool_options(
         .max_lifetime(Duration::from_mins(30))
 }
 
+/// What keeps the plans of the views' statements right: their tables grow from nothing within
+/// seconds, so each is planned for the table as it is.
+const BY_SIZE: &str = "SET plan_cache_mode = force_custom_plan";
+
 /// For views and all that hangs on them. Opens its first connection when first asked for one.
 pub(crate) fn views_pool(
     options: &StoreOptions,
@@ -109,6 +113,9 @@ pub(crate) fn views_pool(
 ) -> Result<PgPool, StoreError> {
     Ok(pool_options(options, None, continuity)
         .max_connections(options.read_connections.max(2))
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(BY_SIZE).await.map(|_| ()) })
+        })
         .connect_lazy_with(connect_options(options)?))
 }
 
