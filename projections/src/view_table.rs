@@ -9,7 +9,7 @@ mod columns;
 mod ddl;
 
 use crate::view::{Filters, View};
-use gdmarket_store::{Db, StoreError, Tx, on_db, on_tx};
+use gdmarket_store::{Db, StoreError, Tx, on_tx};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
