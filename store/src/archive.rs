@@ -1,6 +1,6 @@
 //! The whole log as a file of lines, and back: what is needed to go on elsewhere, on either engine.
 //!
-//! [`Export`] reads one snapshot and hands out lines; [`ArchiveReader`] checks them, [`import`] fills an
+//! [`Export`] reads one snapshot and hands out lines; [`ArchiveReader`] checks them, [`import()`] fills an
 //! empty log with them, all or nothing. What is derived (views, their checkpoints, leases) is no part
 //! of it. The format is described in docs/archive.md; files, compression and words for people are the
 //! caller's.

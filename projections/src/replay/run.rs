@@ -17,7 +17,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// How often a replica looks whether another has built the view it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Builds and compares; see [`Replay::rebuild`].
+/// Builds and compares; see [`super::Replay::rebuild`].
 pub(crate) async fn rebuild<V: View>(
     store: &Store,
     judge: &mut dyn Judge,
@@ -73,7 +73,7 @@ async fn serve<V: View>(
     Ok(events)
 }
 
-/// See [`Replay::as_of`].
+/// See [`super::Replay::as_of`].
 pub(crate) async fn as_of<V: View>(
     store: &Store,
     position: i64,
