@@ -4,7 +4,7 @@
 //! The dying process is this very test binary, told by its environment to run [`child`] only.
 
 use crate::market::{MANAGERS, Market, VIEWS, days, item, options, payment, reservation};
-use gdmarket_domain::{Money, PaymentCommand, ReservationCommand};
+use gdmarket_domain::{ItemCommand, Money, PaymentCommand, ReservationCommand};
 use gdmarket_projections::Options;
 use gdmarket_testkit::on_each_engine;
 use std::process::Command;
@@ -26,6 +26,9 @@ const FAILPOINTS: [&str; 5] = [
 const STEPS_OF_A_VIEW: [&str; 3] = ["projection.read", "projection.rows", "projection.committed"];
 const STEPS_OF_A_MANAGER: [&str; 4] =
     ["projection.read", "manager.reacted", "manager.checkpoint", "projection.committed"];
+
+/// Numbers of items that are deleted again.
+const GONE: i64 = 10_000;
 
 /// How many times a step is passed before the process dies there: so each loop is hit once.
 const PASSED: [u32; 5] = [0, 1, 3, 6, 11];
@@ -178,6 +181,8 @@ on_each_engine! {
             assert_eq!(count(format!("reservation/{number} LatePaymentRecorded")), 1, "{history:?}");
             assert_eq!(count(format!("payment/{number} PaymentCancelled")), 1, "{history:?}");
             assert_eq!(count(format!("alarm/{number} DeleteAlerted")), 0, "{history:?}");
+            let gone = format!("alarm/{} DeleteAlerted", GONE + number);
+            assert_eq!(count(gone), 1, "{history:?}");
         }
         market.assert_equals_rebuild().await;
     }
@@ -195,4 +200,6 @@ async fn something_for_everybody(market: &Market, number: i64) {
     };
     market.payment(number, start).await;
     market.payment(number, PaymentCommand::RecordApproved).await;
+    market.register(GONE + number, None).await;
+    market.item(GONE + number, ItemCommand::Delete).await;
 }

@@ -6,13 +6,17 @@ use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 /// How long a writer waits for another process's write lock.
 const BUSY: Duration = Duration::from_secs(2);
+/// Between two tries to open a file that others are opening.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The one connection of this process that writes to `log.db`, in turn. Several would poll for
 /// SQLite's write lock, and a pool would ping it after every use.
@@ -68,15 +72,14 @@ impl File {
         options: &StoreOptions,
         folder: &Path,
     ) -> Result<Db, StoreError> {
-        let write = SqlitePoolOptions::new()
+        let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
             .idle_timeout(None)
-            .max_lifetime(None)
-            // Opened at once: it sets the journal mode, which readers can't.
-            .connect_with(self.write_options(folder))
-            .await?;
+            .max_lifetime(None);
+        // Opened at once: it sets the journal mode, which readers can't.
+        let write = patiently(|| pool.clone().connect_with(self.write_options(folder))).await?;
         let read = self.read_pool(options, folder);
         Ok(Db::Sqlite { write, read })
     }
@@ -96,7 +99,29 @@ pub(crate) async fn writer(folder: &Path) -> Result<Writer, StoreError> {
 }
 
 pub(crate) async fn connect_writer(folder: &Path) -> Result<SqliteConnection, StoreError> {
-    Ok(File::Log.write_options(folder).connect().await?)
+    let options = File::Log.write_options(folder);
+    patiently(|| options.connect()).await
+}
+
+/// Connects, again while somebody else does so too. Setting a new file's journal mode needs the file
+/// alone, and where two want that at once SQLite refuses one of them without waiting.
+async fn patiently<T, F>(connect: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let until = Instant::now() + BUSY;
+    loop {
+        match connect().await {
+            Err(error) if is_busy(&error) && Instant::now() < until => sleep(PAUSE).await,
+            connected => return Ok(connected?),
+        }
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // The primary code is the low byte: 5 is SQLITE_BUSY.
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 #[cfg(test)]
