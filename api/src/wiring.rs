@@ -95,6 +95,22 @@ impl Market {
     /// Opens the log, brings its schema up to date if that is wished, and starts everything that
     /// follows it.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::open(config, |store, port| {
+            Projections::start(store, port, &projection_options(config))
+        })
+        .await
+    }
+
+    /// As [`Market::start`], but nothing follows the log: views stand still and nobody reacts. For
+    /// measuring the writing half alone; no setting leads here.
+    pub async fn start_writing_only(config: &Config) -> Result<Self, StartError> {
+        Self::open(config, |store, _| Projections::idle(store)).await
+    }
+
+    async fn open(
+        config: &Config,
+        follow: impl FnOnce(Store, Arc<Port>) -> Projections,
+    ) -> Result<Self, StartError> {
         make_folder(&config.server.data_dir)?;
         let options = store_options(config, true);
         if config.server.migrate {
@@ -107,7 +123,7 @@ impl Market {
         let commands = commands(config, store.clone())?;
         let port = Arc::new(Port::new(commands.clone()));
         Projections::prepare(&store).await?;
-        let projections = Projections::start(store.clone(), port, &projection_options(config));
+        let projections = follow(store.clone(), port);
         let market = Self { store, commands, projections };
         market.first_views().await;
         Ok(market)

@@ -5,20 +5,22 @@
 //! the median over the rounds is printed with its range.
 //!
 //! Run by `cargo bench -p gdmarket-bench -- --help`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
+#![expect(clippy::print_stderr, reason = "a benchmark prints")]
 
-mod cell;
+#[path = "../shared/ours.rs"]
 mod ours;
-mod pgbench;
+#[path = "../shared/port.rs"]
 mod port;
-mod report;
 mod stock;
+#[path = "../shared/workload.rs"]
 mod workload;
 
-use cell::{Cell, Pace};
 use clap::Parser;
+use gdmarket_bench::cell::{Cell, Pace};
+use gdmarket_bench::database::{self, STOCK_TABLE};
+use gdmarket_bench::pgbench;
+use gdmarket_bench::report::Report;
 use gdmarket_testkit::PgCluster;
-use report::Report;
 use std::time::Duration;
 
 #[derive(Parser)]
@@ -44,7 +46,7 @@ struct Args {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let mut report = Report::default();
+    let mut report = Report::of("commands");
     if args.only.as_deref() != Some("sqlite") {
         postgres(&args, &mut report).await?;
     }
@@ -61,17 +63,21 @@ fn pace(args: &Args, concurrency: usize) -> Pace {
 
 async fn postgres(args: &Args, report: &mut Report) -> anyhow::Result<()> {
     let cluster = PgCluster::start_new();
-    stock::give_memory(&cluster).await?;
+    database::give_memory(&cluster.url()).await?;
+    cluster.stop();
+    cluster.start();
+    let program = cluster.program("pgbench");
     for round in 0..args.rounds {
         for &concurrency in &args.concurrency {
             let pace = pace(args, concurrency);
+            let yardstick = database::fresh(&cluster.url(), "bench_pgbench", STOCK_TABLE).await?;
             let own_pool = u32::try_from(concurrency.max(10))?;
             let cells: Vec<Cell> = vec![
-                pgbench::postgres(&cluster, pace).await?,
+                pgbench::run(&program, &yardstick, pace).await?,
                 stock::postgres(&cluster, pace, 10, "stock").await?,
                 stock::postgres(&cluster, pace, own_pool, "stock, pool = callers").await?,
-                ours::postgres(&cluster, pace, false).await?,
-                ours::postgres(&cluster, pace, true).await?,
+                ours_on_postgres(&cluster, pace, false).await?,
+                ours_on_postgres(&cluster, pace, true).await?,
             ];
             progress("postgres", round, &cells);
             report.add("PostgreSQL", concurrency, cells);
@@ -85,13 +91,29 @@ async fn sqlite(args: &Args, report: &mut Report) -> anyhow::Result<()> {
         let pace = pace(args, 32);
         let cells: Vec<Cell> = vec![
             stock::sqlite(pace).await?,
-            ours::sqlite(pace, false).await?,
-            ours::sqlite(pace, true).await?,
+            ours_on_sqlite(pace, false).await?,
+            ours_on_sqlite(pace, true).await?,
         ];
         progress("sqlite", round, &cells);
         report.add("SQLite FULL", 32, cells);
     }
     Ok(())
+}
+
+async fn ours_on_postgres(
+    cluster: &PgCluster,
+    pace: Pace,
+    with_projections: bool,
+) -> anyhow::Result<Cell> {
+    let url = database::fresh(&cluster.url(), "bench_ours", "").await?;
+    ours::measure(&url, pace, with_projections, 0).await
+}
+
+/// `synchronous=FULL` as always.
+async fn ours_on_sqlite(pace: Pace, with_projections: bool) -> anyhow::Result<Cell> {
+    let folder = tempfile::tempdir()?;
+    let url = format!("sqlite:{}", folder.path().display());
+    ours::measure(&url, pace, with_projections, 0).await
 }
 
 fn progress(engine: &str, round: usize, cells: &[Cell]) {

@@ -3,23 +3,33 @@
 use crate::cell::Cell;
 use std::collections::BTreeMap;
 
-#[derive(Default)]
-pub(crate) struct Report {
+/// All rounds of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// What is counted a second.
+    unit: &'static str,
     /// (engine, concurrency) → rounds, each a cell per candidate.
     rounds: BTreeMap<(&'static str, usize), Vec<Vec<Cell>>>,
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, engine: &'static str, concurrency: usize, cells: Vec<Cell>) {
+    /// A report of figures in this unit.
+    pub const fn of(unit: &'static str) -> Self {
+        Self { unit, rounds: BTreeMap::new() }
+    }
+
+    /// Adds a round.
+    pub fn add(&mut self, engine: &'static str, concurrency: usize, cells: Vec<Cell>) {
         self.rounds.entry((engine, concurrency)).or_default().push(cells);
     }
 
     /// Prints one Markdown table per engine and concurrency. A ratio is taken within its round.
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         for ((engine, concurrency), rounds) in &self.rounds {
             println!("\n### {engine}, {concurrency} at once ({} rounds)\n", rounds.len());
             println!(
-                "| candidate | commands/s | × pgbench | × stock | p50 | p99 | p99 / stock | errors |"
+                "| candidate | {}/s | × pgbench | × stock | p50 | p99 | p99 / stock | errors |",
+                self.unit
             );
             println!("|---|---:|---:|---:|---:|---:|---:|---:|");
             for candidate in rounds.first().into_iter().flatten().map(|cell| cell.candidate) {
@@ -84,7 +94,8 @@ fn ratio(
     )
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The value in the middle; NaN of none.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -7,40 +7,71 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How hard and how long a cell is driven.
-#[derive(Clone, Copy)]
-pub(crate) struct Pace {
-    pub(crate) concurrency: usize,
-    pub(crate) measured: Duration,
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Callers at once.
+    pub concurrency: usize,
+    /// For how long they are measured, after the warm-up.
+    pub measured: Duration,
 }
 
 /// What one candidate reached in one round.
-pub(crate) struct Cell {
-    pub(crate) candidate: &'static str,
-    pub(crate) per_second: f64,
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// Who.
+    pub candidate: &'static str,
+    /// How many a second.
+    pub per_second: f64,
     /// Latencies in microseconds at p50 and p99; `None` where the tool doesn't tell.
-    pub(crate) latency: Option<(u64, u64)>,
+    pub latency: Option<(u64, u64)>,
     /// Commands that failed (busy, conflict): counted, never measured as done.
-    pub(crate) errors: u64,
+    pub errors: u64,
+}
+
+impl Cell {
+    /// The same where each of the counted ones stands for `times` of what the others count.
+    #[must_use]
+    pub fn times(self, times: f64) -> Self {
+        Self { per_second: self.per_second * times, ..self }
+    }
 }
 
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// Drives `lifecycle(caller, n)` from `pace.concurrency` callers, each waiting for its answer
+/// Drives `lifecycle(meter, n)` from `pace.concurrency` callers, each waiting for its answer
 /// before the next. A lifecycle reports each of its commands through [`Meter::command`].
-pub(crate) async fn closed_loop<F, Fut>(candidate: &'static str, pace: Pace, lifecycle: F) -> Cell
+pub async fn closed_loop<F, Fut>(candidate: &'static str, pace: Pace, lifecycle: F) -> Cell
 where
     F: Fn(Arc<Meter>, u64) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send,
 {
+    let callers = vec![(); pace.concurrency];
+    closed_loop_of(candidate, callers, pace.measured, move |(), meter, n| lifecycle(meter, n)).await
+}
+
+/// As [`closed_loop`], for callers that have something each: a connection.
+pub async fn closed_loop_of<C, F, Fut>(
+    candidate: &'static str,
+    callers: Vec<C>,
+    measured: Duration,
+    lifecycle: F,
+) -> Cell
+where
+    C: Clone + Send + Sync + 'static,
+    F: Fn(C, Arc<Meter>, u64) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send,
+{
     let meter = Arc::new(Meter::default());
     let next = Arc::new(AtomicU64::new(1));
-    let callers: Vec<_> = (0..pace.concurrency)
-        .map(|_| {
+    let callers: Vec<_> = callers
+        .into_iter()
+        .map(|own| {
             let (meter, next, lifecycle) =
                 (Arc::clone(&meter), Arc::clone(&next), lifecycle.clone());
             tokio::spawn(async move {
                 while !meter.stopped.load(Ordering::Relaxed) {
-                    lifecycle(Arc::clone(&meter), next.fetch_add(1, Ordering::Relaxed)).await;
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    lifecycle(own.clone(), Arc::clone(&meter), n).await;
                 }
             })
         })
@@ -48,7 +79,7 @@ where
     tokio::time::sleep(WARM_UP).await;
     meter.measuring.store(true, Ordering::Relaxed);
     let begun = Instant::now();
-    tokio::time::sleep(pace.measured).await;
+    tokio::time::sleep(measured).await;
     meter.measuring.store(false, Ordering::Relaxed);
     let elapsed = begun.elapsed();
     meter.stopped.store(true, Ordering::Relaxed);
@@ -61,8 +92,8 @@ where
 }
 
 /// Counts and times commands while the cell is measured.
-#[derive(Default)]
-pub(crate) struct Meter {
+#[derive(Debug, Default)]
+pub struct Meter {
     measuring: AtomicBool,
     stopped: AtomicBool,
     errors: AtomicU64,
@@ -71,11 +102,11 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// Times one command; a failed one is counted apart.
-    pub(crate) async fn command<T, E>(&self, command: impl Future<Output = Result<T, E>>) -> bool {
+    pub async fn command<T, E>(&self, command: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let begun = Instant::now();
-        let done = command.await.is_ok();
+        let done = command.await;
         if self.measuring.load(Ordering::Relaxed) {
-            if done {
+            if done.is_ok() {
                 let micros = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
                 if let Ok(mut all) = self.micros.lock() {
                     all.push(micros);

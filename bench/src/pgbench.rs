@@ -2,10 +2,9 @@
 //! stock postgres-es's table. No load, no check, no receipt.
 
 use crate::cell::{Cell, Pace};
-use crate::stock::{STOCK_POSTGRES_TABLE, fresh_database};
-use anyhow::Context;
-use gdmarket_testkit::PgCluster;
-use std::io::Write;
+use anyhow::Context as _;
+use std::io::Write as _;
+use std::path::Path;
 use tokio::process::Command;
 
 const SCRIPT: &str = r#"\set n random(1, 9000000000000000)
@@ -15,18 +14,17 @@ VALUES ('item', :n::bigint::text, 1, 'ItemRegistered', '1',
  '{"commandId":"0193a5b0-0000-7000-8000-000000000000","correlationId":"0193a5b0-0000-7000-8000-000000000000","actor":"owner:7","schemaVersion":"1"}');
 "#;
 
-/// pgbench's own rate at this concurrency.
-pub(crate) async fn postgres(cluster: &PgCluster, pace: Pace) -> anyhow::Result<Cell> {
-    let url = fresh_database(cluster, "bench_pgbench", STOCK_POSTGRES_TABLE).await?;
+/// pgbench's own rate at this concurrency, on a database with the stock table in it.
+pub async fn run(pgbench: &Path, url: &str, pace: Pace) -> anyhow::Result<Cell> {
     let mut script = tempfile::NamedTempFile::new()?;
     script.write_all(SCRIPT.as_bytes())?;
     let clients = pace.concurrency.to_string();
     let threads = pace.concurrency.min(2).to_string();
     let seconds = pace.measured.as_secs().max(1).to_string();
-    let output = Command::new(cluster.program("pgbench"))
+    let output = Command::new(pgbench)
         .args(["-n", "-M", "prepared", "-c", &clients, "-j", &threads, "-T", &seconds, "-f"])
         .arg(script.path())
-        .arg(&url)
+        .arg(url)
         .output()
         .await
         .context("pgbench didn't start")?;

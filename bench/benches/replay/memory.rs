@@ -1,0 +1,24 @@
+//! The most memory that this process holds from some moment on, as Linux counts it.
+
+use anyhow::Context as _;
+use std::fs;
+
+/// Since when the most is counted.
+pub(crate) struct Peak;
+
+impl Peak {
+    /// Forgets what was held before.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        fs::write("/proc/self/clear_refs", "5").context("resetting the peak of memory")?;
+        Ok(Self)
+    }
+
+    /// The most since then.
+    #[expect(clippy::unused_self, reason = "there is no peak without a start")]
+    pub(crate) fn mebibytes(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string("/proc/self/status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|rest| rest.split_whitespace().next());
+        Ok(kibibytes.context("no VmHWM in /proc/self/status")?.parse::<u64>()? / 1024)
+    }
+}

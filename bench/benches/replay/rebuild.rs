@@ -1,0 +1,37 @@
+//! Ours: the item view built anew with the live projector's fold, written, indexed and served.
+
+use anyhow::ensure;
+use async_trait::async_trait;
+use gdmarket_projections::{Difference, Judge, Replay, Replayed};
+use gdmarket_store::{Store, StoreOptions, on_tx};
+use tokio::time::Instant;
+
+/// Serves what was built, whatever differs.
+pub(crate) struct Serve;
+
+#[async_trait]
+impl Judge for Serve {
+    fn differs(&mut self, _: Difference) {}
+
+    async fn serve(&mut self, _: &Replayed) -> bool {
+        true
+    }
+}
+
+/// Seconds from the decision to the served view. There is none before, so nothing is compared.
+pub(crate) async fn item_info(url: &str, events: u32) -> anyhow::Result<f64> {
+    let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
+    let store = Store::open(&options).await?;
+    let mut tx = store.views().begin().await?;
+    on_tx!(&mut tx, connection => {
+        sqlx::query("DELETE FROM generations").execute(connection).await.map(drop)
+    })?;
+    tx.commit().await?;
+    let begun = Instant::now();
+    let replay = Replay::new(store.clone());
+    let replayed = replay.rebuild("item-info", &mut Serve, &|_, _| {}).await?;
+    let took = begun.elapsed().as_secs_f64();
+    ensure!(replayed.events == u64::from(events), "{replayed:?} of {events} events");
+    store.close().await;
+    Ok(took)
+}

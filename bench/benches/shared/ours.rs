@@ -1,0 +1,96 @@
+//! Ours in this process: the executor, group commit, trigger, receipts and full metadata; the same
+//! three commands on the same aggregate as stock. With projections on, every view follows and the
+//! managers look at each event, on the same two cores.
+
+use crate::port::QuietPort;
+use crate::workload;
+use gdmarket_bench::cell::{Cell, Meter, Pace, closed_loop};
+use gdmarket_commands::{
+    CommandMeta, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions, InProcessGateway,
+    InProcessGatewayOptions,
+};
+use gdmarket_domain::{Actor, Item, ItemNo, PersonId};
+use gdmarket_projections::{Options, Projections};
+use gdmarket_store::{Store, StoreOptions};
+use std::sync::Arc;
+
+/// A market in this process.
+pub(crate) struct Ours {
+    commands: Commands,
+    store: Store,
+    /// What follows the log.
+    pub(crate) projections: Option<Projections>,
+}
+
+/// Opens a market over this database, and says how fast its commands come one after another.
+pub(crate) async fn measure(
+    url: &str,
+    pace: Pace,
+    with_projections: bool,
+    after_number: u64,
+) -> anyhow::Result<Cell> {
+    let ours = Ours::open(url, with_projections).await?;
+    let candidate = if with_projections { "ours, projections on" } else { "ours" };
+    let commands = ours.commands();
+    let cell = closed_loop(candidate, pace, move |meter, n| {
+        let commands = commands.clone();
+        async move { drop(lifecycle(&commands, after_number + n, &meter).await) }
+    });
+    let cell = cell.await;
+    ours.close().await;
+    Ok(cell)
+}
+
+impl Ours {
+    pub(crate) async fn open(url: &str, with_projections: bool) -> anyhow::Result<Self> {
+        let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
+        Store::migrate(&options).await?;
+        let store = Store::open(&options).await?;
+        let gateway = InProcessGateway::open(InProcessGatewayOptions::default())?;
+        let alarm = InProcessAlarm::new(InProcessAlarmOptions::default());
+        let (gateway, alarm) = (Arc::new(gateway), Arc::new(alarm));
+        let commands = Commands::new(store.clone(), gateway, alarm, CommandOptions::default())?;
+        let follow = || Projections::start(store.clone(), Arc::new(QuietPort), &Options::default());
+        let projections = with_projections.then(follow);
+        Ok(Self { commands, store, projections })
+    }
+
+    /// The way in.
+    pub(crate) fn commands(&self) -> Commands {
+        self.commands.clone()
+    }
+
+    pub(crate) async fn close(self) {
+        if let Some(projections) = self.projections {
+            projections.stop().await;
+        }
+        self.commands.close().await;
+        self.store.close().await;
+    }
+}
+
+/// One item from its registration to its end; the position of the last event.
+pub(crate) async fn lifecycle(commands: &Commands, n: u64, meter: &Meter) -> anyhow::Result<i64> {
+    let number = i64::try_from(n)?;
+    let mut position = 0;
+    for command in workload::lifecycle(ItemNo::new(number)?)? {
+        let meta = meta(commands)?;
+        let executing = commands.execute::<Item>(number, command, &meta);
+        position = meter.command(executing).await?.position;
+    }
+    Ok(position)
+}
+
+/// Everything a command of a real request carries, a client's key and its fingerprint included.
+fn meta(commands: &Commands) -> anyhow::Result<CommandMeta> {
+    Ok(CommandMeta {
+        command_id: commands.new_id(),
+        correlation_id: commands.new_id(),
+        causation: None,
+        actor: Actor::Owner(PersonId::new(7)?),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        fingerprint: vec![7; 32],
+        expected_version: None,
+        keyed: true,
+    })
+}
