@@ -46,14 +46,16 @@ where
     Fut: Future<Output = ()> + Send,
 {
     let callers = vec![(); pace.concurrency];
-    closed_loop_of(candidate, callers, pace.measured, move |(), meter, n| lifecycle(meter, n)).await
+    let until = tokio::time::sleep(pace.measured);
+    closed_loop_of(candidate, callers, until, move |(), meter, n| lifecycle(meter, n)).await
 }
 
-/// As [`closed_loop`], for callers that have something each: a connection.
+/// As [`closed_loop`], for callers that have something each (a connection), measured until something
+/// comes to its end; that begins after the warm-up.
 pub async fn closed_loop_of<C, F, Fut>(
     candidate: &'static str,
     callers: Vec<C>,
-    measured: Duration,
+    until: impl Future<Output = ()>,
     lifecycle: F,
 ) -> Cell
 where
@@ -79,7 +81,7 @@ where
     tokio::time::sleep(WARM_UP).await;
     meter.measuring.store(true, Ordering::Relaxed);
     let begun = Instant::now();
-    tokio::time::sleep(measured).await;
+    until.await;
     meter.measuring.store(false, Ordering::Relaxed);
     let elapsed = begun.elapsed();
     meter.stopped.store(true, Ordering::Relaxed);

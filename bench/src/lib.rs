@@ -10,3 +10,7 @@ pub mod database;
 pub mod pgbench;
 pub mod program;
 pub mod report;
+
+/// As in the program; every candidate of ours and of stock has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

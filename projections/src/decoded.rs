@@ -1,7 +1,7 @@
 //! From a delivered event to what it means, and the ways in which that can fail.
 
 use gdmarket_domain::{DecodeError, MarketEvent};
-use gdmarket_store::{EventRef, RecordedEvent};
+use gdmarket_store::{EventRef, MAX_PAYLOAD, RecordedEvent};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -17,6 +17,13 @@ pub(crate) enum Unreadable {
 /// What an event says.
 pub(crate) fn decode(event: EventRef<'_>) -> Result<MarketEvent, Unreadable> {
     let EventRef { kind, event_type, event_version, payload, .. } = event;
+    if payload.len() > MAX_PAYLOAD {
+        // No program appends this; read, it would weigh on every batch and row it comes into.
+        let size = payload.len();
+        return Err(Unreadable::Broken(format!(
+            "{size} bytes, more than the {MAX_PAYLOAD} of an event"
+        )));
+    }
     Ok(MarketEvent::decode(kind, event_type, event_version, payload)?)
 }
 

@@ -12,8 +12,8 @@ pub use calendar::Calendar;
 use crate::status::{ItemStatus, RentalStatus};
 use crate::view::{Filters, FoldError, View};
 use cqrs_es::Aggregate;
-use gdmarket_domain::item::Booking;
-use gdmarket_domain::{Item, ItemEvent, ItemNo, MarketEvent, Money, PersonId, ReservationNo};
+use gdmarket_domain::item::{Booking, Listing};
+use gdmarket_domain::{Item, ItemEvent, MarketEvent, PersonId, ReservationNo};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,28 +26,20 @@ pub struct ItemInfo;
 pub struct ItemRow {
     /// The item itself: what may be done with it is asked of this.
     state: Item,
-    /// What it was registered as, kept beyond its deletion.
-    listed: Option<Listed>,
+    /// What a deleted item was called and cost at last.
+    ended: Option<Listing>,
     /// Who holds or has it, by reservation.
     renters: BTreeMap<ReservationNo, PersonId>,
     /// Whether the last thing that ended was a rental, not a hold.
     returned: bool,
-    deleted: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Listed {
-    item_no: ItemNo,
-    owner_id: Option<PersonId>,
-    item_name: String,
-    item_price: Money,
 }
 
 impl View for ItemInfo {
     const NAME: &'static str = "item_info";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const AGGREGATE: &'static str = Item::TYPE;
-    const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "item_no", "status"];
+    const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "status"];
+    const ITEM_NO: &'static str = "no";
     const SHOWS_ALARMS: bool = true;
     type Row = ItemRow;
 
@@ -63,16 +55,16 @@ impl View for ItemInfo {
     fn filters(row: &ItemRow) -> Filters {
         let shown = row.shown();
         Filters {
-            owner_id: row.listed.as_ref().and_then(|l| l.owner_id).map(PersonId::get),
+            owner_id: row.state.owner_id().map(PersonId::get),
             customer_id: row.customer_id().map(PersonId::get),
-            item_no: row.listed.as_ref().map(|l| l.item_no.get()),
+            item_no: None,
             reservation_no: shown.map(|booking| booking.reservation_no.get()),
             status: Some(row.item_status().as_str()),
         }
     }
 
     fn is_gone(row: &ItemRow) -> bool {
-        row.deleted || row.listed.is_none()
+        row.state.listed().is_none()
     }
 
     fn told(row: &Self::Row) -> Option<serde_json::Value> {
@@ -83,21 +75,7 @@ impl View for ItemInfo {
 impl ItemRow {
     fn note(&mut self, event: &ItemEvent) {
         match event {
-            ItemEvent::Registered { item_no, owner_id, item_name, item_price } => {
-                self.listed = Some(Listed {
-                    item_no: *item_no,
-                    owner_id: *owner_id,
-                    item_name: item_name.clone(),
-                    item_price: *item_price,
-                });
-            }
-            ItemEvent::Changed { item_name, item_price, .. } => {
-                if let Some(listed) = &mut self.listed {
-                    listed.item_name.clone_from(item_name);
-                    listed.item_price = *item_price;
-                }
-            }
-            ItemEvent::Deleted { .. } => self.deleted = true,
+            ItemEvent::Deleted { .. } => self.ended = self.state.listing().cloned(),
             ItemEvent::Held { reservation_no, renter_id, .. } => {
                 self.renters.insert(*reservation_no, *renter_id);
                 self.returned = false;
@@ -110,7 +88,9 @@ impl ItemRow {
                 self.renters.remove(reservation_no);
                 self.returned = true;
             }
-            ItemEvent::PeriodBlocked { .. }
+            ItemEvent::Registered { .. }
+            | ItemEvent::Changed { .. }
+            | ItemEvent::PeriodBlocked { .. }
             | ItemEvent::PeriodUnblocked { .. }
             | ItemEvent::LendingAuthorized { .. }
             | ItemEvent::LendingRevoked { .. }
@@ -123,6 +103,11 @@ impl ItemRow {
     /// The item as its own decisions see it.
     pub const fn state(&self) -> &Item {
         &self.state
+    }
+
+    /// What it is or was on the market as.
+    const fn listing(&self) -> Option<&Listing> {
+        if self.ended.is_some() { self.ended.as_ref() } else { self.state.listing() }
     }
 
     /// The reservation that is shown: the rental, else the earliest hold.

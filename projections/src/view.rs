@@ -18,6 +18,8 @@ pub trait View: Send + Sync + 'static {
     const AGGREGATE: &'static str;
     /// The columns that rows are found by; the others never hold anything, or nobody asks for them.
     const INDEXED: &'static [&'static str];
+    /// The column that says which item a row is about.
+    const ITEM_NO: &'static str = "item_no";
     /// What is kept per stream; its default is the stream before its first event.
     type Row: Serialize + DeserializeOwned + Default + Clone + PartialEq + Send + Sync;
 
@@ -59,7 +61,7 @@ pub struct Filters {
     pub owner_id: Option<i64>,
     /// The renter.
     pub customer_id: Option<i64>,
-    /// The item.
+    /// The item, unless it is the stream itself.
     pub item_no: Option<i64>,
     /// The reservation.
     pub reservation_no: Option<i64>,

@@ -3,7 +3,8 @@
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -107,6 +108,19 @@ impl TestDb {
             Place::Database { .. } => {
                 execute(&self.url, FORGET_VIEWS).await.expect("forgetting the views");
             }
+        }
+    }
+
+    /// Does something to the log as no program would, beside whoever has it open.
+    pub async fn log_sql(&self, sql: &str) {
+        match &self.place {
+            Place::Folder(folder) => {
+                let file = SqliteConnectOptions::new().filename(folder.path().join("log.db"));
+                let mut connection = file.connect().await.expect("the log");
+                connection.execute(sql).await.expect("the log takes it");
+                connection.close().await.expect("closing the log");
+            }
+            Place::Database { .. } => execute(&self.url, sql).await.expect("the log takes it"),
         }
     }
 

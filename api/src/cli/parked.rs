@@ -14,8 +14,8 @@ const TRIED_WITHIN: Duration = Duration::from_secs(10);
 const EXAMPLES: &str = "\
 Examples:
   gdmarket parked list                                  what can't go on, why, and how much waits
-  gdmarket parked show item_info_v1 item/7              the events that wait
-  gdmarket parked retry item_info_v1 item/7             try it again now, after a fix
+  gdmarket parked show item_info_v2 item/7              the events that wait
+  gdmarket parked retry item_info_v2 item/7             try it again now, after a fix
   gdmarket parked retry --all
   gdmarket parked drop holding reservation/7 --reason 'settled by phone'";
 

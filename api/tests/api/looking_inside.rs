@@ -2,62 +2,13 @@
 //! programs, with the exit codes that scripts rely on.
 
 use crate::command_line::{PROGRAM, errors, folder, run};
+use crate::tools::{Tools, send};
 use gdmarket_testkit::{Server, ServerOptions, TestDb, on_each_engine};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-
-/// The tools, on a test's database.
-struct Tools<'a> {
-    db: &'a TestDb,
-}
-
-impl Tools<'_> {
-    fn place(&self) -> [String; 2] {
-        match self.db.folder() {
-            Some(folder) => ["--data-dir".to_owned(), folder.display().to_string()],
-            None => ["--database-url".to_owned(), self.db.url().to_owned()],
-        }
-    }
-
-    fn run(&self, line: &str) -> Output {
-        let place = self.place();
-        let words = line.split(' ').chain(place.iter().map(String::as_str));
-        let folder = folder();
-        run(folder.path(), &words.collect::<Vec<_>>(), &[])
-    }
-
-    /// What it prints.
-    fn text(&self, line: &str) -> String {
-        let output = self.run(line);
-        assert_eq!(output.status.code(), Some(0), "{line}: {}", errors(&output));
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    /// The JSON that it prints, line by line.
-    fn json(&self, line: &str) -> Vec<Value> {
-        let text = self.text(&format!("{line} --json"));
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-    }
-
-    /// Its exit code and what it says.
-    fn refused(&self, line: &str) -> (Option<i32>, String) {
-        let output = self.run(line);
-        assert!(output.stdout.is_empty(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
-        (output.status.code(), errors(&output))
-    }
-}
-
-async fn send(server: &Server, method: Method, path: &str, body: Value) -> Value {
-    let call = Client::new().request(method, server.url(path)).json(&body);
-    let answer = call.send().await.expect("an answer");
-    let status = answer.status();
-    let body = answer.bytes().await.expect("a body");
-    assert!(status.is_success(), "{path}: {}", String::from_utf8_lossy(&body));
-    serde_json::from_slice(&body).expect("JSON")
-}
 
 /// A camera of owner 7, reserved by renter 1 and paid; and a second camera.
 async fn played(db: &TestDb) -> Server {

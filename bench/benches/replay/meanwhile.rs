@@ -1,5 +1,5 @@
-//! What a rebuild costs those who send commands: their p99 with one rebuild after the other running
-//! beside them, and without.
+//! What a rebuild costs those who send commands: their p99 from the beginning of one to its end, and
+//! without.
 
 use crate::ours;
 use crate::rebuild::Serve;
@@ -7,9 +7,12 @@ use gdmarket_bench::cell::{Cell, Pace};
 use gdmarket_projections::Replay;
 use gdmarket_store::{Store, StoreOptions};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Eight callers, each waiting for its answer: a busy market, not one that is overloaded already.
-const PACE: Pace = Pace { concurrency: 8, measured: Duration::from_secs(5) };
+const CALLERS: usize = 8;
+/// How long they are measured without a rebuild.
+const ALONE: Duration = Duration::from_secs(5);
 /// Items of a cell are beyond those of the log and of the cells before.
 const APART: u64 = 100_000_000;
 
@@ -18,24 +21,26 @@ pub(crate) async fn p99(url: &str, rounds: usize) -> anyhow::Result<(Vec<f64>, V
     let (mut without, mut with) = (vec![], vec![]);
     for round in 0..rounds {
         let after = APART * u64::try_from(2 * round + 1)?;
-        without.push(micros(&ours::measure(url, PACE, false, after).await?));
+        let pace = Pace { concurrency: CALLERS, measured: ALONE };
+        let alone = ours::measure(url, pace, false, after).await?;
         let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
         let store = Store::open(&options).await?;
-        let rebuilding = {
-            let replay = Replay::new(store.clone());
-            tokio::spawn(async move {
-                loop {
-                    replay.rebuild("item-info", &mut Serve, &|_, _| {}).await?;
-                }
-                #[expect(unreachable_code, reason = "it says how the loop fails")]
-                Ok::<(), gdmarket_projections::ReplayError>(())
-            })
+        let replay = Replay::new(store.clone());
+        let mut took = Ok(Duration::ZERO);
+        let rebuilding = async {
+            let began = Instant::now();
+            let rebuilt = replay.rebuild("item-info", &mut Serve, &|_, _| {}).await;
+            took = rebuilt.map(|_| began.elapsed());
         };
-        with.push(micros(&ours::measure(url, PACE, false, after + APART).await?));
-        anyhow::ensure!(!rebuilding.is_finished(), "the rebuild failed: {:?}", rebuilding.await);
-        rebuilding.abort();
-        drop(rebuilding.await);
+        let both = ours::measure_until(url, CALLERS, (false, after + APART), rebuilding).await?;
         store.close().await;
+        let (alone_p99, p99) = (micros(&alone), micros(&both));
+        eprintln!(
+            "commands alone {:.0}/s, p99 {alone_p99} µs; while a rebuild took {:.1?}: {:.0}/s, p99 {p99} µs",
+            alone.per_second, took?, both.per_second
+        );
+        without.push(alone_p99);
+        with.push(p99);
     }
     Ok((without, with))
 }

@@ -18,13 +18,16 @@ impl Judge for Serve {
     }
 }
 
+/// Nothing is served yet, and nothing is left of an earlier round.
+const NONE: &str = "DROP TABLE IF EXISTS view_item_info_v2; DELETE FROM generations";
+
 /// Seconds from the decision to the served view. There is none before, so nothing is compared.
 pub(crate) async fn item_info(url: &str, events: u32) -> anyhow::Result<f64> {
     let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
     let store = Store::open(&options).await?;
     let mut tx = store.views().begin().await?;
     on_tx!(&mut tx, connection => {
-        sqlx::query("DELETE FROM generations").execute(connection).await.map(drop)
+        sqlx::raw_sql(NONE).execute(connection).await.map(drop)
     })?;
     tx.commit().await?;
     let begun = Instant::now();

@@ -28,7 +28,7 @@ pub(crate) async fn drive(candidate: &'static str, port: u16, pace: Pace) -> any
             eprintln!("{candidate}: {error:#}");
         }
     };
-    Ok(closed_loop_of(candidate, connections, pace.measured, registering).await)
+    Ok(closed_loop_of(candidate, connections, tokio::time::sleep(pace.measured), registering).await)
 }
 
 async fn connect(port: u16) -> anyhow::Result<Connection> {

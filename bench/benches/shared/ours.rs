@@ -4,7 +4,7 @@
 
 use crate::port::QuietPort;
 use crate::workload;
-use gdmarket_bench::cell::{Cell, Meter, Pace, closed_loop};
+use gdmarket_bench::cell::{Cell, Meter, Pace, closed_loop_of};
 use gdmarket_commands::{
     CommandMeta, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions, InProcessGateway,
     InProcessGatewayOptions,
@@ -12,6 +12,7 @@ use gdmarket_commands::{
 use gdmarket_domain::{Actor, Item, ItemNo, PersonId};
 use gdmarket_projections::{Options, Projections};
 use gdmarket_store::{Store, StoreOptions};
+use std::future::Future;
 use std::sync::Arc;
 
 /// A market in this process.
@@ -29,10 +30,21 @@ pub(crate) async fn measure(
     with_projections: bool,
     after_number: u64,
 ) -> anyhow::Result<Cell> {
+    let until = tokio::time::sleep(pace.measured);
+    measure_until(url, pace.concurrency, (with_projections, after_number), until).await
+}
+
+/// As [`measure`], until something comes to its end.
+pub(crate) async fn measure_until(
+    url: &str,
+    concurrency: usize,
+    (with_projections, after_number): (bool, u64),
+    until: impl Future<Output = ()>,
+) -> anyhow::Result<Cell> {
     let ours = Ours::open(url, with_projections).await?;
     let candidate = if with_projections { "ours, projections on" } else { "ours" };
     let commands = ours.commands();
-    let cell = closed_loop(candidate, pace, move |meter, n| {
+    let cell = closed_loop_of(candidate, vec![(); concurrency], until, move |(), meter, n| {
         let commands = commands.clone();
         async move { drop(lifecycle(&commands, after_number + n, &meter).await) }
     });

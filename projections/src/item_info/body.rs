@@ -2,6 +2,7 @@
 
 use super::ItemRow;
 use crate::status::{AlarmStatus, ItemStatus, RentalStatus};
+use gdmarket_domain::item::Listing;
 use gdmarket_domain::{ItemNo, Money, PersonId, ReservationNo};
 use serde::Serialize;
 
@@ -43,15 +44,18 @@ pub struct ItemInfoBody {
 impl ItemRow {
     /// What `/items` tells; nothing of what never came to the market.
     pub(crate) fn body(&self) -> Option<ItemBody> {
-        let listed = self.listed.as_ref()?;
+        let Listing::Registered { item_no, owner_id, item_name, item_price } = self.listing()?
+        else {
+            return None;
+        };
         Some(ItemBody {
-            item_no: listed.item_no,
-            item_name: listed.item_name.clone(),
-            item_price: listed.item_price,
+            item_no: *item_no,
+            item_name: item_name.clone(),
+            item_price: *item_price,
             item_status: self.item_status(),
             rental_status: self.rental_status(),
             reservation_no: self.shown().map(|booking| booking.reservation_no),
-            owner_id: listed.owner_id,
+            owner_id: *owner_id,
         })
     }
 

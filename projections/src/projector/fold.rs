@@ -4,7 +4,7 @@ use crate::decoded::{Unreadable, decode};
 use crate::feed::Delivery;
 use crate::view::View;
 use crate::view_table::Stored;
-use gdmarket_store::{EventRef, RecordedEvent};
+use gdmarket_store::{EventRef, RecordedEvent, failpoint};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -78,6 +78,7 @@ pub(crate) fn fold<V: View>(stored: &mut Stored<V::Row>, event: EventRef<'_>) ->
     };
     let mut row = stored.row.clone();
     let folding = catch_unwind(AssertUnwindSafe(|| {
+        failpoint!("projection.fold", V::NAME);
         let folded = V::fold(&mut row, decoded);
         folded.map(|()| (V::filters(&row), V::is_gone(&row)))
     }));

@@ -38,7 +38,7 @@ pub(super) async fn page<V: View>(
         let mut query = QueryBuilder::new(table.select_sql());
         query.push(" WHERE gone = 0 AND no > ").push_bind(request.after);
         if let Some(item_no) = filter.item_no {
-            query.push(" AND item_no = ").push_bind(item_no);
+            query.push(format!(" AND {} = ", V::ITEM_NO)).push_bind(item_no);
         }
         if let Some(status) = &filter.status {
             query.push(" AND status = ").push_bind(status.clone());

@@ -1,6 +1,7 @@
 //! A generation of a view that is being built beside the one that is served. One at a time per view,
 //! by a lease; what a build that was cut short left behind goes with the next one.
 
+use super::courtesy::Courtesy;
 use super::fold::{Poisoned, Read, fold_all};
 use super::{Meter, ReplayError};
 use crate::view::View;
@@ -17,6 +18,8 @@ const LEASE: Duration = Duration::from_secs(5);
 /// How long to wait for a build that died a moment ago.
 const WAIT: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Positions counted by one question.
+const COUNTED_AT_ONCE: i64 = 32_768;
 
 /// A build under way. Dropped, it leaves its table to the next one.
 pub(super) struct Build<V: View> {
@@ -31,6 +34,7 @@ pub(super) struct Build<V: View> {
     pub(super) counted: u64,
     pub(super) poisoned: Poisoned,
     pub(super) lease: BuildLease,
+    pub(super) courtesy: Arc<Courtesy>,
 }
 
 /// The right to build a view.
@@ -111,6 +115,7 @@ impl<V: View> Build<V> {
             counted: 0,
             poisoned: Poisoned::new(),
             lease,
+            courtesy: Arc::new(Courtesy::towards(store)),
         }))
     }
 
@@ -123,12 +128,17 @@ impl<V: View> Build<V> {
         if until <= self.reached {
             return Ok(());
         }
-        let expected = self.store.log().count_of(V::AGGREGATE, self.reached, until).await?;
+        let expected = self.count(until).await?;
+        // Among commands, rows are indexed as they come: all at once takes the database a long turn.
+        if self.courtesy.is_due() {
+            self.index().await?;
+        }
         let before = self.events;
         let meter = |read: u64| meter(before + read, before + expected);
         let so_far: Read<'_> = &meter;
         let progress = (&mut self.poisoned, so_far);
-        let read = fold_all::<V>(&self.store, &self.table, (self.reached, until), progress).await?;
+        let target = (&self.table, &self.courtesy);
+        let read = fold_all::<V>(&self.store, target, (self.reached, until), progress).await?;
         if read != expected {
             return Err(ReplayError::Short { read, expected });
         }
@@ -138,11 +148,27 @@ impl<V: View> Build<V> {
         Ok(())
     }
 
-    /// Lets rows be found, once the bulk of them is there.
+    /// The log's own count of what is yet to be folded.
+    async fn count(&self, until: i64) -> Result<u64, ReplayError> {
+        let (mut counted, mut after) = (0, self.reached);
+        while after < until {
+            let began = Instant::now();
+            let end = until.min(after + COUNTED_AT_ONCE);
+            counted += self.store.log().count_of(V::AGGREGATE, after, end).await?;
+            after = end;
+            self.courtesy.rest(began).await;
+        }
+        Ok(counted)
+    }
+
+    /// Lets rows be found; cheapest once the bulk of them is there.
     pub(super) async fn index(&self) -> Result<(), ReplayError> {
-        let mut tx = self.store.views().begin().await?;
-        self.table.index(&mut tx).await?;
-        Ok(tx.commit().await?)
+        for column in V::INDEXED {
+            let began = Instant::now();
+            self.table.index(self.store.views(), column).await?;
+            self.courtesy.rest(began).await;
+        }
+        Ok(())
     }
 
     /// Throws the build away.

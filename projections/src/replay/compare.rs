@@ -8,6 +8,7 @@ use crate::view_table::{ViewTable, Whole};
 use gdmarket_store::{Checkpoints, Generations, RecordedEvent, Store, StreamId, Tx};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::Instant;
 
 /// Rows compared at once.
 const ROWS: u32 = 1_000;
@@ -80,6 +81,7 @@ impl<V: View> Build<V> {
         let mut compared = Compared { position, rows: 0, differing: 0 };
         let mut after = 0;
         loop {
+            let began = Instant::now();
             let ours = live.part(&mut snapshot, after, ROWS).await?;
             let theirs = self.table.part(&mut built, after, ROWS).await?;
             let Some(end) = end_of(&ours, &theirs) else { break };
@@ -93,6 +95,7 @@ impl<V: View> Build<V> {
                 }
             }
             after = end;
+            self.courtesy.rest(began).await;
         }
         built.rollback().await?;
         snapshot.rollback().await?;

@@ -5,6 +5,7 @@
 //! read back. So memory is bounded by the number of rows held, whatever the log's length.
 
 use super::ReplayError;
+use super::courtesy::Courtesy;
 use crate::projector::{Folded, fold};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
@@ -14,17 +15,20 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Rows that all workers together hold before they are written: about 0.5 KiB each for items.
 const ROWS: usize = if cfg!(test) { 8 } else { 200_000 };
 /// More workers than this wait for the reader.
 const WORKERS: usize = 4;
+/// Streams with neighbouring numbers that go to one worker, so that it writes neighbouring rows.
+const NEIGHBOURS: i64 = if cfg!(test) { 1 } else { 512 };
 /// Chunks that wait for a worker.
-const WAITING: usize = 2;
+const WAITING: usize = 4;
 
 /// What a worker is given.
 enum Work {
-    Events(Arc<LogChunk>),
+    Events(LogChunk),
     /// All events were given: only then rows may be written that aren't too many.
     End,
 }
@@ -38,19 +42,20 @@ pub(super) type Poisoned = BTreeMap<i64, Parked>;
 /// Folds the events after `after` up to `until` into `table`; how many there were.
 pub(super) async fn fold_all<V: View>(
     store: &Store,
-    table: &Arc<ViewTable<V>>,
+    (table, courtesy): (&Arc<ViewTable<V>>, &Arc<Courtesy>),
     (after, until): (i64, i64),
     (poisoned, so_far): (&mut Poisoned, Read<'_>),
 ) -> Result<u64, ReplayError> {
     let known = Arc::new(std::mem::take(poisoned));
     let share = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS));
     let workers: Vec<(mpsc::Sender<Work>, JoinHandle<_>)> = (0..share)
-        .map(|index| {
+        .map(|_| {
             let (sender, work) = mpsc::channel(WAITING);
             let worker = Worker {
                 store: store.clone(),
                 table: Arc::clone(table),
-                share: (index, share),
+                courtesy: Arc::clone(courtesy),
+                most: ROWS / share,
                 rows: HashMap::new(),
                 loaded: Vec::new(),
                 // What was folded before may have written rows.
@@ -82,9 +87,9 @@ async fn hand_out<V: View>(
     let mut read = 0;
     while let Some(chunk) = scan.next().await? {
         read += u64::try_from(chunk.len()).unwrap_or(0);
-        let chunk = Arc::new(chunk);
-        for worker in workers {
-            if worker.send(Work::Events(Arc::clone(&chunk))).await.is_err() {
+        let parts = chunk.split(workers.len(), |number| whose(number, workers.len()));
+        for (worker, part) in workers.iter().zip(parts) {
+            if worker.send(Work::Events(part)).await.is_err() {
                 // It says itself why it stopped.
                 return Ok(read);
             }
@@ -97,11 +102,17 @@ async fn hand_out<V: View>(
     Ok(read)
 }
 
+/// Which worker folds the stream of this number.
+fn whose(number: i64, workers: usize) -> usize {
+    usize::try_from(number / NEIGHBOURS).map_or(0, |block| block % workers)
+}
+
 struct Worker<V: View> {
     store: Store,
     table: Arc<ViewTable<V>>,
-    /// Which streams are its own: those whose number leaves the first when divided by the second.
-    share: (usize, usize),
+    courtesy: Arc<Courtesy>,
+    /// Rows that it holds before they are written.
+    most: usize,
     rows: HashMap<i64, Stored<V::Row>>,
     /// Rows that the table has already.
     loaded: Vec<i64>,
@@ -115,12 +126,15 @@ impl<V: View> Worker<V> {
         while let Some(given) = work.blocking_recv() {
             match given {
                 Work::Events(chunk) => {
+                    let began = Instant::now();
                     if self.is_spilled {
                         self.load(&chunk)?;
                     }
                     chunk.each(|event| self.take(event))?;
-                    if self.rows.len() >= ROWS / self.share.1 {
+                    if self.rows.len() >= self.most {
                         self.spill()?;
+                    } else {
+                        Handle::current().block_on(self.courtesy.rest(began));
                     }
                 }
                 Work::End => {
@@ -133,15 +147,9 @@ impl<V: View> Worker<V> {
         Ok(self.poisoned)
     }
 
-    fn is_own(&self, number: i64) -> bool {
-        let (index, share) = self.share;
-        usize::try_from(number).is_ok_and(|number| number % share == index)
-    }
-
     fn take(&mut self, event: EventRef<'_>) -> Result<(), ReplayError> {
         let number = event.number;
-        let is_stuck = self.known.contains_key(&number) || self.poisoned.contains_key(&number);
-        if !self.is_own(number) || is_stuck {
+        if self.known.contains_key(&number) || self.poisoned.contains_key(&number) {
             return Ok(());
         }
         let row = self.rows.entry(number).or_insert_with(|| Stored::new(number));
@@ -158,16 +166,7 @@ impl<V: View> Worker<V> {
 
     /// Reads back the rows of streams that go on.
     fn load(&mut self, chunk: &LogChunk) -> Result<(), ReplayError> {
-        let mut missing = Vec::new();
-        chunk.each(|event| {
-            let goes_on = event.sequence > 1 && self.is_own(event.number);
-            if goes_on && !self.rows.contains_key(&event.number) {
-                missing.push(event.number);
-            }
-            Ok::<(), ReplayError>(())
-        })?;
-        missing.sort_unstable();
-        missing.dedup();
+        let missing = chunk.going_on(|number| self.rows.contains_key(&number))?;
         let loading = self.table.load(self.store.views(), &missing);
         let loaded = Handle::current().block_on(loading)?;
         self.loaded.extend(loaded.keys());
@@ -177,12 +176,13 @@ impl<V: View> Worker<V> {
 
     /// Writes every row.
     fn spill(&mut self) -> Result<(), ReplayError> {
-        let mut rows: Vec<_> = self.rows.drain().map(|(_, row)| row).collect();
+        let mut rows: Vec<_> = self.rows.values().collect();
         // In the order of their numbers the table's index grows at its end.
         rows.sort_unstable_by_key(|row| row.number);
         let loaded = std::mem::take(&mut self.loaded);
-        let writing = self.table.write_many(self.store.views(), &rows, &loaded);
+        let writing = self.table.write_many(self.store.views(), (&rows, &loaded), &self.courtesy);
         Handle::current().block_on(writing)?;
+        self.rows.clear();
         self.is_spilled = true;
         Ok(())
     }

@@ -25,11 +25,10 @@ pub(crate) async fn rebuild<V: View>(
 ) -> Result<Replayed, ReplayError> {
     let mut build = Build::<V>::begin(store).await?;
     let served = served_now::<V>(store).await?;
-    let until = match served {
-        Some(position) => position,
-        None => store.log().head().await?,
-    };
-    build.fold_to(until, meter).await?;
+    match served {
+        Some(_) => catch_up(store, &mut build, meter).await?,
+        None => build.fold_to(store.log().head().await?, meter).await?,
+    }
     let mut replayed = Replayed {
         view: V::NAME,
         events: 0,
@@ -61,16 +60,25 @@ async fn serve<V: View>(
     meter: Meter<'_>,
 ) -> Result<(u64, u64), ReplayError> {
     build.index().await?;
-    loop {
-        let target = served_now::<V>(store).await?.unwrap_or(build.reached);
-        if target - build.reached <= promote::LAST_STEP {
-            break;
-        }
-        build.fold_to(target, meter).await?;
-    }
+    catch_up(store, &mut build, meter).await?;
     let events = (build.events, build.counted);
     build.promote().await?;
     Ok(events)
+}
+
+/// Brings the build close to what is served: what is left takes no time to speak of.
+async fn catch_up<V: View>(
+    store: &Store,
+    build: &mut Build<V>,
+    meter: Meter<'_>,
+) -> Result<(), ReplayError> {
+    loop {
+        let target = served_now::<V>(store).await?.unwrap_or(build.reached);
+        if target - build.reached <= promote::LAST_STEP {
+            return Ok(());
+        }
+        build.fold_to(target, meter).await?;
+    }
 }
 
 /// See [`super::Replay::as_of`].

@@ -9,6 +9,10 @@ use sqlx::Executor;
 /// How long taking the served table's place may hold up who reads it.
 const LOCK_WITHIN: &str = "SET LOCAL lock_timeout = '2s'";
 
+/// The next commit that waits for the disk, at the latest that which serves the build, takes along
+/// everything before it: a build that is lost earlier is made again anyway.
+const UNHURRIED: &str = "SET LOCAL synchronous_commit = off";
+
 impl<V: View> ViewTable<V> {
     /// Makes the table without anything to find rows by but their number: filled in bulk, indexes are
     /// dear.
@@ -23,17 +27,18 @@ impl<V: View> ViewTable<V> {
         run(tx, &sql).await
     }
 
-    /// Lets rows be found by what the view is asked for.
-    pub(crate) async fn index(&self, tx: &mut Tx) -> Result<(), StoreError> {
+    /// Lets rows be found by a column, if they can't be yet.
+    pub(crate) async fn index(&self, db: &Db, column: &str) -> Result<(), StoreError> {
         let name = &self.name;
-        for column in V::INDEXED {
-            // What isn't there is never asked for, and needs no entry.
-            let sql = format!(
-                "CREATE INDEX {name}_{column} ON {name} ({column}, no) WHERE {column} IS NOT NULL"
-            );
-            run(tx, &sql).await?;
-        }
-        Ok(())
+        let mut tx = db.begin().await?;
+        unhurried(&mut tx).await?;
+        // What isn't there is never asked for, and needs no entry.
+        let sql = format!(
+            "CREATE INDEX IF NOT EXISTS {name}_{column} ON {name} ({column}, no) \
+             WHERE {column} IS NOT NULL"
+        );
+        run(&mut tx, &sql).await?;
+        tx.commit().await
     }
 
     /// Takes the place of the table that is served, from the end of `tx` on; indexes keep their names.
@@ -78,6 +83,14 @@ async fn remove(db: &Db, table: &str) -> Result<(), StoreError> {
     let mut tx = db.begin().await?;
     run(&mut tx, &format!("DROP TABLE IF EXISTS {table}")).await?;
     tx.commit().await
+}
+
+/// Doesn't wait for the disk at the end of a transaction of a build.
+pub(super) async fn unhurried(tx: &mut Tx) -> Result<(), StoreError> {
+    if let Tx::Postgres(_) = tx {
+        run(tx, UNHURRIED).await?;
+    }
+    Ok(())
 }
 
 async fn run(tx: &mut Tx, sql: &str) -> Result<(), StoreError> {

@@ -1,0 +1,152 @@
+//! Events that can't be read, beside the running program: their streams park with the reason, all others
+//! go on, nothing is tried again in a loop, and a fix heals them, across a restart too.
+
+use crate::command_line::{PROGRAM, errors};
+use crate::tools::{Tools, send};
+use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const VIEW: &str = "item_info_v2";
+const SOON: Duration = Duration::from_secs(20);
+
+async fn register(server: &Server) {
+    let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
+    send(server, Method::POST, "/items", camera).await;
+}
+
+/// An item as the view tells it; `null` where it doesn't.
+async fn shown(server: &Server, no: i64) -> Value {
+    let answer = Client::new().get(server.url(&format!("/itemInfoes/{no}"))).send().await;
+    answer.expect("an answer").json().await.expect("JSON")
+}
+
+async fn is_shown_as(server: &Server, no: i64, name: &str) {
+    eventually(SOON, || async {
+        let item = shown(server, no).await;
+        if item["itemName"] == name && item["stale"].is_null() { Ok(()) } else { Err(item) }
+    })
+    .await;
+}
+
+async fn is_announced(server: &Server, no: i64) {
+    eventually(SOON, || async {
+        let item = shown(server, no).await;
+        if item["alarmStatus"] == "Alerted" { Ok(()) } else { Err(item) }
+    })
+    .await;
+}
+
+/// What is parked of a view, by key.
+fn parked(tools: &Tools<'_>, view: &str) -> Vec<(String, Value)> {
+    let mut all: Vec<_> = tools
+        .json("parked list")
+        .into_iter()
+        .filter(|of| of["subscription"] == view)
+        .map(|of| (of["key"].as_str().expect("a key").to_owned(), of))
+        .collect();
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+async fn park(tools: &Tools<'_>, view: &str, keys: &[&str]) -> Vec<(String, Value)> {
+    eventually(SOON, || async {
+        let parked = parked(tools, view);
+        let is_all = parked.iter().map(|(key, _)| key.as_str()).eq(keys.iter().copied());
+        if is_all { Ok(parked) } else { Err(parked) }
+    })
+    .await
+}
+
+/// The second event of an item, as somebody else wrote it.
+async fn write(db: &TestDb, no: i64, event_type: &str, payload: &str) {
+    db.log_sql(&format!(
+        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
+         payload, metadata) VALUES ('item', '{no}', 2, '{event_type}', '1', '{payload}', '{{}}')"
+    ))
+    .await;
+}
+
+/// What a program that reads it would find there.
+async fn mend(db: &TestDb, no: i64) {
+    let payload = renamed(no, "Mended");
+    db.log_sql(&format!(
+        "UPDATE events SET event_type = 'ItemChanged', payload = '{payload}' \
+         WHERE aggregate_type = 'item' AND aggregate_id = '{no}' AND sequence = 2"
+    ))
+    .await;
+}
+
+fn renamed(no: i64, name: &str) -> String {
+    json!({"ItemChanged": {"itemNo": no, "itemName": name, "itemPrice": 7}}).to_string()
+}
+
+on_each_engine! {
+    async fn streams_that_cannot_be_read_park_alone_and_heal(db: &TestDb) {
+        let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        for _ in 0..3 {
+            register(&server).await;
+        }
+        write(db, 1, "ItemTeleported", "{\"ItemTeleported\":{}}").await;
+        write(db, 2, "ItemChanged", "{\"ItemChanged\":{\"itemNo\":\"two\"}}").await;
+        write(db, 3, "ItemChanged", &renamed(3, &"x".repeat(2 * 1024 * 1024))).await;
+        register(&server).await;
+        is_shown_as(&server, 4, "Camera").await;
+        let stuck = park(&tools, VIEW, &["item/1", "item/2", "item/3"]).await;
+        for ((key, of), reason) in stuck.iter().zip(["ItemTeleported", "can't be read", "1048576"]) {
+            assert!(of["reason"].as_str().is_some_and(|why| why.contains(reason)), "{key}: {of}");
+        }
+        assert_eq!(shown(&server, 2).await["itemName"], "Camera", "as it was before");
+
+        // Others go on, and nobody tries these again by himself.
+        register(&server).await;
+        is_shown_as(&server, 5, "Camera").await;
+        for (key, of) in parked(&tools, VIEW) {
+            assert_eq!(of["attempts"], 1, "{key}: {of}");
+        }
+        let again = tools.run("parked retry item_info_v2 item/2");
+        assert_eq!(again.status.code(), Some(1), "{}", errors(&again));
+        assert!(errors(&again).contains("stopped again"), "{}", errors(&again));
+
+        mend(db, 1).await;
+        tools.text("parked retry item_info_v2 item/1");
+        is_shown_as(&server, 1, "Mended").await;
+        park(&tools, VIEW, &["item/2", "item/3"]).await;
+
+        // Who begins tries them once, and finds them as they are.
+        server.restart().await;
+        mend(db, 2).await;
+        mend(db, 3).await;
+        tools.run("parked retry --all");
+        for no in [1, 2, 3] {
+            is_shown_as(&server, no, "Mended").await;
+        }
+        park(&tools, VIEW, &[]).await;
+        register(&server).await;
+        is_shown_as(&server, 6, "Camera").await;
+        tools.text("replay item-info --verify");
+    }
+
+    async fn a_projector_that_panics_parks_the_stream_and_goes_on(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db);
+        // It breaks down once, on the second event that it takes in.
+        let faulty = "projection.fold@alarms=1*off->1*panic(a fault)->off";
+        let server = server.variable("FAILPOINTS", faulty).start().await;
+        let tools = Tools { db };
+        for _ in 0..3 {
+            register(&server).await;
+        }
+        is_announced(&server, 1).await;
+        is_announced(&server, 3).await;
+        let stuck = park(&tools, "alarms_v1", &["alarm/2"]).await;
+        assert!(stuck[0].1["reason"].as_str().is_some_and(|why| why.contains("broke down")));
+        assert_eq!(stuck[0].1["attempts"], 1);
+        assert!(shown(&server, 2).await["alarmStatus"].is_null());
+        tools.text("parked retry alarms_v1 alarm/2");
+        is_announced(&server, 2).await;
+        park(&tools, "alarms_v1", &[]).await;
+        tools.text("replay --all --verify");
+    }
+}

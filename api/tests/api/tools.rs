@@ -1,0 +1,58 @@
+//! The program's tools beside a running server, and a caller of that server.
+
+use crate::command_line::{errors, folder, run};
+use gdmarket_testkit::{Server, TestDb};
+use reqwest::{Client, Method};
+use serde_json::Value;
+use std::process::Output;
+
+/// The tools, on a test's database.
+pub(crate) struct Tools<'a> {
+    pub(crate) db: &'a TestDb,
+}
+
+impl Tools<'_> {
+    pub(crate) fn place(&self) -> [String; 2] {
+        match self.db.folder() {
+            Some(folder) => ["--data-dir".to_owned(), folder.display().to_string()],
+            None => ["--database-url".to_owned(), self.db.url().to_owned()],
+        }
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Output {
+        let place = self.place();
+        let words = line.split(' ').chain(place.iter().map(String::as_str));
+        let folder = folder();
+        run(folder.path(), &words.collect::<Vec<_>>(), &[])
+    }
+
+    /// What it prints.
+    pub(crate) fn text(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", errors(&output));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// The JSON that it prints, line by line.
+    pub(crate) fn json(&self, line: &str) -> Vec<Value> {
+        let text = self.text(&format!("{line} --json"));
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    /// Its exit code and what it says.
+    pub(crate) fn refused(&self, line: &str) -> (Option<i32>, String) {
+        let output = self.run(line);
+        assert!(output.stdout.is_empty(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
+        (output.status.code(), errors(&output))
+    }
+}
+
+/// A command that succeeds; the body of its answer.
+pub(crate) async fn send(server: &Server, method: Method, path: &str, body: Value) -> Value {
+    let call = Client::new().request(method, server.url(path)).json(&body);
+    let answer = call.send().await.expect("an answer");
+    let status = answer.status();
+    let body = answer.bytes().await.expect("a body");
+    assert!(status.is_success(), "{path}: {}", String::from_utf8_lossy(&body));
+    serde_json::from_slice(&body).expect("JSON")
+}
