@@ -19,7 +19,7 @@ pub struct Restored {
 }
 
 /// What is derived from the log, beside the tables of views.
-pub(crate) const DERIVED: [&str; 6] =
+const DERIVED: [&str; 6] =
     ["checkpoints", "deadlines", "parked", "parked_events", "dropped", "generations"];
 
 /// Checkpoints first: cut short before the log's own epoch is raised, everything that reads it refuses
@@ -36,7 +36,7 @@ pub(crate) async fn declare(log: &Db, views: &Db) -> Result<Restored, StoreError
     });
     let rebuilds = strange > 0;
     if rebuilds {
-        forget(&mut tx).await?;
+        forget(&mut tx, |_| true).await?;
     } else {
         on_tx!(&mut tx, connection => {
             let query = sqlx::query("UPDATE checkpoints SET log_epoch = $1").bind(epoch);
@@ -51,21 +51,24 @@ pub(crate) async fn declare(log: &Db, views: &Db) -> Result<Restored, StoreError
     Ok(Restored { epoch, rebuilds })
 }
 
-/// Views and managers begin at zero again; reacting again does nothing twice.
-async fn forget(tx: &mut Tx) -> Result<(), StoreError> {
+/// Views and managers begin at zero again; reacting again does nothing twice. The tables of views that
+/// `is_derived` knows, by their names without `view_`, are made anew by whoever builds them.
+pub(crate) async fn forget(
+    tx: &mut Tx,
+    is_derived: impl Fn(&str) -> bool,
+) -> Result<(), StoreError> {
     let list = match tx {
         Tx::Postgres(_) => {
-            "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() \
-             AND tablename LIKE 'view\\_%'"
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"
         }
-        Tx::Sqlite(_) => {
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'view\\_%' ESCAPE '\\'"
-        }
+        Tx::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table'",
     };
     let tables: Vec<String> = on_tx!(&mut *tx, connection => {
         sqlx::query_scalar(list).fetch_all(connection).await?
     });
-    let drops = tables.iter().map(|table| format!("DROP TABLE \"{}\"", table.replace('"', "\"\"")));
+    let is_view = |table: &&String| table.strip_prefix("view_").is_some_and(&is_derived);
+    let views = tables.iter().filter(is_view);
+    let drops = views.map(|table| format!("DROP TABLE \"{}\"", table.replace('"', "\"\"")));
     let deletes = DERIVED.iter().map(|table| format!("DELETE FROM {table}"));
     for sql in drops.chain(deletes) {
         on_tx!(&mut *tx, connection => {

@@ -128,6 +128,8 @@ on_each_engine! {
         let charges = read_ledger(&ledger).unwrap();
         assert_eq!(charges.len(), 1);
         let other = elsewhere(db).await;
+        // Somebody had a look at the empty market: its views are built.
+        end(serve(&other, &ledger).await).await;
         let (code, out, said) =
             gdmarket(&other, &["events", "import", &moved.file("log.ndjson"), "--json"]);
         assert_eq!(code, Some(0), "{said}");

@@ -35,6 +35,7 @@ pub(super) struct Build<V: View> {
     pub(super) poisoned: Poisoned,
     pub(super) lease: BuildLease,
     pub(super) courtesy: Arc<Courtesy>,
+    is_indexed: bool,
 }
 
 /// The right to build a view.
@@ -116,6 +117,7 @@ impl<V: View> Build<V> {
             poisoned: Poisoned::new(),
             lease,
             courtesy: Arc::new(Courtesy::towards(store)),
+            is_indexed: false,
         }))
     }
 
@@ -162,7 +164,11 @@ impl<V: View> Build<V> {
     }
 
     /// Lets rows be found; cheapest once the bulk of them is there.
-    pub(super) async fn index(&self) -> Result<(), ReplayError> {
+    pub(super) async fn index(&mut self) -> Result<(), ReplayError> {
+        if self.is_indexed {
+            return Ok(());
+        }
+        self.is_indexed = true;
         for column in V::INDEXED {
             let began = Instant::now();
             self.table.index(self.store.views(), column).await?;

@@ -27,15 +27,14 @@ impl<V: View> ViewTable<V> {
         run(tx, &sql).await
     }
 
-    /// Lets rows be found by a column, if they can't be yet.
+    /// Lets rows be found by a column.
     pub(crate) async fn index(&self, db: &Db, column: &str) -> Result<(), StoreError> {
         let name = &self.name;
         let mut tx = db.begin().await?;
         unhurried(&mut tx).await?;
         // What isn't there is never asked for, and needs no entry.
         let sql = format!(
-            "CREATE INDEX IF NOT EXISTS {name}_{column} ON {name} ({column}, no) \
-             WHERE {column} IS NOT NULL"
+            "CREATE INDEX {name}_{column} ON {name} ({column}, no) WHERE {column} IS NOT NULL"
         );
         run(&mut tx, &sql).await?;
         tx.commit().await

@@ -8,7 +8,6 @@ use crate::db::Tx;
 use crate::event::RecordedEvent;
 use crate::on_tx;
 use crate::receipt::{Receipt, ReceiptKind};
-use crate::restore::DERIVED;
 use sqlx::QueryBuilder;
 
 /// Rows per statement: well below the engines' limits of bound values.
@@ -31,33 +30,6 @@ macro_rules! insert {
         }
         Ok(())
     }};
-}
-
-/// Throws away what can't belong to an empty log: what an import that was killed, or a log that is
-/// gone, left behind. Numbers stay: a number is never given twice.
-pub(super) async fn clear(
-    views: &mut Tx,
-    is_derived: fn(&str) -> bool,
-) -> Result<(), ArchiveError> {
-    let tables: Vec<String> = match views {
-        Tx::Postgres(connection) => {
-            let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()";
-            sqlx::query_scalar(sql).fetch_all(&mut **connection).await?
-        }
-        Tx::Sqlite(connection) => {
-            let sql = "SELECT name FROM sqlite_master WHERE type = 'table'";
-            sqlx::query_scalar(sql).fetch_all(&mut **connection).await?
-        }
-    };
-    let is_view = |table: &str| table.strip_prefix("view_").is_some_and(is_derived);
-    let stale = tables.iter().map(String::as_str).filter(|table| is_view(table));
-    for table in DERIVED.into_iter().chain(stale) {
-        let sql = format!("DELETE FROM {table}");
-        on_tx!(&mut *views, connection => {
-            sqlx::query(&sql).persistent(false).execute(connection).await.map(drop)
-        })?;
-    }
-    Ok(())
 }
 
 pub(super) async fn events(tx: &mut Tx, events: &[RecordedEvent]) -> Result<(), ArchiveError> {

@@ -10,6 +10,7 @@ use crate::event::RecordedEvent;
 use crate::identity::Identity;
 use crate::options::StoreOptions;
 use crate::receipt::Receipt;
+use crate::restore::forget;
 use crate::store::Databases;
 use crate::{failpoint, migrate, on_tx};
 
@@ -42,11 +43,13 @@ impl Target {
             }
         };
         let mut target = Self { databases, log, views };
-        match rows::clear(target.views(), is_derived).await {
+        // What an import that was killed, or a log that is gone, left behind. Numbers stay: none is
+        // ever given twice.
+        match forget(target.views(), is_derived).await {
             Ok(()) => Ok(target),
             Err(error) => {
                 target.abandon().await;
-                Err(error)
+                Err(error.into())
             }
         }
     }
