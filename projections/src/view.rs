@@ -61,7 +61,7 @@ pub struct Filters {
     pub owner_id: Option<i64>,
     /// The renter.
     pub customer_id: Option<i64>,
-    /// The item, unless it is the stream itself.
+    /// The item; may be absent where the row's number is it.
     pub item_no: Option<i64>,
     /// The reservation.
     pub reservation_no: Option<i64>,

@@ -105,14 +105,22 @@ impl EventLog {
         LogScan::start(self.db.clone(), kind, after, until)
     }
 
-    /// How many events of an aggregate type there are after `after` up to and including `until`.
-    pub async fn count_of(&self, kind: &str, after: i64, until: i64) -> Result<u64, StoreError> {
-        let count: i64 = on_db!(&self.db, pool => {
-            let sql = "SELECT count(*) FROM events WHERE aggregate_type = $1 \
-                       AND position > $2 AND position <= $3";
-            sqlx::query_scalar(sql).bind(kind).bind(after).bind(until).fetch_one(pool).await?
+    /// How many of the first `limit` events after `after` up to and including `until` are of this
+    /// aggregate type, and where the last of them is; `None` if there is no event. Holes cost nothing.
+    pub async fn count_some(
+        &self,
+        kind: &str,
+        (after, until): (i64, i64),
+        limit: i64,
+    ) -> Result<Option<(u64, i64)>, StoreError> {
+        let (count, last): (i64, Option<i64>) = on_db!(&self.db, pool => {
+            let sql = "SELECT count(*) FILTER (WHERE aggregate_type = $1), max(position) FROM \
+                       (SELECT aggregate_type, position FROM events \
+                       WHERE position > $2 AND position <= $3 ORDER BY position LIMIT $4) AS stretch";
+            let query = sqlx::query_as(sql).bind(kind).bind(after).bind(until).bind(limit);
+            query.fetch_one(pool).await?
         });
-        Ok(u64::try_from(count).unwrap_or(0))
+        Ok(last.map(|last| (u64::try_from(count).unwrap_or(0), last)))
     }
 
     /// How many events there are after `after` up to and including `until`.

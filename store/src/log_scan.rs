@@ -19,8 +19,9 @@ pub use chunk::LogChunk;
 const CHUNK: usize = 512;
 /// Chunks read ahead of whoever takes them.
 const AHEAD: usize = 16;
-/// Events of one statement, so that no snapshot of the database is held for long.
-const STATEMENT: i64 = 131_072;
+/// Events of one statement, so that no snapshot of the database is held for long, even for readers who
+/// rest.
+const STATEMENT: i64 = 16_384;
 
 /// The columns are read by their places: see [`chunk`].
 const SQL: &str = "SELECT position, aggregate_id, sequence, event_type, event_version, \

@@ -1,19 +1,14 @@
 //! What operators do beside a running server: look at views, hold them up, give up what can't go on.
 
 use crate::command_line::{PROGRAM, errors};
-use crate::tools::{Tools, send};
-use gdmarket_testkit::{Server, ServerOptions, eventually, on_each_engine};
-use reqwest::{Client, Method};
+use crate::tools::{Tools, register, write};
+use gdmarket_testkit::{ServerOptions, eventually, on_each_engine};
+use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const VIEW: &str = "item_info_v2";
 const SOON: Duration = Duration::from_secs(20);
-
-async fn register(server: &Server) {
-    let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
-    send(server, Method::POST, "/items", camera).await;
-}
 
 /// The loop of the view of items, once it is as it should be.
 async fn comes_to(tools: &Tools<'_>, is_so: impl Fn(&Value) -> bool) -> Value {
@@ -59,11 +54,7 @@ on_each_engine! {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         register(&server).await;
-        db.log_sql(
-            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
-             event_version, payload, metadata) VALUES ('item', '1', 2, 'Broken', '1', '{}', '{}')",
-        )
-        .await;
+        write(db, 1, "Broken", "{}").await;
         register(&server).await;
         comes_to(&tools, |of| of["parked"] == 1).await;
         let shown = tools.json("parked show item_info_v2 item/1");

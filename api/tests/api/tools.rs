@@ -3,7 +3,7 @@
 use crate::command_line::{errors, folder, run};
 use gdmarket_testkit::{Server, TestDb};
 use reqwest::{Client, Method};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Output;
 
 /// The tools, on a test's database.
@@ -19,6 +19,7 @@ impl Tools<'_> {
         }
     }
 
+    /// Runs a command line, words parted by single spaces.
     pub(crate) fn run(&self, line: &str) -> Output {
         let place = self.place();
         let words = line.split(' ').chain(place.iter().map(String::as_str));
@@ -45,6 +46,21 @@ impl Tools<'_> {
         assert!(output.stdout.is_empty(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
         (output.status.code(), errors(&output))
     }
+}
+
+/// Another camera of owner 7.
+pub(crate) async fn register(server: &Server) {
+    let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
+    send(server, Method::POST, "/items", camera).await;
+}
+
+/// A second event of an item, written by somebody else.
+pub(crate) async fn write(db: &TestDb, no: i64, event_type: &str, payload: &str) {
+    db.log_sql(&format!(
+        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
+         payload, metadata) VALUES ('item', '{no}', 2, '{event_type}', '1', '{payload}', '{{}}')"
+    ))
+    .await;
 }
 
 /// A command that succeeds; the body of its answer.

@@ -3,6 +3,7 @@
 
 use super::courtesy::Courtesy;
 use super::fold::{Poisoned, Read, fold_all};
+use super::promote::LAST_STEP;
 use super::{Meter, ReplayError};
 use crate::view::View;
 use crate::view_table::ViewTable;
@@ -18,8 +19,8 @@ const LEASE: Duration = Duration::from_secs(5);
 /// How long to wait for a build that died a moment ago.
 const WAIT: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Positions counted by one question.
-const COUNTED_AT_ONCE: i64 = 32_768;
+/// Events looked at by one question.
+const COUNTED_AT_ONCE: i64 = 16_384;
 
 /// A build under way. Dropped, it leaves its table to the next one.
 pub(super) struct Build<V: View> {
@@ -150,15 +151,28 @@ impl<V: View> Build<V> {
         Ok(())
     }
 
+    /// Whether what is missing up to `target` is left to the last transaction. Where it doesn't become
+    /// less from one time to the next, commands have to wait for the build.
+    pub(super) fn is_close_to(&self, target: i64, before: &mut i64) -> bool {
+        let missing = target - self.reached;
+        if missing >= *before {
+            self.courtesy.hurry();
+        }
+        *before = missing;
+        missing <= LAST_STEP
+    }
+
     /// The log's own count of what is yet to be folded.
     async fn count(&self, until: i64) -> Result<u64, ReplayError> {
-        let (mut counted, mut after) = (0, self.reached);
-        while after < until {
-            let began = Instant::now();
-            let end = until.min(after + COUNTED_AT_ONCE);
-            counted += self.store.log().count_of(V::AGGREGATE, after, end).await?;
-            after = end;
+        let (mut counted, mut after, log) = (0, self.reached, self.store.log());
+        let mut began = Instant::now();
+        while let Some((some, last)) =
+            log.count_some(V::AGGREGATE, (after, until), COUNTED_AT_ONCE).await?
+        {
+            counted += some;
+            after = last;
             self.courtesy.rest(began).await;
+            began = Instant::now();
         }
         Ok(counted)
     }

@@ -21,6 +21,7 @@ const LONGEST: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Courtesy {
     is_busy: Arc<AtomicBool>,
+    is_hurried: AtomicBool,
     turn: Mutex<()>,
     _looking: AbortOnDropHandle<()>,
 }
@@ -30,12 +31,22 @@ impl Courtesy {
     pub(crate) fn towards(store: &Store) -> Self {
         let is_busy = Arc::new(AtomicBool::new(false));
         let looking = tokio::spawn(look(store.clone(), Arc::clone(&is_busy)));
-        Self { is_busy, turn: Mutex::new(()), _looking: AbortOnDropHandle::new(looking) }
+        Self::new(is_busy, AbortOnDropHandle::new(looking))
     }
 
-    /// Whether commands come in.
+    fn new(is_busy: Arc<AtomicBool>, looking: AbortOnDropHandle<()>) -> Self {
+        let is_hurried = AtomicBool::new(false);
+        Self { is_busy, is_hurried, turn: Mutex::new(()), _looking: looking }
+    }
+
+    /// Whether commands come in, and there is time for them.
     pub(crate) fn is_due(&self) -> bool {
-        self.is_busy.load(Ordering::Relaxed)
+        self.is_busy.load(Ordering::Relaxed) && !self.is_hurried.load(Ordering::Relaxed)
+    }
+
+    /// No rest any more: the log grows faster than a build that rests.
+    pub(crate) fn hurry(&self) {
+        self.is_hurried.store(true, Ordering::Relaxed);
     }
 
     /// Rests after a turn that began then, if commands come in. Workers rest one after another, so
@@ -58,5 +69,45 @@ async fn look(store: Store, is_busy: Arc<AtomicBool>) {
             before = Some(head);
         }
         sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    fn among_commands(is_busy: bool) -> Courtesy {
+        let looking = AbortOnDropHandle::new(tokio::spawn(async {}));
+        Courtesy::new(Arc::new(AtomicBool::new(is_busy)), looking)
+    }
+
+    /// How long it rests after a turn of so many milliseconds.
+    async fn rest_after(courtesy: &Courtesy, millis: u64) -> Duration {
+        let began = Instant::now();
+        advance(Duration::from_millis(millis)).await;
+        let worked = Instant::now();
+        courtesy.rest(began).await;
+        worked.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn among_commands_it_rests_longer_than_it_works_but_never_long() {
+        let courtesy = among_commands(true);
+        assert_eq!(rest_after(&courtesy, 10).await, Duration::from_millis(50));
+        assert_eq!(rest_after(&courtesy, 1_000).await, LONGEST);
+        let began = Instant::now();
+        advance(Duration::from_millis(10)).await;
+        let worked = Instant::now();
+        tokio::join!(courtesy.rest(began), courtesy.rest(began));
+        assert_eq!(worked.elapsed(), Duration::from_millis(100), "one after the other");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_never_rests_alone_or_in_a_hurry() {
+        assert_eq!(rest_after(&among_commands(false), 10).await, Duration::ZERO);
+        let hurried = among_commands(true);
+        hurried.hurry();
+        assert_eq!(rest_after(&hurried, 10).await, Duration::ZERO);
     }
 }

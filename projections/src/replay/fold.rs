@@ -10,14 +10,14 @@ use crate::projector::{Folded, fold};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
 use gdmarket_store::{EventRef, LogChunk, Parked, Store};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Rows that all workers together hold before they are written: about 0.5 KiB each for items.
+/// Rows that all workers together hold before they are written: about 0.4 KiB each for items.
 const ROWS: usize = if cfg!(test) { 8 } else { 200_000 };
 /// More workers than this wait for the reader.
 const WORKERS: usize = 4;
@@ -57,7 +57,7 @@ pub(super) async fn fold_all<V: View>(
                 courtesy: Arc::clone(courtesy),
                 most: ROWS / share,
                 rows: HashMap::new(),
-                loaded: Vec::new(),
+                loaded: HashSet::new(),
                 // What was folded before may have written rows.
                 is_spilled: after > 0,
                 known: Arc::clone(&known),
@@ -88,7 +88,7 @@ async fn hand_out<V: View>(
     while let Some(chunk) = scan.next().await? {
         read += u64::try_from(chunk.len()).unwrap_or(0);
         let parts = chunk.split(workers.len(), |number| whose(number, workers.len()));
-        for (worker, part) in workers.iter().zip(parts) {
+        for (worker, part) in workers.iter().zip(parts).filter(|(_, part)| !part.is_empty()) {
             if worker.send(Work::Events(part)).await.is_err() {
                 // It says itself why it stopped.
                 return Ok(read);
@@ -115,7 +115,7 @@ struct Worker<V: View> {
     most: usize,
     rows: HashMap<i64, Stored<V::Row>>,
     /// Rows that the table has already.
-    loaded: Vec<i64>,
+    loaded: HashSet<i64>,
     is_spilled: bool,
     known: Arc<Poisoned>,
     poisoned: Poisoned,

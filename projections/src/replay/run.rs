@@ -3,7 +3,7 @@
 
 use super::build::Build;
 use super::compare::served_now;
-use super::{Judge, Meter, ReplayError, Replayed, promote};
+use super::{Judge, Meter, ReplayError, Replayed};
 use crate::alarms::Alarms;
 use crate::view::View;
 use gdmarket_store::{Generations, Store};
@@ -72,9 +72,10 @@ async fn catch_up<V: View>(
     build: &mut Build<V>,
     meter: Meter<'_>,
 ) -> Result<(), ReplayError> {
+    let mut before = i64::MAX;
     loop {
         let target = served_now::<V>(store).await?.unwrap_or(build.reached);
-        if target - build.reached <= promote::LAST_STEP {
+        if build.is_close_to(target, &mut before) {
             return Ok(());
         }
         build.fold_to(target, meter).await?;
@@ -117,10 +118,18 @@ pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayErr
             if generations.served(&name).await?.is_some() {
                 return build.discard().await;
             }
-            let head = store.log().head().await?;
             let began = Instant::now();
-            build.fold_to(head, &told_now_and_then::<V>()).await?;
+            build.fold_to(store.log().head().await?, &told_now_and_then::<V>()).await?;
             build.index().await?;
+            // Others may have served an older version and gone on meanwhile.
+            let mut before = i64::MAX;
+            loop {
+                let head = store.log().head().await?;
+                if build.is_close_to(head, &mut before) {
+                    break;
+                }
+                build.fold_to(head, &told_now_and_then::<V>()).await?;
+            }
             let (events, took) = (build.events, began.elapsed());
             build.promote().await?;
             tracing::info!(view = V::NAME, version = V::VERSION, events, ?took, "a view is built");

@@ -4,59 +4,59 @@ use super::ddl::unhurried;
 use super::{COLUMNS, Stored, ViewTable};
 use crate::replay::Courtesy;
 use crate::view::{Filters, View};
-use gdmarket_store::{Db, StoreError, Tx, on_tx};
-use sqlx::{Executor, PgConnection, QueryBuilder};
+use gdmarket_store::{Db, StoreError, Tx};
+use sqlx::PgConnection;
+use std::collections::HashSet;
 use tokio::time::Instant;
 
-/// Rows of one transaction on SQLite: whoever keeps the view that is served wants to write too.
-const SQLITE_ROWS: usize = 2_000;
+/// Rows of one transaction: whoever keeps the view that is served, or sends commands, has a turn in
+/// between.
+const ROWS: usize = 500;
 /// Bytes handed to COPY at once.
-const COPY_BYTES: usize = 32 * 1024;
+const COPY_BYTES: usize = 256 * 1024;
 /// What the binary format begins with: its signature, no flags, no extension (COPY, "File Formats").
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What stands where another row would say how many fields it has.
 const END: i16 = -1;
 /// How many [`COLUMNS`] there are.
 const FIELDS: i16 = 11;
-/// Numbers of one statement.
-const CHUNK: usize = 500;
 
 impl<V: View> ViewTable<V> {
-    /// Writes rows that aren't in the table, but for `replaced`, part of a build; commands go first.
+    /// Writes rows of a build, `replaced` those that the table has already; commands go first.
     pub(crate) async fn write_many(
         &self,
         db: &Db,
-        (rows, replaced): (&[&Stored<V::Row>], &[i64]),
+        (rows, replaced): (&[&Stored<V::Row>], &HashSet<i64>),
         courtesy: &Courtesy,
     ) -> Result<(), StoreError> {
-        let mut tx = db.begin().await?;
-        unhurried(&mut tx).await?;
-        self.delete(&mut tx, replaced).await?;
-        if let Tx::Postgres(transaction) = &mut tx {
-            self.copy(transaction, rows, courtesy).await?;
-            return tx.commit().await;
-        }
-        for part in rows.chunks(SQLITE_ROWS) {
+        for part in rows.chunks(ROWS) {
             let began = Instant::now();
-            self.write(&mut tx, part).await?;
+            let mut tx = db.begin().await?;
+            unhurried(&mut tx).await?;
+            match &mut tx {
+                Tx::Postgres(connection) => {
+                    let numbers = part.iter().map(|stored| stored.number);
+                    let again: Vec<i64> =
+                        numbers.filter(|number| replaced.contains(number)).collect();
+                    self.delete(connection, &again).await?;
+                    self.copy(connection, part).await?;
+                }
+                Tx::Sqlite(_) => self.write(&mut tx, part).await?,
+            }
             tx.commit().await?;
             courtesy.rest(began).await;
-            tx = db.begin().await?;
         }
-        tx.commit().await
+        Ok(())
     }
 
-    async fn delete(&self, tx: &mut Tx, numbers: &[i64]) -> Result<(), StoreError> {
-        for chunk in numbers.chunks(CHUNK) {
-            on_tx!(&mut *tx, connection => {
-                let mut query = QueryBuilder::new(format!("DELETE FROM {} WHERE no IN (", self.name));
-                let mut list = query.separated(", ");
-                for number in chunk {
-                    list.push_bind(*number);
-                }
-                query.push(")");
-                connection.execute(query.build().persistent(false)).await.map(drop)
-            })?;
+    async fn delete(
+        &self,
+        connection: &mut PgConnection,
+        numbers: &[i64],
+    ) -> Result<(), StoreError> {
+        if !numbers.is_empty() {
+            let sql = format!("DELETE FROM {} WHERE no = ANY($1)", self.name);
+            sqlx::query(&sql).bind(numbers).persistent(false).execute(connection).await?;
         }
         Ok(())
     }
@@ -65,20 +65,16 @@ impl<V: View> ViewTable<V> {
         &self,
         connection: &mut PgConnection,
         rows: &[&Stored<V::Row>],
-        courtesy: &Courtesy,
     ) -> Result<(), StoreError> {
         let sql = format!("COPY {} ({COLUMNS}) FROM STDIN BINARY", self.name);
         let mut copy = connection.copy_in_raw(&sql).await?;
         let mut bytes = Vec::with_capacity(COPY_BYTES + COPY_BYTES / 4);
         bytes.extend_from_slice(HEADER);
-        let mut began = Instant::now();
         for stored in rows {
             self.tuple(&mut bytes, stored)?;
             if bytes.len() >= COPY_BYTES {
                 copy.send(bytes.as_slice()).await?;
                 bytes.clear();
-                courtesy.rest(began).await;
-                began = Instant::now();
             }
         }
         bytes.extend_from_slice(&END.to_be_bytes());
