@@ -45,7 +45,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("payment.jitter_ms", "0", "how much longer it may take, at random"),
     setting("payment.fail_rate", "0", "which share of its calls fails, 0 to 1"),
     setting("payment.decline_rate", "0", "which share of its charges is declined, 0 to 1"),
-    setting("payment.ledger", "", "file of its charges; without it in the data folder"),
+    setting(
+        "payment.ledger",
+        "",
+        "file of its charges; without it in the data folder; servers on one database share it",
+    ),
     setting("alarm.answer_within_ms", "610", "how long a registration waits for the alarm"),
     setting("alarm.timeout_ms", "60000", "how long a call to the alarm may go on"),
     setting("alarm.delay_ms", "0", "how long the alarm inside this program takes"),

@@ -108,7 +108,7 @@ impl PaymentGateway for InProcessGateway {
         let Charge { payment_no, amount, .. } = *charge;
         let declines = happens(self.options.decline_rate);
         self.call(|ledger| {
-            if declines && ledger.charged(key).is_none() {
+            if declines && ledger.charged(key).map_err(|e| unwritten(&e))?.is_none() {
                 return Err(GatewayError::Declined("card-declined".to_owned()));
             }
             let amount = ledger.charge(key, payment_no, amount).map_err(|e| unwritten(&e))?;
@@ -128,7 +128,8 @@ impl PaymentGateway for InProcessGateway {
 
     async fn find(&self, key: Uuid) -> Result<Option<Confirmation>, GatewayError> {
         let confirmation = |amount: Money| Confirmation { amount };
-        self.call(|ledger| Ok(ledger.charged(key).map(confirmation))).await
+        let find = |ledger: &mut Ledger| ledger.charged(key).map_err(|e| unwritten(&e));
+        Ok(self.call(find).await?.map(confirmation))
     }
 }
 
@@ -170,6 +171,24 @@ mod tests {
             entries,
             [LedgerEntry::Charge { key, payment_no, amount }, LedgerEntry::Refund { key }]
         );
+    }
+
+    #[tokio::test]
+    async fn two_servers_with_one_ledger_know_of_each_others_charges() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let options = InProcessGatewayOptions { ledger: Some(path.clone()), ..Default::default() };
+        let (one, other) = (
+            InProcessGateway::open(options.clone()).unwrap(),
+            InProcessGateway::open(options).unwrap(),
+        );
+        let key = Uuid::from_u128(1);
+        one.confirm(key, &charge()).await.unwrap();
+        assert!(other.find(key).await.unwrap().is_some());
+        other.confirm(key, &charge()).await.unwrap();
+        other.cancel(key).await.unwrap();
+        one.cancel(key).await.unwrap();
+        assert_eq!(read_ledger(&path).unwrap().len(), 2, "one charge, one refund");
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use gdmarket_domain::{Money, PaymentNo};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -39,17 +39,21 @@ pub fn read_ledger(path: &Path) -> io::Result<Vec<LedgerEntry>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    text.split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
-        .map(|line| serde_json::from_str(line).map_err(io::Error::from))
-        .collect()
+    entries(&text)
 }
 
 /// Charges and refunds by key.
 #[derive(Default)]
 pub(super) struct Ledger {
     charges: HashMap<Uuid, Charged>,
-    file: Option<File>,
+    book: Option<Book>,
+}
+
+/// The file, with how much of it is known here. Whoever reads or writes it holds its lock, so several
+/// servers on one machine may share it.
+struct Book {
+    file: File,
+    known: u64,
 }
 
 struct Charged {
@@ -60,22 +64,15 @@ struct Charged {
 impl Ledger {
     /// The ledger in this file, which is made if it isn't there.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let entries = read_ledger(path)?;
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        // A line cut off by a kill goes, so that the next one starts on a line of its own.
-        let whole =
-            entries.iter().map(|entry| Ok(line(entry)?.len())).sum::<io::Result<usize>>()?;
-        file.set_len(u64::try_from(whole).map_err(io::Error::other)?)?;
-        let mut ledger = Self { charges: HashMap::new(), file: Some(file) };
-        for entry in &entries {
-            ledger.note(entry);
-        }
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut ledger = Self { charges: HashMap::new(), book: Some(Book { file, known: 0 }) };
+        ledger.alone(|_| Ok(()))?;
         Ok(ledger)
     }
 
     /// What was taken under this key, refunded or not.
-    pub(super) fn charged(&self, key: Uuid) -> Option<Money> {
-        self.charges.get(&key).map(|charged| charged.amount)
+    pub(super) fn charged(&mut self, key: Uuid) -> io::Result<Option<Money>> {
+        self.alone(|ledger| Ok(ledger.charges.get(&key).map(|charged| charged.amount)))
     }
 
     /// Takes the money, unless this key was charged before; gives the amount that was taken.
@@ -85,26 +82,64 @@ impl Ledger {
         payment_no: PaymentNo,
         amount: Money,
     ) -> io::Result<Money> {
-        if let Some(taken) = self.charged(key) {
-            return Ok(taken);
-        }
-        self.append(&LedgerEntry::Charge { key, payment_no, amount })?;
-        Ok(amount)
+        self.alone(|ledger| match ledger.charges.get(&key) {
+            Some(taken) => Ok(taken.amount),
+            None => {
+                ledger.append(&LedgerEntry::Charge { key, payment_no, amount }).map(|()| amount)
+            }
+        })
     }
 
     /// Gives the money back, once; false if none was taken under this key.
     pub(super) fn refund(&mut self, key: Uuid) -> io::Result<bool> {
-        match self.charges.get(&key) {
+        self.alone(|ledger| match ledger.charges.get(&key) {
             None => Ok(false),
             Some(charged) if charged.is_refunded => Ok(true),
-            Some(_) => self.append(&LedgerEntry::Refund { key }).map(|()| true),
-        }
+            Some(_) => ledger.append(&LedgerEntry::Refund { key }).map(|()| true),
+        })
     }
 
-    /// The file first: what isn't written down hasn't happened.
+    /// Does something while no other server touches the file, knowing all that is in it.
+    fn alone<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        if let Some(book) = &self.book {
+            book.file.lock()?;
+        }
+        let done = self.catch_up().and_then(|()| work(self));
+        if let Some(book) = &self.book {
+            book.file.unlock()?;
+        }
+        done
+    }
+
+    /// Takes in what others have written. A line cut off by a kill goes, so that the next one starts
+    /// on a line of its own.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let Some(book) = &mut self.book else { return Ok(()) };
+        if book.file.metadata()?.len() == book.known {
+            return Ok(());
+        }
+        let mut text = String::new();
+        book.file.seek(SeekFrom::Start(book.known))?;
+        book.file.read_to_string(&mut text)?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let entries = entries(&text)?;
+        book.known += u64::try_from(whole).map_err(io::Error::other)?;
+        book.file.set_len(book.known)?;
+        for entry in &entries {
+            self.note(entry);
+        }
+        Ok(())
+    }
+
+    /// The file first: what isn't written down, and whole, hasn't happened.
     fn append(&mut self, entry: &LedgerEntry) -> io::Result<()> {
-        if let Some(file) = &mut self.file {
-            file.write_all(line(entry)?.as_bytes())?;
+        if let Some(book) = &mut self.book {
+            let line = serde_json::to_string(entry)? + "\n";
+            if let Err(error) = book.file.write_all(line.as_bytes()) {
+                book.file.set_len(book.known)?;
+                return Err(error);
+            }
+            book.known += u64::try_from(line.len()).map_err(io::Error::other)?;
         }
         self.note(entry);
         Ok(())
@@ -124,6 +159,10 @@ impl Ledger {
     }
 }
 
-fn line(entry: &LedgerEntry) -> io::Result<String> {
-    Ok(serde_json::to_string(entry)? + "\n")
+/// The whole lines of a text.
+fn entries(text: &str) -> io::Result<Vec<LedgerEntry>> {
+    text.split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+        .map(|line| serde_json::from_str(line).map_err(io::Error::from))
+        .collect()
 }
