@@ -41,8 +41,8 @@ impl Manager for AlarmSaga {
         Some(Reactions::of(key(item_no), Reaction::Do(send)))
     }
 
-    fn due(&self, _key: &str, _data: &Value, _moment: Moment) -> Due {
-        Due::nothing()
+    fn due(&self, _key: &str, _data: &Value, _moment: Moment) -> Option<Due> {
+        None
     }
 }
 
@@ -74,12 +74,10 @@ impl Manager for Abandonment {
         Some(Reactions::of(key(item_no), step))
     }
 
-    fn due(&self, _key: &str, data: &Value, _moment: Moment) -> Due {
-        let Ok(item_no) = serde_json::from_value::<ItemNo>(data.clone()) else {
-            return Due::nothing();
-        };
+    fn due(&self, _key: &str, data: &Value, _moment: Moment) -> Option<Due> {
+        let item_no = serde_json::from_value::<ItemNo>(data.clone()).ok()?;
         let abandon = MarketCommand::Item(item_no, ItemCommand::AbandonRegistration { item_no });
-        Due { steps: vec![Step::Send(Rule::Abandon, abandon)], again: None }
+        Some(Due { steps: vec![Step::Send(Rule::Abandon, abandon)], again: None })
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// How often to look whether the log grows.
 const LOOK: Duration = Duration::from_millis(100);
 /// How many times as long as a turn the rest after it is.
-const REST: u32 = 5;
+const REST: u32 = 8;
 /// No rest is longer: the market may be quiet again by then.
 const LONGEST: Duration = Duration::from_millis(500);
 
@@ -41,7 +41,12 @@ impl Courtesy {
 
     /// Whether commands come in, and there is time for them.
     pub(crate) fn is_due(&self) -> bool {
-        self.is_busy.load(Ordering::Relaxed) && !self.is_hurried.load(Ordering::Relaxed)
+        self.is_busy.load(Ordering::Relaxed) && !self.is_hurried()
+    }
+
+    /// Whether commands have to wait for the build.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.is_hurried.load(Ordering::Relaxed)
     }
 
     /// No rest any more: the log grows faster than a build that rests.
@@ -94,13 +99,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn among_commands_it_rests_longer_than_it_works_but_never_long() {
         let courtesy = among_commands(true);
-        assert_eq!(rest_after(&courtesy, 10).await, Duration::from_millis(50));
+        assert_eq!(rest_after(&courtesy, 10).await, REST * Duration::from_millis(10));
         assert_eq!(rest_after(&courtesy, 1_000).await, LONGEST);
         let began = Instant::now();
         advance(Duration::from_millis(10)).await;
         let worked = Instant::now();
         tokio::join!(courtesy.rest(began), courtesy.rest(began));
-        assert_eq!(worked.elapsed(), Duration::from_millis(100), "one after the other");
+        assert_eq!(worked.elapsed(), 2 * REST * Duration::from_millis(10), "one after the other");
     }
 
     #[tokio::test(start_paused = true)]

@@ -36,8 +36,8 @@ impl Manager for Holding {
         })
     }
 
-    fn due(&self, _key: &str, _data: &Value, _moment: Moment) -> Due {
-        Due::nothing()
+    fn due(&self, _key: &str, _data: &Value, _moment: Moment) -> Option<Due> {
+        None
     }
 }
 

@@ -12,6 +12,7 @@ mod applied;
 mod backoff;
 mod census;
 mod command_port;
+mod courtesy;
 mod decoded;
 mod error;
 mod feed;
@@ -69,7 +70,7 @@ pub use state::{AggregateKind, StateAt};
 pub use status::{
     AlarmStatus, ItemStatus, PaymentProgress, PaymentStatus, RentalStatus, ReservationStatus,
 };
-pub use stuck::{Asked, Stuck, StuckDetail, StuckKey};
+pub use stuck::{Asked, GivenUp, Stuck, StuckDetail, StuckKey};
 pub use subscriptions::{is_view, managers};
 pub use told::ToldEvent;
 pub use trace::{ReservationTrace, Trace, TracedEvent};

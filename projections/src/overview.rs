@@ -2,7 +2,7 @@
 //! view's loop from running.
 
 use crate::error::QueryError;
-use crate::views;
+use crate::{subscriptions, views};
 use chrono::{DateTime, Utc};
 use gdmarket_store::{
     Checkpoints, Generation, Generations, Lease, Leases, ParkedKeys, Store, StoreError,
@@ -36,6 +36,8 @@ pub struct LoopStatus {
     pub is_view: bool,
     /// Whether this program reads it; other versions of views belong to other programs.
     pub is_known: bool,
+    /// Which version of the view it keeps; `null` for a process manager.
+    pub version: Option<u32>,
     /// How many times the view was built; `null` for a process manager.
     pub generation: Option<i64>,
     /// When it was built last.
@@ -141,6 +143,7 @@ impl Look<'_> {
         Ok(LoopStatus {
             name: name.to_owned(),
             is_view: generation.is_some(),
+            version: generation.and_then(|_| subscriptions::version(name)),
             is_known: is_known || generation.is_none(),
             generation: generation.map(|of| of.number),
             built_at: generation.and_then(|of| DateTime::from_timestamp_micros(of.built_at)),

@@ -93,14 +93,12 @@ impl Manager for PaymentProcess {
         }
     }
 
-    fn due(&self, _key: &str, data: &Value, moment: Moment) -> Due {
-        let Ok(row) = serde_json::from_value::<Settling>(data.clone()) else {
-            return Due::nothing();
-        };
+    fn due(&self, _key: &str, data: &Value, moment: Moment) -> Option<Due> {
+        let row = serde_json::from_value::<Settling>(data.clone()).ok()?;
         let looks = row.looks.saturating_add(1);
         let again = (looks < self.looks)
             .then(|| (moment.now + self.settle_again, json!(Settling { looks, ..row })));
-        Due { steps: vec![Step::Settle(row.payment_no)], again }
+        Some(Due { steps: vec![Step::Settle(row.payment_no)], again })
     }
 }
 

@@ -19,8 +19,8 @@ pub(crate) trait Manager: Send + Sync + 'static {
     /// What follows from an event, if anything does.
     fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions>;
 
-    /// What follows from a deadline that is due.
-    fn due(&self, key: &str, data: &Value, moment: Moment) -> Due;
+    /// What follows from a deadline that is due; `None` if its row can't be read.
+    fn due(&self, key: &str, data: &Value, moment: Moment) -> Option<Due>;
 }
 
 /// The times that a reaction may speak of.
@@ -101,11 +101,4 @@ pub(crate) struct Due {
     pub(crate) steps: Vec<Step>,
     /// When it is due again, with which data; never, if `None`.
     pub(crate) again: Option<(DateTime<Utc>, Value)>,
-}
-
-impl Due {
-    /// Nothing to be done: the row isn't one of this manager's.
-    pub(crate) const fn nothing() -> Self {
-        Self { steps: vec![], again: None }
-    }
 }

@@ -43,6 +43,10 @@ pub(crate) enum Code {
     NoHold,
     ReservationClosed,
     AlreadyReserved,
+    NotDue,
+    PaymentPending,
+    CancellationPending,
+    Paid,
     /// No reaction expects it.
     Unexpected,
 }
@@ -58,6 +62,10 @@ impl Code {
             "no-hold" => Self::NoHold,
             "reservation-closed" => Self::ReservationClosed,
             "already-reserved" => Self::AlreadyReserved,
+            "not-due" => Self::NotDue,
+            "payment-pending" => Self::PaymentPending,
+            "cancellation-pending" => Self::CancellationPending,
+            "paid" => Self::Paid,
             _ => Self::Unexpected,
         }
     }
@@ -83,15 +91,27 @@ pub(crate) const fn verdict(rule: Rule, code: Code) -> Verdict {
             | Code::ItemTaken
             | Code::ItemBlocked
             | Code::RegistrationAbandoned => Verdict::Compensate,
-            Code::NoHold | Code::ReservationClosed | Code::AlreadyReserved | Code::Unexpected => {
-                Verdict::Park
-            }
+            Code::NoHold
+            | Code::ReservationClosed
+            | Code::AlreadyReserved
+            | Code::NotDue
+            | Code::PaymentPending
+            | Code::CancellationPending
+            | Code::Paid
+            | Code::Unexpected => Verdict::Park,
         },
         Rule::Release => done_if(matches!(code, Code::NoHold)),
         // Cancelled or rejected meanwhile: the release, or nothing, is on its way.
         Rule::Confirm | Rule::Reject => done_if(matches!(code, Code::ReservationClosed)),
         // Paid, under way, closed, or another deadline stands: this one is over.
-        Rule::Expire => Verdict::Done,
+        Rule::Expire => done_if(matches!(
+            code,
+            Code::NotDue
+                | Code::PaymentPending
+                | Code::CancellationPending
+                | Code::Paid
+                | Code::ReservationClosed
+        )),
         Rule::Authorize
         | Rule::Revoke
         | Rule::Fact
@@ -113,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_that_the_aggregates_refuse_with() {
-        let pairs: [(Code, &dyn Refusal); 10] = [
+        let pairs: [(Code, &dyn Refusal); 14] = [
             (Code::ItemUnknown, &ItemError::Unknown),
             (Code::ItemGone, &ItemError::Gone),
             (Code::ItemTaken, &ItemError::Taken),
@@ -122,6 +142,10 @@ mod tests {
             (Code::NoHold, &ItemError::NoHold),
             (Code::ReservationClosed, &ReservationError::Closed),
             (Code::AlreadyReserved, &ReservationError::AlreadyReserved),
+            (Code::NotDue, &ReservationError::NotDue),
+            (Code::PaymentPending, &ReservationError::PaymentPending),
+            (Code::CancellationPending, &ReservationError::CancellationPending),
+            (Code::Paid, &ReservationError::Paid),
             (Code::Unexpected, &ItemError::OutOfOrder),
             (Code::Unexpected, &ReservationError::OutOfOrder),
         ];
@@ -139,7 +163,9 @@ mod tests {
         assert_eq!(verdict(Rule::Reject, Code::ReservationClosed), Verdict::Done);
         assert_eq!(verdict(Rule::Reject, Code::AlreadyReserved), Verdict::Park);
         assert_eq!(verdict(Rule::Fact, Code::ReservationClosed), Verdict::Park);
-        assert_eq!(verdict(Rule::Expire, Code::Unexpected), Verdict::Done);
+        assert_eq!(verdict(Rule::Expire, Code::Paid), Verdict::Done);
+        assert_eq!(verdict(Rule::Expire, Code::NotDue), Verdict::Done);
+        assert_eq!(verdict(Rule::Expire, Code::Unexpected), Verdict::Park, "the hold would stand");
         assert_eq!(verdict(Rule::Release, Code::NoHold), Verdict::Done);
     }
 }

@@ -7,7 +7,6 @@
 mod as_of;
 mod build;
 mod compare;
-mod courtesy;
 mod fold;
 mod promote;
 mod run;
@@ -15,7 +14,6 @@ mod run;
 mod tests;
 
 pub use compare::Difference;
-pub(crate) use courtesy::Courtesy;
 pub(crate) use run::{as_of, ensure_built, rebuild};
 
 use crate::views::{self, KnownView};

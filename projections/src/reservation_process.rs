@@ -48,12 +48,11 @@ impl Manager for ReservationProcess {
         }
     }
 
-    fn due(&self, key: &str, data: &Value, _moment: Moment) -> Due {
-        let number = key.strip_prefix("reservation/").and_then(|number| number.parse().ok());
-        let pay_by = serde_json::from_value::<DateTime<Utc>>(data.clone()).ok();
-        let (Some(number), Some(pay_by)) = (number, pay_by) else { return Due::nothing() };
+    fn due(&self, key: &str, data: &Value, _moment: Moment) -> Option<Due> {
+        let number = key.strip_prefix("reservation/")?.parse().ok()?;
+        let pay_by = serde_json::from_value::<DateTime<Utc>>(data.clone()).ok()?;
         let expire = MarketCommand::Reservation(number, ReservationCommand::Expire { pay_by });
-        Due { steps: vec![Step::Send(Rule::Expire, expire)], again: None }
+        Some(Due { steps: vec![Step::Send(Rule::Expire, expire)], again: None })
     }
 }
 

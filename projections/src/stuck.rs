@@ -7,7 +7,9 @@
 use crate::error::QueryError;
 use crate::told::ToldEvent;
 use chrono::{DateTime, Utc};
-use gdmarket_store::{Generations, Parked, ParkedKeys, RecordedEvent, Store, StoreError, StreamId};
+use gdmarket_store::{
+    Dropped, Generations, Parked, ParkedKeys, RecordedEvent, Store, StoreError, StreamId,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,6 +44,32 @@ pub struct StuckKey {
     pub queued: u64,
     /// Why an operator gave it up, if one did.
     pub dropped: Option<String>,
+}
+
+/// An event that was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenUp {
+    /// Whose key.
+    pub subscription: String,
+    /// What couldn't go on: a stream, or a process.
+    pub key: String,
+    /// The event it stopped at.
+    pub position: i64,
+    /// Why it had stopped.
+    pub parked_for: String,
+    /// Why it was given up.
+    pub reason: String,
+    /// When.
+    pub given_up_at: DateTime<Utc>,
+}
+
+impl From<Dropped> for GivenUp {
+    fn from(dropped: Dropped) -> Self {
+        let Dropped { subscription, key, position, parked_for, reason, dropped_at } = dropped;
+        let given_up_at = DateTime::from_timestamp_micros(dropped_at).unwrap_or_default();
+        Self { subscription, key, position, parked_for, reason, given_up_at }
+    }
 }
 
 /// A stuck key with what waits behind it.
@@ -111,6 +139,12 @@ impl Stuck {
         Ok(all)
     }
 
+    /// Everything that was ever given up, the latest last.
+    pub async fn given_up(&self) -> Result<Vec<GivenUp>, QueryError> {
+        let dropped = self.parked.dropped().await?.into_iter();
+        Ok(dropped.map(GivenUp::from).collect())
+    }
+
     /// One of them; `None` if the key goes on.
     pub async fn find(
         &self,
@@ -162,7 +196,8 @@ impl Stuck {
     /// Gives up what a key stopped at, and keeps why.
     pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<(), QueryError> {
         let (subscription, key) = (&stuck.subscription, &stuck.key);
-        let queue = self.parked.queued(subscription, key, 1).await?;
+        // A process manager goes on at the next one that waits.
+        let queue = self.parked.queued(subscription, key, 2).await?;
         let since_position = queue.first().copied().unwrap_or(stuck.since_position);
         let parked = Parked {
             key: key.clone(),
@@ -176,7 +211,9 @@ impl Stuck {
         ParkedKeys::note_dropped(&mut tx, subscription, &parked, reason).await?;
         if !stuck.is_view {
             ParkedKeys::dequeue(&mut tx, subscription, key, since_position).await?;
-            let rest = Parked { state: Parked::RETRYING.to_owned(), ..parked };
+            let next = queue.get(1).copied().unwrap_or(since_position);
+            let state = Parked::RETRYING.to_owned();
+            let rest = Parked { state, since_position: next, ..parked };
             ParkedKeys::park(&mut tx, subscription, &rest, Duration::ZERO).await?;
         }
         Ok(tx.commit().await?)

@@ -12,7 +12,7 @@ use crate::backoff::pause;
 use crate::command_port::CommandPort;
 use crate::feed::{Delivery, Feed};
 use async_trait::async_trait;
-use gdmarket_store::{Checkpoints, Identity, Leases, StoreError};
+use gdmarket_store::{Checkpoints, Identity, Leases, ParkedKeys, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -112,7 +112,12 @@ impl Subscription {
             let ended = self.term(&stop, &mut end_leftover, &mut attempt).await;
             self.applied.update(&self.key, |progress| progress.led = false);
             let rest = match ended {
-                Ok(()) => LONGEST_REST.min(self.lease_ttl / 3),
+                Ok(()) => {
+                    if let Err(halt) = self.look_on().await {
+                        tracing::debug!(subscription = self.key.1, problem = %halt, "not looked at");
+                    }
+                    LONGEST_REST.min(self.lease_ttl / 3)
+                }
                 Err(halt) => self.standstill(&halt, &mut attempt),
             };
             tokio::select! { () = sleep(rest) => {} () = stop.cancelled() => {} }
@@ -144,6 +149,19 @@ impl Subscription {
             tracing::debug!(subscription = self.key.1, %error, "the lease ends by itself");
         }
         ended
+    }
+
+    /// Tells what the runner would, where that is another process or nobody: a view that is paused falls
+    /// behind, too.
+    async fn look_on(&self) -> Result<(), Halt> {
+        let name = &self.key.1;
+        let all = self.checkpoints.all(&self.feed.source()).await?;
+        let Some((_, reached)) = all.into_iter().find(|(of, _)| of == name) else { return Ok(()) };
+        let next = self.feed.read_after(reached, 1).await?;
+        self.report_lag(reached, next.first());
+        let parked = ParkedKeys::new(self.checkpoints.db().clone());
+        report_parked(name, parked.all(name).await?.len());
+        Ok(())
     }
 
     fn standstill(&self, halt: &Halt, attempt: &mut u32) -> Duration {
@@ -190,10 +208,8 @@ impl Subscription {
 
 impl Run {
     /// Tells how many keys can't go on.
-    #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
     pub(crate) fn report_parked(&self, count: usize) {
-        metrics::gauge!("gdmarket_projection_parked", "subscription" => self.name.clone())
-            .set(count as f64);
+        report_parked(&self.name, count);
     }
 
     /// Keeps other runners out until `tx` ends, and says where the checkpoint stands.
@@ -213,4 +229,10 @@ impl Run {
         let advanced = Checkpoints::advance(tx, name, source, self.epoch, (from, to)).await?;
         if advanced { Ok(()) } else { Err(Halt::Overtaken) }
     }
+}
+
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
+fn report_parked(name: &str, count: usize) {
+    metrics::gauge!("gdmarket_projection_parked", "subscription" => name.to_owned())
+        .set(count as f64);
 }

@@ -23,9 +23,13 @@ pub fn managers() -> Vec<&'static str> {
 
 /// Whether a subscription keeps a view, of whichever version: `item_info_v1`.
 pub fn is_view(subscription: &str) -> bool {
-    let numbered =
-        |(name, version): (&str, &str)| !name.is_empty() && version.parse::<u32>().is_ok();
-    subscription.rsplit_once("_v").is_some_and(numbered)
+    version(subscription).is_some()
+}
+
+/// The version of the view that a subscription keeps.
+pub(crate) fn version(subscription: &str) -> Option<u32> {
+    let (name, version) = subscription.rsplit_once("_v")?;
+    if name.is_empty() { None } else { version.parse().ok() }
 }
 
 #[cfg(test)]
@@ -37,6 +41,7 @@ mod tests {
     fn views_and_managers_are_told_apart() {
         for view in views::all() {
             assert!(is_view(&view.subscription()), "{}", view.subscription());
+            assert!(version(&view.subscription()) >= Some(1), "{}", view.subscription());
         }
         for other in managers().into_iter().chain(["_v1", "item_info_v", "item_info", ""]) {
             assert!(!is_view(other), "{other}");

@@ -105,22 +105,21 @@ impl EventLog {
         LogScan::start(self.db.clone(), kind, after, until)
     }
 
-    /// How many of the first `limit` events after `after` up to and including `until` are of this
-    /// aggregate type, and where the last of them is; `None` if there is no event. Holes cost nothing.
-    pub async fn count_some(
+    /// How many events after `after` up to and including `until` are of this aggregate type, and where
+    /// the first event beyond stands, whatever its type: whoever goes on there walks through no hole.
+    pub async fn count_of(
         &self,
         kind: &str,
         (after, until): (i64, i64),
-        limit: i64,
-    ) -> Result<Option<(u64, i64)>, StoreError> {
-        let (count, last): (i64, Option<i64>) = on_db!(&self.db, pool => {
-            let sql = "SELECT count(*) FILTER (WHERE aggregate_type = $1), max(position) FROM \
-                       (SELECT aggregate_type, position FROM events \
-                       WHERE position > $2 AND position <= $3 ORDER BY position LIMIT $4) AS stretch";
-            let query = sqlx::query_as(sql).bind(kind).bind(after).bind(until).bind(limit);
+    ) -> Result<(u64, Option<i64>), StoreError> {
+        let (count, next): (i64, Option<i64>) = on_db!(&self.db, pool => {
+            let sql = "SELECT (SELECT count(*) FROM events WHERE aggregate_type = $1 \
+                       AND position > $2 AND position <= $3), \
+                       (SELECT min(position) FROM events WHERE position > $3)";
+            let query = sqlx::query_as(sql).bind(kind).bind(after).bind(until);
             query.fetch_one(pool).await?
         });
-        Ok(last.map(|last| (u64::try_from(count).unwrap_or(0), last)))
+        Ok((u64::try_from(count).unwrap_or(0), next))
     }
 
     /// How many events there are after `after` up to and including `until`.

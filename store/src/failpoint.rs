@@ -1,9 +1,10 @@
-//! Named places where a test build can be told to die, as a power cut would end it. Without the
-//! feature `failpoints` nothing of it is in the program.
+//! Named places where a test build can be told to die, as a power cut would end it, or to panic.
+//! Without the feature `failpoints` nothing of it is in the program.
 
 /// With the feature `failpoints` and `FAILPOINTS="name=return"` in the environment the process
-/// aborts here; `name=3*off->return` lets three pass first. Where several pass the same place each may be
-/// named alone: `name@one=return`. Without the feature it is nothing.
+/// aborts here; with `name=panic` this thread panics; `name=3*off->return` lets three pass first. Where
+/// several pass the same place each may be named alone: `name@one=return`. Without the feature it is
+/// nothing.
 #[macro_export]
 macro_rules! failpoint {
     ($name:expr) => {

@@ -1,5 +1,5 @@
-//! Who the log is: a random id, drawn once by the first migration, and an epoch that restore,
-//! import and promotion raise. A consumer on another epoch, or ahead of the head, must stop.
+//! Who the log is: a random id, drawn once by the first migration, and an epoch that restore
+//! and import raise. A consumer on another epoch, or ahead of the head, must stop.
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;

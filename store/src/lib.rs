@@ -13,6 +13,7 @@ mod archive;
 mod check;
 mod checkpoint;
 mod continuity;
+mod copy_in;
 mod db;
 mod deadline;
 mod error;
@@ -47,6 +48,7 @@ pub use archive::{
 };
 pub use check::{Check, EventKind, Finding, KnownSubscriptions};
 pub use checkpoint::{Checkpoints, Claim};
+pub use copy_in::CopyIn;
 pub use db::{Db, Tx};
 pub use deadline::{Changes, Deadline, Deadlines};
 pub use error::StoreError;

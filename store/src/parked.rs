@@ -71,7 +71,7 @@ impl ParkedKeys {
         Self(db)
     }
 
-    /// Parks a key, or says anew why; since when stays. One that is retrying is due after `pause`.
+    /// Parks a key, or says anew where it stands and why. One that is retrying is due after `pause`.
     pub async fn park(
         tx: &mut Tx,
         subscription: &str,
@@ -84,7 +84,8 @@ impl ParkedKeys {
             "INSERT INTO parked (subscription, key, state, reason, since_position, since_time, \
              attempts, next_try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, {now} + $8) \
              ON CONFLICT (subscription, key) DO UPDATE SET state = excluded.state, \
-             reason = excluded.reason, attempts = excluded.attempts, \
+             reason = excluded.reason, since_position = excluded.since_position, \
+             since_time = excluded.since_time, attempts = excluded.attempts, \
              next_try_at = excluded.next_try_at"
         );
         Ok(on_tx!(tx, connection => {

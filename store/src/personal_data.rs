@@ -51,7 +51,8 @@ impl PersonalDataTable {
         Ok(rows.into_iter().collect())
     }
 
-    /// Forgets what is known of a person, for good: says whether anything was known.
+    /// Forgets what is known of a person, until they tell their name again: says whether anything was
+    /// known.
     pub async fn erase(&self, person_id: i64) -> Result<bool, StoreError> {
         let known = "SELECT name FROM personal_data WHERE person_id = $1";
         let erase = "INSERT INTO personal_data (person_id, name) VALUES ($1, NULL) \

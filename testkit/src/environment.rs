@@ -18,6 +18,11 @@ pub fn times(everyday: usize) -> usize {
     everyday * factor.unwrap_or_else(|_| panic!("{LONG} must be a number, 10 for example"))
 }
 
+/// How large something is that a fault run works on.
+pub fn size(everyday: usize, on_long_runs: usize) -> usize {
+    if times(1) == 1 { everyday } else { on_long_runs }
+}
+
 /// The variable's value, or nothing when it is absent or empty.
 #[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
 pub(crate) fn variable(name: &str) -> Option<String> {

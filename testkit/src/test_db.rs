@@ -113,15 +113,44 @@ impl TestDb {
 
     /// Does something to the log as no program would, beside whoever has it open.
     pub async fn log_sql(&self, sql: &str) {
+        self.sql("log.db", sql).await;
+    }
+
+    /// Does something to the views as no program would, beside whoever has them open.
+    pub async fn views_sql(&self, sql: &str) {
+        self.sql("views.db", sql).await;
+    }
+
+    async fn sql(&self, file: &str, sql: &str) {
         match &self.place {
             Place::Folder(folder) => {
-                let file = SqliteConnectOptions::new().filename(folder.path().join("log.db"));
-                let mut connection = file.connect().await.expect("the log");
-                connection.execute(sql).await.expect("the log takes it");
-                connection.close().await.expect("closing the log");
+                let file = SqliteConnectOptions::new().filename(folder.path().join(file));
+                let mut connection = file.connect().await.expect("the file");
+                connection.execute(sql).await.expect("the file takes it");
+                connection.close().await.expect("closing the file");
             }
-            Place::Database { .. } => execute(&self.url, sql).await.expect("the log takes it"),
+            Place::Database { .. } => execute(&self.url, sql).await.expect("it takes it"),
         }
+    }
+
+    /// The tables of views, those of builds too.
+    pub async fn view_tables(&self) -> Vec<String> {
+        let mut tables: Vec<String> = match &self.place {
+            Place::Folder(folder) => {
+                let file = SqliteConnectOptions::new().filename(folder.path().join("views.db"));
+                let mut views = file.connect().await.expect("the views");
+                let sql = "SELECT name FROM sqlite_master WHERE type = 'table'";
+                sqlx::query_scalar(sql).fetch_all(&mut views).await.expect("their tables")
+            }
+            Place::Database { .. } => {
+                let mut views = PgConnection::connect(&self.url).await.expect("a connection");
+                let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+                sqlx::query_scalar(sql).fetch_all(&mut views).await.expect("their tables")
+            }
+        };
+        tables.retain(|table| table.starts_with("view_"));
+        tables.sort();
+        tables
     }
 
     /// A copy of it as it is now, as a backup would be. Nobody may have it open meanwhile.

@@ -80,9 +80,9 @@ impl From<StoreError> for Failure {
             StoreError::TooNew { .. } | StoreError::Newer => {
                 Self::new(Exit::Failed, message).next("install the newer gdmarket")
             }
-            StoreError::Conflict(_) | StoreError::Rejected(_) | StoreError::Corrupt(_) => {
-                Self::new(Exit::Failed, message)
-            }
+            StoreError::Corrupt(_) => Self::new(Exit::Unreadable, message)
+                .next("see what else can't be read: gdmarket check"),
+            StoreError::Conflict(_) | StoreError::Rejected(_) => Self::new(Exit::Failed, message),
         }
     }
 }
@@ -94,7 +94,7 @@ impl From<QueryError> for Failure {
             QueryError::Unavailable(_) => Self::new(Exit::Unreachable, message)
                 .next("check that the database runs and that database.url is right"),
             QueryError::Newer(_) => {
-                Self::new(Exit::Failed, message).next("install the newer gdmarket")
+                Self::new(Exit::Unreadable, message).next("install the newer gdmarket")
             }
             QueryError::Broken(_) => Self::new(Exit::Unreadable, message)
                 .next("look at the event: gdmarket events show POSITION"),
@@ -107,7 +107,7 @@ impl From<StartError> for Failure {
         match error {
             StartError::Store(error) => error.into(),
             StartError::Views(ReplayError::Newer(_)) => {
-                Self::new(Exit::Failed, error.to_string()).next("install the newer gdmarket")
+                Self::new(Exit::Unreadable, error.to_string()).next("install the newer gdmarket")
             }
             StartError::Views(_) => Self::new(Exit::Failed, error.to_string()),
             StartError::Settings(_) => Self::new(Exit::Usage, error.to_string()),

@@ -1,10 +1,11 @@
 //! `gdmarket parked`: what can't go on, and what is to become of it.
 
 use super::tool::with_store;
+use super::views::is_called;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
 use clap::{Args, Subcommand};
-use gdmarket_projections::{Asked, Stuck, StuckDetail, StuckKey};
+use gdmarket_projections::{Asked, GivenUp, Stuck, StuckDetail, StuckKey};
 use serde_json::json;
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ const TRIED_WITHIN: Duration = Duration::from_secs(10);
 const EXAMPLES: &str = "\
 Examples:
   gdmarket parked list                                  what can't go on, why, and how much waits
-  gdmarket parked show item_info_v2 item/7              the events that wait
-  gdmarket parked retry item_info_v2 item/7             try it again now, after a fix
+  gdmarket parked show item-info item/7                 the events that wait
+  gdmarket parked retry item-info item/7                try it again now, after a fix
   gdmarket parked retry --all
+  gdmarket parked list --dropped                        what was ever given up, and why
   gdmarket parked drop holding reservation/7 --reason 'settled by phone'";
 
 /// What is wanted of what can't go on.
@@ -40,7 +42,11 @@ struct KeyArgs {
 enum ParkedCommand {
     /// Everything that can't go on.
     #[command(after_help = EXAMPLES)]
-    List,
+    List {
+        /// What was ever given up instead, and why.
+        #[arg(long)]
+        dropped: bool,
+    },
     /// One key, and the events that wait behind it.
     #[command(after_help = EXAMPLES)]
     Show(KeyArgs),
@@ -77,7 +83,8 @@ pub(super) fn run(args: &ParkedArgs, config: &Config, console: Console) -> Resul
     with_store(config, async |store| {
         let stuck = Stuck::new(store);
         match &args.command {
-            ParkedCommand::List => list(&stuck, console).await,
+            ParkedCommand::List { dropped: true } => given_up(&stuck, console).await,
+            ParkedCommand::List { dropped: false } => list(&stuck, console).await,
             ParkedCommand::Show(of) => show(&stuck, of, console).await,
             ParkedCommand::Retry { all: true, .. } => retry_all(&stuck, console).await,
             ParkedCommand::Retry { subscription, key, .. } => {
@@ -96,8 +103,9 @@ pub(super) fn run(args: &ParkedArgs, config: &Config, console: Console) -> Resul
 }
 
 async fn find(stuck: &Stuck, of: &KeyArgs) -> Result<StuckKey, Failure> {
-    let found = stuck.find(&of.subscription, &of.key).await?;
-    found.ok_or_else(|| nothing(of))
+    let is_meant =
+        |found: &StuckKey| is_called(&found.subscription, &of.subscription) && found.key == of.key;
+    stuck.list().await?.into_iter().find(is_meant).ok_or_else(|| nothing(of))
 }
 
 fn nothing(of: &KeyArgs) -> Failure {
@@ -131,6 +139,25 @@ async fn list(stuck: &Stuck, console: Console) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn given_up(stuck: &Stuck, console: Console) -> Result<(), Failure> {
+    let all = stuck.given_up().await?;
+    if all.is_empty() {
+        console.note("Nothing was ever given up.");
+    }
+    for of in &all {
+        if console.is_json() {
+            Console::result_json(&json!(of));
+            continue;
+        }
+        let at = of.given_up_at.format("%Y-%m-%dT%H:%M:%SZ");
+        let GivenUp { subscription, key, position, parked_for, reason, .. } = of;
+        Console::result(&format!(
+            "{subscription} {key}: given up at {at}, position {position} ({parked_for}): {reason}"
+        ));
+    }
+    Ok(())
+}
+
 fn line(of: &StuckKey) -> String {
     let StuckKey { subscription, key, state, queued, since, since_position, reason, .. } = of;
     let since = since.format("%Y-%m-%dT%H:%M:%SZ");
@@ -143,7 +170,8 @@ fn line(of: &StuckKey) -> String {
 }
 
 async fn show(stuck: &Stuck, of: &KeyArgs, console: Console) -> Result<(), Failure> {
-    let detail = stuck.show(&of.subscription, &of.key).await?.ok_or_else(|| nothing(of))?;
+    let found = find(stuck, of).await?;
+    let detail = stuck.show(&found.subscription, &found.key).await?.ok_or_else(|| nothing(of))?;
     if console.is_json() {
         Console::result_json(&json!(detail));
         return Ok(());

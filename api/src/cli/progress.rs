@@ -4,9 +4,9 @@
 use super::Console;
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal as _};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often work that nobody watches says where it is.
 const EVERY: Duration = Duration::from_secs(5);
@@ -19,8 +19,8 @@ pub(super) struct Progress {
     what: String,
     bar: ProgressBar,
     console: Console,
-    is_drawn: bool,
-    last_said: Mutex<Instant>,
+    /// Says where nobody watches how far it is, also while it is at one long step.
+    _saying: Option<AbortOnDropHandle<()>>,
 }
 
 impl Progress {
@@ -36,8 +36,10 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(BAR) {
             bar.set_style(style);
         }
-        let last_said = Mutex::new(Instant::now());
-        Self { what: what.to_owned(), bar, console, is_drawn, last_said }
+        let says = !is_drawn && console.may_talk();
+        let say = || tokio::spawn(say(console, what.to_owned(), bar.clone()));
+        let saying = says.then(|| AbortOnDropHandle::new(say()));
+        Self { what: what.to_owned(), bar, console, _saying: saying }
     }
 
     /// So much is done by now; more than the total raises the total.
@@ -46,9 +48,6 @@ impl Progress {
             self.bar.set_length(done);
         }
         self.bar.set_position(done);
-        if !self.is_drawn && self.is_time() {
-            self.console.note(&self.line());
-        }
     }
 
     /// As [`Progress::reached`], for work whose size is known only by now.
@@ -65,21 +64,28 @@ impl Progress {
         self.bar.finish_and_clear();
         self.console.note(&format!("{}: {done} of {total} in {took:.1?}", self.what));
     }
+}
 
-    fn is_time(&self) -> bool {
-        let mut last_said = self.last_said.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last_said.elapsed() >= EVERY;
-        if due {
-            *last_said = Instant::now();
-        }
-        due
+async fn say(console: Console, what: String, bar: ProgressBar) {
+    loop {
+        sleep(EVERY).await;
+        console.note(&line(&what, &bar));
     }
+}
 
-    fn line(&self) -> String {
-        let done = HumanCount(self.bar.position());
-        let total = HumanCount(self.bar.length().unwrap_or_default());
-        let left = HumanDuration(self.bar.eta());
-        format!("{}: {done} of {total}, {:.0}/s, {left} left", self.what, self.bar.per_sec())
+/// Before it is known how much there is, and after the last of it, only time is told.
+fn line(what: &str, bar: &ProgressBar) -> String {
+    let (done, total) = (bar.position(), bar.length().unwrap_or_default());
+    let for_so_long = HumanDuration(bar.elapsed());
+    match (HumanCount(done), HumanCount(total)) {
+        _ if total == 0 => format!("{what}: for {for_so_long}"),
+        (all, of) if done >= total => {
+            format!("{what}: {all} of {of}, finishing, for {for_so_long}")
+        }
+        (some, of) => {
+            let (rate, left) = (bar.per_sec(), HumanDuration(bar.eta()));
+            format!("{what}: {some} of {of}, {rate:.0}/s, {left} left")
+        }
     }
 }
 
@@ -88,5 +94,33 @@ impl Drop for Progress {
         if !self.bar.is_finished() {
             self.bar.abandon();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_much_of_how_much_or_else_for_how_long() {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        assert_eq!(line("counting", &bar), "counting: for 0 seconds");
+        bar.set_length(4_000);
+        bar.set_position(1_000);
+        let half = line("events", &bar);
+        assert!(half.starts_with("events: 1,000 of 4,000, "), "{half}");
+        assert!(half.contains("/s, ") && half.ends_with(" left"), "{half}");
+        bar.set_position(4_000);
+        assert_eq!(line("events", &bar), "events: 4,000 of 4,000, finishing, for 0 seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_dropped_with_what_it_says() {
+        let progress = Progress::start(Console::new(false, false, true), "events", 10);
+        progress.reached(3);
+        assert_eq!((progress.bar.position(), progress.bar.length()), (3, Some(10)));
+        progress.reached(12);
+        assert_eq!(progress.bar.length(), Some(12), "more than the total raises it");
+        progress.finish();
     }
 }

@@ -12,6 +12,7 @@ use gdmarket_projections::{Difference, Judge, Replay, ReplayError, Replayed};
 use gdmarket_store::Store;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
+use tokio::sync::oneshot;
 
 /// Differences that are told to people; programs get all.
 const TOLD: u64 = 100;
@@ -137,7 +138,7 @@ fn tell(view: &str, replayed: &Replayed, console: Console) {
     let compared = match compared_at {
         None => "nothing fit to be compared was served".to_owned(),
         Some(position) if *differing == 0 => {
-            format!("all {rows} rows are the same at position {position}")
+            format!("all rows ({rows}) are the same at position {position}")
         }
         Some(position) => format!("{differing} of {rows} rows differ at position {position}"),
     };
@@ -174,9 +175,13 @@ impl Judge for Teller {
             Wish::Promote => true,
             Wish::Ask => {
                 let Replayed { view, rows, differing, .. } = so_far;
-                let question =
-                    format!("{view}: {differing} of {rows} rows differ. Serve the new one? [y/N] ");
-                tokio::task::spawn_blocking(move || says_yes(&question)).await.unwrap_or(false)
+                let question = format!(
+                    "\n{view}: {differing} of {rows} rows differ. Serve the new one? [y/N] "
+                );
+                // Not a thread of the runtime's, which would wait for an answer after Ctrl-C.
+                let (say, said) = oneshot::channel();
+                std::thread::spawn(move || say.send(says_yes(&question)));
+                said.await.unwrap_or(false)
             }
         }
     }
@@ -213,7 +218,7 @@ fn failure(error: ReplayError) -> Failure {
     match error {
         ReplayError::Store(error) => error.into(),
         ReplayError::Newer(_) => {
-            Failure::new(Exit::Failed, message).next("install the newer gdmarket")
+            Failure::new(Exit::Unreadable, message).next("install the newer gdmarket")
         }
         ReplayError::Busy(_) => {
             Failure::new(Exit::Failed, message).next("wait until it is done, then try again")

@@ -95,13 +95,17 @@ async fn subscription(store: &Store, view: &str) -> Result<String, Failure> {
     let all = overview(store, Duration::ZERO).await?;
     let views: Vec<&str> =
         all.iter().filter(|of| of.is_view && of.is_known).map(|of| of.name.as_str()).collect();
-    let said = view.replace('-', "_");
-    let named =
-        |name: &&&str| **name == said || name.rsplit_once("_v").is_some_and(|n| n.0 == said);
+    let named = |name: &&&str| is_called(name, view);
     views.iter().find(named).map(|name| (*name).to_owned()).ok_or_else(|| {
         let there_are = views.join(", ");
         Failure::new(Exit::Usage, format!("no view is called {view:?}; there are: {there_are}"))
     })
+}
+
+/// Whether people call a loop so: by its name, or a view's without its version, `item-info`.
+pub(super) fn is_called(name: &str, said: &str) -> bool {
+    let said = said.replace('-', "_");
+    name == said || name.rsplit_once("_v").is_some_and(|(plain, _)| plain == said)
 }
 
 async fn status(store: &Store, console: Console) -> Result<(), Failure> {
@@ -112,7 +116,7 @@ async fn status(store: &Store, console: Console) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let rows: Vec<[String; 8]> =
+    let rows: Vec<[String; 9]> =
         std::iter::once(HEADINGS.map(str::to_owned)).chain(all.iter().map(cells)).collect();
     for row in &rows {
         let cells = row.iter().enumerate().map(|(column, cell)| {
@@ -124,10 +128,11 @@ async fn status(store: &Store, console: Console) -> Result<(), Failure> {
     Ok(())
 }
 
-const HEADINGS: [&str; 8] =
-    ["name", "generation", "state", "position", "lag", "rate", "parked", "runner"];
+const HEADINGS: [&str; 9] =
+    ["name", "version", "generation", "state", "position", "lag", "rate", "parked", "runner"];
 
-fn cells(of: &LoopStatus) -> [String; 8] {
+fn cells(of: &LoopStatus) -> [String; 9] {
+    let number = |number: Option<String>| number.unwrap_or_else(|| "–".to_owned());
     let state = match of.state {
         LoopState::Running => "running",
         LoopState::Paused => "paused",
@@ -137,12 +142,13 @@ fn cells(of: &LoopStatus) -> [String; 8] {
     };
     [
         of.name.clone(),
-        of.generation.map_or_else(|| "–".to_owned(), |number| number.to_string()),
+        number(of.version.map(|version| version.to_string())),
+        number(of.generation.map(|generation| generation.to_string())),
         state.to_owned(),
         of.position.to_string(),
         format!("{} events, {:.1} s", of.lag_events, of.lag_seconds),
         format!("{:.0}/s", of.rate),
         of.parked.to_string(),
-        of.holder.clone().unwrap_or_else(|| "–".to_owned()),
+        number(of.holder.clone()),
     ]
 }

@@ -7,7 +7,9 @@ use crate::resource::{ItemResource, ReservationResource, Versioned, Viewer};
 use crate::token::Tokens;
 use async_trait::async_trait;
 use gdmarket_domain::reservation::Stage;
-use gdmarket_domain::{Decider, ItemNo, MarketEvent, Reservation, ReservationEvent, ReservationNo};
+use gdmarket_domain::{
+    Decider, DecodeError, ItemNo, MarketEvent, Reservation, ReservationEvent, ReservationNo,
+};
 use gdmarket_projections::{Applied, Queries};
 use gdmarket_store::{RecordedEvent, Store, StoreError, StreamId};
 use tokio::time::Instant;
@@ -48,8 +50,16 @@ pub(super) const fn kind_of<A: Decider>() -> &'static str {
 
 pub(super) fn decoded(event: &RecordedEvent) -> Result<MarketEvent, Problem> {
     let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
-    MarketEvent::decode(&stream.kind, event_type, event_version, payload)
-        .map_err(|error| Problem::new(&kind::NEWER_PROGRAM).with_cause(error.to_string()))
+    MarketEvent::decode(&stream.kind, event_type, event_version, payload).map_err(|error| {
+        match error {
+            DecodeError::Newer { .. } => {
+                Problem::new(&kind::NEWER_PROGRAM).with_cause(error.to_string())
+            }
+            DecodeError::UnknownAggregate(_)
+            | DecodeError::UnknownType(_)
+            | DecodeError::Malformed { .. } => Problem::internal(error.to_string()),
+        }
+    })
 }
 
 #[async_trait]

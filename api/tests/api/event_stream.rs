@@ -125,6 +125,44 @@ on_each_engine! {
     }
 }
 
+/// A follower that takes nothing holds up nobody, and finds everything when it goes on.
+#[test]
+fn a_follower_that_stalls_misses_nothing_and_holds_up_nobody() {
+    const EVENTS: usize = 4_000;
+    gdmarket_testkit::run(async {
+        let db = TestDb::sqlite();
+        let server = ServerOptions::new(PROGRAM).on(&db).start().await;
+        let mut stalled = Following::open(&server, "", None).await;
+        let mut other = Following::open(&server, "", None).await;
+        // More than all buffers between them take.
+        let name = "x".repeat(4_000);
+        for hundred in 0..EVENTS / 100 {
+            let event = |number: usize| {
+                let no = 1 + hundred * 100 + number;
+                let payload = json!({"ItemRegistered":
+                    {"itemNo": no, "ownerId": 7, "itemName": name, "itemPrice": 1}});
+                format!("('item', '{no}', 1, 'ItemRegistered', '1', '{payload}', '{{}}')")
+            };
+            let events: Vec<String> = (0..100).map(event).collect();
+            db.log_sql(&format!(
+                "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                 event_version, payload, metadata) VALUES {}",
+                events.join(", ")
+            ))
+            .await;
+        }
+        for following in [&mut other, &mut stalled] {
+            let mut last = 0;
+            for _ in 0..EVENTS {
+                let event = following.event().await;
+                let position = event["position"].as_u64().expect("a position");
+                assert_eq!(position, last + 1, "none is missed, none comes twice");
+                last = position;
+            }
+        }
+    });
+}
+
 #[test]
 fn a_stream_ends_with_its_server_and_goes_on_with_the_next() {
     gdmarket_testkit::run(async {

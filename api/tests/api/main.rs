@@ -25,5 +25,6 @@ mod operating;
 mod poison;
 mod problems;
 mod refusals;
+mod replaying;
 mod tools;
 mod waiting;

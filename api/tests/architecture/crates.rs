@@ -13,7 +13,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("commands", &["domain", "store"]),
     ("projections", &["domain", "store"]),
     ("api", &["domain", "store", "commands", "projections"]),
-    ("testkit", &["domain", "store"]),
+    ("testkit", &[]),
     ("bench", &[]),
 ];
 

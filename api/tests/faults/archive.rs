@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
@@ -120,6 +120,44 @@ impl Moved {
     }
 }
 
+/// Makes a log longer than what fits into a pipe and all buffers before it.
+async fn lengthen(db: &TestDb) {
+    let name = "x".repeat(4_000);
+    for hundred in 0..20 {
+        let event = |number: i64| {
+            let no = 100_000 + hundred * 100 + number;
+            let payload = json!({"ItemRegistered":
+                {"itemNo": no, "ownerId": 7, "itemName": name, "itemPrice": 1}});
+            format!("('item', '{no}', 1, 'ItemRegistered', '1', '{payload}', '{{}}')")
+        };
+        let events: Vec<String> = (0..100).map(event).collect();
+        db.log_sql(&format!(
+            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
+             payload, metadata) VALUES {}",
+            events.join(", ")
+        ))
+        .await;
+    }
+}
+
+/// The tool listens to signals: it has opened more than its first files.
+async fn has_begun(tool: &Child) {
+    let wanted = format!("/proc/{}/status", tool.id());
+    eventually(SOON, || async {
+        let status = std::fs::read_to_string(&wanted).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.unwrap_or("0").trim(), 16).unwrap_or(0);
+        // SIGINT is the second.
+        if caught & 0b10 != 0 { Ok(()) } else { Err(status) }
+    })
+    .await;
+}
+
+fn send(tool: &Child, signal: &str) {
+    let sent = Command::new("kill").args(["-s", signal, &tool.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -s {signal}");
+}
+
 on_each_engine! {
     /// From one engine to the other: same answers, same numbers, nothing charged twice.
     async fn a_market_that_moved_goes_on_where_it_was(db: &TestDb) {
@@ -177,16 +215,21 @@ on_each_engine! {
             assert_eq!(ended.status.code(), None, "{place}: {:?}", told(&ended));
             assert_empty(place).await;
         }
-        let mut import = command(&other, &["events", "import", "-"]);
-        let mut import = import.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let text = moved.text();
-        let mut pipe = import.stdin.take().unwrap();
-        pipe.write_all(&text.as_bytes()[..text.len() - 100]).unwrap();
-        pipe.flush().unwrap();
-        import.kill().unwrap();
-        import.wait().unwrap();
-        drop(pipe);
-        assert_empty("a pipe").await;
+        for (signal, expected) in [("KILL", None), ("INT", Some(130))] {
+            let mut import = command(&other, &["events", "import", "-"]);
+            let mut import = import.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let text = moved.text();
+            let mut pipe = import.stdin.take().unwrap();
+            pipe.write_all(&text.as_bytes()[..text.len() - 100]).unwrap();
+            pipe.flush().unwrap();
+            has_begun(&import).await;
+            send(&import, signal);
+            // The pipe is still open: it ends all the same.
+            let ended = import.wait_with_output().unwrap();
+            assert_eq!(ended.status.code(), expected, "{:?}", told(&ended));
+            drop(pipe);
+            assert_empty(signal).await;
+        }
         let (code, _, said) = gdmarket(&other, &["events", "import", &file]);
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(whole_log(&other).await, whole_log(db).await);
@@ -260,6 +303,26 @@ on_each_engine! {
         let mut stuck = stuck.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         drop(stuck.stdout.take());
         assert_eq!(stuck.wait().unwrap().code(), Some(1), "nobody takes it");
+    }
+
+    /// Ctrl-C ends an export that nobody takes, a full disk is told, and neither leaves a file.
+    async fn an_export_that_is_cut_short_leaves_nothing(db: &TestDb) {
+        let moved = Moved::out_of(db).await;
+        lengthen(db).await;
+        let mut export = command(db, &["events", "export", "-"]);
+        let export = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        has_begun(&export).await;
+        send(&export, "INT");
+        let ended = export.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(130), "{}", told(&ended).2);
+        assert!(!told(&ended).1.contains("\"manifest\""), "it isn't whole and doesn't say so");
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = command(db, &["events", "export", "-"]).stdout(full).output().unwrap();
+        let (code, _, said) = told(&ended);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("can't be written") && said.contains("No space left"), "{said}");
+        let (code, _, said) = gdmarket(db, &["events", "export", &moved.file("whole.ndjson")]);
+        assert_eq!(code, Some(0), "{said}");
     }
 
     /// What no program can read is found before a deploy, and so is what contradicts itself.

@@ -10,6 +10,7 @@
 mod archive;
 mod control;
 mod database_away;
+mod full_disk;
 mod kills;
 mod ledger;
 mod load;

@@ -27,7 +27,7 @@ pub enum ItemEvent {
     /// The owner gives these days free again.
     #[serde(rename = "PeriodUnblocked")]
     PeriodUnblocked { item_no: ItemNo, period: RentalPeriod },
-    /// A reservation holds these days, at this name and price; `to` is `None` until returned.
+    /// A reservation holds these days, at this name and price; without a period until it is returned.
     #[serde(rename = "ItemHeld")]
     Held {
         item_no: ItemNo,

@@ -22,6 +22,9 @@ const EVENTS_AT_ONCE: u32 = 50;
 /// When a deadline is tried again whose reaction couldn't be done.
 const POSTPONED: Duration = Duration::from_secs(5);
 
+/// When one is tried again that was thought impossible: a person has read the log by then.
+const IMPOSSIBLE: Duration = Duration::from_mins(10);
+
 impl Reactor {
     /// Works until something fails.
     pub(super) async fn work_beside(&self, run: &Run) -> Halt {
@@ -109,11 +112,14 @@ impl Reactor {
                 }
                 ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
             }
-            (Outcome::Queue | Outcome::Later | Outcome::Retry(_) | Outcome::Park(_), _) => {
+            (Outcome::Queue | Outcome::Later | Outcome::Retry(_) | Outcome::Park(_), job) => {
+                let since_time = job.map_or(parked.since_time, |job| job.event.recorded_at);
                 let attempts = parked.attempts.saturating_add(1);
                 let again = Parked {
                     state: outcome.state().to_owned(),
                     reason: outcome.reason().to_owned(),
+                    since_position: position,
+                    since_time,
                     attempts,
                     ..parked.clone()
                 };
@@ -151,7 +157,7 @@ impl Reactor {
 
     async fn fire_one(&self, run: &Run, deadline: Deadline) -> Result<(), Halt> {
         let (outcome, due) = self.sender.fire(&deadline).await;
-        let again = match (outcome, due.again) {
+        let again = match (outcome, due.and_then(|due| due.again)) {
             (Outcome::Newer, _) => return Err(Halt::Newer(deadline.key)),
             (Outcome::Retry(_), _) => {
                 Some(Sender::again(&deadline, self.sender.micros_after(POSTPONED), None))
@@ -159,7 +165,11 @@ impl Reactor {
             (_, Some((due_at, data))) => {
                 Some(Sender::again(&deadline, due_at.timestamp_micros(), Some(&data)))
             }
-            (_, None) => None,
+            // A deadline is never lost for a fault.
+            (Outcome::Park(_) | Outcome::Later | Outcome::Queue, None) => {
+                Some(Sender::again(&deadline, self.sender.micros_after(IMPOSSIBLE), None))
+            }
+            (Outcome::Done, None) => None,
         };
         let mut tx = self.store.views().begin().await?;
         run.hold(&mut tx).await?;

@@ -101,13 +101,17 @@ impl Sender {
         Outcome::Done
     }
 
-    /// Does what follows from a deadline; its manager's word on when it is due again comes with it.
-    pub(super) async fn fire(&self, deadline: &Deadline) -> (Outcome, Due) {
-        let Ok(payload) = serde_json::from_str::<Payload>(&deadline.payload) else {
-            let outcome = self.park("the deadline's row can't be read".to_owned(), &deadline.key);
-            return (outcome, Due::nothing());
+    /// Does what follows from a deadline; its manager's word on when it is due again comes with it,
+    /// unless the row can't be read.
+    pub(super) async fn fire(&self, deadline: &Deadline) -> (Outcome, Option<Due>) {
+        let read = serde_json::from_str::<Payload>(&deadline.payload).ok().and_then(|payload| {
+            let moment = self.moment(deadline.due_at);
+            Some((self.manager.due(&deadline.key, &payload.data, moment)?, payload))
+        });
+        let Some((due, payload)) = read else {
+            let why = "the deadline's row can't be read".to_owned();
+            return (self.park(why, &deadline.key), None);
         };
-        let due = self.manager.due(&deadline.key, &payload.data, self.moment(deadline.due_at));
         let cause = Cause {
             correlation_id: payload.correlation_id,
             source: self.source_name(),
@@ -119,10 +123,10 @@ impl Sender {
             let id = self.command_id(&["deadline", &deadline.key, &due_at], ordinal);
             let outcome = self.send(step, id, &cause).await;
             if outcome != Outcome::Done {
-                return (outcome, due);
+                return (outcome, Some(due));
             }
         }
-        (Outcome::Done, due)
+        (Outcome::Done, Some(due))
     }
 
     /// What the row of a deadline remembers: its cause, and what its manager must know.

@@ -1,10 +1,10 @@
 //! A generation of a view that is being built beside the one that is served. One at a time per view,
 //! by a lease; what a build that was cut short left behind goes with the next one.
 
-use super::courtesy::Courtesy;
 use super::fold::{Poisoned, Read, fold_all};
 use super::promote::LAST_STEP;
 use super::{Meter, ReplayError};
+use crate::courtesy::Courtesy;
 use crate::view::View;
 use crate::view_table::ViewTable;
 use gdmarket_store::{Generations, Leases, Store};
@@ -19,8 +19,8 @@ const LEASE: Duration = Duration::from_secs(5);
 /// How long to wait for a build that died a moment ago.
 const WAIT: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Events looked at by one question.
-const COUNTED_AT_ONCE: i64 = 16_384;
+/// Positions looked at by one question: some 20 ms.
+const COUNTED_AT_ONCE: i64 = 65_536;
 
 /// A build under way. Dropped, it leaves its table to the next one.
 pub(super) struct Build<V: View> {
@@ -164,15 +164,14 @@ impl<V: View> Build<V> {
 
     /// The log's own count of what is yet to be folded.
     async fn count(&self, until: i64) -> Result<u64, ReplayError> {
-        let (mut counted, mut after, log) = (0, self.reached, self.store.log());
-        let mut began = Instant::now();
-        while let Some((some, last)) =
-            log.count_some(V::AGGREGATE, (after, until), COUNTED_AT_ONCE).await?
-        {
+        let (mut counted, mut after) = (0, self.reached);
+        while after < until {
+            let began = Instant::now();
+            let end = until.min(after.saturating_add(COUNTED_AT_ONCE));
+            let (some, next) = self.store.log().count_of(V::AGGREGATE, (after, end)).await?;
             counted += some;
-            after = last;
+            after = next.map_or(until, |next| next - 1);
             self.courtesy.rest(began).await;
-            began = Instant::now();
         }
         Ok(counted)
     }

@@ -5,7 +5,7 @@
 //! read back. So memory is bounded by the number of rows held, whatever the log's length.
 
 use super::ReplayError;
-use super::courtesy::Courtesy;
+use crate::courtesy::Courtesy;
 use crate::projector::{Folded, fold};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Rows that all workers together hold before they are written: about 0.4 KiB each for items.
 const ROWS: usize = if cfg!(test) { 8 } else { 200_000 };
@@ -47,6 +48,9 @@ pub(super) async fn fold_all<V: View>(
     (poisoned, so_far): (&mut Poisoned, Read<'_>),
 ) -> Result<u64, ReplayError> {
     let known = Arc::new(std::mem::take(poisoned));
+    // Where this future is dropped, by Ctrl-C say, workers end at once.
+    let stop = CancellationToken::new();
+    let _dropped = stop.clone().drop_guard();
     let share = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS));
     let workers: Vec<(mpsc::Sender<Work>, JoinHandle<_>)> = (0..share)
         .map(|_| {
@@ -55,6 +59,7 @@ pub(super) async fn fold_all<V: View>(
                 store: store.clone(),
                 table: Arc::clone(table),
                 courtesy: Arc::clone(courtesy),
+                stop: stop.clone(),
                 most: ROWS / share,
                 rows: HashMap::new(),
                 loaded: HashSet::new(),
@@ -111,6 +116,8 @@ struct Worker<V: View> {
     store: Store,
     table: Arc<ViewTable<V>>,
     courtesy: Arc<Courtesy>,
+    /// Nobody waits for this worker any more.
+    stop: CancellationToken,
     /// Rows that it holds before they are written.
     most: usize,
     rows: HashMap<i64, Stored<V::Row>>,
@@ -134,7 +141,7 @@ impl<V: View> Worker<V> {
                     if self.rows.len() >= self.most {
                         self.spill()?;
                     } else {
-                        Handle::current().block_on(self.courtesy.rest(began));
+                        self.wait(self.courtesy.rest(began))?;
                     }
                 }
                 Work::End => {
@@ -168,7 +175,7 @@ impl<V: View> Worker<V> {
     fn load(&mut self, chunk: &LogChunk) -> Result<(), ReplayError> {
         let missing = chunk.going_on(|number| self.rows.contains_key(&number))?;
         let loading = self.table.load(self.store.views(), &missing);
-        let loaded = Handle::current().block_on(loading)?;
+        let loaded = self.wait(loading)??;
         self.loaded.extend(loaded.keys());
         self.rows.extend(loaded);
         Ok(())
@@ -181,10 +188,17 @@ impl<V: View> Worker<V> {
         rows.sort_unstable_by_key(|row| row.number);
         let loaded = std::mem::take(&mut self.loaded);
         let writing = self.table.write_many(self.store.views(), (&rows, &loaded), &self.courtesy);
-        Handle::current().block_on(writing)?;
+        self.wait(writing)??;
         self.rows.clear();
         self.is_spilled = true;
         Ok(())
+    }
+
+    /// Waits on the runtime as long as somebody waits for this worker: the runtime's timers and
+    /// sockets may end with them.
+    fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, ReplayError> {
+        let waited = Handle::current().block_on(self.stop.run_until_cancelled(future));
+        waited.ok_or_else(|| ReplayError::Broken("nobody waits for it any more".to_owned()))
     }
 }
 

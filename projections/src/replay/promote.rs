@@ -16,28 +16,33 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// Events between the build and what is served that are left to the last transaction.
-pub(super) const LAST_STEP: i64 = 2_000;
+pub(super) const LAST_STEP: i64 = if cfg!(test) { 10 } else { 2_000 };
 /// Events read at once.
 const BATCH: u32 = 500;
 /// How often taking the place is tried when readers are in the way.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What the last transaction took in.
+struct Followed {
+    /// Up to here.
+    to: i64,
+    /// How many events: as many as the log counts.
+    events: u64,
+    parked: Vec<Parked>,
+}
+
 impl<V: View> Build<V> {
-    /// Serves the build from now on; up to which position it goes.
-    pub(super) async fn promote(mut self) -> Result<i64, ReplayError> {
+    /// Serves the build from now on; how many events it took in last.
+    pub(super) async fn promote(mut self) -> Result<u64, ReplayError> {
         let mut tries = 1;
         loop {
             match self.try_promote().await {
-                Ok(position) => {
-                    tracing::info!(
-                        view = V::NAME,
-                        generation = self.generation,
-                        position,
-                        "served"
-                    );
+                Ok(Followed { to, events, .. }) => {
+                    let generation = self.generation;
+                    tracing::info!(view = V::NAME, generation, position = to, "served");
                     self.lease.end().await;
-                    return Ok(position);
+                    return Ok(events);
                 }
                 Err(ReplayError::Store(StoreError::Unavailable(why))) if tries < TRIES => {
                     tracing::debug!(view = V::NAME, why, "the build isn't served yet");
@@ -49,30 +54,32 @@ impl<V: View> Build<V> {
         }
     }
 
-    async fn try_promote(&mut self) -> Result<i64, ReplayError> {
+    async fn try_promote(&mut self) -> Result<Followed, ReplayError> {
         let name = V::subscription();
         let source = *self.store.identity();
         let mut tx = self.store.views().begin().await?;
         // The runner of what is served writes nothing from here on.
         let served = Checkpoints::lock(&mut tx, &name).await?;
         let served = served.filter(|(of, _)| *of == source).map(|(_, position)| position);
-        let (to, parked) = self.follow(&mut tx, served.unwrap_or(0)).await?;
+        let followed = self.follow(&mut tx, served.unwrap_or(0)).await?;
         let lease = &self.lease;
         if !Leases::is_held(&mut tx, &lease.name, &lease.holder, lease.epoch).await? {
             return Err(ReplayError::Busy(V::NAME));
         }
         self.table.serve(&mut tx).await?;
         let epoch = Leases::revoke(&mut tx, &name).await?;
-        Checkpoints::put(&mut tx, &name, &source, (to, epoch)).await?;
-        ParkedKeys::replace(&mut tx, &name, &parked).await?;
-        Generations::serve(&mut tx, &name, self.generation, to).await?;
+        Checkpoints::put(&mut tx, &name, &source, (followed.to, epoch)).await?;
+        ParkedKeys::replace(&mut tx, &name, &followed.parked).await?;
+        Generations::serve(&mut tx, &name, self.generation, followed.to).await?;
         tx.commit().await?;
-        Ok(to)
+        Ok(followed)
     }
 
-    /// Takes in what the served view has taken in since, inside `tx`.
-    async fn follow(&self, tx: &mut Tx, until: i64) -> Result<(i64, Vec<Parked>), ReplayError> {
-        let mut reached = self.reached;
+    /// Takes in what the served view has taken in since, inside `tx`, and holds it against the log's
+    /// own count.
+    async fn follow(&self, tx: &mut Tx, until: i64) -> Result<Followed, ReplayError> {
+        let (mut reached, mut read) = (self.reached, 0);
+        let (expected, _) = self.store.log().count_of(V::AGGREGATE, (reached, until)).await?;
         let mut poisoned = self.poisoned.clone();
         let mut rows: HashMap<i64, Stored<V::Row>> = HashMap::new();
         while reached < until {
@@ -83,12 +90,13 @@ impl<V: View> Build<V> {
                 .map(|event| Delivery { previous: 0, event: Arc::new(event) })
                 .collect();
             let Some(last) = batch.last().map(|delivery| delivery.event.position) else { break };
-            let missing: BTreeSet<i64> = batch
-                .iter()
-                .map(|delivery| &delivery.event.stream)
-                .filter(|stream| stream.kind == V::AGGREGATE && !rows.contains_key(&stream.number))
-                .map(|stream| stream.number)
-                .collect();
+            let concerned = || {
+                let streams = batch.iter().map(|delivery| &delivery.event.stream);
+                streams.filter(|stream| stream.kind == V::AGGREGATE).map(|stream| stream.number)
+            };
+            read += u64::try_from(concerned().count()).unwrap_or(0);
+            let missing: BTreeSet<i64> =
+                concerned().filter(|number| !rows.contains_key(number)).collect();
             let missing: Vec<i64> = missing.into_iter().collect();
             rows.extend(self.table.load(self.store.views(), &missing).await?);
             let stuck = poisoned.keys().copied().collect();
@@ -105,7 +113,11 @@ impl<V: View> Build<V> {
             }));
             reached = last;
         }
-        Ok((reached.max(until), poisoned.into_values().collect()))
+        if read != expected {
+            return Err(ReplayError::Short { read, expected });
+        }
+        let parked = poisoned.into_values().collect();
+        Ok(Followed { to: reached.max(until), events: read, parked })
     }
 }
 

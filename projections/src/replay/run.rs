@@ -25,10 +25,8 @@ pub(crate) async fn rebuild<V: View>(
 ) -> Result<Replayed, ReplayError> {
     let mut build = Build::<V>::begin(store).await?;
     let served = served_now::<V>(store).await?;
-    match served {
-        Some(_) => catch_up(store, &mut build, meter).await?,
-        None => build.fold_to(store.log().head().await?, meter).await?,
-    }
+    let goal = if served.is_some() { Goal::Served } else { Goal::Head };
+    catch_up(store, &mut build, (goal, meter)).await?;
     let mut replayed = Replayed {
         view: V::NAME,
         events: 0,
@@ -46,39 +44,58 @@ pub(crate) async fn rebuild<V: View>(
     (replayed.events, replayed.counted) = (build.events, build.counted);
     if judge.serve(&replayed).await {
         replayed.promoted = Some(build.generation);
-        (replayed.events, replayed.counted) = serve(store, build, meter).await?;
+        (replayed.events, replayed.counted) = serve(store, build, (goal, meter)).await?;
     } else {
         build.discard().await?;
     }
     Ok(replayed)
 }
 
-/// Brings the build close to what is served, and serves it; how many events it holds.
+/// Where a build goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goal {
+    /// Where what is served stands.
+    Served,
+    /// The head of the log: nothing fit is served.
+    Head,
+}
+
+impl Goal {
+    async fn position<V: View>(self, store: &Store) -> Result<i64, ReplayError> {
+        let head = store.log().head().await?;
+        Ok(match self {
+            Self::Served => served_now::<V>(store).await?.unwrap_or(head),
+            Self::Head => head,
+        })
+    }
+}
+
+/// Brings the build close to its goal, and serves it; how many events it holds.
 async fn serve<V: View>(
     store: &Store,
     mut build: Build<V>,
-    meter: Meter<'_>,
+    (goal, meter): (Goal, Meter<'_>),
 ) -> Result<(u64, u64), ReplayError> {
     build.index().await?;
-    catch_up(store, &mut build, meter).await?;
-    let events = (build.events, build.counted);
-    build.promote().await?;
-    Ok(events)
+    catch_up(store, &mut build, (goal, meter)).await?;
+    let (events, counted) = (build.events, build.counted);
+    let last = build.promote().await?;
+    Ok((events + last, counted + last))
 }
 
-/// Brings the build close to what is served: what is left takes no time to speak of.
-async fn catch_up<V: View>(
+/// Brings the build close to its goal, which moves on while commands come in: what is left at the end
+/// takes no time to speak of.
+pub(super) async fn catch_up<V: View>(
     store: &Store,
     build: &mut Build<V>,
-    meter: Meter<'_>,
+    (goal, meter): (Goal, Meter<'_>),
 ) -> Result<(), ReplayError> {
     let mut before = i64::MAX;
     loop {
-        let target = served_now::<V>(store).await?.unwrap_or(build.reached);
-        if build.is_close_to(target, &mut before) {
+        build.fold_to(goal.position::<V>(store).await?, meter).await?;
+        if build.is_close_to(goal.position::<V>(store).await?, &mut before) {
             return Ok(());
         }
-        build.fold_to(target, meter).await?;
     }
 }
 
@@ -118,20 +135,12 @@ pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayErr
             if generations.served(&name).await?.is_some() {
                 return build.discard().await;
             }
-            let began = Instant::now();
-            build.fold_to(store.log().head().await?, &told_now_and_then::<V>()).await?;
-            build.index().await?;
-            // Others may have served an older version and gone on meanwhile.
-            let mut before = i64::MAX;
-            loop {
-                let head = store.log().head().await?;
-                if build.is_close_to(head, &mut before) {
-                    break;
-                }
-                build.fold_to(head, &told_now_and_then::<V>()).await?;
-            }
-            let (events, took) = (build.events, began.elapsed());
-            build.promote().await?;
+            let (began, meter) = (Instant::now(), told_now_and_then::<V>());
+            let goal: (Goal, Meter<'_>) = (Goal::Head, &meter);
+            catch_up(store, &mut build, goal).await?;
+            // Others may serve an older version and go on meanwhile.
+            let (events, _) = serve(store, build, goal).await?;
+            let took = began.elapsed();
             tracing::info!(view = V::NAME, version = V::VERSION, events, ?took, "a view is built");
             return Ok(());
         }

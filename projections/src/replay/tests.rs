@@ -1,7 +1,10 @@
 //! What only shows from inside: rows that don't fit into memory, and two versions of a view at once.
 
+use super::build::Build;
 use super::compare::served_now;
 use super::ensure_built;
+use super::promote::LAST_STEP;
+use super::run::{Goal, catch_up};
 use crate::alarms::{AlarmRow, Alarms};
 use crate::view::{Filters, FoldError, View};
 use crate::view_table::ViewTable;
@@ -10,6 +13,9 @@ use gdmarket_domain::MarketEvent;
 use gdmarket_store::{Append, Generations, NewEvent, ReceiptKind, Store, StoreOptions, StreamId};
 use gdmarket_testkit::{TestDb, on_each_engine};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 use uuid::Uuid;
 
 /// Their first events are more than one chunk of a scan, and more than the rows that a build holds in
@@ -93,6 +99,28 @@ on_each_engine! {
         let parked = gdmarket_store::ParkedKeys::new(store.views().clone());
         let parked = parked.all(&Alarms::subscription()).await.unwrap();
         assert_eq!(i64::try_from(parked.len()).unwrap(), STREAMS / 5, "{parked:?}");
+    }
+
+    async fn a_build_follows_a_log_that_grows_and_hurries_when_it_falls_behind(db: &TestDb) {
+        let store = store(db).await;
+        append(&store, 1, 0, "Alerted").await;
+        for (times, is_hurried) in [(1, false), (3, true)] {
+            let mut build = Build::<Alarms>::begin(&store).await.unwrap();
+            let grown = AtomicU32::new(0);
+            let grow = |_, _| {
+                if grown.fetch_add(1, Ordering::SeqCst) < times {
+                    let head = Handle::current().block_on(store.log().head()).unwrap();
+                    let more = (1..=2 * LAST_STEP).map(|n| append(&store, head + n, 0, "Alerted"));
+                    Handle::current().block_on(join_all(more));
+                }
+            };
+            let meter = |done, of| block_in_place(|| grow(done, of));
+            catch_up(&store, &mut build, (Goal::Head, &meter)).await.unwrap();
+            let head = store.log().head().await.unwrap();
+            assert!(head - build.reached <= LAST_STEP, "{} of {head}", build.reached);
+            assert_eq!(build.courtesy.is_hurried(), is_hurried, "{times}");
+            build.discard().await.unwrap();
+        }
     }
 
     async fn a_new_version_is_built_beside_the_old_one_and_leaves_it_alone(db: &TestDb) {

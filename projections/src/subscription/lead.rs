@@ -52,10 +52,10 @@ impl Subscription {
             let batch = self.feed.read_after(place.reached, self.batch).await?;
             failpoint!("projection.read", &run.name);
             if batch.is_empty() {
-                self.report_lag(&place, None);
+                self.report_lag(place.reached, None);
                 self.rest(run, &mut place, stop).await?;
             } else {
-                self.report_lag(&place, batch.first());
+                self.report_lag(place.reached, batch.first());
                 self.handle(run, &mut place, &batch).await?;
             }
             *attempt = 0;
@@ -140,10 +140,10 @@ impl Subscription {
     }
 
     #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
-    fn report_lag(&self, place: &Place, next: Option<&Delivery>) {
+    pub(super) fn report_lag(&self, reached: i64, next: Option<&Delivery>) {
         let name = self.key.1.clone();
-        let head = self.feed.known_head().max(place.reached);
-        let behind = if next.is_some() { head - place.reached } else { 0 };
+        let head = self.feed.known_head().max(reached);
+        let behind = if next.is_some() { head - reached } else { 0 };
         let waits = next
             .map_or(0, |next| (self.port.now().timestamp_micros() - next.event.recorded_at).max(0));
         metrics::gauge!("gdmarket_projection_stuck", "subscription" => name.clone()).set(0.0);

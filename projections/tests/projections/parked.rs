@@ -3,7 +3,7 @@
 
 use crate::market::{Market, SOON, VIEWS, item, reservation};
 use gdmarket_domain::{ItemCommand, MarketCommand, ReservationCommand};
-use gdmarket_projections::{PortError, ReservationStatus};
+use gdmarket_projections::{PortError, ReservationStatus, Stuck};
 use gdmarket_store::{Append, NewEvent, Parked, ReceiptKind, StreamId, on_db};
 use gdmarket_testkit::{eventually, on_each_engine};
 use std::sync::Arc;
@@ -235,6 +235,45 @@ on_each_engine! {
             if history.contains(&released) { Ok(()) } else { Err(history) }
         })
         .await;
+        loops.stop().await;
+    }
+
+    async fn what_is_given_up_keeps_its_reason_and_the_next_fault_is_a_new_one(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        market.register(1, None).await;
+        market.reserve(1, 1, None).await;
+        market.settle(&loops).await;
+        let stream = || StreamId::new("reservation", 1);
+        append(&market, stream(), 2, ("Broken", "1", "{\"Broken\":{\"first\":1}}")).await;
+        append(&market, stream(), 3, ("Broken", "1", "{\"Broken\":{\"second\":2}}")).await;
+        let cancelled = "{\"ReservationCancelled\":{\"reservationNo\":1,\"itemNo\":1,\
+                         \"paymentNo\":null}}";
+        append(&market, stream(), 4, ("ReservationCancelled", "1", cancelled)).await;
+        market.settle(&loops).await;
+        let stuck = Stuck::new(market.store.clone());
+        let positions: Vec<i64> = market.store.log().stream(&stream(), 2).await.unwrap()
+            .iter().map(|event| event.position).collect();
+        for (place, reason) in [(0, "settled by phone"), (1, "settled by letter")] {
+            let found = eventually(SOON, || async {
+                let found = stuck.find("holding", "reservation/1").await.unwrap();
+                let is_here = found.as_ref().is_some_and(|of| of.since_position == positions[place]);
+                if is_here { Ok(found.unwrap()) } else { Err(found) }
+            })
+            .await;
+            assert_eq!(found.dropped, None, "nobody gave this one up");
+            stuck.give_up(&found, reason).await.unwrap();
+        }
+        let released = "item/1 ItemReleased".to_owned();
+        eventually(SOON, || async {
+            let history = market.history().await;
+            if history.contains(&released) { Ok(()) } else { Err(history) }
+        })
+        .await;
+        let kept = stuck.given_up().await.unwrap();
+        let kept: Vec<_> = kept.iter().filter(|of| of.subscription == "holding").collect();
+        let reasons: Vec<_> = kept.iter().map(|of| (of.position, of.reason.as_str())).collect();
+        assert_eq!(reasons, [(positions[0], "settled by phone"), (positions[1], "settled by letter")]);
         loops.stop().await;
     }
 

@@ -76,7 +76,7 @@ $$";
 
 fn pool_options(
     options: &StoreOptions,
-    settings: Option<&'static str>,
+    settings: &'static str,
     continuity: &Continuity,
 ) -> PgPoolOptions {
     let continuity = continuity.clone();
@@ -91,9 +91,7 @@ fn pool_options(
         .after_connect(move |connection, _| {
             let continuity = continuity.clone();
             Box::pin(async move {
-                if let Some(settings) = settings {
-                    connection.execute(settings).await?;
-                }
+                connection.execute(settings).await?;
                 let greeted = continuity.greet(connection).await;
                 greeted.map_err(|error| sqlx::Error::Protocol(error.to_string()))
             })
@@ -111,11 +109,8 @@ pub(crate) fn views_pool(
     options: &StoreOptions,
     continuity: &Continuity,
 ) -> Result<PgPool, StoreError> {
-    Ok(pool_options(options, None, continuity)
+    Ok(pool_options(options, BY_SIZE, continuity)
         .max_connections(options.read_connections.max(2))
-        .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(BY_SIZE).await.map(|_| ()) })
-        })
         .connect_lazy_with(connect_options(options)?))
 }
 
@@ -124,7 +119,7 @@ pub(crate) fn log_pool(
     options: &StoreOptions,
     continuity: &Continuity,
 ) -> Result<PgPool, StoreError> {
-    Ok(pool_options(options, Some(BY_INDEX), continuity)
+    Ok(pool_options(options, BY_INDEX, continuity)
         .max_connections(options.log_connections.max(2))
         .connect_lazy_with(connect_options(options)?))
 }

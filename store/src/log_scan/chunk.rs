@@ -5,7 +5,7 @@ use crate::event::EventRef;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{ColumnIndex, Decode, Row, Type};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 /// Some events, as the engine handed them over.
@@ -63,7 +63,8 @@ impl LogChunk {
         }
     }
 
-    /// The streams that go on here and that `is_known` doesn't know, by number, each once.
+    /// The streams that go on here, that didn't begin here and that `is_known` doesn't know, by number,
+    /// each once.
     pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Result<Vec<i64>, StoreError> {
         match &self.rows {
             Rows::Postgres(rows) => going_on(rows, &self.numbers, is_known),
@@ -92,9 +93,11 @@ where
     usize: ColumnIndex<R>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
 {
-    let mut unknown = BTreeSet::new();
+    let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
     for (row, number) in rows.iter().zip(numbers) {
-        if !is_known(*number) && row.try_get::<i64, _>(2)? > 1 {
+        if row.try_get_unchecked::<i64, _>(2)? == 1 {
+            begun.insert(*number);
+        } else if !begun.contains(number) && !is_known(*number) {
             unknown.insert(*number);
         }
     }

@@ -4,7 +4,7 @@
 use crate::token::Tokens;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use gdmarket_projections::{Follower, ToldEvent};
+use gdmarket_projections::{Follower, QueryError, ToldEvent};
 use serde::Serialize;
 use serde_json::Value;
 use std::future::Future;
@@ -109,7 +109,16 @@ impl Pump {
                 events = self.follower.next(until) => events,
                 () = self.frames.closed() => return GONE,
             };
-            if let Err(reason) = self.pass_on(events.unwrap_or_default(), until).await {
+            let events = match events {
+                Ok(events) => events,
+                // What comes later isn't lost.
+                Err(QueryError::Unavailable(_)) => vec![],
+                Err(error) => {
+                    tracing::error!(%error, "a stream of events ends");
+                    return UNREADABLE;
+                }
+            };
+            if let Err(reason) = self.pass_on(events, until).await {
                 return reason;
             }
         }
@@ -151,5 +160,6 @@ impl Pump {
 
 const GONE: &str = "reader";
 const STALLED: &str = "stalled";
+const UNREADABLE: &str = "unreadable";
 /// The last id was of another log, or of one that was set back.
 const RESET: &str = "event: reset\ndata: {\"reason\":\"unknown-token\"}\n";

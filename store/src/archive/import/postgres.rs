@@ -3,10 +3,11 @@
 use super::Source;
 use crate::archive::ArchiveError;
 use crate::archive::reader::Batch;
+use crate::copy_in::CopyIn;
+use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::failpoint;
 use crate::receipt::{Receipt, ReceiptKind};
-use sqlx::postgres::PgCopyIn;
 use sqlx::{Executor, PgConnection, Row};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -20,11 +21,11 @@ const LOCK: &str = "SET LOCAL lock_timeout = '2s'; \
     LOCK TABLE identity, events, receipts, numbers, personal_data, checkpoints, leases, deadlines, \
     parked, parked_events, dropped, generations IN ACCESS EXCLUSIVE MODE";
 
-const EVENTS: &str = "COPY events (position, aggregate_type, aggregate_id, sequence, event_type, \
-    event_version, payload, metadata, recorded_at) FROM STDIN (FORMAT binary)";
+const EVENTS: &str = "position, aggregate_type, aggregate_id, sequence, event_type, event_version, \
+    payload, metadata, recorded_at";
 
-const RECEIPTS: &str = "COPY receipts (command_id, fingerprint, aggregate_type, aggregate_id, \
-    first_sequence, event_count, refusal) FROM STDIN (FORMAT binary)";
+const RECEIPTS: &str = "command_id, fingerprint, aggregate_type, aggregate_id, first_sequence, \
+    event_count, refusal";
 
 /// How often somebody who is just leaving is looked for again before they count as staying.
 const LOOKS: u32 = 10;
@@ -84,17 +85,17 @@ pub(super) async fn copy_events(
     first: Vec<RecordedEvent>,
     source: &mut Source<'_>,
 ) -> Result<Batch, ArchiveError> {
-    let mut copy = Copy::begin(connection, EVENTS).await?;
+    let mut copy = CopyIn::begin(connection, "events", EVENTS).await?;
     let mut events = first;
     loop {
-        for event in &events {
-            copy.event(event)?;
+        for each in &events {
+            event(&mut copy, each).await?;
         }
         copy.send().await?;
         failpoint!("import.events");
         match source.next().await {
             Ok(Batch::Events(more)) => events = more,
-            other => return copy.end(other).await,
+            other => return end(copy, other).await,
         }
     }
 }
@@ -105,16 +106,16 @@ pub(super) async fn copy_receipts(
     first: Vec<Receipt>,
     source: &mut Source<'_>,
 ) -> Result<Batch, ArchiveError> {
-    let mut copy = Copy::begin(connection, RECEIPTS).await?;
+    let mut copy = CopyIn::begin(connection, "receipts", RECEIPTS).await?;
     let mut receipts = first;
     loop {
-        for receipt in &receipts {
-            copy.receipt(receipt)?;
+        for each in &receipts {
+            receipt(&mut copy, each).await?;
         }
         copy.send().await?;
         match source.next().await {
             Ok(Batch::Receipts(more)) => receipts = more,
-            other => return copy.end(other).await,
+            other => return end(copy, other).await,
         }
     }
 }
@@ -129,89 +130,43 @@ pub(super) async fn go_on_after(
     Ok(())
 }
 
-/// A COPY under way, in the binary format: a count of columns per row, and per column its length.
-struct Copy<'c> {
-    copy: PgCopyIn<&'c mut PgConnection>,
-    data: Vec<u8>,
+async fn event(copy: &mut CopyIn<'_>, event: &RecordedEvent) -> Result<(), StoreError> {
+    copy.row().await?;
+    copy.number(event.position)?;
+    copy.text(event.stream.kind.as_ref())?;
+    copy.text(event.stream.number.to_string().as_str())?;
+    copy.number(event.sequence)?;
+    copy.text(event.event_type.as_str())?;
+    copy.text(event.event_version.as_str())?;
+    copy.text(event.payload.as_str())?;
+    copy.text(event.metadata.as_str())?;
+    copy.number(event.recorded_at)
 }
 
-/// What the binary format begins with: the signature, no flags, no extension.
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// The count of columns that ends it.
-const END: [u8; 2] = (-1_i16).to_be_bytes();
-/// The length of a NULL.
-const NULL: [u8; 4] = (-1_i32).to_be_bytes();
+async fn receipt(copy: &mut CopyIn<'_>, receipt: &Receipt) -> Result<(), StoreError> {
+    copy.row().await?;
+    copy.bytes(receipt.command_id.as_bytes().as_slice())?;
+    copy.bytes(receipt.fingerprint.as_slice())?;
+    copy.text(receipt.stream.kind.as_ref())?;
+    copy.text(receipt.stream.number.to_string().as_str())?;
+    copy.number(receipt.first_sequence)?;
+    copy.number(receipt.count)?;
+    copy.text(match &receipt.kind {
+        ReceiptKind::Done => None,
+        ReceiptKind::Refused(code) => Some(code.as_str()),
+    })
+}
 
-impl<'c> Copy<'c> {
-    async fn begin(connection: &'c mut PgConnection, sql: &str) -> Result<Self, ArchiveError> {
-        Ok(Self { copy: connection.copy_in_raw(sql).await?, data: SIGNATURE.to_vec() })
-    }
-
-    fn event(&mut self, event: &RecordedEvent) -> Result<(), ArchiveError> {
-        self.data.extend_from_slice(&9_i16.to_be_bytes());
-        self.number(event.position);
-        self.text(&event.stream.kind)?;
-        self.text(&event.stream.number.to_string())?;
-        self.number(event.sequence);
-        self.text(&event.event_type)?;
-        self.text(&event.event_version)?;
-        self.text(&event.payload)?;
-        self.text(&event.metadata)?;
-        self.number(event.recorded_at);
-        Ok(())
-    }
-
-    fn receipt(&mut self, receipt: &Receipt) -> Result<(), ArchiveError> {
-        self.data.extend_from_slice(&7_i16.to_be_bytes());
-        self.bytes(receipt.command_id.as_bytes())?;
-        self.bytes(&receipt.fingerprint)?;
-        self.text(&receipt.stream.kind)?;
-        self.text(&receipt.stream.number.to_string())?;
-        self.number(receipt.first_sequence);
-        self.number(receipt.count);
-        match &receipt.kind {
-            ReceiptKind::Done => self.data.extend_from_slice(&NULL),
-            ReceiptKind::Refused(code) => self.text(code)?,
+/// Ends the COPY, well or, after a fault of the source, by throwing away what was sent.
+async fn end(copy: CopyIn<'_>, next: Result<Batch, ArchiveError>) -> Result<Batch, ArchiveError> {
+    match next {
+        Ok(next) => {
+            copy.finish().await?;
+            Ok(next)
         }
-        Ok(())
-    }
-
-    fn number(&mut self, number: i64) {
-        self.data.extend_from_slice(&8_i32.to_be_bytes());
-        self.data.extend_from_slice(&number.to_be_bytes());
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), ArchiveError> {
-        self.bytes(text.as_bytes())
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
-        let length = i32::try_from(bytes.len()).map_err(std::io::Error::other)?;
-        self.data.extend_from_slice(&length.to_be_bytes());
-        self.data.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    async fn send(&mut self) -> Result<(), ArchiveError> {
-        self.copy.send(self.data.as_slice()).await?;
-        self.data.clear();
-        Ok(())
-    }
-
-    /// Ends the COPY, well or, after a fault of the source, by throwing away what was sent.
-    async fn end(mut self, next: Result<Batch, ArchiveError>) -> Result<Batch, ArchiveError> {
-        let next = match next {
-            Ok(next) => next,
-            Err(error) => {
-                if let Err(abort) = self.copy.abort("the archive is faulty").await {
-                    tracing::debug!(%abort, "the database ends it by itself");
-                }
-                return Err(error);
-            }
-        };
-        self.data.extend_from_slice(&END);
-        self.send().await?;
-        self.copy.finish().await?;
-        Ok(next)
+        Err(error) => {
+            copy.abort("the archive is faulty").await;
+            Err(error)
+        }
     }
 }

@@ -1,0 +1,130 @@
+//! `gdmarket replay` beside a running server: what differs is named, what is wished for is done and
+//! nothing else, and a view is told as it was.
+
+use crate::command_line::{PROGRAM, errors};
+use crate::tools::{Tools, register, send, write};
+use gdmarket_testkit::{ServerOptions, eventually, on_each_engine};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// What the tool prints, line by line, and its exit code.
+fn replayed(tools: &Tools<'_>, line: &str) -> (Option<i32>, Vec<Value>) {
+    let output = tools.run(&format!("{line} --json"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    (output.status.code(), lines)
+}
+
+/// All views have taken in everything.
+async fn at_rest(tools: &Tools<'_>) {
+    eventually(SOON, || async {
+        let behind: Vec<_> = tools.json("views status");
+        let behind: Vec<_> = behind.into_iter().filter(|of| of["lagEvents"] != 0).collect();
+        if behind.is_empty() { Ok(()) } else { Err(behind) }
+    })
+    .await;
+}
+
+/// The events of the first item.
+fn of_item(tools: &Tools<'_>) -> Vec<Value> {
+    let events = tools.json("events list --all");
+    events.into_iter().filter(|event| event["stream"] == "item/1").collect()
+}
+
+on_each_engine! {
+    async fn a_row_that_was_changed_by_hand_is_named_and_put_right(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        for _ in 0..3 {
+            register(&server).await;
+        }
+        send(&server, Method::PATCH, "/items/2", json!({"itemName": "Tent"})).await;
+        at_rest(&tools).await;
+        let (code, same) = replayed(&tools, "replay --all --verify");
+        assert_eq!((code, same.len()), (Some(0), 4), "one line per view: {same:?}");
+
+        db.views_sql("UPDATE view_item_info_v2 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
+            .await;
+        let (code, told) = replayed(&tools, "replay item-info --verify");
+        assert_eq!(code, Some(4));
+        let [found, sum] = told.as_slice() else { panic!("one row differs: {told:?}") };
+        let found = &found["difference"];
+        assert_eq!((&found["number"], &found["columns"]), (&json!(2), &json!(["row"])));
+        let explained: Vec<_> = found["events"].as_array().expect("events").iter().collect();
+        let types: Vec<_> = explained.iter().map(|event| &event["type"]).collect();
+        assert_eq!(types, ["ItemRegistered", "ItemChanged"]);
+        assert!(explained.iter().all(|event| event["recordedAt"].is_string()), "{explained:?}");
+        assert_eq!(sum["replayed"]["differing"], 1);
+        let output = tools.run("replay item-info --verify");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        for part in ["item-info 2 differs in row", "Boat", "ItemChanged", "1 of 3 rows differ"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("item-info 1"), "{text}");
+
+        assert_eq!(replayed(&tools, "replay item-info --promote").0, Some(0));
+        assert_eq!(replayed(&tools, "replay item-info --verify").0, Some(0));
+    }
+
+    async fn without_a_wish_nothing_happens_and_wishes_that_contradict_are_refused(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        register(&server).await;
+        let tools = Tools { db };
+        at_rest(&tools).await;
+        let tables = db.view_tables().await;
+        for (line, says) in [
+            ("replay item-info", "--promote"),
+            ("replay", "<VIEW>"),
+            ("replay item-infos --verify", "item-info, "),
+            ("replay item-info --verify --promote", "--promote"),
+            ("replay item-info --to 1 --verify", "--verify"),
+            ("replay item-info --to 1 --promote", "--promote"),
+            ("replay item-info alarms --to 1", "one view"),
+            ("replay item-info --to soon", "soon"),
+        ] {
+            let (code, told) = tools.refused(line);
+            assert_eq!(code, Some(2), "{line}: {told}");
+            assert!(told.contains(says), "{line}: {told}");
+        }
+        assert_eq!(db.view_tables().await, tables);
+        let generation = |of: &Value| of["generation"] == 1;
+        let views = tools.json("views status").into_iter().filter(|of| of["isView"] == true);
+        assert!(views.clone().all(|of| generation(&of)), "{:?}", views.collect::<Vec<_>>());
+    }
+
+    async fn a_view_is_told_as_it_was(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        register(&server).await;
+        at_rest(&tools).await;
+        let then = of_item(&tools)[0]["position"].clone();
+        send(&server, Method::PATCH, "/items/1", json!({"itemName": "Tent"})).await;
+        let changed = of_item(&tools)[1].clone();
+        let names = |line: &str| {
+            tools.json(line).iter().map(|row| row["itemName"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&format!("replay item-info --to {then}")), ["Camera"]);
+        assert_eq!(names(&format!("replay item-info --to {}", changed["position"])), ["Tent"]);
+        let time = changed["recordedAt"].as_str().expect("a time");
+        assert_eq!(names(&format!("replay item-info --to {time}")), ["Tent"]);
+        assert_eq!(names("replay item-info --to 2001-01-01T00:00:00Z"), Vec::<Value>::new());
+        let output = tools.run(&format!("replay item-info --to {then}"));
+        assert!(!errors(&output).contains("null"), "{}", errors(&output));
+    }
+
+    async fn what_only_a_newer_program_reads_ends_with_5(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        register(&server).await;
+        at_rest(&tools).await;
+        write(db, 1, "ItemChanged", "{}").await;
+        db.log_sql("UPDATE events SET event_version = '99' WHERE event_type = 'ItemChanged'").await;
+        let newer = &of_item(&tools)[1]["position"];
+        let (code, told) = tools.refused(&format!("replay item-info --to {newer}"));
+        assert_eq!(code, Some(5), "{told}");
+        assert!(told.contains("newer"), "{told}");
+    }
+}

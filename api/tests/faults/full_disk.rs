@@ -1,0 +1,120 @@
+//! The disk is full, really: a small file system of the test's own, made larger again. Commands are
+//! refused as long as there is no room, reading goes on, nothing acknowledged is lost, and a rebuild that
+//! finds no room leaves what is served alone.
+
+use crate::kills::{at_rest, whole_log};
+use crate::market::Market;
+use gdmarket_testkit::{ServerOptions, TestDb, eventually, run};
+use reqwest::Method;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
+const SOON: Duration = Duration::from_secs(30);
+/// What a name may be long.
+const NAME: usize = 100;
+/// More registrations than fit.
+const TOO_MANY: usize = 20_000;
+
+/// A file system in a folder. Dropped, it is taken away.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    /// `None` where that isn't allowed: it takes root.
+    fn on(folder: &'a Path) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=3m", "gdmarket-test"]).arg(folder);
+        mount.output().is_ok_and(|mounted| mounted.status.success()).then_some(Self(folder))
+    }
+
+    fn grow(&self) {
+        let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(self.0).status();
+        assert!(grown.is_ok_and(|status| status.success()), "the disk grows");
+    }
+
+    /// Takes whatever room is left.
+    fn fill(&self) {
+        let full = fs::write(self.0.join("filler"), vec![0; 70 * 1024 * 1024]);
+        assert!(full.is_err(), "more than the disk");
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.0.join("filler")).expect("the filler");
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        // Whoever is killed a moment later may still have a file open.
+        drop(Command::new("umount").arg("--lazy").arg(self.0).status());
+    }
+}
+
+fn replay(folder: &Path, wish: &str) -> (Option<i32>, String) {
+    let mut replay = Command::new(PROGRAM);
+    replay.args(["replay", "--all", wish, "--data-dir"]).arg(folder).current_dir("/");
+    let output = replay.output().expect("the program runs");
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&told).into_owned())
+}
+
+#[test]
+fn a_full_disk_refuses_commands_and_loses_nothing() {
+    run(async {
+        let db = TestDb::sqlite();
+        let folder = db.folder().expect("a folder").to_owned();
+        let Some(disk) = SmallDisk::on(&folder) else {
+            println!("not run: making a small file system takes root");
+            return;
+        };
+        let server = ServerOptions::new(PROGRAM).on(&db).start().await;
+        let market = Market::at(&server.url(""));
+        let body = json!({"itemName": "x".repeat(NAME), "itemPrice": 100});
+        let mut acknowledged = vec![];
+        let refused = loop {
+            assert!(acknowledged.len() < TOO_MANY, "the disk is never full");
+            let answer = market.send(Method::POST, "/items", Some(body.clone()), None).await;
+            let answer = answer.expect("the server answers");
+            match answer.status {
+                // Whatever the views have no room for, the log has taken it.
+                201 | 202 => acknowledged.push(answer.number("itemNo")),
+                _ => break answer,
+            }
+        };
+        assert_eq!((refused.status, refused.retry_after), (503, true), "{refused:?}");
+        market.get("/items/1").await.expect(200);
+        let livez = market.get("/livez").await;
+        assert_eq!(livez.status, 200, "{livez:?}");
+
+        disk.grow();
+        eventually(SOON, || async {
+            let answer = market.register_answer(100).await;
+            if answer.status == 201 { Ok(()) } else { Err(answer) }
+        })
+        .await;
+        at_rest(&market, &db).await;
+        let log = whole_log(&db).await;
+        for number in &acknowledged {
+            let of_item = log.iter().filter(|event| {
+                event.event_type == "ItemRegistered" && event.stream.number == *number
+            });
+            assert_eq!(of_item.count(), 1, "item {number}");
+        }
+        let (code, told) = replay(&folder, "--verify");
+        assert_eq!(code, Some(0), "{told}");
+
+        disk.fill();
+        let (code, told) = replay(&folder, "--promote");
+        assert_eq!(code, Some(3), "{told}");
+        assert!(told.contains("full"), "it says why: {told}");
+        market.get("/itemInfoes/1").await.expect(200);
+        disk.empty();
+        let (code, told) = replay(&folder, "--promote");
+        assert_eq!(code, Some(0), "{told}");
+        assert!(!db.view_tables().await.iter().any(|table| table.contains("_g")), "no leftovers");
+        market.get("/itemInfoes/1").await.expect(200);
+    });
+}
