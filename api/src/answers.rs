@@ -11,6 +11,15 @@ use tokio::time::Instant;
 /// The newest version there is.
 pub(crate) const NEWEST: i64 = i64::MAX;
 
+/// What happens to an item between its owner and a renter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HandOver {
+    /// It is fetched.
+    Lent,
+    /// It is brought back.
+    Returned,
+}
+
 /// An event of a reservation's stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
@@ -55,11 +64,12 @@ pub(crate) trait Answers: Send + Sync + 'static {
         reservation_no: Option<ReservationNo>,
     ) -> Result<bool, Problem>;
 
-    /// Whether this reservation has, or had, this very item.
-    async fn was_lent(
+    /// Whether this had happened to the item for this reservation, as of a version of the item.
+    async fn was_so(
         &self,
-        item_no: ItemNo,
+        item: (ItemNo, i64),
         reservation_no: ReservationNo,
+        what: HandOver,
     ) -> Result<bool, Problem>;
 
     /// How far the log is.

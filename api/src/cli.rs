@@ -27,6 +27,7 @@ pub use console::Console;
 pub use failure::{Exit, Failure};
 
 use crate::config::{Config, Flag, Loaded, Sources};
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,7 +79,8 @@ struct Common {
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     quiet: bool,
     /// Never use colours.
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = "NO_COLOR", hide_env = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "NO_COLOR", hide_env = true,
+        value_parser = FalseyValueParser::new())]
     no_color: bool,
 }
 

@@ -1,5 +1,5 @@
 //! From a request to values: body, headers, path numbers and query, each checked strictly and all
-//! faults told at once. Refuses what `interface.md` doesn't promise to take; decides nothing.
+//! faults told at once. Refuses what the OpenAPI document doesn't promise to take; decides nothing.
 
 pub(crate) mod body;
 pub(crate) mod caller;

@@ -106,6 +106,16 @@ impl Commands {
         Ok(self.0.executor.done_before(meta).await?.is_some())
     }
 
+    /// At which version of its aggregate a client's request was answered without any event; `None`
+    /// without a key, or if it did something.
+    pub async fn answered_at(&self, meta: &CommandMeta) -> Result<Option<i64>, CommandError> {
+        if !meta.keyed {
+            return Ok(None);
+        }
+        let receipt = self.0.executor.receipt(meta).await?;
+        Ok(receipt.filter(|receipt| receipt.count == 0).map(|receipt| receipt.first_sequence))
+    }
+
     /// A new id from the clock, for a request without a key.
     pub fn new_id(&self) -> Uuid {
         self.0.options.clock.new_id()

@@ -5,7 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Settings of [`crate::Commands`]; the defaults are those of the design.
+/// Settings of [`crate::Commands`]; the defaults are what a market ships with.
 #[derive(Clone)]
 pub struct CommandOptions {
     /// Where times and ids come from.

@@ -4,6 +4,7 @@
 //! [`LocalPayments`] is the service itself: it alone calls the gateway, one `confirm` per attempt,
 //! and writes the payment's stream.
 
+mod call;
 mod charge;
 mod local;
 mod refund;

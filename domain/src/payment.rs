@@ -8,6 +8,9 @@ mod error;
 mod event;
 mod state;
 
+/// The reason of a decline that only means: the gateway doesn't know the attempt, and may yet.
+pub const NOT_FOUND: &str = "not-found";
+
 pub use command::PaymentCommand;
 pub use error::PaymentError;
 pub use event::PaymentEvent;

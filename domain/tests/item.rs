@@ -1,4 +1,4 @@
-//! The item against its table in `lifecycle.md`: which command does what in which state.
+//! The item against its table of states × commands: which command does what in which state.
 //! The rules about days are in `item/calendar.rs`.
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The payment attempt against its table in `lifecycle.md`.
+//! The payment attempt against its table of states × commands.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

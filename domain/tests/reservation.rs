@@ -1,4 +1,4 @@
-//! The reservation against its table in `lifecycle.md`, and the rules behind it.
+//! The reservation against its table of states × commands, and the rules behind it.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Settings of [`crate::Projections`]; the defaults are those of the design.
+/// Settings of [`crate::Projections`]; the defaults are what a market ships with.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// At most so many events per batch.

@@ -7,15 +7,13 @@
 use crate::options::Options;
 use crate::process_manager::{Due, Manager, Moment, Reaction, Reactions, Step};
 use cqrs_es::Aggregate;
+use gdmarket_domain::payment::NOT_FOUND;
 use gdmarket_domain::{
     MarketEvent, Payment, PaymentEvent, PaymentNo, Reservation, ReservationEvent,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// The reason of a decline that only means: the gateway doesn't know the attempt yet.
-const NOT_FOUND: &str = "not-found";
 
 /// The table.
 #[derive(Debug)]

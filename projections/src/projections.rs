@@ -1,19 +1,14 @@
 //! Starts every loop of this process, and stops them.
 
-use crate::alarm_saga::{Abandonment, AlarmSaga};
 use crate::applied::{Applied, Kind};
 use crate::command_port::CommandPort;
 use crate::feed::{Feed, LocalFeed};
-use crate::holding::Holding;
 use crate::options::Options;
-use crate::payment_process::PaymentProcess;
-use crate::process_manager::Manager;
 use crate::queries::Queries;
 use crate::reactor::Reactor;
 use crate::replay::ReplayError;
-use crate::reservation_process::ReservationProcess;
 use crate::subscription::{Handler, Subscription};
-use crate::views;
+use crate::{subscriptions, views};
 use gdmarket_store::{Checkpoints, Leases, ParkedKeys, Store, StoreError};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -125,14 +120,7 @@ fn managers(
     port: &Arc<dyn CommandPort>,
     options: &Options,
 ) -> Vec<Named> {
-    let tables: [Arc<dyn Manager>; 5] = [
-        Arc::new(Holding),
-        Arc::new(ReservationProcess { pay_within: options.pay_within }),
-        Arc::new(PaymentProcess::new(options)),
-        Arc::new(AlarmSaga),
-        Arc::new(Abandonment { abandon_after: options.abandon_after }),
-    ];
-    tables
+    subscriptions::tables(options)
         .into_iter()
         .map(|table| {
             let name = table.name().to_owned();

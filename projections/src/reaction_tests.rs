@@ -1,16 +1,14 @@
 //! Every row of every manager's table, and the ids that its commands have for ever.
 
-use crate::alarm_saga::{Abandonment, AlarmSaga};
-use crate::holding::Holding;
 use crate::options::Options;
-use crate::payment_process::PaymentProcess;
 use crate::process_manager::{Manager, Moment, Reaction, Step};
 use crate::refusal::Rule;
-use crate::reservation_process::ReservationProcess;
+use crate::subscriptions::tables;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::MarketEvent;
 use serde_json::json;
 use std::fmt::Write;
+use std::sync::Arc;
 
 const RECORDED: &str = "2027-01-01T00:00:00Z";
 const NOW: &str = "2027-01-02T00:00:00Z";
@@ -39,15 +37,8 @@ fn reactions(manager: &dyn Manager, event: &MarketEvent) -> Vec<String> {
         .collect()
 }
 
-fn managers() -> Vec<Box<dyn Manager>> {
-    let options = Options::default();
-    vec![
-        Box::new(Holding),
-        Box::new(ReservationProcess { pay_within: options.pay_within }),
-        Box::new(PaymentProcess::new(&options)),
-        Box::new(AlarmSaga),
-        Box::new(Abandonment { abandon_after: options.abandon_after }),
-    ]
+fn managers() -> [Arc<dyn Manager>; 5] {
+    tables(&Options::default())
 }
 
 /// One event of every kind, with every field that any of them has.

@@ -7,9 +7,7 @@
 use crate::error::QueryError;
 use crate::told::ToldEvent;
 use chrono::{DateTime, Utc};
-use gdmarket_store::{
-    Dropped, Generations, Parked, ParkedKeys, RecordedEvent, Store, StoreError, StreamId,
-};
+use gdmarket_store::{Dropped, Generations, Parked, ParkedKeys, RecordedEvent, Store, StreamId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -193,30 +191,34 @@ impl Stuck {
         }
     }
 
-    /// Gives up what a key stopped at, and keeps why.
-    pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<(), QueryError> {
+    /// Gives up what a key stopped at, and keeps why; `false` if it has gone on meanwhile.
+    pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<bool, QueryError> {
         let (subscription, key) = (&stuck.subscription, &stuck.key);
         // A process manager goes on at the next one that waits.
         let queue = self.parked.queued(subscription, key, 2).await?;
-        let since_position = queue.first().copied().unwrap_or(stuck.since_position);
         let parked = Parked {
             key: key.clone(),
             state: stuck.state.clone(),
             reason: stuck.reason.clone(),
-            since_position,
+            since_position: stuck.since_position,
             since_time: stuck.since.timestamp_micros(),
             attempts: stuck.attempts,
         };
         let mut tx = self.store.views().begin().await?;
         ParkedKeys::note_dropped(&mut tx, subscription, &parked, reason).await?;
         if !stuck.is_view {
-            ParkedKeys::dequeue(&mut tx, subscription, key, since_position).await?;
-            let next = queue.get(1).copied().unwrap_or(since_position);
+            let given_up = stuck.since_position;
+            if !ParkedKeys::dequeue(&mut tx, subscription, key, given_up).await? {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            let next = queue.into_iter().find(|waiting| *waiting > given_up).unwrap_or(given_up);
             let state = Parked::RETRYING.to_owned();
             let rest = Parked { state, since_position: next, ..parked };
             ParkedKeys::park(&mut tx, subscription, &rest, Duration::ZERO).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// How many events wait, and the first of them. A view's stay in their stream, a process
@@ -242,14 +244,9 @@ impl Stuck {
         }
         let mut events = vec![];
         for position in self.parked.queued(subscription, &parked.key, SHOWN).await? {
-            events.extend(at(&self.store, position).await?);
+            events.extend(log.at(position).await?);
         }
         let count = self.parked.queue_length(subscription, &parked.key).await?;
         Ok((u64::try_from(count).unwrap_or(0), events))
     }
-}
-
-async fn at(store: &Store, position: i64) -> Result<Option<RecordedEvent>, StoreError> {
-    let found = store.log().read_after(position - 1, 1).await?;
-    Ok(found.into_iter().find(|event| event.position == position))
 }

@@ -112,6 +112,7 @@ impl Subscription {
             let ended = self.term(&stop, &mut end_leftover, &mut attempt).await;
             self.applied.update(&self.key, |progress| progress.led = false);
             let rest = match ended {
+                Ok(()) if stop.is_cancelled() => return,
                 Ok(()) => {
                     if let Err(halt) = self.look_on().await {
                         tracing::debug!(subscription = self.key.1, problem = %halt, "not looked at");

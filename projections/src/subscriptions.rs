@@ -7,18 +7,22 @@ use crate::options::Options;
 use crate::payment_process::PaymentProcess;
 use crate::process_manager::Manager;
 use crate::reservation_process::ReservationProcess;
+use std::sync::Arc;
+
+/// Every process manager of this program: the one list that loops, imports and tests go through.
+pub(crate) fn tables(options: &Options) -> [Arc<dyn Manager>; 5] {
+    [
+        Arc::new(Holding),
+        Arc::new(ReservationProcess { pay_within: options.pay_within }),
+        Arc::new(PaymentProcess::new(options)),
+        Arc::new(AlarmSaga),
+        Arc::new(Abandonment { abandon_after: options.abandon_after }),
+    ]
+}
 
 /// The subscriptions of all process managers.
 pub fn managers() -> Vec<&'static str> {
-    let options = Options::default();
-    let tables: [&dyn Manager; 5] = [
-        &Holding,
-        &ReservationProcess { pay_within: options.pay_within },
-        &PaymentProcess::new(&options),
-        &AlarmSaga,
-        &Abandonment { abandon_after: options.abandon_after },
-    ];
-    tables.iter().map(|table| table.name()).collect()
+    tables(&Options::default()).iter().map(|table| table.name()).collect()
 }
 
 /// Whether a subscription keeps a view, of whichever version: `item_info_v1`.

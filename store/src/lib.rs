@@ -23,6 +23,7 @@ mod event_query;
 mod event_stats;
 pub mod failpoint;
 mod generation;
+mod hex;
 mod identity;
 mod lease;
 mod log_scan;

@@ -24,9 +24,14 @@ const AHEAD: usize = 16;
 const STATEMENT: i64 = 16_384;
 
 /// The columns are read by their places: see [`chunk`].
-const SQL: &str = "SELECT position, aggregate_id, sequence, event_type, event_version, \
-     CAST(payload AS TEXT), recorded_at FROM events WHERE position > $1 AND position <= $2 \
-     AND aggregate_type = $3 ORDER BY position LIMIT $4";
+fn sql<DB: Engine>() -> String {
+    format!(
+        "SELECT position, aggregate_id, sequence, event_type, event_version, \
+         CAST(payload AS TEXT), recorded_at FROM events WHERE position > $1 AND position <= $2 \
+         AND {} = $3 ORDER BY position LIMIT $4",
+        DB::KIND
+    )
+}
 
 /// A scan under way. Dropping it ends the reading.
 #[derive(Debug)]
@@ -67,8 +72,9 @@ where
     for<'a> &'a str: Decode<'a, DB> + sqlx::Encode<'a, DB> + Type<DB>,
     usize: ColumnIndex<DB::Row>,
 {
+    let sql = sql::<DB>();
     loop {
-        let query = sqlx::query(SQL).bind(after).bind(until).bind(kind).bind(STATEMENT);
+        let query = sqlx::query(&sql).bind(after).bind(until).bind(kind).bind(STATEMENT);
         let mut stream = query.fetch(pool);
         let (mut numbers, mut rows, mut read) = (Vec::new(), Vec::new(), 0);
         loop {

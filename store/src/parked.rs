@@ -126,13 +126,13 @@ impl ParkedKeys {
         })?)
     }
 
-    /// Takes an event out of the queue: it was dealt with.
+    /// Takes an event out of the queue: it was dealt with. `false` if it wasn't there any more.
     pub async fn dequeue(
         tx: &mut Tx,
         subscription: &str,
         key: &str,
         position: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         Ok(on_tx!(tx, connection => {
             sqlx::query(
                 "DELETE FROM parked_events \
@@ -143,7 +143,7 @@ impl ParkedKeys {
             .bind(position)
             .execute(connection)
             .await
-            .map(drop)
+            .map(|done| done.rows_affected() > 0)
         })?)
     }
 

@@ -20,6 +20,16 @@ pub enum ReceiptKind {
     Refused(String),
 }
 
+impl ReceiptKind {
+    /// The refusal's code, if it is one.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Done => None,
+            Self::Refused(code) => Some(code),
+        }
+    }
+}
+
 /// What a command id stands for once it was executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {

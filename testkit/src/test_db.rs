@@ -133,6 +133,22 @@ impl TestDb {
         }
     }
 
+    /// A number that is asked of the views.
+    pub async fn views_number(&self, sql: &str) -> i64 {
+        let number = match &self.place {
+            Place::Folder(folder) => {
+                let file = SqliteConnectOptions::new().filename(folder.path().join("views.db"));
+                let mut views = file.connect().await.expect("the views");
+                sqlx::query_scalar(sql).fetch_one(&mut views).await
+            }
+            Place::Database { .. } => {
+                let mut views = PgConnection::connect(&self.url).await.expect("a connection");
+                sqlx::query_scalar(sql).fetch_one(&mut views).await
+            }
+        };
+        number.expect("a number")
+    }
+
     /// The tables of views, those of builds too.
     pub async fn view_tables(&self) -> Vec<String> {
         let mut tables: Vec<String> = match &self.place {

@@ -77,8 +77,11 @@ impl From<StoreError> for Failure {
             StoreError::NeedsMigration { .. } => {
                 Self::new(Exit::Failed, message).next("type: gdmarket migrate")
             }
-            StoreError::TooNew { .. } | StoreError::Newer => {
+            StoreError::TooNew { .. } => {
                 Self::new(Exit::Failed, message).next("install the newer gdmarket")
+            }
+            StoreError::Newer => {
+                Self::new(Exit::Unreadable, message).next("install the newer gdmarket")
             }
             StoreError::Corrupt(_) => Self::new(Exit::Unreadable, message)
                 .next("see what else can't be read: gdmarket check"),

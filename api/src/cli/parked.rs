@@ -94,7 +94,10 @@ pub(super) fn run(args: &ParkedArgs, config: &Config, console: Console) -> Resul
             }
             ParkedCommand::Drop { of, reason } => {
                 let found = find(&stuck, of).await?;
-                stuck.give_up(&found, reason.trim()).await?;
+                if !stuck.give_up(&found, reason.trim()).await? {
+                    let what = format!("{} {} has gone on meanwhile", of.subscription, of.key);
+                    return Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked list`"));
+                }
                 say(console, &found, "dropped", &format!("given up: {}", reason.trim()));
                 Ok(())
             }
@@ -105,7 +108,8 @@ pub(super) fn run(args: &ParkedArgs, config: &Config, console: Console) -> Resul
 async fn find(stuck: &Stuck, of: &KeyArgs) -> Result<StuckKey, Failure> {
     let is_meant =
         |found: &StuckKey| is_called(&found.subscription, &of.subscription) && found.key == of.key;
-    stuck.list().await?.into_iter().find(is_meant).ok_or_else(|| nothing(of))
+    // Of several versions of a view the latest, which is last: this program's, or a newer one's.
+    stuck.list().await?.into_iter().rfind(is_meant).ok_or_else(|| nothing(of))
 }
 
 fn nothing(of: &KeyArgs) -> Failure {

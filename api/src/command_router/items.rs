@@ -3,7 +3,7 @@
 use super::bodies::{DaysBody, ItemPatch, ItemPatchBody, NewItemBody, WhichReservationBody};
 use super::written::Written;
 use super::{CommandState, SHORTLY, is_refused, refuse_if_match, until};
-use crate::answers::NEWEST;
+use crate::answers::{HandOver, NEWEST};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
@@ -235,7 +235,8 @@ impl CommandState {
             let refused = match self.commands.execute::<Item>(no.get(), command, meta).await {
                 Err(error) if is_refused(&error, &kind::NOT_PAID) => error,
                 Err(error) if is_refused(&error, &kind::NOT_RESERVED) => {
-                    return self.unless_it_was_so(caller, no, reservation_no, error).await;
+                    let wish = (no, reservation_no, HandOver::Lent);
+                    return self.unless_it_was_so(caller, wish, (meta, error)).await;
                 }
                 done => break done?,
             };
@@ -259,7 +260,8 @@ impl CommandState {
         let command = ItemCommand::Return { reservation_no };
         match self.commands.execute::<Item>(no.get(), command, meta).await {
             Err(error) if is_refused(&error, &kind::NOT_RENTING) => {
-                self.unless_it_was_so(caller, no, reservation_no, error).await
+                let wish = (no, reservation_no, HandOver::Returned);
+                self.unless_it_was_so(caller, wish, (meta, error)).await
             }
             done => {
                 let executed = done?;
@@ -269,24 +271,25 @@ impl CommandState {
         }
     }
 
-    /// The item remembers its last return only. What was so once for the reservation that is named,
-    /// the reservation knows: then it is no refusal.
+    /// The item remembers its last return only. What had happened before for the reservation that is
+    /// named, its log knows: then it is no refusal. A repeat is judged by what had happened when the
+    /// request came first.
     async fn unless_it_was_so(
         &self,
         caller: &Caller,
-        no: ItemNo,
-        reservation_no: Option<ReservationNo>,
-        refused: CommandError,
+        (no, reservation_no, what): (ItemNo, Option<ReservationNo>, HandOver),
+        (meta, refused): (&CommandMeta, CommandError),
     ) -> Answer {
+        let version = self.commands.answered_at(meta).await?.unwrap_or(NEWEST);
         let was_so = match reservation_no {
-            Some(reservation_no) => self.answers.was_lent(no, reservation_no).await?,
+            Some(reservation) => self.answers.was_so((no, version), reservation, what).await?,
             None => false,
         };
         if !was_so {
             return Err(refused.into());
         }
         let replayed = matches!(refused, CommandError::Refused { replayed: true, .. });
-        let (status, version) = (StatusCode::OK, NEWEST);
+        let status = StatusCode::OK;
         self.show_item(caller, no, Written { status, version, position: 0, replayed }).await
     }
 }

@@ -1,6 +1,6 @@
 //! Answers of writes: rendered by queries, found in the log, waited for with the projections.
 
-use crate::answers::{Answers, NEWEST, Told};
+use crate::answers::{Answers, HandOver, NEWEST, Told};
 use crate::problem::{Problem, kind};
 use crate::query_router::render;
 use crate::resource::{ItemResource, ReservationResource, Versioned, Viewer};
@@ -8,7 +8,8 @@ use crate::token::Tokens;
 use async_trait::async_trait;
 use gdmarket_domain::reservation::Stage;
 use gdmarket_domain::{
-    Decider, DecodeError, ItemNo, MarketEvent, Reservation, ReservationEvent, ReservationNo,
+    Decider, DecodeError, Item, ItemEvent, ItemNo, MarketEvent, Reservation, ReservationEvent,
+    ReservationNo,
 };
 use gdmarket_projections::{Applied, Queries};
 use gdmarket_store::{RecordedEvent, Store, StoreError, StreamId};
@@ -42,6 +43,9 @@ pub(super) fn store_problem(error: &StoreError) -> Problem {
         error => Problem::internal(error.to_string()),
     }
 }
+
+/// The events of [`HandOver`]; others needn't be read for it.
+const HAND_OVERS: [&str; 2] = ["ItemRented", "ItemReturned"];
 
 /// The name of an aggregate's streams.
 pub(super) const fn kind_of<A: Decider>() -> &'static str {
@@ -115,17 +119,32 @@ impl Answers for LogAnswers {
         Ok(false)
     }
 
-    async fn was_lent(
+    async fn was_so(
         &self,
-        item_no: ItemNo,
+        (item_no, version): (ItemNo, i64),
         reservation_no: ReservationNo,
+        what: HandOver,
     ) -> Result<bool, Problem> {
-        let found = self.queries.reservation_at(reservation_no, NEWEST).await?;
-        Ok(found.is_some_and(|found| {
-            let stage = found.state.stage();
-            let was_lent = matches!(stage, Stage::Renting { .. } | Stage::Completed { .. });
-            was_lent && found.body.item_no == item_no
-        }))
+        let stream = StreamId::new(kind_of::<Item>(), item_no.get());
+        let events = self.store.log().stream(&stream, 0).await;
+        let events = events.map_err(|error| store_problem(&error))?;
+        let is_hand_over = |event: &&RecordedEvent| HAND_OVERS.contains(&event.event_type.as_str());
+        let events = events.iter().take_while(|event| event.sequence <= version);
+        for event in events.filter(is_hand_over) {
+            let (happened, whose) = match decoded(event)? {
+                MarketEvent::Item(ItemEvent::Rented { reservation_no, .. }) => {
+                    (HandOver::Lent, reservation_no)
+                }
+                MarketEvent::Item(ItemEvent::Returned { reservation_no, .. }) => {
+                    (HandOver::Returned, reservation_no)
+                }
+                _ => continue,
+            };
+            if (happened, whose) == (what, reservation_no) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn head(&self) -> i64 {

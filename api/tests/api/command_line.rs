@@ -37,6 +37,53 @@ fn help_shows_examples_and_a_wrong_use_ends_with_2() {
 }
 
 #[test]
+fn flags_that_hold_everywhere_hold_and_no_color_is_understood() {
+    let folder = folder();
+    let data = folder.path().display().to_string();
+    let place = ["--data-dir", data.as_str()];
+    for (arguments, variables) in [
+        (&["migrate", "--quiet", "--no-color"][..], &[][..]),
+        (&["migrate"][..], &[("NO_COLOR", "1")][..]),
+        (&["migrate"][..], &[("NO_COLOR", "")][..]),
+    ] {
+        let run = run(folder.path(), &[arguments, &place].concat(), variables);
+        assert_eq!(run.status.code(), Some(0), "{arguments:?} {variables:?}: {}", errors(&run));
+        let is_quiet = arguments.contains(&"--quiet");
+        assert_eq!(errors(&run).is_empty(), is_quiet, "{arguments:?}: {}", errors(&run));
+    }
+}
+
+#[test]
+fn an_older_program_refuses_a_newer_schema_and_says_so() {
+    gdmarket_testkit::run(async {
+        let db = gdmarket_testkit::TestDb::sqlite();
+        let data = db.folder().expect("a folder").display().to_string();
+        let there = run(&std::env::temp_dir(), &["migrate", "--data-dir", &data], &[]);
+        assert_eq!(there.status.code(), Some(0), "{}", errors(&there));
+        db.log_sql(
+            "INSERT INTO schema_migrations (version, name, serves_from, applied_at) \
+             VALUES (9999, 'of another day', 9999, 0)",
+        )
+        .await;
+        for command in ["serve", "check"] {
+            let refused = run(&std::env::temp_dir(), &[command, "--data-dir", &data], &[]);
+            assert_eq!(refused.status.code(), Some(1), "{command}: {}", errors(&refused));
+            let told = errors(&refused);
+            assert!(told.contains("9999") && told.contains("newer"), "{command}: {told}");
+        }
+    });
+}
+
+#[test]
+fn ctrl_c_ends_a_server_in_order() {
+    gdmarket_testkit::run(async {
+        let mut server = ServerOptions::new(PROGRAM).start().await;
+        server.signal("INT").await;
+        assert_eq!(server.wait(Duration::from_secs(20)).await.code(), Some(0));
+    });
+}
+
+#[test]
 fn all_configuration_faults_are_told_at_once() {
     let folder = folder();
     std::fs::write(folder.path().join("gdmarket.toml"), "[server]\ncolour = 1\n").expect("a file");

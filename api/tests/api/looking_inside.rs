@@ -59,6 +59,9 @@ on_each_engine! {
         assert_eq!(stats["head"], all[all.len() - 1]["position"]);
         let none = tools.run("events list --item 99");
         assert_eq!((none.status.code(), errors(&none).contains("No event matches")), (Some(0), true));
+        let slip = tools.run("events list --type ItemHold");
+        assert_eq!(slip.status.code(), Some(0));
+        assert!(errors(&slip).contains("knows no type \"ItemHold\"; there are"), "{}", errors(&slip));
         let first_page = tools.run("events list --limit 2");
         assert!(errors(&first_page).contains(&format!("--after {}", positions(&all)[1])));
     }

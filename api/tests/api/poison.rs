@@ -68,6 +68,25 @@ fn renamed(no: i64, name: &str) -> String {
     json!({"ItemChanged": {"itemNo": no, "itemName": name, "itemPrice": 7}}).to_string()
 }
 
+/// What a person who watches the figures sees of it.
+async fn figures_say_so(server: &Server) {
+    let figures = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
+    let figures = figures.text().await.expect("text");
+    let value = |line: &str| {
+        let found = figures.lines().find_map(|other| other.strip_prefix(line));
+        found.and_then(|value| value.trim().parse::<f64>().ok())
+    };
+    let of = |figure: &str| {
+        value(&format!("gdmarket_projection_{figure}{{subscription=\"alarms_v1\"}}"))
+    };
+    assert_eq!((of("parked"), of("stuck")), (Some(1.0), Some(0.0)), "{figures}");
+    assert!(of("lag_events").is_some() && of("lag_seconds").is_some(), "{figures}");
+    assert!(value("gdmarket_append_events_total").is_some_and(|events| events >= 6.0), "{figures}");
+    for batches in ["gdmarket_append_batch_commands_count", "gdmarket_append_batch_seconds_count"] {
+        assert!(value(batches).is_some_and(|count| count >= 1.0), "{batches}: {figures}");
+    }
+}
+
 on_each_engine! {
     async fn streams_that_cannot_be_read_park_alone_and_heal(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
@@ -137,6 +156,9 @@ on_each_engine! {
         assert_eq!(stuck[0].1["attempts"], 1);
         let silent = shown(&server, 2).await;
         assert_eq!((&silent["itemName"], &silent["alarmStatus"]), (&json!("Camera"), &Value::Null));
+        let why = &silent["stale"]["reason"];
+        assert!(why.as_str().is_some_and(|why| why.contains("broke down")), "{silent}");
+        figures_say_so(&server).await;
         tools.text("parked retry alarms_v1 alarm/2");
         is_announced(&server, 2).await;
         park(&tools, "alarms_v1", &[]).await;

@@ -90,6 +90,24 @@ async fn what_a_reservation_went_through_is_no_refusal() {
     app.post(&format!("/items/{item}/lend"), json!({})).refused(409, "not-reserved").await;
 }
 
+#[tokio::test]
+async fn what_was_refused_under_a_key_stays_refused_whatever_happens_later() {
+    let app = app().await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    let (back, body) = (format!("/items/{item}/return"), json!({"reservationNo": no}));
+    app.post(&back, body.clone()).key("early").refused(409, "not-renting").await;
+    app.pay(no).await;
+    app.lend(item).await;
+    let again = app.post(&back, body.clone()).key("early").refused(409, "not-renting").await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    let now = app.get(&format!("/reservations/{no}")).expect(200).await.json();
+    assert_eq!(now["rentalStatus"], "Renting");
+    app.post(&back, body.clone()).expect(200).await;
+    app.see(&format!("/reservations/{no}"), "/status", json!("Completed")).await;
+    app.post(&back, body).key("early").refused(409, "not-renting").await;
+}
+
 async fn reserved_for(app: &App, item: i64, from: &str, to: &str) -> i64 {
     let wish = json!({"itemNo": item, "customerId": 1, "period": {"from": from, "to": to}});
     let body = app.post("/reservations", wish).expect(201).await.json();

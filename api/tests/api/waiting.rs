@@ -69,6 +69,43 @@ fn a_request_that_nobody_answers_is_kept_and_its_outcome_is_told_later() {
     });
 }
 
+/// The item's answer to a cancellation is held up: until it comes, nothing else happens to the reservation.
+#[test]
+fn while_a_cancellation_waits_for_the_item_it_is_pending() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let app = App::on(&db, &[]).await;
+        let item = app.camera().await;
+        let no = app.reserved(item, 1).await;
+        app.pay(no).await;
+        app.stop().await;
+        let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        let store = Store::open(&options).await.expect("the store");
+        let leases = Leases::new(store.views().clone());
+        leases.take("holding", "somebody", Duration::from_hours(1)).await.expect("the lease");
+        let app = App::on(&db, &[]).await;
+        let reservation = format!("/reservations/{no}");
+        let cancel = app.delete(&reservation).key("cancel-it");
+        let asked = cancel.header("prefer", "respond-async").expect(202).await.json();
+        assert_eq!(
+            (&asked["status"], &asked["paymentStatus"]),
+            (&json!("Reserved"), &json!("Paid"))
+        );
+        let pay = format!("{reservation}/payment");
+        app.post(&pay, json!({})).refused(409, "cancellation-pending").await;
+        app.post(&format!("{pay}/cancel"), json!({})).refused(409, "cancellation-pending").await;
+        let same = app.delete(&reservation).key("once-more").header("prefer", "respond-async");
+        same.expect(202).await;
+        leases.release("holding", "somebody").await.expect("the lease's end");
+        app.see(&reservation, "/status", json!("Cancelled")).await;
+        app.see("/payments/1", "/status", json!("Cancelled")).await;
+        let again = app.delete(&reservation).key("cancel-it").expect(200).await;
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        app.stop().await;
+        store.close().await;
+    });
+}
+
 #[tokio::test]
 async fn two_hundred_renters_want_one_item_and_one_gets_it() {
     let app = app().await;

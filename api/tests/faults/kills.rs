@@ -49,6 +49,7 @@ on_each_engine! {
         );
         assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
         assert!(ledger.count(Seen::Acknowledged) > 100, "the load did some work");
+        assert!(ledger.count(Seen::Refused) > 10, "some of it was refused");
         rebuilt_views_equal(&shown, &mut server, db).await;
     }
 }

@@ -2,7 +2,8 @@
 //! promised is known whatever dies. Compared with the event log afterwards.
 
 use crate::market::{Answer, is_unknown};
-use gdmarket_store::RecordedEvent;
+use gdmarket_store::{RecordedEvent, StreamId};
+use serde_json::json;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
@@ -23,6 +24,8 @@ pub(crate) enum Seen {
 /// The book of one run.
 pub(crate) struct Ledger {
     file: Mutex<File>,
+    /// Answers that say neither what is wrong nor when to come again.
+    rude: Mutex<Vec<String>>,
     entries: Mutex<HashMap<String, Entry>>,
 }
 
@@ -37,7 +40,7 @@ pub(crate) struct Entry {
 impl Ledger {
     pub(crate) fn in_folder(folder: &Path) -> Self {
         let file = File::create(folder.join("ledger.ndjson")).unwrap();
-        Self { file: Mutex::new(file), entries: Mutex::default() }
+        Self { file: Mutex::new(file), rude: Mutex::default(), entries: Mutex::default() }
     }
 
     /// Before sending: from now on the command may have happened.
@@ -56,6 +59,12 @@ impl Ledger {
             Ok(_) | Err(_) => Seen::Unknown,
         };
         self.write(&format!("{{\"key\":\"{key}\",\"seen\":\"{seen:?}\"}}"));
+        if let Ok(Answer { status, body, retry_after }) = answer
+            && *status >= 500
+            && (*status, *retry_after) != (503, true)
+        {
+            self.rude.lock().unwrap().push(format!("{key} is answered {status}: {body}"));
+        }
         if let Some(entry) = self.entries.lock().unwrap().get_mut(key) {
             entry.seen = seen;
         }
@@ -89,6 +98,7 @@ impl Ledger {
                 (!kept).then(|| format!("{} {:?} is in the log {times} times", entry.what, entry))
             })
             .collect();
+        broken.extend(self.rude.lock().unwrap().iter().cloned());
         broken.extend(disorder(log));
         broken
     }
@@ -111,6 +121,46 @@ fn disorder(log: &[RecordedEvent]) -> Vec<String> {
         last = event.position;
     }
     broken
+}
+
+/// The book notices what it is for: or the tests that find nothing in it prove nothing.
+#[test]
+fn control_what_is_missing_doubled_or_refused_and_done_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = Ledger::in_folder(folder.path());
+    let answer =
+        |status| Ok::<_, ()>(Answer { status, body: json!({}), retry_after: status == 503 });
+    for (key, status) in [("kept", 201), ("lost", 201), ("refused", 409), ("unknown", 503)] {
+        book.sent(key, key, key);
+        book.answered(key, &answer(status));
+    }
+    let log = |commands: &[&str]| -> Vec<RecordedEvent> {
+        let event = |(command, sequence): (&&str, i64)| RecordedEvent {
+            position: sequence,
+            stream: StreamId::new("item", 1),
+            sequence,
+            event_type: "ItemChanged".to_owned(),
+            event_version: "1".to_owned(),
+            payload: "{}".to_owned(),
+            metadata: json!({"commandId": command}).to_string(),
+            recorded_at: 0,
+        };
+        commands.iter().zip(1..).map(event).collect()
+    };
+    let broken = |commands: &[&str]| book.broken_promises(&log(commands)).len();
+    assert_eq!(broken(&["kept", "lost"]), 0);
+    assert_eq!(broken(&["kept", "lost", "unknown"]), 0);
+    assert_eq!(broken(&["kept"]), 1, "lost");
+    assert_eq!(broken(&["kept", "lost", "lost"]), 1, "doubled");
+    assert_eq!(broken(&["kept", "lost", "refused"]), 1, "refused, yet done");
+    assert_eq!(broken(&["kept", "lost", "unknown", "unknown"]), 1, "not known, yet done twice");
+    let mut gap = log(&["kept", "lost"]);
+    gap[1].sequence = 3;
+    assert_eq!(book.broken_promises(&gap).len(), 1, "a gap in a stream");
+    gap.swap(0, 1);
+    assert!(book.broken_promises(&gap).len() > 1, "out of order");
+    book.answered("unknown", &answer(500));
+    assert_eq!(broken(&["kept", "lost"]), 1, "a bare 500");
 }
 
 fn command_id(event: &RecordedEvent) -> String {

@@ -88,6 +88,9 @@ impl Caller {
             self.ask(round, post("cancel", path, Value::Null, 0)).await?;
         } else {
             let body = json!({"reservationNo": reservation});
+            let path = format!("/items/{item}/return");
+            // Refused: nobody has it yet. A repeat of this very request never brings it back.
+            self.ask(round, post("return-early", path, body.clone(), 0)).await;
             for what in ["lend", "return"] {
                 let path = format!("/items/{item}/{what}");
                 self.ask(round, post(what, path, body.clone(), 0)).await?;

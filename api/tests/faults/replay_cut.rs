@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::market::Market;
 use gdmarket_store::{Append, NewEvent, ReceiptKind, Store, StoreOptions, StreamId};
-use gdmarket_testkit::{Engine, ServerOptions, TestDb, on_each_engine, times};
+use gdmarket_testkit::{Engine, ServerOptions, TestDb, eventually, on_each_engine, size, times};
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Output, Stdio};
@@ -18,14 +18,15 @@ use uuid::Uuid;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
 const CALLERS: usize = 4;
-/// Items that the log holds already, three events each: `--long` makes it a log of some length.
-const ITEMS: usize = 5_000;
+/// Items that the log holds already, three events each; on long runs a million events.
+const ITEMS: (usize, usize) = (5_000, 333_334);
 /// Numbers of those items: beyond what the load registers.
 const FIRST: i64 = 1_000_000;
 /// How often each way to be cut short is tried.
 const CUTS: usize = 2;
 /// A tool that was told to end has ended by then.
-const ENDS_WITHIN: Duration = Duration::from_mins(1);
+const ENDS_WITHIN: Duration = Duration::from_mins(10);
+const SOON: Duration = Duration::from_mins(1);
 
 /// The ways to be cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,19 @@ async fn replayed(db: &TestDb, arguments: &[&str]) -> (Output, Value) {
     (output, value)
 }
 
+/// The tables of builds that aren't served.
+async fn builds(db: &TestDb) -> Vec<String> {
+    let mut tables = db.view_tables().await;
+    tables.retain(|table| table.starts_with("view_item_info_v2_g"));
+    tables
+}
+
+/// How many builds have begun: each takes the right to build anew.
+async fn begun(db: &TestDb) -> i64 {
+    let sql = "SELECT coalesce(max(epoch), 0) FROM leases WHERE name = 'build_item_info_v2'";
+    db.views_number(sql).await
+}
+
 /// Items with three events each, as the write side appends them.
 async fn fill(db: &TestDb, items: usize) {
     let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
@@ -121,7 +135,7 @@ fn item(number: i64) -> Append {
 
 on_each_engine! {
     async fn a_replay_that_is_cut_short_says_so_and_what_is_served_goes_on(db: &TestDb) {
-        let items = times(ITEMS);
+        let items = size(ITEMS.0, ITEMS.1);
         fill(db, items).await;
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::in_folder(folder.path()));
@@ -144,15 +158,22 @@ on_each_engine! {
         let cuts: Vec<Cut> = cuts.repeat(times(CUTS));
         let mut cut_short = 0;
         for (number, cut) in (1..).zip(&cuts) {
+            let before = begun(db).await;
             let replay = replay(db, &["item-info", "--promote", "--json"]);
+            eventually(SOON, || async {
+                let now = begun(db).await;
+                if now > before { Ok(()) } else { Err(now) }
+            })
+            .await;
             // A moment of its work, a later one each time; not a condition.
-            let part = f64::from(number) / f64::from(u32::try_from(cuts.len() + 1).unwrap());
+            let part = f64::from(number - 1) / f64::from(u32::try_from(cuts.len()).unwrap());
             tokio::time::sleep(takes.mul_f64(part * 0.8)).await;
             cut.apply(&replay, db).await;
             let output = ended(replay).await;
             if !output.status.success() {
                 cut_short += 1;
                 let told = String::from_utf8_lossy(&output.stderr);
+                assert!(!told.contains("panicked"), "{cut:?}: {told}");
                 assert!(cut.is_told_by(output.status), "{cut:?}: {:?} {told}", output.status);
                 let claims = String::from_utf8_lossy(&output.stdout).contains("\"promoted\":");
                 assert!(!claims, "{cut:?}: it claims to be done");
@@ -165,6 +186,7 @@ on_each_engine! {
         let (output, again) = replayed(db, &["item-info", "--promote", "--json"]).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(again["replayed"]["differing"], 0, "{again}");
+        assert_eq!(builds(db).await, Vec::<String>::new(), "what was cut short is cleared away");
         load.stop().await;
         at_rest(&market, db).await;
         let (output, _) = replayed(db, &["--all", "--verify", "--json"]).await;

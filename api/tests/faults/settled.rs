@@ -16,7 +16,7 @@ pub(crate) struct Settled {
 }
 
 /// Waits until the reservation, its payments and its item are at rest in one of the `allowed` ends,
-/// with the money right: kept exactly once if paid, renting or completed, else not at all (rule 15),
+/// with the money right: kept exactly once if paid, renting or completed, else not at all,
 /// and the item taken exactly while the reservation stands.
 pub(crate) async fn settled(
     market: &Market,

@@ -49,7 +49,7 @@ impl Executor {
     }
 
     /// The receipt of this command id.
-    pub(super) async fn receipt(
+    pub(crate) async fn receipt(
         &self,
         meta: &CommandMeta,
     ) -> Result<Option<Receipt>, CommandError> {
@@ -120,10 +120,9 @@ impl Executor {
         &self,
         position: i64,
     ) -> Result<Option<MarketEvent>, CommandError> {
-        let events = self.store.log().read_after(position - 1, 1).await;
-        let events = events.map_err(|error| self.store_error(&error))?;
-        let event = events.first().filter(|event| event.position == position);
-        event.map(decode).transpose().map_err(|error| self.store_error(&error))
+        let event =
+            self.store.log().at(position).await.map_err(|error| self.store_error(&error))?;
+        event.as_ref().map(decode).transpose().map_err(|error| self.store_error(&error))
     }
 
     /// The state as the log has it now.

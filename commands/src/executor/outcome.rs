@@ -65,7 +65,7 @@ impl<A: Decider + 'static> Decision<A> {
 }
 
 /// Refusals that pass by themselves: a payment whose outcome isn't in, and an item whose
-/// authorisation may be under way. A repeat with the same key is decided again (lifecycle, rule 7).
+/// authorisation may be under way. A repeat with the same key is decided again.
 fn passes<A: Aggregate>(code: &str) -> bool {
     code == ReservationError::PaymentPending.code()
         || (A::TYPE == Item::TYPE && code == ItemError::NotPaid.code())

@@ -188,7 +188,7 @@ impl Inner {
         Ok(PaymentAsked { executed, payment_no: Some(attempt.payment_no), outcome })
     }
 
-    /// The payment side surely has no such attempt: it is over at once (lifecycle, rule 12).
+    /// The payment side surely has no such attempt: it is over at once.
     async fn not_paid(
         &self,
         attempt: PaymentAttempt,

@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use gdmarket_domain::Money;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 /// How the in-process gateway behaves.
@@ -32,7 +33,7 @@ pub struct InProcessGatewayOptions {
 /// The gateway of a market that runs by itself.
 pub struct InProcessGateway {
     options: InProcessGatewayOptions,
-    ledger: Mutex<Ledger>,
+    ledger: Arc<Mutex<Ledger>>,
 }
 
 /// What goes wrong with one call.
@@ -49,16 +50,16 @@ impl InProcessGateway {
     pub fn open(options: InProcessGatewayOptions) -> io::Result<Self> {
         let ledger =
             options.ledger.as_deref().map_or_else(|| Ok(Ledger::default()), Ledger::open)?;
-        Ok(Self { options, ledger: Mutex::new(ledger) })
+        Ok(Self { options, ledger: Arc::new(Mutex::new(ledger)) })
     }
 
     /// One call: half of the delay, the effect, the other half, and what goes wrong on the way.
     async fn call<T>(
         &self,
-        effect: impl FnOnce(&mut Ledger) -> Result<T, GatewayError> + Send,
+        effect: impl FnOnce(&mut Ledger) -> Result<T, GatewayError> + Send + 'static,
     ) -> Result<T, GatewayError>
     where
-        T: Send,
+        T: Send + 'static,
     {
         let fault = self.fault();
         if fault == Fault::Refused {
@@ -69,7 +70,11 @@ impl InProcessGateway {
         if fault == Fault::LostBefore {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
         }
-        let done = effect(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner));
+        // Another server may have the file for a moment.
+        let ledger = Arc::clone(&self.ledger);
+        let work = move || effect(&mut ledger.lock().unwrap_or_else(PoisonError::into_inner));
+        let done = spawn_blocking(work).await;
+        let done = done.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
         tokio::time::sleep(half).await;
         if fault == Fault::LostAfter {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
@@ -107,7 +112,7 @@ impl PaymentGateway for InProcessGateway {
     async fn confirm(&self, key: Uuid, charge: &Charge) -> Result<Confirmation, GatewayError> {
         let Charge { payment_no, amount, .. } = *charge;
         let declines = happens(self.options.decline_rate);
-        self.call(|ledger| {
+        self.call(move |ledger| {
             if declines && ledger.charged(key).map_err(|e| unwritten(&e))?.is_none() {
                 return Err(GatewayError::Declined("card-declined".to_owned()));
             }
@@ -118,7 +123,7 @@ impl PaymentGateway for InProcessGateway {
     }
 
     async fn cancel(&self, key: Uuid) -> Result<(), GatewayError> {
-        self.call(|ledger| match ledger.refund(key) {
+        self.call(move |ledger| match ledger.refund(key) {
             Ok(true) => Ok(()),
             Ok(false) => Err(GatewayError::Declined("not-charged".to_owned())),
             Err(error) => Err(unwritten(&error)),
@@ -128,7 +133,7 @@ impl PaymentGateway for InProcessGateway {
 
     async fn find(&self, key: Uuid) -> Result<Option<Confirmation>, GatewayError> {
         let confirmation = |amount: Money| Confirmation { amount };
-        let find = |ledger: &mut Ledger| ledger.charged(key).map_err(|e| unwritten(&e));
+        let find = move |ledger: &mut Ledger| ledger.charged(key).map_err(|e| unwritten(&e));
         Ok(self.call(find).await?.map(confirmation))
     }
 }

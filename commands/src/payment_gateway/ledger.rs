@@ -115,8 +115,12 @@ impl Ledger {
     /// on a line of its own.
     fn catch_up(&mut self) -> io::Result<()> {
         let Some(book) = &mut self.book else { return Ok(()) };
-        if book.file.metadata()?.len() == book.known {
-            return Ok(());
+        match book.file.metadata()?.len() {
+            same if same == book.known => return Ok(()),
+            shorter if shorter < book.known => {
+                return Err(io::Error::other("somebody cut the ledger short"));
+            }
+            _ => {}
         }
         let mut text = String::new();
         book.file.seek(SeekFrom::Start(book.known))?;

@@ -1,24 +1,21 @@
-//! The one call of `confirm` per attempt, and writing down what came of it.
-//!
-//! The breaker hears of the call when the renter's wait ends; the call itself goes on up to its
-//! limit. An outcome that can't be written down is found out by settling.
+//! The one call of `confirm` per attempt, and writing down what came of it. An outcome that can't be
+//! written down is found out by settling.
 
+use super::call::Said;
 use super::{Attempted, LocalPayments, PAYMENT_UNAVAILABLE, PaymentAttempt};
-use crate::breaker::{Permit, Verdict};
+use crate::breaker::Permit;
 use crate::error::CommandError;
 use crate::meta::CommandMeta;
 use crate::payment_gateway::{Charge, Confirmation, GatewayError};
 use gdmarket_domain::PaymentCommand;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// How long recording rests while the database is away.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// The longest reason that is written down.
 const LONGEST_REASON: usize = 64;
-
-type Confirmed = Result<Confirmation, GatewayError>;
 
 impl LocalPayments {
     /// Charges the attempt and records the outcome. Called once per attempt, by the task that wrote
@@ -30,13 +27,15 @@ impl LocalPayments {
         meta: &CommandMeta,
     ) -> Attempted {
         gdmarket_store::failpoint!("commands.before-confirm");
-        let begun = Instant::now();
-        let confirmed = self.call(attempt, permit, begun).await;
+        let PaymentAttempt { payment_no, reservation_no, amount, .. } = attempt;
+        let charge = Charge { payment_no, reservation_no, amount };
+        let confirm = self.gateway.confirm(self.key(payment_no), &charge);
+        let confirmed = self.call(permit, confirm).await;
         gdmarket_store::failpoint!("commands.after-confirm");
         let (fact, command, attempted) = recorded(confirmed);
         let until = Instant::now() + self.options.call_limit;
-        while let Err(error) = self.record(attempt.payment_no, fact, &command, meta).await {
-            tracing::warn!(%error, payment_no = %attempt.payment_no, fact, "recording a payment");
+        while let Err(error) = self.record(payment_no, fact, &command, meta).await {
+            tracing::warn!(%error, %payment_no, fact, "recording a payment");
             let may_pass = matches!(
                 error,
                 CommandError::Unavailable { .. }
@@ -50,34 +49,10 @@ impl LocalPayments {
         }
         attempted
     }
-
-    /// Calls the gateway; the breaker is told at the end of the renter's wait, the rest isn't its
-    /// business.
-    async fn call(&self, attempt: PaymentAttempt, permit: Permit, begun: Instant) -> Confirmed {
-        let PaymentAttempt { payment_no, reservation_no, amount, .. } = attempt;
-        let charge = Charge { payment_no, reservation_no, amount };
-        let mut call = self.gateway.confirm(self.key(payment_no), &charge);
-        if let Ok(confirmed) = timeout_at(begun + self.options.answer_within, &mut call).await {
-            permit.judge(verdict(&confirmed)).await;
-            return confirmed;
-        }
-        permit.judge(Verdict::Slow).await;
-        timeout_at(begun + self.options.call_limit, call)
-            .await
-            .unwrap_or_else(|_| Err(GatewayError::Unknown("no answer".to_owned())))
-    }
-}
-
-/// A definite "no" is an answer like a "yes".
-const fn verdict(confirmed: &Confirmed) -> Verdict {
-    match confirmed {
-        Ok(_) | Err(GatewayError::Declined(_)) => Verdict::Answered,
-        Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_)) => Verdict::Failed,
-    }
 }
 
 /// The fact's name, the fact, and what the renter is told.
-fn recorded(confirmed: Confirmed) -> (&'static str, PaymentCommand, Attempted) {
+fn recorded(confirmed: Said<Confirmation>) -> (&'static str, PaymentCommand, Attempted) {
     match confirmed {
         Ok(_) => ("approved", PaymentCommand::RecordApproved, Attempted::Approved),
         Err(GatewayError::Declined(code)) => {

@@ -12,7 +12,7 @@ use crate::meta::CommandMeta;
 use crate::options::PaymentOptions;
 use crate::payment_gateway::PaymentGateway;
 use async_trait::async_trait;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::{NOT_FOUND, Progress};
 use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentEvent, PaymentNo};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,14 @@ impl LocalPayments {
     ) -> Result<Done<Payment>, CommandError> {
         let id = process_command_id(self.executor.log_id(), "payment", payment_no.get(), fact);
         let meta = meta.process("payments", id);
-        self.executor.execute(Request::new(payment_no.get(), command, &meta)).await
+        let request = Request::<Payment>::new(payment_no.get(), command, &meta);
+        let done = self.executor.execute(request).await?;
+        // What isn't found may have been approved a moment ago.
+        if fact != NOT_FOUND && done.state.contradicts(command) {
+            tracing::error!(%payment_no, fact, "the gateway contradicts itself: look at its books");
+            metrics::counter!("gdmarket_payment_contradictions_total").increment(1);
+        }
+        Ok(done)
     }
 
     /// Calls the gateway in a task of its own and waits as long as the renter should.

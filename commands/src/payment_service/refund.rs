@@ -8,7 +8,6 @@ use crate::payment_gateway::GatewayError;
 use gdmarket_domain::payment::Progress;
 use gdmarket_domain::{PaymentCommand, PaymentNo};
 use std::borrow::Cow;
-use tokio::time::timeout;
 
 /// The gateway definitely refuses to give the money back: a person must look.
 const REFUND_REFUSED: &str = "refund-refused";
@@ -25,14 +24,14 @@ impl LocalPayments {
             return Ok(());
         }
         gdmarket_store::failpoint!("commands.before-refund");
-        match timeout(self.options.call_limit, self.gateway.cancel(self.key(payment_no))).await {
-            Ok(Ok(())) => {}
-            Ok(Err(GatewayError::Declined(code))) => {
+        match self.ask(self.gateway.cancel(self.key(payment_no))).await? {
+            Ok(()) => {}
+            Err(GatewayError::Declined(code)) => {
                 tracing::error!(%payment_no, code, "the gateway refuses a refund");
                 let code = Cow::Borrowed(REFUND_REFUSED);
                 return Err(CommandError::Refused { code, replayed: false });
             }
-            Ok(Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_))) | Err(_) => {
+            Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_)) => {
                 return Err(self.unreachable());
             }
         }

@@ -5,12 +5,8 @@
 use super::{LocalPayments, Settled};
 use crate::error::{CommandError, Service};
 use crate::meta::CommandMeta;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::{NOT_FOUND, Progress};
 use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentNo, ReservationEvent};
-use tokio::time::timeout;
-
-/// The reason of an attempt that the gateway doesn't know.
-const NOT_FOUND: &str = "not-found";
 
 impl LocalPayments {
     /// Records what the gateway knows of this attempt; safe to repeat, and worth repeating after a
@@ -28,14 +24,13 @@ impl LocalPayments {
         if payment.attempt().is_none() {
             self.begin_unsent(payment_no, meta).await?;
         }
-        let find = self.gateway.find(self.key(payment_no));
-        match timeout(self.options.call_limit, find).await {
-            Ok(Ok(Some(_))) => {
+        match self.ask(self.gateway.find(self.key(payment_no))).await? {
+            Ok(Some(_)) => {
                 self.record(payment_no, "approved", &PaymentCommand::RecordApproved, meta).await?;
                 Ok(Settled::Approved)
             }
-            Ok(Ok(None)) => self.not_found(payment_no, meta).await,
-            Ok(Err(_)) | Err(_) => Err(self.unreachable()),
+            Ok(None) => self.not_found(payment_no, meta).await,
+            Err(_) => Err(self.unreachable()),
         }
     }
 
@@ -74,8 +69,7 @@ impl LocalPayments {
         let command = PaymentCommand::RecordDeclined { reason: NOT_FOUND.to_owned() };
         let done = self.record(payment_no, NOT_FOUND, &command, meta).await?;
         if done.state.contradicts(&command) {
-            // An approval came in between, or the gateway contradicts itself: a person must look.
-            tracing::error!(%payment_no, "approved, yet not found");
+            // An approval came in between, or the gateway contradicts itself.
             return Ok(Settled::Approved);
         }
         Ok(Settled::Declined)

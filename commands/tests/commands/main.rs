@@ -4,7 +4,6 @@
 mod breaker;
 mod executor;
 mod fakes;
-mod figures;
 mod idempotency;
 mod market;
 mod new_streams;

@@ -1,13 +1,10 @@
-//! Streams that begin: nothing is read of what isn't there, and what is there is judged as it is,
-//! though it was taken for new at first.
+//! Streams that begin: what is there is judged as it is, though it was taken for new at first. That
+//! nothing is read of what isn't there: `tests/figures`.
 
-use crate::figures::Figures;
-use crate::market::{Market, drill, item_no, keyed, operator, price, process, wanted};
+use crate::market::{Market, drill, item_no, keyed, operator, price, process};
 use gdmarket_commands::{CommandError, CommandMeta, Executed};
 use gdmarket_domain::{Item, ItemCommand, ItemError, ItemNo, Refusal};
 use gdmarket_testkit::on_each_engine;
-
-const CACHE: &str = "gdmarket_aggregate_cache_total";
 
 fn register(item_no: ItemNo) -> ItemCommand {
     let item_name = "drill".to_owned();
@@ -31,25 +28,6 @@ impl Market {
 }
 
 on_each_engine! {
-    async fn what_begins_a_stream_reads_nothing(db: &TestDb) {
-        let figures = Figures::start();
-        let reads = || figures.count(CACHE, ("result", "miss"));
-        let market = Market::open(db).await;
-        for _ in 0..3 {
-            let no = market.register().await;
-            market.commands.reserve(wanted(no), &operator()).await.unwrap();
-        }
-        // Alarm, item and reservation of each.
-        assert_eq!((reads(), figures.count(CACHE, ("result", "unread"))), (0, 9));
-        assert_eq!(market.log().await.len(), 9);
-        // Who has nothing in memory reads what goes on.
-        let other = market.beside(db).await;
-        other.reprice(item_no(1), 200, operator()).await.unwrap();
-        assert_eq!(reads(), 1);
-        market.close().await;
-        other.close().await;
-    }
-
     async fn what_is_there_already_is_judged_as_it_is(db: &TestDb) {
         let (one, other) = (Market::open(db).await, Market::open(db).await);
         let no = one.register().await;

@@ -1,4 +1,4 @@
-//! The decisions of one payment attempt, a row of `lifecycle.md`'s table each.
+//! The decisions of one payment attempt, a row of the table in `tests/payment.rs` each.
 //!
 //! An outcome that is known already stays: a second one changes nothing, except that an approval
 //! outweighs a decline, since the money is gone and must come back.

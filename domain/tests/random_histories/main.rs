@@ -1,5 +1,5 @@
 //! Random histories of a small market: whatever way reserving, paying, cancelling, lending, expiring,
-//! redelivery, delay and crashes interleave, the rules of `lifecycle.md` hold after every step, and
+//! redelivery, delay and crashes interleave, the rules of the market hold after every step, and
 //! once everything under way has arrived nothing is stuck and the money is where it belongs.
 //!
 //! `market` holds the aggregates, the log and the receipts; `people` and `outside` act on it,

@@ -1,4 +1,4 @@
-//! Reads a table of states × commands as it stands in `lifecycle.md` and tries every cell.
+//! Reads a table of states × commands as it stands in a test and tries every cell.
 //!
 //! A cell is `=` (success without an event), `→ STATE` (events that lead there), the names of the
 //! events where the state stays, or a refusal's code; `park` is the code of what can't be, `late` the

@@ -1,6 +1,6 @@
 //! What is asked about items: the item, the owner's integrated view, and the calendar.
 
-use super::select::{Via, found, one, page};
+use super::select::{Via, found, one, page, stale};
 use super::{Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries};
 use crate::item_info::{Calendar, ItemRow};
 use crate::view_table::Stored;
@@ -61,10 +61,14 @@ impl Queries {
     /// Joins what other streams say: the alarm, and the renter's name.
     async fn join(&self, infos: &mut [FoundItemInfo]) -> Answer<()> {
         let numbers: Vec<i64> = infos.iter().map(|info| info.number).collect();
-        let alarms = self.0.alarms.load(self.0.store.views(), &numbers).await?;
+        let mut alarms = self.0.alarms.load(self.0.store.views(), &numbers).await?;
         let names = self.names(infos.iter().filter_map(|info| info.body.customer_id)).await?;
         for info in infos {
-            info.body.alarm_status = alarms.get(&info.number).and_then(|row| row.row.status());
+            // What stands still about the alarm, stands still here.
+            if let Some(alarm) = alarms.remove(&info.number) {
+                info.body.alarm_status = alarm.row.status();
+                info.stale = info.stale.take().or_else(|| alarm.stale.map(stale));
+            }
             info.body.customer_name =
                 info.body.customer_id.and_then(|id| names.get(&id.get()).cloned().flatten());
         }

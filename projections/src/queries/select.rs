@@ -71,17 +71,18 @@ pub(super) fn found<R, B, A>(
     body: impl Fn(&R) -> Option<B>,
     aggregate: impl Fn(&R) -> A,
 ) -> Option<Found<B, A>> {
-    let stale = row.stale.map(|(since, reason)| Stale {
-        since: DateTime::from_timestamp_micros(since).unwrap_or_default(),
-        reason,
-    });
     Some(Found {
         number: row.number,
         version: row.sequence,
-        stale,
+        stale: row.stale.map(stale),
         body: body(&row.row)?,
         state: aggregate(&row.row),
     })
+}
+
+/// Since when, in microseconds, and why a row stands still.
+pub(super) fn stale((since, reason): (i64, String)) -> Stale {
+    Stale { since: DateTime::from_timestamp_micros(since).unwrap_or_default(), reason }
 }
 
 impl<T> Page<T> {

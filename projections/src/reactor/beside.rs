@@ -110,7 +110,9 @@ impl Reactor {
                     self.write(run, &mut tx, (&done, &mut deadlines)).await?;
                     Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
                 }
-                ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
+                // An operator may have given it up a moment ago.
+                let _was_there =
+                    ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
             }
             (Outcome::Queue | Outcome::Later | Outcome::Retry(_) | Outcome::Park(_), job) => {
                 let since_time = job.map_or(parked.since_time, |job| job.event.recorded_at);

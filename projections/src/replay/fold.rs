@@ -197,12 +197,21 @@ impl<V: View> Worker<V> {
     /// Waits on the runtime as long as somebody waits for this worker: the runtime's timers and
     /// sockets may end with them.
     fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, ReplayError> {
-        let waited = Handle::current().block_on(self.stop.run_until_cancelled(future));
-        waited.ok_or_else(|| ReplayError::Broken("nobody waits for it any more".to_owned()))
+        Handle::current().block_on(async {
+            tokio::select! {
+                // First: afterwards there is no timer to ask.
+                biased;
+                () = self.stop.cancelled() => {
+                    Err(ReplayError::Broken("nobody waits for it any more".to_owned()))
+                }
+                done = future => Ok(done),
+            }
+        })
     }
 }
 
-fn parked(event: EventRef<'_>, reason: String) -> Parked {
+/// A stream that stops at this event.
+pub(super) fn parked(event: EventRef<'_>, reason: String) -> Parked {
     Parked {
         key: format!("{}/{}", event.kind, event.number),
         state: Parked::PARKED.to_owned(),

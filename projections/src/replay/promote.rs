@@ -3,13 +3,12 @@
 
 use super::ReplayError;
 use super::build::Build;
+use super::fold::parked;
 use crate::feed::Delivery;
 use crate::projector::fold_batch;
 use crate::view::View;
 use crate::view_table::Stored;
-use gdmarket_store::{
-    Checkpoints, Generations, Leases, Parked, ParkedKeys, RecordedEvent, StoreError, Tx,
-};
+use gdmarket_store::{Checkpoints, Generations, Leases, Parked, ParkedKeys, StoreError, Tx};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +108,10 @@ impl<V: View> Build<V> {
             self.table.write(tx, &touched).await?;
             poisoned.extend(done.poisoned.iter().map(|(number, event)| {
                 let reason = rows.get(number).and_then(|row| row.stale.clone());
-                (*number, parked(event, reason.map(|(_, reason)| reason).unwrap_or_default()))
+                (
+                    *number,
+                    parked(event.seen(), reason.map(|(_, reason)| reason).unwrap_or_default()),
+                )
             }));
             reached = last;
         }
@@ -118,16 +120,5 @@ impl<V: View> Build<V> {
         }
         let parked = poisoned.into_values().collect();
         Ok(Followed { to: reached.max(until), events: read, parked })
-    }
-}
-
-fn parked(event: &RecordedEvent, reason: String) -> Parked {
-    Parked {
-        key: event.stream.to_string(),
-        state: Parked::PARKED.to_owned(),
-        reason,
-        since_position: event.position,
-        since_time: event.recorded_at,
-        attempts: 1,
     }
 }

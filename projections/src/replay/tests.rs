@@ -6,16 +6,28 @@ use super::ensure_built;
 use super::promote::LAST_STEP;
 use super::run::{Goal, catch_up};
 use crate::alarms::{AlarmRow, Alarms};
+use crate::applied::{Applied, Kind};
+use crate::command_port::{CommandPort, Errand, Handled, Intent, PortError};
+use crate::feed::{Feed, LocalFeed};
+use crate::projector::Projector;
+use crate::subscription::Subscription;
 use crate::view::{Filters, FoldError, View};
 use crate::view_table::ViewTable;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use gdmarket_domain::MarketEvent;
-use gdmarket_store::{Append, Generations, NewEvent, ReceiptKind, Store, StoreOptions, StreamId};
-use gdmarket_testkit::{TestDb, on_each_engine};
+use gdmarket_domain::{MarketEvent, PaymentNo};
+use gdmarket_store::{
+    Append, Checkpoints, Generations, Leases, NewEvent, ReceiptKind, Store, StoreOptions, StreamId,
+};
+use gdmarket_testkit::{TestDb, eventually, on_each_engine};
 use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::task::block_in_place;
+use tokio::task::{JoinHandle, block_in_place};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Their first events are more than one chunk of a scan, and more than the rows that a build holds in
@@ -53,6 +65,50 @@ async fn fill(store: &Store) {
     join_all((1..=STREAMS).map(|number| append(store, number, 0, "Alerted"))).await;
     let second = |number| if number % 5 == 0 { "Broken" } else { "DeleteAlerted" };
     join_all((1..=STREAMS).map(|number| append(store, number, 1, second(number)))).await;
+}
+
+/// Runs the loop of a view, as a program that knows this version does.
+fn keep<V: View>(store: &Store, stop: &CancellationToken) -> JoinHandle<()> {
+    let key = (Kind::View, V::subscription());
+    let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
+    let tick = Duration::from_millis(20);
+    let subscription = Subscription {
+        key: key.clone(),
+        handler: Arc::new(Projector::<V>::new(store.clone(), tick)),
+        applied: Applied::new([key], Arc::clone(&feed)),
+        feed,
+        checkpoints: Checkpoints::new(store.views().clone()),
+        leases: Leases::new(store.views().clone()),
+        holder: V::subscription(),
+        port: Arc::new(Nobody),
+        batch: 100,
+        lease_ttl: Duration::from_secs(3),
+        tick,
+        alone: false,
+    };
+    tokio::spawn(subscription.run(stop.clone()))
+}
+
+/// Views send nothing.
+struct Nobody;
+
+#[async_trait]
+impl CommandPort for Nobody {
+    async fn execute(&self, _: Intent) -> Result<Handled, PortError> {
+        Err(PortError::Newer)
+    }
+
+    async fn settle_payment(&self, _: PaymentNo, _: Errand) -> Result<Handled, PortError> {
+        Err(PortError::Newer)
+    }
+
+    async fn refund_payment(&self, _: PaymentNo, _: Errand) -> Result<Handled, PortError> {
+        Err(PortError::Newer)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
 }
 
 /// The view as its next version would be.
@@ -121,6 +177,31 @@ on_each_engine! {
             assert_eq!(build.courtesy.is_hurried(), is_hurried, "{times}");
             build.discard().await.unwrap();
         }
+    }
+
+    async fn two_programs_keep_their_versions_side_by_side(db: &TestDb) {
+        let store = store(db).await;
+        append(&store, 1, 0, "Alerted").await;
+        let stop = CancellationToken::new();
+        let loops = [keep::<Alarms>(&store, &stop), keep::<Next>(&store, &stop)];
+        for number in 2..=20 {
+            append(&store, number, 0, "Alerted").await;
+        }
+        append(&store, 1, 1, "DeleteAlerted").await;
+        let head = store.log().head().await.unwrap();
+        eventually(Duration::from_secs(30), || async {
+            let old = served_now::<Alarms>(&store).await.unwrap();
+            let new = served_now::<Next>(&store).await.unwrap();
+            if (old, new) == (Some(head), Some(head)) { Ok(()) } else { Err((old, new)) }
+        })
+        .await;
+        stop.cancel();
+        join_all(loops).await;
+        let numbers: Vec<i64> = (1..=20).collect();
+        let old = ViewTable::<Alarms>::served().load(store.views(), &numbers).await.unwrap();
+        let new = ViewTable::<Next>::served().load(store.views(), &numbers).await.unwrap();
+        assert_eq!((old.len(), &old), (20, &new));
+        assert_eq!(old[&1].sequence, 2);
     }
 
     async fn a_new_version_is_built_beside_the_old_one_and_leaves_it_alone(db: &TestDb) {

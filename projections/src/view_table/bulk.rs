@@ -1,11 +1,11 @@
-//! Writing many rows at once, for a build: by COPY on PostgreSQL, by long statements on SQLite.
+//! Writing many rows at once, for a build: by COPY on PostgreSQL, by statements of many rows on SQLite.
 
 use super::ddl::unhurried;
-use super::{COLUMNS, Stored, ViewTable};
+use super::{COLUMNS, Stored, UPSERT, ViewTable, Whole};
 use crate::courtesy::Courtesy;
 use crate::view::{Filters, View};
 use gdmarket_store::{CopyIn, Db, StoreError, Tx};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::HashSet;
 use tokio::time::Instant;
 
@@ -13,6 +13,8 @@ use tokio::time::Instant;
 const FEW: usize = 200;
 /// Rows of one transaction on a quiet market.
 const MANY: usize = 10_000;
+/// Rows of one statement on SQLite, each with a parameter for every column.
+const BOUND: usize = 100;
 
 impl<V: View> ViewTable<V> {
     /// Writes rows of a build, `replaced` those that the table has already; commands go first.
@@ -37,7 +39,7 @@ impl<V: View> ViewTable<V> {
                     self.delete(connection, &again).await?;
                     self.copy(connection, part).await?;
                 }
-                Tx::Sqlite(_) => self.write(&mut tx, part).await?,
+                Tx::Sqlite(connection) => self.insert(connection, part).await?,
             }
             tx.commit().await?;
             courtesy.rest(began).await;
@@ -53,6 +55,34 @@ impl<V: View> ViewTable<V> {
         if !numbers.is_empty() {
             let sql = format!("DELETE FROM {} WHERE no = ANY($1)", self.name);
             sqlx::query(&sql).bind(numbers).persistent(false).execute(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Bound one by one: taken out of JSON, each value costs SQLite a look through its whole row.
+    async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &[&Stored<V::Row>],
+    ) -> Result<(), StoreError> {
+        for rows in rows.chunks(BOUND) {
+            let rows = rows.iter().map(|stored| self.whole(stored));
+            let rows = rows.collect::<Result<Vec<Whole>, _>>()?;
+            let insert = format!("INSERT INTO {} ({COLUMNS}) ", self.name);
+            let mut query = QueryBuilder::<Sqlite>::new(insert);
+            query.push_values(rows, |mut bound, row| {
+                let (number, sequence, gone, owner, customer, item, reservation, ..) = row;
+                for number in [number, sequence, gone] {
+                    bound.push_bind(number);
+                }
+                for number in [owner, customer, item, reservation] {
+                    bound.push_bind(number);
+                }
+                let (.., status, since, reason, doc) = row;
+                bound.push_bind(status).push_bind(since).push_bind(reason).push_bind(doc);
+            });
+            query.push(" ").push(UPSERT);
+            query.build().execute(&mut *connection).await?;
         }
         Ok(())
     }

@@ -18,8 +18,13 @@ impl<V: View> ViewTable<V> {
     /// dear.
     pub(crate) async fn create_bare(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let name = &self.name;
+        // On SQLite a key of this very type is the row's own, without an index beside.
+        let key = match tx {
+            Tx::Postgres(_) => "bigint",
+            Tx::Sqlite(_) => "INTEGER",
+        };
         let sql = format!(
-            "CREATE TABLE {name} (no bigint PRIMARY KEY, sequence bigint NOT NULL, \
+            "CREATE TABLE {name} (no {key} PRIMARY KEY, sequence bigint NOT NULL, \
              gone bigint NOT NULL, owner_id bigint, customer_id bigint, item_no bigint, \
              reservation_no bigint, status text, stale_since bigint, stale_reason text, \
              doc text NOT NULL)"

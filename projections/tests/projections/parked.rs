@@ -262,7 +262,8 @@ on_each_engine! {
             })
             .await;
             assert_eq!(found.dropped, None, "nobody gave this one up");
-            stuck.give_up(&found, reason).await.unwrap();
+            assert!(stuck.give_up(&found, reason).await.unwrap());
+            assert!(!stuck.give_up(&found, reason).await.unwrap(), "it has gone on");
         }
         let released = "item/1 ItemReleased".to_owned();
         eventually(SOON, || async {

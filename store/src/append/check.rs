@@ -2,7 +2,6 @@
 //! mates a second round trip: what one engine or the other can't store.
 
 use super::{Append, AppendError};
-use crate::receipt::ReceiptKind;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
@@ -35,10 +34,7 @@ impl Append {
         if self.events.iter().map(|event| event.payload.len()).sum::<usize>() > MAX_COMMAND {
             return Some(format!("the events together are over {MAX_COMMAND} bytes"));
         }
-        let code = match &self.kind {
-            ReceiptKind::Done => None,
-            ReceiptKind::Refused(code) => Some(("refusal code", code.as_str())),
-        };
+        let code = self.kind.refusal().map(|code| ("refusal code", code));
         let words = self.events.iter().flat_map(|event| {
             [("event type", event.event_type.as_str()), ("version", event.event_version.as_str())]
         });
@@ -153,6 +149,7 @@ fn has_nul(json: &str) -> bool {
 mod tests {
     use super::*;
     use crate::event::{NewEvent, StreamId};
+    use crate::receipt::ReceiptKind;
     use uuid::Uuid;
 
     fn append(payload: &str, metadata: &str) -> Append {

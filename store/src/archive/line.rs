@@ -4,9 +4,9 @@
 //! or that JSON would read back differently goes in as a string beside.
 
 use super::ArchiveError;
-use super::chain::{hex, unhex};
 use super::manifest::Manifest;
 use crate::event::{RecordedEvent, StreamId};
+use crate::hex::{hex, unhex};
 use crate::receipt::{Receipt, ReceiptKind};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -240,10 +240,7 @@ impl<'a> ReceiptLine<'a> {
             number: receipt.stream.number,
             first_sequence: receipt.first_sequence,
             count: receipt.count,
-            refusal: match &receipt.kind {
-                ReceiptKind::Done => None,
-                ReceiptKind::Refused(code) => Some(code.as_str().into()),
-            },
+            refusal: receipt.kind.refusal().map(Into::into),
         }
     }
 

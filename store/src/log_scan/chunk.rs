@@ -124,16 +124,24 @@ fn split<DB: Engine>(
 
 /// Which kind of rows an engine has.
 pub(super) trait Engine: sqlx::Database {
+    /// The column of the aggregate's type, as a condition that leaves the order to the positions.
+    const KIND: &'static str;
+
     fn rows(rows: Vec<Self::Row>) -> Rows;
 }
 
 impl Engine for sqlx::Postgres {
+    const KIND: &'static str = "aggregate_type";
+
     fn rows(rows: Vec<PgRow>) -> Rows {
         Rows::Postgres(rows)
     }
 }
 
 impl Engine for sqlx::Sqlite {
+    // Bare, SQLite would look all streams of the type up, and sort them, for every stretch.
+    const KIND: &'static str = "+aggregate_type";
+
     fn rows(rows: Vec<SqliteRow>) -> Rows {
         Rows::Sqlite(rows)
     }

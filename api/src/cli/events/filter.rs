@@ -3,6 +3,7 @@
 use crate::cli::Failure;
 use crate::cli::at::At;
 use clap::Args;
+use gdmarket_domain::event_names;
 use gdmarket_projections::AggregateKind;
 use gdmarket_store::{EventFilter, Store, StreamId};
 use std::str::FromStr;
@@ -89,6 +90,17 @@ impl FilterArgs {
             after,
             until,
         })
+    }
+
+    /// What to say where nothing matches; a type that can't match is the likeliest slip.
+    pub(super) fn nothing(&self) -> String {
+        match &self.event_type {
+            Some(unknown) if !event_names().contains(&unknown.as_str()) => format!(
+                "No event matches: this program knows no type {unknown:?}; there are {}.",
+                event_names().join(", ")
+            ),
+            _ => "No event matches.".to_owned(),
+        }
     }
 
     fn stream(&self) -> Option<StreamId> {

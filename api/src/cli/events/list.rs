@@ -54,7 +54,7 @@ pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Res
         progress.reached(&query);
     }
     match last {
-        None => console.note("No event matches."),
+        None => console.note(&args.filter.nothing()),
         Some(last) if left == 0 => {
             console.note(&format!("The next page: the same with --after {last}"));
         }

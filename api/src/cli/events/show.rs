@@ -3,8 +3,7 @@
 use crate::cli::told::moment;
 use crate::cli::{Console, Exit, Failure};
 use clap::Args;
-use gdmarket_domain::MarketEvent;
-use gdmarket_projections::ToldEvent;
+use gdmarket_projections::{ToldEvent, unreadable};
 use gdmarket_store::{RecordedEvent, Store};
 use serde_json::{Value, json};
 
@@ -22,7 +21,7 @@ pub(in crate::cli) struct ShowArgs {
 }
 
 pub(super) async fn run(store: &Store, args: &ShowArgs, console: Console) -> Result<(), Failure> {
-    let Some(event) = at(store, args.position).await? else {
+    let Some(event) = store.log().at(args.position).await? else {
         let message = format!("there is no event at position {}", args.position);
         let before = args.position.saturating_sub(1);
         return Err(Failure::new(Exit::Failed, message).next(format!(
@@ -31,7 +30,7 @@ pub(super) async fn run(store: &Store, args: &ShowArgs, console: Console) -> Res
     };
     let told = ToldEvent::from(&event);
     let cause = match told.caused_by {
-        Some(position) => at(store, position).await?,
+        Some(position) => store.log().at(position).await?,
         None => None,
     };
     let fault = unreadable(&event);
@@ -47,19 +46,6 @@ pub(super) async fn run(store: &Store, args: &ShowArgs, console: Console) -> Res
         print(&event, &told, cause.as_ref(), fault.as_deref());
     }
     Ok(())
-}
-
-async fn at(store: &Store, position: i64) -> Result<Option<RecordedEvent>, Failure> {
-    let found = store.log().read_after(position.saturating_sub(1), 1).await?;
-    Ok(found.into_iter().find(|event| event.position == position))
-}
-
-/// Why this program can't read it, if it can't.
-fn unreadable(event: &RecordedEvent) -> Option<String> {
-    let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
-    let error = MarketEvent::decode(&stream.kind, event_type, event_version, payload).err()?;
-    let source = std::error::Error::source(&error);
-    Some(source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}")))
 }
 
 fn metadata(event: &RecordedEvent) -> Value {

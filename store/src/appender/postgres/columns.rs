@@ -1,7 +1,6 @@
 //! A batch as arrays, one per column: whatever its size, it is the same prepared statement.
 
 use crate::append::Append;
-use crate::receipt::ReceiptKind;
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -80,10 +79,7 @@ impl<'a> Columns<'a> {
             columns.kinds.push(&append.stream.kind);
             columns.first_sequences.push(append.first_sequence());
             columns.counts.push(append.count());
-            columns.refusals.push(match &append.kind {
-                ReceiptKind::Done => None,
-                ReceiptKind::Refused(code) => Some(code),
-            });
+            columns.refusals.push(append.kind.refusal());
             // A person named twice in a batch: the later name stands.
             columns.persons.extend(append.personal.iter().map(|p| (p.person_id, p.name.as_str())));
             columns.events.push(append, id);

@@ -2,7 +2,7 @@
 
 use super::super::writer::{Fault, Outcome};
 use crate::append::Append;
-use crate::receipt::ReceiptKind;
+use crate::hex::hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -10,20 +10,9 @@ fn json(rows: &impl Serialize) -> Outcome<String> {
     serde_json::to_string(rows).map_err(|error| Fault::Data(error.to_string()))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
-}
-
 /// `[command id, fingerprint, kind, id, first sequence, count, refusal]`
 pub(super) fn receipts(batch: &[&Append]) -> Outcome<String> {
     let row = |append: &&Append| {
-        let refusal = match &append.kind {
-            ReceiptKind::Done => None,
-            ReceiptKind::Refused(code) => Some(code.clone()),
-        };
         (
             append.command_id.simple().to_string(),
             hex(&append.fingerprint),
@@ -31,7 +20,7 @@ pub(super) fn receipts(batch: &[&Append]) -> Outcome<String> {
             append.stream.number.to_string(),
             append.first_sequence(),
             append.count(),
-            refusal,
+            append.kind.refusal().map(str::to_owned),
         )
     };
     json(&batch.iter().map(row).collect::<Vec<_>>())

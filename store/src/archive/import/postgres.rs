@@ -7,7 +7,7 @@ use crate::copy_in::CopyIn;
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::failpoint;
-use crate::receipt::{Receipt, ReceiptKind};
+use crate::receipt::Receipt;
 use sqlx::{Executor, PgConnection, Row};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -151,10 +151,7 @@ async fn receipt(copy: &mut CopyIn<'_>, receipt: &Receipt) -> Result<(), StoreEr
     copy.text(receipt.stream.number.to_string().as_str())?;
     copy.number(receipt.first_sequence)?;
     copy.number(receipt.count)?;
-    copy.text(match &receipt.kind {
-        ReceiptKind::Done => None,
-        ReceiptKind::Refused(code) => Some(code.as_str()),
-    })
+    copy.text(receipt.kind.refusal())
 }
 
 /// Ends the COPY, well or, after a fault of the source, by throwing away what was sent.

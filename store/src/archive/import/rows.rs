@@ -7,7 +7,7 @@ use crate::archive::line::{
 use crate::db::Tx;
 use crate::event::RecordedEvent;
 use crate::on_tx;
-use crate::receipt::{Receipt, ReceiptKind};
+use crate::receipt::Receipt;
 use sqlx::QueryBuilder;
 
 /// Rows per statement: well below the engines' limits of bound values.
@@ -65,10 +65,7 @@ pub(super) async fn receipts(tx: &mut Tx, receipts: &[Receipt]) -> Result<(), Ar
             .push_bind(receipt.stream.number.to_string())
             .push_bind(receipt.first_sequence)
             .push_bind(receipt.count)
-            .push_bind(match &receipt.kind {
-                ReceiptKind::Done => None,
-                ReceiptKind::Refused(code) => Some(code.as_str()),
-            }),
+            .push_bind(receipt.kind.refusal()),
         ""
     )
 }

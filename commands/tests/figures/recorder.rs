@@ -1,4 +1,4 @@
-//! The figures that a test's process counts. Each test runs in a process of its own.
+//! The figures that a process counts.
 
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -16,7 +16,7 @@ impl Figures {
     /// Counts from here on.
     pub(crate) fn start() -> Self {
         let figures = Self::default();
-        assert!(set_global_recorder(figures.clone()).is_ok(), "one test per process");
+        assert!(set_global_recorder(figures.clone()).is_ok(), "once per process");
         figures
     }
 

@@ -1,0 +1,51 @@
+//! Calls of the gateway. A charge goes under a permit of the breaker, which hears of it when the answer
+//! limit ends; the call itself goes on up to its own limit. What is asked beside, nobody waits for: an
+//! open breaker holds it back, but how it goes is no measure of how charges go.
+
+use super::{LocalPayments, PaymentService as _};
+use crate::breaker::{Permit, Verdict};
+use crate::error::CommandError;
+use crate::payment_gateway::GatewayError;
+use std::pin::pin;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// What the gateway says.
+pub(super) type Said<T> = Result<T, GatewayError>;
+
+impl LocalPayments {
+    /// A refund or a question.
+    pub(super) async fn ask<T>(
+        &self,
+        call: impl Future<Output = Said<T>> + Send,
+    ) -> Result<Said<T>, CommandError> {
+        drop(self.admit().await?);
+        Ok(timeout(self.options.call_limit, call).await.unwrap_or_else(|_| Err(no_answer())))
+    }
+
+    /// A charge. What takes longer than its limit may have happened or not.
+    pub(super) async fn call<T>(
+        &self,
+        permit: Permit,
+        call: impl Future<Output = Said<T>> + Send,
+    ) -> Said<T> {
+        let (begun, mut call) = (Instant::now(), pin!(call));
+        if let Ok(said) = timeout_at(begun + self.options.answer_within, &mut call).await {
+            permit.judge(verdict(&said)).await;
+            return said;
+        }
+        permit.judge(Verdict::Slow).await;
+        timeout_at(begun + self.options.call_limit, call).await.unwrap_or_else(|_| Err(no_answer()))
+    }
+}
+
+fn no_answer() -> GatewayError {
+    GatewayError::Unknown("no answer".to_owned())
+}
+
+/// A definite "no" is an answer like a "yes".
+const fn verdict<T>(said: &Said<T>) -> Verdict {
+    match said {
+        Ok(_) | Err(GatewayError::Declined(_)) => Verdict::Answered,
+        Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_)) => Verdict::Failed,
+    }
+}

@@ -1,0 +1,45 @@
+//! What is read of the log, by the figures that the program counts. They are those of a whole process, so
+//! this is a binary of its own with one test, whichever way tests are run.
+#![expect(clippy::unwrap_used, reason = "a test's helper that can't do its work fails its test")]
+
+#[path = "../commands/fakes.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod fakes;
+#[path = "../commands/market.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod market;
+mod recorder;
+
+use gdmarket_testkit::TestDb;
+use market::{Market, item_no, operator, wanted};
+use recorder::Figures;
+
+const CACHE: &str = "gdmarket_aggregate_cache_total";
+
+#[test]
+fn what_begins_a_stream_reads_nothing() {
+    gdmarket_testkit::run(async {
+        let figures = Figures::start();
+        reads_nothing(&figures, &TestDb::sqlite()).await;
+        reads_nothing(&figures, &TestDb::postgres().await).await;
+    });
+}
+
+async fn reads_nothing(figures: &Figures, db: &TestDb) {
+    let now = || ["miss", "unread"].map(|result| figures.count(CACHE, ("result", result)));
+    let [read, unread] = now();
+    let market = Market::open(db).await;
+    for _ in 0..3 {
+        let no = market.register().await;
+        market.commands.reserve(wanted(no), &operator()).await.unwrap();
+    }
+    // Alarm, item and reservation of each.
+    assert_eq!(now(), [read, unread + 9]);
+    assert_eq!(market.log().await.len(), 9);
+    // Who has nothing in memory reads what goes on.
+    let other = market.beside(db).await;
+    other.reprice(item_no(1), 200, operator()).await.unwrap();
+    assert_eq!(now()[0], read + 1);
+    market.close().await;
+    other.close().await;
+}
