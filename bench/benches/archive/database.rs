@@ -1,8 +1,6 @@
-//! Databases for the cells, and a log to fill the source with: what a market would have written.
+//! A log to fill the source with: what a market would have written.
 
-use anyhow::Context;
 use gdmarket_testkit::PgCluster;
-use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection};
 
 /// Three events to a stream, with the payloads and metadata of a real one, and a receipt for each.
@@ -19,37 +17,12 @@ SELECT uuid_send(md5(n::text)::uuid), decode(md5(n::text) || md5('f' || n), 'hex
 FROM generate_series(0, EVENTS - 1) AS n;
 ANALYZE events, receipts"#;
 
-/// Gives the server room for the run; durability stays as PostgreSQL ships it.
-pub(crate) async fn give_memory(cluster: &PgCluster) -> anyhow::Result<()> {
-    let mut admin = PgConnection::connect(&cluster.url()).await?;
-    for setting in ["shared_buffers = '1GB'", "max_wal_size = '8GB'"] {
-        admin.execute(format!("ALTER SYSTEM SET {setting}").as_str()).await?;
-    }
-    admin.close().await?;
-    cluster.stop();
-    cluster.start();
-    Ok(())
-}
-
 /// Writes out what the last cell left to be written, so that the next doesn't pay for it.
 pub(crate) async fn settle(cluster: &PgCluster) -> anyhow::Result<()> {
     let mut admin = PgConnection::connect(&cluster.url()).await?;
     admin.execute("CHECKPOINT").await?;
     admin.close().await?;
     Ok(())
-}
-
-/// Drops and makes a database of this name and tells its URL.
-pub(crate) async fn fresh_database(
-    cluster: &PgCluster,
-    name: &'static str,
-) -> anyhow::Result<String> {
-    let admin = PgPoolOptions::new().max_connections(1).connect(&cluster.url()).await?;
-    admin.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)").as_str()).await?;
-    admin.execute(format!("CREATE DATABASE {name}").as_str()).await?;
-    admin.close().await;
-    let server = cluster.url().rsplit_once('/').map(|(server, _)| server.to_owned());
-    Ok(format!("{}/{name}", server.context("a server URL")?))
 }
 
 /// Writes a log of this many events.

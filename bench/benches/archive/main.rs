@@ -13,7 +13,9 @@ mod database;
 
 use clap::Parser;
 use copy::{copy_in, copy_out};
-use database::{fill, fresh_database, give_memory, settle};
+use database::{fill, settle};
+use gdmarket_bench::database::{fresh, give_memory};
+use gdmarket_bench::report::median;
 use gdmarket_store::{
     ArchiveReader, Export, ExportOptions, ImportOptions, Store, StoreOptions, import,
 };
@@ -56,9 +58,11 @@ type Base = (&'static str, Cell);
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let cluster = PgCluster::start_new();
-    give_memory(&cluster).await?;
+    give_memory(&cluster.url()).await?;
+    cluster.stop();
+    cluster.start();
     let folder = tempfile::tempdir()?;
-    let source = fresh_database(&cluster, "archive_source").await?;
+    let source = fresh(&cluster.url(), "archive_source", "").await?;
     Store::migrate(&options(&source)).await?;
     fill(&source, args.events).await?;
     let mut rounds = Vec::new();
@@ -97,7 +101,7 @@ fn options(url: &str) -> StoreOptions {
 
 /// A database with the schema, at rest.
 async fn migrated(cluster: &PgCluster, name: &'static str) -> anyhow::Result<String> {
-    let url = fresh_database(cluster, name).await?;
+    let url = fresh(&cluster.url(), name, "").await?;
     Store::migrate(&options(&url)).await?;
     settle(cluster).await?;
     Ok(url)
@@ -158,9 +162,4 @@ fn spread(mut values: Vec<f64>) -> String {
     let (low, high) = (values.first().copied(), values.last().copied());
     let (low, high) = (low.unwrap_or_default(), high.unwrap_or_default());
     format!("{:.2} ({low:.2}–{high:.2})", median(values))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use async_trait::async_trait;
-use gdmarket_projections::{Difference, Judge, Replay, Replayed};
+use gdmarket_projections::{Difference, ItemInfo, Judge, Replay, Replayed, View as _};
 use gdmarket_store::{Store, StoreOptions, on_tx};
 use tokio::time::Instant;
 
@@ -18,16 +18,16 @@ impl Judge for Serve {
     }
 }
 
-/// Nothing is served yet, and nothing is left of an earlier round.
-const NONE: &str = "DROP TABLE IF EXISTS view_item_info_v2; DELETE FROM generations";
-
 /// Seconds from the decision to the served view. There is none before, so nothing is compared.
 pub(crate) async fn item_info(url: &str, events: u32) -> anyhow::Result<f64> {
     let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
     let store = Store::open(&options).await?;
     let mut tx = store.views().begin().await?;
+    // Nothing is served yet, and nothing is left of an earlier round.
+    let table = ItemInfo::subscription();
+    let none = format!("DROP TABLE IF EXISTS view_{table}; DELETE FROM generations");
     on_tx!(&mut tx, connection => {
-        sqlx::raw_sql(NONE).execute(connection).await.map(drop)
+        sqlx::raw_sql(&none).execute(connection).await.map(drop)
     })?;
     tx.commit().await?;
     let begun = Instant::now();
