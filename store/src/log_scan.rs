@@ -105,3 +105,27 @@ where
 fn number(kind: &str, id: &str) -> Result<i64, StoreError> {
     id.parse().map_err(|_| StoreError::Corrupt(format!("{kind}/{id}: no number")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::StoreOptions;
+    use crate::store::Store;
+    use gdmarket_testkit::TestDb;
+    use sqlx::{Sqlite, SqlitePool};
+
+    /// Sorting all streams of a type for every stretch makes a scan quadratic.
+    #[tokio::test]
+    async fn sqlite_walks_along_the_positions() {
+        let db = TestDb::sqlite();
+        let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        Store::migrate(&options).await.unwrap();
+        let file = format!("sqlite:{}/log.db", db.folder().unwrap().display());
+        let pool = SqlitePool::connect(&file).await.unwrap();
+        let explain = format!("EXPLAIN QUERY PLAN {}", sql::<Sqlite>());
+        let plan = sqlx::query(&explain).bind(0).bind(9).bind("item").bind(STATEMENT);
+        let plan = plan.fetch_all(&pool).await.unwrap();
+        let steps: Vec<String> = plan.iter().map(|step| step.get(3)).collect();
+        assert_eq!(steps, ["SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]);
+    }
+}

@@ -116,6 +116,29 @@ impl TestDb {
         self.sql("log.db", sql).await;
     }
 
+    /// Writes so many registrations of about 4 KiB each, for items from this number on: a log that fits
+    /// into no pipe, socket or buffer.
+    pub async fn write_long_items(&self, first: usize, count: usize) {
+        let name = "x".repeat(4_000);
+        let event = |no: usize| {
+            let item = format!(
+                "{{\"itemNo\":{no},\"ownerId\":7,\"itemName\":\"{name}\",\"itemPrice\":1}}"
+            );
+            format!("('item','{no}',1,'ItemRegistered','1','{{\"ItemRegistered\":{item}}}','{{}}')")
+        };
+        let numbers: Vec<usize> = (first..first + count).collect();
+        // SQLite takes no statement over a million bytes.
+        for some in numbers.chunks(100) {
+            let events: Vec<String> = some.iter().copied().map(event).collect();
+            self.log_sql(&format!(
+                "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                 event_version, payload, metadata) VALUES {}",
+                events.join(", ")
+            ))
+            .await;
+        }
+    }
+
     /// Does something to the views as no program would, beside whoever has them open.
     pub async fn views_sql(&self, sql: &str) {
         self.sql("views.db", sql).await;

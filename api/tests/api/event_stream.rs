@@ -135,22 +135,7 @@ fn a_follower_that_stalls_misses_nothing_and_holds_up_nobody() {
         let mut stalled = Following::open(&server, "", None).await;
         let mut other = Following::open(&server, "", None).await;
         // More than all buffers between them take.
-        let name = "x".repeat(4_000);
-        for hundred in 0..EVENTS / 100 {
-            let event = |number: usize| {
-                let no = 1 + hundred * 100 + number;
-                let payload = json!({"ItemRegistered":
-                    {"itemNo": no, "ownerId": 7, "itemName": name, "itemPrice": 1}});
-                format!("('item', '{no}', 1, 'ItemRegistered', '1', '{payload}', '{{}}')")
-            };
-            let events: Vec<String> = (0..100).map(event).collect();
-            db.log_sql(&format!(
-                "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
-                 event_version, payload, metadata) VALUES {}",
-                events.join(", ")
-            ))
-            .await;
-        }
+        db.write_long_items(1, EVENTS).await;
         for following in [&mut other, &mut stalled] {
             let mut last = 0;
             for _ in 0..EVENTS {

@@ -2,7 +2,7 @@
 
 use crate::command_line::{PROGRAM, errors};
 use crate::tools::{Tools, register, write};
-use gdmarket_testkit::{ServerOptions, eventually, on_each_engine};
+use gdmarket_testkit::{Server, ServerOptions, eventually, on_each_engine};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -18,6 +18,19 @@ async fn comes_to(tools: &Tools<'_>, is_so: impl Fn(&Value) -> bool) -> Value {
         if is_so(&found) { Ok(found) } else { Err(found) }
     })
     .await
+}
+
+/// Nobody runs the loop: its lag is told all the same, or nobody hears of it.
+async fn falls_behind_in_the_figures(server: &Server) {
+    let line = format!("gdmarket_projection_lag_events{{subscription=\"{VIEW}\"}} ");
+    eventually(SOON, || async {
+        let figures = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
+        let figures = figures.text().await.expect("text");
+        let lag = figures.lines().find_map(|other| other.strip_prefix(&line));
+        let lag = lag.and_then(|lag| lag.parse::<f64>().ok());
+        if lag.is_some_and(|lag| lag >= 1.0) { Ok(()) } else { Err(lag) }
+    })
+    .await;
 }
 
 on_each_engine! {
@@ -37,6 +50,7 @@ on_each_engine! {
         let item = Client::new().get(server.url("/itemInfoes/2")).send().await.expect("an answer");
         assert_eq!(item.status(), 404, "a view that is held up doesn't know it yet");
         assert!(tools.text("views status").contains("paused"));
+        falls_behind_in_the_figures(&server).await;
 
         assert_eq!(tools.json("views resume item-info"), [json!({"name": VIEW, "state": "resumed"})]);
         comes_to(&tools, |of| of["lagEvents"] == 0 && of["state"] == "running").await;

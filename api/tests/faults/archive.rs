@@ -120,26 +120,6 @@ impl Moved {
     }
 }
 
-/// Makes a log longer than what fits into a pipe and all buffers before it.
-async fn lengthen(db: &TestDb) {
-    let name = "x".repeat(4_000);
-    for hundred in 0..20 {
-        let event = |number: i64| {
-            let no = 100_000 + hundred * 100 + number;
-            let payload = json!({"ItemRegistered":
-                {"itemNo": no, "ownerId": 7, "itemName": name, "itemPrice": 1}});
-            format!("('item', '{no}', 1, 'ItemRegistered', '1', '{payload}', '{{}}')")
-        };
-        let events: Vec<String> = (0..100).map(event).collect();
-        db.log_sql(&format!(
-            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
-             payload, metadata) VALUES {}",
-            events.join(", ")
-        ))
-        .await;
-    }
-}
-
 /// The tool listens to signals: it has opened more than its first files.
 async fn has_begun(tool: &Child) {
     let wanted = format!("/proc/{}/status", tool.id());
@@ -308,7 +288,7 @@ on_each_engine! {
     /// Ctrl-C ends an export that nobody takes, a full disk is told, and neither leaves a file.
     async fn an_export_that_is_cut_short_leaves_nothing(db: &TestDb) {
         let moved = Moved::out_of(db).await;
-        lengthen(db).await;
+        db.write_long_items(100_000, 2_000).await;
         let mut export = command(db, &["events", "export", "-"]);
         let export = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         has_begun(&export).await;

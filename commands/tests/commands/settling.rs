@@ -1,9 +1,11 @@
 //! What becomes of attempts that nobody knows of, and of money that must go back.
 
 use crate::fakes::Does;
-use crate::market::{Market, keyed, process};
+use crate::market::{Market, keyed, options, process};
 use crate::payments::until_stream;
-use gdmarket_commands::{CommandError, CommandMeta, PaymentOutcome, Service, Settled};
+use gdmarket_commands::{
+    BreakerOptions, BreakerState, CommandError, CommandMeta, PaymentOutcome, Service, Settled,
+};
 use gdmarket_domain::{PaymentNo, Reservation, ReservationCommand, ReservationNo};
 use gdmarket_testkit::on_each_engine;
 
@@ -114,6 +116,27 @@ on_each_engine! {
         assert_eq!(stream.last().unwrap(), "LatePaymentRecorded");
         refund(&market).await.unwrap();
         assert_eq!((market.gateway.confirms(), kept(&market)), (1, 0));
+        market.close().await;
+    }
+
+    async fn an_open_breaker_holds_back_what_is_asked_beside_charging(db: &TestDb) {
+        let mut options = options();
+        options.payment.breaker = BreakerOptions { minimum_calls: 4, ..BreakerOptions::default() };
+        let market = Market::open_with(db, options).await;
+        let (_, paid) = market.reserved().await;
+        market.pay(paid).await.unwrap();
+        let (_, unpaid) = market.reserved().await;
+        market.gateway.set(Does::Refuse);
+        while market.commands.payment_breaker() != BreakerState::Open {
+            market.pay(unpaid).await.unwrap_err();
+        }
+        market.gateway.set(Does::Well);
+        let second = PaymentNo::new(2).unwrap();
+        let held_back = refund(&market).await;
+        assert!(matches!(held_back, Err(CommandError::Unavailable { .. })), "{held_back:?}");
+        assert_eq!(kept(&market), 1, "nothing is asked of a gateway that is in trouble");
+        let held_back = market.commands.settle_payment(second, &process()).await;
+        assert!(matches!(held_back, Err(CommandError::Unavailable { .. })), "{held_back:?}");
         market.close().await;
     }
 

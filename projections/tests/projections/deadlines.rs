@@ -59,6 +59,32 @@ on_each_engine! {
         loops.stop().await;
     }
 
+    /// A fault of the row or the program is no reason to forget what is due.
+    async fn a_deadline_that_cannot_be_read_is_kept(db: &TestDb) {
+        let market = Market::open(db).await;
+        let hurried = Options { pay_within: SHORT, ..options() };
+        let loops = reserved(&market, &Options { tick: SOON, ..hurried.clone() }).await;
+        loops.stop().await;
+        let due = async || {
+            let all = Deadlines::new(market.store.views().clone()).all("reservation_process").await;
+            all.unwrap().into_iter().map(|deadline| (deadline.key, deadline.due_at)).next()
+        };
+        let (key, before) = due().await.unwrap();
+        db.views_sql("UPDATE deadlines SET payload = 'oops'").await;
+        let loops = market.start_with(&hurried);
+        let (kept, after) = eventually(SOON, || async {
+            match due().await {
+                Some((key, later)) if later > before => Ok((key, later)),
+                other => Err(other),
+            }
+        })
+        .await;
+        assert_eq!(kept, key);
+        assert!(after - before > 60_000_000, "not again at once: {before} {after}");
+        assert_eq!(status(&market, 1).await, Some(ReservationStatus::Reserved));
+        loops.stop().await;
+    }
+
     async fn an_open_attempt_stops_the_time_to_pay_and_its_failure_restarts_it(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = reserved(&market, &options()).await;

@@ -3,7 +3,7 @@
 
 use crate::support::*;
 use gdmarket_store::{
-    AppendError, Checkpoints, Claim, Identity, Restored, Store, StoreError, on_db, on_tx,
+    AppendError, Checkpoints, Claim, Db, Identity, Restored, Store, StoreError, on_db, on_tx,
 };
 use gdmarket_testkit::{TestDb, on_each_engine, run};
 
@@ -42,6 +42,29 @@ async fn followed(db: &TestDb) -> Store {
     let mut known = store.tail().head();
     known.wait_for(|known| *known == head).await.unwrap();
     store
+}
+
+/// Before the tail has looked again, too: who connects to write what is derived looks first.
+#[test]
+fn a_new_connection_to_the_views_looks_whether_the_log_is_the_same() {
+    run(async {
+        let db = TestDb::postgres().await;
+        let store = open(&db).await;
+        let Db::Postgres(pool) = store.views() else { panic!("a pool") };
+        // Those that are open already are in use.
+        let mut held = vec![];
+        while held.is_empty() || pool.num_idle() > 0 {
+            held.push(pool.acquire().await.unwrap());
+        }
+        execute(&db, "UPDATE identity SET epoch = 2").await;
+        let room = usize::try_from(pool.options().get_max_connections()).unwrap() - held.len();
+        assert!(room > 0, "there is room for another");
+        pool.acquire().await.map(drop).expect_err("it isn't the same log");
+        let why = tokio::time::timeout(LIMIT, store.log_replaced()).await.expect("it is noticed");
+        assert!(why.contains("epoch 2"), "{why}");
+        drop(held);
+        store.close().await;
+    });
 }
 
 on_each_engine! {
