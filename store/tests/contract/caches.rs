@@ -1,114 +1,195 @@
 //! Two stores with caches of their own fight over the same aggregates.
 
 use crate::support::*;
-use gdmarket_store::{AppendError, Store};
+use gdmarket_store::{AppendError, Loaded, RecordedEvent, Store};
 use gdmarket_testkit::on_each_engine;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const COUNTERS: i64 = 20;
-const FULL_AT: i64 = 6;
+const PLACES: i64 = 3;
+const CALLERS: usize = 6;
+const ROUNDS: i64 = 120;
 
 static COMMAND: AtomicU64 = AtomicU64::new(1);
 
-/// How a command ended for its caller.
-#[derive(Debug, PartialEq, Eq)]
-enum Ended {
-    Counted,
-    Full { at: i64 },
+/// What is asked of a place that one at a time may have: a counter that goes to one and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Take,
+    Free,
 }
 
-/// Counts one up unless the counter is full: as an executor does, retrying conflicts and looking
-/// again before it refuses. Without `look_again` it believes what it has in memory.
-async fn count(store: &Store, number: i64, look_again: bool) -> Ended {
+impl Asked {
+    const fn by(self) -> i64 {
+        match self {
+            Self::Take => 1,
+            Self::Free => -1,
+        }
+    }
+
+    /// The total at which it is refused: taken is taken, and free is free.
+    const fn refused_at(self) -> i64 {
+        match self {
+            Self::Take => 1,
+            Self::Free => 0,
+        }
+    }
+
+    fn is_refused(self, loaded: &Loaded<Counter>) -> bool {
+        loaded.state().total == self.refused_at()
+    }
+}
+
+/// A refusal that a caller was told, and the log's head before the call and after the answer.
+#[derive(Debug)]
+struct Refusal {
+    number: i64,
+    asked: Asked,
+    before: i64,
+    after: i64,
+}
+
+impl Refusal {
+    /// Whether it was so at any time between the call and its answer. The order of positions is the
+    /// order of commits, so what is beyond a head was committed after it was looked at.
+    fn was_true(&self, log: &[RecordedEvent]) -> bool {
+        let mut total = 0;
+        for event in log.iter().filter(|event| event.stream == stream(self.number)) {
+            if event.position > self.after {
+                break;
+            }
+            if event.position > self.before && total == self.asked.refused_at() {
+                return true;
+            }
+            total += by(event);
+        }
+        total == self.asked.refused_at()
+    }
+}
+
+fn by(event: &RecordedEvent) -> i64 {
+    let CounterEvent::Counted { by } = serde_json::from_str(&event.payload).unwrap();
+    by
+}
+
+/// Asks as an executor does: retries conflicts, and looks again before it refuses. Without
+/// `look_again` it believes what it has in memory. Says whether it was done.
+async fn ask(store: &Store, number: i64, asked: Asked, look_again: bool) -> bool {
     let counters = store.aggregates::<Counter>();
     loop {
         let mut loaded = counters.lock(number).await.unwrap();
-        if look_again && !loaded.is_current() && loaded.state().total >= FULL_AT {
+        if look_again && asked.is_refused(&loaded) && !loaded.is_current() {
             loaded.refresh().await.unwrap();
         }
-        if loaded.state().total >= FULL_AT {
-            return Ended::Full { at: loaded.state().total };
+        if asked.is_refused(&loaded) {
+            return false;
         }
         let command = COMMAND.fetch_add(1, Ordering::Relaxed);
-        let version = loaded.version();
-        match loaded.append(append(u128::from(command), number, version)).await {
-            Ok((appended, state)) => {
-                assert_eq!(state.total, appended.first_sequence);
-                return Ended::Counted;
-            }
+        let mut append = append(u128::from(command), number, loaded.version());
+        append.events = vec![counted(asked.by())];
+        match loaded.append(append).await {
+            Ok(_) => return true,
             Err(AppendError::Conflict) => {}
             Err(error) => panic!("{error:?}"),
         }
     }
 }
 
+/// One caller's rounds: how much was done, and what was refused. It asks for one thing over and over
+/// while the other store's callers ask for the opposite, so that what it remembers is soon wrong.
+async fn caller(store: Store, mut asked: Asked, look_again: bool) -> (usize, Vec<Refusal>) {
+    let (mut done, mut refusals) = (0, Vec::new());
+    for round in 0..ROUNDS {
+        if round == ROUNDS / 2 {
+            asked = if asked == Asked::Take { Asked::Free } else { Asked::Take };
+        }
+        let number = round % PLACES + 1;
+        let before = store.log().head().await.unwrap();
+        if ask(&store, number, asked, look_again).await {
+            done += 1;
+        } else {
+            let after = store.log().head().await.unwrap();
+            refusals.push(Refusal { number, asked, before, after });
+        }
+    }
+    (done, refusals)
+}
+
+/// What the fight came to.
+struct Fought {
+    done: usize,
+    refusals: Vec<Refusal>,
+    log: Vec<RecordedEvent>,
+}
+
+impl Fought {
+    fn untrue(&self) -> Vec<&Refusal> {
+        self.refusals.iter().filter(|refusal| !refusal.was_true(&self.log)).collect()
+    }
+}
+
+/// Callers of two stores at the same places.
+async fn fight(stores: &[Store; 2], look_again: bool) -> Fought {
+    let callers = (0..CALLERS).map(|number| {
+        let asked = [Asked::Take, Asked::Free][number % 2];
+        caller(stores[number % 2].clone(), asked, look_again)
+    });
+    let mut fought = Fought { done: 0, refusals: Vec::new(), log: Vec::new() };
+    for (done, refusals) in all(spawn_each(callers)).await {
+        fought.done += done;
+        fought.refusals.extend(refusals);
+    }
+    fought.log = whole_log(&stores[0]).await;
+    fought
+}
+
 on_each_engine! {
-    async fn two_stores_fighting_over_aggregates_lose_and_invent_nothing(db: &TestDb) {
+    async fn two_stores_fighting_over_aggregates_lose_nothing_and_refuse_only_what_is_so(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
-        let tasks = (0..16_usize).map(|task| {
-            let store = stores[task % 2].clone();
-            async move {
-                let mut ended = Vec::new();
-                for round in 0..COUNTERS {
-                    let number = (round + i64::try_from(task).unwrap()) % COUNTERS + 1;
-                    ended.push(count(&store, number, true).await);
-                }
-                ended
-            }
-        });
-        let ended: Vec<Ended> = all(spawn_each(tasks)).await.into_iter().flatten().collect();
-        let counted = ended.iter().filter(|ended| **ended == Ended::Counted).count();
-        assert!(ended.iter().all(|ended| matches!(ended, Ended::Counted | Ended::Full { at: FULL_AT })));
-        let log = whole_log(&stores[0]).await;
-        assert_eq!(log.len(), counted);
-        let mut streams: HashMap<i64, Vec<i64>> = HashMap::new();
-        for event in log {
-            streams.entry(event.stream.number).or_default().push(event.sequence);
+        let fought = fight(&stores, true).await;
+        assert_eq!(fought.log.len(), fought.done, "an event per success");
+        for number in 1..=PLACES {
+            let own = fought.log.iter().filter(|event| event.stream == stream(number));
+            let changes: Vec<(i64, i64)> = own.map(|event| (event.sequence, by(event))).collect();
+            let alternating = (1..).zip([1, -1].into_iter().cycle());
+            assert_eq!(changes, alternating.take(changes.len()).collect::<Vec<_>>());
         }
-        assert_eq!(streams.len(), usize::try_from(COUNTERS).unwrap());
-        for sequences in streams.values() {
-            assert_eq!(*sequences, (1..=FULL_AT).collect::<Vec<i64>>());
-        }
+        assert!(fought.refusals.len() > 20, "{} refusals only", fought.refusals.len());
+        assert!(fought.untrue().is_empty(), "{:?}", fought.untrue());
         for store in stores {
             store.close().await;
         }
     }
 
-    /// A counter that store 0 remembers as it was: the other has gone on since. An append is
+    /// Control: who believes the memory refuses what was never so between call and answer. What is
+    /// written is right all the same: the log's key refuses the rest.
+    async fn control_without_looking_again_callers_are_told_stale_refusals(db: &TestDb) {
+        let stores = [open(db).await, open(db).await];
+        let fought = fight(&stores, false).await;
+        assert_eq!(fought.log.len(), fought.done);
+        assert!(!fought.untrue().is_empty(), "the control must tell what isn't so");
+        for store in stores {
+            store.close().await;
+        }
+    }
+
+    /// A place that store 0 remembers as taken: the other has gone on since. An append is
     /// refused by the key, an answer is right after looking again.
     async fn a_stale_state_is_refused_by_the_key_and_refreshed_for_an_answer(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
-        assert_eq!(count(&stores[0], 1, true).await, Ended::Counted);
-        for _ in 1..FULL_AT {
-            assert_eq!(count(&stores[1], 1, true).await, Ended::Counted);
+        for (store, asked) in [(0, Asked::Take), (1, Asked::Free), (1, Asked::Take), (1, Asked::Free)] {
+            assert!(ask(&stores[store], 1, asked, true).await);
         }
         let mut stale = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
         assert_eq!((stale.is_current(), stale.version()), (false, 1));
         stale.refresh().await.unwrap();
-        assert_eq!((stale.is_current(), stale.version(), stale.state().total), (true, FULL_AT, FULL_AT));
+        assert_eq!((stale.is_current(), stale.version(), stale.state().total), (true, 4, 0));
         drop(stale);
         let stale = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
         assert_eq!(stale.version(), 1);
         assert_eq!(stale.append(append(9_999, 1, 1)).await.unwrap_err(), AppendError::Conflict);
         let fresh = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
-        assert_eq!((fresh.is_current(), fresh.version()), (true, FULL_AT));
+        assert_eq!((fresh.is_current(), fresh.version()), (true, 4));
         drop(fresh);
-        for store in stores {
-            store.close().await;
-        }
-    }
-
-    /// Control: who believes the memory gives an answer that was never true of the log as it
-    /// stands: here, that there is room.
-    async fn control_without_looking_again_an_answer_is_stale(db: &TestDb) {
-        let stores = [open(db).await, open(db).await];
-        assert_eq!(count(&stores[0], 1, true).await, Ended::Counted);
-        assert_eq!(count(&stores[1], 1, true).await, Ended::Counted);
-        let believed = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
-        assert_eq!((believed.is_current(), believed.state().total), (false, 1));
-        assert_eq!(whole_log(&stores[0]).await.len(), 2);
-        drop(believed);
         for store in stores {
             store.close().await;
         }
