@@ -22,6 +22,8 @@ mod lost_connection;
 mod order;
 #[path = "contract/plans.rs"]
 mod plans;
+#[path = "contract/proxy.rs"]
+mod proxy;
 #[path = "contract/query.rs"]
 mod query;
 #[path = "contract/restored.rs"]

@@ -2,89 +2,13 @@
 //! for a while altogether. Nothing is lost, nothing done twice, nobody told a lie.
 
 use crate::idempotency::told;
+use crate::proxy::Proxy;
 use crate::support::*;
 use gdmarket_store::{AppendError, Db, Store, StoreOptions};
 use gdmarket_testkit::{PgCluster, TestDb, eventually};
 use sqlx::{Connection, Executor, PgConnection};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 
 const TAKE_THE_TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(7450199991725811489)";
-
-/// Between the store and PostgreSQL: passes all on, until it is told to swallow an answer, which
-/// cuts the connection it belongs to, or to hang up on its clients without a word to the server.
-struct Proxy {
-    url: String,
-    swallow: Arc<AtomicBool>,
-    cut: Arc<AtomicBool>,
-    hang_up: Arc<Notify>,
-}
-
-impl Proxy {
-    async fn before(url: &str) -> Self {
-        let (scheme, rest) = url.split_once("://").unwrap();
-        let (authority, path) = rest.split_once('/').unwrap();
-        let (user, server) = authority.rsplit_once('@').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let proxy = Self {
-            url: format!("{scheme}://{user}@{address}/{path}"),
-            swallow: Arc::default(),
-            cut: Arc::default(),
-            hang_up: Arc::default(),
-        };
-        let (swallow, cut) = (Arc::clone(&proxy.swallow), Arc::clone(&proxy.cut));
-        let (hang_up, server) = (Arc::clone(&proxy.hang_up), server.to_owned());
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
-                let (swallow, cut) = (Arc::clone(&swallow), Arc::clone(&cut));
-                let hang_up = Arc::clone(&hang_up);
-                tokio::spawn(async move {
-                    let mut server = server;
-                    tokio::select! {
-                        () = pass(client, &mut server, &swallow, &cut) => {}
-                        () = hang_up.notified() => {
-                            // The client's end is closed; the server's stays open and unread.
-                            std::future::pending::<()>().await;
-                        }
-                    }
-                });
-            }
-        });
-        proxy
-    }
-}
-
-async fn pass(
-    mut client: TcpStream,
-    server: &mut TcpStream,
-    swallow: &AtomicBool,
-    cut: &AtomicBool,
-) {
-    let (mut asked, mut answered) = (Vec::with_capacity(64 * 1024), Vec::with_capacity(64 * 1024));
-    loop {
-        tokio::select! {
-            read = client.read_buf(&mut asked) => match read {
-                Ok(1..) => server.write_all(&asked).await.unwrap(),
-                _ => return,
-            },
-            read = server.read_buf(&mut answered) => match read {
-                Ok(_) if swallow.swap(false, Ordering::SeqCst) => {
-                    cut.store(true, Ordering::SeqCst);
-                    return;
-                }
-                Ok(1..) => if client.write_all(&answered).await.is_err() { return },
-                _ => return,
-            },
-        }
-        asked.clear();
-        answered.clear();
-    }
-}
 
 async fn through(proxy: &Proxy) -> Store {
     let options = StoreOptions { url: proxy.url.clone(), ..StoreOptions::default() };
@@ -108,7 +32,7 @@ fn an_answer_lost_after_the_commit_is_found_again() {
         for round in 0..10_i64 {
             let command = u128::try_from(round).unwrap() * 100;
             store.appender().append(append(command, 1, round)).await.unwrap();
-            proxy.swallow.store(true, Ordering::SeqCst);
+            proxy.swallow_an_append();
             // Ten in one batch or two: those of the lost answer are told what was done, the others
             // are done on the new connection.
             let appends = (1..=10).map(|n| {
@@ -116,7 +40,7 @@ fn an_answer_lost_after_the_commit_is_found_again() {
                 append(command + u128::try_from(n).unwrap(), number + 1_000, 0)
             });
             let answers = at_once(&store, appends.collect()).await;
-            assert!(proxy.cut.swap(false, Ordering::SeqCst), "an answer was swallowed");
+            assert!(proxy.swallowed() > 0, "events were committed, and the answer was swallowed");
             let log = whole_log(&direct).await;
             for (answer, n) in answers.into_iter().zip(1..) {
                 let position = answer.unwrap().position;
@@ -192,7 +116,7 @@ fn a_server_process_that_outlives_its_connection_is_ended_first() {
             tokio::spawn(async move { store.appender().append(append(2, 2, 0)).await })
         };
         until_somebody_waits(&pool).await;
-        proxy.hang_up.notify_waiters();
+        proxy.hang_up();
         let answer = appending.await.unwrap();
         assert!(matches!(answer, Err(AppendError::Unavailable(_))), "{answer:?}");
         holder.execute("ROLLBACK").await.unwrap();
@@ -222,7 +146,7 @@ fn control_a_server_process_that_is_not_ended_goes_on() {
             careless.execute(insert).await.map(|_| ())
         });
         until_somebody_waits(&pool).await;
-        proxy.hang_up.notify_waiters();
+        proxy.hang_up();
         writing.await.unwrap().unwrap_err();
         holder.execute("ROLLBACK").await.unwrap();
         eventually(LIMIT, async || match whole_log(&direct).await.len() {
@@ -276,13 +200,13 @@ fn a_command_sent_fifty_times_happens_once_though_its_answer_is_lost() {
                 .unwrap();
         }
         for round in 10..20_u128 {
-            proxy.swallow.store(true, Ordering::SeqCst);
+            proxy.swallow_an_append();
             let sending = (0..50).map(|n| {
                 let number = i64::try_from(round).unwrap();
                 told(stores[n % 2].clone(), append(round, number, 0))
             });
             let told = all(spawn_each(sending)).await;
-            assert!(proxy.cut.swap(false, Ordering::SeqCst), "an answer was swallowed");
+            assert!(proxy.swallowed() > 0, "events were committed, and the answer was swallowed");
             assert!(told.iter().all(|answer| answer.is_ok() && *answer == told[0]), "{told:?}");
             let log = whole_log(&direct).await;
             let times =
