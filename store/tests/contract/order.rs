@@ -82,7 +82,11 @@ async fn foreign_sqlite(db: Db, writer: i64) -> usize {
 }
 
 /// Follows the log until it is told that there will be no more and has seen the head.
-async fn reader(store: Store, done: Arc<AtomicBool>, through_the_tail: bool) -> Vec<i64> {
+pub(crate) async fn reader(
+    store: Store,
+    done: Arc<AtomicBool>,
+    through_the_tail: bool,
+) -> Vec<i64> {
     let mut seen: Vec<i64> = Vec::new();
     loop {
         let was_done = done.load(Ordering::SeqCst);

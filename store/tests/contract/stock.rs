@@ -1,13 +1,20 @@
 //! Stock `postgres-es` reads our log, and what it appends is in order.
 
+use crate::order::reader;
 use crate::support::*;
 use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::{AggregateContext, EventStore};
-use gdmarket_store::AppendError;
+use gdmarket_store::{AppendError, Store};
 use gdmarket_testkit::TestDb;
 use postgres_es::PostgresEventRepository;
-use sqlx::PgPool;
+use sqlx::{Executor, PgPool};
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const WRITERS: i64 = 4;
+const ROUNDS: i64 = 40;
+const EVENTS: i64 = 3;
 
 #[test]
 fn a_stock_program_reads_our_streams_and_its_appends_are_ordered() {
@@ -37,6 +44,76 @@ fn a_stock_program_reads_our_streams_and_its_appends_are_ordered() {
         let stale = store.appender().append(append(2, 1, 3)).await;
         assert_eq!(stale, Err(AppendError::Conflict));
         store.appender().append(append(2, 1, 5)).await.unwrap();
+        pool.close().await;
+        store.close().await;
+    });
+}
+
+/// One stock program: load, and commit some events, again and again.
+async fn stock_writer(url: String, number: i64) -> i64 {
+    let pool = PgPool::connect(&url).await.unwrap();
+    let repository = PostgresEventRepository::new(pool.clone());
+    let stock = PersistedEventStore::<_, Counter>::new_event_store(repository);
+    for round in 0..ROUNDS {
+        let mut context = stock.load_aggregate(&number.to_string()).await.unwrap();
+        assert_eq!(context.aggregate().total, round * EVENTS);
+        let events = (0..EVENTS).map(|_| CounterEvent::Counted { by: 1 }).collect();
+        stock.commit(events, context, HashMap::new()).await.unwrap();
+    }
+    pool.close().await;
+    ROUNDS * EVENTS
+}
+
+/// One of our own writers.
+async fn own_writer(store: Store, number: i64) -> i64 {
+    for expected in 0..ROUNDS {
+        let command = u128::try_from(number * ROUNDS + expected).unwrap();
+        store.appender().append(append(command, number, expected)).await.unwrap();
+    }
+    ROUNDS
+}
+
+/// Stock programs and our own write at the same time, each to streams of its own, while others
+/// follow the log: its positions, and what each reader saw.
+async fn beside_stock_programs(db: &TestDb, store: &Store) -> (Vec<i64>, Vec<Vec<i64>>) {
+    let done = Arc::new(AtomicBool::new(false));
+    let readers = [false, true].map(|tail| reader(store.clone(), Arc::clone(&done), tail));
+    let readers = spawn_each(readers);
+    let stock = spawn_each((1..=WRITERS).map(|number| stock_writer(db.url().to_owned(), number)));
+    let own = (1..=WRITERS).map(|number| own_writer(store.clone(), 100 + number));
+    let own: i64 = all(spawn_each(own)).await.into_iter().sum();
+    let stock: i64 = all(stock).await.into_iter().sum();
+    done.store(true, Ordering::SeqCst);
+    let seen = all(readers).await;
+    let log = whole_log(store).await;
+    assert_eq!(log.len(), usize::try_from(own + stock).unwrap());
+    (positions(&log), seen)
+}
+
+#[test]
+fn stock_programs_at_work_beside_ours_hide_nothing_from_readers() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let store = open(&db).await;
+        let (log, seen) = beside_stock_programs(&db, &store).await;
+        for seen in seen {
+            assert_eq!(seen, log);
+        }
+        store.close().await;
+    });
+}
+
+/// Control: without the trigger a stock program commits a position behind a reader's back.
+#[test]
+fn control_without_the_trigger_stock_programs_are_skipped() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let store = open(&db).await;
+        let pool = PgPool::connect(db.url()).await.unwrap();
+        pool.execute("DROP TRIGGER events_take_turns ON events").await.unwrap();
+        let (log, seen) = beside_stock_programs(&db, &store).await;
+        let skipped: usize = seen.iter().map(|seen| log.len() - seen.len()).sum();
+        assert!(skipped > 0, "the control must skip");
         pool.close().await;
         store.close().await;
     });
