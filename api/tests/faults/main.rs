@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod charges;
 mod control;
 mod database_away;
 mod full_disk;

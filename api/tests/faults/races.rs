@@ -1,10 +1,13 @@
 //! Two people want opposite things at the same moment; the outcome is one of theirs, never both.
 
+use crate::charges::{attempts, wrongly_charged};
+use crate::kills::whole_log;
 use crate::market::{Answer, Market};
 use crate::settled::{Settled, settled};
 use futures::future::join_all;
+use gdmarket_commands::read_ledger;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine, times};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::Barrier;
@@ -110,6 +113,11 @@ on_each_engine! {
             end
         })
         .await;
+        let book = read_ledger(&server.data_dir().join("payments.ledger")).unwrap();
+        let attempts = attempts(&whole_log(db).await);
+        assert_eq!(wrongly_charged(&book, &attempts), [""; 0]);
+        let reservations: BTreeSet<i64> = attempts.into_values().map(|attempt| attempt.reservation).collect();
+        assert_eq!(reservations.len(), ends.len(), "all of them were judged");
         println!("pay twice, {} rounds", ends.len());
     }
 

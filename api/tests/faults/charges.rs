@@ -1,0 +1,89 @@
+//! The gateway's own ledger against the market's log: who was charged, and how often.
+
+use gdmarket_commands::LedgerEntry;
+use gdmarket_store::RecordedEvent;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A payment attempt as the market's log has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt {
+    pub(crate) reservation: i64,
+    amount: i64,
+}
+
+/// The attempts of a log, by their numbers.
+pub(crate) fn attempts(log: &[RecordedEvent]) -> BTreeMap<i64, Attempt> {
+    let started = log.iter().filter(|event| event.event_type == "PaymentStarted");
+    let attempt = |event: &RecordedEvent| {
+        let payload: Value = serde_json::from_str(&event.payload).unwrap();
+        let number = |field: &str| payload["PaymentStarted"][field].as_i64().unwrap();
+        let (reservation, amount) = (number("reservationNo"), number("amount"));
+        (event.stream.number, Attempt { reservation, amount })
+    };
+    started.map(attempt).collect()
+}
+
+/// Of reservations that are paid and stand: each must have exactly one charge that wasn't given
+/// back, of the right amount, under an attempt of its own. Every sentence is one that hasn't.
+pub(crate) fn wrongly_charged(
+    book: &[LedgerEntry],
+    attempts: &BTreeMap<i64, Attempt>,
+) -> Vec<String> {
+    let refunded: HashSet<_> = book.iter().filter_map(refund_of).collect();
+    let mut charged: HashMap<i64, Vec<i64>> = HashMap::new();
+    let mut wrong = Vec::new();
+    for entry in book {
+        if let LedgerEntry::Charge { key, payment_no, amount } = entry
+            && !refunded.contains(key)
+        {
+            match attempts.get(&payment_no.get()) {
+                Some(of) => charged.entry(of.reservation).or_default().push(amount.won()),
+                None => wrong.push(format!("{entry:?} is of no attempt")),
+            }
+        }
+    }
+    let expected: BTreeMap<i64, i64> =
+        attempts.values().map(|attempt| (attempt.reservation, attempt.amount)).collect();
+    for (reservation, amount) in expected {
+        let taken = charged.remove(&reservation).unwrap_or_default();
+        if taken != [amount] {
+            wrong.push(format!("{taken:?} were taken for reservation {reservation} at {amount}"));
+        }
+    }
+    wrong
+}
+
+fn refund_of(entry: &LedgerEntry) -> Option<uuid::Uuid> {
+    match entry {
+        LedgerEntry::Refund { key } => Some(*key),
+        LedgerEntry::Charge { .. } => None,
+    }
+}
+
+/// The judge notices what it is for.
+#[test]
+fn control_what_is_charged_twice_wrongly_or_not_at_all_is_told() {
+    let attempt = |reservation| Attempt { reservation, amount: 100 };
+    let attempts = BTreeMap::from([(1, attempt(1)), (2, attempt(1)), (3, attempt(3))]);
+    let charge = |key: u32, payment: i64, amount: i64| {
+        let entry =
+            json!({"kind": "charge", "key": uuid(key), "paymentNo": payment, "amount": amount});
+        serde_json::from_value::<LedgerEntry>(entry).unwrap()
+    };
+    let refund = |key: u32| LedgerEntry::Refund { key: uuid(key) };
+    let wrong = |book: &[LedgerEntry]| wrongly_charged(book, &attempts).len();
+    let fine = [charge(1, 1, 100), charge(3, 3, 100)];
+    assert_eq!(wrong(&fine), 0);
+    assert_eq!(wrong(&fine[..1]), 1, "not charged");
+    assert_eq!(wrong(&[&fine[..], &[charge(4, 3, 100)]].concat()), 1, "one attempt charged twice");
+    assert_eq!(wrong(&[&fine[..], &[charge(2, 2, 100)]].concat()), 1, "two attempts charged");
+    assert_eq!(wrong(&[&fine[..], &[charge(2, 2, 100), refund(2)]].concat()), 0, "given back");
+    assert_eq!(wrong(&[&fine[..], &[refund(3)]].concat()), 1, "all of it given back");
+    assert_eq!(wrong(&[charge(1, 1, 100), charge(3, 3, 200)]), 1, "another amount");
+    assert_eq!(wrong(&[&fine[..], &[charge(9, 9, 100)]].concat()), 1, "for nothing");
+}
+
+fn uuid(number: u32) -> uuid::Uuid {
+    uuid::Uuid::from_u128(number.into())
+}
