@@ -1,10 +1,12 @@
 //! For each view and each process manager: everything delivered twice, and a view from zero.
 
-use crate::market::{MANAGERS, Market, VIEWS};
+use crate::market::{MANAGERS, Market, VIEWS, days};
 use crate::story;
-use gdmarket_projections::differences_from_rebuild;
-use gdmarket_store::Deadlines;
+use gdmarket_domain::PaymentNo;
+use gdmarket_projections::{Projections, differences_from_rebuild};
+use gdmarket_store::{Deadlines, on_db};
 use gdmarket_testkit::{TestDb, on_each_engine};
+use std::collections::BTreeSet;
 
 /// Plays the story, lets `subscription` read everything again, and compares.
 async fn deliver_twice(db: &TestDb, subscription: &str) {
@@ -28,6 +30,57 @@ async fn deliver_twice(db: &TestDb, subscription: &str) {
     assert_eq!(market.all_rows().await, rows, "the same rows");
     assert_eq!(deadlines.all(subscription).await.unwrap(), due, "the same deadlines");
     assert_eq!(market.parked(subscription).await, [], "nothing parks");
+}
+
+/// Plays the story, and begins what waits for its time then: an unpaid reservation, an attempt to pay
+/// without an outcome, a registration that doesn't come.
+async fn play_and_leave_something(market: &Market, loops: &Projections) {
+    story::play(market, loops).await;
+    market.reserve(8, 3, days(2, 4)).await;
+    market.reserve(9, 3, days(5, 7)).await;
+    market.settle(loops).await;
+    market.request_payment(9, 9).await;
+    market.alert(50).await;
+    market.settle(loops).await;
+}
+
+/// Everything that the managers keep: how far they are, what waits for its time, what can't go on.
+async fn kept_by_managers(market: &Market) -> Vec<String> {
+    let deadlines = Deadlines::new(market.store.views().clone());
+    let checkpoints = "SELECT subscription, position FROM checkpoints ORDER BY subscription";
+    let checkpoints: Vec<(String, i64)> = on_db!(market.store.views(), pool => {
+        sqlx::query_as(checkpoints).fetch_all(pool).await
+    })
+    .unwrap();
+    let mut kept = vec![];
+    for manager in MANAGERS {
+        let own = checkpoints.iter().filter(|(subscription, _)| subscription == manager);
+        kept.extend(own.map(|(_, position)| format!("checkpoint of {manager}: {position}")));
+        let due = deadlines.all(manager).await.unwrap();
+        kept.extend(due.iter().map(|due| format!("deadline of {manager}: {due:?}")));
+        let parked = market.parked(manager).await;
+        kept.extend(parked.iter().map(|parked| format!("parked by {manager}: {parked:?}")));
+    }
+    kept
+}
+
+/// As if no manager had ever run.
+async fn forget_managers(market: &Market) {
+    for manager in MANAGERS {
+        for (table, column) in [
+            ("checkpoints", "subscription"),
+            ("deadlines", "manager"),
+            ("parked", "subscription"),
+            ("parked_events", "subscription"),
+        ] {
+            market.views_sql(&format!("DELETE FROM {table} WHERE {column} = '{manager}'")).await;
+        }
+    }
+}
+
+/// Which payments the gateway was asked to give back; asking again gives nothing twice.
+fn refunded(market: &Market) -> BTreeSet<PaymentNo> {
+    market.port.refunds.lock().unwrap().iter().copied().collect()
 }
 
 on_each_engine! {
@@ -74,6 +127,54 @@ on_each_engine! {
         loops.stop().await;
         assert!(market.all_rows().await.iter().all(|rows| !rows.is_empty()));
         market.assert_equals_rebuild().await;
+    }
+
+    /// The managers have no rows of their own but these; the log and the gateway tell what they did.
+    async fn every_manager_started_from_zero_equals_the_live_one(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        play_and_leave_something(&market, &loops).await;
+        loops.stop().await;
+        let (history, live) = (market.history().await, kept_by_managers(&market).await);
+        for manager in ["reservation_process", "payment_process", "abandonment"] {
+            let deadline = format!("deadline of {manager}: ");
+            assert!(live.iter().any(|row| row.starts_with(&deadline)), "{deadline}{live:?}");
+        }
+        let refunds = refunded(&market);
+
+        forget_managers(&market).await;
+        assert_eq!(kept_by_managers(&market).await, [""; 0]);
+        let loops = market.start();
+        market.settle(&loops).await;
+        loops.stop().await;
+        assert_eq!(market.history().await, history, "nothing happens twice");
+        assert_eq!(kept_by_managers(&market).await, live, "the same checkpoints and deadlines");
+        assert_eq!(refunded(&market), refunds, "nothing else is given back");
+        market.assert_equals_rebuild().await;
+    }
+
+    /// Control: a deadline that was lost, moved or made up is told.
+    async fn control_managers_rows_that_differ_are_told(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        play_and_leave_something(&market, &loops).await;
+        loops.stop().await;
+        let live = kept_by_managers(&market).await;
+        for change in [
+            "UPDATE deadlines SET due_at = due_at + 1 WHERE manager = 'payment_process'",
+            "DELETE FROM deadlines WHERE manager = 'payment_process'",
+            "INSERT INTO deadlines VALUES ('holding', 'made up', 1, '{}')",
+            "UPDATE checkpoints SET position = position - 1 WHERE subscription = 'alarm_saga'",
+        ] {
+            let before = kept_by_managers(&market).await;
+            market.views_sql(change).await;
+            assert_ne!(kept_by_managers(&market).await, before, "{change}");
+        }
+        forget_managers(&market).await;
+        let loops = market.start();
+        market.settle(&loops).await;
+        loops.stop().await;
+        assert_eq!(kept_by_managers(&market).await, live, "and made good from zero");
     }
 
     async fn a_rebuild_tells_a_row_that_differs(db: &TestDb) {
