@@ -4,6 +4,7 @@
 mod breaker;
 mod executor;
 mod fakes;
+mod fighting;
 mod idempotency;
 mod market;
 mod new_streams;
