@@ -4,7 +4,7 @@
 use crate::market::{Answer, is_unknown};
 use gdmarket_store::{RecordedEvent, StreamId};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -101,6 +101,35 @@ impl Ledger {
         broken.extend(self.rude.lock().unwrap().iter().cloned());
         broken.extend(disorder(log));
         broken
+    }
+}
+
+/// Control on a run's own book and log: with one promised command taken out, and with one written
+/// twice, exactly that is told. Streams' last events, so that no order is broken by it.
+pub(crate) fn assert_notices_what_is_lost_or_doubled(book: &Ledger, log: &[RecordedEvent]) {
+    let promised: HashSet<String> = {
+        let entries = book.entries.lock().unwrap();
+        let kept = entries.values().filter(|entry| entry.seen == Seen::Acknowledged);
+        kept.map(|entry| entry.command_id.clone()).collect()
+    };
+    let is_last = |event: &RecordedEvent| {
+        !log.iter().any(|e| e.stream == event.stream && e.sequence > event.sequence)
+    };
+    let index = log.iter().position(|e| promised.contains(&command_id(e)) && is_last(e)).unwrap();
+    let mut lost = log.to_vec();
+    let event = lost.remove(index);
+    let mut doubled = log.to_vec();
+    doubled.push(RecordedEvent {
+        sequence: event.sequence + 1,
+        position: log[log.len() - 1].position + 1,
+        ..event.clone()
+    });
+    for (log, times) in [(lost, "0 times"), (doubled, "2 times")] {
+        let told = book.broken_promises(&log);
+        assert!(
+            told.len() == 1 && told[0].contains(&command_id(&event)) && told[0].ends_with(times),
+            "{told:?}"
+        );
     }
 }
 
