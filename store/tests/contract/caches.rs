@@ -129,10 +129,8 @@ impl Fought {
 
 /// Callers of two stores at the same places.
 async fn fight(stores: &[Store; 2], look_again: bool) -> Fought {
-    let callers = (0..CALLERS).map(|number| {
-        let asked = [Asked::Take, Asked::Free][number % 2];
-        caller(stores[number % 2].clone(), asked, look_again)
-    });
+    let opposite = stores.iter().zip([Asked::Take, Asked::Free]).cycle().take(CALLERS);
+    let callers = opposite.map(|(store, asked)| caller(store.clone(), asked, look_again));
     let mut fought = Fought { done: 0, refusals: Vec::new(), log: Vec::new() };
     for (done, refusals) in all(spawn_each(callers)).await {
         fought.done += done;

@@ -138,7 +138,7 @@ impl Watch {
 
     /// Takes in the rest of `held_back`; says how many events are committed now and weren't before.
     fn answered(&mut self, bytes: &[u8]) -> usize {
-        self.answered.extend_from_slice(&bytes[self.held_back..]);
+        self.answered.extend(bytes.iter().skip(self.held_back));
         self.held_back = bytes.len();
         let mut committed = 0;
         while let Some((kind, body)) = message(&mut self.answered) {
