@@ -10,7 +10,7 @@ macro_rules! status {
 
         impl $name {
             /// Every word there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub const WORDS: &'static [&'static str] = &[$(Self::$variant.as_str()),+];
 
             /// The word on the wire.
             pub const fn as_str(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! Reading items, their integrated view, their calendar and their alarms.
 
-use super::collection::{self, Asked, Hal, Plain, Statuses};
+use super::collection::{self, Asked, Hal, Plain};
 use super::{QueryState, member, render};
 use crate::extract::caller::Reader;
 use crate::extract::path::{AlarmNumber, Numbered};
@@ -11,15 +11,13 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::NaiveDate;
 use gdmarket_domain::ItemNo;
+use gdmarket_projections::{AlarmStatus, ItemStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 type Answer = Result<Response, Problem>;
-
-const ITEMS: Statuses = &["Rentable", "NotRentable"];
-const ALARMS: Statuses = &["Alerted", "DeleteAlerted"];
 
 /// The members of `/items` in HAL.
 #[derive(Serialize, ToSchema)]
@@ -79,7 +77,7 @@ async fn items(
     asked: Asked,
     mut params: Params,
 ) -> Answer {
-    let (filter, page) = collection::read(&mut params, ITEMS);
+    let (filter, page) = collection::read(&mut params, ItemStatus::WORDS);
     state.catch_up(params).await?;
     let viewer = state.viewer(actor);
     let found = state.queries.items(&filter, page).await;
@@ -141,7 +139,7 @@ async fn item_infos(
     asked: Asked,
     mut params: Params,
 ) -> Answer {
-    let (filter, page) = collection::read(&mut params, ITEMS);
+    let (filter, page) = collection::read(&mut params, ItemStatus::WORDS);
     state.catch_up(params).await?;
     let viewer = state.viewer(actor);
     let found = state.queries.item_infos(&filter, page).await;
@@ -173,7 +171,7 @@ async fn item_info(
     responses((status = 200, description = "A page.", content(
         (Hal<Alarms> = "application/hal+json"), (Plain<AlarmResource> = "application/json")))))]
 async fn alarms(State(state): State<QueryState>, asked: Asked, mut params: Params) -> Answer {
-    let (filter, page) = collection::read(&mut params, ALARMS);
+    let (filter, page) = collection::read(&mut params, AlarmStatus::WORDS);
     state.catch_up(params).await?;
     let page = render::page(state.queries.alarms(&filter, page).await, render::alarm)?;
     Ok(collection::answer(&asked, "alarms", page))

@@ -1,6 +1,6 @@
 //! Reading reservations, their payments, and the story behind one.
 
-use super::collection::{self, Asked, Hal, Plain, Statuses};
+use super::collection::{self, Asked, Hal, Plain};
 use super::{QueryState, member, render};
 use crate::extract::caller::Reader;
 use crate::extract::path::Numbered;
@@ -12,16 +12,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use gdmarket_domain::{PaymentNo, ReservationNo};
+use gdmarket_projections::{PaymentProgress, ReservationStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 type Answer = Result<Response, Problem>;
-
-const RESERVATIONS: Statuses =
-    &["Requested", "Reserved", "Rejected", "Cancelled", "Expired", "Renting", "Completed"];
-const PAYMENTS: Statuses = &["Pending", "Approved", "Declined", "Cancelled"];
 
 /// The members of `/reservations` in HAL.
 #[derive(Serialize, ToSchema)]
@@ -56,7 +53,7 @@ async fn reservations(
     asked: Asked,
     mut params: Params,
 ) -> Answer {
-    let (filter, page) = collection::read(&mut params, RESERVATIONS);
+    let (filter, page) = collection::read(&mut params, ReservationStatus::WORDS);
     state.catch_up(params).await?;
     let viewer = state.viewer(actor);
     let found = state.queries.reservations(&filter, page).await;
@@ -109,7 +106,7 @@ async fn trace(
     responses((status = 200, description = "A page.", content(
         (Hal<Payments> = "application/hal+json"), (Plain<PaymentResource> = "application/json")))))]
 async fn payments(State(state): State<QueryState>, asked: Asked, mut params: Params) -> Answer {
-    let (filter, page) = collection::read(&mut params, PAYMENTS);
+    let (filter, page) = collection::read(&mut params, PaymentProgress::WORDS);
     state.catch_up(params).await?;
     let page = render::page(state.queries.payments(&filter, page).await, render::payment)?;
     Ok(collection::answer(&asked, "payments", page))

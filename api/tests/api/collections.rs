@@ -1,7 +1,8 @@
 //! Collections: two shapes, pages, filters, tokens.
 
 use crate::app::app;
-use serde_json::json;
+use gdmarket_api::openapi;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn pages_are_walked_by_cursor_in_both_shapes() {
@@ -161,4 +162,26 @@ async fn the_calendar_tells_days_and_no_names() {
     app.post("/reservations", wish).refused(409, "item-blocked").await;
     app.post(&format!("/items/{item}/unblock"), block).expect(200).await;
     app.see(&path, "/busy", json!([period])).await;
+}
+
+#[tokio::test]
+async fn every_word_of_the_document_is_a_filter() {
+    let app = app().await;
+    let document: Value = serde_json::from_str(&openapi::document()).expect("the document");
+    for (path, schema) in [
+        ("/items", "ItemStatus"),
+        ("/itemInfoes", "ItemStatus"),
+        ("/alarms", "AlarmStatus"),
+        ("/reservations", "ReservationProgress"),
+        ("/payments", "PaymentProgress"),
+    ] {
+        let words = document["components"]["schemas"][schema]["enum"].as_array().expect("words");
+        for word in words.iter().map(|word| word.as_str().expect("a word")) {
+            app.get(&format!("{path}?status={word}")).expect(200).await;
+        }
+        let refused = app.get(&format!("{path}?status=no")).refused(422, "invalid").await;
+        let known = words.iter().map(|word| word.as_str().expect("a word")).collect::<Vec<_>>();
+        let told = format!("must be one of {}", known.join(", "));
+        assert_eq!(refused.json()["errors"][0]["message"], told, "{path}");
+    }
 }
