@@ -30,8 +30,6 @@ const SHORTLY: Duration = Duration::from_millis(250);
 /// How long an answer that surely comes is waited for: the item's to a request to reserve, and the
 /// reservation's to a payment whose outcome is known.
 const FOR_THE_ITEM: Duration = Duration::from_secs(5);
-/// How long a payment's outcome is waited for.
-const FOR_THE_PAYMENT: Duration = gdmarket_commands::ANSWER_WITHIN;
 
 /// What the writing half works with.
 #[derive(Clone)]
@@ -39,6 +37,8 @@ pub(crate) struct CommandState {
     pub(crate) commands: Commands,
     pub(crate) answers: Arc<dyn Answers>,
     pub(crate) time_zone: Tz,
+    /// How long a payment's outcome is waited for.
+    pub(crate) for_the_payment: Duration,
 }
 
 /// All routes that write.

@@ -169,6 +169,7 @@ impl Market {
                 self.tokens(),
             )),
             time_zone: config.market.time_zone,
+            for_the_payment: config.payment.gateway.answer_within,
         }
     }
 

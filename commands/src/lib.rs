@@ -36,7 +36,7 @@ pub use error::{CommandError, Service};
 pub use meta::{CommandMeta, Executed};
 pub use numbered::NUMBERED;
 pub use operations::{NewItem, NewReservation, PaymentAsked};
-pub use options::{ANSWER_WITHIN, AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};
+pub use options::{AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};
 pub use payment_gateway::{
     Charge, Confirmation, GatewayError, InProcessGateway, InProcessGatewayOptions, LedgerEntry,
     PaymentGateway, read_ledger,

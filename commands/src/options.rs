@@ -54,7 +54,7 @@ pub struct AlarmOptions {
 }
 
 /// What the renter waits for an answer: the seed's hystrix limit.
-pub const ANSWER_WITHIN: Duration = Duration::from_millis(610);
+const ANSWER_WITHIN: Duration = Duration::from_millis(610);
 
 impl Default for CommandOptions {
     fn default() -> Self {

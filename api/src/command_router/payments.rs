@@ -4,7 +4,7 @@
 use super::CommandState;
 use super::outcome::Wanted;
 use super::written::Written;
-use super::{FOR_THE_ITEM, FOR_THE_PAYMENT, SHORTLY, is_refused, until};
+use super::{FOR_THE_ITEM, SHORTLY, is_refused, until};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
@@ -73,7 +73,7 @@ impl CommandState {
         no: ReservationNo,
         meta: &CommandMeta,
     ) -> Answer {
-        let patience = until(caller, FOR_THE_PAYMENT);
+        let patience = until(caller, self.for_the_payment);
         let asked = loop {
             let head = self.answers.head();
             let done = self.commands.request_payment(no, meta).await;

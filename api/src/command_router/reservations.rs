@@ -4,7 +4,7 @@
 use super::bodies::{Known, NewReservationBody, ReservationPatch, ReservationPatchBody};
 use super::outcome::Wanted;
 use super::written::Written;
-use super::{CommandState, FOR_THE_ITEM, FOR_THE_PAYMENT, SHORTLY, refuse_if_match, until};
+use super::{CommandState, FOR_THE_ITEM, SHORTLY, refuse_if_match, until};
 use crate::answers::NEWEST;
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
@@ -133,7 +133,7 @@ pub(super) async fn cancel(
 ) -> Answer {
     let meta = state.meta(&caller, &fields);
     Form::new(fields).finish(Some(()))?;
-    let patience = until(&caller, FOR_THE_PAYMENT);
+    let patience = until(&caller, state.for_the_payment);
     let executed = loop {
         let head = state.answers.head();
         let done = state.commands.cancel_reservation(no, &meta).await;
@@ -168,7 +168,7 @@ impl CommandState {
         no: ReservationNo,
         meta: &CommandMeta,
     ) -> Answer {
-        let patience = until(caller, FOR_THE_PAYMENT);
+        let patience = until(caller, self.for_the_payment);
         let executed = loop {
             let head = self.answers.head();
             let done = self.commands.cancel_payment(no, meta).await;

@@ -1,6 +1,6 @@
 //! Answers wait, within bounds, until what they say can be seen everywhere.
 
-use crate::app::{App, app};
+use crate::app::{App, app, app_with};
 use gdmarket_store::{Leases, Store, StoreOptions};
 use gdmarket_testkit::TestDb;
 use serde_json::json;
@@ -115,4 +115,20 @@ async fn two_hundred_renters_want_one_item_and_one_gets_it() {
     let answers = futures::future::join_all(calls).await;
     let count = |status| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((count(201), count(409)), (1, 199));
+}
+
+/// Whoever is kept from it by a payment under way waits as long as its renter was told to.
+#[tokio::test]
+async fn the_wait_for_a_payment_is_the_one_that_is_set() {
+    let settings = [("payment.delay_ms", "2000"), ("payment.answer_within_ms", "20000")];
+    let app = app_with(&settings).await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    let pay = format!("/reservations/{no}/payment");
+    let cancelled = async {
+        app.see("/payments/1", "/status", json!("Pending")).await;
+        app.delete(&format!("/reservations/{no}")).expect(200).await.json()
+    };
+    let (paid, cancelled) = tokio::join!(app.post(&pay, json!({})).send(), cancelled);
+    assert_eq!((paid.status, &cancelled["status"]), (200, &json!("Cancelled")), "{paid:?}");
 }
