@@ -23,6 +23,7 @@ mod main_job;
 mod manual;
 mod operating;
 mod poison;
+mod poisoned_first;
 mod problems;
 mod refusals;
 mod replaying;

@@ -1,6 +1,7 @@
 //! Reading rows of a view's table: one by its number, or a page by filters.
 
 use super::{Answer, Filter, Found, Page, PageRequest, Stale};
+use crate::error::QueryError;
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
 use chrono::DateTime;
@@ -14,13 +15,17 @@ pub(super) struct Via<'a> {
     pub(super) people: Option<(&'a str, &'a str)>,
 }
 
-/// The row of a number, unless it is gone.
+/// The row of a number, unless it is gone. Where already the first event can't be taken in, something
+/// is there and nobody can tell what.
 pub(super) async fn one<V: View>(
     db: &Db,
     table: &ViewTable<V>,
     number: i64,
 ) -> Answer<Option<Stored<V::Row>>> {
     let found = table.load(db, &[number]).await?.remove(&number);
+    if let Some(Stored { sequence: 0, stale: Some((_, reason)), .. }) = found {
+        return Err(QueryError::Broken(reason));
+    }
     Ok(found.filter(|stored| !V::is_gone(&stored.row)))
 }
 
