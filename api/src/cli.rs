@@ -21,6 +21,7 @@ mod state;
 mod told;
 mod tool;
 mod trace;
+mod usage;
 mod views;
 
 pub use console::Console;
@@ -146,7 +147,7 @@ enum ConfigCommand {
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(answer) => return told(&answer),
+        Err(answer) => return usage::told(&answer),
     };
     let console = Console::new(cli.common.json, cli.common.quiet, cli.common.no_color);
     match dispatch(cli, console) {
@@ -156,13 +157,6 @@ pub fn run() -> ExitCode {
             failure.exit.into()
         }
     }
-}
-
-/// `--help` and `--version` are answers, anything else is a wrong use.
-fn told(answer: &clap::Error) -> ExitCode {
-    // A reader that went away has no use for the rest.
-    drop(answer.print());
-    if answer.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
 }
 
 fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {

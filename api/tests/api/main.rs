@@ -29,3 +29,4 @@ mod refusals;
 mod replaying;
 mod tools;
 mod waiting;
+mod wrong_use;

@@ -1,0 +1,32 @@
+//! A wrong use with `--json`: what other failures are to programs, this is too.
+
+use crate::command_line::{errors, folder, run};
+use serde_json::Value;
+
+#[test]
+fn a_wrong_use_is_json_for_whoever_asked_for_it() {
+    let folder = folder();
+    for (arguments, wrong, next) in [
+        (&["events", "list", "--json", "--no-such-flag"][..], "--no-such-flag", "Usage: gdmarket"),
+        (&["--json", "burn"][..], "burn", "Usage: gdmarket"),
+        (&["state", "item", "--json"][..], "required", "Usage: gdmarket state"),
+        (&["events", "--json"][..], "requires a subcommand", "Usage: gdmarket events"),
+        (&["events", "list", "--json", "--limit", "many"][..], "many", "--help"),
+    ] {
+        let output = run(folder.path(), arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        let told: Value = serde_json::from_str(&errors(&output))
+            .unwrap_or_else(|_| panic!("{arguments:?}: not JSON: {}", errors(&output)));
+        let faults = told["error"].as_array().expect("faults");
+        assert!(faults.iter().any(|f| f.as_str().is_some_and(|f| f.contains(wrong))), "{told}");
+        assert!(told["next"].as_str().is_some_and(|text| text.contains(next)), "{told}");
+    }
+    // People read words, and help is no failure.
+    let words = run(folder.path(), &["events", "list", "--no-such-flag"], &[]);
+    assert_eq!(words.status.code(), Some(2));
+    assert!(errors(&words).starts_with("error: "), "{}", errors(&words));
+    let help = run(folder.path(), &["events", "list", "--json", "--help"], &[]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:"));
+}
