@@ -14,6 +14,7 @@ mod migrate;
 mod openapi;
 mod out;
 mod parked;
+mod persons;
 mod progress;
 mod replay;
 mod serve;
@@ -123,6 +124,8 @@ enum Command {
     Views(views::ViewsArgs),
     /// What can't go on, and what is to become of it.
     Parked(parked::ParkedArgs),
+    /// What is known of people, outside the log.
+    Persons(persons::PersonsArgs),
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -186,6 +189,9 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         }
         Some(Command::Parked(args)) => {
             parked::run(&args, &settings(&common, &serve)?.config, console)
+        }
+        Some(Command::Persons(args)) => {
+            persons::run(args, &settings(&common, &serve)?.config, console)
         }
         Some(Command::Config(ConfigCommand::Show)) => {
             config::show(&settings(&common, &serve)?, console);

@@ -22,6 +22,7 @@ mod looking_inside;
 mod main_job;
 mod manual;
 mod operating;
+mod persons;
 mod poison;
 mod poisoned_first;
 mod problems;
