@@ -26,6 +26,7 @@ mod persons;
 mod poison;
 mod poisoned_first;
 mod problems;
+mod rare_refusals;
 mod refusals;
 mod replaying;
 mod tools;
