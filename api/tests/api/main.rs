@@ -10,6 +10,7 @@
 
 mod actors;
 mod app;
+mod bare_start;
 mod collections;
 mod command_line;
 mod conditions;
