@@ -11,6 +11,7 @@
 mod actors;
 mod app;
 mod bare_start;
+mod browser;
 mod collections;
 mod command_line;
 mod conditions;
