@@ -86,16 +86,24 @@ pub trait Breaker: Send + Sync + 'static {
 
 /// The right to one call.
 #[must_use = "a permit without a verdict counts for nothing"]
-pub struct Permit {
-    failures: Slot,
-    slowness: Slot,
-}
+pub struct Permit(Option<[Slot; 2]>);
 
 impl Permit {
+    const fn watched(failures: Slot, slowness: Slot) -> Self {
+        Self(Some([failures, slowness]))
+    }
+
+    /// However this call goes, others say how it is.
+    const fn unwatched() -> Self {
+        Self(None)
+    }
+
     /// Says how the call went.
     pub async fn judge(self, verdict: Verdict) {
-        self.failures.judge(verdict == Verdict::Failed).await;
-        self.slowness.judge(verdict == Verdict::Slow).await;
+        if let Some([failures, slowness]) = self.0 {
+            failures.judge(verdict == Verdict::Failed).await;
+            slowness.judge(verdict == Verdict::Slow).await;
+        }
     }
 }
 

@@ -4,11 +4,18 @@
 //! too) and closes on a probe that succeeds slowly. Its windows are by time: the count-based one
 //! never forgets while closed. A half-open circuit whose probes were forgotten by the window would
 //! let nothing through for ever; [`Circuit::admit`] sends such a one back to open.
+//!
+//! The library counts its whole window anew after every call, so while all is well only the first
+//! calls of a stretch are watched ([`sample`]): rates stay what they are, and a busy market doesn't
+//! pay for each call with a walk over the ten thousands before it.
+
+mod sample;
 
 use super::{Breaker, BreakerOptions, BreakerState, Open, Permit, Slot};
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use sample::Sample;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -34,6 +41,7 @@ pub struct BreakerOptionsError {
 pub struct ResilienceBreaker {
     failures: Circuit,
     slowness: Circuit,
+    sample: Sample,
 }
 
 impl ResilienceBreaker {
@@ -44,16 +52,19 @@ impl ResilienceBreaker {
         }
         let failures = Circuit::new(name, "failures", options.failure_rate, options)?;
         let slowness = Circuit::new(name, "slowness", options.slow_rate, options)?;
-        Ok(Self { failures, slowness })
+        Ok(Self { failures, slowness, sample: Sample::default() })
     }
 }
 
 #[async_trait]
 impl Breaker for ResilienceBreaker {
     async fn admit(&self) -> Result<Permit, Open> {
+        if self.state() == BreakerState::Closed && !self.sample.takes() {
+            return Ok(Permit::unwatched());
+        }
         let failures = self.failures.admit().await?;
         let slowness = self.slowness.admit().await?;
-        Ok(Permit { failures, slowness })
+        Ok(Permit::watched(failures, slowness))
     }
 
     fn state(&self) -> BreakerState {
