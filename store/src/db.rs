@@ -2,6 +2,7 @@
 //! [`on_tx!`](crate::on_tx!): SQL with `$1` parameters means the same on either. What differs in SQL belongs into
 //! migrations; what differs in Rust into files named after the engine.
 
+pub(crate) mod held;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 

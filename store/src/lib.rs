@@ -22,6 +22,7 @@ mod event_log;
 mod event_query;
 mod event_stats;
 pub mod failpoint;
+mod gather;
 mod generation;
 mod hex;
 mod identity;

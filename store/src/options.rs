@@ -32,7 +32,7 @@ impl Default for StoreOptions {
         Self {
             url: "sqlite:data".to_owned(),
             read_connections: 8,
-            log_connections: 4,
+            log_connections: 8,
             cache_entries: 10_000,
             exclusive: false,
             application_name: "gdmarket".to_owned(),

@@ -2,6 +2,7 @@
 //! meets anything but success looks here first.
 
 use crate::db::Db;
+use crate::db::held::HeldReader;
 use crate::error::StoreError;
 use crate::event::StreamId;
 use crate::shared_reads::{ReadMany, SharedReads};
@@ -81,8 +82,8 @@ impl Receipt {
 pub struct Receipts(SharedReads<ById>);
 
 impl Receipts {
-    pub(crate) fn start(db: Db, tracker: &TaskTracker, stop: &CancellationToken) -> Self {
-        Self(SharedReads::start(ById(db), tracker, stop))
+    pub(crate) fn start(db: &Db, tracker: &TaskTracker, stop: &CancellationToken) -> Self {
+        Self(SharedReads::start(ById, db, tracker, stop))
     }
 
     /// The receipt of this command, if it was ever executed to an end. Those who look at the same
@@ -94,21 +95,25 @@ impl Receipts {
 
 /// Receipts by their command's id.
 #[derive(Debug)]
-struct ById(Db);
+struct ById;
 
 impl ReadMany for ById {
     type Asked = Uuid;
     type Answer = Option<Receipt>;
 
-    async fn read(&self, asked: &[Uuid]) -> Result<Vec<Option<Receipt>>, StoreError> {
+    async fn read(
+        &self,
+        reader: &mut HeldReader,
+        asked: &[Uuid],
+    ) -> Result<Vec<Option<Receipt>>, StoreError> {
         let columns = Receipt::COLUMNS;
-        let found = match &self.0 {
-            Db::Postgres(pool) => {
+        let found = match reader {
+            HeldReader::Postgres(held) => {
                 let sql = format!("SELECT {columns} FROM receipts WHERE command_id = ANY($1)");
                 let ids: Vec<&[u8]> = asked.iter().map(|id| id.as_bytes().as_slice()).collect();
-                by_id(&sqlx::query(&sql).bind(ids).fetch_all(pool).await?)?
+                by_id(&sqlx::query(&sql).bind(ids).fetch_all(held.get().await?).await?)?
             }
-            Db::Sqlite { read, .. } => {
+            HeldReader::Sqlite(held) => {
                 let sql = format!(
                     "SELECT {columns} FROM receipts \
                      WHERE command_id IN (SELECT unhex(value) FROM json_each($1))"
@@ -116,7 +121,7 @@ impl ReadMany for ById {
                 let ids: Vec<String> = asked.iter().map(|id| id.simple().to_string()).collect();
                 let ids = serde_json::to_string(&ids)
                     .map_err(|error| StoreError::Rejected(error.to_string()))?;
-                by_id(&sqlx::query(&sql).bind(ids).fetch_all(read).await?)?
+                by_id(&sqlx::query(&sql).bind(ids).fetch_all(held.get().await?).await?)?
             }
         };
         Ok(asked.iter().map(|id| found.get(id).cloned()).collect())

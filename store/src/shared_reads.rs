@@ -3,7 +3,10 @@
 //!
 //! Dropping a read drops only the waiting. What is read is somebody else's matter ([`ReadMany`]).
 
+use crate::db::Db;
+use crate::db::held::{self, HeldReader};
 use crate::error::StoreError;
+use crate::gather::gather;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -26,6 +29,7 @@ pub(crate) trait ReadMany: Send + Sync + 'static {
     /// An answer for each, in their order.
     fn read(
         &self,
+        reader: &mut HeldReader,
         asked: &[Self::Asked],
     ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
@@ -58,13 +62,19 @@ impl<R: ReadMany> fmt::Debug for SharedReads<R> {
 
 impl<R: ReadMany> SharedReads<R> {
     /// Starts the tasks; they end with `stop`.
-    pub(crate) fn start(reads: R, tracker: &TaskTracker, stop: &CancellationToken) -> Self {
+    pub(crate) fn start(
+        reads: R,
+        db: &Db,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(TOGETHER);
         let (reads, waiting) = (Arc::new(reads), Arc::new(Mutex::new(waiting)));
         for _ in 0..WORKERS {
             let (reads, waiting, stop) = (Arc::clone(&reads), Arc::clone(&waiting), stop.clone());
+            let reader = HeldReader::of(db);
             tracker.spawn(async move {
-                stop.run_until_cancelled(serve(reads.as_ref(), &waiting)).await
+                stop.run_until_cancelled(serve(reads.as_ref(), reader, &waiting)).await
             });
         }
         Self { queue }
@@ -79,17 +89,25 @@ impl<R: ReadMany> SharedReads<R> {
     }
 }
 
-async fn serve<R: ReadMany>(reads: &R, queue: &Mutex<mpsc::Receiver<Request<R>>>) {
+async fn serve<R: ReadMany>(
+    reads: &R,
+    mut reader: HeldReader,
+    queue: &Mutex<mpsc::Receiver<Request<R>>>,
+) {
     let mut requests = Vec::new();
-    while queue.lock().await.recv_many(&mut requests, TOGETHER).await > 0 {
+    loop {
+        let asking = async { gather(&mut *queue.lock().await, &mut requests, TOGETHER).await };
+        if held::next(asking, || reader.give_back()).await == 0 {
+            return;
+        }
         let (asked, answers) = requests.drain(..).unzip();
-        answer(reads, Waiting { asked, answers }).await;
+        answer(reads, &mut reader, Waiting { asked, answers }).await;
     }
 }
 
-async fn answer<R: ReadMany>(reads: &R, waiting: Waiting<R>) {
+async fn answer<R: ReadMany>(reads: &R, reader: &mut HeldReader, waiting: Waiting<R>) {
     let Waiting { asked, answers } = waiting;
-    match reads.read(&asked).await {
+    match reads.read(reader, &asked).await {
         Ok(found) => {
             for (answer, found) in answers.into_iter().zip(found) {
                 // Nobody may be waiting any more.
@@ -99,11 +117,12 @@ async fn answer<R: ReadMany>(reads: &R, waiting: Waiting<R>) {
         // One broken row is its reader's trouble: each looks alone.
         Err(StoreError::Corrupt(_)) if asked.len() > 1 => {
             for (asked, answer) in asked.into_iter().zip(answers) {
-                let alone = reads.read(std::slice::from_ref(&asked)).await;
+                let alone = reads.read(reader, std::slice::from_ref(&asked)).await;
                 drop(answer.send(alone.and_then(only)));
             }
         }
         Err(error) => {
+            reader.give_back();
             let mut answers = answers.into_iter();
             let (first, why) = (answers.next(), error.to_string());
             for answer in answers {

@@ -184,7 +184,7 @@ impl Store {
         };
         let pools = (log_db.clone(), views.clone());
         tracker.spawn(give_up(continuity.clone(), pools, stop.clone()));
-        let loader = StreamLoader::start(Streams(log_db.clone()), &tracker, &stop);
+        let loader = StreamLoader::start(Streams, log_db, &tracker, &stop);
         let log = EventLog::new(log_db.clone(), loader.clone());
         let alone = options.exclusive && folder.is_some();
         let poll = if alone { options.poll_interval.max(ALONE) } else { options.poll_interval };
@@ -194,8 +194,8 @@ impl Store {
             log,
             loader,
             appender,
-            receipts: Receipts::start(log_db.clone(), &tracker, &stop),
-            numbers: Numbers::start(connection.clone(), &tracker, stop.clone()),
+            receipts: Receipts::start(log_db, &tracker, &stop),
+            numbers: Numbers::start(&connection, &tracker, stop.clone()),
             personal_data: PersonalDataTable::new(log_db.clone(), connection),
             identity,
             continuity: continuity.clone(),

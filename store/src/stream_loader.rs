@@ -1,7 +1,7 @@
 //! Reading streams: for the aggregates that aren't in memory, and for answers. Those who ask at the
 //! same time share one query. Reads only; the aggregate store and the log ask.
 
-use crate::db::Db;
+use crate::db::held::HeldReader;
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
 use crate::shared_reads::{ReadMany, SharedReads};
@@ -19,15 +19,19 @@ pub(crate) type After = (StreamId, i64);
 
 /// The streams of a log.
 #[derive(Debug)]
-pub(crate) struct Streams(pub(crate) Db);
+pub(crate) struct Streams;
 
 impl ReadMany for Streams {
     type Asked = After;
     type Answer = Vec<RecordedEvent>;
 
-    async fn read(&self, asked: &[After]) -> Result<Vec<Vec<RecordedEvent>>, StoreError> {
-        match &self.0 {
-            Db::Postgres(pool) => {
+    async fn read(
+        &self,
+        reader: &mut HeldReader,
+        asked: &[After],
+    ) -> Result<Vec<Vec<RecordedEvent>>, StoreError> {
+        match reader {
+            HeldReader::Postgres(held) => {
                 // LATERAL with its own ORDER BY: one descent of the primary key per stream, whatever
                 // the planner believes about the size of the table.
                 let sql = format!(
@@ -45,9 +49,9 @@ impl ReadMany for Streams {
                     .bind(kinds.collect::<Vec<&str>>())
                     .bind(ids.collect::<Vec<String>>())
                     .bind(after.collect::<Vec<i64>>());
-                group(asked.len(), &query.fetch_all(pool).await?)
+                group(asked.len(), &query.fetch_all(held.get().await?).await?)
             }
-            Db::Sqlite { read, .. } => {
+            HeldReader::Sqlite(held) => {
                 // CROSS JOIN keeps the order of the loops: the index is asked once per stream.
                 let sql = format!(
                     "SELECT {COLUMNS}, s.key FROM json_each($1) AS s CROSS JOIN events AS e \
@@ -60,7 +64,7 @@ impl ReadMany for Streams {
                 let streams = serde_json::to_string(&streams.collect::<Vec<_>>())
                     .map_err(|error| StoreError::Rejected(error.to_string()))?;
                 let query = sqlx::query(&sql).bind(streams);
-                group(asked.len(), &query.fetch_all(read).await?)
+                group(asked.len(), &query.fetch_all(held.get().await?).await?)
             }
         }
     }

@@ -1,0 +1,73 @@
+//! A pool's connection that a task keeps while it is busy. After every use a pool asks a connection
+//! whether it is still alive: a round trip for nothing where the next question comes at once.
+
+use super::Db;
+use sqlx::pool::PoolConnection;
+use sqlx::{Database, Pool, Postgres, Sqlite};
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long it is kept without a question.
+const KEPT_FOR: Duration = Duration::from_millis(100);
+
+/// A connection, or none while nobody asks.
+#[derive(Debug)]
+pub(crate) struct Held<DB: Database> {
+    pool: Pool<DB>,
+    connection: Option<PoolConnection<DB>>,
+}
+
+impl<DB: Database> Held<DB> {
+    pub(crate) const fn new(pool: Pool<DB>) -> Self {
+        Self { pool, connection: None }
+    }
+
+    /// The connection, from the pool if none is kept. One that fails must go back: [`Held::give_back`].
+    pub(crate) async fn get(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
+        let kept = self.connection.take().filter(|_| !self.pool.is_closed());
+        let connection = match kept {
+            Some(kept) => kept,
+            None => self.pool.acquire().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// The pool looks whether it is any good, as after every use.
+    pub(crate) fn give_back(&mut self) {
+        self.connection = None;
+    }
+}
+
+/// A connection to read with, on either engine.
+#[derive(Debug)]
+pub(crate) enum HeldReader {
+    Postgres(Held<Postgres>),
+    Sqlite(Held<Sqlite>),
+}
+
+impl HeldReader {
+    pub(crate) fn of(db: &Db) -> Self {
+        match db {
+            Db::Postgres(pool) => Self::Postgres(Held::new(pool.clone())),
+            Db::Sqlite { read, .. } => Self::Sqlite(Held::new(read.clone())),
+        }
+    }
+
+    pub(crate) fn give_back(&mut self) {
+        match self {
+            Self::Postgres(held) => held.give_back(),
+            Self::Sqlite(held) => held.give_back(),
+        }
+    }
+}
+
+/// Waits for what comes next; who waits long keeps no connection from others meanwhile.
+pub(crate) async fn next<T>(comes: impl Future<Output = T>, give_back: impl FnOnce()) -> T {
+    tokio::pin!(comes);
+    if let Ok(came) = timeout(KEPT_FOR, &mut comes).await {
+        return came;
+    }
+    give_back();
+    comes.await
+}
