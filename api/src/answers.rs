@@ -5,7 +5,7 @@
 use crate::problem::Problem;
 use crate::resource::{ItemResource, ReservationResource, Versioned, Viewer};
 use async_trait::async_trait;
-use gdmarket_domain::{ItemNo, ReservationEvent, ReservationNo};
+use gdmarket_domain::{ItemEvent, ItemNo, ReservationEvent, ReservationNo};
 use tokio::time::Instant;
 
 /// The newest version there is.
@@ -38,6 +38,14 @@ pub(crate) trait Answers: Send + Sync + 'static {
         &self,
         no: ItemNo,
         version: i64,
+        viewer: &Viewer,
+    ) -> Result<Option<Versioned<ItemResource>>, Problem>;
+
+    /// The item out of the event that was just appended as its first.
+    fn new_item(
+        &self,
+        no: ItemNo,
+        event: ItemEvent,
         viewer: &Viewer,
     ) -> Result<Option<Versioned<ItemResource>>, Problem>;
 

@@ -35,7 +35,7 @@ pub use commands::Commands;
 pub use error::{CommandError, Service};
 pub use meta::{CommandMeta, Executed};
 pub use numbered::NUMBERED;
-pub use operations::{NewItem, NewReservation, PaymentAsked};
+pub use operations::{NewItem, NewReservation, PaymentAsked, Registered};
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};
 pub use payment_gateway::{
     Charge, Confirmation, GatewayError, InProcessGateway, InProcessGatewayOptions, LedgerEntry,

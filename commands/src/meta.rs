@@ -55,7 +55,7 @@ impl CommandMeta {
     }
 
     /// The metadata of the events: a flat JSON map of strings, as cqrs-es reads it.
-    pub(crate) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
         let mut map = BTreeMap::from([
             ("commandId", self.command_id.to_string()),
             ("correlationId", self.correlation_id.to_string()),
@@ -69,7 +69,7 @@ impl CommandMeta {
         if let Some(traceparent) = &self.traceparent {
             map.insert("traceparent", traceparent.clone());
         }
-        serde_json::json!(map).to_string()
+        serde_json::to_string(&map)
     }
 }
 

@@ -6,7 +6,7 @@ mod payments;
 mod registration;
 mod reservations;
 
-pub use items::NewItem;
+pub use items::{NewItem, Registered};
 pub use payments::PaymentAsked;
 pub use reservations::NewReservation;
 

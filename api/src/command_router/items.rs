@@ -12,7 +12,7 @@ use crate::problem::{Problem, kind};
 use crate::resource::ItemResource;
 use axum::extract::State;
 use axum::response::Response;
-use gdmarket_commands::{CommandError, CommandMeta, Executed, NewItem};
+use gdmarket_commands::{CommandError, CommandMeta, Executed, NewItem, Registered};
 use gdmarket_domain::{Actor, Item, ItemCommand, ItemNo, PersonId, ReservationNo};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -50,10 +50,14 @@ pub(super) async fn register(
     refuse_if_match(&caller)?;
     let owner_id = owner_of(&caller.actor, owner_id)?;
     let item = NewItem { owner_id, item_name, item_price };
-    let executed = state.commands.register_item(item, &meta).await?;
+    let Registered { executed, event } = state.commands.register_item(item, &meta).await?;
     let item_no = item_no(&executed)?;
     state.settled(executed.position, 1, until(&caller, SHORTLY)).await;
-    state.show_item(&caller, item_no, Written::by(&executed, StatusCode::CREATED)).await
+    let written = Written::by(&executed, StatusCode::CREATED);
+    match event {
+        Some(event) => state.show_new_item(&caller, item_no, (event, written)),
+        None => state.show_item(&caller, item_no, written).await,
+    }
 }
 
 /// Whose an item is: the actor's, or whom an operator names.

@@ -4,11 +4,11 @@ use super::CommandState;
 use crate::answers::NEWEST;
 use crate::extract::caller::Caller;
 use crate::problem::{Problem, REPLAYED, kind};
-use crate::resource::Versioned;
+use crate::resource::{ItemResource, Versioned};
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use gdmarket_commands::Executed;
-use gdmarket_domain::{ItemNo, ReservationNo};
+use gdmarket_domain::{ItemEvent, ItemNo, ReservationNo};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -48,8 +48,27 @@ impl CommandState {
         no: ItemNo,
         written: Written,
     ) -> Result<Response, Problem> {
-        let viewer = self.viewer(caller);
-        let found = self.answers.item_at(no, written.version, &viewer).await?;
+        let found = self.answers.item_at(no, written.version, &self.viewer(caller)).await?;
+        self.answer_item(no, written, found)
+    }
+
+    /// The answer that shows an item that is new with this event.
+    pub(super) fn show_new_item(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        (event, written): (ItemEvent, Written),
+    ) -> Result<Response, Problem> {
+        let found = self.answers.new_item(no, event, &self.viewer(caller))?;
+        self.answer_item(no, written, found)
+    }
+
+    fn answer_item(
+        &self,
+        no: ItemNo,
+        written: Written,
+        found: Option<Versioned<ItemResource>>,
+    ) -> Result<Response, Problem> {
         let found = found.ok_or_else(|| Problem::new(&kind::ITEM_NOT_FOUND))?;
         Ok(self.answer(written, &format!("/items/{no}"), found))
     }

@@ -77,6 +77,15 @@ impl Answers for LogAnswers {
         render::one(self.queries.item_at(no, version).await, |row| render::item(row, viewer))
     }
 
+    fn new_item(
+        &self,
+        no: ItemNo,
+        event: ItemEvent,
+        viewer: &Viewer,
+    ) -> Result<Option<Versioned<ItemResource>>, Problem> {
+        render::one(self.queries.new_item(no, event), |row| render::item(row, viewer))
+    }
+
     async fn reservation_at(
         &self,
         no: ReservationNo,

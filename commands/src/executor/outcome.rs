@@ -78,14 +78,14 @@ pub(super) fn append<A: Decider + 'static>(
     events: &[A::Event],
     kind: ReceiptKind,
 ) -> Result<Append, CommandError> {
+    let broken = |error: serde_json::Error| CommandError::Broken(error.to_string());
     let events = events
         .iter()
         .map(|event| {
             Ok(NewEvent {
                 event_type: event.event_type(),
                 event_version: event.event_version(),
-                payload: serde_json::to_string(event)
-                    .map_err(|error| CommandError::Broken(error.to_string()))?,
+                payload: serde_json::to_string(event).map_err(broken)?,
             })
         })
         .collect::<Result<Vec<_>, CommandError>>()?;
@@ -95,7 +95,7 @@ pub(super) fn append<A: Decider + 'static>(
         stream: StreamId { kind: Cow::Borrowed(A::TYPE), number: request.number },
         expected: loaded.version(),
         events,
-        metadata: request.meta.to_json(),
+        metadata: request.meta.to_json().map_err(broken)?,
         kind,
         personal: request.personal.clone(),
     })

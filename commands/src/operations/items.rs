@@ -5,7 +5,9 @@ use crate::commands::Commands;
 use crate::error::CommandError;
 use crate::meta::{CommandMeta, Executed};
 use chrono::NaiveDate;
-use gdmarket_domain::{Item, ItemCommand, ItemNo, Money, PersonId, RentalPeriod, ReservationNo};
+use gdmarket_domain::{
+    Item, ItemCommand, ItemEvent, ItemNo, Money, PersonId, RentalPeriod, ReservationNo,
+};
 
 /// An item to be registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,15 @@ pub struct NewItem {
     pub item_price: Money,
 }
 
+/// What a registration came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// What it did to the item.
+    pub executed: Executed,
+    /// The event that the item begins with; none if this is the answer of an earlier, equal request.
+    pub event: Option<ItemEvent>,
+}
+
 impl Commands {
     /// Registers an item under a new number, after its alarm was raised. Without the alarm there is
     /// no item: [`CommandError::Unavailable`].
@@ -25,7 +36,7 @@ impl Commands {
         &self,
         item: NewItem,
         meta: &CommandMeta,
-    ) -> Result<Executed, CommandError> {
+    ) -> Result<Registered, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move { inner.register(&item, &meta).await }).await
     }

@@ -4,12 +4,12 @@
 //! and rings nothing. A registration that took so long that its number was given up starts over
 //! with the next two steps and a new number: the item's stream decides who was first.
 
-use super::NewItem;
+use super::{NewItem, Registered};
 use crate::breaker::Verdict;
 use crate::commands::Inner;
 use crate::error::{CommandError, Service};
-use crate::executor::Request;
-use crate::meta::{CommandMeta, Executed};
+use crate::executor::{Done, Request};
+use crate::meta::CommandMeta;
 use crate::numbered;
 use gdmarket_domain::{Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal};
 use tokio::time::timeout;
@@ -22,7 +22,7 @@ impl Inner {
         &self,
         item: &NewItem,
         meta: &CommandMeta,
-    ) -> Result<Executed, CommandError> {
+    ) -> Result<Registered, CommandError> {
         let _turn = self.turn(meta).await;
         for round in 0..ROUNDS {
             let item_no = self.announce(&meta.step(2 * round)).await?;
@@ -73,11 +73,12 @@ impl Inner {
         item_no: ItemNo,
         item: &NewItem,
         meta: &CommandMeta,
-    ) -> Result<Executed, CommandError> {
+    ) -> Result<Registered, CommandError> {
         let NewItem { owner_id, item_name, item_price } = item.clone();
         let command = ItemCommand::Register { item_no, owner_id, item_name, item_price };
         let request = Request::<Item>::new(item_no.get(), &command, meta);
-        Ok(self.executor.execute(request).await?.executed)
+        let Done { executed, events, .. } = self.executor.execute(request).await?;
+        Ok(Registered { executed, event: events.into_iter().next() })
     }
 }
 

@@ -49,7 +49,7 @@ on_each_engine! {
             let market = market.clone();
             tasks.spawn(async move {
                 let meta = keyed("/items", "fifty", "{}");
-                answer(&market.commands.register_item(drill(), &meta).await.unwrap())
+                answer(&market.commands.register_item(drill(), &meta).await.unwrap().executed)
             });
         }
         let answers: HashSet<_> = tasks.join_all().await.into_iter().collect();

@@ -61,7 +61,7 @@ impl Market {
     }
 
     pub(crate) async fn register(&self) -> ItemNo {
-        let executed = self.commands.register_item(drill(), &operator()).await.unwrap();
+        let executed = self.commands.register_item(drill(), &operator()).await.unwrap().executed;
         item_no(executed.number)
     }
 

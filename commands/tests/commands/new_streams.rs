@@ -103,7 +103,7 @@ on_each_engine! {
         let counts = futures::future::join_all(sent).await;
         assert_eq!(counts.iter().sum::<i64>(), 20);
         assert_eq!(counts.last(), Some(&0));
-        let next = other.commands.register_item(drill(), &operator()).await.unwrap();
+        let next = other.commands.register_item(drill(), &operator()).await.unwrap().executed;
         assert_eq!(next.number, 2);
         one.close().await;
         other.close().await;

@@ -67,7 +67,7 @@ on_each_engine! {
         let market = Market::open(db).await;
         let number = only_announced(&market).await;
         let meta = keyed("/items", "k", "{}");
-        let executed = market.commands.register_item(drill(), &meta).await.unwrap();
+        let executed = market.commands.register_item(drill(), &meta).await.unwrap().executed;
         assert_eq!((executed.number, executed.replayed), (number, false));
         assert!(market.bell.rung().is_empty(), "it rang at the first try");
         market.close().await;
@@ -79,10 +79,10 @@ on_each_engine! {
         let item_no = crate::market::item_no(number);
         market.item(item_no, ItemCommand::AbandonRegistration { item_no }).await.unwrap();
         let meta = keyed("/items", "k", "{}");
-        let first = market.commands.register_item(drill(), &meta).await.unwrap();
+        let first = market.commands.register_item(drill(), &meta).await.unwrap().executed;
         assert_ne!(first.number, number);
         assert_eq!(market.bell.rung(), [first.number]);
-        let again = market.commands.register_item(drill(), &meta).await.unwrap();
+        let again = market.commands.register_item(drill(), &meta).await.unwrap().executed;
         assert_eq!((again.number, again.replayed), (first.number, true));
         assert_eq!(market.stream("item", number).await, ["RegistrationAbandoned"]);
         market.close().await;

@@ -2,10 +2,12 @@
 
 use super::select::{Via, found, one, page, stale};
 use super::{Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries};
-use crate::item_info::{Calendar, ItemRow};
+use crate::error::QueryError;
+use crate::item_info::{Calendar, ItemInfo, ItemRow};
+use crate::view::View as _;
 use crate::view_table::Stored;
 use chrono::NaiveDate;
-use gdmarket_domain::{Item, ItemNo};
+use gdmarket_domain::{Item, ItemEvent, ItemNo, MarketEvent};
 
 impl Queries {
     /// An item on the market.
@@ -18,6 +20,15 @@ impl Queries {
     /// newest, straight from the log.
     pub async fn item_at(&self, no: ItemNo, version: i64) -> Answer<Option<FoundItem>> {
         Ok(self.at(&self.0.items, no.get(), version).await?.and_then(item))
+    }
+
+    /// An item out of the event that its stream begins with: nothing is read.
+    pub fn new_item(&self, no: ItemNo, event: ItemEvent) -> Answer<Option<FoundItem>> {
+        let mut stored = Stored::new(no.get());
+        ItemInfo::fold(&mut stored.row, MarketEvent::Item(event))
+            .map_err(|error| QueryError::Broken(error.to_string()))?;
+        stored.sequence = 1;
+        Ok(item(stored))
     }
 
     /// Items on the market.
