@@ -117,7 +117,13 @@ async fn sqlite(args: &Args) -> anyhow::Result<()> {
     let url = format!("sqlite:{}", folder.path().display());
     let mut ratios = vec![];
     for round in 1..=args.rounds {
-        let select = timed(Command::new("sqlite3").arg(&file).arg("SELECT * FROM events")).await?;
+        let select = timed(
+            Command::new("sqlite3")
+                .args(["-cmd", ".timeout 10000"])
+                .arg(&file)
+                .arg("SELECT * FROM events"),
+        )
+        .await?;
         let took = rebuild::item_info(&url, args.events).await?;
         ratios.push(took / select);
         eprintln!("sqlite round {round}: sqlite3 {select:.2} s, ours {took:.2} s");

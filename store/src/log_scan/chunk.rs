@@ -1,24 +1,24 @@
 //! Some events of a scan, as the engine handed them over.
 
+use super::packed::Packed;
 use crate::error::StoreError;
 use crate::event::EventRef;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{ColumnIndex, Decode, Row, Type};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 /// Some events, as the engine handed them over.
 pub struct LogChunk {
-    kind: &'static str,
-    /// The aggregate's number of each row.
-    numbers: Vec<i64>,
-    rows: Rows,
+    pub(super) kind: &'static str,
+    /// The aggregate's number of each event.
+    pub(super) numbers: Vec<i64>,
+    pub(super) rows: Rows,
 }
 
 pub(super) enum Rows {
     Postgres(Vec<PgRow>),
-    Sqlite(Vec<SqliteRow>),
+    Sqlite(Packed),
 }
 
 impl fmt::Debug for LogChunk {
@@ -28,15 +28,6 @@ impl fmt::Debug for LogChunk {
 }
 
 impl LogChunk {
-    /// These rows, with the number of each one's aggregate.
-    pub(super) fn new<DB: Engine>(
-        kind: &'static str,
-        numbers: Vec<i64>,
-        rows: Vec<DB::Row>,
-    ) -> Self {
-        Self { kind, numbers, rows: DB::rows(rows) }
-    }
-
     /// How many events.
     pub const fn len(&self) -> usize {
         self.numbers.len()
@@ -52,13 +43,13 @@ impl LogChunk {
         &self,
         mut see: impl FnMut(EventRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let numbers = self.numbers.iter();
         match &self.rows {
             Rows::Postgres(rows) => {
-                rows.iter().zip(numbers).try_for_each(|(row, no)| see(event(self.kind, *no, row)?))
+                let mut rows = rows.iter().zip(&self.numbers);
+                rows.try_for_each(|(row, number)| see(event(self.kind, *number, row)?))
             }
-            Rows::Sqlite(rows) => {
-                rows.iter().zip(numbers).try_for_each(|(row, no)| see(event(self.kind, *no, row)?))
+            Rows::Sqlite(packed) => {
+                packed.each(self.kind, &self.numbers).try_for_each(|event| see(event?))
             }
         }
     }
@@ -66,95 +57,64 @@ impl LogChunk {
     /// The streams that go on here, that didn't begin here and that `is_known` doesn't know, by number,
     /// each once.
     pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Result<Vec<i64>, StoreError> {
-        match &self.rows {
-            Rows::Postgres(rows) => going_on(rows, &self.numbers, is_known),
-            Rows::Sqlite(rows) => going_on(rows, &self.numbers, is_known),
+        let sequences = match &self.rows {
+            Rows::Postgres(rows) => {
+                rows.iter().map(|row| row.try_get_unchecked(2)).collect::<Result<Vec<i64>, _>>()?
+            }
+            Rows::Sqlite(packed) => packed.sequences().collect(),
+        };
+        let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
+        for (sequence, number) in sequences.into_iter().zip(&self.numbers) {
+            if sequence == 1 {
+                begun.insert(*number);
+            } else if !begun.contains(number) && !is_known(*number) {
+                unknown.insert(*number);
+            }
         }
+        Ok(unknown.into_iter().collect())
     }
 
     /// The same events in so many parts: those of a stream are in the part that `part` says for its
     /// number, in order.
     pub fn split(self, parts: usize, part: impl Fn(i64) -> usize) -> Vec<Self> {
         let Self { kind, numbers, rows } = self;
+        let mut split: Vec<Self> = (0..parts).map(|_| Self::empty(kind, &rows)).collect();
         match rows {
-            Rows::Postgres(rows) => split::<sqlx::Postgres>(kind, (numbers, rows), parts, part),
-            Rows::Sqlite(rows) => split::<sqlx::Sqlite>(kind, (numbers, rows), parts, part),
+            Rows::Postgres(rows) => {
+                for (number, row) in numbers.into_iter().zip(rows) {
+                    if let Some(Self { numbers, rows: Rows::Postgres(rows), .. }) =
+                        split.get_mut(part(number))
+                    {
+                        numbers.push(number);
+                        rows.push(row);
+                    }
+                }
+            }
+            Rows::Sqlite(packed) => {
+                for (index, number) in numbers.into_iter().enumerate() {
+                    if let Some(Self { numbers, rows: Rows::Sqlite(part), .. }) =
+                        split.get_mut(part(number))
+                    {
+                        numbers.push(number);
+                        part.take(&packed, index);
+                    }
+                }
+            }
         }
+        split
     }
-}
 
-fn going_on<'r, R>(
-    rows: &'r [R],
-    numbers: &[i64],
-    is_known: impl Fn(i64) -> bool,
-) -> Result<Vec<i64>, StoreError>
-where
-    R: Row,
-    usize: ColumnIndex<R>,
-    i64: Decode<'r, R::Database> + Type<R::Database>,
-{
-    let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
-    for (row, number) in rows.iter().zip(numbers) {
-        if row.try_get_unchecked::<i64, _>(2)? == 1 {
-            begun.insert(*number);
-        } else if !begun.contains(number) && !is_known(*number) {
-            unknown.insert(*number);
-        }
-    }
-    Ok(unknown.into_iter().collect())
-}
-
-fn split<DB: Engine>(
-    kind: &'static str,
-    (numbers, rows): (Vec<i64>, Vec<DB::Row>),
-    parts: usize,
-    part: impl Fn(i64) -> usize,
-) -> Vec<LogChunk> {
-    let mut split: Vec<(Vec<i64>, Vec<DB::Row>)> = Vec::new();
-    split.resize_with(parts, Default::default);
-    for (number, row) in numbers.into_iter().zip(rows) {
-        if let Some((numbers, rows)) = split.get_mut(part(number)) {
-            numbers.push(number);
-            rows.push(row);
-        }
-    }
-    let chunk = |(numbers, rows)| LogChunk::new::<DB>(kind, numbers, rows);
-    split.into_iter().map(chunk).collect()
-}
-
-/// Which kind of rows an engine has.
-pub(super) trait Engine: sqlx::Database {
-    /// The column of the aggregate's type, as a condition that leaves the order to the positions.
-    const KIND: &'static str;
-
-    fn rows(rows: Vec<Self::Row>) -> Rows;
-}
-
-impl Engine for sqlx::Postgres {
-    const KIND: &'static str = "aggregate_type";
-
-    fn rows(rows: Vec<PgRow>) -> Rows {
-        Rows::Postgres(rows)
-    }
-}
-
-impl Engine for sqlx::Sqlite {
-    // Bare, SQLite would look all streams of the type up, and sort them, for every stretch.
-    const KIND: &'static str = "+aggregate_type";
-
-    fn rows(rows: Vec<SqliteRow>) -> Rows {
-        Rows::Sqlite(rows)
+    fn empty(kind: &'static str, like: &Rows) -> Self {
+        let rows = match like {
+            Rows::Postgres(_) => Rows::Postgres(Vec::new()),
+            Rows::Sqlite(packed) => Rows::Sqlite(packed.empty()),
+        };
+        Self { kind, numbers: Vec::new(), rows }
     }
 }
 
 /// The statement says what each column is; asking for it again for every row is dear.
-fn event<'r, R>(kind: &'static str, number: i64, row: &'r R) -> Result<EventRef<'r>, StoreError>
-where
-    R: Row,
-    usize: ColumnIndex<R>,
-    i64: Decode<'r, R::Database> + Type<R::Database>,
-    &'r str: Decode<'r, R::Database> + Type<R::Database>,
-{
+fn event<'r>(kind: &'static str, number: i64, row: &'r PgRow) -> Result<EventRef<'r>, StoreError> {
     Ok(EventRef {
         position: row.try_get_unchecked(0)?,
         kind,
