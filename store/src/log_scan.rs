@@ -112,7 +112,7 @@ mod tests {
         let file = format!("sqlite:{}/log.db", db.folder().unwrap().display());
         let pool = SqlitePool::connect(&file).await.unwrap();
         let explain = format!("EXPLAIN QUERY PLAN {}", packed::SQL);
-        let plan = sqlx::query(&explain).bind(0).bind(9).bind("item").bind(STATEMENT);
+        let plan = sqlx::query(&explain).bind(0).bind(9).bind("item");
         let plan = plan.fetch_all(&pool).await.unwrap();
         let steps: Vec<String> = plan.iter().map(|step| step.get(3)).collect();
         let search = "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";

@@ -1,43 +1,62 @@
-//! Reading SQLite's log: many events come as one text. Row by row, handing over (a message between
-//! threads, a copy of every column) takes several times as long as reading.
+//! Reading SQLite's log: the columns of many events come as one row of lists. Row by row, handing over
+//! (a message between threads, a copy of every column) takes several times as long as reading.
 //!
-//! An event is `<position> <sequence> <recorded_at> <bytes of id> <of type> <of version> <of payload> `,
-//! then those four, and the next event follows at once: whatever they contain, lengths say where they end.
+//! Numbers are lists with blanks between. Texts follow each other at once, and whatever they contain,
+//! lists of their lengths say where they end.
 
-use super::{CHUNK, LogChunk, number};
+use super::chunk::Rows;
+use super::{LogChunk, number};
 use crate::error::StoreError;
 use crate::event::EventRef;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use sqlx::SqlitePool;
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+/// Positions of one row of lists.
+const CHUNK: i64 = 512;
+/// Positions between two looks whether there is a wide hole.
+const STRETCH: i64 = 64 * CHUNK;
+/// Rows asked for at once, so that SQLite reads while the one before is taken apart.
+const AT_ONCE: usize = 2;
+
 /// `+aggregate_type`: bare, SQLite would look all streams of the type up, and sort them, for every
 /// stretch.
-pub(super) const SQL: &str = "SELECT CAST(group_concat(position || ' ' || sequence || ' ' || \
-     recorded_at || ' ' || octet_length(aggregate_id) || ' ' || octet_length(event_type) || ' ' || \
-     octet_length(event_version) || ' ' || octet_length(payload) || ' ' || \
-     aggregate_id || event_type || event_version || payload, '') AS BLOB) \
+pub(super) const SQL: &str = "SELECT \
+     group_concat(position, ' '), group_concat(sequence, ' '), group_concat(recorded_at, ' '), \
+     group_concat(octet_length(aggregate_id), ' '), CAST(group_concat(aggregate_id, '') AS BLOB), \
+     group_concat(octet_length(event_type), ' '), CAST(group_concat(event_type, '') AS BLOB), \
+     group_concat(octet_length(event_version), ' '), CAST(group_concat(event_version, '') AS BLOB), \
+     group_concat(octet_length(payload), ' '), CAST(group_concat(payload, '') AS BLOB) \
      FROM (SELECT * FROM events WHERE position > $1 AND position <= $2 AND +aggregate_type = $3 \
-     ORDER BY position LIMIT $4)";
+     ORDER BY position) HAVING count(*) > 0";
 
-/// Events that share a text.
-#[derive(Debug, Default)]
+/// Positions, sequences, times; then ids, types, versions and payloads, each after their lengths.
+type Lists =
+    (String, String, String, String, Vec<u8>, String, Vec<u8>, String, Vec<u8>, String, Vec<u8>);
+
+/// Events that share their texts.
+#[derive(Debug)]
 pub(super) struct Packed {
-    text: Arc<Vec<u8>>,
+    texts: Arc<Texts>,
     events: Vec<Place>,
 }
 
-/// Where an event is in the text.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
+struct Texts {
+    types: Text,
+    versions: Text,
+    payloads: Text,
+}
+
+/// What one event is, and which of the texts are its own.
+#[derive(Debug, Clone, Copy)]
 struct Place {
+    index: usize,
     position: i64,
     sequence: i64,
     recorded_at: i64,
-    id: Range<usize>,
-    event_type: Range<usize>,
-    event_version: Range<usize>,
-    payload: Range<usize>,
 }
 
 /// Reads all chunks of a scan; ends early when nobody takes them.
@@ -47,48 +66,71 @@ pub(super) async fn read(
     kind: &'static str,
     (mut after, until): (i64, i64),
 ) -> Result<(), StoreError> {
-    let mut connection = pool.acquire().await?;
-    let most = i64::try_from(CHUNK).unwrap_or(i64::MAX);
-    loop {
-        let query = sqlx::query_scalar(SQL).bind(after).bind(until).bind(kind).bind(most);
-        let text: Option<Vec<u8>> = query.fetch_one(&mut *connection).await?;
-        let packed = Packed::parse(text.unwrap_or_default(), after)?;
-        let Some(last) = packed.events.last() else { return Ok(()) };
-        after = last.position;
-        let is_last = packed.events.len() < CHUNK;
-        if chunks.send(Ok(packed.into_chunk(kind)?)).await.is_err() || is_last {
-            return Ok(());
+    while after < until {
+        let end = until.min(after.saturating_add(STRETCH));
+        let mut rows = stream::iter(ranges(after, end))
+            .map(|range| lists(pool, kind, range))
+            .buffered(AT_ONCE);
+        let mut last = after;
+        while let Some(lists) = rows.try_next().await? {
+            let Some(lists) = lists else { continue };
+            let (chunk, reached) = chunk(kind, lists, last)?;
+            last = reached;
+            if chunks.send(Ok(chunk)).await.is_err() {
+                return Ok(());
+            }
         }
+        // Nobody walks through a wide hole.
+        after = if last > after { end } else { before_next(pool, end).await?.unwrap_or(until) };
     }
+    Ok(())
+}
+
+/// The stretch in pieces: after the first position, up to and including the second.
+fn ranges(after: i64, end: i64) -> impl Iterator<Item = (i64, i64)> {
+    let begins = std::iter::successors(Some(after), |begin| begin.checked_add(CHUNK));
+    let begins = begins.take_while(move |begin| *begin < end);
+    begins.map(move |begin| (begin, end.min(begin.saturating_add(CHUNK))))
+}
+
+async fn lists(
+    pool: &SqlitePool,
+    kind: &'static str,
+    (after, until): (i64, i64),
+) -> Result<Option<Lists>, StoreError> {
+    let query = sqlx::query_as(SQL).bind(after).bind(until).bind(kind);
+    Ok(query.fetch_optional(pool).await?)
+}
+
+/// The position before that of the next event, if there is one.
+async fn before_next(pool: &SqlitePool, position: i64) -> Result<Option<i64>, StoreError> {
+    let query = sqlx::query_scalar("SELECT min(position) - 1 FROM events WHERE position > $1");
+    Ok(query.bind(position).fetch_one(pool).await?)
+}
+
+/// The events of these lists, and the last one's position; they must ascend from `after`.
+fn chunk(kind: &'static str, lists: Lists, mut after: i64) -> Result<(LogChunk, i64), StoreError> {
+    let (positions, sequences, times, ids, id, types, event_type, versions, version, lengths, text) =
+        lists;
+    let ids = Text::new(&ids, id)?;
+    let (types, versions) = (Text::new(&types, event_type)?, Text::new(&versions, version)?);
+    let payloads = Text::new(&lengths, text)?;
+    let (sequences, times) = (ints(&sequences)?, ints(&times)?);
+    let (mut events, mut numbers) = (Vec::new(), Vec::new());
+    for (index, position) in ints(&positions)?.into_iter().enumerate() {
+        if position <= after {
+            return Err(StoreError::Corrupt(format!("event {position} came after {after}")));
+        }
+        after = position;
+        let (sequence, recorded_at) = (one(&sequences, index)?, one(&times, index)?);
+        events.push(Place { index, position, sequence, recorded_at });
+        numbers.push(number(kind, ids.get(index)?)?);
+    }
+    let texts = Arc::new(Texts { types, versions, payloads });
+    Ok((LogChunk { kind, numbers, rows: Rows::Sqlite(Packed { texts, events }) }, after))
 }
 
 impl Packed {
-    /// Finds the events of a text; they must ascend from `after`.
-    fn parse(text: Vec<u8>, mut after: i64) -> Result<Self, StoreError> {
-        let (mut at, mut events) = (0, Vec::new());
-        while at < text.len() {
-            let broken = || StoreError::Corrupt(format!("the events after {after} can't be read"));
-            let event = Place::parse(&text, &mut at).ok_or_else(broken)?;
-            if event.position <= after {
-                return Err(StoreError::Corrupt(format!("{} came after {after}", event.position)));
-            }
-            after = event.position;
-            events.push(event);
-        }
-        Ok(Self { text: Arc::new(text), events })
-    }
-
-    fn into_chunk(self, kind: &'static str) -> Result<LogChunk, StoreError> {
-        let numbers = self.events.iter().map(|event| number(kind, self.str(&event.id)?));
-        let numbers = numbers.collect::<Result<_, _>>()?;
-        Ok(LogChunk { kind, numbers, rows: super::chunk::Rows::Sqlite(self) })
-    }
-
-    fn str(&self, range: &Range<usize>) -> Result<&str, StoreError> {
-        let bytes = self.text.get(range.clone()).unwrap_or_default();
-        str::from_utf8(bytes).map_err(|error| StoreError::Corrupt(format!("an event: {error}")))
-    }
-
     /// The sequences, in order.
     pub(super) fn sequences(&self) -> impl Iterator<Item = i64> {
         self.events.iter().map(|event| event.sequence)
@@ -100,96 +142,117 @@ impl Packed {
         kind: &'static str,
         numbers: &'a [i64],
     ) -> impl Iterator<Item = Result<EventRef<'a>, StoreError>> {
-        self.events.iter().zip(numbers).map(move |(event, number)| {
+        let Texts { types, versions, payloads } = &*self.texts;
+        self.events.iter().zip(numbers).map(move |(place, number)| {
             Ok(EventRef {
-                position: event.position,
+                position: place.position,
                 kind,
                 number: *number,
-                sequence: event.sequence,
-                event_type: self.str(&event.event_type)?,
-                event_version: self.str(&event.event_version)?,
-                payload: self.str(&event.payload)?,
-                recorded_at: event.recorded_at,
+                sequence: place.sequence,
+                event_type: types.get(place.index)?,
+                event_version: versions.get(place.index)?,
+                payload: payloads.get(place.index)?,
+                recorded_at: place.recorded_at,
             })
         })
     }
 
-    /// The same text without events, for some of them.
+    /// None of the events, for some of them to come.
     pub(super) fn empty(&self) -> Self {
-        Self { text: Arc::clone(&self.text), events: Vec::new() }
+        Self { texts: Arc::clone(&self.texts), events: Vec::new() }
     }
 
-    /// Takes in the event at this place of another that shares the text.
+    /// Takes in an event of another that shares the texts.
     pub(super) fn take(&mut self, from: &Self, index: usize) {
-        self.events.extend(from.events.get(index).cloned());
+        self.events.extend(from.events.get(index));
     }
 }
 
-impl Place {
-    fn parse(text: &[u8], at: &mut usize) -> Option<Self> {
-        let mut next = || int(text, at);
-        let (position, sequence, recorded_at) = (next()?, next()?, next()?);
-        let lengths = [next()?, next()?, next()?, next()?];
-        let mut take = |length: i64| {
-            let begin = *at;
-            *at = begin.checked_add(usize::try_from(length).ok()?)?;
-            (*at <= text.len()).then_some(begin..*at)
-        };
-        let [id, event_type, event_version, payload] = lengths;
-        Some(Self {
-            position,
-            sequence,
-            recorded_at,
-            id: take(id)?,
-            event_type: take(event_type)?,
-            event_version: take(event_version)?,
-            payload: take(payload)?,
-        })
+/// Texts without anything between.
+#[derive(Debug)]
+struct Text {
+    all: Vec<u8>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl Text {
+    fn new(lengths: &str, all: Vec<u8>) -> Result<Self, StoreError> {
+        let mut end = 0;
+        let ranges = ints(lengths)?.into_iter().map(|length| {
+            let begin = end;
+            end += usize::try_from(length).map_err(|_| broken())?;
+            Ok(begin..end)
+        });
+        let ranges = ranges.collect::<Result<_, StoreError>>()?;
+        if end == all.len() { Ok(Self { all, ranges }) } else { Err(broken()) }
+    }
+
+    fn get(&self, index: usize) -> Result<&str, StoreError> {
+        let bytes = self.ranges.get(index).and_then(|range| self.all.get(range.clone()));
+        str::from_utf8(bytes.ok_or_else(broken)?)
+            .map_err(|error| StoreError::Corrupt(format!("an event's text: {error}")))
     }
 }
 
-/// The number up to the next blank, and beyond it.
-fn int(text: &[u8], at: &mut usize) -> Option<i64> {
-    let rest = text.get(*at..)?;
-    let end = rest.iter().position(|byte| *byte == b' ')?;
-    *at += end + 1;
-    str::from_utf8(rest.get(..end)?).ok()?.parse().ok()
+fn ints(list: &str) -> Result<Vec<i64>, StoreError> {
+    list.split(' ').map(|int| int.parse().map_err(|_| broken())).collect()
+}
+
+fn one(list: &[i64], index: usize) -> Result<i64, StoreError> {
+    list.get(index).copied().ok_or_else(broken)
+}
+
+fn broken() -> StoreError {
+    StoreError::Corrupt("events whose lists don't fit together".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(position: i64, id: &str, payload: &str) -> String {
-        let (id_bytes, payload_bytes) = (id.len(), payload.len());
-        format!("{position} 1 99 {id_bytes} 7 1 {payload_bytes} {id}Counted2{payload}")
+    const ODD: &str = "7 1 {} \u{0}\u{1f} 가격\n";
+
+    /// Two events at 5 and 7, the first with an odd payload, the other without any.
+    fn lists() -> Lists {
+        let list = |text: &str| text.to_owned();
+        let payloads = (format!("{} 0", ODD.len()), ODD.as_bytes().to_vec());
+        let ids = (list("2 1"), b"123".to_vec());
+        let types = (list("7 4"), b"CountedLost".to_vec());
+        let versions = (list("1 1"), b"21".to_vec());
+        let (positions, sequences, times) = (list("5 7"), list("1 4"), list("99 98"));
+        let (ids, id) = ids;
+        let (types, event_type) = types;
+        let (versions, version) = versions;
+        let (lengths, text) = payloads;
+        (positions, sequences, times, ids, id, types, event_type, versions, version, lengths, text)
     }
 
     #[test]
-    fn whatever_an_event_contains_it_ends_where_its_lengths_say() {
-        let odd = "7 1 99 1 1 1 1 \u{0}\u{1f} 가격\n";
-        let two = text(5, "12", odd) + &text(7, "3", "");
-        let chunk = Packed::parse(two.into_bytes(), 4).unwrap().into_chunk("counter").unwrap();
+    fn whatever_an_event_contains_it_ends_where_its_length_says() {
+        let (chunk, last) = chunk("counter", lists(), 4).unwrap();
+        assert_eq!(last, 7);
         let mut seen = Vec::new();
         let see = |event: EventRef<'_>| {
-            seen.push((event.position, event.number, event.payload.to_owned()));
-            assert_eq!((event.event_type, event.event_version), ("Counted", "2"));
-            assert_eq!((event.sequence, event.recorded_at), (1, 99));
+            let told = (event.position, event.number, event.sequence, event.recorded_at);
+            seen.push((told, [event.event_type, event.event_version, event.payload].join("|")));
             Ok::<_, StoreError>(())
         };
         chunk.each(see).unwrap();
-        assert_eq!(seen, [(5, 12, odd.to_owned()), (7, 3, String::new())]);
+        let first = format!("Counted|2|{ODD}");
+        assert_eq!(seen, [((5, 12, 1, 99), first), ((7, 3, 4, 98), "Lost|1|".to_owned())]);
     }
 
     #[test]
-    fn what_is_cut_short_or_out_of_order_is_no_end() {
-        let whole = text(5, "12", "{}");
-        for cut in 1..whole.len() {
-            let cut = whole.as_bytes().get(..cut).unwrap().to_vec();
-            assert!(Packed::parse(cut, 4).is_err());
-        }
-        assert!(Packed::parse(whole.into_bytes(), 5).is_err(), "5 was read before");
-        let turned = text(7, "3", "") + &text(5, "12", "");
-        assert!(Packed::parse(turned.into_bytes(), 0).is_err());
+    fn lists_that_do_not_fit_are_no_end() {
+        let mut short = lists();
+        short.10.pop();
+        assert!(chunk("counter", short, 4).is_err(), "a payload is cut short");
+        let mut fewer = lists();
+        fewer.1 = "1".to_owned();
+        assert!(chunk("counter", fewer, 4).is_err(), "a sequence is missing");
+        assert!(chunk("counter", lists(), 5).is_err(), "5 was read before");
+        let mut turned = lists();
+        turned.0 = "7 5".to_owned();
+        assert!(chunk("counter", turned, 4).is_err(), "7 comes before 5");
     }
 }
