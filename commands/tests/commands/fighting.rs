@@ -17,6 +17,9 @@ use tokio::task::JoinSet;
 const HOLDERS: usize = 3;
 /// How often something was held and let go before the fight is over.
 const ENOUGH: usize = 60;
+/// How often a holder is refused before it gives up: whoever believes what isn't so any more may do so
+/// for ever.
+const PATIENCE: usize = 2_000;
 
 /// "The item is taken", and the log's head before the call and after the answer.
 #[derive(Debug)]
@@ -111,7 +114,7 @@ impl Fight {
     ) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         for item in self.items.iter().cycle().copied() {
-            if self.is_over.load(Ordering::SeqCst) {
+            if self.is_over.load(Ordering::SeqCst) || refusals.len() >= PATIENCE {
                 break;
             }
             let no = reservation_no(self.numbers.fetch_add(1, Ordering::SeqCst));
