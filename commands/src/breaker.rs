@@ -5,11 +5,14 @@
 //! a call that goes on after that (a payment, up to a minute) holds no place in the breaker.
 
 mod resilience;
+mod sample;
 
 pub use resilience::{BreakerOptionsError, ResilienceBreaker};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
+use sample::Sample;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -86,23 +89,19 @@ pub trait Breaker: Send + Sync + 'static {
 
 /// The right to one call.
 #[must_use = "a permit without a verdict counts for nothing"]
-pub struct Permit(Option<[Slot; 2]>);
+pub struct Permit {
+    failures: Slot,
+    slowness: Slot,
+    /// Which verdicts count; all do where there is none.
+    sample: Option<Arc<Sample>>,
+}
 
 impl Permit {
-    const fn watched(failures: Slot, slowness: Slot) -> Self {
-        Self(Some([failures, slowness]))
-    }
-
-    /// However this call goes, others say how it is.
-    const fn unwatched() -> Self {
-        Self(None)
-    }
-
     /// Says how the call went.
     pub async fn judge(self, verdict: Verdict) {
-        if let Some([failures, slowness]) = self.0 {
-            failures.judge(verdict == Verdict::Failed).await;
-            slowness.judge(verdict == Verdict::Slow).await;
+        if self.sample.is_none_or(|sample| sample.takes()) {
+            self.failures.judge(verdict == Verdict::Failed).await;
+            self.slowness.judge(verdict == Verdict::Slow).await;
         }
     }
 }

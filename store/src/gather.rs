@@ -11,7 +11,7 @@ pub(crate) async fn gather<T>(
     into: &mut Vec<T>,
     most: usize,
 ) -> usize {
-    if queue.recv_many(into, most).await > 0 {
+    if (1..most).contains(&queue.recv_many(into, most).await) {
         yield_now().await;
         while into.len() < most
             && let Ok(next) = queue.try_recv()

@@ -72,7 +72,9 @@ impl Urn {
             }
             Self::Sqlite(writer) => {
                 let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
-                query.fetch_one(&mut *writer.lock().await).await?
+                // All, though it is one: a commit that fails is told at the statement's end only.
+                let taken = query.fetch_all(&mut *writer.lock().await).await?;
+                taken.first().copied().ok_or(sqlx::Error::RowNotFound)?
             }
         })
     }

@@ -9,7 +9,7 @@ pub struct StoreOptions {
     pub url: String,
     /// Connections for views and what hangs on them; on SQLite also for reading the log.
     pub read_connections: u32,
-    /// Connections for the log on PostgreSQL, beside the one that appends.
+    /// Connections for the log on PostgreSQL, beside the one that appends and five that busy readers hold.
     pub log_connections: u32,
     /// Aggregates kept in memory, per type.
     pub cache_entries: u64,
@@ -32,7 +32,7 @@ impl Default for StoreOptions {
         Self {
             url: "sqlite:data".to_owned(),
             read_connections: 8,
-            log_connections: 8,
+            log_connections: 4,
             cache_entries: 10_000,
             exclusive: false,
             application_name: "gdmarket".to_owned(),

@@ -118,6 +118,9 @@ async fn answer<R: ReadMany>(reads: &R, reader: &mut HeldReader, waiting: Waitin
         Err(StoreError::Corrupt(_)) if asked.len() > 1 => {
             for (asked, answer) in asked.into_iter().zip(answers) {
                 let alone = reads.read(reader, std::slice::from_ref(&asked)).await;
+                if alone.is_err() {
+                    reader.give_back();
+                }
                 drop(answer.send(alone.and_then(only)));
             }
         }

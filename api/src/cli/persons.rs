@@ -23,7 +23,7 @@ pub(super) struct PersonsArgs {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum PersonsCommand {
-    /// Forget a person's name, for ever; the log, which holds numbers only, stays as it is.
+    /// Forget a person's name, until they tell it again; the log, which holds numbers only, stays as it is.
     #[command(after_help = EXAMPLES)]
     Erase {
         /// The person: the `customerId` of a renter, the `ownerId` of an owner.
@@ -52,7 +52,7 @@ fn ask(no: PersonId) -> Result<(), Failure> {
         let what = format!("nobody is here to ask whether person {no} is to be forgotten");
         return Err(Failure::new(Exit::Usage, what).next("add --yes"));
     }
-    drop(write!(io::stderr(), "Forget the name of person {no} for ever? [y/N] "));
+    drop(write!(io::stderr(), "Forget the name of person {no}? It can't be brought back. [y/N] "));
     let mut answer = String::new();
     let heard = io::stdin().read_line(&mut answer);
     if heard.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {

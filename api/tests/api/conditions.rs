@@ -1,4 +1,4 @@
-//! `ETag` and `If-Match`.
+//! `ETag` and `If-Match`, and what they guard.
 
 use crate::app::app;
 use serde_json::json;
@@ -29,4 +29,16 @@ async fn what_is_created_has_no_version_to_match() {
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     app.post("/items", camera).header("if-match", "*").refused(412, "stale-version").await;
     assert_eq!(app.market.head(), head);
+}
+
+#[tokio::test]
+async fn deleting_by_post_is_deleting() {
+    let app = app().await;
+    let item = app.camera().await;
+    let path = format!("/items/{item}");
+    let delete = format!("{path}/delete");
+    app.post(&delete, json!({})).header("if-match", "\"2\"").refused(412, "stale-version").await;
+    app.post(&delete, json!({})).header("if-match", "\"1\"").expect(200).await;
+    app.get(&path).refused(404, "item-not-found").await;
+    app.post(&delete, json!({})).expect(200).await;
 }

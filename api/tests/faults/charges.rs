@@ -3,7 +3,7 @@
 use gdmarket_commands::LedgerEntry;
 use gdmarket_store::RecordedEvent;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A payment attempt as the market's log has it.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +24,19 @@ pub(crate) fn attempts(log: &[RecordedEvent]) -> BTreeMap<i64, Attempt> {
     started.map(attempt).collect()
 }
 
-/// Of reservations that are paid and stand: each must have exactly one charge that wasn't given
-/// back, of the right amount, under an attempt of its own. Every sentence is one that hasn't.
+/// The reservations of a log that came to nothing: nobody may have paid for them in the end.
+pub(crate) fn closed(log: &[RecordedEvent]) -> BTreeSet<i64> {
+    let ends = ["ReservationCancelled", "ReservationExpired"];
+    let closing = log.iter().filter(|event| ends.contains(&event.event_type.as_str()));
+    closing.map(|event| event.stream.number).collect()
+}
+
+/// A reservation with an attempt must have exactly one charge that wasn't given back, of the right
+/// amount, under an attempt of its own; one that is closed none. Every sentence is one that is not so.
 pub(crate) fn wrongly_charged(
     book: &[LedgerEntry],
     attempts: &BTreeMap<i64, Attempt>,
+    closed: &BTreeSet<i64>,
 ) -> Vec<String> {
     let refunded: HashSet<_> = book.iter().filter_map(refund_of).collect();
     let mut charged: HashMap<i64, Vec<i64>> = HashMap::new();
@@ -47,8 +55,9 @@ pub(crate) fn wrongly_charged(
         attempts.values().map(|attempt| (attempt.reservation, attempt.amount)).collect();
     for (reservation, amount) in expected {
         let taken = charged.remove(&reservation).unwrap_or_default();
-        if taken != [amount] {
-            wrong.push(format!("{taken:?} were taken for reservation {reservation} at {amount}"));
+        let due: &[i64] = if closed.contains(&reservation) { &[] } else { &[amount] };
+        if taken != due {
+            wrong.push(format!("{taken:?} were taken for reservation {reservation}, due {due:?}"));
         }
     }
     wrong
@@ -72,7 +81,7 @@ fn control_what_is_charged_twice_wrongly_or_not_at_all_is_told() {
         serde_json::from_value::<LedgerEntry>(entry).unwrap()
     };
     let refund = |key: u32| LedgerEntry::Refund { key: uuid(key) };
-    let wrong = |book: &[LedgerEntry]| wrongly_charged(book, &attempts).len();
+    let wrong = |book: &[LedgerEntry]| wrongly_charged(book, &attempts, &BTreeSet::new()).len();
     let fine = [charge(1, 1, 100), charge(3, 3, 100)];
     assert_eq!(wrong(&fine), 0);
     assert_eq!(wrong(&fine[..1]), 1, "not charged");
@@ -82,6 +91,14 @@ fn control_what_is_charged_twice_wrongly_or_not_at_all_is_told() {
     assert_eq!(wrong(&[&fine[..], &[refund(3)]].concat()), 1, "all of it given back");
     assert_eq!(wrong(&[charge(1, 1, 100), charge(3, 3, 200)]), 1, "another amount");
     assert_eq!(wrong(&[&fine[..], &[charge(9, 9, 100)]].concat()), 1, "for nothing");
+    let closed = BTreeSet::from([3]);
+    assert_eq!(
+        wrongly_charged(&fine, &attempts, &closed).len(),
+        1,
+        "kept though it came to nothing"
+    );
+    let given_back = [&fine[..], &[refund(3)]].concat();
+    assert_eq!(wrongly_charged(&given_back, &attempts, &closed), [""; 0]);
 }
 
 fn uuid(number: u32) -> uuid::Uuid {

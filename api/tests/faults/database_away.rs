@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const STOPS: usize = 3;
 const CALLERS: usize = 8;
-/// What the issue of this market allows after the database's return.
+/// The longest anybody may wait after the database's return.
 const RECOVERS_WITHIN: Duration = Duration::from_secs(3);
 
 #[test]

@@ -1,6 +1,6 @@
 //! Two people want opposite things at the same moment; the outcome is one of theirs, never both.
 
-use crate::charges::{attempts, wrongly_charged};
+use crate::charges::{attempts, closed, wrongly_charged};
 use crate::kills::whole_log;
 use crate::market::{Answer, Market};
 use crate::settled::{Settled, settled};
@@ -76,6 +76,7 @@ on_each_engine! {
             }
         })
         .await;
+        judged_by_the_gateway(db, &server).await;
         both_ends("cancel against lend", &ends, ["Cancelled", "Renting"]);
     }
 
@@ -96,6 +97,7 @@ on_each_engine! {
             }
         })
         .await;
+        judged_by_the_gateway(db, &server).await;
         both_ends("cancel against pay", &ends, ["cancel first", "pay first"]);
     }
 
@@ -113,11 +115,7 @@ on_each_engine! {
             end
         })
         .await;
-        let book = read_ledger(&server.data_dir().join("payments.ledger")).unwrap();
-        let attempts = attempts(&whole_log(db).await);
-        assert_eq!(wrongly_charged(&book, &attempts), [""; 0]);
-        let reservations: BTreeSet<i64> = attempts.into_values().map(|attempt| attempt.reservation).collect();
-        assert_eq!(reservations.len(), ends.len(), "all of them were judged");
+        assert_eq!(judged_by_the_gateway(db, &server).await, ends.len(), "all of them were judged");
         println!("pay twice, {} rounds", ends.len());
     }
 
@@ -142,8 +140,18 @@ on_each_engine! {
             }
         })
         .await;
+        judged_by_the_gateway(db, &server).await;
         both_ends("expire against pay", &ends, ["Expired", "Reserved"]);
     }
+}
+
+/// Holds the gateway's own ledger against the log; how many reservations had attempts.
+async fn judged_by_the_gateway(db: &TestDb, server: &Server) -> usize {
+    let book = read_ledger(&server.data_dir().join("payments.ledger")).unwrap();
+    let log = whole_log(db).await;
+    let attempts = attempts(&log);
+    assert_eq!(wrongly_charged(&book, &attempts, &closed(&log)), [""; 0]);
+    attempts.values().map(|attempt| attempt.reservation).collect::<BTreeSet<_>>().len()
 }
 
 /// 200: done; 202: under way and kept.

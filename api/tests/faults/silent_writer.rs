@@ -18,7 +18,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(2);
 const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 /// How long a transaction may be silent (`idle_in_transaction_session_timeout`), with a margin.
 const ENDED_WITHIN: Duration = Duration::from_secs(8);
-/// What the issue of this market allows after its end.
+/// The longest anybody may wait after its end.
 const GOES_ON_WITHIN: Duration = Duration::from_secs(2);
 
 #[test]

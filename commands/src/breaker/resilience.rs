@@ -6,16 +6,15 @@
 //! let nothing through for ever; [`Circuit::admit`] sends such a one back to open.
 //!
 //! The library counts its whole window anew after every call, so while all is well only the first
-//! calls of a stretch are watched ([`sample`]): rates stay what they are, and a busy market doesn't
-//! pay for each call with a walk over the ten thousands before it.
+//! verdicts of a stretch are taken ([`Sample`]), whatever they are: a busy market doesn't pay for each
+//! call with a walk over the ten thousands before it. A probe's verdict is always taken.
 
-mod sample;
-
+use super::sample::Sample;
 use super::{Breaker, BreakerOptions, BreakerState, Open, Permit, Slot};
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sample::Sample;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -41,7 +40,7 @@ pub struct BreakerOptionsError {
 pub struct ResilienceBreaker {
     failures: Circuit,
     slowness: Circuit,
-    sample: Sample,
+    sample: Arc<Sample>,
 }
 
 impl ResilienceBreaker {
@@ -52,19 +51,19 @@ impl ResilienceBreaker {
         }
         let failures = Circuit::new(name, "failures", options.failure_rate, options)?;
         let slowness = Circuit::new(name, "slowness", options.slow_rate, options)?;
-        Ok(Self { failures, slowness, sample: Sample::default() })
+        let sample = Arc::new(Sample::for_at_least(options.minimum_calls));
+        Ok(Self { failures, slowness, sample })
     }
 }
 
 #[async_trait]
 impl Breaker for ResilienceBreaker {
     async fn admit(&self) -> Result<Permit, Open> {
-        if self.state() == BreakerState::Closed && !self.sample.takes() {
-            return Ok(Permit::unwatched());
-        }
         let failures = self.failures.admit().await?;
         let slowness = self.slowness.admit().await?;
-        Ok(Permit::watched(failures, slowness))
+        let is_probe = self.state() != BreakerState::Closed;
+        let sample = (!is_probe).then(|| Arc::clone(&self.sample));
+        Ok(Permit { failures, slowness, sample })
     }
 
     fn state(&self) -> BreakerState {

@@ -86,6 +86,34 @@ async fn a_long_good_time_doesn_t_hide_an_outage() {
     .await;
 }
 
+/// Questions and refunds ask for leave only: how they go says nothing of charges.
+#[tokio::test]
+async fn permits_without_a_verdict_hide_no_outage() {
+    let breaker = breaker(&options());
+    for _ in 0..1_000 {
+        drop(breaker.admit().await.unwrap());
+    }
+    calls(&breaker, &[Verdict::Failed; 4]).await;
+    assert_eq!(breaker.state(), BreakerState::Open);
+}
+
+#[tokio::test]
+async fn an_outage_among_very_many_calls_opens_it() {
+    let options = BreakerOptions { window: Duration::from_millis(200), ..options() };
+    let breaker = breaker(&options);
+    calls(&breaker, &[Verdict::Answered; 5_000]).await;
+    eventually(LONG, || async {
+        match breaker.admit().await {
+            Ok(permit) => {
+                permit.judge(Verdict::Failed).await;
+                Err(breaker.state())
+            }
+            Err(Open { .. }) => Ok(()),
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn twenty_at_once_on_a_half_open_one_are_two_probes() {
     let breaker = opened(&options()).await;

@@ -187,6 +187,7 @@ async fn fight(db: &TestDb, look_again: bool) -> (usize, Vec<String>) {
     let count = |kind| log.iter().filter(|event| event.event_type == kind).count();
     if untrue.is_empty() {
         assert_eq!((count("ItemHeld"), count("ItemReleased")), (released, released));
+        assert!(!look_again || released >= ENOUGH, "let go {released} times only");
     }
     let never_so = refusals.iter().filter(|refusal| !refusal.was_true(&log));
     untrue.extend(never_so.map(|refusal| format!("{refusal:?}")));

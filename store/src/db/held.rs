@@ -6,16 +6,22 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, Postgres, Sqlite};
 use std::future::Future;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+/// Tasks that may hold a connection of the log's pool at once: two read receipts, two read streams, and
+/// one draws numbers. The pool has room for them beside everybody else.
+pub(crate) const HOLDERS: u32 = 5;
 /// How long it is kept without a question.
 const KEPT_FOR: Duration = Duration::from_millis(100);
+/// How long it is kept in all: its age is the pool's matter.
+const AT_MOST: Duration = Duration::from_mins(1);
 
 /// A connection, or none while nobody asks.
 #[derive(Debug)]
 pub(crate) struct Held<DB: Database> {
     pool: Pool<DB>,
-    connection: Option<PoolConnection<DB>>,
+    /// With the time since when.
+    connection: Option<(PoolConnection<DB>, Instant)>,
 }
 
 impl<DB: Database> Held<DB> {
@@ -25,12 +31,13 @@ impl<DB: Database> Held<DB> {
 
     /// The connection, from the pool if none is kept. One that fails must go back: [`Held::give_back`].
     pub(crate) async fn get(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
-        let kept = self.connection.take().filter(|_| !self.pool.is_closed());
-        let connection = match kept {
+        let is_good = |since: &Instant| since.elapsed() < AT_MOST && !self.pool.is_closed();
+        let kept = match self.connection.take().filter(|(_, since)| is_good(since)) {
             Some(kept) => kept,
-            None => self.pool.acquire().await?,
+            None => (self.pool.acquire().await?, Instant::now()),
         };
-        Ok(self.connection.insert(connection))
+        let (connection, _) = self.connection.insert(kept);
+        Ok(connection)
     }
 
     /// The pool looks whether it is any good, as after every use.

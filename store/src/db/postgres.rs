@@ -1,6 +1,7 @@
 //! How PostgreSQL is connected to: a pool for the log and one for the views, and the options that
 //! the appender's own connection starts from.
 
+use super::held::HOLDERS;
 use crate::continuity::Continuity;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
@@ -120,6 +121,6 @@ pub(crate) fn log_pool(
     continuity: &Continuity,
 ) -> Result<PgPool, StoreError> {
     Ok(pool_options(options, BY_INDEX, continuity)
-        .max_connections(options.log_connections.max(2))
+        .max_connections(options.log_connections.max(2).saturating_add(HOLDERS))
         .connect_lazy_with(connect_options(options)?))
 }

@@ -2,6 +2,7 @@
 //! and `views.db`, which can be rebuilt. In one file projections would stall the log.
 
 use crate::db::Db;
+use crate::db::held::HOLDERS;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -85,8 +86,9 @@ impl File {
     }
 
     fn read_pool(self, options: &StoreOptions, folder: &Path) -> SqlitePool {
+        let held = if self == Self::Log { HOLDERS } else { 0 };
         SqlitePoolOptions::new()
-            .max_connections(options.read_connections.max(1))
+            .max_connections(options.read_connections.max(1).saturating_add(held))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
             .connect_lazy_with(self.read_options(folder))

@@ -14,7 +14,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Positions of one row of lists.
+/// Positions of one row of lists. An event is some hundred bytes, 1 MiB at most where somebody means
+/// harm: then a row may weigh half of what SQLite allows (1 GB).
 const CHUNK: i64 = 512;
 /// Positions between two looks whether there is a wide hole.
 const STRETCH: i64 = 64 * CHUNK;
@@ -66,7 +67,7 @@ pub(super) async fn read(
     kind: &'static str,
     (mut after, until): (i64, i64),
 ) -> Result<(), StoreError> {
-    while after < until {
+    while after < until && !chunks.is_closed() {
         let end = until.min(after.saturating_add(STRETCH));
         let mut rows = stream::iter(ranges(after, end))
             .map(|range| lists(pool, kind, range))
