@@ -119,4 +119,35 @@ mod tests {
         assert!(steps.iter().any(|step| step == search), "{steps:?}");
         assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
     }
+    /// Pieces and stretches have ends, and between them nothing may be lost or read twice.
+    #[tokio::test]
+    async fn sqlite_loses_nothing_between_pieces_and_over_holes() {
+        let db = TestDb::sqlite();
+        let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        Store::migrate(&options).await.unwrap();
+        db.log_sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 34000) \
+             INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type, \
+             event_version, payload, metadata) \
+             SELECT CASE WHEN i < 33000 THEN i ELSE i + 1000000 END, \
+             CASE i % 5 WHEN 0 THEN 'alarm' ELSE 'item' END, i, 1, 'T', '1', '{}', '{}' FROM n",
+        )
+        .await;
+        let store = Store::open(&options).await.unwrap();
+        let (after, until) = (3, 1_033_998);
+        let position = |i: i64| if i < 33_000 { i } else { i + 1_000_000 };
+        let expected = (1..=34_000).filter(|i| i % 5 != 0).map(|i| (position(i), i));
+        let expected = expected.filter(|(position, _)| (after + 1..=until).contains(position));
+        let mut seen = Vec::new();
+        let mut scan = store.log().scan("item", after, until);
+        while let Some(chunk) = scan.next().await.unwrap() {
+            let see = |event: crate::event::EventRef<'_>| {
+                seen.push((event.position, event.number));
+                Ok::<_, StoreError>(())
+            };
+            chunk.each(see).unwrap();
+        }
+        assert_eq!(seen, expected.collect::<Vec<_>>());
+        store.close().await;
+    }
 }

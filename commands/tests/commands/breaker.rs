@@ -72,7 +72,7 @@ async fn answers_never_open_it() {
 async fn a_long_good_time_doesn_t_hide_an_outage() {
     let options = BreakerOptions { window: Duration::from_millis(100), ..options() };
     let breaker = breaker(&options);
-    calls(&breaker, &[Verdict::Answered; 500]).await;
+    calls(&breaker, &[Verdict::Answered; 5_000]).await;
     // The good calls leave the window one after the other; then four failures are all there is.
     eventually(LONG, || async {
         match breaker.admit().await {
@@ -95,23 +95,6 @@ async fn permits_without_a_verdict_hide_no_outage() {
     }
     calls(&breaker, &[Verdict::Failed; 4]).await;
     assert_eq!(breaker.state(), BreakerState::Open);
-}
-
-#[tokio::test]
-async fn an_outage_among_very_many_calls_opens_it() {
-    let options = BreakerOptions { window: Duration::from_millis(200), ..options() };
-    let breaker = breaker(&options);
-    calls(&breaker, &[Verdict::Answered; 5_000]).await;
-    eventually(LONG, || async {
-        match breaker.admit().await {
-            Ok(permit) => {
-                permit.judge(Verdict::Failed).await;
-                Err(breaker.state())
-            }
-            Err(Open { .. }) => Ok(()),
-        }
-    })
-    .await;
 }
 
 #[tokio::test]
