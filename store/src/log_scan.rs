@@ -129,13 +129,13 @@ mod tests {
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 34000) \
              INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type, \
              event_version, payload, metadata) \
-             SELECT CASE WHEN i < 33000 THEN i ELSE i + 1000000 END, \
+             SELECT CASE WHEN i < 33001 THEN i ELSE i + 1000000 END, \
              CASE i % 5 WHEN 0 THEN 'alarm' ELSE 'item' END, i, 1, 'T', '1', '{}', '{}' FROM n",
         )
         .await;
         let store = Store::open(&options).await.unwrap();
         let (after, until) = (3, 1_033_998);
-        let position = |i: i64| if i < 33_000 { i } else { i + 1_000_000 };
+        let position = |i: i64| if i < 33_001 { i } else { i + 1_000_000 };
         let expected = (1..=34_000).filter(|i| i % 5 != 0).map(|i| (position(i), i));
         let expected = expected.filter(|(position, _)| (after + 1..=until).contains(position));
         let mut seen = Vec::new();
