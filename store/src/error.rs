@@ -51,24 +51,41 @@ pub enum StoreError {
     Misconfigured(String),
 }
 
+impl StoreError {
+    fn by_code(code: &str, message: String) -> Self {
+        match kind_of(code) {
+            CodeKind::Conflict => Self::Conflict(message),
+            CodeKind::Data => Self::Rejected(message),
+            CodeKind::Trouble => Self::Unavailable(message),
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
             E::Database(database) => {
                 let code = database.code().unwrap_or_default();
-                let message = database.message().to_owned();
-                match kind_of(&code) {
-                    CodeKind::Conflict => Self::Conflict(message),
-                    CodeKind::Data => Self::Rejected(message),
-                    CodeKind::Trouble => Self::Unavailable(message),
-                }
+                Self::by_code(&code, database.message().to_owned())
             }
             E::ColumnDecode { .. } | E::Decode(_) | E::ColumnNotFound(_) | E::RowNotFound => {
                 Self::Corrupt(error.to_string())
             }
             E::Configuration(_) => Self::Misconfigured(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            rusqlite::Error::SqliteFailure(failure, _) => {
+                Self::by_code(&failure.extended_code.to_string(), message)
+            }
+            _ => Self::Corrupt(message),
         }
     }
 }

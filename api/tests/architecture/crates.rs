@@ -23,6 +23,7 @@ const DOMAIN_MAY_USE: &[&str] = &["chrono", "cqrs-es", "serde", "serde_json", "t
 /// Libraries with a home: only the named crates may ship them.
 const AT_HOME: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "projections", "testkit", "bench"]),
+    ("rusqlite", &["store"]),
     ("cqrs-es", &["domain", "store", "commands", "projections", "bench"]),
     ("postgres-es", &["store", "bench"]),
     ("sqlite-es", &["bench"]),

@@ -15,7 +15,10 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// How long a writer waits for another process's write lock.
-const BUSY: Duration = Duration::from_secs(2);
+pub(crate) const BUSY: Duration = Duration::from_secs(2);
+/// Pages of the write-ahead log, of 4 KiB each, after which a commit moves them into the file and waits
+/// for the disk. SQLite's own 1,000 are less than one transaction of a build writes.
+const CHECKPOINT: &str = "4000";
 /// Between two tries to open a file that others are opening.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -56,6 +59,7 @@ impl File {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .busy_timeout(BUSY)
+            .pragma("wal_autocheckpoint", CHECKPOINT)
             .pragma("temp_store", "memory")
     }
 

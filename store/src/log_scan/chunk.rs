@@ -1,6 +1,6 @@
 //! Some events of a scan, as the engine handed them over.
 
-use super::packed::Packed;
+use super::in_place::Packed;
 use crate::error::StoreError;
 use crate::event::EventRef;
 use sqlx::Row;
@@ -48,9 +48,7 @@ impl LogChunk {
                 let mut rows = rows.iter().zip(&self.numbers);
                 rows.try_for_each(|(row, number)| see(event(self.kind, *number, row)?))
             }
-            Rows::Sqlite(packed) => {
-                packed.each(self.kind, &self.numbers).try_for_each(|event| see(event?))
-            }
+            Rows::Sqlite(packed) => packed.each(self.kind, &self.numbers).try_for_each(see),
         }
     }
 
