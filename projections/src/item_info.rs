@@ -21,22 +21,26 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy)]
 pub struct ItemInfo;
 
-/// What is kept per item.
+/// What is kept per item. What is empty isn't written down: most of it is, in most rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ItemRow {
     /// The item itself: what may be done with it is asked of this.
     state: Item,
     /// What a deleted item was called and cost at last.
+    #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<Listing>,
     /// Who holds or has it, by reservation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     renters: BTreeMap<ReservationNo, PersonId>,
     /// Whether the last thing that ended was a rental, not a hold.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     returned: bool,
 }
 
 impl View for ItemInfo {
     const NAME: &'static str = "item_info";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const AGGREGATE: &'static str = Item::TYPE;
     const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "status"];
     const ITEM_NO: &'static str = "no";

@@ -1,7 +1,8 @@
 //! What a refused reaction means: one place for every pair of reaction and refusal.
 //!
-//! No wildcard stands here, so a new reaction or code makes its author decide. Parked is what the
-//! design holds impossible: a person must look, everything else goes on.
+//! A new reaction makes its author decide; a refusal that a reaction doesn't name is one that the
+//! design holds impossible for it, and parks: a person must look, everything else goes on. The whole
+//! table is a snapshot.
 
 /// The reactions that can be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,18 +155,48 @@ mod tests {
         }
     }
 
+    const RULES: [Rule; 12] = [
+        Rule::Hold,
+        Rule::Authorize,
+        Rule::Revoke,
+        Rule::Release,
+        Rule::Confirm,
+        Rule::Reject,
+        Rule::Fact,
+        Rule::Expire,
+        Rule::Refund,
+        Rule::Settle,
+        Rule::Abandon,
+        Rule::Announce,
+    ];
+
+    const CODES: [Code; 13] = [
+        Code::ItemUnknown,
+        Code::ItemGone,
+        Code::ItemTaken,
+        Code::ItemBlocked,
+        Code::RegistrationAbandoned,
+        Code::NoHold,
+        Code::ReservationClosed,
+        Code::AlreadyReserved,
+        Code::NotDue,
+        Code::PaymentPending,
+        Code::CancellationPending,
+        Code::Paid,
+        Code::Unexpected,
+    ];
+
     #[test]
-    fn only_a_refused_hold_is_compensated_and_the_impossible_is_parked() {
-        assert_eq!(verdict(Rule::Hold, Code::ItemTaken), Verdict::Compensate);
-        assert_eq!(verdict(Rule::Hold, Code::Unexpected), Verdict::Park);
-        assert_eq!(verdict(Rule::Authorize, Code::NoHold), Verdict::Park);
-        assert_eq!(verdict(Rule::Confirm, Code::ReservationClosed), Verdict::Done);
-        assert_eq!(verdict(Rule::Reject, Code::ReservationClosed), Verdict::Done);
-        assert_eq!(verdict(Rule::Reject, Code::AlreadyReserved), Verdict::Park);
-        assert_eq!(verdict(Rule::Fact, Code::ReservationClosed), Verdict::Park);
-        assert_eq!(verdict(Rule::Expire, Code::Paid), Verdict::Done);
-        assert_eq!(verdict(Rule::Expire, Code::NotDue), Verdict::Done);
-        assert_eq!(verdict(Rule::Expire, Code::Unexpected), Verdict::Park, "the hold would stand");
-        assert_eq!(verdict(Rule::Release, Code::NoHold), Verdict::Done);
+    fn every_refusal_of_every_reaction_has_its_verdict() {
+        let told = |rule: Rule| {
+            let named = CODES.iter().map(|code| (code, verdict(rule, *code)));
+            let named = named.filter(|(_, verdict)| *verdict != Verdict::Park);
+            let named: Vec<_> =
+                named.map(|(code, verdict)| format!("{code:?} {verdict:?}")).collect();
+            format!("{rule:?}: {}", named.join(", "))
+        };
+        // What isn't named parks.
+        let table = RULES.map(told).join("\n");
+        insta::assert_snapshot!(table);
     }
 }

@@ -7,7 +7,13 @@ use crate::event::{RecordedEvent, StreamId};
 use crate::log_scan::LogScan;
 use crate::on_db;
 use crate::stream_loader::StreamLoader;
+use sqlx::SqlitePool;
+use std::future::Future;
 use std::sync::LazyLock;
+use tokio::time::Instant;
+
+/// Positions looked at by one question: some 20 ms.
+const COUNTED_AT_ONCE: i64 = 65_536;
 
 /// The log, for reading.
 #[derive(Debug, Clone)]
@@ -111,22 +117,27 @@ impl EventLog {
         LogScan::start(self.db.clone(), kind, after, until)
     }
 
-    /// How many events after `after` up to and including `until` are of this aggregate type, and where
-    /// the first event beyond stands, whatever its type: whoever goes on there walks through no hole.
-    pub async fn count_of(
+    /// How many events after `after` up to and including `until` are of this aggregate type. By
+    /// questions of some 20 ms, between which `rest` may wait, told when the last one began.
+    pub async fn count_of<R: Future<Output = ()>>(
         &self,
         kind: &str,
-        (after, until): (i64, i64),
-    ) -> Result<(u64, Option<i64>), StoreError> {
-        let (count, next): (i64, Option<i64>) = on_db!(&self.db, pool => {
-            // Not in the condition: SQLite would look up every stream of the type for each stretch.
-            let sql = "SELECT (SELECT count(*) FILTER (WHERE aggregate_type = $1) FROM events \
-                       WHERE position > $2 AND position <= $3), \
-                       (SELECT min(position) FROM events WHERE position > $3)";
-            let query = sqlx::query_as(sql).bind(kind).bind(after).bind(until);
-            query.fetch_one(pool).await?
-        });
-        Ok((u64::try_from(count).unwrap_or(0), next))
+        (mut after, until): (i64, i64),
+        rest: impl Fn(Instant) -> R,
+    ) -> Result<u64, StoreError> {
+        let mut counted = 0;
+        while after < until {
+            let began = Instant::now();
+            let is_long = until - after > COUNTED_AT_ONCE;
+            let (count, reached) = match &self.db {
+                Db::Sqlite { read, .. } if is_long => count_all(read, kind, (after, until)).await?,
+                db => count_stretch(db, kind, (after, until)).await?,
+            };
+            counted += u64::try_from(count).unwrap_or(0);
+            after = reached;
+            rest(began).await;
+        }
+        Ok(counted)
     }
 
     /// How many events there are after `after` up to and including `until`.
@@ -155,4 +166,34 @@ pub(crate) async fn head(log: &Db) -> Result<i64, StoreError> {
         let query = sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM events");
         Ok(query.fetch_one(pool).await?)
     })
+}
+
+/// Counts a stretch, and tells where the next one begins: nobody walks through a wide hole.
+async fn count_stretch(
+    db: &Db,
+    kind: &str,
+    (after, until): (i64, i64),
+) -> Result<(i64, i64), StoreError> {
+    let end = until.min(after.saturating_add(COUNTED_AT_ONCE));
+    // Not in the condition: SQLite would look up every stream of the type for each stretch.
+    let sql = "SELECT (SELECT count(*) FILTER (WHERE aggregate_type = $1) FROM events \
+               WHERE position > $2 AND position <= $3), \
+               (SELECT min(position) - 1 FROM events WHERE position > $3)";
+    let (count, next): (i64, Option<i64>) = on_db!(db, pool => {
+        sqlx::query_as(sql).bind(kind).bind(after).bind(end).fetch_one(pool).await?
+    });
+    Ok((count, next.unwrap_or(until)))
+}
+
+/// Counts a long way by the index of streams, which is a small part of SQLite's log but not in the
+/// order of positions: whatever the stretch, all of it is read.
+async fn count_all(
+    pool: &SqlitePool,
+    kind: &str,
+    (after, until): (i64, i64),
+) -> Result<(i64, i64), StoreError> {
+    let sql = "SELECT count(*) FROM events WHERE aggregate_type = $1 \
+               AND +position > $2 AND +position <= $3";
+    let query = sqlx::query_scalar(sql).bind(kind).bind(after).bind(until);
+    Ok((query.fetch_one(pool).await?, until))
 }

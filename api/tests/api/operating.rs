@@ -7,7 +7,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const VIEW: &str = "item_info_v2";
+const VIEW: &str = "item_info_v3";
 const SOON: Duration = Duration::from_secs(20);
 
 /// The loop of the view of items, once it is as it should be.
@@ -71,13 +71,13 @@ on_each_engine! {
         write(db, 1, "Broken", "{}").await;
         register(&server).await;
         comes_to(&tools, |of| of["parked"] == 1).await;
-        let shown = tools.json("parked show item_info_v2 item/1");
+        let shown = tools.json("parked show item_info_v3 item/1");
         assert_eq!((&shown[0]["queued"], &shown[0]["events"][0]["type"]), (&json!(1), &json!("Broken")));
 
-        let silent = tools.run("parked drop item_info_v2 item/1 --reason ");
+        let silent = tools.run("parked drop item_info_v3 item/1 --reason ");
         assert_eq!(silent.status.code(), Some(2), "{}", errors(&silent));
-        assert_eq!(tools.run("parked drop item_info_v2 item/1").status.code(), Some(2));
-        tools.text("parked drop item_info_v2 item/1 --reason beyond-repair");
+        assert_eq!(tools.run("parked drop item_info_v3 item/1").status.code(), Some(2));
+        tools.text("parked drop item_info_v3 item/1 --reason beyond-repair");
         let list = tools.json("parked list");
         let of = list.iter().find(|of| of["subscription"] == VIEW).expect("it is kept");
         assert_eq!(of["dropped"], "beyond-repair");
@@ -85,7 +85,7 @@ on_each_engine! {
         let item = Client::new().get(server.url("/itemInfoes/1")).send().await.expect("an answer");
         let item: Value = item.json().await.expect("JSON");
         assert!(item["stale"].is_object(), "the row still says so: {item}");
-        let nothing = tools.refused("parked drop item_info_v2 item/9 --reason none");
+        let nothing = tools.refused("parked drop item_info_v3 item/9 --reason none");
         assert_eq!(nothing.0, Some(1), "{}", nothing.1);
         assert!(nothing.1.contains("parked list"), "the next step: {}", nothing.1);
     }

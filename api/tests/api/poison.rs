@@ -8,7 +8,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const VIEW: &str = "item_info_v2";
+const VIEW: &str = "item_info_v3";
 const SOON: Duration = Duration::from_secs(20);
 
 /// An item as the view tells it, or the problem that says why not.
@@ -111,12 +111,12 @@ on_each_engine! {
         for (key, of) in parked(&tools, VIEW) {
             assert_eq!(of["attempts"], 1, "{key}: {of}");
         }
-        let again = tools.run("parked retry item_info_v2 item/2");
+        let again = tools.run("parked retry item_info_v3 item/2");
         assert_eq!(again.status.code(), Some(1), "{}", errors(&again));
         assert!(errors(&again).contains("stopped again"), "{}", errors(&again));
 
         mend(db, 1).await;
-        tools.text("parked retry item_info_v2 item/1");
+        tools.text("parked retry item_info_v3 item/1");
         is_shown_as(&server, 1, "Mended").await;
         park(&tools, VIEW, &["item/2", "item/3"]).await;
 

@@ -46,7 +46,7 @@ on_each_engine! {
         let (code, same) = replayed(&tools, "replay --all --verify");
         assert_eq!((code, same.len()), (Some(0), 4), "one line per view: {same:?}");
 
-        db.views_sql("UPDATE view_item_info_v2 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
+        db.views_sql("UPDATE view_item_info_v3 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
             .await;
         let (code, told) = replayed(&tools, "replay item-info --verify");
         assert_eq!(code, Some(4));

@@ -12,13 +12,19 @@ use serde::{Deserialize, Serialize};
 /// The most stretches of days that an owner may keep back at once.
 pub const MAX_BLOCKS: usize = 400;
 
-/// One thing that is rented out, with its calendar.
+/// One thing that is rented out, with its calendar. What is empty isn't written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Item {
+    #[serde(skip_serializing_if = "Option::is_none")]
     listing: Option<Listing>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     holds: Vec<Booking>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rental: Option<Booking>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<RentalPeriod>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_returned: Option<ReservationNo>,
 }
 

@@ -19,8 +19,6 @@ const LEASE: Duration = Duration::from_secs(5);
 /// How long to wait for a build that died a moment ago.
 const WAIT: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Positions looked at by one question: some 20 ms.
-const COUNTED_AT_ONCE: i64 = 65_536;
 
 /// A build under way. Dropped, it leaves its table to the next one.
 pub(super) struct Build<V: View> {
@@ -164,15 +162,8 @@ impl<V: View> Build<V> {
 
     /// The log's own count of what is yet to be folded.
     async fn count(&self, until: i64) -> Result<u64, ReplayError> {
-        let (mut counted, mut after) = (0, self.reached);
-        while after < until {
-            let began = Instant::now();
-            let end = until.min(after.saturating_add(COUNTED_AT_ONCE));
-            let (some, next) = self.store.log().count_of(V::AGGREGATE, (after, end)).await?;
-            counted += some;
-            after = next.map_or(until, |next| next - 1);
-            self.courtesy.rest(began).await;
-        }
+        let rest = |began| self.courtesy.rest(began);
+        let counted = self.store.log().count_of(V::AGGREGATE, (self.reached, until), rest).await?;
         Ok(counted)
     }
 

@@ -1,25 +1,29 @@
 //! Folding a long stretch of the log into rows, on all cores: one reader, and workers that share the
 //! streams among them by number. Order between streams never matters, so nobody waits for anybody.
 //!
-//! Rows stay in memory until they are too many; then they are written, and a stream that goes on is
-//! read back. So memory is bounded by the number of rows held, whatever the log's length.
+//! Rows stay in memory until they are too many; then they are written while folding goes on, and a
+//! stream that goes on is read back. So memory is bounded by the number of rows held, whatever the
+//! log's length.
 
 use super::ReplayError;
 use crate::courtesy::Courtesy;
 use crate::projector::{Folded, fold};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
-use gdmarket_store::{EventRef, LogChunk, Parked, Store};
+use gdmarket_store::{EventRef, LogChunk, Parked, Store, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem::take;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-/// Rows that all workers together hold before they are written: about 0.4 KiB each for items.
-const ROWS: usize = if cfg!(test) { 8 } else { 200_000 };
+/// Rows that all workers together hold before they are written, about 0.4 KiB each for items; as many
+/// again are on their way into the table.
+const ROWS: usize = if cfg!(test) { 8 } else { 100_000 };
 /// More workers than this wait for the reader.
 const WORKERS: usize = 4;
 /// Streams with neighbouring numbers that go to one worker, so that it writes neighbouring rows.
@@ -47,7 +51,7 @@ pub(super) async fn fold_all<V: View>(
     (after, until): (i64, i64),
     (poisoned, so_far): (&mut Poisoned, Read<'_>),
 ) -> Result<u64, ReplayError> {
-    let known = Arc::new(std::mem::take(poisoned));
+    let known = Arc::new(take(poisoned));
     // Where this future is dropped, by Ctrl-C say, workers end at once.
     let stop = CancellationToken::new();
     let _dropped = stop.clone().drop_guard();
@@ -63,8 +67,10 @@ pub(super) async fn fold_all<V: View>(
                 most: ROWS / share,
                 rows: HashMap::new(),
                 loaded: HashSet::new(),
+                writing: None,
                 // What was folded before may have written rows.
                 is_spilled: after > 0,
+                runtime: Handle::current(),
                 known: Arc::clone(&known),
                 poisoned: Poisoned::new(),
             };
@@ -121,11 +127,19 @@ struct Worker<V: View> {
     /// Rows that it holds before they are written.
     most: usize,
     rows: HashMap<i64, Stored<V::Row>>,
-    /// Rows that the table has already.
+    /// Rows that the table has already, or will have before these are written.
     loaded: HashSet<i64>,
+    writing: Option<Writing<V>>,
     is_spilled: bool,
+    runtime: Handle,
     known: Arc<Poisoned>,
     poisoned: Poisoned,
+}
+
+/// Rows on their way into the table.
+struct Writing<V: View> {
+    rows: Arc<HashMap<i64, Stored<V::Row>>>,
+    task: AbortOnDropHandle<Result<(), StoreError>>,
 }
 
 impl<V: View> Worker<V> {
@@ -146,6 +160,7 @@ impl<V: View> Worker<V> {
                 }
                 Work::End => {
                     self.spill()?;
+                    self.finish_writing()?;
                     return Ok(self.poisoned);
                 }
             }
@@ -173,7 +188,15 @@ impl<V: View> Worker<V> {
 
     /// Reads back the rows of streams that go on.
     fn load(&mut self, chunk: &LogChunk) -> Result<(), ReplayError> {
-        let missing = chunk.going_on(|number| self.rows.contains_key(&number))?;
+        let mut missing = chunk.going_on(|number| self.rows.contains_key(&number))?;
+        if let Some(writing) = &self.writing {
+            missing.retain(|number| {
+                let Some(row) = writing.rows.get(number) else { return true };
+                self.loaded.insert(*number);
+                self.rows.insert(*number, row.clone());
+                false
+            });
+        }
         let loading = self.table.load(self.store.views(), &missing);
         let loaded = self.wait(loading)??;
         self.loaded.extend(loaded.keys());
@@ -181,23 +204,35 @@ impl<V: View> Worker<V> {
         Ok(())
     }
 
-    /// Writes every row.
+    /// Has every row written, after those before. Only among commands it waits for the end, as one
+    /// guest at a time.
     fn spill(&mut self) -> Result<(), ReplayError> {
-        let mut rows: Vec<_> = self.rows.values().collect();
-        // In the order of their numbers the table's index grows at its end.
-        rows.sort_unstable_by_key(|row| row.number);
-        let loaded = std::mem::take(&mut self.loaded);
-        let writing = self.table.write_many(self.store.views(), (&rows, &loaded), &self.courtesy);
-        self.wait(writing)??;
-        self.rows.clear();
+        self.finish_writing()?;
+        let (rows, loaded) = (Arc::new(take(&mut self.rows)), take(&mut self.loaded));
+        let (table, courtesy) = (Arc::clone(&self.table), Arc::clone(&self.courtesy));
+        let (db, written) = (self.store.views().clone(), Arc::clone(&rows));
+        let task = self.runtime.spawn(async move {
+            let mut rows: Vec<_> = written.values().collect();
+            // In the order of their numbers the table's index grows at its end.
+            rows.sort_unstable_by_key(|row| row.number);
+            table.write_many(&db, (&rows, &loaded), &courtesy).await
+        });
+        self.writing = Some(Writing { rows, task: AbortOnDropHandle::new(task) });
         self.is_spilled = true;
+        if self.courtesy.is_due() { self.finish_writing() } else { Ok(()) }
+    }
+
+    fn finish_writing(&mut self) -> Result<(), ReplayError> {
+        let Some(Writing { task, .. }) = self.writing.take() else { return Ok(()) };
+        let written = self.wait(task)?;
+        written.map_err(|error| ReplayError::Broken(error.to_string()))??;
         Ok(())
     }
 
     /// Waits on the runtime as long as somebody waits for this worker: the runtime's timers and
     /// sockets may end with them.
     fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, ReplayError> {
-        Handle::current().block_on(async {
+        self.runtime.block_on(async {
             tokio::select! {
                 // First: afterwards there is no timer to ask.
                 biased;

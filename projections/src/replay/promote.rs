@@ -78,7 +78,9 @@ impl<V: View> Build<V> {
     /// own count.
     async fn follow(&self, tx: &mut Tx, until: i64) -> Result<Followed, ReplayError> {
         let (mut reached, mut read) = (self.reached, 0);
-        let (expected, _) = self.store.log().count_of(V::AGGREGATE, (reached, until)).await?;
+        let no_rest = |_| std::future::ready(());
+        let count = self.store.log().count_of(V::AGGREGATE, (reached, until), no_rest);
+        let expected = count.await?;
         let mut poisoned = self.poisoned.clone();
         let mut rows: HashMap<i64, Stored<V::Row>> = HashMap::new();
         while reached < until {

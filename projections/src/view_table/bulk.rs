@@ -5,7 +5,9 @@ use super::{COLUMNS, Stored, UPSERT, ViewTable, Whole};
 use crate::courtesy::Courtesy;
 use crate::view::{Filters, View};
 use gdmarket_store::{CopyIn, Db, StoreError, Tx};
-use sqlx::{PgConnection, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, PgConnection, SqliteConnection};
 use std::collections::HashSet;
 use tokio::time::Instant;
 
@@ -14,7 +16,10 @@ const FEW: usize = 200;
 /// Rows of one transaction on a quiet market.
 const MANY: usize = 10_000;
 /// Rows of one statement on SQLite, each with a parameter for every column.
-const BOUND: usize = 100;
+const BOUND: usize = 250;
+
+/// The parameters of one statement.
+type Bound = SqliteArguments<'static>;
 
 impl<V: View> ViewTable<V> {
     /// Writes rows of a build, `replaced` those that the table has already; commands go first.
@@ -29,6 +34,8 @@ impl<V: View> ViewTable<V> {
             let most = if courtesy.is_due() { FEW } else { MANY };
             let (part, rest) = rows.split_at(most.min(rows.len()));
             rows = rest;
+            // On SQLite they are ready before its one writer is held: others write meanwhile.
+            let ready = if db.is_postgres() { vec![] } else { self.bind_all(part)? };
             let mut tx = db.begin().await?;
             unhurried(&mut tx).await?;
             match &mut tx {
@@ -39,7 +46,11 @@ impl<V: View> ViewTable<V> {
                     self.delete(connection, &again).await?;
                     self.copy(connection, part).await?;
                 }
-                Tx::Sqlite(connection) => self.insert(connection, part).await?,
+                Tx::Sqlite(connection) => {
+                    for (rows, bound) in ready {
+                        self.insert(connection, rows, bound).await?;
+                    }
+                }
             }
             tx.commit().await?;
             courtesy.rest(began).await;
@@ -59,31 +70,28 @@ impl<V: View> ViewTable<V> {
         Ok(())
     }
 
-    /// Bound one by one: taken out of JSON, each value costs SQLite a look through its whole row.
+    /// The rows of each statement and their number. Bound one by one: taken out of JSON, each value
+    /// costs SQLite a look through its whole row.
+    fn bind_all(&self, rows: &[&Stored<V::Row>]) -> Result<Vec<(usize, Bound)>, StoreError> {
+        let statement = |rows: &[&Stored<V::Row>]| {
+            let mut bound = Bound::default();
+            for stored in rows {
+                bind(&mut bound, self.whole(stored)?).map_err(sqlx::Error::Encode)?;
+            }
+            Ok((rows.len(), bound))
+        };
+        rows.chunks(BOUND).map(statement).collect()
+    }
+
     async fn insert(
         &self,
         connection: &mut SqliteConnection,
-        rows: &[&Stored<V::Row>],
+        rows: usize,
+        bound: Bound,
     ) -> Result<(), StoreError> {
-        for rows in rows.chunks(BOUND) {
-            let rows = rows.iter().map(|stored| self.whole(stored));
-            let rows = rows.collect::<Result<Vec<Whole>, _>>()?;
-            let insert = format!("INSERT INTO {} ({COLUMNS}) ", self.name);
-            let mut query = QueryBuilder::<Sqlite>::new(insert);
-            query.push_values(rows, |mut bound, row| {
-                let (number, sequence, gone, owner, customer, item, reservation, ..) = row;
-                for number in [number, sequence, gone] {
-                    bound.push_bind(number);
-                }
-                for number in [owner, customer, item, reservation] {
-                    bound.push_bind(number);
-                }
-                let (.., status, since, reason, doc) = row;
-                bound.push_bind(status).push_bind(since).push_bind(reason).push_bind(doc);
-            });
-            query.push(" ").push(UPSERT);
-            query.build().execute(&mut *connection).await?;
-        }
+        let values = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows].join(", ");
+        let sql = format!("INSERT INTO {} ({COLUMNS}) VALUES {values} {UPSERT}", self.name);
+        sqlx::query_with(&sql, bound).execute(connection).await?;
         Ok(())
     }
 
@@ -111,4 +119,19 @@ impl<V: View> ViewTable<V> {
         }
         copy.finish().await
     }
+}
+
+fn bind(bound: &mut Bound, row: Whole) -> Result<(), BoxDynError> {
+    let (number, sequence, gone, owner, customer, item, reservation, status, since, reason, doc) =
+        row;
+    for number in [number, sequence, gone] {
+        bound.add(number)?;
+    }
+    for number in [owner, customer, item, reservation] {
+        bound.add(number)?;
+    }
+    bound.add(status)?;
+    bound.add(since)?;
+    bound.add(reason)?;
+    bound.add(doc)
 }

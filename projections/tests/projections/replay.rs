@@ -103,8 +103,8 @@ on_each_engine! {
         let market = Market::open(db).await;
         let loops = market.start();
         story::play(&market, &loops).await;
-        market.views_sql("UPDATE view_item_info_v2 SET status = 'Rentable' WHERE no = 2").await;
-        market.views_sql("DELETE FROM view_item_info_v2 WHERE no = 1").await;
+        market.views_sql("UPDATE view_item_info_v3 SET status = 'Rentable' WHERE no = 2").await;
+        market.views_sql("DELETE FROM view_item_info_v3 WHERE no = 1").await;
         let (replayed, differing) = rebuild(&market, "item-info", false).await;
         let told: Vec<_> = differing.iter().map(|row| row.number).collect();
         assert_eq!((told.as_slice(), replayed.differing), (&[1, 2][..], 2));
@@ -333,7 +333,7 @@ on_each_engine! {
         }
         market.settle(&loops).await;
         loops.stop().await;
-        market.views_sql("DELETE FROM view_item_info_v2 WHERE no > 100").await;
+        market.views_sql("DELETE FROM view_item_info_v3 WHERE no > 100").await;
         let all = PageRequest { after: 0, limit: 500 };
         let page = market.queries().item_infos(&Filter::default(), all).await.unwrap();
         assert_ne!(page.rows.len(), 200, "a reader sees half a view");

@@ -253,6 +253,26 @@ fn what_was_acknowledged_survives_a_crash_of_a_server_that_is_set_up_carelessly(
     });
 }
 
+/// A number is drawn without a wait for the disk; what it is used for waits, and takes it along.
+#[test]
+fn a_number_that_was_used_is_not_given_again_after_a_crash() {
+    gdmarket_testkit::run(async {
+        let (cluster, db) = careless_server().await;
+        let store = open(&db).await;
+        for command in 1..=50 {
+            let number = store.numbers().draw("counter").await.unwrap();
+            store.appender().append(append(command, number, 0)).await.unwrap();
+        }
+        cluster.crash();
+        cluster.start();
+        store.close().await;
+        let store = open(&db).await;
+        assert_eq!(whole_log(&store).await.len(), 50);
+        assert_eq!(store.numbers().draw("counter").await.unwrap(), 51);
+        store.close().await;
+    });
+}
+
 /// Control: a writer that takes the server's setting as it is loses what it was told is done.
 #[test]
 fn control_a_writer_that_trusts_a_careless_server_loses_events() {
