@@ -24,6 +24,8 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 pub(crate) const MAX_DEPTH: usize = 32;
 /// A refused body is still read up to here, so that the sender gets to see the answer.
 const DRAIN_AT_MOST: usize = 1024 * 1024;
+/// What stands for bytes that are no text.
+const REPLACEMENT: &str = "\u{fffd}";
 /// How long a body may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
@@ -100,20 +102,34 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Fields, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        malformed(format!("The body is not UTF-8: byte {}.", error.valid_up_to()))
+        let detail = format!("The body is not UTF-8: byte {}.", error.valid_up_to());
+        malformed_in(&String::from_utf8_lossy(bytes), Fault::NotUtf8, detail)
     })?;
     if let Some(field) = too_deep(text) {
         let errors = vec![FieldFault::new(field, Fault::TooDeep)];
         return Err(Problem::new(&kind::MALFORMED_JSON).with_errors(errors));
     }
-    let mut json = serde_json::Deserializer::from_str(text);
-    json.deserialize_map(FieldsVisitor)
-        .and_then(|fields| json.end().map(|()| fields))
-        .map_err(|error| malformed(format!("The body is no JSON object: {error}.")))
+    object(text).map_err(|error| {
+        let detail = format!("The body is no JSON object: {error}.");
+        let is_control = |c: char| c < ' ' && !c.is_whitespace();
+        let marked = text.replace(is_control, REPLACEMENT);
+        malformed_in(&marked, Fault::ControlCharacter, detail)
+    })
 }
 
-fn malformed(detail: String) -> Problem {
-    Problem::new(&kind::MALFORMED_JSON).with_detail(detail)
+fn object(text: &str) -> Result<Fields, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let fields = json.deserialize_map(FieldsVisitor)?;
+    json.end().map(|()| fields)
+}
+
+/// Names the field whose value is at fault, if `marked`, the body with replacement characters instead
+/// of what can't stand there, is an object.
+fn malformed_in(marked: &str, fault: Fault, detail: String) -> Problem {
+    let fields = object(marked).unwrap_or_default().0;
+    let at_fault = fields.into_iter().find(|(_, json)| json.get().contains(REPLACEMENT));
+    let errors = at_fault.map(|(field, _)| FieldFault::new(field, fault)).into_iter().collect();
+    Problem::new(&kind::MALFORMED_JSON).with_detail(detail).with_errors(errors)
 }
 
 /// The field that nests deeper than allowed. It only counts brackets, so that a body made to

@@ -18,6 +18,7 @@ mod conditions;
 mod documents;
 mod event_stream;
 mod guarding;
+mod handing_over;
 mod hostile;
 mod keys;
 mod looking_inside;

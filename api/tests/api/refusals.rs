@@ -25,10 +25,16 @@ on_each_engine! {
         app.reserved(item, 1).await;
         let gone = app.camera().await;
         app.delete(&format!("/items/{gone}")).expect(200).await;
-        for (number, wanted, code) in
-            [(2, item, "item-taken"), (3, 77, "item-unknown"), (4, gone, "item-gone")]
-        {
-            let wish = json!({"itemNo": wanted, "customerId": 2});
+        let blocked = app.camera().await;
+        let period = json!({"from": "2040-02-01", "to": "2040-02-03"});
+        app.post(&format!("/items/{blocked}/block"), json!({"period": period})).expect(200).await;
+        for (number, wanted, code) in [
+            (2, item, "item-taken"),
+            (3, 77, "item-unknown"),
+            (4, gone, "item-gone"),
+            (5, blocked, "item-blocked"),
+        ] {
+            let wish = json!({"itemNo": wanted, "customerId": 2, "period": period});
             app.post("/reservations", wish).refused(409, code).await;
             let path = format!("/reservations/{number}");
             app.see(&path, "/status", json!("Rejected")).await;

@@ -9,6 +9,7 @@ use crate::views::{everything, rebuilt_views_equal};
 use gdmarket_testkit::{PgCluster, ServerOptions, TestDb, eventually, run, times};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,50 @@ fn a_database_that_goes_away_costs_nothing_but_time() {
         assert_notices_what_is_lost_or_doubled(&ledger, &log);
         rebuilt_views_equal(&shown, &mut server, &db).await;
     });
+}
+
+/// Control: where commits don't wait for the disk, promises are broken by a crash.
+#[test]
+fn control_without_the_wait_for_the_disk_a_crash_breaks_promises() {
+    run(async {
+        let cluster = PgCluster::start_new();
+        let db = TestDb::on_server(&cluster.url()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
+        no_append_waits_for_the_disk(&db).await;
+        let market = Market::at(&server.url(""));
+        let load = Load::start(&market, &ledger, CALLERS);
+        eventually(Duration::from_secs(30), || async {
+            let acknowledged = ledger.count(Seen::Acknowledged);
+            if acknowledged > 50 { Ok(()) } else { Err(acknowledged) }
+        })
+        .await;
+        cluster.crash();
+        load.stop().await;
+        drop(server);
+        cluster.start();
+        let broken = ledger.broken_promises(&whole_log(&db).await);
+        assert!(broken.iter().any(|told| told.ends_with("0 times")), "{broken:?}");
+    });
+}
+
+/// From the next transaction on, on a server that is set up so for everybody; against that our appends
+/// protect themselves, so they are told within their transactions. Whoever writes the log out by and by
+/// stands still.
+async fn no_append_waits_for_the_disk(db: &TestDb) {
+    db.log_sql("ALTER SYSTEM SET synchronous_commit = off").await;
+    db.log_sql("SELECT pg_reload_conf()").await;
+    db.log_sql(
+        "CREATE FUNCTION hurry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         PERFORM set_config('synchronous_commit', 'off', true); RETURN NULL; END $$",
+    )
+    .await;
+    db.log_sql("CREATE TRIGGER hurry AFTER INSERT ON events EXECUTE FUNCTION hurry()").await;
+    let writer = "SELECT pid::bigint FROM pg_stat_activity WHERE backend_type = 'walwriter'";
+    let writer = db.views_number(writer).await.to_string();
+    let stopped = Command::new("kill").args(["-STOP", &writer]).status().unwrap();
+    assert!(stopped.success());
 }
 
 /// Each kind of request by itself is answered in time again: new things, a change, a reservation, and

@@ -1,10 +1,11 @@
 //! The same request under the same key at two servers at the same moment: one effect, one answer.
 
-use crate::market::Market;
+use crate::market::{Answer, Market};
 use futures::future::join_all;
 use gdmarket_testkit::{ServerOptions, TestDb, run, times};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const ROUNDS: usize = 5;
 const SENDERS: usize = 50;
@@ -36,15 +37,40 @@ fn fifty_equal_requests_at_two_servers_have_one_effect_and_one_answer() {
 
 /// Sends it to both, all at once; the answer that all got.
 async fn one_answer(markets: &[Market; 2], path: &str, body: &Value, key: &str) -> Value {
-    let sending = (0..SENDERS).map(|sender| {
-        let market = &markets[sender % markets.len()];
-        market.send(Method::POST, path, Some(body.clone()), Some(key))
-    });
-    let answers = join_all(sending).await;
-    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("an answer")).collect();
+    let answers = at_once(markets, path, body, Some(key)).await;
     for answer in &answers {
         assert!(matches!(answer.status, 200 | 201), "{path}: {answer:?}");
         assert_eq!((answer.status, &answer.body), (answers[0].status, &answers[0].body), "{path}");
     }
     answers[0].body.clone()
+}
+
+async fn at_once(
+    markets: &[Market; 2],
+    path: &str,
+    body: &Value,
+    key: Option<&str>,
+) -> Vec<Answer> {
+    let sending = (0..SENDERS).map(|sender| {
+        let market = &markets[sender % markets.len()];
+        market.send(Method::POST, path, Some(body.clone()), key)
+    });
+    let answers = join_all(sending).await;
+    answers.into_iter().map(|answer| answer.expect("an answer")).collect()
+}
+
+/// Control: the same requests without a key have as many effects.
+#[test]
+fn control_fifty_equal_requests_without_a_key_have_fifty_effects() {
+    run(async {
+        let db = TestDb::postgres().await;
+        let options = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db);
+        let servers = [options.clone().start().await, options.start().await];
+        let markets = servers.each_ref().map(|server| Market::at(&server.url("")));
+        let item = json!({"itemName": "Camera", "itemPrice": 100});
+        let answers = at_once(&markets, "/items", &item, None).await;
+        let numbers: BTreeSet<i64> =
+            answers.into_iter().map(|answer| answer.expect(201).number("itemNo")).collect();
+        assert_eq!(numbers.len(), SENDERS);
+    });
 }

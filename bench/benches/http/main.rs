@@ -31,7 +31,7 @@ struct Args {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Seconds measured per cell, after half a second of warm-up.
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 10.0)]
     seconds: f64,
     /// Connections.
     #[arg(long, default_value_t = 64)]

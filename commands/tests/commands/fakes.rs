@@ -24,6 +24,8 @@ pub(crate) enum Does {
     LoseAfter,
     /// It waits until the test lets it go on, then does as asked.
     Wait,
+    /// It waits until the test lets it go on, then declines.
+    WaitAndDecline,
 }
 
 /// One key's money.
@@ -80,6 +82,10 @@ impl Gateway {
             Does::Refuse => return Err(GatewayError::Unreachable("refused".to_owned())),
             Does::LoseBefore => return Err(lost()),
             Does::Wait => self.go_on.acquire().await.unwrap().forget(),
+            Does::WaitAndDecline => {
+                self.go_on.acquire().await.unwrap().forget();
+                return Err(GatewayError::Declined("card-declined".to_owned()));
+            }
             Does::Well | Does::LoseAfter => {}
         }
         let done = effect(&mut self.accounts.lock().unwrap());

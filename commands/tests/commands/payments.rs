@@ -1,12 +1,14 @@
 //! Paying: three outcomes, one `confirm` per attempt, and what is told when nobody knows.
 
 use crate::fakes::Does;
-use crate::market::{LONG, Market, SOON, keyed, operator, options};
+use crate::market::{LONG, Market, SOON, keyed, operator, options, process};
 use gdmarket_commands::{
     BreakerOptions, BreakerState, CommandError, PaymentAsked, PaymentOutcome, Service,
 };
-use gdmarket_domain::{PaymentNo, ReservationCommand, ReservationNo};
+use gdmarket_domain::{Payment, PaymentCommand, PaymentNo, ReservationCommand, ReservationNo};
 use gdmarket_testkit::{eventually, on_each_engine};
+use metrics_util::CompositeKey;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -32,6 +34,17 @@ pub(crate) async fn until_stream(market: &Market, no: PaymentNo, expected: &[&st
         if stream == expected { Ok(()) } else { Err(stream) }
     })
     .await;
+}
+
+/// How often the gateway has contradicted itself since the last look.
+fn contradictions(figures: &Snapshotter) -> u64 {
+    let figures = figures.snapshot().into_vec();
+    let of_name = |key: &CompositeKey| key.key().name() == "gdmarket_payment_contradictions_total";
+    let found = figures.into_iter().find(|(key, ..)| of_name(key));
+    match found {
+        Some((.., DebugValue::Counter(count))) => count,
+        _ => 0,
+    }
 }
 
 on_each_engine! {
@@ -72,6 +85,28 @@ on_each_engine! {
         assert_eq!((known.payment_no, known.outcome), (first.payment_no, PaymentOutcome::Approved));
         assert!(known.executed.replayed);
         assert_eq!(market.gateway.confirms(), 1);
+        market.close().await;
+    }
+
+    /// The gateway declines what it was found to have approved: a person is told, nothing changes.
+    async fn a_gateway_that_contradicts_itself_is_counted(db: &TestDb) {
+        let recorder = DebuggingRecorder::new();
+        let figures = recorder.snapshotter();
+        recorder.install().unwrap();
+        let market = Market::open(db).await;
+        market.gateway.set(Does::WaitAndDecline);
+        let (_, no) = market.reserved().await;
+        assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::OutcomeUnknown);
+        let found = PaymentCommand::RecordApproved;
+        market.commands.execute::<Payment>(1, found, &process()).await.unwrap();
+        assert_eq!(contradictions(&figures), 0);
+        market.gateway.go_on();
+        eventually(LONG, || async {
+            let counted = contradictions(&figures);
+            if counted == 1 { Ok(()) } else { Err(counted) }
+        })
+        .await;
+        assert_eq!(market.payment(payment_no(1)).await, APPROVED);
         market.close().await;
     }
 

@@ -7,6 +7,7 @@ use gdmarket_projections::{Projections, differences_from_rebuild};
 use gdmarket_store::{Deadlines, on_db};
 use gdmarket_testkit::{TestDb, on_each_engine};
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 /// Plays the story, lets `subscription` read everything again, and compares.
 async fn deliver_twice(db: &TestDb, subscription: &str) {
@@ -175,6 +176,29 @@ on_each_engine! {
         market.settle(&loops).await;
         loops.stop().await;
         assert_eq!(kept_by_managers(&market).await, live, "and made good from zero");
+    }
+
+    /// Control: reactions whose ids aren't those of the first time happen twice, where the aggregate's
+    /// own rules don't refuse them.
+    async fn control_under_other_ids_reactions_happen_twice(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        story::play(&market, &loops).await;
+        loops.stop().await;
+        market.port.forgets.store(true, Ordering::Relaxed);
+        for (manager, event) in [
+            ("holding", "item/2 ItemHeld"),
+            ("reservation_process", "reservation/5 LatePaymentRecorded"),
+        ] {
+            let before = market.history().await.len();
+            let reset = format!("UPDATE checkpoints SET position = 0 WHERE subscription = '{manager}'");
+            market.views_sql(&reset).await;
+            let loops = market.start();
+            market.settle(&loops).await;
+            loops.stop().await;
+            let again = market.history().await.split_off(before);
+            assert!(again.iter().any(|found| found == event), "{manager}: {again:?}");
+        }
     }
 
     async fn a_rebuild_tells_a_row_that_differs(db: &TestDb) {

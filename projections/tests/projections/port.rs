@@ -13,6 +13,7 @@ use gdmarket_store::{Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, 
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
 type Fault = Box<dyn Fn(&Intent) -> Option<PortError> + Send>;
@@ -27,6 +28,8 @@ pub(crate) struct TestPort {
     /// What was sent, each time.
     pub(crate) sent: Mutex<Vec<Intent>>,
     fault: Mutex<Fault>,
+    /// Every reaction under an id of its own, as if none had been sent before.
+    pub(crate) forgets: AtomicBool,
 }
 
 impl TestPort {
@@ -37,6 +40,7 @@ impl TestPort {
             refunds: Mutex::default(),
             sent: Mutex::default(),
             fault: Mutex::new(Box::new(|_| None)),
+            forgets: AtomicBool::new(false),
         }
     }
 
@@ -140,6 +144,13 @@ impl TestPort {
         self.send(&MarketCommand::Payment(number, command), id, correlation).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "an id of its own is what is tried")]
+    fn id_of(&self, errand: &mut Errand) {
+        if self.forgets.load(Ordering::Relaxed) {
+            errand.command_id = Uuid::new_v4();
+        }
+    }
+
     async fn event_at(&self, position: i64) -> Option<RecordedEvent> {
         self.store.log().read_after(position - 1, 1).await.unwrap().pop()
     }
@@ -161,7 +172,8 @@ pub(crate) fn decoded(event: &RecordedEvent) -> MarketEvent {
 
 #[async_trait]
 impl CommandPort for TestPort {
-    async fn execute(&self, intent: Intent) -> Result<Handled, PortError> {
+    async fn execute(&self, mut intent: Intent) -> Result<Handled, PortError> {
+        self.id_of(&mut intent.errand);
         let fault = (self.fault.lock().unwrap())(&intent);
         if let Some(error) = fault {
             return Err(error);
@@ -174,8 +186,9 @@ impl CommandPort for TestPort {
     async fn settle_payment(
         &self,
         number: PaymentNo,
-        errand: Errand,
+        mut errand: Errand,
     ) -> Result<Handled, PortError> {
+        self.id_of(&mut errand);
         let request = self.event_at(errand.cause.position).await.map(|event| decoded(&event));
         let Some(MarketEvent::Reservation(ReservationEvent::PaymentRequested {
             reservation_no,
@@ -200,8 +213,9 @@ impl CommandPort for TestPort {
     async fn refund_payment(
         &self,
         number: PaymentNo,
-        errand: Errand,
+        mut errand: Errand,
     ) -> Result<Handled, PortError> {
+        self.id_of(&mut errand);
         if let refused @ Handled::Refused(_) =
             self.payment(number, PaymentCommand::Cancel, &errand, "cancel").await?
         {

@@ -1,0 +1,82 @@
+//! Whoever takes a thing right after paying for it isn't told `not-paid` while the authorisation is on
+//! its way from one aggregate to the other.
+
+use crate::app::App;
+use gdmarket_commands::{
+    CommandMeta, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions, InProcessGateway,
+    InProcessGatewayOptions,
+};
+use gdmarket_domain::{Actor, Item, ItemCommand, ReservationNo};
+use gdmarket_store::{Leases, Store, StoreOptions};
+use gdmarket_testkit::{TestDb, eventually};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Nobody reacts for the item side: somebody else has its lease. The test does, once a first try to
+/// lend was refused.
+#[test]
+fn lending_waits_for_an_authorisation_that_is_under_way() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let app = App::on(&db, &[]).await;
+        let item = app.camera().await;
+        let no = app.reserved(item, 1).await;
+        app.stop().await;
+        let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        let store = Store::open(&options).await.expect("the store");
+        let leases = Leases::new(store.views().clone());
+        leases.take("holding", "somebody", Duration::from_hours(1)).await.expect("the lease");
+        let app = App::on(&db, &[]).await;
+        app.pay(no).await;
+        let lend = format!("/items/{item}/lend");
+        app.post(&lend, serde_json::json!({})).refused(409, "not-paid").await;
+        let before = refused(&app).await;
+        let authorised = async {
+            eventually(Duration::from_secs(10), || async {
+                if refused(&app).await > before { Ok(()) } else { Err(before) }
+            })
+            .await;
+            authorise(&store, item, no).await;
+        };
+        let (taken, ()) = tokio::join!(app.post(&lend, serde_json::json!({})).send(), authorised);
+        assert_eq!(taken.status, 200, "{}", taken.text);
+        app.stop().await;
+        store.close().await;
+    });
+}
+
+/// How many commands to items were refused.
+async fn refused(app: &App) -> u64 {
+    let figures = app.get("/metrics").expect(200).await.text;
+    let counted = figures.lines().find(|line| {
+        line.starts_with("gdmarket_commands_total")
+            && line.contains(r#"aggregate="item""#)
+            && line.contains(r#"outcome="refused""#)
+    });
+    let count = counted.and_then(|line| line.rsplit(' ').next());
+    count.map_or(0, |count| count.parse().expect("a number"))
+}
+
+/// What the item side does about a payment.
+#[expect(clippy::disallowed_methods, reason = "a command of the test's own")]
+async fn authorise(store: &Store, item: i64, reservation: i64) {
+    let gateway = InProcessGateway::open(InProcessGatewayOptions::default()).expect("a gateway");
+    let alarm = InProcessAlarm::new(InProcessAlarmOptions::default());
+    let options = CommandOptions::default();
+    let commands = Commands::new(store.clone(), Arc::new(gateway), Arc::new(alarm), options)
+        .expect("the commands");
+    let command_id = uuid::Uuid::now_v7();
+    let meta = CommandMeta {
+        command_id,
+        correlation_id: command_id,
+        causation: None,
+        actor: Actor::Process("test"),
+        traceparent: None,
+        fingerprint: Vec::new(),
+        expected_version: None,
+        keyed: false,
+    };
+    let reservation_no = ReservationNo::new(reservation).expect("a number");
+    let command = ItemCommand::AuthorizeLending { reservation_no };
+    commands.execute::<Item>(item, command, &meta).await.expect("authorised");
+}
