@@ -147,6 +147,27 @@ impl ParkedKeys {
         })?)
     }
 
+    /// Whether an event is still in the queue; it then stays there until `tx` ends.
+    pub async fn keep_queued(
+        tx: &mut Tx,
+        subscription: &str,
+        key: &str,
+        position: i64,
+    ) -> Result<bool, StoreError> {
+        Ok(on_tx!(tx, connection => {
+            sqlx::query(
+                "UPDATE parked_events SET position = position \
+                 WHERE subscription = $1 AND key = $2 AND position = $3",
+            )
+            .bind(subscription)
+            .bind(key)
+            .bind(position)
+            .execute(connection)
+            .await
+            .map(|kept| kept.rows_affected() > 0)
+        })?)
+    }
+
     /// Lets the key go on, if nothing queues behind it any more; says whether it does.
     pub async fn unpark(tx: &mut Tx, subscription: &str, key: &str) -> Result<bool, StoreError> {
         let gone = on_tx!(tx, connection => {

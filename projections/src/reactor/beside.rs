@@ -115,6 +115,10 @@ impl Reactor {
                     ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
             }
             (Outcome::Queue | Outcome::Later | Outcome::Retry(_) | Outcome::Park(_), job) => {
+                if !ParkedKeys::keep_queued(&mut tx, &run.name, &parked.key, position).await? {
+                    // Given up meanwhile: the key was told to go on at the next one.
+                    return Ok(());
+                }
                 let since_time = job.map_or(parked.since_time, |job| job.event.recorded_at);
                 let attempts = parked.attempts.saturating_add(1);
                 let again = Parked {

@@ -6,8 +6,9 @@ use gdmarket_domain::{ItemCommand, MarketCommand, ReservationCommand};
 use gdmarket_projections::{PortError, ReservationStatus, Stuck};
 use gdmarket_store::{Append, NewEvent, Parked, ReceiptKind, StreamId, on_db};
 use gdmarket_testkit::{eventually, on_each_engine};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 /// Appends what no program of this version would.
@@ -203,6 +204,43 @@ on_each_engine! {
         assert!(parked[0].reason.contains("Fact was refused"), "{parked:?}");
         let other = market.queries().reservation(reservation(2)).await.unwrap().unwrap();
         assert_eq!(other.body.status, ReservationStatus::Reserved);
+        loops.stop().await;
+    }
+
+    /// Given up while the loop is at it once more: the key goes on, whatever comes of that try.
+    async fn what_is_given_up_during_a_try_does_not_stop_again(db: &TestDb) {
+        let market = Market::open(db).await;
+        let loops = market.start();
+        market.register(1, None).await;
+        market.reserve(1, 1, None).await;
+        market.settle(&loops).await;
+        let rented = "{\"ItemRented\":{\"itemNo\":1,\"reservationNo\":1}}";
+        append(&market, StreamId::new("item", 1), 2, ("ItemRented", "1", rented)).await;
+        market.settle(&loops).await;
+        let (began, at_it) = channel();
+        let (given_up, go_on) = channel();
+        let waits = Mutex::new(go_on);
+        market.port.fail(move |_| {
+            // Once: then nobody says any more when to go on.
+            if began.send(()).is_ok() {
+                waits.lock().unwrap().recv().ok();
+            }
+            None
+        });
+        let stuck = Stuck::new(market.store.clone());
+        let manager = "reservation_process";
+        let found = stuck.list().await.unwrap().into_iter().find(|of| of.subscription == manager);
+        let found = found.unwrap();
+        loops.retry_parked(manager, None).await.unwrap();
+        tokio::task::spawn_blocking(move || at_it.recv().unwrap()).await.unwrap();
+        assert!(stuck.give_up(&found, "settled by phone").await.unwrap());
+        given_up.send(()).unwrap();
+        drop(given_up);
+        eventually(SOON, || async {
+            let parked = market.parked(manager).await;
+            if parked.is_empty() { Ok(()) } else { Err(parked) }
+        })
+        .await;
         loops.stop().await;
     }
 
