@@ -1,5 +1,5 @@
 //! Numbers drawn from the database: 1, 2, 3 … per kind. Draws that wait at the same time share one
-//! update; a number whose drawer went away is lost, none that was used is ever given twice.
+//! update; a number whose drawer went away is lost, none is ever given twice.
 
 use crate::db::LogConnection;
 use crate::db::held::{self, Held};
@@ -53,13 +53,7 @@ impl Numbers {
     }
 }
 
-const SQLITE: &str = "INSERT INTO numbers (kind, last) VALUES ($1, $2) \
-    ON CONFLICT (kind) DO UPDATE SET last = numbers.last + excluded.last RETURNING last";
-
-/// Without a wait for the disk. Whatever a number is used for is committed later and waits, and the
-/// disk takes commits in their order; a number that only a crash knows of may be given again.
-const POSTGRES: &str = "INSERT INTO numbers (kind, last) \
-    SELECT $1, $2 FROM set_config('synchronous_commit', 'off', true) \
+const TAKE: &str = "INSERT INTO numbers (kind, last) VALUES ($1, $2) \
     ON CONFLICT (kind) DO UPDATE SET last = numbers.last + excluded.last RETURNING last";
 
 /// What numbers are drawn from.
@@ -73,11 +67,11 @@ impl Urn {
     async fn take(&mut self, kind: &str, count: i64) -> Result<i64, StoreError> {
         Ok(match self {
             Self::Postgres(held) => {
-                let query = sqlx::query_scalar(POSTGRES).bind(kind).bind(count);
+                let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
                 query.fetch_one(held.get().await?).await?
             }
             Self::Sqlite(writer) => {
-                let query = sqlx::query_scalar(SQLITE).bind(kind).bind(count);
+                let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
                 // All, though it is one: a commit that fails is told at the statement's end only.
                 let taken = query.fetch_all(&mut *writer.lock().await).await?;
                 taken.first().copied().ok_or(sqlx::Error::RowNotFound)?

@@ -253,7 +253,7 @@ fn what_was_acknowledged_survives_a_crash_of_a_server_that_is_set_up_carelessly(
     });
 }
 
-/// A number is drawn without a wait for the disk; what it is used for waits, and takes it along.
+/// Such a server draws numbers without a wait for the disk; what one is used for waits, and takes it along.
 #[test]
 fn a_number_that_was_used_is_not_given_again_after_a_crash() {
     gdmarket_testkit::run(async {
