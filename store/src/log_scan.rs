@@ -137,7 +137,8 @@ mod tests {
              INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type, \
              event_version, payload, metadata) \
              SELECT CASE WHEN i < 33001 THEN i ELSE i + 1000000 END, \
-             CASE i % 5 WHEN 0 THEN 'other' ELSE 'kind' END, i, 1, 'T', '1', '{}', '{}' FROM n",
+             CASE i % 5 WHEN 0 THEN 'other' ELSE 'kind' END, i, 1, 'T', '1', \
+             CASE i % 3 WHEN 0 THEN '{}' ELSE json_object('n', i, 't', '가격') END, '{}' FROM n",
         )
         .await;
         let store = Store::open(&options).await.unwrap();
@@ -149,12 +150,24 @@ mod tests {
         let mut scan = store.log().scan("kind", after, until);
         while let Some(chunk) = scan.next().await.unwrap() {
             let see = |event: crate::event::EventRef<'_>| {
-                seen.push((event.position, event.number));
+                let n = event.number;
+                let odd = if n % 3 == 0 {
+                    "{}".to_owned()
+                } else {
+                    format!(r#"{{"n":{n},"t":"가격"}}"#)
+                };
+                assert_eq!((event.event_type, event.payload), ("T", odd.as_str()));
+                seen.push((event.position, n));
                 Ok::<_, StoreError>(())
             };
             chunk.each(see).unwrap();
         }
         assert_eq!(seen, expected.collect::<Vec<_>>());
+        for (after, until) in [(after, until), (3, 9)] {
+            let told = seen.iter().filter(|(position, _)| (after + 1..=until).contains(position));
+            let counted = store.log().count_of("kind", (after, until), |_| std::future::ready(()));
+            assert_eq!(counted.await.unwrap(), u64::try_from(told.count()).unwrap());
+        }
         store.close().await;
     }
 }

@@ -3,6 +3,7 @@
 //! Too large is 413, not JSON by its header 415, not JSON by its bytes 400, too slow 408. An absent
 //! body is an empty object: most actions need no field.
 
+use super::form::MAX_NAME;
 use crate::problem::Problem;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::kind;
@@ -103,7 +104,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 pub(super) fn parse(bytes: &[u8]) -> Result<Fields, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let detail = format!("The body is not UTF-8: byte {}.", error.valid_up_to());
-        malformed_in(&String::from_utf8_lossy(bytes), Fault::NotUtf8, detail)
+        malformed_in(bytes, &String::from_utf8_lossy(bytes), Fault::NotUtf8, detail)
     })?;
     if let Some(field) = too_deep(text) {
         let errors = vec![FieldFault::new(field, Fault::TooDeep)];
@@ -111,9 +112,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Fields, Problem> {
     }
     object(text).map_err(|error| {
         let detail = format!("The body is no JSON object: {error}.");
-        let is_control = |c: char| c < ' ' && !c.is_whitespace();
+        let is_control = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r');
         let marked = text.replace(is_control, REPLACEMENT);
-        malformed_in(&marked, Fault::ControlCharacter, detail)
+        malformed_in(bytes, &marked, Fault::ControlCharacter, detail)
     })
 }
 
@@ -125,10 +126,17 @@ fn object(text: &str) -> Result<Fields, serde_json::Error> {
 
 /// Names the field whose value is at fault, if `marked`, the body with replacement characters instead
 /// of what can't stand there, is an object.
-fn malformed_in(marked: &str, fault: Fault, detail: String) -> Problem {
+fn malformed_in(bytes: &[u8], marked: &str, fault: Fault, detail: String) -> Problem {
+    // Where one stood before, it isn't known which of them is a mark.
+    let is_marked = !bytes.windows(REPLACEMENT.len()).any(|part| part == REPLACEMENT.as_bytes());
     let fields = object(marked).unwrap_or_default().0;
-    let at_fault = fields.into_iter().find(|(_, json)| json.get().contains(REPLACEMENT));
-    let errors = at_fault.map(|(field, _)| FieldFault::new(field, fault)).into_iter().collect();
+    let at_fault =
+        fields.into_iter().find(|(_, json)| is_marked && json.get().contains(REPLACEMENT));
+    let shown = |name: &str| -> String {
+        name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
+    };
+    let errors =
+        at_fault.map(|(name, _)| FieldFault::new(shown(&name), fault)).into_iter().collect();
     Problem::new(&kind::MALFORMED_JSON).with_detail(detail).with_errors(errors)
 }
 

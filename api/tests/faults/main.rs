@@ -22,4 +22,5 @@ mod restored;
 mod same_key;
 mod settled;
 mod silent_writer;
+mod two_servers;
 mod views;

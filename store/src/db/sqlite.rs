@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 /// How long a writer waits for another process's write lock.
 pub(crate) const BUSY: Duration = Duration::from_secs(2);
-/// Pages of the write-ahead log, of 4 KiB each, after which a commit moves them into the file and waits
+/// Pages of the views' write-ahead log, of 4 KiB each, after which a commit moves them into the file and waits
 /// for the disk. SQLite's own 1,000 are less than one transaction of a build writes.
 const CHECKPOINT: &str = "4000";
 /// Between two tries to open a file that others are opening.
@@ -53,14 +53,17 @@ impl File {
             Self::Log => SqliteSynchronous::Full,
             Self::Views => SqliteSynchronous::Normal,
         };
-        SqliteConnectOptions::new()
+        let options = SqliteConnectOptions::new()
             .filename(self.path(folder))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .busy_timeout(BUSY)
-            .pragma("wal_autocheckpoint", CHECKPOINT)
-            .pragma("temp_store", "memory")
+            .pragma("temp_store", "memory");
+        match self {
+            Self::Log => options,
+            Self::Views => options.pragma("wal_autocheckpoint", CHECKPOINT),
+        }
     }
 
     fn read_options(self, folder: &Path) -> SqliteConnectOptions {

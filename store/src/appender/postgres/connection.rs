@@ -19,8 +19,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A writer that holds the turn and went silent must not hold up all others for long.
 const PATIENCE: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'";
 /// What is acknowledged is on the disk, however the server was set up; stronger settings stay.
-const DURABILITY: &str = "SELECT set_config('synchronous_commit', 'on', false) \
-                          WHERE current_setting('synchronous_commit') = 'off'";
+/// Set in any case: a server that is set up anew changes every session that never said what it wants.
+const DURABILITY: &str = "SELECT set_config('synchronous_commit', \
+    coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
 
 /// One server process: its number may be used again, its start tells the two apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

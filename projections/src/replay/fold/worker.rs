@@ -1,0 +1,157 @@
+//! One of those who fold: it takes in its streams' events, and has rows written when they are too many.
+
+use super::{Poisoned, parked};
+use crate::courtesy::Courtesy;
+use crate::projector::{Folded, fold};
+use crate::replay::ReplayError;
+use crate::view::View;
+use crate::view_table::{Stored, ViewTable};
+use gdmarket_store::{EventRef, LogChunk, Store, StoreError};
+use std::collections::{HashMap, HashSet};
+use std::mem::take;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// What a worker is given.
+pub(super) enum Work {
+    Events(LogChunk),
+    /// All events were given: only then rows may be written that aren't too many.
+    End,
+}
+
+/// Folds its share of the streams.
+pub(super) struct Worker<V: View> {
+    pub(super) store: Store,
+    pub(super) table: Arc<ViewTable<V>>,
+    pub(super) courtesy: Arc<Courtesy>,
+    /// Nobody waits for this worker any more.
+    pub(super) stop: CancellationToken,
+    /// Rows that it holds before they are written.
+    pub(super) most: usize,
+    pub(super) rows: HashMap<i64, Stored<V::Row>>,
+    /// Rows that the table has already, or will have before these are written.
+    pub(super) loaded: HashSet<i64>,
+    pub(super) writing: Option<Writing<V>>,
+    pub(super) is_spilled: bool,
+    pub(super) runtime: Handle,
+    pub(super) known: Arc<Poisoned>,
+    pub(super) poisoned: Poisoned,
+}
+
+/// Rows on their way into the table.
+pub(super) struct Writing<V: View> {
+    rows: Arc<HashMap<i64, Stored<V::Row>>>,
+    task: AbortOnDropHandle<Result<(), StoreError>>,
+}
+
+impl<V: View> Worker<V> {
+    pub(super) fn work(mut self, mut work: mpsc::Receiver<Work>) -> Result<Poisoned, ReplayError> {
+        while let Some(given) = work.blocking_recv() {
+            match given {
+                Work::Events(chunk) => {
+                    let began = Instant::now();
+                    if self.is_spilled {
+                        self.load(&chunk)?;
+                    }
+                    chunk.each(|event| self.take(event))?;
+                    let is_full = self.rows.len() >= self.most;
+                    if is_full {
+                        self.spill()?;
+                    }
+                    if self.courtesy.is_due() {
+                        // Among commands a worker is one guest at a time.
+                        self.finish_writing()?;
+                    }
+                    if !is_full {
+                        self.wait(self.courtesy.rest(began))?;
+                    }
+                }
+                Work::End => {
+                    self.spill()?;
+                    self.finish_writing()?;
+                    return Ok(self.poisoned);
+                }
+            }
+        }
+        // Nobody waits for what was begun.
+        Ok(self.poisoned)
+    }
+
+    fn take(&mut self, event: EventRef<'_>) -> Result<(), ReplayError> {
+        let number = event.number;
+        if self.known.contains_key(&number) || self.poisoned.contains_key(&number) {
+            return Ok(());
+        }
+        let row = self.rows.entry(number).or_insert_with(|| Stored::new(number));
+        match fold::<V>(row, event) {
+            Folded::Taken | Folded::Old => Ok(()),
+            Folded::Newer(what) => Err(ReplayError::Newer(what)),
+            Folded::Poison(reason) => {
+                row.stale = Some((event.recorded_at, reason.clone()));
+                self.poisoned.insert(number, parked(event, reason));
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads back the rows of streams that go on.
+    fn load(&mut self, chunk: &LogChunk) -> Result<(), ReplayError> {
+        let mut missing = chunk.going_on(|number| self.rows.contains_key(&number))?;
+        if let Some(writing) = &self.writing {
+            missing.retain(|number| {
+                let Some(row) = writing.rows.get(number) else { return true };
+                self.loaded.insert(*number);
+                self.rows.insert(*number, row.clone());
+                false
+            });
+        }
+        let loading = self.table.load(self.store.views(), &missing);
+        let loaded = self.wait(loading)??;
+        self.loaded.extend(loaded.keys());
+        self.rows.extend(loaded);
+        Ok(())
+    }
+
+    /// Has every row written, after those before.
+    fn spill(&mut self) -> Result<(), ReplayError> {
+        self.finish_writing()?;
+        let (rows, loaded) = (Arc::new(take(&mut self.rows)), take(&mut self.loaded));
+        let (table, courtesy) = (Arc::clone(&self.table), Arc::clone(&self.courtesy));
+        let (db, written) = (self.store.views().clone(), Arc::clone(&rows));
+        let task = self.runtime.spawn(async move {
+            let mut rows: Vec<_> = written.values().collect();
+            // In the order of their numbers the table's index grows at its end.
+            rows.sort_unstable_by_key(|row| row.number);
+            table.write_many(&db, (&rows, &loaded), &courtesy).await
+        });
+        self.writing = Some(Writing { rows, task: AbortOnDropHandle::new(task) });
+        self.is_spilled = true;
+        Ok(())
+    }
+
+    fn finish_writing(&mut self) -> Result<(), ReplayError> {
+        let Some(Writing { task, .. }) = self.writing.take() else { return Ok(()) };
+        let written = self.wait(task)?;
+        written.map_err(|error| ReplayError::Broken(error.to_string()))??;
+        Ok(())
+    }
+
+    /// Waits on the runtime as long as somebody waits for this worker: the runtime's timers and
+    /// sockets may end with them.
+    fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, ReplayError> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                // First: afterwards there is no timer to ask.
+                biased;
+                () = self.stop.cancelled() => {
+                    Err(ReplayError::Broken("nobody waits for it any more".to_owned()))
+                }
+                done = future => Ok(done),
+            }
+        })
+    }
+}
