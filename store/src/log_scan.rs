@@ -126,9 +126,9 @@ mod tests {
         assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
     }
 
-    /// Pieces and stretches have ends, and between them nothing may be lost or read twice.
+    /// Chunks have ends, and between them nothing may be lost or read twice.
     #[tokio::test]
-    async fn sqlite_loses_nothing_between_pieces_and_over_holes() {
+    async fn sqlite_loses_nothing_between_chunks_and_over_holes() {
         let db = TestDb::sqlite();
         let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
         Store::migrate(&options).await.unwrap();

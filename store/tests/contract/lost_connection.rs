@@ -247,18 +247,22 @@ async fn append_all(store: &Store, commands: RangeInclusive<u128>) {
     }
 }
 
+async fn fifty_survive_a_crash(cluster: &PgCluster, db: &TestDb, store: Store) {
+    cluster.crash();
+    cluster.start();
+    store.close().await;
+    let store = open(db).await;
+    assert_eq!(whole_log(&store).await.len(), 50);
+    store.close().await;
+}
+
 #[test]
 fn what_was_acknowledged_survives_a_crash_of_a_server_that_is_set_up_carelessly() {
     gdmarket_testkit::run(async {
         let (cluster, db) = careless_server().await;
         let store = open(&db).await;
         append_all(&store, 1..=50).await;
-        cluster.crash();
-        cluster.start();
-        store.close().await;
-        let store = open(&db).await;
-        assert_eq!(whole_log(&store).await.len(), 50);
-        store.close().await;
+        fifty_survive_a_crash(&cluster, &db, store).await;
     });
 }
 
@@ -271,12 +275,7 @@ fn what_was_acknowledged_survives_a_crash_of_a_server_that_became_careless() {
         append_all(&store, 1..=1).await;
         make_careless(&cluster).await;
         append_all(&store, 2..=50).await;
-        cluster.crash();
-        cluster.start();
-        store.close().await;
-        let store = open(&db).await;
-        assert_eq!(whole_log(&store).await.len(), 50);
-        store.close().await;
+        fifty_survive_a_crash(&cluster, &db, store).await;
     });
 }
 
