@@ -16,8 +16,10 @@ use tokio::sync::mpsc;
 
 pub use chunk::LogChunk;
 
-/// Events of one chunk.
+/// Events of one chunk, unless its bytes end it before.
 const CHUNK: usize = 512;
+/// Bytes of payload that end a chunk, so that what waits is bounded whatever the events' size.
+const CHUNK_BYTES: usize = 1024 * 1024;
 /// Chunks read ahead of whoever takes them.
 const AHEAD: usize = 16;
 /// Events of one statement, so that no snapshot of the database is held for long, even for readers who
@@ -70,17 +72,19 @@ async fn read(
     loop {
         let query = sqlx::query(POSTGRES).bind(after).bind(until).bind(kind).bind(STATEMENT);
         let mut stream = query.fetch(pool);
-        let (mut numbers, mut rows, mut read) = (Vec::new(), Vec::new(), 0);
+        let (mut numbers, mut rows, mut read, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
         loop {
             let row = stream.try_next().await?;
             let is_end = row.is_none();
             if let Some(row) = row {
                 after = row.try_get(0)?;
                 numbers.push(number(kind, row.try_get(1)?)?);
+                bytes += row.try_get_raw(5)?.as_bytes().map_or(0, <[u8]>::len);
                 rows.push(row);
                 read += 1;
             }
-            if rows.len() == CHUNK || is_end && !rows.is_empty() {
+            if rows.len() == CHUNK || bytes >= CHUNK_BYTES || is_end && !rows.is_empty() {
+                bytes = 0;
                 let rows = Rows::Postgres(take(&mut rows));
                 let chunk = LogChunk { kind, numbers: take(&mut numbers), rows };
                 if chunks.send(Ok(chunk)).await.is_err() {

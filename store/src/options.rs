@@ -9,7 +9,7 @@ pub struct StoreOptions {
     pub url: String,
     /// Connections for views and what hangs on them; on SQLite also for reading the log.
     pub read_connections: u32,
-    /// Connections for the log on PostgreSQL, beside the one that appends and five that busy readers hold.
+    /// Connections for the log on PostgreSQL, beside the one that appends and four that busy readers hold.
     pub log_connections: u32,
     /// Aggregates kept in memory, per type.
     pub cache_entries: u64,

@@ -100,6 +100,7 @@ struct ById;
 impl ReadMany for ById {
     type Asked = Uuid;
     type Answer = Option<Receipt>;
+    const AT_ONCE: usize = 1;
 
     async fn read(
         &self,

@@ -16,8 +16,6 @@ use tokio_util::task::TaskTracker;
 
 /// Most reads of one query.
 const TOGETHER: usize = 256;
-/// Queries on their way at once, so that a long one doesn't hold up all others.
-const WORKERS: usize = 2;
 
 /// How several are read in one go.
 pub(crate) trait ReadMany: Send + Sync + 'static {
@@ -25,6 +23,9 @@ pub(crate) trait ReadMany: Send + Sync + 'static {
     type Asked: Send + Sync + 'static;
     /// What is answered.
     type Answer: Send + 'static;
+    /// Queries on their way at once: several where a long one may hold up all others, else one, which
+    /// most go along with.
+    const AT_ONCE: usize;
 
     /// An answer for each, in their order.
     fn read(
@@ -70,7 +71,7 @@ impl<R: ReadMany> SharedReads<R> {
     ) -> Self {
         let (queue, waiting) = mpsc::channel(TOGETHER);
         let (reads, waiting) = (Arc::new(reads), Arc::new(Mutex::new(waiting)));
-        for _ in 0..WORKERS {
+        for _ in 0..R::AT_ONCE {
             let (reads, waiting, stop) = (Arc::clone(&reads), Arc::clone(&waiting), stop.clone());
             let reader = HeldReader::of(db);
             tracker.spawn(async move {
@@ -97,7 +98,7 @@ async fn serve<R: ReadMany>(
     let mut requests = Vec::new();
     loop {
         let asking = async { gather(&mut *queue.lock().await, &mut requests, TOGETHER).await };
-        if held::next(asking, || reader.give_back()).await == 0 {
+        if held::next(asking, async { reader.give_back() }).await == 0 {
             return;
         }
         let (asked, answers) = requests.drain(..).unzip();

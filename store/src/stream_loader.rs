@@ -24,6 +24,7 @@ pub(crate) struct Streams;
 impl ReadMany for Streams {
     type Asked = After;
     type Answer = Vec<RecordedEvent>;
+    const AT_ONCE: usize = 2;
 
     async fn read(
         &self,

@@ -18,6 +18,8 @@ mod dropped_futures;
 mod idempotency;
 #[path = "contract/lost_connection.rs"]
 mod lost_connection;
+#[path = "contract/numbers.rs"]
+mod numbers;
 #[path = "contract/order.rs"]
 mod order;
 #[path = "contract/plans.rs"]
@@ -28,6 +30,8 @@ mod proxy;
 mod query;
 #[path = "contract/restored.rs"]
 mod restored;
+#[path = "contract/scan.rs"]
+mod scan;
 #[path = "contract/schema.rs"]
 mod schema;
 #[path = "contract/stock.rs"]

@@ -8,9 +8,9 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// Tasks that may hold a connection of the log's pool at once: two read receipts, two read streams, and
+/// Tasks that may hold a connection of the log's pool at once: one reads receipts, two read streams, and
 /// one draws numbers. The pool has room for them beside everybody else.
-pub(crate) const HOLDERS: u32 = 5;
+pub(crate) const HOLDERS: u32 = 4;
 /// How long it is kept without a question.
 const KEPT_FOR: Duration = Duration::from_millis(100);
 /// How long it is kept in all: its age is the pool's matter.
@@ -69,12 +69,13 @@ impl HeldReader {
     }
 }
 
-/// Waits for what comes next; who waits long keeps no connection from others meanwhile.
-pub(crate) async fn next<T>(comes: impl Future<Output = T>, give_back: impl FnOnce()) -> T {
+/// Waits for what comes next; who waits long keeps no connection from others meanwhile: `quiet` gives
+/// it back.
+pub(crate) async fn next<T>(comes: impl Future<Output = T>, quiet: impl Future<Output = ()>) -> T {
     tokio::pin!(comes);
     if let Ok(came) = timeout(KEPT_FOR, &mut comes).await {
         return came;
     }
-    give_back();
+    quiet.await;
     comes.await
 }

@@ -3,7 +3,7 @@
 //! same SQLite library, and copies the texts of a whole chunk one after another.
 
 use super::chunk::Rows;
-use super::{CHUNK, LogChunk, number};
+use super::{CHUNK, CHUNK_BYTES, LogChunk, number};
 use crate::db::sqlite::BUSY;
 use crate::error::StoreError;
 use crate::event::EventRef;
@@ -70,7 +70,9 @@ fn chunk(
 ) -> Result<Option<(LogChunk, i64)>, StoreError> {
     let (mut texts, mut events, mut numbers) = (String::new(), Vec::new(), Vec::new());
     let mut rows = statement.query((after, until, kind, CHUNK))?;
-    while let Some(row) = rows.next()? {
+    while texts.len() < CHUNK_BYTES
+        && let Some(row) = rows.next()?
+    {
         numbers.push(number(kind, text(row, 1)?)?);
         events.push(Place {
             position: row.get(0)?,

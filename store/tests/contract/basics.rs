@@ -91,23 +91,6 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn numbers_are_drawn_once_each_by_two_stores_at_once(db: &TestDb) {
-        let stores = [open(db).await, open(db).await];
-        let draws = (0..200_usize).map(|n| {
-            let (store, kind) = (stores[n % 2].clone(), if n < 100 { "item" } else { "payment" });
-            async move { store.numbers().draw(kind).await.unwrap() }
-        });
-        let mut drawn = all(spawn_each(draws)).await;
-        let payments = drawn.split_off(100);
-        for mut numbers in [drawn, payments] {
-            numbers.sort_unstable();
-            assert_eq!(numbers, (1..=100).collect::<Vec<i64>>());
-        }
-        for store in stores {
-            store.close().await;
-        }
-    }
-
     async fn the_tail_brings_every_event_from_memory_or_from_the_log(db: &TestDb) {
         let first = open(db).await;
         first.appender().append(append(1, 1, 0)).await.unwrap();

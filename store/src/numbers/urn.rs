@@ -1,0 +1,72 @@
+//! Where numbers are drawn from: a row per kind with the last that was drawn.
+
+use crate::db::LogConnection;
+use crate::db::held::Held;
+use crate::db::sqlite::Writer;
+use crate::error::StoreError;
+use sqlx::Postgres;
+use std::ops::Range;
+use std::sync::Arc;
+
+const TAKE: &str = "INSERT INTO numbers (kind, last) VALUES ($1, $2) \
+    ON CONFLICT (kind) DO UPDATE SET last = numbers.last + excluded.last RETURNING last";
+/// Only what nobody drew after: else the numbers are lost.
+const PUT_BACK: &str = "UPDATE numbers SET last = $2 WHERE kind = $1 AND last = $3";
+
+/// What numbers are drawn from.
+pub(super) enum Urn {
+    Postgres(Held<Postgres>),
+    Sqlite(Writer),
+}
+
+impl Urn {
+    pub(super) fn of(writer: &LogConnection) -> Self {
+        match writer {
+            LogConnection::Postgres(pool) => Self::Postgres(Held::new(pool.clone())),
+            LogConnection::Sqlite(writer) => Self::Sqlite(Arc::clone(writer)),
+        }
+    }
+
+    /// So many new numbers.
+    pub(super) async fn take(&mut self, kind: &str, count: i64) -> Result<Range<i64>, StoreError> {
+        // All rows, though it is one: on SQLite a commit that fails is told at the statement's end only.
+        let last: Vec<i64> = match self {
+            Self::Postgres(held) => {
+                let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
+                query.fetch_all(held.get().await?).await?
+            }
+            Self::Sqlite(writer) => {
+                let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
+                query.fetch_all(&mut *writer.lock().await).await?
+            }
+        };
+        let last = last.first().copied().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(last - count + 1..last + 1)
+    }
+
+    /// Gives back the last numbers that were taken.
+    pub(super) async fn put_back(
+        &mut self,
+        kind: &str,
+        numbers: Range<i64>,
+    ) -> Result<(), StoreError> {
+        let (before, last) = (numbers.start - 1, numbers.end - 1);
+        match self {
+            Self::Postgres(held) => {
+                let query = sqlx::query(PUT_BACK).bind(kind).bind(before).bind(last);
+                query.execute(held.get().await?).await?;
+            }
+            Self::Sqlite(writer) => {
+                let query = sqlx::query(PUT_BACK).bind(kind).bind(before).bind(last);
+                query.execute(&mut *writer.lock().await).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn give_back(&mut self) {
+        if let Self::Postgres(held) = self {
+            held.give_back();
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Numbers: each is given once, and those that were drawn ahead go back.
+
+use crate::support::{LIMIT, all, open, raw, spawn_each};
+use gdmarket_store::{Store, on_db};
+use gdmarket_testkit::{TestDb, eventually, on_each_engine};
+use std::collections::BTreeSet;
+
+/// So many numbers, drawn at the same moment.
+async fn draw_at_once(store: &Store, count: usize) -> Vec<i64> {
+    let each = (0..count).map(|_| {
+        let store = store.clone();
+        async move { store.numbers().draw("item").await.unwrap() }
+    });
+    let mut numbers = all(spawn_each(each)).await;
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The last number that the database says is drawn.
+async fn last(db: &TestDb) -> i64 {
+    let sql = "SELECT last FROM numbers WHERE kind = 'item'";
+    on_db!(&raw(db).await, pool => sqlx::query_scalar(sql).fetch_one(pool).await).unwrap()
+}
+
+on_each_engine! {
+    async fn numbers_are_drawn_once_each_by_two_stores_at_once(db: &TestDb) {
+        let stores = [open(db).await, open(db).await];
+        let draws = (0..200_usize).map(|n| {
+            let (store, kind) = (stores[n % 2].clone(), if n < 100 { "item" } else { "payment" });
+            async move { store.numbers().draw(kind).await.unwrap() }
+        });
+        let mut drawn = all(spawn_each(draws)).await;
+        let payments = drawn.split_off(100);
+        for numbers in [drawn, payments] {
+            let different: BTreeSet<i64> = numbers.iter().copied().collect();
+            assert_eq!(different.len(), 100, "{numbers:?}");
+            assert!(different.first().is_some_and(|first| *first == 1), "{different:?}");
+        }
+        for store in stores {
+            store.close().await;
+        }
+    }
+
+    async fn who_draws_alone_draws_one_after_the_other(db: &TestDb) {
+        let store = open(db).await;
+        for number in 1..=5 {
+            assert_eq!(store.numbers().draw("item").await.unwrap(), number);
+            assert_eq!(last(db).await, number, "none is drawn ahead");
+        }
+        store.close().await;
+    }
+
+    /// When nobody comes any more, and when the store is closed.
+    async fn what_was_drawn_ahead_goes_back(db: &TestDb) {
+        let store = open(db).await;
+        assert_eq!(draw_at_once(&store, 50).await, (1..=50).collect::<Vec<_>>());
+        eventually(LIMIT, async || match last(db).await {
+            50 => Ok(()),
+            last => Err(last),
+        })
+        .await;
+        assert_eq!(draw_at_once(&store, 50).await, (51..=100).collect::<Vec<_>>());
+        store.close().await;
+        assert_eq!(last(db).await, 100);
+    }
+
+    /// What another one drew after can't go back; nobody gets it.
+    async fn what_was_drawn_ahead_is_lost_where_others_drew_since(db: &TestDb) {
+        let stores = [open(db).await, open(db).await];
+        let mut drawn = draw_at_once(&stores[0], 50).await;
+        drawn.extend(draw_at_once(&stores[1], 1).await);
+        let [one, other] = stores;
+        one.close().await;
+        drawn.extend(draw_at_once(&other, 50).await);
+        let different: BTreeSet<i64> = drawn.iter().copied().collect();
+        assert_eq!(different.len(), drawn.len(), "{drawn:?}");
+        other.close().await;
+    }
+}

@@ -1,0 +1,74 @@
+//! Scans, seen from whoever takes their chunks: how large those are, and what is left of a scan that
+//! nobody takes from any more.
+
+use crate::support::{LIMIT, append, at_once, counted, open};
+use gdmarket_store::{Append, NewEvent, Store};
+use gdmarket_testkit::{TestDb, eventually, on_each_engine};
+
+/// Events with a payload of so many bytes, one to a stream.
+async fn fill(store: &Store, events: u16, bytes: usize) {
+    let appends = (1..=events).map(|number| {
+        let event = NewEvent { payload: format!("\"{}\"", "x".repeat(bytes)), ..counted(1) };
+        Append { events: vec![event], ..append(number.into(), number.into(), 0) }
+    });
+    for appended in at_once(store, appends.collect()).await {
+        appended.unwrap();
+    }
+}
+
+/// Statements, or files, that are open to scan this log.
+async fn open_scans(db: &TestDb) -> i64 {
+    if let Some(folder) = db.folder() {
+        let log = folder.join("log.db").canonicalize().unwrap();
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let open = open.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+        return i64::try_from(open.filter(|file| *file == log).count()).unwrap();
+    }
+    let pool = sqlx::PgPool::connect(db.url()).await.unwrap();
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+               AND state = 'active' AND query LIKE '%aggregate_type = $3 ORDER BY position%' \
+               AND pid <> pg_backend_pid()";
+    let open = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+    pool.close().await;
+    open
+}
+
+on_each_engine! {
+    /// What waits between reader and folder is bounded in bytes too.
+    async fn large_events_come_in_small_chunks(db: &TestDb) {
+        let store = open(db).await;
+        fill(&store, 12, 400_000).await;
+        let mut scan = store.log().scan("counter", 0, 12);
+        let mut chunks = Vec::new();
+        while let Some(chunk) = scan.next().await.unwrap() {
+            chunks.push(chunk.len());
+        }
+        assert_eq!(chunks, [3, 3, 3, 3]);
+        store.close().await;
+    }
+
+    /// Nobody takes its chunks: it doesn't wait for ever with a connection or a file in its hands.
+    async fn a_dropped_scan_ends(db: &TestDb) {
+        let store = open(db).await;
+        fill(&store, 120, 400_000).await;
+        let before = open_scans(db).await;
+        for _ in 0..5 {
+            let mut scans = Vec::new();
+            for _ in 0..3 {
+                let mut scan = store.log().scan("counter", 0, 120);
+                assert!(scan.next().await.unwrap().is_some());
+                scans.push(scan);
+            }
+            let open = open_scans(db).await;
+            assert!(open > before, "they are under way: {before}, {open}");
+            drop(scans);
+        }
+        // SQLite keeps a closed file for the next who opens it, as long as anybody else has it open.
+        eventually(LIMIT, async || match open_scans(db).await {
+            open if open <= before + 6 => Ok(()),
+            open => Err((before, open)),
+        })
+        .await;
+        store.close().await;
+    }
+}
