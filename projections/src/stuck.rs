@@ -4,92 +4,29 @@
 //! process manager then goes on after the event it stopped at, a view's row stays as it was, stale,
 //! until somebody asks again or the view is rebuilt.
 
+mod told;
+
 use crate::error::QueryError;
 use crate::told::ToldEvent;
-use chrono::{DateTime, Utc};
-use gdmarket_store::{Dropped, Generations, Parked, ParkedKeys, RecordedEvent, Store, StreamId};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use chrono::DateTime;
+use gdmarket_store::{Generations, Parked, ParkedKeys, RecordedEvent, Store, StreamId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+
+pub use told::{Asked, GivenUp, StuckDetail, StuckKey};
 
 /// Queued events that are shown.
 const SHOWN: u32 = 100;
 /// How often it is looked whether a key was tried again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A key that can't go on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StuckKey {
-    /// Whose key.
-    pub subscription: String,
-    /// Whether a view can't go on, or a process manager.
-    pub is_view: bool,
-    /// What can't go on: a stream, or a process.
-    pub key: String,
-    /// `retrying` by itself, or `parked` until it is asked for.
-    pub state: String,
-    /// Why.
-    pub reason: String,
-    /// The event it stopped at first.
-    pub since_position: i64,
-    /// When that was recorded.
-    pub since: DateTime<Utc>,
-    /// How often it was tried.
-    pub attempts: i64,
-    /// How many events wait, the one it stopped at included.
-    pub queued: u64,
-    /// Why an operator gave it up, if one did.
-    pub dropped: Option<String>,
-}
-
-/// An event that was given up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GivenUp {
-    /// Whose key.
-    pub subscription: String,
-    /// What couldn't go on: a stream, or a process.
-    pub key: String,
-    /// The event it stopped at.
-    pub position: i64,
-    /// Why it had stopped.
-    pub parked_for: String,
-    /// Why it was given up.
-    pub reason: String,
-    /// When.
-    pub given_up_at: DateTime<Utc>,
-}
-
-impl From<Dropped> for GivenUp {
-    fn from(dropped: Dropped) -> Self {
-        let Dropped { subscription, key, position, parked_for, reason, dropped_at } = dropped;
-        let given_up_at = DateTime::from_timestamp_micros(dropped_at).unwrap_or_default();
-        Self { subscription, key, position, parked_for, reason, given_up_at }
-    }
-}
-
-/// A stuck key with what waits behind it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StuckDetail {
-    /// The key.
-    #[serde(flatten)]
-    pub key: StuckKey,
-    /// What waits, first come first; not all of a long queue.
-    pub events: Vec<ToldEvent>,
-}
-
-/// What became of a key that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// It goes on.
-    GoesOn,
-    /// It was tried and stopped again.
-    StoppedAgain(StuckKey),
-    /// No running loop has tried it yet.
-    NotYet,
+/// What is told of every key from elsewhere.
+struct Around {
+    /// What views' subscriptions are called.
+    views: BTreeSet<String>,
+    /// Why it was given up, by subscription, key and position.
+    dropped: BTreeMap<(String, String, i64), String>,
 }
 
 /// The stuck keys of one store.
@@ -108,33 +45,46 @@ impl Stuck {
 
     /// All of them.
     pub async fn list(&self) -> Result<Vec<StuckKey>, QueryError> {
-        let views = Generations::new(self.store.views().clone()).all().await?;
-        let dropped: BTreeMap<(String, String, i64), String> = self
-            .parked
-            .dropped()
-            .await?
-            .into_iter()
-            .map(|of| ((of.subscription, of.key, of.position), of.reason))
-            .collect();
+        let around = self.around().await?;
         let mut all = vec![];
         for (subscription, parked) in self.parked.everything().await? {
-            let is_view = views.iter().any(|view| view.view == subscription);
-            let queued = self.waiting(is_view, &subscription, &parked).await?.0;
-            let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
-            all.push(StuckKey {
-                is_view,
-                queued,
-                dropped: dropped.get(&noted).cloned(),
-                since: DateTime::from_timestamp_micros(parked.since_time).unwrap_or_default(),
-                subscription,
-                key: parked.key,
-                state: parked.state,
-                reason: parked.reason,
-                since_position: parked.since_position,
-                attempts: parked.attempts,
-            });
+            all.push(self.told(subscription, parked, &around).await?);
         }
         Ok(all)
+    }
+
+    async fn around(&self) -> Result<Around, QueryError> {
+        let generations = Generations::new(self.store.views().clone()).all().await?;
+        let dropped = self.parked.dropped().await?.into_iter();
+        Ok(Around {
+            views: generations.into_iter().map(|of| of.view).collect(),
+            dropped: dropped
+                .map(|of| ((of.subscription, of.key, of.position), of.reason))
+                .collect(),
+        })
+    }
+
+    async fn told(
+        &self,
+        subscription: String,
+        parked: Parked,
+        around: &Around,
+    ) -> Result<StuckKey, QueryError> {
+        let is_view = around.views.contains(&subscription);
+        let queued = self.waiting(is_view, &subscription, &parked).await?.0;
+        let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
+        Ok(StuckKey {
+            is_view,
+            queued,
+            dropped: around.dropped.get(&noted).cloned(),
+            since: DateTime::from_timestamp_micros(parked.since_time).unwrap_or_default(),
+            subscription,
+            key: parked.key,
+            state: parked.state,
+            reason: parked.reason,
+            since_position: parked.since_position,
+            attempts: parked.attempts,
+        })
     }
 
     /// Everything that was ever given up, the latest last.
@@ -149,8 +99,9 @@ impl Stuck {
         subscription: &str,
         key: &str,
     ) -> Result<Option<StuckKey>, QueryError> {
-        let all = self.list().await?;
-        Ok(all.into_iter().find(|stuck| stuck.subscription == subscription && stuck.key == key))
+        let Some(parked) = self.parked.find(subscription, key).await? else { return Ok(None) };
+        let around = self.around().await?;
+        Ok(Some(self.told(subscription.to_owned(), parked, &around).await?))
     }
 
     /// One of them, with what waits.
@@ -160,10 +111,7 @@ impl Stuck {
         key: &str,
     ) -> Result<Option<StuckDetail>, QueryError> {
         let Some(found) = self.find(subscription, key).await? else { return Ok(None) };
-        let parked = self.parked.all(subscription).await?;
-        let Some(parked) = parked.into_iter().find(|parked| parked.key == key) else {
-            return Ok(None);
-        };
+        let Some(parked) = self.parked.find(subscription, key).await? else { return Ok(None) };
         let (_, events) = self.waiting(found.is_view, subscription, &parked).await?;
         let events = events.iter().map(ToldEvent::from).collect();
         Ok(Some(StuckDetail { key: found, events }))
@@ -176,13 +124,17 @@ impl Stuck {
         key: &str,
         within: Duration,
     ) -> Result<Asked, QueryError> {
-        let Some(before) = self.find(subscription, key).await? else { return Ok(Asked::GoesOn) };
+        let Some(before) = self.parked.find(subscription, key).await? else {
+            return Ok(Asked::GoesOn);
+        };
         self.parked.ask(subscription, Some(key)).await?;
         let until = Instant::now() + within;
         loop {
-            match self.find(subscription, key).await? {
+            match self.parked.find(subscription, key).await? {
                 None => return Ok(Asked::GoesOn),
                 Some(now) if now.attempts != before.attempts => {
+                    let (subscription, around) = (subscription.to_owned(), self.around().await?);
+                    let now = self.told(subscription, now, &around).await?;
                     return Ok(Asked::StoppedAgain(now));
                 }
                 Some(_) if Instant::now() >= until => return Ok(Asked::NotYet),

@@ -3,10 +3,15 @@
 //!
 //! `retrying` is tried again by itself, at a time on the database's clock; `parked` only when asked.
 
+mod dropped;
+mod looking;
+
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
-use crate::{on_db, on_tx};
+use crate::on_tx;
 use std::time::Duration;
+
+pub use dropped::Dropped;
 
 /// The parked keys of one database.
 #[derive(Clone, Debug)]
@@ -35,35 +40,6 @@ impl Parked {
     /// It is tried again when asked.
     pub const PARKED: &str = "parked";
 }
-
-/// What an operator gave up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dropped {
-    /// The subscription.
-    pub subscription: String,
-    /// The key.
-    pub key: String,
-    /// The position of the event it stopped at.
-    pub position: i64,
-    /// Why it was parked.
-    pub parked_for: String,
-    /// Why it was given up.
-    pub reason: String,
-    /// When, in microseconds.
-    pub dropped_at: i64,
-}
-
-/// A parked key as the table has it.
-type Row = (String, String, String, i64, i64, i64);
-
-impl From<Row> for Parked {
-    fn from(row: Row) -> Self {
-        let (key, state, reason, since_position, since_time, attempts) = row;
-        Self { key, state, reason, since_position, since_time, attempts }
-    }
-}
-
-const COLUMNS: &str = "key, state, reason, since_position, since_time, attempts";
 
 impl ParkedKeys {
     /// The parked keys that live in `db`.
@@ -184,60 +160,6 @@ impl ParkedKeys {
         Ok(gone == 1)
     }
 
-    /// All parked keys of a subscription.
-    pub async fn all(&self, subscription: &str) -> Result<Vec<Parked>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 ORDER BY key");
-        let rows: Vec<Row> = on_db!(&self.0, pool => {
-            sqlx::query_as(&sql).bind(subscription).fetch_all(pool).await
-        })?;
-        Ok(rows.into_iter().map(Parked::from).collect())
-    }
-
-    /// All parked keys of all subscriptions.
-    pub async fn everything(&self) -> Result<Vec<(String, Parked)>, StoreError> {
-        let sql = format!("SELECT subscription, {COLUMNS} FROM parked ORDER BY subscription, key");
-        let rows: Vec<(String, String, String, String, i64, i64, i64)> =
-            on_db!(&self.0, pool => sqlx::query_as(&sql).fetch_all(pool).await)?;
-        let parked = |(subscription, key, state, reason, position, time, attempts)| {
-            (subscription, Parked::from((key, state, reason, position, time, attempts)))
-        };
-        Ok(rows.into_iter().map(parked).collect())
-    }
-
-    /// The keys whose next try is due, the longest waiting first.
-    pub async fn due(&self, subscription: &str, limit: u32) -> Result<Vec<Parked>, StoreError> {
-        let now = self.0.now();
-        let sql = format!(
-            "SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND state = 'retrying' \
-             AND next_try_at <= {now} ORDER BY next_try_at, key LIMIT $2"
-        );
-        let rows: Vec<Row> = on_db!(&self.0, pool => {
-            sqlx::query_as(&sql).bind(subscription).bind(i64::from(limit)).fetch_all(pool).await
-        })?;
-        Ok(rows.into_iter().map(Parked::from).collect())
-    }
-
-    /// The first positions that queue behind a key, ascending.
-    pub async fn queued(
-        &self,
-        subscription: &str,
-        key: &str,
-        limit: u32,
-    ) -> Result<Vec<i64>, StoreError> {
-        let rows: Vec<(i64,)> = on_db!(&self.0, pool => {
-            sqlx::query_as(
-                "SELECT position FROM parked_events WHERE subscription = $1 AND key = $2 \
-                 ORDER BY position LIMIT $3",
-            )
-            .bind(subscription)
-            .bind(key)
-            .bind(i64::from(limit))
-            .fetch_all(pool)
-            .await
-        })?;
-        Ok(rows.into_iter().map(|(position,)| position).collect())
-    }
-
     /// Has a key tried again at once; `None` means every key but those that were dropped. Says how
     /// many that are.
     pub async fn ask(&self, subscription: &str, key: Option<&str>) -> Result<u64, StoreError> {
@@ -274,58 +196,6 @@ impl ParkedKeys {
             Self::park(tx, subscription, parked, Duration::ZERO).await?;
         }
         Ok(())
-    }
-
-    /// Notes that a key's first event will not be tried again by itself, and why.
-    pub async fn note_dropped(
-        tx: &mut Tx,
-        subscription: &str,
-        parked: &Parked,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        let sql = format!(
-            "INSERT INTO dropped (subscription, key, position, parked_for, reason, dropped_at) \
-             VALUES ($1, $2, $3, $4, $5, {}) ON CONFLICT (subscription, key, position) \
-             DO UPDATE SET reason = excluded.reason, dropped_at = excluded.dropped_at",
-            tx.now()
-        );
-        Ok(on_tx!(tx, connection => {
-            sqlx::query(&sql)
-                .bind(subscription)
-                .bind(&parked.key)
-                .bind(parked.since_position)
-                .bind(&parked.reason)
-                .bind(reason)
-                .execute(connection)
-                .await
-                .map(drop)
-        })?)
-    }
-
-    /// All that was ever dropped, the latest last.
-    pub async fn dropped(&self) -> Result<Vec<Dropped>, StoreError> {
-        let sql = "SELECT subscription, key, position, parked_for, reason, dropped_at \
-                   FROM dropped ORDER BY dropped_at, subscription, key, position";
-        let rows: Vec<(String, String, i64, String, String, i64)> = on_db!(&self.0, pool => {
-            sqlx::query_as(sql).fetch_all(pool).await
-        })?;
-        let dropped = |(subscription, key, position, parked_for, reason, dropped_at)| Dropped {
-            subscription,
-            key,
-            position,
-            parked_for,
-            reason,
-            dropped_at,
-        };
-        Ok(rows.into_iter().map(dropped).collect())
-    }
-
-    /// How many events queue behind a key.
-    pub async fn queue_length(&self, subscription: &str, key: &str) -> Result<i64, StoreError> {
-        let sql = "SELECT count(*) FROM parked_events WHERE subscription = $1 AND key = $2";
-        Ok(on_db!(&self.0, pool => {
-            sqlx::query_scalar(sql).bind(subscription).bind(key).fetch_one(pool).await
-        })?)
     }
 
     /// The database that they live in.

@@ -1,0 +1,69 @@
+//! What an operator gave up, and why: it is kept for ever.
+
+use super::{Parked, ParkedKeys};
+use crate::db::Tx;
+use crate::error::StoreError;
+use crate::{on_db, on_tx};
+
+/// What an operator gave up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The subscription.
+    pub subscription: String,
+    /// The key.
+    pub key: String,
+    /// The position of the event it stopped at.
+    pub position: i64,
+    /// Why it was parked.
+    pub parked_for: String,
+    /// Why it was given up.
+    pub reason: String,
+    /// When, in microseconds.
+    pub dropped_at: i64,
+}
+
+impl ParkedKeys {
+    /// Notes that a key's first event will not be tried again by itself, and why.
+    pub async fn note_dropped(
+        tx: &mut Tx,
+        subscription: &str,
+        parked: &Parked,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO dropped (subscription, key, position, parked_for, reason, dropped_at) \
+             VALUES ($1, $2, $3, $4, $5, {}) ON CONFLICT (subscription, key, position) \
+             DO UPDATE SET reason = excluded.reason, dropped_at = excluded.dropped_at",
+            tx.now()
+        );
+        Ok(on_tx!(tx, connection => {
+            sqlx::query(&sql)
+                .bind(subscription)
+                .bind(&parked.key)
+                .bind(parked.since_position)
+                .bind(&parked.reason)
+                .bind(reason)
+                .execute(connection)
+                .await
+                .map(drop)
+        })?)
+    }
+
+    /// All that was ever dropped, the latest last.
+    pub async fn dropped(&self) -> Result<Vec<Dropped>, StoreError> {
+        let sql = "SELECT subscription, key, position, parked_for, reason, dropped_at \
+                   FROM dropped ORDER BY dropped_at, subscription, key, position";
+        let rows: Vec<(String, String, i64, String, String, i64)> = on_db!(&self.0, pool => {
+            sqlx::query_as(sql).fetch_all(pool).await
+        })?;
+        let dropped = |(subscription, key, position, parked_for, reason, dropped_at)| Dropped {
+            subscription,
+            key,
+            position,
+            parked_for,
+            reason,
+            dropped_at,
+        };
+        Ok(rows.into_iter().map(dropped).collect())
+    }
+}

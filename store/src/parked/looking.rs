@@ -1,0 +1,90 @@
+//! Looking at what is parked, and at what queues behind it.
+
+use super::{Parked, ParkedKeys};
+use crate::error::StoreError;
+use crate::on_db;
+
+/// A parked key as the table has it.
+type Row = (String, String, String, i64, i64, i64);
+
+impl From<Row> for Parked {
+    fn from(row: Row) -> Self {
+        let (key, state, reason, since_position, since_time, attempts) = row;
+        Self { key, state, reason, since_position, since_time, attempts }
+    }
+}
+
+const COLUMNS: &str = "key, state, reason, since_position, since_time, attempts";
+
+impl ParkedKeys {
+    /// All parked keys of a subscription.
+    pub async fn all(&self, subscription: &str) -> Result<Vec<Parked>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 ORDER BY key");
+        let rows: Vec<Row> = on_db!(&self.0, pool => {
+            sqlx::query_as(&sql).bind(subscription).fetch_all(pool).await
+        })?;
+        Ok(rows.into_iter().map(Parked::from).collect())
+    }
+
+    /// One parked key; `None` if it goes on.
+    pub async fn find(&self, subscription: &str, key: &str) -> Result<Option<Parked>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND key = $2");
+        let row: Option<Row> = on_db!(&self.0, pool => {
+            sqlx::query_as(&sql).bind(subscription).bind(key).fetch_optional(pool).await
+        })?;
+        Ok(row.map(Parked::from))
+    }
+
+    /// All parked keys of all subscriptions.
+    pub async fn everything(&self) -> Result<Vec<(String, Parked)>, StoreError> {
+        let sql = format!("SELECT subscription, {COLUMNS} FROM parked ORDER BY subscription, key");
+        let rows: Vec<(String, String, String, String, i64, i64, i64)> =
+            on_db!(&self.0, pool => sqlx::query_as(&sql).fetch_all(pool).await)?;
+        let parked = |(subscription, key, state, reason, position, time, attempts)| {
+            (subscription, Parked::from((key, state, reason, position, time, attempts)))
+        };
+        Ok(rows.into_iter().map(parked).collect())
+    }
+
+    /// The keys whose next try is due, the longest waiting first.
+    pub async fn due(&self, subscription: &str, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        let now = self.0.now();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND state = 'retrying' \
+             AND next_try_at <= {now} ORDER BY next_try_at, key LIMIT $2"
+        );
+        let rows: Vec<Row> = on_db!(&self.0, pool => {
+            sqlx::query_as(&sql).bind(subscription).bind(i64::from(limit)).fetch_all(pool).await
+        })?;
+        Ok(rows.into_iter().map(Parked::from).collect())
+    }
+
+    /// The first positions that queue behind a key, ascending.
+    pub async fn queued(
+        &self,
+        subscription: &str,
+        key: &str,
+        limit: u32,
+    ) -> Result<Vec<i64>, StoreError> {
+        let rows: Vec<(i64,)> = on_db!(&self.0, pool => {
+            sqlx::query_as(
+                "SELECT position FROM parked_events WHERE subscription = $1 AND key = $2 \
+                 ORDER BY position LIMIT $3",
+            )
+            .bind(subscription)
+            .bind(key)
+            .bind(i64::from(limit))
+            .fetch_all(pool)
+            .await
+        })?;
+        Ok(rows.into_iter().map(|(position,)| position).collect())
+    }
+
+    /// How many events queue behind a key.
+    pub async fn queue_length(&self, subscription: &str, key: &str) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM parked_events WHERE subscription = $1 AND key = $2";
+        Ok(on_db!(&self.0, pool => {
+            sqlx::query_scalar(sql).bind(subscription).bind(key).fetch_one(pool).await
+        })?)
+    }
+}
