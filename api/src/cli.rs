@@ -1,5 +1,4 @@
-//! The command line: what can be asked, which settings its flags stand for, and with which exit code
-//! each thing ends. Without a subcommand it serves.
+//! The command line: what can be asked, and with which exit code each thing ends. Without a subcommand it serves.
 
 mod at;
 mod check;
@@ -9,6 +8,7 @@ mod console;
 mod demo;
 mod events;
 mod failure;
+mod flags;
 mod man;
 mod migrate;
 mod openapi;
@@ -28,10 +28,8 @@ mod views;
 pub use console::Console;
 pub use failure::{Exit, Failure};
 
-use crate::config::{Config, Flag, Loaded, Sources};
-use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
+use flags::{Common, ServeArgs, settings};
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -58,46 +56,6 @@ struct Cli {
     serve: ServeArgs,
     #[command(subcommand)]
     command: Option<Command>,
-}
-
-/// Where help shows the flags that every subcommand takes.
-const EVERYWHERE: &str = "With every command";
-
-#[derive(Debug, Clone, Args)]
-struct Common {
-    /// Read settings from this file instead of ./gdmarket.toml.
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Keep the SQLite files in this folder.
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FOLDER")]
-    data_dir: Option<String>,
-    /// Keep everything in this PostgreSQL database.
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
-    database_url: Option<String>,
-    /// Answer in JSON, for programs.
-    #[arg(long, global = true, help_heading = EVERYWHERE)]
-    json: bool,
-    /// Say nothing but results and errors.
-    #[arg(long, global = true, help_heading = EVERYWHERE)]
-    quiet: bool,
-    /// Never use colours.
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = "NO_COLOR", hide_env = true,
-        value_parser = FalseyValueParser::new())]
-    no_color: bool,
-}
-
-/// How to serve.
-#[derive(Debug, Clone, Default, Args)]
-struct ServeArgs {
-    /// Listen on this address and port.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<String>,
-    /// Listen beyond loopback although nobody logs in: whoever reaches the port may do anything.
-    #[arg(long)]
-    allow_open: bool,
-    /// Leave the database's schema as it is; refuse to serve if it is too old.
-    #[arg(long)]
-    no_migrate: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -206,31 +164,6 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         Some(Command::Completions(args)) => completions::run(args),
         Some(Command::Man(args)) => man::run(&args, console),
     }
-}
-
-impl ServeArgs {
-    /// What is said behind `serve` goes before what is said in front of it.
-    fn or(self, before: Self) -> Self {
-        Self {
-            listen: self.listen.or(before.listen),
-            allow_open: self.allow_open || before.allow_open,
-            no_migrate: self.no_migrate || before.no_migrate,
-        }
-    }
-}
-
-fn settings(common: &Common, serve: &ServeArgs) -> Result<Loaded, Failure> {
-    let said = |flag, key, value: Option<String>| value.map(|value| Flag { flag, key, value });
-    let flags = [
-        said("--data-dir", "server.data_dir", common.data_dir.clone()),
-        said("--database-url", "database.url", common.database_url.clone()),
-        said("--listen", "server.listen", serve.listen.clone()),
-        said("--allow-open", "server.allow_open", serve.allow_open.then(|| "true".to_owned())),
-        said("--no-migrate", "server.migrate", serve.no_migrate.then(|| "false".to_owned())),
-    ];
-    let flags = flags.into_iter().flatten().collect();
-    let sources = Sources { file: common.config.clone(), flags, surroundings: true };
-    Config::load(&sources).map_err(|faults| Failure::new(Exit::Usage, faults.to_string()))
 }
 
 #[cfg(test)]

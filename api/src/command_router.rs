@@ -5,6 +5,7 @@
 //! 202 where its outcome isn't in.
 
 mod bodies;
+mod handing_over;
 mod items;
 mod outcome;
 mod payments;

@@ -21,11 +21,9 @@ pub(super) fn told(answer: &clap::Error) -> ExitCode {
 }
 
 /// Whether JSON is asked for on a command line that can't be read: as a flag, so not behind `--`.
-fn is_json(mut arguments: impl Iterator<Item = impl AsRef<OsStr>>) -> bool {
-    arguments
-        .by_ref()
-        .take_while(|word| word.as_ref() != "--")
-        .any(|word| word.as_ref() == "--json")
+fn is_json(arguments: impl Iterator<Item = impl AsRef<OsStr>>) -> bool {
+    let mut flags = arguments.take_while(|word| word.as_ref() != "--");
+    flags.any(|word| word.as_ref() == "--json")
 }
 
 /// What is wrong stands in the first paragraph, what to do in those behind it.

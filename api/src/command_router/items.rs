@@ -1,9 +1,9 @@
-//! What owners do with their items. Lending waits for an authorisation that is under way.
+//! What owners do with their items; handing them over and taking them back is next door in
+//! `handing_over.rs`.
 
-use super::bodies::{DaysBody, ItemPatch, ItemPatchBody, NewItemBody, WhichReservationBody};
+use super::bodies::{DaysBody, ItemPatch, ItemPatchBody, NewItemBody};
 use super::written::Written;
-use super::{CommandState, SHORTLY, is_refused, refuse_if_match, until};
-use crate::answers::{HandOver, NEWEST};
+use super::{CommandState, SHORTLY, handing_over, refuse_if_match, until};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
@@ -12,20 +12,20 @@ use crate::problem::{Problem, kind};
 use crate::resource::ItemResource;
 use axum::extract::State;
 use axum::response::Response;
-use gdmarket_commands::{CommandError, CommandMeta, Executed, NewItem, Registered};
-use gdmarket_domain::{Actor, Item, ItemCommand, ItemNo, PersonId, ReservationNo};
+use gdmarket_commands::{CommandMeta, Executed, NewItem, Registered};
+use gdmarket_domain::{Actor, Item, ItemCommand, ItemNo, PersonId};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-type Answer = Result<Response, Problem>;
+pub(super) type Answer = Result<Response, Problem>;
 
 pub(super) fn router() -> OpenApiRouter<CommandState> {
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(patch, delete))
-        .routes(routes!(lend))
-        .routes(routes!(give_back))
+        .routes(routes!(handing_over::lend))
+        .routes(routes!(handing_over::give_back))
         .routes(routes!(block))
         .routes(routes!(unblock))
         .routes(routes!(delete_by_post))
@@ -136,44 +136,6 @@ pub(super) async fn delete_by_post(
     delete(state, caller, number, fields).await
 }
 
-/// Hand an item over to the renter of a paid reservation.
-#[utoipa::path(post, path = "/items/{itemNo}/lend", operation_id = "lendItem",
-    tag = "items",
-    request_body = WhichReservationBody,
-    params(("itemNo" = i64, Path, description = "The item.")),
-    responses((status = 200, description = "Lent, or so already.", body = ItemResource)))]
-pub(super) async fn lend(
-    State(state): State<CommandState>,
-    caller: Caller,
-    Numbered(no): Numbered<ItemNo>,
-    fields: Fields,
-) -> Answer {
-    let meta = state.meta(&caller, &fields);
-    let mut form = Form::new(fields);
-    let body = WhichReservationBody::read(&mut form);
-    let body = form.finish(Some(body))?;
-    state.hand_over(&caller, no, body.reservation_no, &meta).await
-}
-
-/// Take a lent item back.
-#[utoipa::path(post, path = "/items/{itemNo}/return", operation_id = "returnItem",
-    tag = "items",
-    request_body = WhichReservationBody,
-    params(("itemNo" = i64, Path, description = "The item.")),
-    responses((status = 200, description = "Taken back, or so already.", body = ItemResource)))]
-pub(super) async fn give_back(
-    State(state): State<CommandState>,
-    caller: Caller,
-    Numbered(no): Numbered<ItemNo>,
-    fields: Fields,
-) -> Answer {
-    let meta = state.meta(&caller, &fields);
-    let mut form = Form::new(fields);
-    let body = WhichReservationBody::read(&mut form);
-    let WhichReservationBody { reservation_no } = form.finish(Some(body))?;
-    state.bring_back(&caller, no, reservation_no, &meta).await
-}
-
 /// Keep days back.
 #[utoipa::path(post, path = "/items/{itemNo}/block", operation_id = "blockPeriod",
     tag = "items", request_body = DaysBody,
@@ -222,78 +184,5 @@ impl CommandState {
         let executed = self.commands.execute::<Item>(no.get(), command, meta).await?;
         self.settled(executed.position, 1, until(caller, SHORTLY)).await;
         self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
-    }
-
-    /// Lends; `not-paid` isn't the last word while the payment's authorisation is on its way.
-    async fn hand_over(
-        &self,
-        caller: &Caller,
-        no: ItemNo,
-        reservation_no: Option<ReservationNo>,
-        meta: &CommandMeta,
-    ) -> Answer {
-        let patience = until(caller, SHORTLY);
-        let executed = loop {
-            let head = self.answers.head();
-            let command = ItemCommand::Lend { reservation_no, today: self.today() };
-            let refused = match self.commands.execute::<Item>(no.get(), command, meta).await {
-                Err(error) if is_refused(&error, &kind::NOT_PAID) => error,
-                Err(error) if is_refused(&error, &kind::NOT_RESERVED) => {
-                    let wish = (no, reservation_no, HandOver::Lent);
-                    return self.unless_it_was_so(caller, wish, (meta, error)).await;
-                }
-                done => break done?,
-            };
-            let comes = self.answers.authorisation_is_under_way(no, reservation_no).await?;
-            if !comes || !self.answers.moved_past(head, patience).await {
-                return Err(refused.into());
-            }
-        };
-        self.settled(executed.position, 1, until(caller, SHORTLY)).await;
-        self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
-    }
-
-    /// Takes a lent item back.
-    async fn bring_back(
-        &self,
-        caller: &Caller,
-        no: ItemNo,
-        reservation_no: Option<ReservationNo>,
-        meta: &CommandMeta,
-    ) -> Answer {
-        let command = ItemCommand::Return { reservation_no };
-        match self.commands.execute::<Item>(no.get(), command, meta).await {
-            Err(error) if is_refused(&error, &kind::NOT_RENTING) => {
-                let wish = (no, reservation_no, HandOver::Returned);
-                self.unless_it_was_so(caller, wish, (meta, error)).await
-            }
-            done => {
-                let executed = done?;
-                self.settled(executed.position, 1, until(caller, SHORTLY)).await;
-                self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
-            }
-        }
-    }
-
-    /// The item remembers its last return only. What had happened before for the reservation that is
-    /// named, its log knows: then it is no refusal. A repeat is judged by what had happened when the
-    /// request came first.
-    async fn unless_it_was_so(
-        &self,
-        caller: &Caller,
-        (no, reservation_no, what): (ItemNo, Option<ReservationNo>, HandOver),
-        (meta, refused): (&CommandMeta, CommandError),
-    ) -> Answer {
-        let version = self.commands.answered_at(meta).await?.unwrap_or(NEWEST);
-        let was_so = match reservation_no {
-            Some(reservation) => self.answers.was_so((no, version), reservation, what).await?,
-            None => false,
-        };
-        if !was_so {
-            return Err(refused.into());
-        }
-        let replayed = matches!(refused, CommandError::Refused { replayed: true, .. });
-        let status = StatusCode::OK;
-        self.show_item(caller, no, Written { status, version, position: 0, replayed }).await
     }
 }

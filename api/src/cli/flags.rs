@@ -1,0 +1,74 @@
+//! The flags that stand for settings, and the settings with what they say.
+
+use super::{Exit, Failure};
+use crate::config::{Config, Flag, Loaded, Sources};
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use std::path::PathBuf;
+
+/// Where help shows the flags that every subcommand takes.
+const EVERYWHERE: &str = "With every command";
+
+/// What every subcommand takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Common {
+    /// Read settings from this file instead of ./gdmarket.toml.
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Keep the SQLite files in this folder.
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FOLDER")]
+    pub(super) data_dir: Option<String>,
+    /// Keep everything in this PostgreSQL database.
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
+    database_url: Option<String>,
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub(super) json: bool,
+    /// Say nothing but results and errors.
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub(super) quiet: bool,
+    /// Never use colours.
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "NO_COLOR", hide_env = true,
+        value_parser = FalseyValueParser::new())]
+    pub(super) no_color: bool,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ServeArgs {
+    /// Listen on this address and port.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(super) listen: Option<String>,
+    /// Listen beyond loopback although nobody logs in: whoever reaches the port may do anything.
+    #[arg(long)]
+    allow_open: bool,
+    /// Leave the database's schema as it is; refuse to serve if it is too old.
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+impl ServeArgs {
+    /// What is said behind `serve` goes before what is said in front of it.
+    pub(super) fn or(self, before: Self) -> Self {
+        Self {
+            listen: self.listen.or(before.listen),
+            allow_open: self.allow_open || before.allow_open,
+            no_migrate: self.no_migrate || before.no_migrate,
+        }
+    }
+}
+
+/// The settings, with what these flags say of them.
+pub(super) fn settings(common: &Common, serve: &ServeArgs) -> Result<Loaded, Failure> {
+    let said = |flag, key, value: Option<String>| value.map(|value| Flag { flag, key, value });
+    let flags = [
+        said("--data-dir", "server.data_dir", common.data_dir.clone()),
+        said("--database-url", "database.url", common.database_url.clone()),
+        said("--listen", "server.listen", serve.listen.clone()),
+        said("--allow-open", "server.allow_open", serve.allow_open.then(|| "true".to_owned())),
+        said("--no-migrate", "server.migrate", serve.no_migrate.then(|| "false".to_owned())),
+    ];
+    let flags = flags.into_iter().flatten().collect();
+    let sources = Sources { file: common.config.clone(), flags, surroundings: true };
+    Config::load(&sources).map_err(|faults| Failure::new(Exit::Usage, faults.to_string()))
+}

@@ -1,0 +1,130 @@
+//! Handing items over and taking them back. Lending waits for an authorisation that is under way.
+
+use super::bodies::WhichReservationBody;
+use super::items::Answer;
+use super::written::Written;
+use super::{CommandState, SHORTLY, is_refused, until};
+use crate::answers::{HandOver, NEWEST};
+use crate::extract::body::Fields;
+use crate::extract::caller::Caller;
+use crate::extract::form::Form;
+use crate::extract::path::Numbered;
+use crate::problem::kind;
+use crate::resource::ItemResource;
+use axum::extract::State;
+use gdmarket_commands::{CommandError, CommandMeta};
+use gdmarket_domain::{Item, ItemCommand, ItemNo, ReservationNo};
+use http::StatusCode;
+
+/// Hand an item over to the renter of a paid reservation.
+#[utoipa::path(post, path = "/items/{itemNo}/lend", operation_id = "lendItem",
+    tag = "items",
+    request_body = WhichReservationBody,
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Lent, or so already.", body = ItemResource)))]
+pub(super) async fn lend(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    let mut form = Form::new(fields);
+    let body = WhichReservationBody::read(&mut form);
+    let body = form.finish(Some(body))?;
+    state.hand_over(&caller, no, body.reservation_no, &meta).await
+}
+
+/// Take a lent item back.
+#[utoipa::path(post, path = "/items/{itemNo}/return", operation_id = "returnItem",
+    tag = "items",
+    request_body = WhichReservationBody,
+    params(("itemNo" = i64, Path, description = "The item.")),
+    responses((status = 200, description = "Taken back, or so already.", body = ItemResource)))]
+pub(super) async fn give_back(
+    State(state): State<CommandState>,
+    caller: Caller,
+    Numbered(no): Numbered<ItemNo>,
+    fields: Fields,
+) -> Answer {
+    let meta = state.meta(&caller, &fields);
+    let mut form = Form::new(fields);
+    let body = WhichReservationBody::read(&mut form);
+    let WhichReservationBody { reservation_no } = form.finish(Some(body))?;
+    state.bring_back(&caller, no, reservation_no, &meta).await
+}
+
+impl CommandState {
+    /// Lends; `not-paid` isn't the last word while the payment's authorisation is on its way.
+    pub(super) async fn hand_over(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        reservation_no: Option<ReservationNo>,
+        meta: &CommandMeta,
+    ) -> Answer {
+        let patience = until(caller, SHORTLY);
+        let executed = loop {
+            let head = self.answers.head();
+            let command = ItemCommand::Lend { reservation_no, today: self.today() };
+            let refused = match self.commands.execute::<Item>(no.get(), command, meta).await {
+                Err(error) if is_refused(&error, &kind::NOT_PAID) => error,
+                Err(error) if is_refused(&error, &kind::NOT_RESERVED) => {
+                    let wish = (no, reservation_no, HandOver::Lent);
+                    return self.unless_it_was_so(caller, wish, (meta, error)).await;
+                }
+                done => break done?,
+            };
+            let comes = self.answers.authorisation_is_under_way(no, reservation_no).await?;
+            if !comes || !self.answers.moved_past(head, patience).await {
+                return Err(refused.into());
+            }
+        };
+        self.settled(executed.position, 1, until(caller, SHORTLY)).await;
+        self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
+    }
+
+    /// Takes a lent item back.
+    pub(super) async fn bring_back(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        reservation_no: Option<ReservationNo>,
+        meta: &CommandMeta,
+    ) -> Answer {
+        let command = ItemCommand::Return { reservation_no };
+        match self.commands.execute::<Item>(no.get(), command, meta).await {
+            Err(error) if is_refused(&error, &kind::NOT_RENTING) => {
+                let wish = (no, reservation_no, HandOver::Returned);
+                self.unless_it_was_so(caller, wish, (meta, error)).await
+            }
+            done => {
+                let executed = done?;
+                self.settled(executed.position, 1, until(caller, SHORTLY)).await;
+                self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
+            }
+        }
+    }
+
+    /// The item remembers its last return only. What had happened before for the reservation that is
+    /// named, its log knows: then it is no refusal. A repeat is judged by what had happened when the
+    /// request came first.
+    async fn unless_it_was_so(
+        &self,
+        caller: &Caller,
+        (no, reservation_no, what): (ItemNo, Option<ReservationNo>, HandOver),
+        (meta, refused): (&CommandMeta, CommandError),
+    ) -> Answer {
+        let version = self.commands.answered_at(meta).await?.unwrap_or(NEWEST);
+        let was_so = match reservation_no {
+            Some(reservation) => self.answers.was_so((no, version), reservation, what).await?,
+            None => false,
+        };
+        if !was_so {
+            return Err(refused.into());
+        }
+        let replayed = matches!(refused, CommandError::Refused { replayed: true, .. });
+        let status = StatusCode::OK;
+        self.show_item(caller, no, Written { status, version, position: 0, replayed }).await
+    }
+}
