@@ -72,7 +72,7 @@ async fn postgres(args: &Args) -> anyhow::Result<()> {
     let stock = database::fresh(&server, "stock", database::STOCK_TABLE).await?;
     fill::stock(&stock, args.stock_events).await?;
     let psql = cluster.program("psql");
-    let (mut to_copy, mut to_stock, mut seconds) = (vec![], vec![], vec![]);
+    let (mut to_copy, mut to_stock) = (vec![], vec![]);
     for round in 1..=args.rounds {
         let copy =
             timed(Command::new(&psql).args(["-qX", &log, "-c", "COPY events TO STDOUT"])).await?;
@@ -83,7 +83,6 @@ async fn postgres(args: &Args) -> anyhow::Result<()> {
         let rate = f64::from(args.events) / took;
         to_copy.push(took / copy);
         to_stock.push(rate / stock_rate);
-        seconds.push(took);
         eprintln!(
             "postgres round {round}: COPY {copy:.2} s, ours {took:.2} s ({rate:.0}/s, peak {peak} \
              MiB), stock {stock_rate:.0}/s"
@@ -92,21 +91,31 @@ async fn postgres(args: &Args) -> anyhow::Result<()> {
     println!("\n### Rebuilding item_info from {} events on PostgreSQL\n", args.events);
     println!("- time to that of COPY TO STDOUT: {}", told(&to_copy));
     println!("- rate to that of stock cqrs-es: {}", told(&to_stock));
+    if args.times > 1 {
+        growth(args, &server, &log).await?;
+    }
     let (without, with) = meanwhile::p99(&log, args.rounds).await?;
     let ratios: Vec<f64> = with.iter().zip(&without).map(|(with, alone)| with / alone).collect();
     println!("- command p99 during a rebuild to that without: {}", told(&ratios));
-    if args.times > 1 {
-        let longer = database::fresh(&server, "longer", "").await?;
-        let events = args.events * args.times;
-        fill::postgres(&longer, events).await?;
+    Ok(())
+}
+
+/// How much longer a log takes that is so many times as long.
+async fn growth(args: &Args, server: &str, log: &str) -> anyhow::Result<()> {
+    let longer = database::fresh(server, "longer", "").await?;
+    let events = args.events * args.times;
+    fill::postgres(&longer, events).await?;
+    let (mut ratios, mut peaks) = (vec![], vec![]);
+    for round in 1..=args.rounds {
+        let once = rebuild::item_info(log, args.events).await?;
         let peak = memory::Peak::start()?;
         let took = rebuild::item_info(&longer, events).await?;
-        let growth = took / median(seconds);
-        println!(
-            "- {events} events take {growth:.2} times as long; peak memory of this process {} MiB",
-            peak.mebibytes()?
-        );
+        peaks.push(peak.mebibytes()?);
+        ratios.push(took / once);
+        eprintln!("growth round {round}: {once:.2} s, {events} events {took:.2} s");
     }
+    let peak = peaks.iter().max().copied().unwrap_or_default();
+    println!("- {events} events take {} times as long; peak {peak} MiB", told(&ratios));
     Ok(())
 }
 
