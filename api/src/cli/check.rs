@@ -31,8 +31,11 @@ pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
         report.tell(console);
         match report.faults() {
             0 => Ok(()),
-            count => Err(Failure::new(Exit::Unreadable, format!("the log has {count} faults"))
-                .next("docs/runbook.md says what each of them means")),
+            count => {
+                let what = if count == 1 { "fault" } else { "faults" };
+                Err(Failure::new(Exit::Unreadable, format!("the log has {count} {what}"))
+                    .next("docs/runbook.md says what each of them means"))
+            }
         }
     })
 }

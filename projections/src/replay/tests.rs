@@ -21,6 +21,8 @@ use gdmarket_store::{
     Append, Checkpoints, Generations, Leases, NewEvent, ReceiptKind, Store, StoreOptions, StreamId,
 };
 use gdmarket_testkit::{TestDb, eventually, on_each_engine};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -138,6 +140,42 @@ impl View for Next {
     }
 }
 
+/// A view whose rows nobody can write.
+struct Unwritable;
+
+#[derive(Clone, Default, PartialEq, Deserialize)]
+struct Unwritten;
+
+impl Serialize for Unwritten {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom("nobody can write this row"))
+    }
+}
+
+impl View for Unwritable {
+    const NAME: &'static str = "unwritable";
+    const VERSION: u32 = 1;
+    const AGGREGATE: &'static str = Alarms::AGGREGATE;
+    const INDEXED: &'static [&'static str] = &[];
+    type Row = Unwritten;
+
+    fn fold(_: &mut Unwritten, _: MarketEvent) -> Result<(), FoldError> {
+        Ok(())
+    }
+
+    fn filters(_: &Unwritten) -> Filters {
+        Filters::default()
+    }
+
+    fn is_gone(_: &Unwritten) -> bool {
+        false
+    }
+
+    fn told(_: &Unwritten) -> Option<Value> {
+        None
+    }
+}
+
 on_each_engine! {
     async fn rows_that_left_memory_are_read_back_when_their_stream_goes_on(db: &TestDb) {
         let store = store(db).await;
@@ -155,6 +193,17 @@ on_each_engine! {
         let parked = gdmarket_store::ParkedKeys::new(store.views().clone());
         let parked = parked.all(&Alarms::subscription()).await.unwrap();
         assert_eq!(i64::try_from(parked.len()).unwrap(), STREAMS / 5, "{parked:?}");
+    }
+
+    /// Rows are written beside the folding: what goes wrong there isn't lost.
+    async fn a_build_whose_rows_can_not_be_written_fails(db: &TestDb) {
+        let store = store(db).await;
+        fill(&store).await;
+        let mut build = Build::<Unwritable>::begin(&store).await.unwrap();
+        let caught_up = catch_up(&store, &mut build, (Goal::Head, &|_, _| {})).await;
+        let why = caught_up.unwrap_err().to_string();
+        assert!(why.contains("nobody can write this row"), "{why}");
+        build.discard().await.unwrap();
     }
 
     async fn a_build_follows_a_log_that_grows_and_hurries_when_it_falls_behind(db: &TestDb) {

@@ -8,11 +8,14 @@ use gdmarket_domain::{ItemCommand, Money, PaymentCommand, ReservationCommand};
 use gdmarket_projections::Options;
 use gdmarket_testkit::on_each_engine;
 use std::process::Command;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const DATABASE: &str = "GDMARKET_CRASH_DATABASE";
 /// Set for a process that goes on until it is killed.
 const FOREVER: &str = "GDMARKET_CRASH_FOREVER";
+/// Set for a process whose reactions bear other ids every time.
+const FORGETS: &str = "GDMARKET_CRASH_FORGETS";
 
 /// After each step of a loop.
 const FAILPOINTS: [&str; 5] = [
@@ -46,6 +49,8 @@ fn child() {
     let Ok(url) = std::env::var(DATABASE) else { return };
     gdmarket_testkit::run(async {
         let market = Market::open_url(&url, false).await;
+        #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
+        market.port.forgets.store(std::env::var(FORGETS).is_ok(), Ordering::Relaxed);
         let loops = market.start_with(&hurried());
         #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
         if std::env::var(FOREVER).is_ok() {
@@ -69,13 +74,17 @@ pub(crate) fn child_command(url: &str, failpoints: &str) -> Command {
 
 /// Whether the child came to its end.
 fn run_child(url: &str, failpoints: &str) -> bool {
-    let output = child_command(url, failpoints).output().unwrap();
+    comes_to_its_end(&mut child_command(url, failpoints))
+}
+
+fn comes_to_its_end(child: &mut Command) -> bool {
+    let output = child.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("running 1 test"), "{said}");
     if !output.status.success() {
         use std::os::unix::process::ExitStatusExt;
         let aborted = output.status.signal() == Some(6);
-        assert!(aborted, "{failpoints}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(aborted, "{child:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
     }
     output.status.success()
 }
@@ -185,6 +194,23 @@ on_each_engine! {
             assert_eq!(count(gone), 1, "{history:?}");
         }
         market.assert_equals_rebuild().await;
+    }
+
+    /// Control: a process whose reactions bear other ids every time does again what it did before it
+    /// died, where the aggregate's own rules don't refuse it.
+    async fn control_under_other_ids_what_a_dead_process_did_happens_twice(db: &TestDb) {
+        let market = Market::open(db).await;
+        // Held and released: the item doesn't refuse the same hold once more.
+        market.register(1, Some(10)).await;
+        market.reserve(1, 1, days(2, 4)).await;
+        market.reservation(1, ReservationCommand::Cancel).await;
+        for (failpoint, ends) in [("manager.reacted@holding=return", false), ("", true)] {
+            let mut child = child_command(db.url(), failpoint);
+            assert_eq!(comes_to_its_end(child.env(FORGETS, "1")), ends, "{failpoint}");
+        }
+        let history = market.history().await;
+        let held = history.iter().filter(|found| *found == "item/1 ItemHeld").count();
+        assert_eq!(held, 2, "{history:?}");
     }
 }
 

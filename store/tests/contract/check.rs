@@ -49,6 +49,53 @@ async fn tamper(db: &TestDb, sql: &str) {
     on_db!(write & raw(db).await, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
 }
 
+/// An event that no command wrote.
+async fn insert(db: &TestDb, stream: &str, sequence: i64, position: i64) {
+    let by_hand = match db.engine() {
+        Engine::Postgres => "OVERRIDING SYSTEM VALUE",
+        Engine::Sqlite => "",
+    };
+    let (kind, id) = stream.split_once('/').unwrap();
+    let sql = format!(
+        "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type, \
+         event_version, payload, metadata, recorded_at) {by_hand} \
+         VALUES ({position}, '{kind}', '{id}', {sequence}, 'Counted', '1', '{{}}', '{{}}', 1)"
+    );
+    tamper(db, &sql).await;
+}
+
+async fn draw_positions_after(db: &TestDb, position: i64) {
+    let sql = match db.engine() {
+        Engine::Postgres => {
+            format!("SELECT setval(pg_get_serial_sequence('events', 'position'), {position})")
+        }
+        Engine::Sqlite => {
+            format!("UPDATE sqlite_sequence SET seq = {position} WHERE name = 'events'")
+        }
+    };
+    tamper(db, &sql).await;
+}
+
+/// As if the tables had been made by somebody who forgot what must be unique.
+async fn forget_keys(db: &TestDb) {
+    let statements = match db.engine() {
+        Engine::Postgres => [
+            "ALTER TABLE events DROP CONSTRAINT events_pkey",
+            "ALTER TABLE events DROP CONSTRAINT events_position_key",
+        ]
+        .as_slice(),
+        Engine::Sqlite => &[
+            "CREATE TABLE other AS SELECT * FROM events",
+            "DROP TABLE events",
+            "ALTER TABLE other RENAME TO events",
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('events', 6)",
+        ],
+    };
+    for sql in statements {
+        tamper(db, sql).await;
+    }
+}
+
 async fn tamper_views(store: &Store, sql: &str) {
     let mut tx = store.views().begin().await.unwrap();
     on_tx!(&mut tx, connection => sqlx::query(sql).execute(connection).await.map(drop)).unwrap();
@@ -85,19 +132,6 @@ on_each_engine! {
 
     async fn whatever_was_tampered_with_is_found(db: &TestDb) {
         let store = filled(db).await;
-        let by_hand = match db.engine() {
-            Engine::Postgres => "OVERRIDING SYSTEM VALUE",
-            Engine::Sqlite => "",
-        };
-        let event = |sequence: i64, position: i64| format!(
-            "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type, \
-             event_version, payload, metadata) {by_hand} \
-             VALUES ({position}, 'counter', '8', {sequence}, 'Counted', '1', '{{}}', '{{}}')"
-        );
-        let lower = match db.engine() {
-            Engine::Postgres => "SELECT setval(pg_get_serial_sequence('events', 'position'), 2)",
-            Engine::Sqlite => "UPDATE sqlite_sequence SET seq = 2 WHERE name = 'events'",
-        };
         let mut told = BTreeSet::new();
         let mut expect = async |step: &str, codes: &[&'static str]| {
             told.extend(codes);
@@ -108,9 +142,9 @@ on_each_engine! {
         expect("a gap", &["sequence-gap", "receipt-double"]).await;
         tamper(db, "DELETE FROM events WHERE aggregate_id = '1' AND sequence = 2").await;
         expect("a lost end", &["receipt-without-events"]).await;
-        tamper(db, &event(1, 1001)).await;
-        tamper(db, &event(2, 1000)).await;
-        tamper(db, lower).await;
+        insert(db, "counter/8", 1, 1001).await;
+        insert(db, "counter/8", 2, 1000).await;
+        draw_positions_after(db, 2).await;
         let codes = ["position-order", "position-next", "event-without-receipt", "number-behind"];
         expect("a stream that runs backwards", &codes).await;
         tamper_views(&store, "UPDATE checkpoints SET position = 2000 WHERE subscription = 'acting'").await;
@@ -130,13 +164,36 @@ on_each_engine! {
         expect("parked at an event that isn't there", &["queue-without-event"]).await;
         tamper_views(&store, "UPDATE checkpoints SET subscription = 'gone', source = 'x' WHERE subscription = 'acting'").await;
         told.remove("checkpoint-past-head");
-        let unknown = ["checkpoint-unknown", "checkpoint-other-log"];
-        told.extend(unknown);
+        tamper_views(&store, "UPDATE parked SET subscription = 'gone'").await;
+        tamper_views(&store, "INSERT INTO deadlines VALUES ('gone', 'a', 1, '{}')").await;
+        told.extend(["checkpoint-unknown", "checkpoint-other-log", "parked-unknown", "deadline-unknown"]);
         let all = findings(&store).await;
         assert_eq!(all.iter().map(|f| f.code).collect::<BTreeSet<_>>(), told);
         let warnings = all.iter().filter(|finding| !finding.is_fault).map(|f| f.code);
-        let expected = ["checkpoint-other-log", "checkpoint-unknown", "event-without-receipt", "parked"];
+        let expected = [
+            "checkpoint-other-log", "checkpoint-unknown", "deadline-unknown", "event-without-receipt",
+            "parked", "parked-unknown",
+        ];
         assert_eq!(warnings.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+        store.close().await;
+    }
+
+    async fn what_the_tables_keys_forbid_is_found_where_there_are_none(db: &TestDb) {
+        let store = filled(db).await;
+        forget_keys(db).await;
+        assert_eq!(findings(&store).await, []);
+        draw_positions_after(db, 1000).await;
+        let mut told = BTreeSet::from(["event-without-receipt"]);
+        for (codes, stream, sequence, position) in [
+            (["sequence-double"].as_slice(), "counter/3", 2, 999),
+            (&["position-range", "position-order"], "other/1", 1, -1),
+            (&["position-double"], "other/2", 1, 1),
+        ] {
+            insert(db, stream, sequence, position).await;
+            told.extend(codes);
+            let found: BTreeSet<_> = findings(&store).await.iter().map(|f| f.code).collect();
+            assert_eq!(found, told, "{stream}");
+        }
         store.close().await;
     }
 
