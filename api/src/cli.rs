@@ -1,4 +1,5 @@
-//! The command line: what can be asked, and with which exit code each thing ends. Without a subcommand it serves.
+//! The command line: what can be asked, and with which exit code each thing ends. Without a subcommand
+//! it serves.
 
 mod at;
 mod check;

@@ -4,7 +4,7 @@
 //! process manager then goes on after the event it stopped at, a view's row stays as it was, stale,
 //! until somebody asks again or the view is rebuilt.
 
-mod told;
+mod key;
 
 use crate::error::QueryError;
 use crate::told::ToldEvent;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-pub use told::{Asked, GivenUp, StuckDetail, StuckKey};
+pub use key::{Asked, GivenUp, StuckDetail, StuckKey};
 
 /// Queued events that are shown.
 const SHOWN: u32 = 100;

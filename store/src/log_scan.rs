@@ -18,7 +18,8 @@ pub use chunk::LogChunk;
 
 /// Events of one chunk, unless its bytes end it before.
 const CHUNK: usize = 512;
-/// Bytes of payload that end a chunk, so that what waits is bounded whatever the events' size.
+/// Bytes of events that end a chunk, so that what waits is bounded whatever their size; the last event
+/// may go beyond.
 const CHUNK_BYTES: usize = 1024 * 1024;
 /// Chunks read ahead of whoever takes them.
 const AHEAD: usize = 16;

@@ -1,8 +1,9 @@
 //! Numbers drawn from the database: 1, 2, 3 … per kind. Draws that wait at the same time share one
 //! update; a number whose drawer went away is lost, none is ever given twice.
 //!
-//! An update waits for the disk, as an append does. So where several draw at the same time, one draws
-//! for those too who are about to come; what nobody comes for goes back. Who draws alone draws one.
+//! An update waits for the disk, as an append does, and appends wait behind it. So where several draw at
+//! the same time, one draws for those too who are about to come; what nobody comes for within a moment
+//! goes back. Who draws alone draws one.
 
 mod urn;
 
@@ -12,15 +13,22 @@ use crate::error::StoreError;
 use crate::gather::gather;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use urn::Urn;
 
 /// Draws waiting before `draw` itself waits; and the most that share an update.
 const QUEUE: usize = 1024;
-/// Numbers drawn ahead for each that is drawn, where there are several.
+/// Numbers drawn ahead for each that is missing, where several are: a quarter of the updates is enough.
 const AHEAD: i64 = 3;
+/// How long a number that was drawn ahead is given: after that another server may believe that it isn't
+/// drawn, the copy of a lost one.
+const FRESH: Duration = Duration::from_millis(100);
+/// How long numbers may take to go back when the store is closed.
+const AT_THE_END: Duration = Duration::from_secs(1);
 
 type Answer = oneshot::Sender<Result<i64, StoreError>>;
 
@@ -61,19 +69,28 @@ impl Numbers {
 /// Who draws for all of this process.
 struct Drawer {
     urn: Urn,
-    /// Drawn, and nobody's yet.
-    ahead: BTreeMap<String, Range<i64>>,
+    ahead: BTreeMap<String, Ahead>,
+}
+
+/// Drawn, and nobody's yet.
+struct Ahead {
+    numbers: Range<i64>,
+    since: Instant,
 }
 
 impl Drawer {
     async fn serve(mut self, mut waiting: mpsc::Receiver<Draw>, stop: CancellationToken) {
         stop.run_until_cancelled(self.answer_each(&mut waiting)).await;
-        self.put_back().await;
+        drop(waiting);
+        if timeout(AT_THE_END, self.put_back(Duration::ZERO)).await.is_err() {
+            tracing::debug!("numbers that were drawn ahead are lost");
+        }
     }
 
     async fn answer_each(&mut self, waiting: &mut mpsc::Receiver<Draw>) {
         let mut draws = Vec::new();
-        while held::next(gather(waiting, &mut draws, QUEUE), self.put_back()).await > 0 {
+        while held::next(gather(waiting, &mut draws, QUEUE), self.rest()).await > 0 {
+            self.put_back(FRESH).await;
             let mut kinds: BTreeMap<String, Vec<Answer>> = BTreeMap::new();
             for Draw { kind, answer } in draws.drain(..) {
                 kinds.entry(kind).or_default().push(answer);
@@ -87,21 +104,21 @@ impl Drawer {
     /// Answers with what was drawn ahead, then with what is drawn now.
     async fn answer(&mut self, kind: String, answers: Vec<Answer>) {
         let mut answers = answers.into_iter();
-        let ahead = self.ahead.remove(&kind).unwrap_or_default();
-        let left = give(ahead, &mut answers);
+        if let Some(ahead) = self.ahead.get_mut(&kind) {
+            give(&mut ahead.numbers, &mut answers);
+        }
         let missing = i64::try_from(answers.len()).unwrap_or(i64::MAX);
         if missing == 0 {
-            self.ahead.insert(kind, left);
             return;
         }
-        let ahead = if missing > 1 { missing * AHEAD } else { 0 };
-        match self.urn.take(&kind, missing + ahead).await {
-            Ok(numbers) => {
-                let left = give(numbers, &mut answers);
-                self.ahead.insert(kind, left);
+        let more = if missing > 1 { missing.saturating_mul(AHEAD) } else { 0 };
+        match self.urn.take(&kind, missing.saturating_add(more)).await {
+            Ok(mut numbers) => {
+                give(&mut numbers, &mut answers);
+                self.ahead.insert(kind, Ahead { numbers, since: Instant::now() });
             }
             Err(error) => {
-                self.urn.give_back();
+                self.lose(&error);
                 let why = error.to_string();
                 for answer in answers {
                     drop(answer.send(Err(StoreError::Unavailable(why.clone()))));
@@ -110,26 +127,82 @@ impl Drawer {
         }
     }
 
-    /// Nobody comes: what was drawn ahead goes back where no other process drew since.
-    async fn put_back(&mut self) {
-        for (kind, numbers) in std::mem::take(&mut self.ahead) {
-            if !numbers.is_empty()
+    /// Nobody draws.
+    async fn rest(&mut self) {
+        self.put_back(Duration::ZERO).await;
+        self.urn.let_go();
+    }
+
+    /// What was drawn so long ago goes back, where no other process drew since.
+    async fn put_back(&mut self, age: Duration) {
+        while let Some(kind) = self.drawn_ago(age) {
+            if let Some(Ahead { numbers, .. }) = self.ahead.remove(&kind)
+                && !numbers.is_empty()
                 && let Err(error) = self.urn.put_back(&kind, numbers).await
             {
-                tracing::debug!(%error, kind, "numbers are lost");
+                self.lose(&error);
             }
         }
-        self.urn.give_back();
+    }
+
+    fn drawn_ago(&self, age: Duration) -> Option<String> {
+        let mut kinds = self.ahead.iter();
+        let old = kinds.find(|(_, ahead)| ahead.since.elapsed() >= age);
+        old.map(|(kind, _)| kind.clone())
+    }
+
+    /// Who knows what the database will be that comes after this one.
+    fn lose(&mut self, error: &StoreError) {
+        tracing::debug!(%error, kinds = self.ahead.len(), "numbers that were drawn ahead are lost");
+        self.ahead.clear();
+        self.urn.let_go();
     }
 }
 
-/// Gives each who waits a number, while there are any; returns those left.
-fn give(mut numbers: Range<i64>, answers: &mut std::vec::IntoIter<Answer>) -> Range<i64> {
+/// Gives each who waits a number, while there are any.
+fn give(numbers: &mut Range<i64>, answers: &mut std::vec::IntoIter<Answer>) {
     while !numbers.is_empty()
         && let Some(answer) = answers.next()
     {
-        // Nobody may be waiting any more: the number is lost.
-        drop(numbers.next().map(|number| answer.send(Ok(number))));
+        // Where nobody waits any more it is the next one's.
+        if answer.send(Ok(numbers.start)).is_ok() {
+            numbers.start += 1;
+        }
     }
-    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::sqlite;
+    use crate::options::StoreOptions;
+    use crate::store::Store;
+    use gdmarket_testkit::TestDb;
+
+    async fn draw(drawer: &mut Drawer, count: usize) -> Vec<i64> {
+        let (answers, numbers): (Vec<_>, Vec<_>) = (0..count).map(|_| oneshot::channel()).unzip();
+        drawer.answer("kind".to_owned(), answers).await;
+        let numbers = futures::future::join_all(numbers).await;
+        numbers.into_iter().map(|number| number.unwrap().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn several_draw_for_the_next_ones_and_what_is_left_goes_back() {
+        let db = TestDb::sqlite();
+        let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        Store::migrate(&options).await.unwrap();
+        let writer = sqlite::writer(db.folder().unwrap()).await.unwrap();
+        let urn = Urn::of(&LogConnection::Sqlite(writer));
+        let mut drawer = Drawer { urn, ahead: BTreeMap::new() };
+        assert_eq!(draw(&mut drawer, 1).await, [1]);
+        assert!(drawer.ahead["kind"].numbers.is_empty(), "who draws alone draws one");
+        assert_eq!(draw(&mut drawer, 4).await, [2, 3, 4, 5]);
+        assert_eq!(drawer.ahead["kind"].numbers, 6..18);
+        assert_eq!(draw(&mut drawer, 2).await, [6, 7]);
+        drawer.put_back(Duration::from_hours(1)).await;
+        assert_eq!(drawer.ahead["kind"].numbers, 8..18, "they are no hour old");
+        drawer.put_back(Duration::ZERO).await;
+        assert!(drawer.ahead.is_empty());
+        assert_eq!(draw(&mut drawer, 1).await, [8]);
+    }
 }

@@ -94,6 +94,7 @@ async fn postgres(args: &Args) -> anyhow::Result<()> {
     if args.times > 1 {
         growth(args, &server, &log).await?;
     }
+    // Last: it appends to the log.
     let (without, with) = meanwhile::p99(&log, args.rounds).await?;
     let ratios: Vec<f64> = with.iter().zip(&without).map(|(with, alone)| with / alone).collect();
     println!("- command p99 during a rebuild to that without: {}", told(&ratios));

@@ -70,7 +70,7 @@ impl HeldReader {
 }
 
 /// Waits for what comes next; who waits long keeps no connection from others meanwhile: `quiet` gives
-/// it back.
+/// it back, and what comes meanwhile waits for that.
 pub(crate) async fn next<T>(comes: impl Future<Output = T>, quiet: impl Future<Output = ()>) -> T {
     tokio::pin!(comes);
     if let Ok(came) = timeout(KEPT_FOR, &mut comes).await {

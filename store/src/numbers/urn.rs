@@ -1,4 +1,5 @@
-//! Where numbers are drawn from: a row per kind with the last that was drawn.
+//! Where numbers are drawn from: a row per kind with the last that was drawn. Only the drawer next door
+//! asks; an error means that the connection must be let go.
 
 use crate::db::LogConnection;
 use crate::db::held::Held;
@@ -44,7 +45,7 @@ impl Urn {
         Ok(last - count + 1..last + 1)
     }
 
-    /// Gives back the last numbers that were taken.
+    /// Puts the last numbers that were taken back.
     pub(super) async fn put_back(
         &mut self,
         kind: &str,
@@ -64,7 +65,8 @@ impl Urn {
         Ok(())
     }
 
-    pub(super) fn give_back(&mut self) {
+    /// Others may use the connection.
+    pub(super) fn let_go(&mut self) {
         if let Self::Postgres(held) = self {
             held.give_back();
         }

@@ -64,14 +64,29 @@ on_each_engine! {
         assert_eq!(last(db).await, 100);
     }
 
+    /// Draws of other kinds don't keep them.
+    async fn what_was_drawn_ahead_goes_back_while_others_are_drawn(db: &TestDb) {
+        let store = open(db).await;
+        draw_at_once(&store, 50).await;
+        eventually(LIMIT, async || {
+            store.numbers().draw("payment").await.unwrap();
+            match last(db).await {
+                50 => Ok(()),
+                last => Err(last),
+            }
+        })
+        .await;
+        store.close().await;
+    }
+
     /// What another one drew after can't go back; nobody gets it.
     async fn what_was_drawn_ahead_is_lost_where_others_drew_since(db: &TestDb) {
-        let stores = [open(db).await, open(db).await];
-        let mut drawn = draw_at_once(&stores[0], 50).await;
-        drawn.extend(draw_at_once(&stores[1], 1).await);
-        let [one, other] = stores;
+        let [one, other] = [open(db).await, open(db).await];
+        let mut drawn = draw_at_once(&one, 50).await;
+        drawn.extend(draw_at_once(&other, 1).await);
         one.close().await;
-        drawn.extend(draw_at_once(&other, 50).await);
+        assert_eq!(Some(&last(db).await), drawn.last());
+        drawn.extend(draw_at_once(&other, 300).await);
         let different: BTreeSet<i64> = drawn.iter().copied().collect();
         assert_eq!(different.len(), drawn.len(), "{drawn:?}");
         other.close().await;
