@@ -119,6 +119,33 @@ fn config_show_tells_value_and_source_and_no_password() {
     assert!(!String::from_utf8_lossy(&output.stdout).contains("s3cret"));
 }
 
+/// Defaults, then the file, then the environment, then flags: the last that says something wins.
+#[test]
+fn what_a_flag_says_wins_over_the_environment_and_that_over_the_file() {
+    let folder = folder();
+    let file = folder.path().join("market.toml");
+    std::fs::write(&file, "[server]\ndata_dir = \"by-file\"\n").expect("a file");
+    let named =
+        ["config", "show", "--json", "--config", &file.display().to_string()].map(str::to_owned);
+    let flag = ["--data-dir", "by-flag"].map(str::to_owned);
+    let variable = ("GDMARKET__SERVER__DATA_DIR", "by-variable");
+    for (arguments, variables, value, source) in [
+        (named[..3].to_vec(), vec![], "./gdmarket-data", "default"),
+        (named.to_vec(), vec![], "by-file", "file"),
+        (named.to_vec(), vec![variable], "by-variable", "variable GDMARKET__SERVER__DATA_DIR"),
+        ([named.as_slice(), &flag].concat(), vec![variable], "by-flag", "flag --data-dir"),
+    ] {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let output = run(folder.path(), &words, &variables);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        let shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let folder = &shown["server.data_dir"];
+        assert_eq!(folder["value"], value);
+        let told = folder["source"].as_str().expect("a source");
+        assert!(told.starts_with(source), "{told}");
+    }
+}
+
 #[test]
 fn a_port_in_use_is_one_clear_line() {
     let folder = folder();

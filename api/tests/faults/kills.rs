@@ -1,6 +1,6 @@
 //! `kill -9` at random under load: what was promised is in the log, once, and the views are right.
 
-use crate::ledger::{Ledger, Seen};
+use crate::ledger::{Ledger, Seen, assert_notices_what_is_lost_or_doubled};
 use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
@@ -49,6 +49,7 @@ on_each_engine! {
             log.len(),
         );
         assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
+        assert_notices_what_is_lost_or_doubled(&ledger, &log);
         assert!(ledger.count(Seen::Acknowledged) > 100, "the load did some work");
         assert!(ledger.count(Seen::Refused) > 10, "some of it was refused");
         rebuilt_views_equal(&shown, &mut server, db).await;

@@ -11,6 +11,7 @@ mod archive;
 mod charges;
 mod control;
 mod database_away;
+mod dies_inside;
 mod full_disk;
 mod kills;
 mod ledger;
