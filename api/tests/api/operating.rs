@@ -6,9 +6,12 @@ use gdmarket_testkit::{Server, ServerOptions, eventually, on_each_engine};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time::Instant;
 
 const VIEW: &str = "item_info_v3";
 const SOON: Duration = Duration::from_secs(20);
+/// How long an ordinary write waits for views that don't come.
+const A_MOMENT: Duration = Duration::from_millis(250);
 
 /// The loop of the view of items, once it is as it should be.
 async fn comes_to(tools: &Tools<'_>, is_so: impl Fn(&Value) -> bool) -> Value {
@@ -44,7 +47,10 @@ on_each_engine! {
 
         assert_eq!(tools.json("views pause item-info"), [json!({"name": VIEW, "state": "paused"})]);
         comes_to(&tools, |of| of["state"] == "paused").await;
+        let began = Instant::now();
         register(&server).await;
+        let waited = began.elapsed();
+        assert!((A_MOMENT..SOON).contains(&waited), "a write waits for its views: {waited:?}");
         let held = comes_to(&tools, |of| of["lagEvents"] != 0).await;
         assert_eq!(held["position"], running["position"], "{held}");
         let item = Client::new().get(server.url("/itemInfoes/2")).send().await.expect("an answer");
