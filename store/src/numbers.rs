@@ -90,12 +90,13 @@ impl Drawer {
     async fn answer_each(&mut self, waiting: &mut mpsc::Receiver<Draw>) {
         let mut draws = Vec::new();
         while held::next(gather(waiting, &mut draws, QUEUE), self.rest()).await > 0 {
-            self.put_back(FRESH).await;
             let mut kinds: BTreeMap<String, Vec<Answer>> = BTreeMap::new();
             for Draw { kind, answer } in draws.drain(..) {
                 kinds.entry(kind).or_default().push(answer);
             }
             for (kind, answers) in kinds {
+                // Before each: the one before may have waited for the database.
+                self.put_back(FRESH).await;
                 self.answer(kind, answers).await;
             }
         }
