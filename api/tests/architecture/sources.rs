@@ -91,6 +91,20 @@ fn nothing_calls_the_parts_of_cqrs_es_that_lose_events() {
     check("docs/adr/0001 says why these are never used:", &faults);
 }
 
+fn outside_of_the_connection_that_asks_for_more(path: &str) -> bool {
+    path != "store/src/appender/postgres/connection.rs"
+}
+
+#[test]
+fn nothing_tells_the_database_not_to_wait_for_the_disk() {
+    let shipped: Vec<_> = rust_files().into_iter().filter(shipped).collect();
+    let within = outside_of_the_connection_that_asks_for_more;
+    check("what is committed is on the disk:", &mentions(&shipped, within, "synchronous_commit"));
+    let text = "const UNHURRIED: &str = \"SET LOCAL synchronous_commit = off\";".to_owned();
+    let weakened = [Source { path: "projections/src/view_table/ddl.rs".to_owned(), text }];
+    assert_eq!(mentions(&weakened, within, "synchronous_commit").len(), 1);
+}
+
 fn too_long(sources: &[Source]) -> Vec<String> {
     let lines = |source: &Source| source.text.lines().count();
     let long = sources.iter().filter(|source| lines(source) > LONGEST_FILE);

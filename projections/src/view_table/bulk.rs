@@ -1,6 +1,5 @@
 //! Writing many rows at once, for a build: by COPY on PostgreSQL, by statements of many rows on SQLite.
 
-use super::ddl::unhurried;
 use super::{COLUMNS, Stored, UPSERT, ViewTable, Whole};
 use crate::courtesy::Courtesy;
 use crate::view::{Filters, View};
@@ -37,7 +36,6 @@ impl<V: View> ViewTable<V> {
             // On SQLite they are ready before its one writer is held: others write meanwhile.
             let ready = if db.is_postgres() { vec![] } else { self.bind_all(part)? };
             let mut tx = db.begin().await?;
-            unhurried(&mut tx).await?;
             match &mut tx {
                 Tx::Postgres(connection) => {
                     let numbers = part.iter().map(|stored| stored.number);

@@ -9,10 +9,6 @@ use sqlx::Executor;
 /// How long taking the served table's place may hold up who reads it.
 const LOCK_WITHIN: &str = "SET LOCAL lock_timeout = '2s'";
 
-/// The next commit that waits for the disk, at the latest that which serves the build, takes along
-/// everything before it: a build that is lost earlier is made again anyway.
-const UNHURRIED: &str = "SET LOCAL synchronous_commit = off";
-
 impl<V: View> ViewTable<V> {
     /// Makes the table without anything to find rows by but their number: filled in bulk, indexes are
     /// dear.
@@ -36,7 +32,6 @@ impl<V: View> ViewTable<V> {
     pub(crate) async fn index(&self, db: &Db, column: &str) -> Result<(), StoreError> {
         let name = &self.name;
         let mut tx = db.begin().await?;
-        unhurried(&mut tx).await?;
         // On SQLite every entry ends with the row's own key anyway.
         let key = if db.is_postgres() { ", no" } else { "" };
         // What isn't there is never asked for, and needs no entry.
@@ -89,14 +84,6 @@ async fn remove(db: &Db, table: &str) -> Result<(), StoreError> {
     let mut tx = db.begin().await?;
     run(&mut tx, &format!("DROP TABLE IF EXISTS {table}")).await?;
     tx.commit().await
-}
-
-/// Doesn't wait for the disk at the end of a transaction of a build.
-pub(super) async fn unhurried(tx: &mut Tx) -> Result<(), StoreError> {
-    if let Tx::Postgres(_) = tx {
-        run(tx, UNHURRIED).await?;
-    }
-    Ok(())
 }
 
 async fn run(tx: &mut Tx, sql: &str) -> Result<(), StoreError> {
