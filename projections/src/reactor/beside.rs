@@ -9,7 +9,7 @@ use crate::decoded::Unreadable;
 use crate::subscription::{Halt, Run};
 use futures::StreamExt;
 use futures::future::join;
-use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys};
+use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys, failpoint};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -64,7 +64,9 @@ impl Reactor {
                     None => Outcome::Done,
                 };
                 let stops = outcome.stops();
+                failpoint!("manager.retried", &run.name);
                 self.write_try(run, &parked, (position, job, outcome)).await?;
+                failpoint!("manager.dequeued", &run.name);
                 if stops {
                     return Ok(());
                 }
@@ -143,6 +145,7 @@ impl Reactor {
         run.hold(&mut tx).await?;
         let free = ParkedKeys::unpark(&mut tx, &run.name, key).await?;
         tx.commit().await?;
+        failpoint!("manager.let-go", &run.name);
         if free {
             stuck.remove(key);
             run.report_parked(stuck.len());
@@ -163,6 +166,7 @@ impl Reactor {
 
     async fn fire_one(&self, run: &Run, deadline: Deadline) -> Result<(), Halt> {
         let (outcome, due) = self.sender.fire(&deadline).await;
+        failpoint!("manager.fired", &run.name);
         let again = match (outcome, due.and_then(|due| due.again)) {
             (Outcome::Newer, _) => return Err(Halt::Newer(deadline.key)),
             (Outcome::Retry(_), _) => {
@@ -185,6 +189,8 @@ impl Reactor {
             let changes = Changes::from([(again.key.clone(), Some(again))]);
             Deadlines::change(&mut tx, self.sender.name(), &changes).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        failpoint!("manager.noted", &run.name);
+        Ok(())
     }
 }

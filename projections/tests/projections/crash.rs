@@ -13,7 +13,9 @@ use std::time::Duration;
 
 const DATABASE: &str = "GDMARKET_CRASH_DATABASE";
 /// Set for a process that goes on until it is killed.
-const FOREVER: &str = "GDMARKET_CRASH_FOREVER";
+pub(crate) const FOREVER: &str = "GDMARKET_CRASH_FOREVER";
+/// Set for a process whose deadlines are due at once.
+pub(crate) const HURRIES: &str = "GDMARKET_CRASH_HURRIES";
 /// Set for a process whose reactions bear other ids every time.
 const FORGETS: &str = "GDMARKET_CRASH_FORGETS";
 
@@ -36,9 +38,16 @@ const GONE: i64 = 10_000;
 /// How many times a step is passed before the process dies there: so each loop is hit once.
 const PASSED: [u32; 5] = [0, 1, 3, 6, 11];
 
+const SHORT: Duration = Duration::from_millis(300);
+
 /// A dead runner's leases end soon.
-fn hurried() -> Options {
-    Options { lease_ttl: Duration::from_millis(300), ..options() }
+pub(crate) fn hurried() -> Options {
+    Options { lease_ttl: SHORT, ..options() }
+}
+
+/// What waits for its time is due soon, too.
+pub(crate) fn due_soon() -> Options {
+    Options { pay_within: SHORT, settle_after: SHORT, abandon_after: SHORT, ..hurried() }
 }
 
 /// Runs all loops until nothing is left to do; told so, it dies on the way.
@@ -51,7 +60,9 @@ fn child() {
         let market = Market::open_url(&url, false).await;
         #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
         market.port.forgets.store(std::env::var(FORGETS).is_ok(), Ordering::Relaxed);
-        let loops = market.start_with(&hurried());
+        #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
+        let hurries = std::env::var(HURRIES).is_ok();
+        let loops = market.start_with(&if hurries { due_soon() } else { hurried() });
         #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
         if std::env::var(FOREVER).is_ok() {
             return std::future::pending().await;
@@ -77,7 +88,7 @@ fn run_child(url: &str, failpoints: &str) -> bool {
     comes_to_its_end(&mut child_command(url, failpoints))
 }
 
-fn comes_to_its_end(child: &mut Command) -> bool {
+pub(crate) fn comes_to_its_end(child: &mut Command) -> bool {
     let output = child.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("running 1 test"), "{said}");

@@ -247,13 +247,13 @@ on_each_engine! {
     async fn a_runner_killed_again_and_again_leaves_nothing_half(db: &TestDb) {
         through(db, async |work, watch| {
             let mut moved = 0;
-            for kill in 0..times(KILLS) {
+            for _ in 0..times(KILLS) {
                 let before = watch.checkpoints().await;
                 let runner = Runner::start(db);
                 grown(work, EVENTS_PER_KILL).await;
                 // A random moment of its work, not a condition.
-                let kill = u64::try_from(kill).unwrap();
-                tokio::time::sleep(Duration::from_millis(300 + (kill * 7919) % 900)).await;
+                let life = rand::random_range(300..1200);
+                tokio::time::sleep(Duration::from_millis(life)).await;
                 drop(runner);
                 moved += usize::from(watch.checkpoints().await != before);
             }

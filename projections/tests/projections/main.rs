@@ -6,6 +6,8 @@
 mod crash;
 mod deadlines;
 mod delivery;
+#[cfg(feature = "failpoints")]
+mod dies_beside;
 mod golden;
 #[cfg(feature = "failpoints")]
 mod killed;
