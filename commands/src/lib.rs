@@ -12,6 +12,7 @@ mod command_id;
 mod commands;
 mod error;
 mod executor;
+mod latency;
 mod meta;
 mod numbered;
 mod operations;

@@ -156,17 +156,26 @@ impl TestDb {
         }
     }
 
+    /// A number that is asked of the log.
+    pub async fn log_number(&self, sql: &str) -> i64 {
+        self.number("log.db", sql).await
+    }
+
     /// A number that is asked of the views.
     pub async fn views_number(&self, sql: &str) -> i64 {
+        self.number("views.db", sql).await
+    }
+
+    async fn number(&self, file: &str, sql: &str) -> i64 {
         let number = match &self.place {
             Place::Folder(folder) => {
-                let file = SqliteConnectOptions::new().filename(folder.path().join("views.db"));
-                let mut views = file.connect().await.expect("the views");
-                sqlx::query_scalar(sql).fetch_one(&mut views).await
+                let file = SqliteConnectOptions::new().filename(folder.path().join(file));
+                let mut connection = file.connect().await.expect("the file");
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await
             }
             Place::Database { .. } => {
-                let mut views = PgConnection::connect(&self.url).await.expect("a connection");
-                sqlx::query_scalar(sql).fetch_one(&mut views).await
+                let mut connection = PgConnection::connect(&self.url).await.expect("a connection");
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await
             }
         };
         number.expect("a number")

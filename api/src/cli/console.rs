@@ -79,11 +79,17 @@ impl Console {
             drop(writeln!(io::stderr(), "{told}"));
             return;
         }
+        let next = next.as_ref().map(|next| format!(" → {next}")).unwrap_or_default();
+        if !message.contains('\n') {
+            // One fault is one line, for whoever reads it in a log.
+            drop(writeln!(io::stderr(), "gdmarket: {message}{next}"));
+            return;
+        }
         for line in message.lines() {
             drop(writeln!(io::stderr(), "gdmarket: {line}"));
         }
-        if let Some(next) = next {
-            drop(writeln!(io::stderr(), "  → {next}"));
+        if !next.is_empty() {
+            drop(writeln!(io::stderr(), "{next}"));
         }
     }
 }

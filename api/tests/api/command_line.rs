@@ -155,7 +155,7 @@ fn a_port_in_use_is_one_clear_line() {
     assert_eq!(output.status.code(), Some(3));
     let told = errors(&output);
     assert!(told.contains(&format!("{address} is taken")), "{told}");
-    assert_eq!(told.lines().count(), 2, "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_database_out_of_reach_is_one_clear_line() {
     assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
     let told = errors(&output);
     assert!(told.starts_with("gdmarket: ") && told.contains("Connection refused"), "{told}");
-    assert_eq!(told.lines().count(), 2, "what is wrong, and what to do: {told}");
+    assert_eq!(told.lines().count(), 1, "what is wrong, and what to do: {told}");
     assert_eq!(
         run(folder.path(), &["migrate", "--database-url", &url], &[]).status.code(),
         Some(3)

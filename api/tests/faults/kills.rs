@@ -27,13 +27,14 @@ on_each_engine! {
             .start()
             .await;
         let market = Market::at(&server.url(""));
-        let kills = u64::try_from(times(KILLS)).unwrap();
+        let kills = times(KILLS);
         let load = Load::start(&market, &ledger, CALLERS);
         // On PostgreSQL whoever died keeps its leases for three seconds: some lives are shorter.
         let longest = if db.engine() == Engine::Sqlite { 600 } else { 5000 };
-        for kill in 0..kills {
+        for _ in 0..kills {
             // A random moment of work, not a condition.
-            tokio::time::sleep(Duration::from_millis(200 + (kill * 7919) % longest)).await;
+            let life = rand::random_range(200..200 + longest);
+            tokio::time::sleep(Duration::from_millis(life)).await;
             server.restart().await;
         }
         load.stop().await;

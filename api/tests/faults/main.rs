@@ -18,6 +18,7 @@ mod ledger;
 mod load;
 mod market;
 mod races;
+mod renters;
 mod replay_cut;
 mod restored;
 mod same_key;

@@ -4,17 +4,12 @@ use crate::charges::{attempts, closed, wrongly_charged};
 use crate::kills::whole_log;
 use crate::market::{Answer, Market};
 use crate::settled::{Settled, settled};
-use futures::future::join_all;
 use gdmarket_commands::read_ledger;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine, times};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
-use tokio::sync::Barrier;
 
-/// Renters at once for one item, and how often.
-const RENTERS: i64 = 200;
-const RENTER_ROUNDS: usize = 20;
 /// Rounds of each pair race, this many under way at once.
 const ROUNDS: usize = 500;
 const AT_ONCE: usize = 25;
@@ -32,30 +27,6 @@ const SLOW_GATEWAY: &[(&str, &str)] =
     &[("GDMARKET__PAYMENT__DELAY_MS", "1"), ("GDMARKET__PAYMENT__JITTER_MS", "4")];
 
 on_each_engine! {
-    async fn one_of_two_hundred_renters_gets_the_item(db: &TestDb) {
-        let server = server(db, &[]).await;
-        let market = Market::at(&server.url(""));
-        for round in 0..times(RENTER_ROUNDS) {
-            let item = market.register(100).await;
-            let gate = Barrier::new(usize::try_from(RENTERS).unwrap());
-            let answers = join_all((1..=RENTERS).map(|customer| {
-                let (gate, market) = (&gate, &market);
-                async move {
-                    gate.wait().await;
-                    market.reserve(item, customer).await
-                }
-            }))
-            .await;
-            let mut counted: BTreeMap<(u16, String), usize> = BTreeMap::new();
-            for answer in answers {
-                *counted.entry((answer.status, answer.code().to_owned())).or_default() += 1;
-            }
-            let expected =
-                BTreeMap::from([((201, String::new()), 1), ((409, "item-taken".to_owned()), 199)]);
-            assert_eq!(counted, expected, "round {round}");
-        }
-    }
-
     async fn cancelling_against_lending_never_refunds_what_is_lent(db: &TestDb) {
         let server = server(db, &[]).await;
         let market = Market::at(&server.url(""));

@@ -3,9 +3,9 @@
 //! It rings nothing by itself; the durable fact is `Alerted` on the alarm's stream.
 
 use super::{AlarmDown, AlarmSender};
+use crate::latency::drawn;
 use async_trait::async_trait;
 use gdmarket_domain::ItemNo;
-use std::time::Duration;
 
 /// How the in-process alarm behaves.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,9 +33,7 @@ impl InProcessAlarm {
 #[async_trait]
 impl AlarmSender for InProcessAlarm {
     async fn alert(&self, item_no: ItemNo) -> Result<(), AlarmDown> {
-        let jitter = rand::random_range(0..=self.options.jitter_ms);
-        let delay = Duration::from_millis(self.options.delay_ms.saturating_add(jitter));
-        tokio::time::sleep(delay).await;
+        tokio::time::sleep(drawn(self.options.delay_ms, self.options.jitter_ms)).await;
         if rand::random::<f64>() < self.options.fail_rate {
             return Err(AlarmDown("it fails as often as it was told to".to_owned()));
         }

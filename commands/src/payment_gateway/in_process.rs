@@ -5,12 +5,12 @@
 
 use super::ledger::Ledger;
 use super::{Charge, Confirmation, GatewayError, PaymentGateway};
+use crate::latency::drawn;
 use async_trait::async_trait;
 use gdmarket_domain::Money;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
@@ -65,7 +65,7 @@ impl InProcessGateway {
         if fault == Fault::Refused {
             return Err(GatewayError::Unreachable("connection refused".to_owned()));
         }
-        let half = self.delay() / 2;
+        let half = drawn(self.options.delay_ms, self.options.jitter_ms) / 2;
         tokio::time::sleep(half).await;
         if fault == Fault::LostBefore {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
@@ -80,11 +80,6 @@ impl InProcessGateway {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
         }
         done
-    }
-
-    fn delay(&self) -> Duration {
-        let jitter = rand::random_range(0..=self.options.jitter_ms);
-        Duration::from_millis(self.options.delay_ms.saturating_add(jitter))
     }
 
     fn fault(&self) -> Fault {
