@@ -3,62 +3,14 @@
 
 use crate::app::{app, app_with};
 use crate::command_line::{PROGRAM, run};
+use crate::following::Following;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, on_each_engine};
-use reqwest::{Client, Response};
+use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What a test may wait for one frame.
+/// What a test may wait for a place.
 const SOON: Duration = Duration::from_secs(30);
-
-/// A stream as a client reads it.
-struct Following {
-    response: Response,
-    text: String,
-    last_id: String,
-}
-
-impl Following {
-    async fn open(server: &Server, query: &str, last_id: Option<&str>) -> Self {
-        let mut call = Client::new().get(server.url(&format!("/events{query}")));
-        if let Some(id) = last_id {
-            call = call.header("last-event-id", id);
-        }
-        let response = call.send().await.expect("an answer");
-        assert_eq!(response.status(), 200);
-        let mut following = Self { response, text: String::new(), last_id: String::new() };
-        let hello = following.frame().await.expect("a first frame");
-        assert!(hello.contains("retry: "), "{hello}");
-        following
-    }
-
-    /// The next frame; `None` at the end.
-    async fn frame(&mut self) -> Option<String> {
-        while !self.text.contains("\n\n") {
-            let chunk = tokio::time::timeout(SOON, self.response.chunk()).await;
-            let chunk = chunk.expect("a frame in time").expect("a stream")?;
-            self.text.push_str(std::str::from_utf8(&chunk).expect("text"));
-        }
-        let (frame, rest) = self.text.split_once("\n\n").expect("a frame");
-        let (frame, rest) = (frame.to_owned(), rest.to_owned());
-        self.text = rest;
-        if let Some(id) = frame.lines().find_map(|line| line.strip_prefix("id: ")) {
-            id.clone_into(&mut self.last_id);
-        }
-        Some(frame)
-    }
-
-    /// The next event.
-    async fn event(&mut self) -> Value {
-        loop {
-            let frame = self.frame().await.expect("the stream goes on");
-            let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
-            if let Some(data) = data {
-                return serde_json::from_str(data).expect("JSON on one line");
-            }
-        }
-    }
-}
 
 async fn register(server: &Server) -> u16 {
     let call = Client::new().post(server.url("/items"));

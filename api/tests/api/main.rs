@@ -17,6 +17,8 @@ mod command_line;
 mod conditions;
 mod documents;
 mod event_stream;
+#[path = "../shared/following.rs"]
+mod following;
 mod guarding;
 mod handing_over;
 mod hostile;

@@ -12,6 +12,8 @@ mod charges;
 mod control;
 mod database_away;
 mod dies_inside;
+#[path = "../shared/following.rs"]
+mod following;
 mod full_disk;
 mod kills;
 mod ledger;

@@ -1,6 +1,7 @@
 //! A database is restored from an older copy under running servers, or only in part while none runs:
 //! it is noticed, nobody goes on silently, and an operator's word begins a new epoch.
 
+use crate::following::Following;
 use crate::kills::{at_rest, whole_log};
 use crate::ledger::{Ledger, Seen};
 use crate::load::Load;
@@ -54,6 +55,7 @@ fn servers_on_a_database_that_was_restored_end_and_say_so() {
         let (older, kept) = (db.copy().await, whole_log(&db).await);
         server.restart().await;
         let mut replica = ServerOptions::new(PROGRAM).on(&db).start().await;
+        let mut follower = Following::open(&replica, "", None).await;
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::in_folder(folder.path()));
         let loads = [&server, &replica]
@@ -72,12 +74,16 @@ fn servers_on_a_database_that_was_restored_end_and_say_so() {
             assert!(last.contains("this is not the log it was"), "{last}");
             assert!(last.contains("migrate --restored"), "{last}");
         }
+        while let Ok(Some(_)) = follower.try_frame().await {}
         futures::future::join_all(loads.map(Load::stop)).await;
         assert_eq!(whole_log(&db).await, kept, "nobody wrote to the older copy");
         declare_restored(&db);
         server.restart().await;
         let market = Market::at(&server.url(""));
         assert_eq!(market.register(100).await, 4, "numbers go on after the copy's");
+        // What it has seen since the copy is gone: it must not take what comes now for what follows.
+        let back = Following::open(&server, "", Some(&follower.last_id)).await;
+        assert!(back.hello.contains("event: reset"), "{}", back.hello);
         at_rest(&market, &db).await;
         let shown = everything(&market).await;
         rebuilt_views_equal(&shown, &mut server, &db).await;

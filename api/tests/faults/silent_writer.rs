@@ -1,6 +1,7 @@
 //! Somebody else's transaction begins to append on PostgreSQL and goes silent. Commands are refused
 //! politely, the database's own limit ends it, and all go on; nobody skips what was written around it.
 
+use crate::following::Following;
 use crate::kills::{at_rest, whole_log};
 use crate::ledger::{Ledger, Seen};
 use crate::load::Load;
@@ -29,6 +30,7 @@ fn a_silent_writer_holds_everybody_up_for_seconds_only() {
         let ledger = Arc::new(Ledger::in_folder(folder.path()));
         let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
         let market = Market::at(&server.url(""));
+        let follower = Following::open(&server, "", None).await;
         let load = Load::start(&market, &ledger, CALLERS);
         for round in 1..=times(ROUNDS) {
             let acknowledged = ledger.count(Seen::Acknowledged);
@@ -59,8 +61,19 @@ fn a_silent_writer_holds_everybody_up_for_seconds_only() {
         let log = whole_log(&db).await;
         assert!(log.iter().all(|event| event.stream.kind != "foreign"), "it never committed");
         assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
+        let written: Vec<i64> = log.iter().map(|event| event.position).collect();
+        assert_eq!(followed(follower, written.len()).await, written, "a consumer skips nothing");
         rebuilt_views_equal(&shown, &mut server, &db).await;
     });
+}
+
+/// The positions of the next events that a consumer is handed.
+async fn followed(mut follower: Following, events: usize) -> Vec<i64> {
+    let mut positions = Vec::with_capacity(events);
+    while positions.len() < events {
+        positions.push(follower.event().await["position"].as_i64().unwrap());
+    }
+    positions
 }
 
 /// Control: without the database's limit nobody ends it, and the wait goes on for as long as it likes.
