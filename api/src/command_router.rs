@@ -88,6 +88,7 @@ impl CommandState {
             fingerprint: fields.fingerprint(method, path),
             expected_version: caller.expected_version(),
             keyed: key.is_some(),
+            is_last_word: false,
         }
     }
 }

@@ -200,7 +200,7 @@ impl Executor {
             return self.replayed(receipt, request).await;
         }
         let (version, state) = (loaded.version(), Arc::clone(loaded.state()));
-        if let Some(kind) = decision.receipt().filter(|_| request.meta.keyed) {
+        if let Some(kind) = decision.receipt(request.meta) {
             let append = outcome::append(&loaded, request, &[], kind)?;
             if let Err(error) = loaded.append_events(append, Vec::new()).await {
                 return self.append_failed(error, request).await;

@@ -28,6 +28,8 @@ pub struct CommandMeta {
     pub expected_version: Option<i64>,
     /// Whether a client's key stands behind the id: then refusals and no-ops are remembered too.
     pub keyed: bool,
+    /// Whether nothing is under way that a refusal could pass by: then it is remembered as any other.
+    pub is_last_word: bool,
 }
 
 impl CommandMeta {
@@ -50,6 +52,7 @@ impl CommandMeta {
             fingerprint: Vec::new(),
             expected_version: None,
             keyed: false,
+            is_last_word: false,
             ..self.clone()
         }
     }

@@ -79,12 +79,12 @@ pub(crate) trait PaymentService: Send + Sync + 'static {
     /// Whether the payment side is worth asking now; before anything is written.
     async fn admit(&self) -> Result<Permit, CommandError>;
 
-    /// Begins this attempt, or finds it begun, and waits for its outcome within the answer limit.
+    /// Begins this attempt, or finds it begun, and waits for its outcome as long as the patience lasts.
     /// Repeating it never charges again.
     async fn pay(
         &self,
         attempt: PaymentAttempt,
         permit: Option<Permit>,
-        meta: &CommandMeta,
+        waiting: (Duration, &CommandMeta),
     ) -> Result<Attempted, CommandError>;
 }

@@ -44,6 +44,16 @@ fn every_snapshot_can_still_be_read() {
     }
     let current: BTreeSet<String> = samples().iter().map(Sample::snapshot_name).collect();
     assert!(current.is_subset(&read), "without a snapshot: {:?}", current.difference(&read));
+    for Sample { aggregate, event_type, version, .. } in samples() {
+        for version in 1..=version.parse::<u32>().unwrap() {
+            let of_it = format!("{aggregate}.{event_type}.v{version}");
+            let is_kept = read.iter().any(|name| {
+                name.strip_prefix(&of_it)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            });
+            assert!(is_kept, "{of_it}: what was written once is read for ever");
+        }
+    }
 }
 
 #[test]

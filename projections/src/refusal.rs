@@ -104,15 +104,8 @@ pub(crate) const fn verdict(rule: Rule, code: Code) -> Verdict {
         Rule::Release => done_if(matches!(code, Code::NoHold)),
         // Cancelled or rejected meanwhile: the release, or nothing, is on its way.
         Rule::Confirm | Rule::Reject => done_if(matches!(code, Code::ReservationClosed)),
-        // Paid, under way, closed, or another deadline stands: this one is over.
-        Rule::Expire => done_if(matches!(
-            code,
-            Code::NotDue
-                | Code::PaymentPending
-                | Code::CancellationPending
-                | Code::Paid
-                | Code::ReservationClosed
-        )),
+        // Whatever speaks against it: this deadline is over, and another one is set where it is due.
+        Rule::Expire => Verdict::Done,
         Rule::Authorize
         | Rule::Revoke
         | Rule::Fact

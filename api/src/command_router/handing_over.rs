@@ -64,19 +64,25 @@ impl CommandState {
         meta: &CommandMeta,
     ) -> Answer {
         let patience = until(caller, SHORTLY);
+        let mut meta = meta.clone();
         let executed = loop {
             let head = self.answers.head();
             let command = ItemCommand::Lend { reservation_no, today: self.today() };
-            let refused = match self.commands.execute::<Item>(no.get(), command, meta).await {
+            let refused = match self.commands.execute::<Item>(no.get(), command, &meta).await {
                 Err(error) if is_refused(&error, &kind::NOT_PAID) => error,
                 Err(error) if is_refused(&error, &kind::NOT_RESERVED) => {
                     let wish = (no, reservation_no, HandOver::Lent);
-                    return self.unless_it_was_so(caller, wish, (meta, error)).await;
+                    return self.unless_it_was_so(caller, wish, (&meta, error)).await;
                 }
                 done => break done?,
             };
-            let comes = self.answers.authorisation_is_under_way(no, reservation_no).await?;
-            if !comes || !self.answers.moved_past(head, patience).await {
+            if meta.is_last_word {
+                return Err(refused.into());
+            }
+            if !self.answers.authorisation_is_under_way(no, reservation_no).await? {
+                // Decided once more, and remembered: a repeat is told the same.
+                meta.is_last_word = true;
+            } else if !self.answers.moved_past(head, patience).await {
                 return Err(refused.into());
             }
         };

@@ -16,6 +16,7 @@ use axum::response::Response;
 use gdmarket_commands::{CommandError, CommandMeta, PaymentAsked, PaymentOutcome};
 use gdmarket_domain::ReservationNo;
 use http::StatusCode;
+use std::time::Duration;
 use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -74,9 +75,11 @@ impl CommandState {
         meta: &CommandMeta,
     ) -> Answer {
         let patience = until(caller, self.for_the_payment);
+        let for_the_gateway =
+            if caller.respond_async { Duration::ZERO } else { self.for_the_payment };
         let asked = loop {
             let head = self.answers.head();
-            let done = self.commands.request_payment(no, meta).await;
+            let done = self.commands.request_payment(no, for_the_gateway, meta).await;
             if !self.was_paying(&done, head, patience).await {
                 break done?;
             }

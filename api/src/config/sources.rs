@@ -109,6 +109,14 @@ pub(super) struct Reader {
     faults: Vec<String>,
 }
 
+/// Where a source stands in the order of those that win.
+fn rank(source: &str) -> usize {
+    ["default", "file", "variable", "flag"]
+        .iter()
+        .position(|kind| source.starts_with(kind))
+        .unwrap_or_default()
+}
+
 impl Reader {
     fn stack(&mut self, sources: &Sources) {
         let defaults = SETTINGS.iter().map(|s| (s.key.to_owned(), s.default.to_owned())).collect();
@@ -183,8 +191,10 @@ impl Reader {
         let file_key = format!("{}_file", setting.key);
         let file = self.figment.find_value(&file_key).ok().filter(|_| setting.secret);
         let source = self.source(setting.key);
-        match file.as_ref().and_then(text_of) {
-            Some(_) if own.as_ref().is_some_and(|own| !own.is_empty()) => {
+        let both = own.as_ref().is_some_and(|own| !own.is_empty()) && file.is_some();
+        let file = file.as_ref().and_then(text_of);
+        match file.filter(|_| !both || rank(&source) <= rank(&self.source(&file_key))) {
+            Some(_) if both && rank(&source) == rank(&self.source(&file_key)) => {
                 self.faults.push(format!(
                     "{}: set directly ({source}) and as a file; keep one of them",
                     setting.key
@@ -310,8 +320,11 @@ mod tests {
         let loaded = Config::load(&sources).unwrap();
         assert_eq!(loaded.config.store_url(), "postgres://me:s3cret@db/market");
         assert!(!format!("{loaded:?}").contains("s3cret"));
-        let both =
-            Sources { flags: flags(&[("database.url", "postgres://other")]).flags, ..sources };
+        let flags = flags(&[("database.url", "postgres://other")]).flags;
+        let loaded = Config::load(&Sources { flags, ..sources }).unwrap();
+        assert_eq!(loaded.config.store_url(), "postgres://other", "a flag wins over the file");
+        let (_both, config) = file(&format!("{settings}url = \"postgres://other\"\n"));
+        let both = Sources { file: Some(config), ..Sources::default() };
         assert!(Config::load(&both).unwrap_err().0[0].contains("keep one of them"));
     }
 }

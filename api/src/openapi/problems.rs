@@ -61,6 +61,7 @@ fn own(method: &str, path: &str) -> Vec<&'static str> {
         ("get", "/events") => {
             &[MARKET, &["wrong-actor", "item-not-found", "reservation-not-found"]]
         }
+        ("get", "/readyz") => &[&["unavailable"]],
         _ => &[],
     };
     lists.iter().flat_map(|list| list.iter().copied()).collect()
@@ -84,9 +85,9 @@ pub(super) fn add(method: &str, path: &str, operation: &mut Value) {
     if is_of_the_market(path) {
         codes.extend(MARKET);
         codes.extend(if writes(method) { WRITE } else { READ });
-        codes.extend(own(method, path));
         codes.extend(absent(path));
     }
+    codes.extend(own(method, path));
     let mut by_status: BTreeMap<u16, BTreeMap<&str, &Kind>> = BTreeMap::new();
     for kind in codes.into_iter().filter_map(Kind::of) {
         by_status.entry(kind.status.as_u16()).or_default().insert(kind.code, kind);

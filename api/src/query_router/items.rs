@@ -112,6 +112,7 @@ async fn item(
     responses((status = 200, description = "Its calendar.", body = Calendar)))]
 async fn calendar(
     State(state): State<QueryState>,
+    _: Reader,
     Numbered(no): Numbered<ItemNo>,
     mut params: Params,
 ) -> Answer {
@@ -170,7 +171,12 @@ async fn item_info(
     tag = "alarms",
     responses((status = 200, description = "A page.", content(
         (Hal<Alarms> = "application/hal+json"), (Plain<AlarmResource> = "application/json")))))]
-async fn alarms(State(state): State<QueryState>, asked: Asked, mut params: Params) -> Answer {
+async fn alarms(
+    State(state): State<QueryState>,
+    _: Reader,
+    asked: Asked,
+    mut params: Params,
+) -> Answer {
     let (filter, page) = collection::read(&mut params, AlarmStatus::WORDS);
     state.catch_up(params).await?;
     let page = render::page(state.queries.alarms(&filter, page).await, render::alarm)?;
@@ -184,6 +190,7 @@ async fn alarms(State(state): State<QueryState>, asked: Asked, mut params: Param
     responses((status = 200, description = "The alarm.", body = AlarmResource)))]
 async fn alarm(
     State(state): State<QueryState>,
+    _: Reader,
     Numbered(AlarmNumber(no)): Numbered<AlarmNumber>,
     params: Params,
 ) -> Answer {

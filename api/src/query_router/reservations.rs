@@ -91,7 +91,7 @@ async fn trace(
     Numbered(no): Numbered<ReservationNo>,
     params: Params,
 ) -> Answer {
-    params.finish()?;
+    state.catch_up(params).await?;
     let found = state.queries.trace_reservation(no).await?;
     let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
     if !may_read(&actor, &found) {
@@ -105,7 +105,12 @@ async fn trace(
     tag = "payments",
     responses((status = 200, description = "A page.", content(
         (Hal<Payments> = "application/hal+json"), (Plain<PaymentResource> = "application/json")))))]
-async fn payments(State(state): State<QueryState>, asked: Asked, mut params: Params) -> Answer {
+async fn payments(
+    State(state): State<QueryState>,
+    _: Reader,
+    asked: Asked,
+    mut params: Params,
+) -> Answer {
     let (filter, page) = collection::read(&mut params, PaymentProgress::WORDS);
     state.catch_up(params).await?;
     let page = render::page(state.queries.payments(&filter, page).await, render::payment)?;
@@ -119,6 +124,7 @@ async fn payments(State(state): State<QueryState>, asked: Asked, mut params: Par
     responses((status = 200, description = "The attempt.", body = PaymentResource)))]
 async fn payment(
     State(state): State<QueryState>,
+    _: Reader,
     Numbered(no): Numbered<PaymentNo>,
     params: Params,
 ) -> Answer {

@@ -64,6 +64,7 @@ fn meta(errand: Errand) -> CommandMeta {
         fingerprint: Vec::new(),
         expected_version: None,
         keyed: false,
+        is_last_word: false,
     }
 }
 

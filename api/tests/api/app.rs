@@ -1,5 +1,6 @@
 //! A market of a test's own: the whole HTTP side in process, on an empty log of either engine.
 
+use crate::documented::assert_documented;
 use axum::Router;
 use axum::body::Body;
 use gdmarket_api::config::{Config, Flag, Sources};
@@ -140,7 +141,7 @@ impl Call<'_> {
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let mut request = Request::builder().method(self.method).uri(&self.path);
+        let mut request = Request::builder().method(self.method.clone()).uri(&self.path);
         *request.headers_mut().expect("a request") = self.headers;
         let request = request.body(Body::from(self.body)).expect("a request");
         let answer = self.app.router.clone().oneshot(request).await.expect("an answer");
@@ -152,11 +153,10 @@ impl Call<'_> {
         } else {
             body.collect().await.expect("the answer's body").to_bytes()
         };
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            text: String::from_utf8_lossy(&bytes).into_owned(),
-        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, text };
+        assert_documented(&self.method, &self.path, &answer);
+        answer
     }
 
     /// Sends, and expects this status.

@@ -76,6 +76,7 @@ async fn authorise(store: &Store, item: i64, reservation: i64) {
         fingerprint: Vec::new(),
         expected_version: None,
         keyed: false,
+        is_last_word: false,
     };
     let reservation_no = ReservationNo::new(reservation).expect("a number");
     let command = ItemCommand::AuthorizeLending { reservation_no };

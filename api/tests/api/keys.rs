@@ -100,3 +100,18 @@ async fn a_repeat_is_not_judged_by_another_days_calendar() {
     let fresh = app.post("/reservations", wish).key("other").refused(422, "invalid").await;
     assert_eq!(fresh.fields(), ["period.from"]);
 }
+
+/// Nothing is under way that could change it: then it is remembered as every other refusal.
+#[tokio::test]
+async fn lending_what_nobody_pays_for_is_refused_for_good_under_its_key() {
+    let app = app().await;
+    let item = app.camera().await;
+    let no = app.reserved(item, 1).await;
+    let lend = format!("/items/{item}/lend");
+    let first = app.post(&lend, json!({})).key("k").refused(409, "not-paid").await;
+    app.pay(no).await;
+    let again = app.post(&lend, json!({})).key("k").refused(409, "not-paid").await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.json()["detail"], first.json()["detail"]);
+    app.post(&lend, json!({})).key("another").expect(200).await;
+}

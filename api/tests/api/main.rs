@@ -15,6 +15,7 @@ mod browser;
 mod collections;
 mod command_line;
 mod conditions;
+mod documented;
 mod documents;
 mod event_stream;
 #[path = "../shared/following.rs"]

@@ -132,3 +132,17 @@ async fn the_wait_for_a_payment_is_the_one_that_is_set() {
     let (paid, cancelled) = tokio::join!(app.post(&pay, json!({})).send(), cancelled);
     assert_eq!((paid.status, &cancelled["status"]), (200, &json!("Cancelled")), "{paid:?}");
 }
+
+/// Whoever doesn't want to wait is told so at once, and what became of it under the same key.
+#[tokio::test]
+async fn paying_without_waiting_is_answered_at_once() {
+    let app =
+        app_with(&[("payment.delay_ms", "2000"), ("payment.answer_within_ms", "60000")]).await;
+    let item = app.camera().await;
+    let pay = format!("/reservations/{}/payment", app.reserved(item, 1).await);
+    let at_once = app.post(&pay, json!({})).key("k").header("prefer", "respond-async");
+    let shown = at_once.expect(202).await.json();
+    assert_eq!(shown["paymentStatus"], "NotPaid", "its outcome isn't in: {shown}");
+    let then = app.post(&pay, json!({})).key("k").expect(200).await;
+    assert_eq!(then.json()["paymentStatus"], "Paid");
+}

@@ -91,15 +91,21 @@ fn nothing_calls_the_parts_of_cqrs_es_that_lose_events() {
     check("docs/adr/0001 says why these are never used:", &faults);
 }
 
-fn outside_of_the_connection_that_asks_for_more(path: &str) -> bool {
-    path != "store/src/appender/postgres/connection.rs"
+/// Where an engine is told how durable a commit is: the appender's connection, which may only ask for
+/// more than the server gives, and the two files of SQLite.
+fn outside_of_where_durability_is_set(path: &str) -> bool {
+    !["store/src/appender/postgres/connection.rs", "store/src/db/sqlite.rs"].contains(&path)
 }
 
 #[test]
 fn nothing_tells_the_database_not_to_wait_for_the_disk() {
     let shipped: Vec<_> = rust_files().into_iter().filter(shipped).collect();
-    let within = outside_of_the_connection_that_asks_for_more;
-    check("what is committed is on the disk:", &mentions(&shipped, within, "synchronous_commit"));
+    let within = outside_of_where_durability_is_set;
+    let faults: Vec<_> = ["synchronous_commit", "SqliteSynchronous", "PRAGMA synchronous", "fsync"]
+        .iter()
+        .flat_map(|word| mentions(&shipped, within, word))
+        .collect();
+    check("what is committed is on the disk:", &faults);
     let text = "const UNHURRIED: &str = \"SET LOCAL synchronous_commit = off\";".to_owned();
     let weakened = [Source { path: "projections/src/view_table/ddl.rs".to_owned(), text }];
     assert_eq!(mentions(&weakened, within, "synchronous_commit").len(), 1);

@@ -104,5 +104,6 @@ fn meta(commands: &Commands) -> anyhow::Result<CommandMeta> {
         fingerprint: vec![7; 32],
         expected_version: None,
         keyed: true,
+        is_last_word: false,
     })
 }

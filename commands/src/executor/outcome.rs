@@ -2,6 +2,7 @@
 
 use super::{Done, Request};
 use crate::error::CommandError;
+use crate::meta::CommandMeta;
 use cqrs_es::{Aggregate, DomainEvent};
 use gdmarket_domain::{Decider, Item, ItemError, Refusal, ReservationError};
 use gdmarket_store::{Append, Loaded, NewEvent, ReceiptKind, StreamId};
@@ -40,10 +41,13 @@ impl<A: Decider + 'static> Decision<A> {
     }
 
     /// How a client's key remembers this answer; some it doesn't.
-    pub(super) fn receipt(&self) -> Option<ReceiptKind> {
+    pub(super) fn receipt(&self, meta: &CommandMeta) -> Option<ReceiptKind> {
+        if !meta.keyed {
+            return None;
+        }
         match self {
             Self::WasSo => Some(ReceiptKind::Done),
-            Self::Refused(code) if !passes::<A>(code) => {
+            Self::Refused(code) if meta.is_last_word || !passes::<A>(code) => {
                 Some(ReceiptKind::Refused((*code).to_owned()))
             }
             // A stale version stays stale and a stranger a stranger: nothing to remember.

@@ -46,14 +46,15 @@ enum Asked {
 }
 
 impl Commands {
-    /// Pays a reservation, and waits for the outcome as long as the renter should.
+    /// Pays a reservation, and waits for the outcome as long as the renter wants to.
     pub async fn request_payment(
         &self,
         reservation_no: ReservationNo,
+        patience: Duration,
         meta: &CommandMeta,
     ) -> Result<PaymentAsked, CommandError> {
         let meta = meta.clone();
-        self.run(move |inner| async move { inner.pay(reservation_no, &meta).await }).await
+        self.run(move |inner| async move { inner.pay(reservation_no, patience, &meta).await }).await
     }
 
     /// Finds out how an attempt ended that nobody knows of, without ever charging. The cause in
@@ -85,6 +86,7 @@ impl Inner {
     async fn pay(
         &self,
         reservation_no: ReservationNo,
+        patience: Duration,
         meta: &CommandMeta,
     ) -> Result<PaymentAsked, CommandError> {
         let turn = self.turn(meta).await;
@@ -100,7 +102,7 @@ impl Inner {
             Asked::WasPaid(executed) => {
                 Ok(PaymentAsked { executed, payment_no: None, outcome: PaymentOutcome::Approved })
             }
-            Asked::Attempt(intent) => self.carry_out(*intent, meta).await,
+            Asked::Attempt(intent) => self.carry_out(*intent, patience, meta).await,
         }
     }
 
@@ -162,6 +164,7 @@ impl Inner {
     async fn carry_out(
         &self,
         intent: Intent,
+        patience: Duration,
         meta: &CommandMeta,
     ) -> Result<PaymentAsked, CommandError> {
         let Intent { executed, attempt, ended, permit } = intent;
@@ -170,7 +173,7 @@ impl Inner {
             attempted
         } else {
             let meta = self.executor.caused_by(meta.step(1), &executed);
-            let attempted = self.payments.pay(attempt, permit, &meta).await;
+            let attempted = self.payments.pay(attempt, permit, (patience, &meta)).await;
             // The intent stands, and settling will find out what became of it.
             attempted.unwrap_or_else(|error| {
                 tracing::warn!(%error, payment_no = %attempt.payment_no, "paying");

@@ -70,12 +70,12 @@ impl LocalPayments {
         Ok(done)
     }
 
-    /// Calls the gateway in a task of its own and waits as long as the renter should.
+    /// Calls the gateway in a task of its own and waits as long as the renter wants to.
     async fn charge(
         &self,
         attempt: PaymentAttempt,
         permit: Permit,
-        meta: &CommandMeta,
+        (patience, meta): (Duration, &CommandMeta),
     ) -> Attempted {
         let (tell, told) = oneshot::channel();
         let (service, meta) = (self.clone(), meta.clone());
@@ -85,7 +85,7 @@ impl LocalPayments {
             tell.send(attempted).ok();
         };
         self.tracker.spawn(tracing::Instrument::in_current_span(work));
-        match timeout(self.options.answer_within, told).await {
+        match timeout(patience, told).await {
             Ok(Ok(attempted)) => attempted,
             Ok(Err(_)) | Err(_) => Attempted::Unknown,
         }
@@ -104,8 +104,12 @@ impl LocalPayments {
     }
 
     /// Reads the payment's stream until its outcome is there or the renter has waited enough.
-    async fn wait(&self, payment_no: PaymentNo) -> Result<Attempted, CommandError> {
-        let give_up_at = Instant::now() + self.options.answer_within;
+    async fn wait(
+        &self,
+        payment_no: PaymentNo,
+        patience: Duration,
+    ) -> Result<Attempted, CommandError> {
+        let give_up_at = Instant::now() + patience;
         loop {
             if let Some(attempted) = self.outcome(payment_no).await? {
                 return Ok(attempted);
@@ -152,14 +156,14 @@ impl PaymentService for LocalPayments {
         &self,
         attempt: PaymentAttempt,
         permit: Option<Permit>,
-        meta: &CommandMeta,
+        (patience, meta): (Duration, &CommandMeta),
     ) -> Result<Attempted, CommandError> {
         let PaymentAttempt { payment_no, reservation_no, item_no, amount } = attempt;
         let command = PaymentCommand::Start { payment_no, reservation_no, item_no, amount };
         let request = Request::<Payment>::new(payment_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;
         if done.events.is_empty() {
-            return self.wait(payment_no).await;
+            return self.wait(payment_no, patience).await;
         }
         let meta = self.executor.caused_by(meta.clone(), &done.executed);
         let permit = match permit {
@@ -169,6 +173,6 @@ impl PaymentService for LocalPayments {
                 Err(open) => return self.give_up(attempt, open.retry_after, &meta).await,
             },
         };
-        Ok(self.charge(attempt, permit, &meta).await)
+        Ok(self.charge(attempt, permit, (patience, &meta)).await)
     }
 }

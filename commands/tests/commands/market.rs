@@ -108,7 +108,7 @@ impl Market {
     }
 
     pub(crate) async fn pay(&self, no: ReservationNo) -> Result<PaymentAsked, CommandError> {
-        self.commands.request_payment(no, &operator()).await
+        self.commands.request_payment(no, SOON, &operator()).await
     }
 
     /// All events of the log.
@@ -164,6 +164,7 @@ pub(crate) fn by(actor: Actor) -> CommandMeta {
         fingerprint: Vec::new(),
         expected_version: None,
         keyed: false,
+        is_last_word: false,
     }
 }
 

@@ -24,7 +24,7 @@ fn is_unavailable<T: std::fmt::Debug>(result: &Result<T, CommandError>) -> bool 
 
 async fn pay_as(market: &Market, no: ReservationNo, key: &str) -> PaymentAsked {
     let meta = keyed("/reservations/1/payment", key, "");
-    market.commands.request_payment(no, &meta).await.unwrap()
+    market.commands.request_payment(no, SOON, &meta).await.unwrap()
 }
 
 /// Waits until the payment's stream is as expected.
@@ -93,7 +93,7 @@ on_each_engine! {
         market.gateway.set(Does::Refuse);
         let (_, no) = market.reserved().await;
         let meta = keyed("/reservations/1/payment", "k", "");
-        let refused = market.commands.request_payment(no, &meta).await;
+        let refused = market.commands.request_payment(no, SOON, &meta).await;
         assert!(is_unavailable(&refused), "{refused:?}");
         let stream = market.stream("reservation", no.get()).await;
         assert_eq!(stream[2..], ["PaymentRequested", "PaymentFailed"]);
@@ -101,7 +101,7 @@ on_each_engine! {
         assert_eq!(market.payment(payment_no(1)).await, expected);
 
         market.gateway.set(Does::Well);
-        let again = market.commands.request_payment(no, &meta).await;
+        let again = market.commands.request_payment(no, SOON, &meta).await;
         assert!(is_unavailable(&again), "the same request has the same answer: {again:?}");
         assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::Approved);
         market.close().await;

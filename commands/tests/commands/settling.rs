@@ -1,7 +1,7 @@
 //! What becomes of attempts that nobody knows of, and of money that must go back.
 
 use crate::fakes::Does;
-use crate::market::{Market, keyed, options, process};
+use crate::market::{Market, SOON, keyed, options, process};
 use crate::payments::until_stream;
 use gdmarket_commands::{
     BreakerOptions, BreakerState, CommandError, CommandMeta, PaymentOutcome, Service, Settled,
@@ -77,7 +77,7 @@ on_each_engine! {
         market.commands.execute::<Reservation>(no.get(), command, &meta).await.unwrap();
         assert_eq!(settle(&market).await, Ok(Settled::Declined));
         assert_eq!(market.payment(first()).await, ["PaymentStarted", "PaymentDeclined"]);
-        let late = market.commands.request_payment(no, &meta).await.unwrap();
+        let late = market.commands.request_payment(no, SOON, &meta).await.unwrap();
         assert_eq!(late.outcome, PaymentOutcome::Declined { code: "not-found".to_owned() });
         assert_eq!(market.gateway.confirms(), 0);
         market.close().await;
@@ -90,7 +90,7 @@ on_each_engine! {
         let meta = keyed("/reservations/1/payment", "k", "");
         let command = ReservationCommand::RequestPayment { payment_no: PaymentNo::new(number).unwrap() };
         market.commands.execute::<Reservation>(no.get(), command, &meta).await.unwrap();
-        let paid = market.commands.request_payment(no, &meta).await.unwrap();
+        let paid = market.commands.request_payment(no, SOON, &meta).await.unwrap();
         assert_eq!((paid.payment_no, paid.outcome), (Some(first()), PaymentOutcome::Approved));
         assert_eq!(market.gateway.confirms(), 1);
         market.close().await;
