@@ -31,6 +31,48 @@ pub(crate) fn closed(log: &[RecordedEvent]) -> BTreeSet<i64> {
     closing.map(|event| event.stream.number).collect()
 }
 
+/// The reservations of a log that aren't paid in the end, whatever was tried.
+pub(crate) fn unpaid(log: &[RecordedEvent]) -> BTreeSet<i64> {
+    let mut paid = BTreeSet::new();
+    for event in log {
+        match event.event_type.as_str() {
+            "ReservationPaid" => paid.insert(event.stream.number),
+            "ReservationPaymentCancelled" | "ReservationCancelled" => {
+                paid.remove(&event.stream.number)
+            }
+            _ => continue,
+        };
+    }
+    let tried = attempts(log).into_values().map(|attempt| attempt.reservation);
+    tried.filter(|reservation| !paid.contains(reservation)).collect()
+}
+
+/// Control on a run's own books: with a charge taken out, with one made twice and with one that wasn't
+/// given back, that is told.
+pub(crate) fn assert_notices_what_is_charged_wrongly(
+    book: &[LedgerEntry],
+    attempts: &BTreeMap<i64, Attempt>,
+    closed: &BTreeSet<i64>,
+) {
+    let refunded: HashSet<_> = book.iter().filter_map(refund_of).collect();
+    let is_kept = |entry: &LedgerEntry| match entry {
+        LedgerEntry::Charge { key, .. } => !refunded.contains(key),
+        LedgerEntry::Refund { .. } => false,
+    };
+    let mut altered = vec![];
+    let without = |index: usize| [&book[..index], &book[index + 1..]].concat();
+    if let Some(index) = book.iter().position(is_kept) {
+        altered.push(without(index));
+        altered.push([book, &book[index..=index]].concat());
+    }
+    altered.extend(book.iter().position(|entry| refund_of(entry).is_some()).map(without));
+    assert!(!altered.is_empty(), "somebody has paid");
+    for book in altered {
+        let told = wrongly_charged(&book, attempts, closed);
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+}
+
 /// A reservation with an attempt must have exactly one charge that wasn't given back, of the right
 /// amount, under an attempt of its own; one that is closed none. Every sentence is one that is not so.
 pub(crate) fn wrongly_charged(

@@ -1,9 +1,11 @@
 //! `kill -9` at random under load: what was promised is in the log, once, and the views are right.
 
+use crate::charges::{assert_notices_what_is_charged_wrongly, attempts, unpaid, wrongly_charged};
 use crate::ledger::{Ledger, Seen, assert_notices_what_is_lost_or_doubled};
 use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
+use gdmarket_commands::read_ledger;
 use gdmarket_store::{RecordedEvent, Store, StoreOptions};
 use gdmarket_testkit::{Engine, ServerOptions, TestDb, on_each_engine, times};
 use serde_json::Value;
@@ -51,6 +53,10 @@ on_each_engine! {
         );
         assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
         assert_notices_what_is_lost_or_doubled(&ledger, &log);
+        let book = read_ledger(&server.data_dir().join("payments.ledger")).unwrap();
+        let (attempts, unpaid) = (attempts(&log), unpaid(&log));
+        assert_eq!(wrongly_charged(&book, &attempts, &unpaid), [""; 0]);
+        assert_notices_what_is_charged_wrongly(&book, &attempts, &unpaid);
         assert!(ledger.count(Seen::Acknowledged) > 100, "the load did some work");
         assert!(ledger.count(Seen::Refused) > 10, "some of it was refused");
         rebuilt_views_equal(&shown, &mut server, db).await;

@@ -71,8 +71,8 @@ impl Caller {
         }
     }
 
-    /// Register, reserve, pay, then lend and return, or cancel; then delete. What isn't known to
-    /// have happened isn't built upon.
+    /// Register, reserve, pay, then lend and return, or cancel; some are deleted then. What isn't known
+    /// to have happened isn't built upon.
     async fn rental(&self, round: u32) -> Option<()> {
         let body = json!({"itemName": "Camera", "itemPrice": 100});
         let registered = self.ask(round, post("register", "/items".to_owned(), body, 1)).await?;
@@ -81,20 +81,29 @@ impl Caller {
         let reserve = post("reserve", "/reservations".to_owned(), body, 0);
         let reserved = self.ask(round, reserve).await?;
         let reservation = reserved.number("reservationNo");
+        let which = json!({"reservationNo": reservation});
+        if round.is_multiple_of(2) {
+            // Refused: nobody has paid for it yet. A repeat of this very request never lends it.
+            let path = format!("/items/{item}/lend");
+            self.ask(round, post("lend-unpaid", path, which.clone(), 0)).await;
+        }
         let path = format!("/reservations/{reservation}/payment");
         self.ask(round, post("pay", path, Value::Null, 0)).await?;
         if round.is_multiple_of(3) {
             let path = format!("/reservations/{reservation}/cancel");
             self.ask(round, post("cancel", path, Value::Null, 0)).await?;
         } else {
-            let body = json!({"reservationNo": reservation});
             let path = format!("/items/{item}/return");
             // Refused: nobody has it yet. A repeat of this very request never brings it back.
-            self.ask(round, post("return-early", path, body.clone(), 0)).await;
+            self.ask(round, post("return-early", path, which.clone(), 0)).await;
             for what in ["lend", "return"] {
                 let path = format!("/items/{item}/{what}");
-                self.ask(round, post(what, path, body.clone(), 0)).await?;
+                self.ask(round, post(what, path, which.clone(), 0)).await?;
             }
+        }
+        if round.is_multiple_of(5) {
+            self.ask(round, post("delete", format!("/items/{item}/delete"), Value::Null, 0))
+                .await?;
         }
         Some(())
     }

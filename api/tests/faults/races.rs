@@ -1,6 +1,6 @@
 //! Two people want opposite things at the same moment; the outcome is one of theirs, never both.
 
-use crate::charges::{attempts, closed, wrongly_charged};
+use crate::charges::{assert_notices_what_is_charged_wrongly, attempts, closed, wrongly_charged};
 use crate::kills::whole_log;
 use crate::market::{Answer, Market};
 use crate::settled::{Settled, settled};
@@ -120,8 +120,9 @@ on_each_engine! {
 async fn judged_by_the_gateway(db: &TestDb, server: &Server) -> usize {
     let book = read_ledger(&server.data_dir().join("payments.ledger")).unwrap();
     let log = whole_log(db).await;
-    let attempts = attempts(&log);
-    assert_eq!(wrongly_charged(&book, &attempts, &closed(&log)), [""; 0]);
+    let (attempts, closed) = (attempts(&log), closed(&log));
+    assert_eq!(wrongly_charged(&book, &attempts, &closed), [""; 0]);
+    assert_notices_what_is_charged_wrongly(&book, &attempts, &closed);
     attempts.values().map(|attempt| attempt.reservation).collect::<BTreeSet<_>>().len()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::market::Market;
 use gdmarket_testkit::eventually;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Faults are over: how long until everything that was begun has an end.
@@ -30,10 +30,19 @@ async fn look(market: &Market, item: i64, no: i64, allowed: &[&str]) -> Result<S
     let row = market.reservation(no).await;
     let payments = market.payments(item, no).await;
     let shown = market.get(&format!("/items/{item}")).await.body;
+    judge(&row, &payments, &shown, allowed)
+}
+
+fn judge(
+    row: &Value,
+    payments: &[Value],
+    shown: &Value,
+    allowed: &[&str],
+) -> Result<Settled, String> {
     let status = text(&row["status"]);
     let open = payments.iter().any(|payment| text(&payment["status"]) == "Pending");
     let approved = payments.iter().filter(|payment| text(&payment["status"]) == "Approved").count();
-    let keeps_money = row["paymentStatus"] == "Paid";
+    let keeps_money = row["paymentStatus"] == "Paid" || status == "Renting";
     let held = matches!(status.as_str(), "Reserved" | "Renting");
     let rests = allowed.contains(&status.as_str())
         && !open
@@ -48,4 +57,28 @@ async fn look(market: &Market, item: i64, no: i64, allowed: &[&str]) -> Result<S
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The judge notices what it is for.
+#[test]
+fn control_what_is_stuck_or_against_the_rules_is_told() {
+    let row = |status: &str, paid: &str| json!({"status": status, "paymentStatus": paid});
+    let item = |status: &str| json!({"itemStatus": status});
+    let payments = |statuses: &[&str]| -> Vec<Value> {
+        statuses.iter().map(|status| json!({"status": status})).collect()
+    };
+    let fine = |row: &Value, of: &[&str], item: &Value| {
+        judge(row, &payments(of), item, &["Reserved", "Renting", "Cancelled"]).is_ok()
+    };
+    let (taken, free) = (item("NotRentable"), item("Rentable"));
+    assert!(fine(&row("Renting", "Paid"), &["Declined", "Approved"], &taken));
+    assert!(fine(&row("Cancelled", "NotPaid"), &["Cancelled"], &free));
+    assert!(!fine(&row("Renting", "NotPaid"), &["Cancelled"], &taken), "refunded and lent");
+    assert!(!fine(&row("Renting", "Paid"), &["Cancelled"], &taken), "lent, and the money gone");
+    assert!(!fine(&row("Reserved", "Paid"), &["Approved", "Approved"], &taken), "paid twice");
+    assert!(!fine(&row("Cancelled", "NotPaid"), &["Approved"], &free), "kept for nothing");
+    assert!(!fine(&row("Cancelled", "NotPaid"), &["Cancelled"], &taken), "taken for nobody");
+    assert!(!fine(&row("Reserved", "NotPaid"), &[], &free), "promised, and free");
+    assert!(!fine(&row("Reserved", "NotPaid"), &["Pending"], &taken), "stuck");
+    assert!(!fine(&row("Expired", "NotPaid"), &[], &free), "an end that wasn't allowed");
 }

@@ -3,7 +3,7 @@
 
 use crate::following::Following;
 use crate::kills::{at_rest, whole_log};
-use crate::ledger::{Ledger, Seen};
+use crate::ledger::{Ledger, Seen, assert_notices_what_is_lost_or_doubled};
 use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
@@ -61,6 +61,7 @@ fn a_silent_writer_holds_everybody_up_for_seconds_only() {
         let log = whole_log(&db).await;
         assert!(log.iter().all(|event| event.stream.kind != "foreign"), "it never committed");
         assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
+        assert_notices_what_is_lost_or_doubled(&ledger, &log);
         let written: Vec<i64> = log.iter().map(|event| event.position).collect();
         assert_eq!(followed(follower, written.len()).await, written, "a consumer skips nothing");
         rebuilt_views_equal(&shown, &mut server, &db).await;
