@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document: the routes and bodies from the handlers themselves, the problems from the
-//! table of kinds, the common headers once for all. Committed as `docs/openapi.json`; a test holds it
+//! table of kinds, the common headers once for all.
+//!
+//! Committed as `docs/openapi.json`; a test holds it
 //! to what the program says.
 
 mod problems;

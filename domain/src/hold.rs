@@ -1,5 +1,7 @@
 //! A refused hold, in a stream of its own per reservation: strangers must not grow an item's stream
-//! by asking for what is taken. It shares its command id with `ItemHeld`, so that a request has one
+//! by asking for what is taken.
+//!
+//! It shares its command id with `ItemHeld`, so that a request has one
 //! of the two for ever.
 
 mod aggregate;

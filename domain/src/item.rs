@@ -1,5 +1,7 @@
 //! One thing that is rented out, and its calendar: the boundary within which two wishes for the same
-//! days are decided. Holds, rentals and the owner's blocks never overlap; each hold and rental names
+//! days are decided.
+//!
+//! Holds, rentals and the owner's blocks never overlap; each hold and rental names
 //! its reservation, so that cancelling one can't free what another holds.
 
 mod aggregate;

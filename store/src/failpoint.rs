@@ -1,6 +1,8 @@
 //! Named places where a test build can be told to die, as a power cut would end it, or to panic.
 //! Without the feature `failpoints` nothing of it is in the program.
 
+/// A place where a process of a test may die.
+///
 /// With the feature `failpoints` and `FAILPOINTS="name=return"` in the environment the process
 /// aborts here; with `name=panic` this thread panics; `name=3*off->return` lets three pass first. Where
 /// several pass the same place each may be named alone: `name@one=return`. Without the feature it is
