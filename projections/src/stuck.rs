@@ -43,12 +43,12 @@ impl Stuck {
         Self { store, parked }
     }
 
-    /// All of them.
-    pub async fn list(&self) -> Result<Vec<StuckKey>, QueryError> {
+    /// All of them; those of one key, if one is named.
+    pub async fn list(&self, key: Option<&str>) -> Result<Vec<StuckKey>, QueryError> {
         let around = self.around().await?;
         let mut all = vec![];
-        for (subscription, parked) in self.parked.everything().await? {
-            all.push(self.told(subscription, parked, &around).await?);
+        for (subscription, parked) in self.parked.everything(key).await? {
+            all.push(self.told(subscription, parked, &around).await?.0);
         }
         Ok(all)
     }
@@ -64,16 +64,17 @@ impl Stuck {
         })
     }
 
+    /// A key, and what waits behind it first.
     async fn told(
         &self,
         subscription: String,
         parked: Parked,
         around: &Around,
-    ) -> Result<StuckKey, QueryError> {
+    ) -> Result<(StuckKey, Vec<RecordedEvent>), QueryError> {
         let is_view = around.views.contains(&subscription);
-        let queued = self.waiting(is_view, &subscription, &parked).await?.0;
+        let (queued, events) = self.waiting(is_view, &subscription, &parked).await?;
         let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
-        Ok(StuckKey {
+        let key = StuckKey {
             is_view,
             queued,
             dropped: around.dropped.get(&noted).cloned(),
@@ -84,7 +85,8 @@ impl Stuck {
             reason: parked.reason,
             since_position: parked.since_position,
             attempts: parked.attempts,
-        })
+        };
+        Ok((key, events))
     }
 
     /// Everything that was ever given up, the latest last.
@@ -93,28 +95,17 @@ impl Stuck {
         Ok(dropped.map(GivenUp::from).collect())
     }
 
-    /// One of them; `None` if the key goes on.
-    pub async fn find(
-        &self,
-        subscription: &str,
-        key: &str,
-    ) -> Result<Option<StuckKey>, QueryError> {
-        let Some(parked) = self.parked.find(subscription, key).await? else { return Ok(None) };
-        let around = self.around().await?;
-        Ok(Some(self.told(subscription.to_owned(), parked, &around).await?))
-    }
-
-    /// One of them, with what waits.
+    /// One of them, with what waits; `None` if the key goes on.
     pub async fn show(
         &self,
         subscription: &str,
         key: &str,
     ) -> Result<Option<StuckDetail>, QueryError> {
-        let Some(found) = self.find(subscription, key).await? else { return Ok(None) };
         let Some(parked) = self.parked.find(subscription, key).await? else { return Ok(None) };
-        let (_, events) = self.waiting(found.is_view, subscription, &parked).await?;
+        let around = self.around().await?;
+        let (key, events) = self.told(subscription.to_owned(), parked, &around).await?;
         let events = events.iter().map(ToldEvent::from).collect();
-        Ok(Some(StuckDetail { key: found, events }))
+        Ok(Some(StuckDetail { key, events }))
     }
 
     /// Has a key tried again, given up or not, and waits until a running loop has.
@@ -134,7 +125,7 @@ impl Stuck {
                 None => return Ok(Asked::GoesOn),
                 Some(now) if now.attempts != before.attempts => {
                     let (subscription, around) = (subscription.to_owned(), self.around().await?);
-                    let now = self.told(subscription, now, &around).await?;
+                    let (now, _) = self.told(subscription, now, &around).await?;
                     return Ok(Asked::StoppedAgain(now));
                 }
                 Some(_) if Instant::now() >= until => return Ok(Asked::NotYet),

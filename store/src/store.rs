@@ -164,24 +164,8 @@ impl Store {
         continuity.begin(identity);
         let (tracker, stop, signals) =
             (TaskTracker::new(), CancellationToken::new(), Signals::new(continuity.clone()));
-        let start = |queue| (Arc::clone(&signals), queue, stop.clone());
-        let (connection, appender) = match (log_db, folder) {
-            (Db::Postgres(pool), _) => {
-                let writer =
-                    PostgresWriter::new(postgres::connect_options(options)?, continuity.clone());
-                let appender = Appender::start(writer, start(options.queue), &tracker);
-                (LogConnection::Postgres(pool.clone()), appender)
-            }
-            (Db::Sqlite { .. }, Some(folder)) => {
-                let one = sqlite::writer(folder.path()).await?;
-                let writer = SqliteWriter::new(folder.path().to_owned(), Arc::clone(&one));
-                let appender = Appender::start(writer, start(options.queue), &tracker);
-                (LogConnection::Sqlite(one), appender)
-            }
-            (Db::Sqlite { .. }, None) => {
-                return Err(StoreError::Misconfigured("SQLite without a folder".to_owned()));
-            }
-        };
+        let start = (Arc::clone(&signals), options.queue, stop.clone());
+        let (connection, appender) = appending(options, databases, start, &tracker).await?;
         let pools = (log_db.clone(), views.clone());
         tracker.spawn(give_up(continuity.clone(), pools, stop.clone()));
         let loader = StreamLoader::start(Streams, log_db, &tracker, &stop);
@@ -325,6 +309,31 @@ impl Store {
         self.0.tracker.wait().await;
         self.0.views.close().await;
         self.0.log_db.close().await;
+    }
+}
+
+/// Who appends, and the connection that other writes to the log go through.
+async fn appending(
+    options: &StoreOptions,
+    databases: &Databases,
+    start: (Arc<Signals>, usize, CancellationToken),
+    tracker: &TaskTracker,
+) -> Result<(LogConnection, Appender), StoreError> {
+    match (&databases.log, &databases.folder) {
+        (Db::Postgres(pool), _) => {
+            let connect = postgres::connect_options(options)?;
+            let writer = PostgresWriter::new(connect, databases.continuity.clone());
+            let appender = Appender::start(writer, start, tracker);
+            Ok((LogConnection::Postgres(pool.clone()), appender))
+        }
+        (Db::Sqlite { .. }, Some(folder)) => {
+            let one = sqlite::writer(folder.path()).await?;
+            let writer = SqliteWriter::new(folder.path().to_owned(), Arc::clone(&one));
+            Ok((LogConnection::Sqlite(one), Appender::start(writer, start, tracker)))
+        }
+        (Db::Sqlite { .. }, None) => {
+            Err(StoreError::Misconfigured("SQLite without a folder".to_owned()))
+        }
     }
 }
 

@@ -109,7 +109,7 @@ async fn find(stuck: &Stuck, of: &KeyArgs) -> Result<StuckKey, Failure> {
     let is_meant =
         |found: &StuckKey| is_called(&found.subscription, &of.subscription) && found.key == of.key;
     // Of several versions of a view the latest, which is last: this program's, or a newer one's.
-    stuck.list().await?.into_iter().rfind(is_meant).ok_or_else(|| nothing(of))
+    stuck.list(Some(&of.key)).await?.into_iter().rfind(is_meant).ok_or_else(|| nothing(of))
 }
 
 fn nothing(of: &KeyArgs) -> Failure {
@@ -128,7 +128,7 @@ fn say(console: Console, of: &StuckKey, outcome: &str, about: &str) {
 }
 
 async fn list(stuck: &Stuck, console: Console) -> Result<(), Failure> {
-    let all = stuck.list().await?;
+    let all = stuck.list(None).await?;
     if console.is_json() {
         for of in &all {
             Console::result_json(&json!(of));
@@ -215,7 +215,7 @@ async fn retry(stuck: &Stuck, of: &StuckKey, console: Console) -> Result<(), Fai
 
 async fn retry_all(stuck: &Stuck, console: Console) -> Result<(), Failure> {
     let mut failed = vec![];
-    for of in stuck.list().await?.iter().filter(|of| of.dropped.is_none()) {
+    for of in stuck.list(None).await?.iter().filter(|of| of.dropped.is_none()) {
         if let Err(failure) = retry(stuck, of, console).await {
             failed.push(failure.message);
         }

@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::market::Market;
 use gdmarket_store::{Append, NewEvent, ReceiptKind, Store, StoreOptions, StreamId};
-use gdmarket_testkit::{Engine, ServerOptions, TestDb, eventually, on_each_engine, size, times};
+use gdmarket_testkit::{Engine, ServerOptions, TestDb, eventually, on_each_engine, size};
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Output, Stdio};
@@ -22,8 +22,8 @@ const CALLERS: usize = 4;
 const ITEMS: (usize, usize) = (5_000, 333_334);
 /// Numbers of those items: beyond what the load registers.
 const FIRST: i64 = 1_000_000;
-/// How often each way to be cut short is tried.
-const CUTS: usize = 2;
+/// How often it is cut short, in each way in turn; on long runs twenty times.
+const CUTS: (usize, usize) = (6, 20);
 /// A tool that was told to end has ended by then.
 const ENDS_WITHIN: Duration = Duration::from_mins(10);
 const SOON: Duration = Duration::from_mins(1);
@@ -155,7 +155,7 @@ on_each_engine! {
         if db.engine() == Engine::Postgres {
             cuts.push(Cut::Disconnect);
         }
-        let cuts: Vec<Cut> = cuts.repeat(times(CUTS));
+        let cuts: Vec<Cut> = cuts.into_iter().cycle().take(size(CUTS.0, CUTS.1)).collect();
         let mut cut_short = 0;
         for (number, cut) in (1..).zip(&cuts) {
             let before = begun(db).await;

@@ -229,7 +229,7 @@ on_each_engine! {
         });
         let stuck = Stuck::new(market.store.clone());
         let manager = "reservation_process";
-        let found = stuck.list().await.unwrap().into_iter().find(|of| of.subscription == manager);
+        let found = stuck.list(None).await.unwrap().into_iter().find(|of| of.subscription == manager);
         let found = found.unwrap();
         loops.retry_parked(manager, None).await.unwrap();
         tokio::task::spawn_blocking(move || at_it.recv().unwrap()).await.unwrap();
@@ -294,7 +294,7 @@ on_each_engine! {
             .iter().map(|event| event.position).collect();
         for (place, reason) in [(0, "settled by phone"), (1, "settled by letter")] {
             let found = eventually(SOON, || async {
-                let found = stuck.find("holding", "reservation/1").await.unwrap();
+                let found = stuck.show("holding", "reservation/1").await.unwrap().map(|of| of.key);
                 let is_here = found.as_ref().is_some_and(|of| of.since_position == positions[place]);
                 if is_here { Ok(found.unwrap()) } else { Err(found) }
             })

@@ -35,11 +35,14 @@ impl ParkedKeys {
         Ok(row.map(Parked::from))
     }
 
-    /// All parked keys of all subscriptions.
-    pub async fn everything(&self) -> Result<Vec<(String, Parked)>, StoreError> {
-        let sql = format!("SELECT subscription, {COLUMNS} FROM parked ORDER BY subscription, key");
+    /// What is parked, of all subscriptions; under one key, if one is named.
+    pub async fn everything(&self, key: Option<&str>) -> Result<Vec<(String, Parked)>, StoreError> {
+        let sql = format!(
+            "SELECT subscription, {COLUMNS} FROM parked \
+             WHERE CAST($1 AS text) IS NULL OR key = $1 ORDER BY subscription, key"
+        );
         let rows: Vec<(String, String, String, String, i64, i64, i64)> =
-            on_db!(&self.0, pool => sqlx::query_as(&sql).fetch_all(pool).await)?;
+            on_db!(&self.0, pool => sqlx::query_as(&sql).bind(key).fetch_all(pool).await)?;
         let parked = |(subscription, key, state, reason, position, time, attempts)| {
             (subscription, Parked::from((key, state, reason, position, time, attempts)))
         };
