@@ -20,6 +20,17 @@ pub(crate) enum HandOver {
     Returned,
 }
 
+/// How far an item's leave to be lent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Authorisation {
+    /// A reservation is paid: it is on its way to the item.
+    UnderWay,
+    /// The outcome of a payment isn't in.
+    Undecided,
+    /// Nobody is paying.
+    Absent,
+}
+
 /// An event of a reservation's stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
@@ -64,13 +75,13 @@ pub(crate) trait Answers: Send + Sync + 'static {
         sequence: i64,
     ) -> Result<Vec<Told>, Problem>;
 
-    /// Whether a reservation that is paid waits for the item's leave to be lent: the one named, else
+    /// How far the leave to be lent is that a payment gives: of the reservation that is named, else of
     /// any that holds the item.
-    async fn authorisation_is_under_way(
+    async fn authorisation(
         &self,
         item_no: ItemNo,
         reservation_no: Option<ReservationNo>,
-    ) -> Result<bool, Problem>;
+    ) -> Result<Authorisation, Problem>;
 
     /// Whether this had happened to the item for this reservation, as of a version of the item.
     async fn was_so(

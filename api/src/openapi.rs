@@ -116,7 +116,7 @@ fn add_parameters(method: &str, path: &str, operation: &mut Value) {
         names.push("Actor");
         if writes(method) {
             names.extend(["IdempotencyKey", "IfMatch", "Prefer"]);
-        } else if !path.ends_with("/trace") {
+        } else {
             names.push("AtLeast");
         }
         if is_collection(path) && !writes(method) {

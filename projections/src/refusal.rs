@@ -1,8 +1,8 @@
 //! What a refused reaction means: one place for every pair of reaction and refusal.
 //!
 //! A new reaction makes its author decide; a refusal that a reaction doesn't name is one that the
-//! design holds impossible for it, and parks: a person must look, everything else goes on. The whole
-//! table is a snapshot.
+//! design holds impossible for it, and parks: a person must look, everything else goes on. A deadline
+//! alone takes any. The whole table is a snapshot.
 
 /// The reactions that can be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
-//! Named places where a test build can be told to die, as a power cut would end it, or to panic.
+//! Named places where a test build can be told to kill itself, as `kill -9` would, or to panic.
 //! Without the feature `failpoints` nothing of it is in the program.
 
 /// A place where a process of a test may die.
 ///
 /// With the feature `failpoints` and `FAILPOINTS="name=return"` in the environment the process
-/// aborts here; with `name=panic` this thread panics; `name=3*off->return` lets three pass first. Where
+/// kills itself here; with `name=panic` this thread panics; `name=3*off->return` lets three pass first. Where
 /// several pass the same place each may be named alone: `name@one=return`. Without the feature it is
 /// nothing.
 #[macro_export]
@@ -38,7 +38,16 @@ pub fn reached_by(name: &str, of: &str) {
 #[cfg(feature = "failpoints")]
 pub fn reached(name: &str) {
     from_environment();
-    fail::fail_point!(name, |_| std::process::abort());
+    fail::fail_point!(name, |_| die());
+}
+
+/// As `kill -9` ends a process: nothing of it runs any more, no handler and no destructor.
+#[cfg(feature = "failpoints")]
+fn die() -> ! {
+    use rustix::process::{Signal, getpid, kill_process};
+    let error = kill_process(getpid(), Signal::KILL);
+    // A signal to oneself comes before the call is over.
+    unreachable!("still alive: {error:?}")
 }
 
 /// Reads the environment once. Not by `FailScenario`, which would shut tests out that configure

@@ -4,7 +4,7 @@ use super::bodies::WhichReservationBody;
 use super::items::Answer;
 use super::written::Written;
 use super::{CommandState, SHORTLY, is_refused, until};
-use crate::answers::{HandOver, NEWEST};
+use crate::answers::{Authorisation, HandOver, NEWEST};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
@@ -55,7 +55,8 @@ pub(super) async fn give_back(
 }
 
 impl CommandState {
-    /// Lends; `not-paid` isn't the last word while the payment's authorisation is on its way.
+    /// Lends; `not-paid` isn't the last word while somebody pays, or has paid and the item doesn't know
+    /// it yet.
     pub(super) async fn hand_over(
         &self,
         caller: &Caller,
@@ -76,13 +77,16 @@ impl CommandState {
                 }
                 done => break done?,
             };
-            if meta.is_last_word {
+            let is_remembered = matches!(refused, CommandError::Refused { replayed: true, .. });
+            if is_remembered || meta.is_last_word {
                 return Err(refused.into());
             }
-            if !self.answers.authorisation_is_under_way(no, reservation_no).await? {
-                // Decided once more, and remembered: a repeat is told the same.
-                meta.is_last_word = true;
-            } else if !self.answers.moved_past(head, patience).await {
+            let authorisation = self.answers.authorisation(no, reservation_no).await?;
+            // Where nobody is paying it is decided once more, and remembered: a repeat is told the same.
+            meta.is_last_word = authorisation == Authorisation::Absent && meta.keyed;
+            let comes = authorisation == Authorisation::UnderWay
+                && self.answers.moved_past(head, patience).await;
+            if !comes && !meta.is_last_word {
                 return Err(refused.into());
             }
         };

@@ -16,7 +16,6 @@ use axum::response::Response;
 use gdmarket_commands::{CommandError, CommandMeta, PaymentAsked, PaymentOutcome};
 use gdmarket_domain::ReservationNo;
 use http::StatusCode;
-use std::time::Duration;
 use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -75,11 +74,10 @@ impl CommandState {
         meta: &CommandMeta,
     ) -> Answer {
         let patience = until(caller, self.for_the_payment);
-        let for_the_gateway =
-            if caller.respond_async { Duration::ZERO } else { self.for_the_payment };
         let asked = loop {
             let head = self.answers.head();
-            let done = self.commands.request_payment(no, for_the_gateway, meta).await;
+            let left = patience.saturating_duration_since(Instant::now());
+            let done = self.commands.request_payment(no, left, meta).await;
             if !self.was_paying(&done, head, patience).await {
                 break done?;
             }

@@ -1,6 +1,6 @@
 //! Answers of writes: rendered by queries, found in the log, waited for with the projections.
 
-use crate::answers::{Answers, HandOver, NEWEST, Told};
+use crate::answers::{Answers, Authorisation, HandOver, NEWEST, Told};
 use crate::problem::{Problem, kind};
 use crate::query_router::render;
 use crate::resource::{ItemResource, ReservationResource, Versioned, Viewer};
@@ -107,11 +107,11 @@ impl Answers for LogAnswers {
         events.iter().map(told).collect()
     }
 
-    async fn authorisation_is_under_way(
+    async fn authorisation(
         &self,
         item_no: ItemNo,
         reservation_no: Option<ReservationNo>,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Authorisation, Problem> {
         let candidates = if let Some(no) = reservation_no {
             vec![no]
         } else {
@@ -119,13 +119,16 @@ impl Answers for LogAnswers {
             let holds = item.map(|item| item.state.holds().to_vec()).unwrap_or_default();
             holds.into_iter().map(|hold| hold.reservation_no).collect()
         };
+        let mut furthest = Authorisation::Absent;
         for no in candidates {
             let found = self.queries.reservation_at(no, NEWEST).await?;
-            if found.is_some_and(|found| matches!(found.state.stage(), Stage::Paid { .. })) {
-                return Ok(true);
+            match found.as_ref().map(|found| found.state.stage()) {
+                Some(Stage::Paid { .. }) => return Ok(Authorisation::UnderWay),
+                Some(Stage::PaymentOpen { .. }) => furthest = Authorisation::Undecided,
+                Some(_) | None => {}
             }
         }
-        Ok(false)
+        Ok(furthest)
     }
 
     async fn was_so(

@@ -65,6 +65,9 @@ async fn a_story_is_for_its_renter_the_owner_and_operators() {
             trace().actor(actor).refused(403, "wrong-actor").await;
         }
     }
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    let at = app.post("/items", camera).expect(201).await.header("gdmarket-at").to_owned();
+    app.get(&format!("/reservations/{reserved}/trace?at_least={at}")).expect(200).await;
     let strangers = app.get("/reservations/99/trace").actor("renter:3");
     strangers.refused(404, "reservation-not-found").await;
 }

@@ -1,5 +1,5 @@
-//! Whatever a test is answered, the interface's document must have said so: the status of the
-//! operation, and the code of the problem.
+//! Whatever the router answers a test in process, the interface's document must have said so: the status
+//! of the operation, and the code of the problem.
 
 use crate::app::Answer;
 use gdmarket_api::openapi;

@@ -1,6 +1,6 @@
 //! Idempotency keys: the same request has one effect and one answer.
 
-use crate::app::{App, app};
+use crate::app::{App, app, app_with};
 use gdmarket_testkit::{TestDb, on_each_engine};
 use serde_json::json;
 
@@ -114,4 +114,20 @@ async fn lending_what_nobody_pays_for_is_refused_for_good_under_its_key() {
     assert_eq!(again.header("idempotency-replayed"), "true");
     assert_eq!(again.json()["detail"], first.json()["detail"]);
     app.post(&lend, json!({})).key("another").expect(200).await;
+}
+
+/// A payment whose outcome isn't in may change it: then a repeat is decided again.
+#[tokio::test]
+async fn lending_while_somebody_pays_is_not_refused_for_good() {
+    let app = app_with(&[("payment.delay_ms", "1500")]).await;
+    let item = app.camera().await;
+    let pay = format!("/reservations/{}/payment", app.reserved(item, 1).await);
+    app.post(&pay, json!({})).header("prefer", "respond-async").expect(202).await;
+    let lend = format!("/items/{item}/lend");
+    app.post(&lend, json!({})).key("k").refused(409, "not-paid").await;
+    gdmarket_testkit::eventually(std::time::Duration::from_secs(20), || async {
+        let answer = app.post(&lend, json!({})).key("k").send().await;
+        if answer.status == 200 { Ok(()) } else { Err(answer.text) }
+    })
+    .await;
 }

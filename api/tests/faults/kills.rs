@@ -7,7 +7,7 @@ use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
 use gdmarket_commands::read_ledger;
 use gdmarket_store::{RecordedEvent, Store, StoreOptions};
-use gdmarket_testkit::{Engine, ServerOptions, TestDb, on_each_engine, times};
+use gdmarket_testkit::{Engine, ServerOptions, TestDb, eventually, on_each_engine, times};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +33,24 @@ on_each_engine! {
         let load = Load::start(&market, &ledger, CALLERS);
         // On PostgreSQL whoever died keeps its leases for three seconds: some lives are shorter.
         let longest = if db.engine() == Engine::Sqlite { 600 } else { 5000 };
+        let mut lives = vec![];
         for _ in 0..kills {
             // A random moment of work, not a condition.
             let life = rand::random_range(200..200 + longest);
+            lives.push(life);
             tokio::time::sleep(Duration::from_millis(life)).await;
             server.restart().await;
         }
         load.stop().await;
+        println!("killed after {lives:?} ms");
 
+        let ledger_of_the_gateway = server.data_dir().join("payments.ledger");
+        eventually(RESTS_WITHIN, || async {
+            let (book, log) = (read_ledger(&ledger_of_the_gateway).unwrap(), whole_log(db).await);
+            let wrong = wrongly_charged(&book, &attempts(&log), &unpaid(&log));
+            if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        })
+        .await;
         at_rest(&market, db).await;
         let shown = everything(&market).await;
         let log = whole_log(db).await;
@@ -53,7 +63,7 @@ on_each_engine! {
         );
         assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
         assert_notices_what_is_lost_or_doubled(&ledger, &log);
-        let book = read_ledger(&server.data_dir().join("payments.ledger")).unwrap();
+        let book = read_ledger(&ledger_of_the_gateway).unwrap();
         let (attempts, unpaid) = (attempts(&log), unpaid(&log));
         assert_eq!(wrongly_charged(&book, &attempts, &unpaid), [""; 0]);
         assert_notices_what_is_charged_wrongly(&book, &attempts, &unpaid);

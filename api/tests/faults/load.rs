@@ -82,8 +82,9 @@ impl Caller {
         let reserved = self.ask(round, reserve).await?;
         let reservation = reserved.number("reservationNo");
         let which = json!({"reservationNo": reservation});
-        if round.is_multiple_of(2) {
-            // Refused: nobody has paid for it yet. A repeat of this very request never lends it.
+        if round.is_multiple_of(3) {
+            // Refused: nobody has paid for it yet. Only in rounds that ask until the outcome is known: one
+            // that is still under way would lend what is paid for next.
             let path = format!("/items/{item}/lend");
             self.ask(round, post("lend-unpaid", path, which.clone(), 0)).await;
         }

@@ -94,8 +94,8 @@ pub(crate) fn comes_to_its_end(child: &mut Command) -> bool {
     assert!(said.contains("running 1 test"), "{said}");
     if !output.status.success() {
         use std::os::unix::process::ExitStatusExt;
-        let aborted = output.status.signal() == Some(6);
-        assert!(aborted, "{child:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        let was_killed = output.status.signal() == Some(9);
+        assert!(was_killed, "{child:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
     }
     output.status.success()
 }

@@ -253,6 +253,7 @@ on_each_engine! {
                 grown(work, EVENTS_PER_KILL).await;
                 // A random moment of its work, not a condition.
                 let life = rand::random_range(300..1200);
+                println!("killed after {life} ms");
                 tokio::time::sleep(Duration::from_millis(life)).await;
                 drop(runner);
                 moved += usize::from(watch.checkpoints().await != before);

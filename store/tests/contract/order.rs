@@ -17,8 +17,8 @@ const ROUNDS: i64 = 40;
 const LEVELS: [&str; 3] = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
 /// Of SQLite.
 const ONLY_LEVEL: &str = "SERIALIZABLE";
-/// Events that the foreign writers commit on each level at least, of about 190 on each of three.
-const AT_WORK: usize = 50;
+/// Events that the foreign writers commit at least, on all levels alike; of about 570.
+const AT_WORK: usize = 150;
 
 /// A writer of somebody else's on PostgreSQL: transactions of several statements on any isolation
 /// level, held open for a while, some rolled back. Returns the level of each event it committed.
@@ -160,7 +160,10 @@ async fn torture(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) 
     let levels = if db.engine() == Engine::Postgres { &LEVELS[..] } else { &[ONLY_LEVEL] };
     for level in levels {
         let on_it = foreign.iter().filter(|of| *of == level).count();
-        assert!(on_it > AT_WORK, "the foreign writers were at work on {level}: {on_it}");
+        assert!(
+            on_it > AT_WORK / levels.len(),
+            "the foreign writers were at work on {level}: {on_it}"
+        );
     }
     (log, seen)
 }
