@@ -6,9 +6,9 @@ use gdmarket_domain::{ItemCommand, MarketCommand, ReservationCommand};
 use gdmarket_projections::{PortError, ReservationStatus, Stuck};
 use gdmarket_store::{Append, NewEvent, Parked, ReceiptKind, StreamId, on_db};
 use gdmarket_testkit::{eventually, on_each_engine};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// Appends what no program of this version would.
@@ -217,25 +217,15 @@ on_each_engine! {
         let rented = "{\"ItemRented\":{\"itemNo\":1,\"reservationNo\":1}}";
         append(&market, StreamId::new("item", 1), 2, ("ItemRented", "1", rented)).await;
         market.settle(&loops).await;
-        let (began, at_it) = channel();
-        let (given_up, go_on) = channel();
-        let waits = Mutex::new(go_on);
-        market.port.fail(move |_| {
-            // Once: then nobody says any more when to go on.
-            if began.send(()).is_ok() {
-                waits.lock().unwrap().recv().ok();
-            }
-            None
-        });
         let stuck = Stuck::new(market.store.clone());
         let manager = "reservation_process";
         let found = stuck.list(None).await.unwrap().into_iter().find(|of| of.subscription == manager);
         let found = found.unwrap();
+        let gate = market.port.stop_next();
         loops.retry_parked(manager, None).await.unwrap();
-        tokio::task::spawn_blocking(move || at_it.recv().unwrap()).await.unwrap();
+        timeout(SOON, gate.wait()).await.expect("it is tried once more");
         assert!(stuck.give_up(&found, "settled by phone").await.unwrap());
-        given_up.send(()).unwrap();
-        drop(given_up);
+        gate.wait().await;
         eventually(SOON, || async {
             let parked = market.parked(manager).await;
             if parked.is_empty() { Ok(()) } else { Err(parked) }

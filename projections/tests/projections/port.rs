@@ -12,8 +12,9 @@ use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
 use gdmarket_store::{Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, Store, StreamId};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Barrier;
 use uuid::Uuid;
 
 type Fault = Box<dyn Fn(&Intent) -> Option<PortError> + Send>;
@@ -28,6 +29,8 @@ pub(crate) struct TestPort {
     /// What was sent, each time.
     pub(crate) sent: Mutex<Vec<Intent>>,
     fault: Mutex<Fault>,
+    /// Where the next command stops on its way.
+    gate: Mutex<Option<Arc<Barrier>>>,
     /// Every reaction under an id of its own, as if none had been sent before.
     pub(crate) forgets: AtomicBool,
 }
@@ -40,6 +43,7 @@ impl TestPort {
             refunds: Mutex::default(),
             sent: Mutex::default(),
             fault: Mutex::new(Box::new(|_| None)),
+            gate: Mutex::default(),
             forgets: AtomicBool::new(false),
         }
     }
@@ -47,6 +51,14 @@ impl TestPort {
     /// Lets what this function picks out fail.
     pub(crate) fn fail(&self, fault: impl Fn(&Intent) -> Option<PortError> + Send + 'static) {
         *self.fault.lock().unwrap() = Box::new(fault);
+    }
+
+    /// Stops the next command: it waits once when it has come, and once until it may go on. It must
+    /// not keep a thread meanwhile: the runtime has two, and one of them listens to the database.
+    pub(crate) fn stop_next(&self) -> Arc<Barrier> {
+        let gate = Arc::new(Barrier::new(2));
+        *self.gate.lock().unwrap() = Some(Arc::clone(&gate));
+        gate
     }
 
     /// Decides and appends, again while others are faster.
@@ -174,6 +186,11 @@ pub(crate) fn decoded(event: &RecordedEvent) -> MarketEvent {
 impl CommandPort for TestPort {
     async fn execute(&self, mut intent: Intent) -> Result<Handled, PortError> {
         self.id_of(&mut intent.errand);
+        let gate = self.gate.lock().unwrap().take();
+        if let Some(gate) = gate {
+            gate.wait().await;
+            gate.wait().await;
+        }
         let fault = (self.fault.lock().unwrap())(&intent);
         if let Some(error) = fault {
             return Err(error);
