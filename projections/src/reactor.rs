@@ -5,6 +5,7 @@
 //! them again. Every command has an id derived from its event, so reacting again does nothing twice.
 
 mod beside;
+mod deadlines;
 mod outcome;
 mod plan;
 mod send;

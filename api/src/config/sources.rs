@@ -15,6 +15,10 @@ use std::str::FromStr;
 const PREFIX: &str = "GDMARKET__";
 /// The file that is read if it is there.
 const DEFAULT_FILE: &str = "gdmarket.toml";
+/// What the layer of defaults is called.
+const DEFAULT: &str = "default";
+/// How the name of a flag's layer begins.
+const FLAG: &str = "flag ";
 
 /// A value from the command line.
 #[derive(Debug, Clone)]
@@ -109,18 +113,19 @@ pub(super) struct Reader {
     faults: Vec<String>,
 }
 
-/// Where a source stands in the order of those that win.
-fn rank(source: &str) -> usize {
-    ["default", "file", "variable", "flag"]
-        .iter()
-        .position(|kind| source.starts_with(kind))
-        .unwrap_or_default()
+/// Who set a value; of two of them the one further down wins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Default,
+    File,
+    Variable,
+    Flag,
 }
 
 impl Reader {
     fn stack(&mut self, sources: &Sources) {
         let defaults = SETTINGS.iter().map(|s| (s.key.to_owned(), s.default.to_owned())).collect();
-        let mut figment = Figment::from(Layer { name: "default".to_owned(), entries: defaults });
+        let mut figment = Figment::from(Layer { name: DEFAULT.to_owned(), entries: defaults });
         if let Some(file) = self.file(sources) {
             figment = figment.merge(file);
         }
@@ -129,7 +134,7 @@ impl Reader {
         }
         for Flag { flag, key, value } in &sources.flags {
             let entries = vec![((*key).to_owned(), value.clone())];
-            figment = figment.merge(Layer { name: format!("flag {flag}"), entries });
+            figment = figment.merge(Layer { name: format!("{FLAG}{flag}"), entries });
         }
         self.figment = figment;
     }
@@ -174,15 +179,29 @@ impl Reader {
         }
     }
 
+    fn origin(&self, key: &str) -> Origin {
+        match self.figment.find_metadata(key) {
+            None => Origin::Default,
+            Some(set) if set.source.as_ref().and_then(Source::file_path).is_some() => Origin::File,
+            Some(set) if set.name == DEFAULT => Origin::Default,
+            Some(set) if set.name.starts_with(FLAG) => Origin::Flag,
+            Some(_) => Origin::Variable,
+        }
+    }
+
+    /// Who set a value, in words.
     fn source(&self, key: &str) -> String {
-        let Some(metadata) = self.figment.find_metadata(key) else { return "default".to_owned() };
-        if let Some(path) = metadata.source.as_ref().and_then(Source::file_path) {
-            return format!("file {}", path.display());
+        let set = self.figment.find_metadata(key);
+        let file = set.and_then(|set| set.source.as_ref()).and_then(Source::file_path);
+        match (self.origin(key), set, file) {
+            (Origin::File, _, Some(file)) => format!("file {}", file.display()),
+            (Origin::Variable, ..) => {
+                format!("variable {PREFIX}{}", key.replace('.', "__").to_uppercase())
+            }
+            (Origin::Default | Origin::File | Origin::Flag, set, _) => {
+                set.map_or_else(|| DEFAULT.to_owned(), |set| set.name.to_string())
+            }
         }
-        if metadata.name.starts_with("flag") || metadata.name == "default" {
-            return metadata.name.clone().into_owned();
-        }
-        format!("variable {PREFIX}{}", key.replace('.', "__").to_uppercase())
     }
 
     /// The text of a setting, from its own key or from the file that holds a secret.
@@ -193,8 +212,9 @@ impl Reader {
         let source = self.source(setting.key);
         let both = own.as_ref().is_some_and(|own| !own.is_empty()) && file.is_some();
         let file = file.as_ref().and_then(text_of);
-        match file.filter(|_| !both || rank(&source) <= rank(&self.source(&file_key))) {
-            Some(_) if both && rank(&source) == rank(&self.source(&file_key)) => {
+        let (of_own, of_file) = (self.origin(setting.key), self.origin(&file_key));
+        match file.filter(|_| !both || of_own <= of_file) {
+            Some(_) if both && of_own == of_file => {
                 self.faults.push(format!(
                     "{}: set directly ({source}) and as a file; keep one of them",
                     setting.key

@@ -123,17 +123,11 @@ async fn events(
     let place = state.event_streams.place()?;
     let mut follower = state.queries.follow(about).await?;
     let is_known = match (last, after) {
-        (Some(token), _) => {
-            let position = state.tokens.position(&token);
-            position.is_some_and(|position| follower.go_back_to(position))
+        (Some(token), _) => position_of(&token).is_some_and(|last| follower.go_back_to(last)),
+        (None, Some(after)) if !follower.go_back_to(after) => {
+            return Err(Problem::invalid(vec![FieldFault::new("after", Fault::UnknownToken)]));
         }
-        (None, Some(position)) => {
-            if !follower.go_back_to(position) {
-                return Err(Problem::invalid(vec![FieldFault::new("after", Fault::UnknownToken)]));
-            }
-            true
-        }
-        (None, None) => true,
+        (None, Some(_) | None) => true,
     };
     let EventStreams { shutdown, drain_delay, .. } = state.event_streams;
     let (frames, received) = mpsc::channel(WAITING);

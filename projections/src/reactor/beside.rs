@@ -1,29 +1,22 @@
-//! What a process manager does beside its batches: keys that wait for another try, reactions that
-//! take long, and deadlines that are due.
+//! What a process manager does beside its batches: keys that wait for another try, and reactions that
+//! take long. Deadlines are in [`super::deadlines`].
 
 use super::outcome::Outcome;
 use super::plan::Job;
-use super::send::{self, Sender};
+use super::send;
 use super::{Done, Reactor};
 use crate::decoded::Unreadable;
 use crate::subscription::{Halt, Run};
 use futures::StreamExt;
 use futures::future::join;
-use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys, failpoint};
-use std::time::Duration;
+use gdmarket_store::{Changes, Deadlines, Parked, ParkedKeys, Tx, failpoint};
 use tokio::time::sleep;
 
 /// Keys and deadlines looked at in one go.
-const AT_ONCE: u32 = 500;
+pub(super) const AT_ONCE: u32 = 500;
 
 /// Queued events of one key handled between two writes.
 const EVENTS_AT_ONCE: u32 = 50;
-
-/// When a deadline is tried again whose reaction couldn't be done.
-const POSTPONED: Duration = Duration::from_secs(5);
-
-/// When one is tried again that was thought impossible: a person has read the log by then.
-const IMPOSSIBLE: Duration = Duration::from_mins(10);
 
 impl Reactor {
     /// Works until something fails.
@@ -117,25 +110,37 @@ impl Reactor {
                     ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
             }
             (Outcome::Queue | Outcome::Later | Outcome::Retry(_) | Outcome::Park(_), job) => {
-                if !ParkedKeys::keep_queued(&mut tx, &run.name, &parked.key, position).await? {
+                let stopped = (position, job.map(|job| job.event.recorded_at), &outcome);
+                if !Self::stop_again(run, &mut tx, (parked, stopped)).await? {
                     // Given up meanwhile: the key was told to go on at the next one.
                     return Ok(());
                 }
-                let since_time = job.map_or(parked.since_time, |job| job.event.recorded_at);
-                let attempts = parked.attempts.saturating_add(1);
-                let again = Parked {
-                    state: outcome.state().to_owned(),
-                    reason: outcome.reason().to_owned(),
-                    since_position: position,
-                    since_time,
-                    attempts,
-                    ..parked.clone()
-                };
-                let pause = send::retry_after(attempts);
-                ParkedKeys::park(&mut tx, &run.name, &again, pause).await?;
             }
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Writes down that a key stopped at an event of this position and time once more; `false` if that
+    /// event waits no longer.
+    async fn stop_again(
+        run: &Run,
+        tx: &mut Tx,
+        (parked, (position, time, outcome)): (&Parked, (i64, Option<i64>, &Outcome)),
+    ) -> Result<bool, Halt> {
+        if !ParkedKeys::keep_queued(tx, &run.name, &parked.key, position).await? {
+            return Ok(false);
+        }
+        let attempts = parked.attempts.saturating_add(1);
+        let again = Parked {
+            state: outcome.state().to_owned(),
+            reason: outcome.reason().to_owned(),
+            since_position: position,
+            since_time: time.unwrap_or(parked.since_time),
+            attempts,
+            ..parked.clone()
+        };
+        ParkedKeys::park(tx, &run.name, &again, send::retry_after(attempts)).await?;
+        Ok(true)
     }
 
     /// Lets a key go on, if nothing has queued behind it meanwhile.
@@ -151,46 +156,5 @@ impl Reactor {
             run.report_parked(stuck.len());
         }
         Ok(free)
-    }
-
-    async fn fire(&self, run: &Run) -> Result<(), Halt> {
-        let due = self.deadlines.due(self.sender.name(), AT_ONCE).await?;
-        let mut fired = futures::stream::iter(due)
-            .map(|deadline| self.fire_one(run, deadline))
-            .buffer_unordered(self.concurrency);
-        while let Some(fired) = fired.next().await {
-            fired?;
-        }
-        Ok(())
-    }
-
-    async fn fire_one(&self, run: &Run, deadline: Deadline) -> Result<(), Halt> {
-        let (outcome, due) = self.sender.fire(&deadline).await;
-        failpoint!("manager.fired", &run.name);
-        let again = match (outcome, due.and_then(|due| due.again)) {
-            (Outcome::Newer, _) => return Err(Halt::Newer(deadline.key)),
-            (Outcome::Retry(_), _) => {
-                Some(Sender::again(&deadline, self.sender.micros_after(POSTPONED), None))
-            }
-            (_, Some((due_at, data))) => {
-                Some(Sender::again(&deadline, due_at.timestamp_micros(), Some(&data)))
-            }
-            // A deadline is never lost for a fault.
-            (Outcome::Park(_) | Outcome::Later | Outcome::Queue, None) => {
-                Some(Sender::again(&deadline, self.sender.micros_after(IMPOSSIBLE), None))
-            }
-            (Outcome::Done, None) => None,
-        };
-        let mut tx = self.store.views().begin().await?;
-        run.hold(&mut tx).await?;
-        // Set anew or cleared meanwhile: then that stands.
-        let was_there = Deadlines::fired(&mut tx, self.sender.name(), &deadline).await?;
-        if let Some(again) = again.filter(|_| was_there) {
-            let changes = Changes::from([(again.key.clone(), Some(again))]);
-            Deadlines::change(&mut tx, self.sender.name(), &changes).await?;
-        }
-        tx.commit().await?;
-        failpoint!("manager.noted", &run.name);
-        Ok(())
     }
 }

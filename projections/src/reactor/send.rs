@@ -6,13 +6,11 @@ use super::plan::Job;
 use crate::backoff;
 use crate::command_port::{Cause, CommandPort, Errand, Handled, Intent, PortError};
 use crate::decoded::{Origin, Unreadable, decode};
-use crate::process_manager::{Due, Manager, Moment, Reaction, Reactions, Step};
+use crate::process_manager::{Manager, Moment, Reaction, Reactions, Step};
 use crate::refusal::{Code, Verdict, verdict};
 use chrono::DateTime;
 use gdmarket_domain::{HoldCommand, ItemCommand, MarketCommand};
-use gdmarket_store::{Deadline, Identity, RecordedEvent};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use gdmarket_store::{Identity, RecordedEvent};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -30,19 +28,9 @@ pub(super) fn retry_after(attempt: i64) -> Duration {
 
 /// A manager with what it sends through.
 pub(super) struct Sender {
-    manager: Arc<dyn Manager>,
-    port: Arc<dyn CommandPort>,
+    pub(super) manager: Arc<dyn Manager>,
+    pub(super) port: Arc<dyn CommandPort>,
     source: Identity,
-}
-
-/// What a deadline's row remembers.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Payload {
-    correlation_id: Uuid,
-    position: i64,
-    traceparent: Option<String>,
-    data: Value,
 }
 
 impl Sender {
@@ -70,9 +58,6 @@ impl Sender {
 
     /// Does what follows from an event, unless it takes long.
     pub(super) async fn react(&self, job: &Job) -> Outcome {
-        if let Some(why) = &job.unreadable {
-            return self.park(why.clone(), &job.event.stream.to_string());
-        }
         let takes_long = |reaction: &Reaction| match reaction {
             Reaction::Do(step) => step.takes_long(),
             Reaction::SetDeadline { .. } | Reaction::ClearDeadline { .. } => false,
@@ -82,9 +67,15 @@ impl Sender {
 
     /// Does what follows from an event, however long it takes.
     pub(super) async fn react_fully(&self, job: &Job) -> Outcome {
-        if let Some(why) = &job.unreadable {
-            return self.park(why.clone(), &job.event.stream.to_string());
-        }
+        let outcome = match &job.unreadable {
+            Some(why) => Outcome::Park(why.clone()),
+            None => self.take_steps(job).await,
+        };
+        self.call_for_help(&outcome, &job.key, "what waits: `gdmarket parked show`");
+        outcome
+    }
+
+    async fn take_steps(&self, job: &Job) -> Outcome {
         let cause = self.cause(&job.event);
         let event = &job.event;
         let (kind, number, sequence) = (&event.stream.kind, event.stream.number, event.sequence);
@@ -101,58 +92,7 @@ impl Sender {
         Outcome::Done
     }
 
-    /// Does what follows from a deadline; its manager's word on when it is due again comes with it,
-    /// unless the row can't be read.
-    pub(super) async fn fire(&self, deadline: &Deadline) -> (Outcome, Option<Due>) {
-        let read = serde_json::from_str::<Payload>(&deadline.payload).ok().and_then(|payload| {
-            let moment = self.moment(deadline.due_at);
-            Some((self.manager.due(&deadline.key, &payload.data, moment)?, payload))
-        });
-        let Some((due, payload)) = read else {
-            let why = "the deadline's row can't be read".to_owned();
-            return (self.park(why, &deadline.key), None);
-        };
-        let cause = Cause {
-            correlation_id: payload.correlation_id,
-            source: self.source_name(),
-            position: payload.position,
-            traceparent: payload.traceparent,
-        };
-        for (ordinal, step) in due.steps.iter().enumerate() {
-            let due_at = deadline.due_at.to_string();
-            let id = self.command_id(&["deadline", &deadline.key, &due_at], ordinal);
-            let outcome = self.send(step, id, &cause).await;
-            if outcome != Outcome::Done {
-                return (outcome, Some(due));
-            }
-        }
-        (Outcome::Done, Some(due))
-    }
-
-    /// What the row of a deadline remembers: its cause, and what its manager must know.
-    pub(super) fn payload(&self, job: &Job, data: &Value) -> String {
-        let Cause { correlation_id, position, traceparent, .. } = self.cause(&job.event);
-        serde_json::json!(Payload { correlation_id, position, traceparent, data: data.clone() })
-            .to_string()
-    }
-
-    /// The row of a deadline that is due again, with the same cause.
-    pub(super) fn again(deadline: &Deadline, due_at: i64, data: Option<&Value>) -> Deadline {
-        let payload = data.and_then(|data| {
-            let mut payload: Payload = serde_json::from_str(&deadline.payload).ok()?;
-            payload.data = data.clone();
-            serde_json::to_string(&payload).ok()
-        });
-        let payload = payload.unwrap_or_else(|| deadline.payload.clone());
-        Deadline { key: deadline.key.clone(), due_at, payload }
-    }
-
-    /// Microseconds of a moment from now.
-    pub(super) fn micros_after(&self, pause: Duration) -> i64 {
-        (self.port.now() + pause).timestamp_micros()
-    }
-
-    async fn send(&self, step: &Step, id: Uuid, cause: &Cause) -> Outcome {
+    pub(super) async fn send(&self, step: &Step, id: Uuid, cause: &Cause) -> Outcome {
         let errand = Errand { manager: self.name(), command_id: id, cause: cause.clone() };
         let answer = match step {
             Step::Send(_, command) => {
@@ -169,7 +109,7 @@ impl Sender {
         match verdict(step.rule(), Code::parse(&refusal)) {
             Verdict::Done => Outcome::Done,
             Verdict::Compensate => self.compensate(step, refusal, errand).await,
-            Verdict::Park => self.park(format!("{:?} was refused: {refusal}", step.rule()), "step"),
+            Verdict::Park => Outcome::Park(format!("{:?} was refused: {refusal}", step.rule())),
         }
     }
 
@@ -179,14 +119,14 @@ impl Sender {
         let Step::Send(_, MarketCommand::Item(item_no, ItemCommand::Hold { reservation_no, .. })) =
             step
         else {
-            return self.park(format!("nothing makes up for the refusal {reason}"), "step");
+            return Outcome::Park(format!("nothing makes up for the refusal {reason}"));
         };
         let (reservation_no, item_no) = (*reservation_no, *item_no);
         let refuse = HoldCommand::Refuse { reservation_no, item_no, reason };
         let intent = Intent { command: MarketCommand::Hold(reservation_no, refuse), errand };
         let answer = self.port.execute(intent).await;
         self.read(answer).unwrap_or_else(|refusal| {
-            self.park(format!("a refused hold was refused: {refusal}"), "step")
+            Outcome::Park(format!("a refused hold was refused: {refusal}"))
         })
     }
 
@@ -203,18 +143,20 @@ impl Sender {
         }
     }
 
-    fn park(&self, reason: String, what: &str) -> Outcome {
-        tracing::error!(manager = self.name(), what, reason, "a key is parked: a person must look");
-        metrics::counter!("gdmarket_manager_parked_total", "manager" => self.name()).increment(1);
-        Outcome::Park(reason)
+    /// Calls for a person, where only one can help; `next` says what happens until then.
+    pub(super) fn call_for_help(&self, outcome: &Outcome, key: &str, next: &str) {
+        let Outcome::Park(reason) = outcome else { return };
+        let manager = self.name();
+        tracing::error!(manager, key, reason, next, "this can't be done: a person must look");
+        metrics::counter!("gdmarket_manager_parked_total", "manager" => manager).increment(1);
     }
 
-    fn moment(&self, recorded_at: i64) -> Moment {
+    pub(super) fn moment(&self, recorded_at: i64) -> Moment {
         let now = self.port.now();
         Moment { recorded_at: DateTime::from_timestamp_micros(recorded_at).unwrap_or(now), now }
     }
 
-    fn cause(&self, event: &RecordedEvent) -> Cause {
+    pub(super) fn cause(&self, event: &RecordedEvent) -> Cause {
         let origin = Origin::of(event);
         Cause {
             correlation_id: origin.correlation_id.unwrap_or_default(),
@@ -224,13 +166,13 @@ impl Sender {
         }
     }
 
-    fn source_name(&self) -> String {
+    pub(super) fn source_name(&self) -> String {
         format!("{}/{}", self.source.log_id, self.source.epoch)
     }
 
     /// The id of the same reaction to the same cause, whatever happens in between. Positions aren't in
     /// it: they may change when a log is restored.
-    fn command_id(&self, cause: &[&str], ordinal: usize) -> Uuid {
+    pub(super) fn command_id(&self, cause: &[&str], ordinal: usize) -> Uuid {
         let mut name = self.source.log_id.as_bytes().to_vec();
         let ordinal = ordinal.to_string();
         for part in std::iter::once(self.name()).chain(cause.iter().copied()).chain([&*ordinal]) {

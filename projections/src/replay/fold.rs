@@ -12,10 +12,9 @@ use crate::courtesy::Courtesy;
 use crate::view::View;
 use crate::view_table::ViewTable;
 use gdmarket_store::{EventRef, Parked, Store};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::mem::take;
 use std::sync::Arc;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -52,21 +51,10 @@ pub(super) async fn fold_all<V: View>(
     let workers: Vec<(mpsc::Sender<Work>, JoinHandle<_>)> = (0..share)
         .map(|_| {
             let (sender, work) = mpsc::channel(WAITING);
-            let worker = Worker {
-                store: store.clone(),
-                table: Arc::clone(table),
-                courtesy: Arc::clone(courtesy),
-                stop: stop.clone(),
-                most: ROWS / share,
-                rows: HashMap::new(),
-                loaded: HashSet::new(),
-                writing: None,
-                // What was folded before may have written rows.
-                is_spilled: after > 0,
-                runtime: Handle::current(),
-                known: Arc::clone(&known),
-                poisoned: Poisoned::new(),
-            };
+            let shared = (Arc::clone(table), Arc::clone(courtesy), Arc::clone(&known));
+            // What was folded before may have written rows.
+            let size = (ROWS / share, after > 0);
+            let worker = Worker::new(store.clone(), shared, stop.clone(), size);
             (sender, tokio::task::spawn_blocking(move || worker.work(work)))
         })
         .collect();

@@ -3,12 +3,14 @@
 
 use super::ReplayError;
 use super::build::Build;
-use super::fold::parked;
+use super::fold::{Poisoned, parked};
 use crate::feed::Delivery;
 use crate::projector::fold_batch;
 use crate::view::View;
 use crate::view_table::Stored;
-use gdmarket_store::{Checkpoints, Generations, Leases, Parked, ParkedKeys, StoreError, Tx};
+use gdmarket_store::{
+    Checkpoints, Generations, Leases, Parked, ParkedKeys, RecordedEvent, StoreError, Tx,
+};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,39 +84,12 @@ impl<V: View> Build<V> {
         let count = self.store.log().count_of(V::AGGREGATE, (reached, until), no_rest);
         let expected = count.await?;
         let mut poisoned = self.poisoned.clone();
-        let mut rows: HashMap<i64, Stored<V::Row>> = HashMap::new();
+        let mut rows = HashMap::new();
         while reached < until {
-            let events = self.store.log().read_after(reached, BATCH).await?;
-            let batch: Vec<Delivery> = events
-                .into_iter()
-                .filter(|event| event.position <= until)
-                .map(|event| Delivery { previous: 0, event: Arc::new(event) })
-                .collect();
-            let Some(last) = batch.last().map(|delivery| delivery.event.position) else { break };
-            let concerned = || {
-                let streams = batch.iter().map(|delivery| &delivery.event.stream);
-                streams.filter(|stream| stream.kind == V::AGGREGATE).map(|stream| stream.number)
-            };
-            read += u64::try_from(concerned().count()).unwrap_or(0);
-            let missing: BTreeSet<i64> =
-                concerned().filter(|number| !rows.contains_key(number)).collect();
-            let missing: Vec<i64> = missing.into_iter().collect();
-            rows.extend(self.table.load(self.store.views(), &missing).await?);
-            let stuck = poisoned.keys().copied().collect();
-            let done = fold_batch::<V>(&mut rows, &stuck, &batch);
-            if let Some(newer) = done.newer {
-                return Err(ReplayError::Newer(newer));
-            }
-            let touched: Vec<_> =
-                done.touched.iter().filter_map(|number| rows.get(number)).collect();
-            self.table.write(tx, &touched).await?;
-            poisoned.extend(done.poisoned.iter().map(|(number, event)| {
-                let reason = rows.get(number).and_then(|row| row.stale.clone());
-                (
-                    *number,
-                    parked(event.seen(), reason.map(|(_, reason)| reason).unwrap_or_default()),
-                )
-            }));
+            let mut events = self.store.log().read_after(reached, BATCH).await?;
+            events.retain(|event| event.position <= until);
+            let Some(last) = events.last().map(|event| event.position) else { break };
+            read += self.take_in(tx, events, (&mut rows, &mut poisoned)).await?;
             reached = last;
         }
         if read != expected {
@@ -122,5 +97,38 @@ impl<V: View> Build<V> {
         }
         let parked = poisoned.into_values().collect();
         Ok(Followed { to: reached.max(until), events: read, parked })
+    }
+
+    /// Folds some more events and writes the rows they touch; how many were this view's.
+    async fn take_in(
+        &self,
+        tx: &mut Tx,
+        events: Vec<RecordedEvent>,
+        (rows, poisoned): (&mut HashMap<i64, Stored<V::Row>>, &mut Poisoned),
+    ) -> Result<u64, ReplayError> {
+        let concerned = || {
+            let of_view = events.iter().filter(|event| event.stream.kind == V::AGGREGATE);
+            of_view.map(|event| event.stream.number)
+        };
+        let read = u64::try_from(concerned().count()).unwrap_or(0);
+        let missing: BTreeSet<i64> =
+            concerned().filter(|number| !rows.contains_key(number)).collect();
+        let missing: Vec<i64> = missing.into_iter().collect();
+        rows.extend(self.table.load(self.store.views(), &missing).await?);
+        let stuck = poisoned.keys().copied().collect();
+        let deliver = |event| Delivery { previous: 0, event: Arc::new(event) };
+        let batch: Vec<Delivery> = events.into_iter().map(deliver).collect();
+        let done = fold_batch::<V>(rows, &stuck, &batch);
+        if let Some(newer) = done.newer {
+            return Err(ReplayError::Newer(newer));
+        }
+        let touched: Vec<_> = done.touched.iter().filter_map(|number| rows.get(number)).collect();
+        self.table.write(tx, &touched).await?;
+        poisoned.extend(done.poisoned.iter().map(|(number, event)| {
+            let stale = rows.get(number).and_then(|row| row.stale.clone());
+            let reason = stale.map(|(_, reason)| reason).unwrap_or_default();
+            (*number, parked(event.seen(), reason))
+        }));
+        Ok(read)
     }
 }

@@ -25,21 +25,22 @@ pub(super) enum Work {
 
 /// Folds its share of the streams.
 pub(super) struct Worker<V: View> {
-    pub(super) store: Store,
-    pub(super) table: Arc<ViewTable<V>>,
-    pub(super) courtesy: Arc<Courtesy>,
+    store: Store,
+    table: Arc<ViewTable<V>>,
+    courtesy: Arc<Courtesy>,
     /// Nobody waits for this worker any more.
-    pub(super) stop: CancellationToken,
+    stop: CancellationToken,
     /// Rows that it holds before they are written.
-    pub(super) most: usize,
-    pub(super) rows: HashMap<i64, Stored<V::Row>>,
+    most: usize,
+    rows: HashMap<i64, Stored<V::Row>>,
     /// Rows that the table has already, or will have before these are written.
-    pub(super) loaded: HashSet<i64>,
-    pub(super) writing: Option<Writing<V>>,
-    pub(super) is_spilled: bool,
-    pub(super) runtime: Handle,
-    pub(super) known: Arc<Poisoned>,
-    pub(super) poisoned: Poisoned,
+    loaded: HashSet<i64>,
+    writing: Option<Writing<V>>,
+    /// The table may have rows of its streams.
+    is_spilled: bool,
+    runtime: Handle,
+    known: Arc<Poisoned>,
+    poisoned: Poisoned,
 }
 
 /// Rows on their way into the table.
@@ -49,6 +50,29 @@ pub(super) struct Writing<V: View> {
 }
 
 impl<V: View> Worker<V> {
+    /// One that holds `most` rows, on the runtime that this is called on.
+    pub(super) fn new(
+        store: Store,
+        (table, courtesy, known): (Arc<ViewTable<V>>, Arc<Courtesy>, Arc<Poisoned>),
+        stop: CancellationToken,
+        (most, is_spilled): (usize, bool),
+    ) -> Self {
+        Self {
+            store,
+            table,
+            courtesy,
+            stop,
+            most,
+            rows: HashMap::new(),
+            loaded: HashSet::new(),
+            writing: None,
+            is_spilled,
+            runtime: Handle::current(),
+            known,
+            poisoned: Poisoned::new(),
+        }
+    }
+
     pub(super) fn work(mut self, mut work: mpsc::Receiver<Work>) -> Result<Poisoned, ReplayError> {
         while let Some(given) = work.blocking_recv() {
             match given {
