@@ -67,7 +67,10 @@ impl<W: LogWriter> Driver<W> {
             }
             Err(Fault::Data(_)) => self.each_alone(batch).await,
             Err(Fault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
-            Err(Fault::Lost(why)) => self.find_out(batch, why).await,
+            Err(Fault::Lost(why)) => {
+                let answers = self.find_out(batch, why).await;
+                self.once_more(batch, answers).await
+            }
         };
         failpoint!("store.after-commit");
         self.tell(batch, &answers);
@@ -175,6 +178,21 @@ impl<W: LogWriter> Driver<W> {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// What the receipts don't know was never done, and nothing of the old connection can do it any
+    /// more: so it is written on the new one, once. A connection that died while nobody wrote costs no
+    /// caller anything then.
+    async fn once_more(&mut self, batch: &[&Append], mut answers: Vec<Answer>) -> Vec<Answer> {
+        let pairs = batch.iter().zip(&mut answers);
+        let undone = pairs.filter(|(_, answer)| matches!(answer, Err(AppendError::Unavailable(_))));
+        let (undone, places): (Vec<&Append>, Vec<&mut Answer>) =
+            undone.map(|(append, answer)| (*append, answer)).unzip();
+        if !undone.is_empty() {
+            let again = self.carefully(&undone).await;
+            places.into_iter().zip(again).for_each(|(place, answer)| *place = answer);
+        }
+        answers
     }
 
     async fn look_up(&mut self, batch: &[&Append]) -> Outcome<Vec<Answer>> {

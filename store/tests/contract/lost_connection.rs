@@ -88,6 +88,27 @@ fn a_statement_cut_off_while_it_waits_is_ended_and_never_happens() {
     });
 }
 
+/// At night nobody writes, and a firewall or an operator ends what looks idle: the first to write in the
+/// morning needn't notice.
+#[test]
+fn the_first_to_write_after_an_idle_connection_was_ended_is_served() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let store = open(&db).await;
+        for number in 1..=5 {
+            let command = u128::try_from(number).unwrap();
+            store.appender().append(append(command, number, 0)).await.unwrap();
+            assert!(db.cut_off("gdmarket").await > 0);
+        }
+        store.appender().append(append(6, 1, 1)).await.unwrap();
+        // Those who read find out by themselves, a moment later.
+        let direct = open(&db).await;
+        assert_eq!(whole_log(&direct).await.len(), 6);
+        direct.close().await;
+        store.close().await;
+    });
+}
+
 /// Waits until somebody waits for the turn that `holder` has.
 async fn until_somebody_waits(pool: &sqlx::PgPool) {
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
