@@ -19,8 +19,11 @@ use crate::view_table::ViewTable;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::{Alarm, Item, Payment, PersonId, Reservation};
 use gdmarket_store::Store;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub(crate) use select::stale;
 
 /// One resource: what is told of it, and its aggregate to ask what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +41,7 @@ pub struct Found<B, A> {
 }
 
 /// A row that couldn't follow its stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stale {
     /// When the event that couldn't be taken in was recorded.
     pub since: DateTime<Utc>,

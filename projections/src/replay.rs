@@ -8,6 +8,7 @@ mod as_of;
 mod build;
 mod compare;
 mod fold;
+mod lease;
 mod promote;
 mod run;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 pub use compare::Difference;
 pub(crate) use run::{as_of, ensure_built, rebuild};
 
+use crate::view::View;
 use crate::views::{self, KnownView};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -37,7 +39,7 @@ pub enum ReplayError {
     Newer(String),
     /// The view is being built by somebody else.
     #[error("{0} is being built by somebody else")]
-    Busy(&'static str),
+    Busy(String),
     /// The log gave other events than it counted.
     #[error("the log gave {read} of {expected} events")]
     Short {
@@ -48,7 +50,7 @@ pub enum ReplayError {
     },
     /// What is served was replaced meanwhile.
     #[error("what is served of {0} was replaced meanwhile: try again")]
-    Moved(&'static str),
+    Moved(String),
     /// The program broke down.
     #[error("the replay broke down: {0}")]
     Broken(String),
@@ -87,8 +89,8 @@ impl Explanation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replayed {
-    /// The view.
-    pub view: &'static str,
+    /// The view, as people type it.
+    pub view: String,
     /// How many events were folded.
     pub events: u64,
     /// How many there are by the log's own count: the same, or the replay failed.
@@ -99,6 +101,8 @@ pub struct Replayed {
     pub rows: u64,
     /// How many of them differ.
     pub differing: u64,
+    /// How many rows of the build stand still, since their streams can't be read on.
+    pub stale: u64,
     /// Which generation is served now, if the build took its place.
     pub promoted: Option<i64>,
 }
@@ -125,6 +129,16 @@ impl Replay {
     /// The names of all views, as people type them.
     pub fn views() -> Vec<String> {
         views::all().iter().map(|view| kebab(view.name())).collect()
+    }
+
+    /// How people are to call what they mean: `item-info` for `item_info` and `item_info_v3`.
+    pub fn called(said: &str) -> Option<String> {
+        known(said).ok().map(|view| kebab(view.name()))
+    }
+
+    /// What this program's version of a view is subscribed as: `item_info_v3`.
+    pub fn subscription(said: &str) -> Option<String> {
+        known(said).ok().map(|view| view.subscription())
     }
 
     /// Rebuilds a view, compares it with what is served, and serves it if the judge says so.
@@ -154,8 +168,16 @@ fn kebab(name: &str) -> String {
     name.replace('_', "-")
 }
 
+/// How people call a view.
+fn name_of<V: View>() -> String {
+    kebab(V::NAME)
+}
+
 fn known(name: &str) -> Result<Box<dyn KnownView>, ReplayError> {
-    let found = views::all().into_iter().find(|view| kebab(view.name()) == kebab(name));
+    let is_meant = |said: &str| kebab(said) == kebab(name);
+    let found = views::all()
+        .into_iter()
+        .find(|view| is_meant(view.name()) || is_meant(&view.subscription()));
     found.ok_or_else(|| ReplayError::UnknownView(name.to_owned(), Replay::views().join(", ")))
 }
 

@@ -73,9 +73,10 @@ impl<V: View> ViewTable<V> {
         Self { name: format!("view_{}", V::subscription()), view: PhantomData }
     }
 
-    /// The table of a build, until it is served.
-    pub(crate) fn build(generation: i64) -> Self {
-        let name = format!("{}_g{generation}", Self::served().name);
+    /// The table of a build, until it is served: of the generation that it would be, and the epoch of
+    /// the lease it is built under, so that no two builds ever share one.
+    pub(crate) fn build(generation: i64, epoch: i64) -> Self {
+        let name = format!("{}_g{generation}_{epoch}", Self::served().name);
         Self { name, view: PhantomData }
     }
 

@@ -6,7 +6,9 @@ use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::market::Market;
 use gdmarket_store::{Append, NewEvent, ReceiptKind, Store, StoreOptions, StreamId};
-use gdmarket_testkit::{Engine, ServerOptions, TestDb, eventually, on_each_engine, size};
+use gdmarket_testkit::{
+    Engine, ServerOptions, TestDb, eventually, on_each_engine, run, size, times,
+};
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Output, Stdio};
@@ -46,11 +48,7 @@ impl Cut {
                 return;
             }
         };
-        // It may have ended by itself a moment ago.
-        if let Some(pid) = replay.id() {
-            let sent = Command::new("kill").args(["-s", signal, &pid.to_string()]).output().await;
-            sent.unwrap();
-        }
+        send(signal, replay).await;
     }
 
     /// How it must end that didn't come to its own end before.
@@ -60,6 +58,13 @@ impl Cut {
             Self::Interrupt => status.code() == Some(130),
             Self::Disconnect => matches!(status.code(), Some(1 | 3)),
         }
+    }
+}
+
+/// It may have ended by itself a moment ago.
+async fn send(signal: &str, replay: &Child) {
+    if let Some(pid) = replay.id() {
+        Command::new("kill").args(["-s", signal, &pid.to_string()]).output().await.unwrap();
     }
 }
 
@@ -97,6 +102,15 @@ async fn builds(db: &TestDb) -> Vec<String> {
 async fn begun(db: &TestDb) -> i64 {
     let sql = "SELECT coalesce(max(epoch), 0) FROM leases WHERE name = 'build_item_info_v3'";
     db.views_number(sql).await
+}
+
+/// Waits for a build that comes after so many.
+async fn has_begun_after(db: &TestDb, before: i64) {
+    eventually(SOON, || async {
+        let now = begun(db).await;
+        if now > before { Ok(()) } else { Err(now) }
+    })
+    .await;
 }
 
 /// Items with three events each, as the write side appends them.
@@ -160,11 +174,7 @@ on_each_engine! {
         for (number, cut) in (1..).zip(&cuts) {
             let before = begun(db).await;
             let replay = replay(db, &["item-info", "--promote", "--json"]);
-            eventually(SOON, || async {
-                let now = begun(db).await;
-                if now > before { Ok(()) } else { Err(now) }
-            })
-            .await;
+            has_begun_after(db, before).await;
             // A moment of its work, a later one each time; not a condition.
             let part = f64::from(number - 1) / f64::from(u32::try_from(cuts.len()).unwrap());
             tokio::time::sleep(takes.mul_f64(part * 0.8)).await;
@@ -194,4 +204,38 @@ on_each_engine! {
         assert_eq!(output.status.code(), Some(0), "{told}");
         assert_eq!(told.lines().count(), 4, "one line per view: {told}");
     }
+}
+
+/// One that stood still past its lease wakes up beside the one that has taken over.
+#[test]
+fn a_replay_that_wakes_up_late_ends_and_spoils_nothing() {
+    run(async {
+        let db = TestDb::postgres().await;
+        fill(&db, ITEMS.0).await;
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let server = ServerOptions::new(PROGRAM).on(&db).start().await;
+        let market = Market::at(&server.url(""));
+        // Beside commands it takes its time, so it is stopped in the middle.
+        let load = Load::start(&market, &ledger, CALLERS);
+        for _ in 0..times(1) {
+            let before = begun(&db).await;
+            let late = replay(&db, &["item-info", "--promote", "--json"]);
+            has_begun_after(&db, before).await;
+            send("STOP", &late).await;
+            let next = replay(&db, &["item-info", "--promote", "--json"]);
+            has_begun_after(&db, before + 1).await;
+            send("CONT", &late).await;
+            let (late, next) = (ended(late).await, ended(next).await);
+            let told = String::from_utf8_lossy(&late.stderr);
+            assert_eq!(late.status.code(), Some(1), "{told}");
+            assert!(told.contains("is being built by somebody else"), "{told}");
+            assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stderr));
+        }
+        load.stop().await;
+        at_rest(&market, &db).await;
+        let (output, told) = replayed(&db, &["item-info", "--verify", "--json"]).await;
+        assert_eq!((output.status.code(), &told["replayed"]["differing"]), (Some(0), &0.into()));
+        assert_eq!(builds(&db).await, Vec::<String>::new(), "what it left is cleared away");
+    });
 }

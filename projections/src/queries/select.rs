@@ -86,7 +86,7 @@ pub(super) fn found<R, B, A>(
 }
 
 /// Since when, in microseconds, and why a row stands still.
-pub(super) fn stale((since, reason): (i64, String)) -> Stale {
+pub(crate) fn stale((since, reason): (i64, String)) -> Stale {
     Stale { since: DateTime::from_timestamp_micros(since).unwrap_or_default(), reason }
 }
 

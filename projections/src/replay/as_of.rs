@@ -3,6 +3,7 @@
 use super::build::Build;
 use super::{Meter, ReplayError};
 use crate::alarms::Alarms;
+use crate::queries::stale;
 use crate::view::View;
 use crate::view_table::{ViewTable, Whole};
 use gdmarket_store::Store;
@@ -48,7 +49,11 @@ impl<V: View> Build<V> {
             return Ok(None);
         }
         let stored = self.table.read((number, sequence, since, reason, doc))?;
-        Ok(V::told(&stored.row))
+        let mut told = V::told(&stored.row);
+        if let (Some(Value::Object(fields)), Some(since)) = (&mut told, stored.stale) {
+            fields.insert("stale".to_owned(), json!(stale(since)));
+        }
+        Ok(told)
     }
 }
 

@@ -2,21 +2,18 @@
 //! by a lease; what a build that was cut short left behind goes with the next one.
 
 use super::fold::{Poisoned, Read, fold_all};
+use super::lease::BuildLease;
 use super::promote::LAST_STEP;
-use super::{Meter, ReplayError};
+use super::{Meter, ReplayError, name_of};
 use crate::courtesy::Courtesy;
 use crate::view::View;
 use crate::view_table::ViewTable;
-use gdmarket_store::{Generations, Leases, Store};
+use gdmarket_store::{Generations, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tokio_util::task::AbortOnDropHandle;
-use uuid::Uuid;
 
-/// How long a build that died keeps others away.
-const LEASE: Duration = Duration::from_secs(5);
-/// How long to wait for a build that died a moment ago.
+/// How long to wait for a build that died a moment ago: longer than its lease.
 const WAIT: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -37,46 +34,6 @@ pub(super) struct Build<V: View> {
     is_indexed: bool,
 }
 
-/// The right to build a view.
-pub(super) struct BuildLease {
-    leases: Leases,
-    pub(super) name: String,
-    pub(super) holder: String,
-    pub(super) epoch: i64,
-    _renewing: AbortOnDropHandle<()>,
-}
-
-impl BuildLease {
-    /// Takes the right to build this view; `None` while somebody else does.
-    async fn take<V: View>(store: &Store) -> Result<Option<Self>, ReplayError> {
-        let leases = Leases::new(store.views().clone());
-        let name = format!("build_{}", V::subscription());
-        #[expect(clippy::disallowed_methods, reason = "it names this build only")]
-        let holder = Uuid::new_v4().to_string();
-        let Some(epoch) = leases.take(&name, &holder, LEASE).await? else { return Ok(None) };
-        let renewing = {
-            let (leases, name, holder) = (leases.clone(), name.clone(), holder.clone());
-            tokio::spawn(async move {
-                loop {
-                    sleep(LEASE / 4).await;
-                    if let Err(error) = leases.take(&name, &holder, LEASE).await {
-                        tracing::debug!(name, %error, "the lease of a build isn't renewed");
-                    }
-                }
-            })
-        };
-        let renewing = AbortOnDropHandle::new(renewing);
-        Ok(Some(Self { leases, name, holder, epoch, _renewing: renewing }))
-    }
-
-    /// Lets others build.
-    pub(super) async fn end(self) {
-        if let Err(error) = self.leases.release(&self.name, &self.holder).await {
-            tracing::debug!(self.name, %error, "the lease ends by itself");
-        }
-    }
-}
-
 impl<V: View> Build<V> {
     /// Begins with an empty table; waits a moment for a build that died.
     pub(super) async fn begin(store: &Store) -> Result<Self, ReplayError> {
@@ -86,7 +43,7 @@ impl<V: View> Build<V> {
                 return Ok(build);
             }
             if Instant::now() >= until {
-                return Err(ReplayError::Busy(V::NAME));
+                return Err(ReplayError::Busy(name_of::<V>()));
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -102,7 +59,7 @@ impl<V: View> Build<V> {
         }
         let served = Generations::new(db.clone()).served(&V::subscription()).await?;
         let generation = served.map_or(0, |served| served.number) + 1;
-        let table = Arc::new(ViewTable::build(generation));
+        let table = Arc::new(ViewTable::build(generation, lease.right().epoch));
         let mut tx = db.begin().await?;
         table.create_bare(&mut tx).await?;
         tx.commit().await?;

@@ -2,10 +2,10 @@
 //! checkpoint of the served view are read in one snapshot, and the build is brought to exactly there.
 
 use super::build::Build;
-use super::{Explanation, Meter, ReplayError};
+use super::{Explanation, Meter, ReplayError, name_of};
 use crate::view::View;
 use crate::view_table::{ViewTable, Whole};
-use gdmarket_store::{Checkpoints, Generations, RecordedEvent, Store, StreamId, Tx};
+use gdmarket_store::{Checkpoints, EventFilter, Generations, Store, StreamId, Tx};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 /// Rows compared at once.
 const ROWS: u32 = 1_000;
 /// Events told to explain a difference: the last ones.
-const EVENTS: usize = 20;
+const EVENTS: u32 = 20;
 
 /// A row that differs.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
-    /// The view.
-    pub view: &'static str,
+    /// The view, as people type it.
+    pub view: String,
     /// The row's key: the number of its stream.
     pub number: i64,
     /// The columns that differ; all of them where one side has no row.
@@ -38,6 +38,7 @@ pub(super) struct Compared {
     pub(super) position: i64,
     pub(super) rows: u64,
     pub(super) differing: u64,
+    pub(super) stale: u64,
 }
 
 /// Where the served view stands, if it was built and reads this very log.
@@ -71,14 +72,14 @@ impl<V: View> Build<V> {
     ) -> Result<Compared, ReplayError> {
         let mut snapshot = self.store.views().snapshot().await?;
         let served = served_position::<V>(&self.store, &mut snapshot).await?;
-        let position = served.ok_or(ReplayError::Moved(V::NAME))?;
+        let position = served.ok_or_else(|| ReplayError::Moved(name_of::<V>()))?;
         if position < self.reached {
-            return Err(ReplayError::Moved(V::NAME));
+            return Err(ReplayError::Moved(name_of::<V>()));
         }
         self.fold_to(position, meter).await?;
         let live = ViewTable::<V>::served();
         let mut built = self.store.views().snapshot().await?;
-        let mut compared = Compared { position, rows: 0, differing: 0 };
+        let mut compared = Compared { position, rows: 0, differing: 0, stale: 0 };
         let mut after = 0;
         loop {
             let began = Instant::now();
@@ -89,6 +90,7 @@ impl<V: View> Build<V> {
             for number in numbers.into_iter().filter(|number| *number <= end) {
                 compared.rows += 1;
                 let (ours, theirs) = (ours.get(&number), theirs.get(&number));
+                compared.stale += u64::from(theirs.is_some_and(is_stale));
                 if ours != theirs {
                     compared.differing += 1;
                     tell(self.difference((number, position), ours, theirs).await?);
@@ -111,12 +113,11 @@ impl<V: View> Build<V> {
         let (live, rebuilt) = (columns(live), columns(rebuilt));
         let columns = NAMES.iter().filter(|name| live.get(**name) != rebuilt.get(**name));
         let stream = StreamId::new(V::AGGREGATE, number);
-        let events = self.store.log().stream(&stream, 0).await?;
-        let mut events: Vec<RecordedEvent> =
-            events.into_iter().filter(|event| event.position <= position).collect();
-        let events = events.split_off(events.len().saturating_sub(EVENTS));
+        let filter =
+            EventFilter { stream: Some(stream), until: Some(position), ..Default::default() };
+        let events = self.store.log().query(filter).await?.newest(EVENTS).await?;
         Ok(Difference {
-            view: V::NAME,
+            view: name_of::<V>(),
             number,
             columns: columns.copied().collect(),
             live,
@@ -124,6 +125,10 @@ impl<V: View> Build<V> {
             events: events.iter().map(Explanation::of).collect(),
         })
     }
+}
+
+fn is_stale((.., since, _, _): &Whole) -> bool {
+    since.is_some()
 }
 
 /// Up to which number both parts are whole.

@@ -1,9 +1,9 @@
 //! Serving a build in place of what is served: in one transaction, at the very position where the
 //! served view stands, so that readers see the one or the other and nothing is skipped or doubled.
 
-use super::ReplayError;
 use super::build::Build;
 use super::fold::{Poisoned, parked};
+use super::{ReplayError, name_of};
 use crate::feed::Delivery;
 use crate::projector::fold_batch;
 use crate::view::View;
@@ -63,9 +63,9 @@ impl<V: View> Build<V> {
         let served = Checkpoints::lock(&mut tx, &name).await?;
         let served = served.filter(|(of, _)| *of == source).map(|(_, position)| position);
         let followed = self.follow(&mut tx, served.unwrap_or(0)).await?;
-        let lease = &self.lease;
-        if !Leases::is_held(&mut tx, &lease.name, &lease.holder, lease.epoch).await? {
-            return Err(ReplayError::Busy(V::NAME));
+        let right = self.lease.right();
+        if !Leases::is_held(&mut tx, &right.name, &right.holder, right.epoch).await? {
+            return Err(ReplayError::Busy(name_of::<V>()));
         }
         self.table.serve(&mut tx).await?;
         let epoch = Leases::revoke(&mut tx, &name).await?;

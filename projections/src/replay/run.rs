@@ -3,9 +3,10 @@
 
 use super::build::Build;
 use super::compare::served_now;
-use super::{Judge, Meter, ReplayError, Replayed};
+use super::{Judge, Meter, ReplayError, Replayed, name_of};
 use crate::alarms::Alarms;
 use crate::view::View;
+use crate::view_table::ViewTable;
 use gdmarket_store::{Generations, Store};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,23 +24,34 @@ pub(crate) async fn rebuild<V: View>(
     judge: &mut dyn Judge,
     meter: Meter<'_>,
 ) -> Result<Replayed, ReplayError> {
-    let mut build = Build::<V>::begin(store).await?;
+    let build = Build::<V>::begin(store).await?;
+    let right = build.lease.right().clone();
+    right.hold(build_and_judge(store, build, (judge, meter))).await
+}
+
+async fn build_and_judge<V: View>(
+    store: &Store,
+    mut build: Build<V>,
+    (judge, meter): (&mut dyn Judge, Meter<'_>),
+) -> Result<Replayed, ReplayError> {
     let served = served_now::<V>(store).await?;
     let goal = if served.is_some() { Goal::Served } else { Goal::Head };
     catch_up(store, &mut build, (goal, meter)).await?;
     let mut replayed = Replayed {
-        view: V::NAME,
+        view: name_of::<V>(),
         events: 0,
         counted: 0,
         compared_at: None,
         rows: 0,
         differing: 0,
+        stale: 0,
         promoted: None,
     };
     if served.is_some() {
         let compared = build.compare(&mut |row| judge.differs(row), meter).await?;
         replayed.compared_at = Some(compared.position);
         (replayed.rows, replayed.differing) = (compared.rows, compared.differing);
+        replayed.stale = compared.stale;
     }
     (replayed.events, replayed.counted) = (build.events, build.counted);
     if judge.serve(&replayed).await {
@@ -106,17 +118,30 @@ pub(crate) async fn as_of<V: View>(
     tell: &mut (dyn FnMut(Value) + Send),
     meter: Meter<'_>,
 ) -> Result<u64, ReplayError> {
-    let mut build = Build::<V>::begin(store).await?;
-    let told = if V::SHOWS_ALARMS {
-        let mut alarms = Build::<Alarms>::begin(store).await?;
+    let build = Build::<V>::begin(store).await?;
+    let right = build.lease.right().clone();
+    if !V::SHOWS_ALARMS {
+        return right.hold(build_and_tell(build, None, position, (tell, meter))).await;
+    }
+    let mut alarms = Build::<Alarms>::begin(store).await?;
+    let right_to_alarms = alarms.lease.right().clone();
+    let both = async {
         alarms.fold_to(position, &|_, _| {}).await?;
         let table = Arc::clone(&alarms.table);
-        let told = build.tell_as_of(position, Some(&table), (tell, meter)).await;
+        let told = build_and_tell(build, Some(&table), position, (tell, meter)).await;
         alarms.discard().await?;
         told
-    } else {
-        build.tell_as_of(position, None, (tell, meter)).await
     };
+    right.hold(right_to_alarms.hold(both)).await
+}
+
+async fn build_and_tell<V: View>(
+    mut build: Build<V>,
+    alarms: Option<&ViewTable<Alarms>>,
+    position: i64,
+    (tell, meter): (&mut (dyn FnMut(Value) + Send), Meter<'_>),
+) -> Result<u64, ReplayError> {
+    let told = build.tell_as_of(position, alarms, (tell, meter)).await;
     let events = build.events;
     build.discard().await?;
     told.map(|()| events)
@@ -131,21 +156,30 @@ pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayErr
         if generations.served(&name).await?.is_some() {
             return Ok(());
         }
-        if let Some(mut build) = Build::<V>::try_begin(store).await? {
+        if let Some(build) = Build::<V>::try_begin(store).await? {
             if generations.served(&name).await?.is_some() {
                 return build.discard().await;
             }
-            let (began, meter) = (Instant::now(), told_now_and_then::<V>());
-            let goal: (Goal, Meter<'_>) = (Goal::Head, &meter);
-            catch_up(store, &mut build, goal).await?;
-            // Others may serve an older version and go on meanwhile.
-            let (events, _) = serve(store, build, goal).await?;
-            let took = began.elapsed();
-            tracing::info!(view = V::NAME, version = V::VERSION, events, ?took, "a view is built");
-            return Ok(());
+            let right = build.lease.right().clone();
+            match right.hold(build_first(store, build)).await {
+                // Another replica has taken over meanwhile, and builds it.
+                Err(ReplayError::Busy(_)) => {}
+                done => return done,
+            }
         }
         sleep(LOOK_AGAIN).await;
     }
+}
+
+async fn build_first<V: View>(store: &Store, mut build: Build<V>) -> Result<(), ReplayError> {
+    let (began, meter) = (Instant::now(), told_now_and_then::<V>());
+    let goal: (Goal, Meter<'_>) = (Goal::Head, &meter);
+    catch_up(store, &mut build, goal).await?;
+    // Others may serve an older version and go on meanwhile.
+    let (events, _) = serve(store, build, goal).await?;
+    let took = began.elapsed();
+    tracing::info!(view = V::NAME, version = V::VERSION, events, ?took, "a view is built");
+    Ok(())
 }
 
 /// Says in the log how far a build is that a server waits for.

@@ -2,9 +2,9 @@
 
 use super::build::Build;
 use super::compare::served_now;
-use super::ensure_built;
 use super::promote::LAST_STEP;
 use super::run::{Goal, catch_up};
+use super::{differences_from_rebuild, ensure_built};
 use crate::alarms::{AlarmRow, Alarms};
 use crate::applied::{Applied, Kind};
 use crate::command_port::{CommandPort, Errand, Handled, Intent, PortError};
@@ -226,6 +226,23 @@ on_each_engine! {
             assert_eq!(build.courtesy.is_hurried(), is_hurried, "{times}");
             build.discard().await.unwrap();
         }
+    }
+
+    /// It stood still, another took over; it wakes up before anybody could tell it.
+    async fn a_build_that_was_overtaken_touches_nothing_of_the_next(db: &TestDb) {
+        let store = store(db).await;
+        fill(&store).await;
+        let head = store.log().head().await.unwrap();
+        let mut late = Build::<Alarms>::begin(&store).await.unwrap();
+        let leases = Leases::new(store.views().clone());
+        leases.release(&late.lease.right().name, &late.lease.right().holder).await.unwrap();
+        let mut next = Build::<Alarms>::begin(&store).await.unwrap();
+        next.fold_to(head / 2, &|_, _| {}).await.unwrap();
+        late.fold_to(head, &|_, _| {}).await.unwrap_err();
+        late.discard().await.unwrap();
+        next.fold_to(head, &|_, _| {}).await.unwrap();
+        next.promote().await.unwrap();
+        assert_eq!(differences_from_rebuild(&store).await.unwrap(), []);
     }
 
     async fn two_programs_keep_their_versions_side_by_side(db: &TestDb) {

@@ -6,7 +6,7 @@ use crate::view::View;
 use gdmarket_store::{Db, StoreError, Tx, on_db, on_tx};
 use sqlx::Executor;
 
-/// How long taking the served table's place may hold up who reads it.
+/// How long making a table go away may wait for those who use it, and hold up who comes after.
 const LOCK_WITHIN: &str = "SET LOCAL lock_timeout = '2s'";
 
 impl<V: View> ViewTable<V> {
@@ -57,7 +57,8 @@ impl<V: View> ViewTable<V> {
         remove(db, &self.name).await
     }
 
-    /// Throws away whatever an earlier build left behind; says how many tables that were.
+    /// Throws away whatever an earlier build left behind; says how many tables that were. One that
+    /// somebody still has a transaction on, stopped in the middle of it, is left to the next.
     pub(crate) async fn remove_leftovers(db: &Db) -> Result<usize, StoreError> {
         let prefix = format!("{}_g", Self::served().name);
         let sql = match db {
@@ -73,15 +74,25 @@ impl<V: View> ViewTable<V> {
         let names: Vec<String> = on_db!(db, pool => {
             sqlx::query_scalar(sql).bind(&prefix).fetch_all(pool).await
         })?;
+        let mut removed = 0;
         for name in &names {
-            remove(db, name).await?;
+            match remove(db, name).await {
+                Ok(()) => removed += 1,
+                Err(StoreError::Unavailable(why)) if db.is_postgres() => {
+                    tracing::warn!(table = name, why, "what a build left behind is in use");
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(names.len())
+        Ok(removed)
     }
 }
 
 async fn remove(db: &Db, table: &str) -> Result<(), StoreError> {
     let mut tx = db.begin().await?;
+    if let Tx::Postgres(_) = tx {
+        run(&mut tx, LOCK_WITHIN).await?;
+    }
     run(&mut tx, &format!("DROP TABLE IF EXISTS {table}")).await?;
     tx.commit().await
 }

@@ -209,7 +209,7 @@ on_each_engine! {
         market.views_sql("UPDATE view_payments_v1 SET status = 'Paid' WHERE no = 3").await;
         market.views_sql("DELETE FROM view_alarms_v1 WHERE no = 2").await;
         let differing = differences_from_rebuild(&market.store).await.unwrap();
-        let told: Vec<_> = differing.iter().map(|told| (told.view, told.number)).collect();
+        let told: Vec<_> = differing.iter().map(|told| (told.view.as_str(), told.number)).collect();
         assert_eq!(told, [("payments", 3), ("alarms", 2)]);
         assert_eq!(differing[0].columns, ["status"]);
     }

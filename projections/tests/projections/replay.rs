@@ -4,6 +4,7 @@
 use crate::market::{Market, SOON, VIEWS, item};
 use crate::story;
 use async_trait::async_trait;
+use futures::FutureExt;
 use gdmarket_domain::ItemCommand;
 use gdmarket_projections::{
     Difference, Filter, Judge, LoopState, PageRequest, Projections, Replay, Replayed, overview,
@@ -12,6 +13,7 @@ use gdmarket_projections::{
 use gdmarket_store::{Generations, on_db};
 use gdmarket_testkit::{eventually, on_each_engine};
 use serde_json::{Value, json};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 const EVERY_VIEW: [&str; 4] = ["item-info", "reservations", "payments", "alarms"];
@@ -334,9 +336,9 @@ on_each_engine! {
         market.settle(&loops).await;
         loops.stop().await;
         market.views_sql("DELETE FROM view_item_info_v3 WHERE no > 100").await;
-        let all = PageRequest { after: 0, limit: 500 };
-        let page = market.queries().item_infos(&Filter::default(), all).await.unwrap();
-        assert_ne!(page.rows.len(), 200, "a reader sees half a view");
+        let nobody_says_stop = tokio::sync::Notify::new();
+        let watching = AssertUnwindSafe(watch(&market, 200, &nobody_says_stop));
+        assert!(watching.catch_unwind().await.is_err(), "who watches objects to half a view");
         market.views_sql("UPDATE checkpoints SET position = 0").await;
         let (replayed, differing) = rebuild(&market, "item-info", false).await;
         assert_eq!((replayed.compared_at, replayed.differing), (Some(0), 100));
