@@ -112,7 +112,7 @@ pub fn run() -> ExitCode {
         Err(answer) => return usage::told(&answer),
     };
     let console = Console::new(cli.common.json, cli.common.quiet, cli.common.no_color);
-    match dispatch(cli, console) {
+    match dispatch(cli, console).and_then(|()| Console::told()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             console.fail(&failure);

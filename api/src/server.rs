@@ -6,8 +6,10 @@
 pub(crate) mod guard;
 pub(crate) mod layers;
 mod shutdown;
+mod starting;
 
 pub use shutdown::{Shutdown, Stage};
+pub use starting::{Door, Opener};
 
 use crate::config;
 use axum::Router;
@@ -27,10 +29,10 @@ const MAX_HEAD: usize = 64 * 1024;
 /// How long accepting pauses when the system gives no more connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until told to end; returns whether everything under way was finished.
+/// Serves what is behind the door until told to end; returns whether everything under way was finished.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    door: Door,
     options: &config::Server,
     mut shutdown: Shutdown,
 ) -> bool {
@@ -40,7 +42,7 @@ pub async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => converse(stream, router.clone(), &connections),
+                Ok((stream, _)) => converse(stream, door.routes(), &connections),
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;

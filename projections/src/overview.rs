@@ -24,6 +24,8 @@ pub enum LoopState {
     Idle,
     /// It has read another log, or this one before it was restored or imported.
     OtherLog,
+    /// This program's version of the view isn't there yet: a server makes it when it starts.
+    NotBuilt,
 }
 
 /// Where a loop stands.
@@ -83,6 +85,15 @@ pub async fn overview(store: &Store, between: Duration) -> Result<Vec<LoopStatus
         let status = look.status(&name, (None, 0)).await?;
         all.push(LoopStatus { state: LoopState::OtherLog, ..status });
     }
+    for view in views::all() {
+        let name = view.subscription();
+        if all.iter().all(|of| of.name != name) {
+            let status = look.status(&name, (None, 0)).await?;
+            let version = subscriptions::version(&name);
+            let state = LoopState::NotBuilt;
+            all.push(LoopStatus { is_view: true, version, state, ..status });
+        }
+    }
     all.sort_by(|a, b| (!a.is_view, &a.name).cmp(&(!b.is_view, &b.name)));
     Ok(all)
 }
@@ -90,6 +101,8 @@ pub async fn overview(store: &Store, between: Duration) -> Result<Vec<LoopStatus
 /// Keeps a view's loop from running, wherever it runs, until [`resume_view`].
 pub async fn pause_view(store: &Store, subscription: &str) -> Result<(), QueryError> {
     let mut tx = store.views().begin().await?;
+    // In the order in which a build takes its place.
+    Checkpoints::lock(&mut tx, subscription).await?;
     let epoch = Leases::pause(&mut tx, subscription).await?;
     Checkpoints::fence(&mut tx, subscription, epoch).await?;
     Ok(tx.commit().await?)
@@ -153,7 +166,7 @@ impl Look<'_> {
             lag_events,
             lag_seconds: seconds(waiting),
             rate: before.map_or(0.0, |before| per_second(position - before, self.seconds)),
-            parked: self.parked.all(name).await?.len(),
+            parked: usize::try_from(self.parked.count(name).await?).unwrap_or(usize::MAX),
         })
     }
 }

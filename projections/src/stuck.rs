@@ -108,24 +108,20 @@ impl Stuck {
         Ok(Some(StuckDetail { key, events }))
     }
 
-    /// Has a key tried again, given up or not, and waits until a running loop has.
-    pub async fn retry(
-        &self,
-        subscription: &str,
-        key: &str,
-        within: Duration,
-    ) -> Result<Asked, QueryError> {
-        let Some(before) = self.parked.find(subscription, key).await? else {
-            return Ok(Asked::GoesOn);
-        };
-        self.parked.ask(subscription, Some(key)).await?;
-        let until = Instant::now() + within;
+    /// Has a key tried again, given up or not, by a running loop.
+    pub async fn ask(&self, of: &StuckKey) -> Result<(), QueryError> {
+        self.parked.ask(&of.subscription, Some(&of.key)).await?;
+        Ok(())
+    }
+
+    /// What became of a key that was asked for as it stood; waits for a running loop until then.
+    pub async fn outcome(&self, of: &StuckKey, until: Instant) -> Result<Asked, QueryError> {
         loop {
-            match self.parked.find(subscription, key).await? {
+            match self.parked.find(&of.subscription, &of.key).await? {
                 None => return Ok(Asked::GoesOn),
-                Some(now) if now.attempts != before.attempts => {
-                    let (subscription, around) = (subscription.to_owned(), self.around().await?);
-                    let (now, _) = self.told(subscription, now, &around).await?;
+                Some(now) if now.attempts != of.attempts => {
+                    let around = self.around().await?;
+                    let (now, _) = self.told(of.subscription.clone(), now, &around).await?;
                     return Ok(Asked::StoppedAgain(now));
                 }
                 Some(_) if Instant::now() >= until => return Ok(Asked::NotYet),
@@ -134,7 +130,8 @@ impl Stuck {
         }
     }
 
-    /// Gives up what a key stopped at, and keeps why; `false` if it has gone on meanwhile.
+    /// Gives up what a key stopped at, and keeps why; `false` if it has gone on meanwhile, or somebody
+    /// gave it up before: then it is their reason that is kept.
     pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<bool, QueryError> {
         let (subscription, key) = (&stuck.subscription, &stuck.key);
         // A process manager goes on at the next one that waits.
@@ -148,7 +145,7 @@ impl Stuck {
             attempts: stuck.attempts,
         };
         let mut tx = self.store.views().begin().await?;
-        ParkedKeys::note_dropped(&mut tx, subscription, &parked, reason).await?;
+        let is_new = ParkedKeys::note_dropped(&mut tx, subscription, &parked, reason).await?;
         if !stuck.is_view {
             let given_up = stuck.since_position;
             if !ParkedKeys::dequeue(&mut tx, subscription, key, given_up).await? {
@@ -161,7 +158,7 @@ impl Stuck {
             ParkedKeys::park(&mut tx, subscription, &rest, Duration::ZERO).await?;
         }
         tx.commit().await?;
-        Ok(true)
+        Ok(is_new || !stuck.is_view)
     }
 
     /// How many events wait, and the first of them. A view's stay in their stream, a process

@@ -114,13 +114,14 @@ impl Subscription {
             let rest = match ended {
                 Ok(()) if stop.is_cancelled() => return,
                 Ok(()) => {
-                    if let Err(halt) = self.look_on().await {
-                        tracing::debug!(subscription = self.key.1, problem = %halt, "not looked at");
-                    }
+                    self.report_stuck(false);
                     LONGEST_REST.min(self.lease_ttl / 3)
                 }
                 Err(halt) => self.standstill(&halt, &mut attempt),
             };
+            if let Err(halt) = self.look_on().await {
+                tracing::debug!(subscription = self.key.1, problem = %halt, "not looked at");
+            }
             tokio::select! { () = sleep(rest) => {} () = stop.cancelled() => {} }
         }
     }
@@ -152,8 +153,8 @@ impl Subscription {
         ended
     }
 
-    /// Tells what the runner would, where that is another process or nobody: a view that is paused falls
-    /// behind, too.
+    /// Tells what the runner would, where that is another process or nobody: a view that is paused or
+    /// stands still falls behind, too.
     async fn look_on(&self) -> Result<(), Halt> {
         let name = &self.key.1;
         let all = self.checkpoints.all(&self.feed.source()).await?;
@@ -161,7 +162,7 @@ impl Subscription {
         let next = self.feed.read_after(reached, 1).await?;
         self.report_lag(reached, next.first());
         let parked = ParkedKeys::new(self.checkpoints.db().clone());
-        report_parked(name, parked.all(name).await?.len());
+        report_parked(name, parked.count(name).await?);
         Ok(())
     }
 
@@ -184,10 +185,14 @@ impl Subscription {
             }
         };
         let stuck = !matches!(halt, Halt::Overtaken);
-        metrics::gauge!("gdmarket_projection_stuck", "subscription" => name.clone())
-            .set(if stuck { 1.0 } else { 0.0 });
+        self.report_stuck(stuck);
         self.applied.update(&self.key, |progress| progress.problem = stuck.then_some(problem));
         rest
+    }
+
+    fn report_stuck(&self, stuck: bool) {
+        metrics::gauge!("gdmarket_projection_stuck", "subscription" => self.key.1.clone())
+            .set(if stuck { 1.0 } else { 0.0 });
     }
 
     /// Renews the lease until it is lost.
@@ -210,7 +215,7 @@ impl Subscription {
 impl Run {
     /// Tells how many keys can't go on.
     pub(crate) fn report_parked(&self, count: usize) {
-        report_parked(&self.name, count);
+        report_parked(&self.name, i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Keeps other runners out until `tx` ends, and says where the checkpoint stands.
@@ -233,7 +238,7 @@ impl Run {
 }
 
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
-fn report_parked(name: &str, count: usize) {
+fn report_parked(name: &str, count: i64) {
     metrics::gauge!("gdmarket_projection_parked", "subscription" => name.to_owned())
         .set(count as f64);
 }

@@ -72,7 +72,7 @@ impl ServerOptions {
         self
     }
 
-    /// Starts the program and returns once it answers `/livez`.
+    /// Starts the program and returns once it is ready.
     ///
     /// # Panics
     /// When it doesn't come up; the message carries what it wrote to stderr.
@@ -165,7 +165,7 @@ impl Server {
         }
     }
 
-    /// Starts the process and waits for `/livez`; an early end is its exit code.
+    /// Starts the process and waits until it is ready; an early end is its exit code.
     async fn try_start(&mut self) -> Result<(), Option<i32>> {
         let mut child = self.command().spawn().expect("starting the gdmarket program");
         let stderr = child.stderr.take().expect("the server's stderr");
@@ -177,7 +177,7 @@ impl Server {
             if let Ok(Some(status)) = ended {
                 return Ok(Err(status.code()));
             }
-            match get_status(port, "/livez").await {
+            match get_status(port, "/readyz").await {
                 Ok(200) => Ok(Ok(())),
                 seen => Err(seen),
             }

@@ -44,8 +44,9 @@ async fn look(check: &mut Check, console: Console) -> Result<Report, StoreError>
     let managers = managers();
     let known = KnownSubscriptions { acting: &managers, is_derived: is_view };
     let mut report = Report::new(*check.identity());
-    console.note("counting the events");
+    let pass = Progress::pass(console, "counting the events");
     report.census = check.census().await?;
+    pass.end();
     let progress = Progress::start(console, "reading samples", report.events());
     let (mut tried, mut told) = (BTreeSet::new(), BTreeSet::new());
     let mut done = 0;
@@ -67,12 +68,14 @@ async fn look(check: &mut Check, console: Console) -> Result<Report, StoreError>
     }
     progress.finish();
     report.streams = tried.len();
-    console.note("sequences and positions");
+    let pass = Progress::pass(console, "sequences and positions");
     report.findings.extend(check.sequences().await?);
     report.findings.extend(check.positions().await?);
-    console.note("receipts and numbers");
+    pass.end();
+    let pass = Progress::pass(console, "receipts and numbers");
     report.findings.extend(check.receipts().await?);
     report.findings.extend(check.numbers(&NUMBERED).await?);
+    pass.end();
     console.note("checkpoints, deadlines and what is parked");
     report.findings.extend(check.checkpoints(known).await?);
     report.findings.extend(check.deadlines(known).await?);

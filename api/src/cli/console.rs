@@ -2,8 +2,10 @@
 //! programs, colours only for terminals.
 
 use super::Failure;
+use super::out::ended;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 /// How the program talks.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +14,9 @@ pub struct Console {
     is_quiet: bool,
     has_colour: bool,
 }
+
+/// Why a result wasn't written: a full disk, or a reader that went away.
+static UNTOLD: OnceLock<io::Error> = OnceLock::new();
 
 /// What a word is about; only for colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +55,16 @@ impl Console {
         if self.has_colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// A result. A reader that went away has no use for the rest, so nothing is made of that.
+    /// A result. The first one that can't be written decides how the program ends: [`Console::told`].
     pub(super) fn result(text: &str) {
-        drop(writeln!(io::stdout(), "{text}"));
+        if let Err(error) = writeln!(io::stdout(), "{text}") {
+            drop(UNTOLD.set(error));
+        }
+    }
+
+    /// Whether every result could be written.
+    pub(super) fn told() -> Result<(), Failure> {
+        UNTOLD.get().map_or(Ok(()), |error| Err(ended(error)))
     }
 
     /// A result for programs.

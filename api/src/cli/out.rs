@@ -23,7 +23,8 @@ impl Out {
     }
 }
 
-fn ended(error: &io::Error) -> Failure {
+/// What it means that a result can't be written.
+pub(super) fn ended(error: &io::Error) -> Failure {
     match error.kind() {
         ErrorKind::BrokenPipe => Failure::new(Exit::NobodyReads, ""),
         _ => Failure::new(Exit::Failed, format!("stdout: {error}")),

@@ -5,9 +5,10 @@ use super::views::is_called;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
 use clap::{Args, Subcommand};
-use gdmarket_projections::{Asked, GivenUp, Stuck, StuckDetail, StuckKey};
+use gdmarket_projections::{Asked, GivenUp, Replay, Stuck, StuckDetail, StuckKey};
 use serde_json::json;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long to wait until a running server has tried again.
 const TRIED_WITHIN: Duration = Duration::from_secs(10);
@@ -90,10 +91,18 @@ pub(super) fn run(args: &ParkedArgs, config: &Config, console: Console) -> Resul
             ParkedCommand::Retry { subscription, key, .. } => {
                 let (subscription, key) =
                     (subscription.clone().unwrap_or_default(), key.clone().unwrap_or_default());
-                retry(&stuck, &find(&stuck, &KeyArgs { subscription, key }).await?, console).await
+                let found = find(&stuck, &KeyArgs { subscription, key }).await?;
+                stuck.ask(&found).await?;
+                tell_outcome(&stuck, (&found, Instant::now() + TRIED_WITHIN), console).await
             }
             ParkedCommand::Drop { of, reason } => {
                 let found = find(&stuck, of).await?;
+                if let Some(why) = &found.dropped {
+                    let what =
+                        format!("{} {} was given up already: {why}", of.subscription, of.key);
+                    return Err(Failure::new(Exit::Failed, what)
+                        .next("`gdmarket parked retry` tries it again"));
+                }
                 if !stuck.give_up(&found, reason.trim()).await? {
                     let what = format!("{} {} has gone on meanwhile", of.subscription, of.key);
                     return Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked list`"));
@@ -108,8 +117,11 @@ pub(super) fn run(args: &ParkedArgs, config: &Config, console: Console) -> Resul
 async fn find(stuck: &Stuck, of: &KeyArgs) -> Result<StuckKey, Failure> {
     let is_meant =
         |found: &StuckKey| is_called(&found.subscription, &of.subscription) && found.key == of.key;
-    // Of several versions of a view the latest, which is last: this program's, or a newer one's.
-    stuck.list(Some(&of.key)).await?.into_iter().rfind(is_meant).ok_or_else(|| nothing(of))
+    let mut found: Vec<_> = stuck.list(Some(&of.key)).await?.into_iter().filter(is_meant).collect();
+    // Of several versions of a view this program's.
+    let own = Replay::subscription(&of.subscription);
+    let place = found.iter().position(|found| Some(&found.subscription) == own.as_ref());
+    place.map(|place| found.swap_remove(place)).or_else(|| found.pop()).ok_or_else(|| nothing(of))
 }
 
 fn nothing(of: &KeyArgs) -> Failure {
@@ -168,8 +180,8 @@ fn line(of: &StuckKey) -> String {
     let dropped = of.dropped.as_ref().map(|why| format!("; given up: {why}")).unwrap_or_default();
     format!(
         "{subscription} {key}: {state}, {queued} waiting, since position {since_position} \
-         ({since}), tried {} times: {reason}{dropped}",
-        of.attempts
+         ({since}), tried {}: {reason}{dropped}",
+        if of.attempts == 1 { "once".to_owned() } else { format!("{} times", of.attempts) }
     )
 }
 
@@ -196,8 +208,12 @@ async fn show(stuck: &Stuck, of: &KeyArgs, console: Console) -> Result<(), Failu
     Ok(())
 }
 
-async fn retry(stuck: &Stuck, of: &StuckKey, console: Console) -> Result<(), Failure> {
-    match stuck.retry(&of.subscription, &of.key, TRIED_WITHIN).await? {
+async fn tell_outcome(
+    stuck: &Stuck,
+    (of, until): (&StuckKey, Instant),
+    console: Console,
+) -> Result<(), Failure> {
+    match stuck.outcome(of, until).await? {
         Asked::GoesOn => {
             say(console, of, "goes-on", "it goes on");
             Ok(())
@@ -214,9 +230,17 @@ async fn retry(stuck: &Stuck, of: &StuckKey, console: Console) -> Result<(), Fai
 }
 
 async fn retry_all(stuck: &Stuck, console: Console) -> Result<(), Failure> {
-    let mut failed = vec![];
-    for of in stuck.list(None).await?.iter().filter(|of| of.dropped.is_none()) {
-        if let Err(failure) = retry(stuck, of, console).await {
+    let mut all = stuck.list(None).await?;
+    all.retain(|of| of.dropped.is_none());
+    if all.is_empty() {
+        console.note("Nothing is parked that wasn't given up.");
+    }
+    for of in &all {
+        stuck.ask(of).await?;
+    }
+    let (until, mut failed) = (Instant::now() + TRIED_WITHIN, vec![]);
+    for of in &all {
+        if let Err(failure) = tell_outcome(stuck, (of, until), console).await {
             failed.push(failure.message);
         }
     }

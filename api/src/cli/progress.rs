@@ -2,8 +2,11 @@
 //! either way, so that stdout carries nothing but data.
 
 use super::Console;
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal as _};
+use indicatif::{
+    HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
@@ -12,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 const EVERY: Duration = Duration::from_secs(5);
 /// How often a bar is drawn.
 const FRAMES_PER_SECOND: u8 = 10;
-const BAR: &str = "{msg} {wide_bar} {human_pos} of {human_len} · {per_sec} · {eta} left";
+const BAR: &str = "{msg} {wide_bar} {human_pos} of {human_len}{pace}";
 
 /// The progress of one piece of work. Dropped, it leaves the last line standing.
 pub(super) struct Progress {
@@ -34,12 +37,26 @@ impl Progress {
         };
         let bar = ProgressBar::with_draw_target(Some(total), target).with_message(what.to_owned());
         if let Ok(style) = ProgressStyle::with_template(BAR) {
-            bar.set_style(style);
+            let pace = |state: &ProgressState, out: &mut dyn fmt::Write| {
+                write!(out, "{}", pace(state.per_sec(), state.eta())).ok();
+            };
+            bar.set_style(style.with_key("pace", pace));
         }
         let says = !is_drawn && console.may_talk();
         let say = || tokio::spawn(say(console, what.to_owned(), bar.clone()));
         let saying = says.then(|| AbortOnDropHandle::new(say()));
         Self { what: what.to_owned(), bar, console, _saying: saying }
+    }
+
+    /// Begins work of which nobody knows how much it is: says so, and then for how long it goes on.
+    pub(super) fn pass(console: Console, what: &str) -> Self {
+        console.note(what);
+        Self::start(console, what, 0)
+    }
+
+    /// It is done, and there is nothing to say of it.
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
     }
 
     /// So much is done by now; more than the total raises the total.
@@ -83,16 +100,28 @@ fn line(what: &str, bar: &ProgressBar) -> String {
             format!("{what}: {all} of {of}, finishing, for {for_so_long}")
         }
         (some, of) => {
-            let (rate, left) = (bar.per_sec(), HumanDuration(bar.eta()));
-            format!("{what}: {some} of {of}, {rate:.0}/s, {left} left")
+            let pace = pace(bar.per_sec(), bar.eta());
+            format!("{what}: {some} of {of}{pace}, for {for_so_long}")
         }
     }
+}
+
+/// How fast it goes, and how long it will at that; nothing while it doesn't.
+fn pace(per_second: f64, left: Duration) -> String {
+    if per_second < 0.5 {
+        return String::new();
+    }
+    format!(", {per_second:.0}/s, {} left", HumanDuration(left))
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         if !self.bar.is_finished() {
+            // Whatever is said next begins a line.
             self.bar.abandon();
+            if !self.bar.is_hidden() {
+                drop(writeln!(io::stderr()));
+            }
         }
     }
 }
@@ -109,7 +138,8 @@ mod tests {
         bar.set_position(1_000);
         let half = line("events", &bar);
         assert!(half.starts_with("events: 1,000 of 4,000, "), "{half}");
-        assert!(half.contains("/s, ") && half.ends_with(" left"), "{half}");
+        assert!(half.contains("/s, ") && half.contains(" left, for 0 seconds"), "{half}");
+        assert_eq!(pace(0.2, Duration::ZERO), "", "nobody knows how long that takes");
         bar.set_position(4_000);
         assert_eq!(line("events", &bar), "events: 4,000 of 4,000, finishing, for 0 seconds");
     }

@@ -3,6 +3,7 @@
 
 use super::at::At;
 use super::progress::Progress;
+use super::told::moment;
 use super::tool::with_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
@@ -57,14 +58,9 @@ impl ReplayArgs {
 }
 
 pub(super) fn run(args: &ReplayArgs, config: &Config, console: Console) -> Result<(), Failure> {
-    let views = if args.all { Replay::views() } else { args.views.clone() };
-    for view in &views {
-        if !Replay::views().contains(view) {
-            let there_are = Replay::views().join(", ");
-            let what = format!("no view is called {view:?}; there are: {there_are}");
-            return Err(Failure::new(Exit::Usage, what));
-        }
-    }
+    let called = |said: &String| Replay::called(said).ok_or_else(|| unknown(said));
+    let named: Result<Vec<String>, Failure> = args.views.iter().map(called).collect();
+    let views = if args.all { Replay::views() } else { named? };
     if let Some(at) = args.to {
         let [view] = views.as_slice() else {
             return Err(Failure::new(Exit::Usage, "--to tells one view at a time"));
@@ -82,6 +78,12 @@ pub(super) fn run(args: &ReplayArgs, config: &Config, console: Console) -> Resul
         }
     };
     with_store(config, async |store| rebuild(&store, &views, wish, console).await)
+}
+
+/// No view is called so.
+pub(super) fn unknown(view: &str) -> Failure {
+    let there_are = Replay::views().join(", ");
+    Failure::new(Exit::Usage, format!("no view is called {view:?}; there are: {there_are}"))
 }
 
 /// What becomes of a build.
@@ -110,7 +112,7 @@ async fn rebuild(
     console: Console,
 ) -> Result<(), Failure> {
     let replay = Replay::new(store.clone());
-    let mut differing = vec![];
+    let (mut differing, mut unseen) = (vec![], vec![]);
     for view in views {
         let progress = Progress::start(console, &format!("{view}: events"), 0);
         let meter = |done, of| progress.reached_of(done, of);
@@ -121,16 +123,25 @@ async fn rebuild(
         if replayed.differing > 0 && replayed.promoted.is_none() {
             differing.push(format!("{view}: {} of {} rows", replayed.differing, replayed.rows));
         }
+        if wish == Wish::Verify && replayed.compared_at.is_none() {
+            unseen.push(view.as_str());
+        }
+    }
+    if differing.is_empty() && unseen.is_empty() {
+        return Ok(());
     }
     if differing.is_empty() {
-        return Ok(());
+        // Nothing was found to be the same: a script must not take it for that.
+        let what = format!("nothing is served yet to compare with: {}", unseen.join(", "));
+        return Err(Failure::new(Exit::Failed, what)
+            .next("start a server, which builds it, or add --promote instead"));
     }
     Err(Failure::new(Exit::Differs, format!("what is served differs: {}", differing.join(", ")))
         .next("serve what the log says with --promote"))
 }
 
 fn tell(view: &str, replayed: &Replayed, console: Console) {
-    let Replayed { events, counted, compared_at, rows, differing, promoted, .. } = replayed;
+    let Replayed { events, counted, compared_at, rows, differing, stale, promoted, .. } = replayed;
     if console.is_json() {
         Console::result_json(&json!({"replayed": replayed}));
         return;
@@ -147,6 +158,11 @@ fn tell(view: &str, replayed: &Replayed, console: Console) {
         None => String::new(),
     };
     Console::result(&format!("{view}: {events} of {counted} events; {compared}{served}"));
+    if *stale > 0 {
+        console.note(&format!(
+            "{view}: {stale} of them stand still, their events can't be read: see `gdmarket parked list`"
+        ));
+    }
 }
 
 /// Tells differences as they are found.
@@ -174,10 +190,12 @@ impl Judge for Teller {
             Wish::Verify => false,
             Wish::Promote => true,
             Wish::Ask => {
-                let Replayed { view, rows, differing, .. } = so_far;
-                let question = format!(
-                    "\n{view}: {differing} of {rows} rows differ. Serve the new one? [y/N] "
-                );
+                let Replayed { view, rows, differing, compared_at, .. } = so_far;
+                let found = match compared_at {
+                    None => "nothing is served yet".to_owned(),
+                    Some(_) => format!("{differing} of {rows} rows differ"),
+                };
+                let question = format!("\n{view}: {found}. Serve the new one? [y/N] ");
                 // Not a thread of the runtime's, which would wait for an answer after Ctrl-C.
                 let (say, said) = oneshot::channel();
                 std::thread::spawn(move || say.send(says_yes(&question)));
@@ -196,21 +214,30 @@ fn says_yes(question: &str) -> bool {
 
 fn told(difference: &Difference) -> String {
     let Difference { view, number, columns, live, rebuilt, events } = difference;
-    let mut lines =
-        vec![format!("{} {number} differs in {}", view.replace('_', "-"), columns.join(", "))];
-    for column in columns {
+    let mut lines = vec![format!("{view} {number} {}", in_short(difference))];
+    for column in columns.iter().filter(|_| !live.is_null() && !rebuilt.is_null()) {
         let side =
             |row: &Value| row.get(*column).map_or_else(|| "no row".to_owned(), Value::to_string);
         lines.push(format!("  {column}: served {}, the log says {}", side(live), side(rebuilt)));
     }
     for event in events {
-        let time = event.recorded_at.format("%Y-%m-%dT%H:%M:%S%.3fZ");
+        let time = moment(event.recorded_at);
         lines.push(format!(
             "  position {}, {time}: #{} {}",
             event.position, event.sequence, event.event_type
         ));
     }
     lines.join("\n")
+}
+
+fn in_short(difference: &Difference) -> String {
+    if difference.live.is_null() {
+        return "isn't served; the log says there is one".to_owned();
+    }
+    if difference.rebuilt.is_null() {
+        return "is served; the log says there is none".to_owned();
+    }
+    format!("differs in {}", difference.columns.join(", "))
 }
 
 fn failure(error: ReplayError) -> Failure {

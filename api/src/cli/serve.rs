@@ -1,10 +1,11 @@
 //! `gdmarket serve`: takes the port, opens the log, serves until it is told to end.
 //!
-//! The port is taken first, so that a second server says so before it touches anything.
+//! The port is taken first, so that a second server says so before it touches anything; what is asked
+//! for until the log is open waits at the door.
 
 use super::{Console, Exit, Failure};
 use crate::config::Config;
-use crate::server::{self, Shutdown, Stage};
+use crate::server::{self, Door, Shutdown, Stage};
 use crate::telemetry;
 use crate::wiring::{Market, start_figures};
 use gdmarket_store::StoreError;
@@ -58,13 +59,17 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     let listen = listener.local_addr().unwrap_or(config.server.listen);
     let (stage, mut shutdown) = Shutdown::new();
     let signals = tokio::spawn(follow_signals(stage));
+    let (opener, door) = Door::shut();
+    let serving = server::serve(listener, door, &config.server, shutdown.clone());
+    tokio::pin!(serving);
     let market = tokio::select! {
         started = Market::start(config) => started?,
         () = shutdown.reached(Stage::Draining) => {
             return Err(Failure::new(Exit::Interrupted, ""));
         }
+        _ = &mut serving => return Err(Failure::new(Exit::Interrupted, "")),
     };
-    let router = market.router(config, listen, shutdown.clone());
+    opener.open(market.router(config, listen, shutdown));
     let upkeep = tokio::spawn(async {
         loop {
             tokio::time::sleep(UPKEEP).await;
@@ -75,7 +80,7 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     });
     announce(config, listen, console);
     let all_finished = tokio::select! {
-        all_finished = server::serve(listener, router, &config.server, shutdown) => all_finished,
+        all_finished = &mut serving => all_finished,
         why = market.log_replaced() => return Err(StoreError::OtherLog(why).into()),
     };
     upkeep.abort();

@@ -64,9 +64,12 @@ fn json_line(event: &ToldEvent) -> String {
     serde_json::to_string(event).unwrap_or_default()
 }
 
-/// A time as everywhere on the wire, to the millisecond.
+/// A time as exact as the log has it (SQLite's clock tells milliseconds): typed as a place it means the
+/// very event.
 pub(super) fn moment(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+    let is_whole = time.timestamp_subsec_micros().is_multiple_of(1_000);
+    let precision = if is_whole { SecondsFormat::Millis } else { SecondsFormat::Micros };
+    time.to_rfc3339_opts(precision, true)
 }
 
 /// What an event says, on one short line.
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn the_columns_of_a_page_stand_below_each_other() {
         let mut lines = Lines::new(Console::new(false, false, true));
-        let first = "2027-01-15T08:00:00.123Z  item/1        #1  ItemDeleted  owner:7  itemNo=1";
+        let first = "2027-01-15T08:00:00.123456Z  item/1        #1  ItemDeleted  owner:7  itemNo=1";
         let lines = lines.of(&[event(9, "item/1"), event(10, "reservation/1")]);
         assert_eq!(lines[0], format!(" 9  {first}"));
         assert_eq!(lines[1], format!("10  {}", first.replace("item/1       ", "reservation/1")));

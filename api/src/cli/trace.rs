@@ -115,6 +115,11 @@ async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), F
     if !trace.is_complete {
         console.note("The story is cut: it has more than ten thousand events.");
     }
+    let earlier = begins_earlier(&trace, args.after.is_some());
+    if let Some(cause) = earlier {
+        console.note(&format!("The story begins earlier, at or before position {cause}."));
+    }
+    let is_complete = trace.is_complete && earlier.is_none();
     let mut out = Out::new();
     let lines = match if console.is_json() { Format::Json } else { args.format } {
         Format::Text => text::lines(&trace.events, console),
@@ -124,7 +129,7 @@ async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), F
             let mut told = subject;
             if let Some(told) = told.as_object_mut() {
                 told.insert("events".to_owned(), json!(trace.events));
-                told.insert("complete".to_owned(), json!(trace.is_complete));
+                told.insert("complete".to_owned(), json!(is_complete));
             }
             vec![told.to_string()]
         }
@@ -133,6 +138,12 @@ async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), F
         out.line(&line)?;
     }
     out.flush()
+}
+
+/// The first event outside that led to what is told, where only a part was looked through.
+fn begins_earlier(trace: &Trace, is_part: bool) -> Option<i64> {
+    let causes = trace.events.iter().filter_map(|root| root.event.caused_by);
+    causes.min().filter(|_| is_part)
 }
 
 async fn by_correlation(

@@ -2,7 +2,7 @@
 
 use super::replay::{self, ReplayArgs};
 use super::tool::with_store;
-use super::{Console, Exit, Failure};
+use super::{Console, Failure};
 use crate::config::Config;
 use clap::{Args, Subcommand};
 use gdmarket_projections::{LoopState, LoopStatus, overview, pause_view, resume_view};
@@ -73,7 +73,12 @@ pub(super) fn run(args: &ViewsArgs, config: &Config, console: Console) -> Result
         ViewsCommand::Resume { view } => with_store(config, async |store| {
             let name = subscription(&store, view).await?;
             if resume_view(&store, &name).await? {
-                done(console, &name, "resumed", "it catches up where a server runs");
+                done(
+                    console,
+                    &name,
+                    "resumed",
+                    "it catches up where a server runs, within seconds",
+                );
             } else {
                 done(console, &name, "running", "it wasn't paused");
             }
@@ -93,13 +98,8 @@ fn done(console: Console, name: &str, state: &str, about: &str) {
 /// What the loop of a view is called, in this program's version.
 async fn subscription(store: &Store, view: &str) -> Result<String, Failure> {
     let all = overview(store, Duration::ZERO).await?;
-    let views: Vec<&str> =
-        all.iter().filter(|of| of.is_view && of.is_known).map(|of| of.name.as_str()).collect();
-    let named = |name: &&&str| is_called(name, view);
-    views.iter().find(named).map(|name| (*name).to_owned()).ok_or_else(|| {
-        let there_are = views.join(", ");
-        Failure::new(Exit::Usage, format!("no view is called {view:?}; there are: {there_are}"))
-    })
+    let views = all.into_iter().filter(|of| of.is_view && of.is_known).map(|of| of.name);
+    views.into_iter().find(|name| is_called(name, view)).ok_or_else(|| replay::unknown(view))
 }
 
 /// Whether people call a loop so: by its name, or a view's without its version, `item-info`.
@@ -139,6 +139,7 @@ fn cells(of: &LoopStatus) -> [String; 9] {
         LoopState::Idle if of.is_known => "nobody runs it",
         LoopState::Idle => "unused version",
         LoopState::OtherLog => "of another log",
+        LoopState::NotBuilt => "not built",
     };
     [
         of.name.clone(),

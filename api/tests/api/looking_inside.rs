@@ -64,6 +64,16 @@ on_each_engine! {
         assert!(errors(&slip).contains("knows no type \"ItemHold\"; there are"), "{}", errors(&slip));
         let first_page = tools.run("events list --limit 2");
         assert!(errors(&first_page).contains(&format!("--after {}", positions(&all)[1])));
+        let last_page = tools.run(&format!("events list --item 1 --limit {}", of_item.len()));
+        assert_eq!(errors(&last_page), "", "nothing follows");
+        for (line, told) in [("--type ItemHold", "knows no type"), ("--item 99", "No event matches")] {
+            let silent = tools.run(&format!("events tail {line}"));
+            assert!(errors(&silent).contains(told), "{line}: {}", errors(&silent));
+        }
+        // What people read is a place, too.
+        let text = tools.text("events list --type ItemHeld");
+        let time = text.split_whitespace().nth(1).expect("a time");
+        assert_eq!(tools.json(&format!("events tail -n 1 --until {time}")), held);
     }
 
     async fn one_event_is_shown_with_its_cause_and_its_metadata(db: &TestDb) {

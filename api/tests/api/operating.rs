@@ -67,7 +67,7 @@ on_each_engine! {
         comes_to(&tools, |of| of["generation"] == 2 && of["state"] == "running").await;
         let (code, told) = tools.refused("views pause nothing");
         assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains(VIEW), "it says what there is: {told}");
+        assert!(told.contains("item-info"), "it says what there is: {told}");
     }
 
     async fn what_is_given_up_keeps_the_reason(db: &TestDb) {
@@ -91,6 +91,11 @@ on_each_engine! {
         let item = Client::new().get(server.url("/itemInfoes/1")).send().await.expect("an answer");
         let item: Value = item.json().await.expect("JSON");
         assert!(item["stale"].is_object(), "the row still says so: {item}");
+        let (code, again) = tools.refused("parked drop item-info item/1 --reason another");
+        assert_eq!(code, Some(1), "{again}");
+        assert!(again.contains("given up already: beyond-repair"), "{again}");
+        let kept = tools.json("parked list --dropped");
+        assert_eq!((kept.len(), &kept[0]["reason"]), (1, &json!("beyond-repair")));
         let nothing = tools.refused("parked drop item_info_v3 item/9 --reason none");
         assert_eq!(nothing.0, Some(1), "{}", nothing.1);
         assert!(nothing.1.contains("parked list"), "the next step: {}", nothing.1);

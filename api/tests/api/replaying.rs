@@ -45,6 +45,11 @@ on_each_engine! {
         at_rest(&tools).await;
         let (code, same) = replayed(&tools, "replay --all --verify");
         assert_eq!((code, same.len()), (Some(0), 4), "one line per view: {same:?}");
+        let names: Vec<_> = same.iter().map(|of| &of["replayed"]["view"]).collect();
+        assert_eq!(names, ["item-info", "reservations", "payments", "alarms"]);
+        for name in ["item_info", "item_info_v3"] {
+            assert_eq!(replayed(&tools, &format!("replay {name} --verify")).0, Some(0), "{name}");
+        }
 
         db.views_sql("UPDATE view_item_info_v3 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
             .await;
@@ -113,6 +118,37 @@ on_each_engine! {
         assert_eq!(names("replay item-info --to 2001-01-01T00:00:00Z"), Vec::<Value>::new());
         let output = tools.run(&format!("replay item-info --to {then}"));
         assert!(!errors(&output).contains("null"), "{}", errors(&output));
+    }
+
+    async fn what_nobody_serves_yet_is_never_told_to_be_the_same(db: &TestDb) {
+        let tools = Tools { db };
+        tools.run("migrate");
+        let states: Vec<_> = tools.json("views status").iter().map(|of| of["state"].clone()).collect();
+        assert_eq!(states, ["not-built"; 4]);
+        let (code, told) = replayed(&tools, "replay --all --verify");
+        assert_eq!((code, told.len()), (Some(1), 4), "{told:?}");
+        let output = tools.run("replay item-info --verify");
+        assert!(errors(&output).contains("nothing is served yet"), "{}", errors(&output));
+        assert_eq!(replayed(&tools, "replay --all --promote").0, Some(0));
+        assert_eq!(replayed(&tools, "replay --all --verify").0, Some(0));
+    }
+
+    async fn a_row_that_stands_still_is_told(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        register(&server).await;
+        write(db, 1, "Broken", "{}").await;
+        register(&server).await;
+        at_rest(&tools).await;
+        let last = &tools.json("events tail -n 1")[0]["position"];
+        let rows = tools.json(&format!("replay item-info --to {last}"));
+        let reason = rows[0]["stale"]["reason"].as_str().expect("a reason");
+        assert!(reason.contains("Broken") && rows[0]["stale"]["since"].is_string(), "{rows:?}");
+        assert!(rows[1].get("stale").is_none(), "{rows:?}");
+        let (code, told) = replayed(&tools, "replay item-info --verify");
+        assert_eq!((code, &told[0]["replayed"]["stale"]), (Some(0), &json!(1)), "{told:?}");
+        let output = tools.run("replay item-info --verify");
+        assert!(errors(&output).contains("gdmarket parked list"), "{}", errors(&output));
     }
 
     async fn what_only_a_newer_program_reads_ends_with_5(db: &TestDb) {

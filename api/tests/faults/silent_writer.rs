@@ -44,7 +44,11 @@ fn a_silent_writer_holds_everybody_up_for_seconds_only() {
             .await;
             let mut writer = ForeignWriter::begin(&db, i64::try_from(round).unwrap(), true).await;
             let silent_since = Instant::now();
-            refused_politely(&market).await;
+            let waited = refused_politely(&market).await;
+            assert!(
+                waited >= LOCK_LIMIT / 2,
+                "refused after {waited:?}: not for the turn that is taken"
+            );
             assert!(market.get("/itemInfoes").await.status == 200, "reading goes on");
             while writer.is_there().await {
                 assert!(silent_since.elapsed() < ENDED_WITHIN, "nobody ends it");
@@ -110,12 +114,13 @@ fn control_without_the_limit_a_silent_writer_stops_the_market() {
     });
 }
 
-/// A write is 503 with `Retry-After` after the lock limit: neither at once nor never.
-async fn refused_politely(market: &Market) {
+/// A write is 503 with `Retry-After`, not never; says after how long.
+async fn refused_politely(market: &Market) -> Duration {
     let asked = Instant::now();
     let answer = market.register_answer(100).await;
     let waited = asked.elapsed();
     assert_eq!((answer.status, answer.retry_after), (503, true), "{answer:?}");
     assert!(waited < REFUSED_WITHIN, "{waited:?}");
     println!("refused with {} after {waited:?} (limit {LOCK_LIMIT:?})", answer.code());
+    waited
 }

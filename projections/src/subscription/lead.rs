@@ -59,6 +59,7 @@ impl Subscription {
                 self.handle(run, &mut place, &batch).await?;
             }
             *attempt = 0;
+            self.report_stuck(false);
         }
     }
 
@@ -146,7 +147,6 @@ impl Subscription {
         let behind = if next.is_some() { head - reached } else { 0 };
         let waits = next
             .map_or(0, |next| (self.port.now().timestamp_micros() - next.event.recorded_at).max(0));
-        metrics::gauge!("gdmarket_projection_stuck", "subscription" => name.clone()).set(0.0);
         metrics::gauge!("gdmarket_projection_lag_events", "subscription" => name.clone())
             .set(behind as f64);
         metrics::gauge!("gdmarket_projection_lag_seconds", "subscription" => name)

@@ -23,17 +23,18 @@ pub struct Dropped {
 }
 
 impl ParkedKeys {
-    /// Notes that a key's first event will not be tried again by itself, and why.
+    /// Notes that a key's first event will not be tried again by itself, and why; `false` if that was
+    /// noted before, and then what was said first stays.
     pub async fn note_dropped(
         tx: &mut Tx,
         subscription: &str,
         parked: &Parked,
         reason: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let sql = format!(
             "INSERT INTO dropped (subscription, key, position, parked_for, reason, dropped_at) \
              VALUES ($1, $2, $3, $4, $5, {}) ON CONFLICT (subscription, key, position) \
-             DO UPDATE SET reason = excluded.reason, dropped_at = excluded.dropped_at",
+             DO NOTHING",
             tx.now()
         );
         Ok(on_tx!(tx, connection => {
@@ -45,7 +46,7 @@ impl ParkedKeys {
                 .bind(reason)
                 .execute(connection)
                 .await
-                .map(drop)
+                .map(|noted| noted.rows_affected() > 0)
         })?)
     }
 

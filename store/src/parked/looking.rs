@@ -26,6 +26,14 @@ impl ParkedKeys {
         Ok(rows.into_iter().map(Parked::from).collect())
     }
 
+    /// How many keys of a subscription are parked.
+    pub async fn count(&self, subscription: &str) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM parked WHERE subscription = $1";
+        Ok(on_db!(&self.0, pool => {
+            sqlx::query_scalar(sql).bind(subscription).fetch_one(pool).await
+        })?)
+    }
+
     /// One parked key; `None` if it goes on.
     pub async fn find(&self, subscription: &str, key: &str) -> Result<Option<Parked>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND key = $2");

@@ -92,15 +92,21 @@ impl FilterArgs {
         })
     }
 
-    /// What to say where nothing matches; a type that can't match is the likeliest slip.
+    /// What to say where nothing matches.
     pub(super) fn nothing(&self) -> String {
-        match &self.event_type {
-            Some(unknown) if !event_names().contains(&unknown.as_str()) => format!(
-                "No event matches: this program knows no type {unknown:?}; there are {}.",
-                event_names().join(", ")
-            ),
-            _ => "No event matches.".to_owned(),
+        match self.slip() {
+            Some(slip) => format!("No event matches: {slip}"),
+            None => "No event matches.".to_owned(),
         }
+    }
+
+    /// What was most likely mistyped; programs newer than this one may know it all the same.
+    pub(super) fn slip(&self) -> Option<String> {
+        let unknown = self.event_type.as_ref()?;
+        let is_known = event_names().contains(&unknown.as_str());
+        let there_are = || event_names().join(", ");
+        (!is_known)
+            .then(|| format!("this program knows no type {unknown:?}; there are {}.", there_are()))
     }
 
     fn stream(&self) -> Option<StreamId> {

@@ -55,12 +55,20 @@ pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Res
     }
     match last {
         None => console.note(&args.filter.nothing()),
-        Some(last) if left == 0 => {
+        Some(last) if left == 0 && goes_on(&mut query).await? => {
             console.note(&format!("The next page: the same with --after {last}"));
         }
         Some(_) => {}
     }
     Ok(())
+}
+
+/// Whether anything matches beyond a full page, where it costs no search to know.
+async fn goes_on(query: &mut EventQuery) -> Result<bool, Failure> {
+    if query.reached() >= query.until() {
+        return Ok(false);
+    }
+    Ok(query.reads_on() || query.next(1).await?.is_some_and(|events| !events.is_empty()))
 }
 
 /// How far a long search is, unless the events themselves show it.

@@ -3,6 +3,7 @@
 
 use super::filter::FilterArgs;
 use crate::cli::out::Out;
+use crate::cli::progress::Progress;
 use crate::cli::told::Lines;
 use crate::cli::{Console, Exit, Failure};
 use clap::Args;
@@ -45,14 +46,25 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     let mut filter = args.filter.resolve(store).await?;
     let query = store.log().query(filter.clone()).await?;
     let (mut out, mut lines) = (Out::new(), Lines::new(console));
+    let looking =
+        query.reads_on().then(|| Progress::start(console, "looking back through the log", 0));
     let newest = query.newest(args.lines).await?;
+    if let Some(looking) = looking {
+        looking.end();
+    }
     let told: Vec<_> = newest.iter().map(ToldEvent::from).collect();
     for line in lines.of(&told) {
         out.line(&line)?;
     }
     out.flush()?;
     if !args.follow {
+        if told.is_empty() && args.lines > 0 {
+            console.note(&args.filter.nothing());
+        }
         return Ok(());
+    }
+    if let Some(slip) = args.filter.slip() {
+        console.note(&format!("Nothing may ever come: {slip}"));
     }
     let mut reached = query.until().max(filter.after);
     loop {

@@ -1,0 +1,72 @@
+//! The door of a server that is still starting. The port is taken first, and a view that was never built
+//! is made before it is read, which takes a while on a long log: meanwhile `/livez` and `/readyz` tell
+//! how it is, and whoever asks for anything else waits for the answer.
+
+use crate::problem::{Problem, kind};
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+/// The routes of a server, once there are any.
+#[derive(Debug, Clone)]
+pub struct Door(watch::Receiver<Option<Router>>);
+
+/// Opens the door.
+#[derive(Debug)]
+pub struct Opener(watch::Sender<Option<Router>>);
+
+impl Door {
+    /// A door that is shut, and what opens it.
+    pub fn shut() -> (Opener, Self) {
+        let (opener, door) = watch::channel(None);
+        (Opener(opener), Self(door))
+    }
+
+    /// A door that is open.
+    pub fn open(routes: Router) -> Self {
+        // Nobody needs to wait for a change.
+        Self(watch::channel(Some(routes)).1)
+    }
+
+    /// What a connection that comes now is answered by.
+    pub(super) fn routes(&self) -> Router {
+        let opened = self.0.borrow().clone();
+        opened.unwrap_or_else(|| {
+            let door = self.clone();
+            Router::new().fallback(move |request: Request| door.clone().answer(request))
+        })
+    }
+
+    async fn answer(mut self, request: Request) -> Response {
+        if self.0.borrow().is_none() {
+            match request.uri().path() {
+                "/livez" => return Json(json!({"status": "live"})).into_response(),
+                "/readyz" => return starting(),
+                _ => {}
+            }
+        }
+        let routes = match self.0.wait_for(Option::is_some).await {
+            Ok(opened) => opened.clone(),
+            // It ends without having started.
+            Err(_) => None,
+        };
+        match routes {
+            Some(routes) => routes.oneshot(request).await.into_response(),
+            None => starting(),
+        }
+    }
+}
+
+impl Opener {
+    /// From now on these routes answer, also those who wait.
+    pub fn open(&self, routes: Router) {
+        self.0.send_replace(Some(routes));
+    }
+}
+
+fn starting() -> Response {
+    Problem::new(&kind::UNAVAILABLE).with_detail("This server is still starting.").into_response()
+}

@@ -1,0 +1,41 @@
+//! A server that has much to do before it serves: it says that it lives and isn't ready, and whoever
+//! comes early is served late, not turned away.
+
+use crate::command_line::PROGRAM;
+use gdmarket_testkit::{ServerOptions, eventually, get_status, on_each_engine};
+use reqwest::Client;
+use serde_json::json;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+on_each_engine! {
+    async fn while_a_view_is_built_it_lives_and_who_comes_early_waits(db: &TestDb) {
+        let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
+        server.kill().await;
+        // A view that was never built, and somebody else who is at it for long.
+        db.views_sql("DELETE FROM generations WHERE view = 'item_info_v3'").await;
+        let far = "UPDATE leases SET holder = 'another replica', expires_at = 9000000000000000 \
+                   WHERE name = 'build_item_info_v3'";
+        db.views_sql(far).await;
+        let (port, items) = (server.port(), server.url("/items"));
+        let early = async {
+            eventually(SOON, || async {
+                match get_status(port, "/livez").await {
+                    Ok(200) => Ok(()),
+                    seen => Err(seen),
+                }
+            })
+            .await;
+            assert_eq!(get_status(port, "/readyz").await.ok(), Some(503));
+            let camera = json!({"itemName": "Camera", "itemPrice": 100});
+            let registering = tokio::spawn(Client::new().post(items).json(&camera).send());
+            assert_eq!(get_status(port, "/readyz").await.ok(), Some(503));
+            assert!(!registering.is_finished());
+            db.views_sql("UPDATE leases SET expires_at = 0 WHERE name = 'build_item_info_v3'").await;
+            assert_eq!(registering.await.expect("a task").expect("an answer").status(), 201);
+        };
+        tokio::join!(server.restart(), early);
+        assert_eq!(get_status(port, "/readyz").await.ok(), Some(200));
+    }
+}
