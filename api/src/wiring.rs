@@ -2,6 +2,7 @@
 //! process managers send commands, and lets answers of writes be rendered by queries.
 
 mod answers;
+mod figures;
 mod port;
 
 use crate::command_router::{self, CommandState};
@@ -16,7 +17,6 @@ use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState};
 use crate::resource::KRW;
 use crate::server::guard::Guard;
 use crate::server::{Shutdown, layers};
-use crate::telemetry;
 use crate::token::Tokens;
 use answers::LogAnswers;
 use axum::Router;
@@ -32,6 +32,8 @@ use port::Port;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use figures::start_figures;
 
 /// Beyond the gateway's own limit, before a payment without outcome is asked about.
 const SETTLE_MARGIN: Duration = Duration::from_secs(15);
@@ -283,12 +285,6 @@ fn capabilities(config: &Config) -> Capabilities {
             page_members: MAX_LIMIT,
         },
     }
-}
-
-/// Starts counting before anything happens that is to be counted.
-pub fn start_figures() {
-    // Without a recorder `/metrics` says so.
-    let _ = telemetry::figures();
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -9,7 +9,9 @@ mod key;
 use crate::error::QueryError;
 use crate::told::ToldEvent;
 use chrono::DateTime;
-use gdmarket_store::{Generations, Parked, ParkedKeys, RecordedEvent, Store, StreamId};
+use gdmarket_store::{
+    EventFilter, Generations, Parked, ParkedKeys, RecordedEvent, Store, StreamId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -48,7 +50,7 @@ impl Stuck {
         let around = self.around().await?;
         let mut all = vec![];
         for (subscription, parked) in self.parked.everything(key).await? {
-            all.push(self.told(subscription, parked, &around).await?.0);
+            all.push(self.told(subscription, parked, &around).await?);
         }
         Ok(all)
     }
@@ -64,17 +66,17 @@ impl Stuck {
         })
     }
 
-    /// A key, and what waits behind it first.
+    /// A key with how much waits behind it.
     async fn told(
         &self,
         subscription: String,
         parked: Parked,
         around: &Around,
-    ) -> Result<(StuckKey, Vec<RecordedEvent>), QueryError> {
+    ) -> Result<StuckKey, QueryError> {
         let is_view = around.views.contains(&subscription);
-        let (queued, events) = self.waiting(is_view, &subscription, &parked).await?;
+        let queued = self.queued(is_view, &subscription, &parked).await?;
         let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
-        let key = StuckKey {
+        Ok(StuckKey {
             is_view,
             queued,
             dropped: around.dropped.get(&noted).cloned(),
@@ -85,8 +87,7 @@ impl Stuck {
             reason: parked.reason,
             since_position: parked.since_position,
             attempts: parked.attempts,
-        };
-        Ok((key, events))
+        })
     }
 
     /// Everything that was ever given up, the latest last.
@@ -103,7 +104,9 @@ impl Stuck {
     ) -> Result<Option<StuckDetail>, QueryError> {
         let Some(parked) = self.parked.find(subscription, key).await? else { return Ok(None) };
         let around = self.around().await?;
-        let (key, events) = self.told(subscription.to_owned(), parked, &around).await?;
+        let is_view = around.views.contains(subscription);
+        let events = self.waiting(is_view, subscription, &parked).await?;
+        let key = self.told(subscription.to_owned(), parked, &around).await?;
         let events = events.iter().map(ToldEvent::from).collect();
         Ok(Some(StuckDetail { key, events }))
     }
@@ -121,7 +124,7 @@ impl Stuck {
                 None => return Ok(Asked::GoesOn),
                 Some(now) if now.attempts != of.attempts => {
                     let around = self.around().await?;
-                    let (now, _) = self.told(of.subscription.clone(), now, &around).await?;
+                    let now = self.told(of.subscription.clone(), now, &around).await?;
                     return Ok(Asked::StoppedAgain(now));
                 }
                 Some(_) if Instant::now() >= until => return Ok(Asked::NotYet),
@@ -161,32 +164,43 @@ impl Stuck {
         Ok(is_new || !stuck.is_view)
     }
 
-    /// How many events wait, and the first of them. A view's stay in their stream, a process
-    /// manager's are listed.
+    /// How many events wait. A view's stay in their stream, a process manager's are listed.
+    async fn queued(
+        &self,
+        is_view: bool,
+        subscription: &str,
+        parked: &Parked,
+    ) -> Result<u64, QueryError> {
+        let count = match stream_of(parked).filter(|_| is_view) {
+            Some(stream) => self.store.log().count_in(&stream, parked.since_position).await?,
+            None => self.parked.queue_length(subscription, &parked.key).await?,
+        };
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The first events that wait.
     async fn waiting(
         &self,
         is_view: bool,
         subscription: &str,
         parked: &Parked,
-    ) -> Result<(u64, Vec<RecordedEvent>), QueryError> {
+    ) -> Result<Vec<RecordedEvent>, QueryError> {
         let log = self.store.log();
         if is_view {
-            let stream = parked.key.split_once('/');
-            let stream = stream.and_then(|(kind, number)| {
-                Some(StreamId::new(kind.to_owned(), number.parse().ok()?))
-            });
-            let Some(stream) = stream else { return Ok((0, vec![])) };
-            let mut events = log.stream(&stream, 0).await?;
-            events.retain(|event| event.position >= parked.since_position);
-            let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
-            events.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
-            return Ok((count, events));
+            let after = parked.since_position - 1;
+            let filter = EventFilter { stream: stream_of(parked), after, ..EventFilter::default() };
+            return Ok(log.query(filter).await?.next(SHOWN).await?.unwrap_or_default());
         }
         let mut events = vec![];
         for position in self.parked.queued(subscription, &parked.key, SHOWN).await? {
             events.extend(log.at(position).await?);
         }
-        let count = self.parked.queue_length(subscription, &parked.key).await?;
-        Ok((u64::try_from(count).unwrap_or(0), events))
+        Ok(events)
     }
+}
+
+/// The stream that a view's key names.
+fn stream_of(parked: &Parked) -> Option<StreamId> {
+    let (kind, number) = parked.key.split_once('/')?;
+    Some(StreamId::new(kind.to_owned(), number.parse().ok()?))
 }

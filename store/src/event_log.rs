@@ -150,6 +150,16 @@ impl EventLog {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
+    /// How many events of a stream stand at a position or after it.
+    pub async fn count_in(&self, stream: &StreamId, from: i64) -> Result<i64, StoreError> {
+        Ok(on_db!(&self.db, pool => {
+            let sql = "SELECT count(*) FROM events \
+                       WHERE aggregate_type = $1 AND aggregate_id = $2 AND position >= $3";
+            let query = sqlx::query_scalar(sql).bind(stream.kind.as_ref());
+            query.bind(stream.number.to_string()).bind(from).fetch_one(pool).await?
+        }))
+    }
+
     /// The events of a stream after this sequence, in order. Reads of several streams at the same
     /// time share a query.
     pub async fn stream(

@@ -89,7 +89,8 @@ async fn show(store: &Store, args: &StateArgs, console: Console) -> Result<(), F
     out.line(&serde_json::to_string_pretty(&found.state).unwrap_or_default())?;
     out.line("")?;
     if found.earlier_events > 0 {
-        out.line(&format!("… {} earlier events", found.earlier_events))?;
+        let events = if found.earlier_events == 1 { "event" } else { "events" };
+        out.line(&format!("… {} earlier {events}", found.earlier_events))?;
     }
     for line in Lines::new(console).of(&found.events) {
         out.line(&line)?;

@@ -92,6 +92,10 @@ pub(super) fn run(args: &TraceArgs, config: &Config, console: Console) -> Result
         }
         _ => {}
     }
+    if console.is_json() && matches!(args.format, Format::Mermaid | Format::Dot) {
+        return Err(Failure::new(Exit::Usage, "--json and --format contradict each other")
+            .next("leave one of the two out"));
+    }
     with_store(config, async |store| show(&store, args, console).await)
 }
 

@@ -134,6 +134,8 @@ on_each_engine! {
         assert!(text.contains("└─ process:holding +"), "{text}");
         assert!(tools.text("trace reservation 1 --format mermaid").starts_with("flowchart TD\n"));
         assert!(tools.text("trace reservation 1 --format dot").starts_with("digraph story {\n"));
+        let (code, told) = tools.refused("trace reservation 1 --format dot --json");
+        assert_eq!((code, told.contains("contradict")), (Some(2), true), "{told}");
         let (code, told) = tools.refused("trace reservation 99");
         assert_eq!((code, told.contains("there is no reservation/99")), (Some(1), true), "{told}");
         let nobody = "trace 00000000-0000-4000-8000-000000000000";

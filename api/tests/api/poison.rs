@@ -81,6 +81,10 @@ async fn figures_say_so(server: &Server) {
         value(&format!("gdmarket_projection_{figure}{{subscription=\"alarms_v1\"}}"))
     };
     assert_eq!((of("parked"), of("stuck")), (Some(1.0), Some(0.0)), "{figures}");
+    let never = "gdmarket_manager_parked_total{manager=\"holding\"} ";
+    for never in [never, "gdmarket_append_connections_lost_total ", "gdmarket_http_shed_total "] {
+        assert_eq!(value(never), Some(0.0), "{never}: {figures}");
+    }
     assert!(of("lag_events").is_some() && of("lag_seconds").is_some(), "{figures}");
     assert!(value("gdmarket_append_events_total").is_some_and(|events| events >= 6.0), "{figures}");
     for batches in ["gdmarket_append_batch_commands_count", "gdmarket_append_batch_seconds_count"] {

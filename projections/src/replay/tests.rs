@@ -245,6 +245,20 @@ on_each_engine! {
         assert_eq!(differences_from_rebuild(&store).await.unwrap(), []);
     }
 
+    async fn what_another_version_left_is_cleared_away_unless_somebody_is_at_it(db: &TestDb) {
+        let store = store(db).await;
+        let other = Build::<Next>::begin(&store).await.unwrap();
+        let table = other.table.name().to_owned();
+        let is_there = async || db.view_tables().await.contains(&table);
+        Build::<Alarms>::begin(&store).await.unwrap().discard().await.unwrap();
+        assert!(is_there().await, "somebody is at it");
+        let right = other.lease.right().clone();
+        drop(other);
+        Leases::new(store.views().clone()).release(&right.name, &right.holder).await.unwrap();
+        Build::<Alarms>::begin(&store).await.unwrap().discard().await.unwrap();
+        assert!(!is_there().await, "it died");
+    }
+
     async fn two_programs_keep_their_versions_side_by_side(db: &TestDb) {
         let store = store(db).await;
         append(&store, 1, 0, "Alerted").await;

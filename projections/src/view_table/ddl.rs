@@ -3,7 +3,7 @@
 
 use super::ViewTable;
 use crate::view::View;
-use gdmarket_store::{Db, StoreError, Tx, on_db, on_tx};
+use gdmarket_store::{Db, Leases, StoreError, Tx, on_db, on_tx};
 use sqlx::Executor;
 
 /// How long making a table go away may wait for those who use it, and hold up who comes after.
@@ -57,10 +57,11 @@ impl<V: View> ViewTable<V> {
         remove(db, &self.name).await
     }
 
-    /// Throws away whatever an earlier build left behind; says how many tables that were. One that
-    /// somebody still has a transaction on, stopped in the middle of it, is left to the next.
+    /// Throws away whatever earlier builds left behind, those of other versions too unless somebody is at
+    /// one; says how many tables that were. One that somebody still has a transaction on, stopped in the
+    /// middle of it, is left to the next.
     pub(crate) async fn remove_leftovers(db: &Db) -> Result<usize, StoreError> {
-        let prefix = format!("{}_g", Self::served().name);
+        let prefix = format!("view_{}_v", V::NAME);
         let sql = match db {
             Db::Postgres(_) => {
                 "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() \
@@ -74,8 +75,17 @@ impl<V: View> ViewTable<V> {
         let names: Vec<String> = on_db!(db, pool => {
             sqlx::query_scalar(sql).bind(&prefix).fetch_all(pool).await
         })?;
+        let leases = Leases::new(db.clone()).all().await?;
+        let is_leftover = |name: &&String| {
+            // `view_item_info_v3_g2_7`; what is served ends with its version.
+            let Some((of, _)) = name.rsplit_once("_g") else { return false };
+            let version = of.strip_prefix(&prefix).and_then(|version| version.parse::<u32>().ok());
+            let build = of.replacen("view_", "build_", 1);
+            let is_at_work = leases.iter().any(|lease| lease.name == build && !lease.is_over);
+            version == Some(V::VERSION) || version.is_some() && !is_at_work
+        };
         let mut removed = 0;
-        for name in &names {
+        for name in names.iter().filter(is_leftover) {
             match remove(db, name).await {
                 Ok(()) => removed += 1,
                 Err(StoreError::Unavailable(why)) if db.is_postgres() => {
