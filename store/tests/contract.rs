@@ -14,6 +14,8 @@ mod caches;
 mod check;
 #[path = "contract/dropped_futures.rs"]
 mod dropped_futures;
+#[path = "contract/fenced.rs"]
+mod fenced;
 #[path = "contract/idempotency.rs"]
 mod idempotency;
 #[path = "contract/lost_connection.rs"]

@@ -228,8 +228,11 @@ fn a_replay_that_wakes_up_late_ends_and_spoils_nothing() {
             send("CONT", &late).await;
             let (late, next) = (ended(late).await, ended(next).await);
             let told = String::from_utf8_lossy(&late.stderr);
-            assert_eq!(late.status.code(), Some(1), "{told}");
-            assert!(told.contains("is being built by somebody else"), "{told}");
+            // It hears who has taken over, unless the database, or a limit of its own, had ended its
+            // connection while it stood still.
+            let has_heard = late.status.code() == Some(1) && told.contains("by somebody else");
+            let is_cut_off = Cut::Disconnect.is_told_by(late.status) && told.contains("database");
+            assert!(has_heard || is_cut_off, "{:?}: {told}", late.status);
             assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stderr));
         }
         load.stop().await;

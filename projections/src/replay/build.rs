@@ -53,7 +53,7 @@ impl<V: View> Build<V> {
     pub(super) async fn try_begin(store: &Store) -> Result<Option<Self>, ReplayError> {
         let Some(lease) = BuildLease::take::<V>(store).await? else { return Ok(None) };
         let db = store.views();
-        let leftovers = ViewTable::<V>::remove_leftovers(db).await?;
+        let leftovers = ViewTable::<V>::remove_leftovers(db, lease.right().epoch).await?;
         if leftovers > 0 {
             tracing::info!(view = V::NAME, "a build that was cut short is cleared away");
         }

@@ -239,6 +239,9 @@ on_each_engine! {
         let mut next = Build::<Alarms>::begin(&store).await.unwrap();
         next.fold_to(head / 2, &|_, _| {}).await.unwrap();
         late.fold_to(head, &|_, _| {}).await.unwrap_err();
+        // Nor where it had only just begun, and clears away what it takes for left behind.
+        let epoch = late.lease.right().epoch;
+        ViewTable::<Alarms>::remove_leftovers(store.views(), epoch).await.unwrap();
         late.discard().await.unwrap();
         next.fold_to(head, &|_, _| {}).await.unwrap();
         next.promote().await.unwrap();

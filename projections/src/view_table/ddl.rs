@@ -57,10 +57,11 @@ impl<V: View> ViewTable<V> {
         remove(db, &self.name).await
     }
 
-    /// Throws away whatever earlier builds left behind, those of other versions too unless somebody is at
-    /// one; says how many tables that were. One that somebody still has a transaction on, stopped in the
+    /// Throws away whatever builds of leases before this epoch left behind, and those of other versions
+    /// unless somebody is at one; says how many tables that were. A later lease's table is never touched:
+    /// this may be the one that is late. One that somebody still has a transaction on, stopped in the
     /// middle of it, is left to the next.
-    pub(crate) async fn remove_leftovers(db: &Db) -> Result<usize, StoreError> {
+    pub(crate) async fn remove_leftovers(db: &Db, epoch: i64) -> Result<usize, StoreError> {
         let prefix = format!("view_{}_v", V::NAME);
         let sql = match db {
             Db::Postgres(_) => {
@@ -78,11 +79,15 @@ impl<V: View> ViewTable<V> {
         let leases = Leases::new(db.clone()).all().await?;
         let is_leftover = |name: &&String| {
             // `view_item_info_v3_g2_7`; what is served ends with its version.
-            let Some((of, _)) = name.rsplit_once("_g") else { return false };
+            let Some((of, build_of)) = name.rsplit_once("_g") else { return false };
             let version = of.strip_prefix(&prefix).and_then(|version| version.parse::<u32>().ok());
             let build = of.replacen("view_", "build_", 1);
             let is_at_work = leases.iter().any(|lease| lease.name == build && !lease.is_over);
-            version == Some(V::VERSION) || version.is_some() && !is_at_work
+            match version {
+                Some(version) if version == V::VERSION => is_before(build_of, epoch),
+                Some(_) => !is_at_work,
+                None => false,
+            }
         };
         let mut removed = 0;
         for name in names.iter().filter(is_leftover) {
@@ -96,6 +101,12 @@ impl<V: View> ViewTable<V> {
         }
         Ok(removed)
     }
+}
+
+/// Whether a build, `2_7` for generation 2 under epoch 7, is of an earlier lease.
+fn is_before(build_of: &str, epoch: i64) -> bool {
+    let of_lease = build_of.rsplit_once('_').and_then(|(_, epoch)| epoch.parse::<i64>().ok());
+    of_lease.is_none_or(|of_lease| of_lease < epoch)
 }
 
 async fn remove(db: &Db, table: &str) -> Result<(), StoreError> {

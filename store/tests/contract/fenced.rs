@@ -1,0 +1,62 @@
+//! Who runs what: a runner that stood still past its lease and was overtaken moves no checkpoint, and so
+//! commits nothing of what it wrote beside.
+
+use crate::support::open;
+use gdmarket_store::{Checkpoints, Claim, Leases, Store};
+use gdmarket_testkit::on_each_engine;
+use std::time::Duration;
+
+const NAME: &str = "a subscription";
+
+/// Takes the lease for no time at all: the next to come overtakes.
+async fn takes_over(store: &Store, holder: &str) -> i64 {
+    let leases = Leases::new(store.views().clone());
+    leases.take(NAME, holder, Duration::ZERO).await.unwrap().expect("it has run out")
+}
+
+async fn claimed(store: &Store, epoch: i64) -> Claim {
+    let checkpoints = Checkpoints::new(store.views().clone());
+    checkpoints.claim(NAME, store.identity(), epoch, 0).await.unwrap()
+}
+
+/// Tries to move the checkpoint as the runner of this epoch; whether it did.
+async fn moves(store: &Store, epoch: i64, (from, to): (i64, i64)) -> bool {
+    let mut tx = store.views().begin().await.unwrap();
+    let source = store.identity();
+    let moved = Checkpoints::advance(&mut tx, NAME, source, epoch, (from, to)).await.unwrap();
+    let ended = if moved { tx.commit().await } else { tx.rollback().await };
+    ended.unwrap();
+    moved
+}
+
+on_each_engine! {
+    async fn an_overtaken_runner_writes_nothing(db: &TestDb) {
+        let store = open(db).await;
+        let late = takes_over(&store, "late").await;
+        assert_eq!(claimed(&store, late).await, Claim::Position(0));
+        assert!(moves(&store, late, (0, 3)).await);
+        let next = takes_over(&store, "next").await;
+        assert!(next > late);
+        assert_eq!(claimed(&store, next).await, Claim::Position(3), "it goes on there");
+
+        assert!(!moves(&store, late, (3, 9)).await);
+        let mut tx = store.views().begin().await.unwrap();
+        let held = Checkpoints::hold(&mut tx, NAME, store.identity(), late).await.unwrap();
+        tx.rollback().await.unwrap();
+        assert_eq!((held, claimed(&store, late).await), (None, Claim::Overtaken));
+        assert!(!moves(&store, next, (4, 9)).await, "it stands somewhere else");
+        assert!(moves(&store, next, (3, 9)).await);
+        store.close().await;
+    }
+
+    /// Control, without the claim: a lease alone keeps nobody from writing who thinks it is his.
+    async fn control_an_overtaken_runner_writes_where_nobody_claims(db: &TestDb) {
+        let store = open(db).await;
+        let late = takes_over(&store, "late").await;
+        assert_eq!(claimed(&store, late).await, Claim::Position(0));
+        let next = takes_over(&store, "next").await;
+        assert!(next > late);
+        assert!(moves(&store, late, (0, 9)).await, "nothing stops it");
+        store.close().await;
+    }
+}
