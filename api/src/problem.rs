@@ -110,7 +110,7 @@ impl Problem {
         self.kind.code
     }
 
-    fn render(self, context: &RequestContext) -> Response {
+    pub(crate) fn render(self, context: &RequestContext) -> Response {
         self.log(context);
         let language = context.language;
         let advice = || self.kind.advice.in_language(language).to_owned();

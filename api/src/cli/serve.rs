@@ -10,7 +10,7 @@ use crate::telemetry;
 use crate::wiring::{Market, start_figures};
 use gdmarket_store::StoreError;
 use serde_json::json;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -114,7 +114,8 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
     };
     let url = format!("http://{listen}");
     if console.is_json() {
-        Console::result_json(&json!({"url": url, "database": place}));
+        // Who closes this end has read it, and a server goes on and ends with 0.
+        drop(writeln!(io::stdout(), "{}", json!({"url": url, "database": place})));
     }
     console.note(&format!("GDmarket serves {url} ({place}). The interface: {url}/docs"));
     console.note("Ctrl-C ends it. In another terminal, `gdmarket demo` walks through a rental.");

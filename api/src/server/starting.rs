@@ -2,13 +2,22 @@
 //! is made before it is read, which takes a while on a long log: meanwhile `/livez` and `/readyz` tell
 //! how it is, and whoever asks for anything else waits for the answer.
 
+use crate::problem::context::RequestContext;
 use crate::problem::{Problem, kind};
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use serde_json::json;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
+
+/// How long anybody waits at the door: longer than most builds, shorter than callers stay.
+const WAITS_FOR: Duration = Duration::from_secs(30);
+
+/// When to come back.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The routes of a server, once there are any.
 #[derive(Debug, Clone)]
@@ -41,6 +50,12 @@ impl Door {
     }
 
     async fn answer(mut self, request: Request) -> Response {
+        // No layer does it here: behind the door they are around all routes.
+        let context = RequestContext::of(&request);
+        let starting = || {
+            let detail = "This server is still starting.";
+            Problem::new(&kind::UNAVAILABLE).with_detail(detail).retry_after(AGAIN).render(&context)
+        };
         if self.0.borrow().is_none() {
             match request.uri().path() {
                 "/livez" => return Json(json!({"status": "live"})).into_response(),
@@ -48,10 +63,10 @@ impl Door {
                 _ => {}
             }
         }
-        let routes = match self.0.wait_for(Option::is_some).await {
-            Ok(opened) => opened.clone(),
-            // It ends without having started.
-            Err(_) => None,
+        let routes = match timeout(WAITS_FOR, self.0.wait_for(Option::is_some)).await {
+            Ok(Ok(opened)) => opened.clone(),
+            // It ends without having started, or takes too long.
+            Ok(Err(_)) | Err(_) => None,
         };
         match routes {
             Some(routes) => routes.oneshot(request).await.into_response(),
@@ -65,8 +80,4 @@ impl Opener {
     pub fn open(&self, routes: Router) {
         self.0.send_replace(Some(routes));
     }
-}
-
-fn starting() -> Response {
-    Problem::new(&kind::UNAVAILABLE).with_detail("This server is still starting.").into_response()
 }

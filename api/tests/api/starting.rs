@@ -4,7 +4,7 @@
 use crate::command_line::PROGRAM;
 use gdmarket_testkit::{ServerOptions, eventually, get_status, on_each_engine};
 use reqwest::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -18,7 +18,7 @@ on_each_engine! {
         let far = "UPDATE leases SET holder = 'another replica', expires_at = 9000000000000000 \
                    WHERE name = 'build_item_info_v3'";
         db.views_sql(far).await;
-        let (port, items) = (server.port(), server.url("/items"));
+        let (port, items, ready) = (server.port(), server.url("/items"), server.url("/readyz"));
         let early = async {
             eventually(SOON, || async {
                 match get_status(port, "/livez").await {
@@ -27,7 +27,10 @@ on_each_engine! {
                 }
             })
             .await;
-            assert_eq!(get_status(port, "/readyz").await.ok(), Some(503));
+            let ready = Client::new().get(ready).send().await.expect("an answer");
+            assert_eq!((ready.status().as_u16(), ready.headers().contains_key("retry-after")), (503, true));
+            let problem: Value = ready.json().await.expect("a problem");
+            assert_eq!(problem["code"], "unavailable", "{problem}");
             let camera = json!({"itemName": "Camera", "itemPrice": 100});
             let registering = tokio::spawn(Client::new().post(items).json(&camera).send());
             assert_eq!(get_status(port, "/readyz").await.ok(), Some(503));

@@ -20,7 +20,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(5);
 /// The right to build a view.
 pub(super) struct BuildLease {
     right: Right,
-    _renewing: AbortOnDropHandle<()>,
+    renewing: AbortOnDropHandle<()>,
 }
 
 /// What the right consists of, for whoever must know whether it is still held.
@@ -47,7 +47,7 @@ impl BuildLease {
         let lost = CancellationToken::new();
         let right = Right { leases, name, holder, epoch, view: name_of::<V>(), lost };
         let renewing = AbortOnDropHandle::new(tokio::spawn(right.clone().renew()));
-        Ok(Some(Self { right, _renewing: renewing }))
+        Ok(Some(Self { right, renewing }))
     }
 
     pub(super) const fn right(&self) -> &Right {
@@ -56,6 +56,8 @@ impl BuildLease {
 
     /// Lets others build.
     pub(super) async fn end(self) {
+        // First: a renewal that finds the next one at work would take this one for overtaken.
+        drop(self.renewing);
         let Right { leases, name, holder, .. } = &self.right;
         if let Err(error) = leases.release(name, holder).await {
             tracing::debug!(name, %error, "the lease ends by itself");
@@ -90,6 +92,8 @@ impl Right {
         work: impl Future<Output = Result<T, ReplayError>>,
     ) -> Result<T, ReplayError> {
         let done = tokio::select! {
+            // What is done is done, whoever has the right by now.
+            biased;
             done = work => done,
             () = self.lost.cancelled() => return Err(ReplayError::Busy(self.view.clone())),
         };
