@@ -1,7 +1,7 @@
 //! Refusals as callers see them: `application/problem+json` (RFC 9457). The only file that gives
 //! errors a status.
 //!
-//! Handlers return a `Problem`; the outermost layer (`answer`) renders it with the request's
+//! Handlers return a `Problem`; what is outermost (`answer`) renders it with the request's
 //! language, address and trace, and gives a body to what the framework refuses by itself.
 
 pub(crate) mod context;
@@ -13,11 +13,11 @@ use crate::problem::context::{RequestContext, TRACEPARENT};
 use crate::problem::field_fault::{FieldFault, FieldTold};
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use kind::{Kind, Language};
 use serde::Serialize;
+use std::future::Future;
 use std::time::Duration;
 use tracing::Instrument as _;
 
@@ -167,8 +167,11 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The outermost layer: gives the request its context, and every refusal its body.
-pub(crate) async fn answer(mut request: Request, next: Next) -> Response {
+/// Outermost around every request: gives it its context, and every refusal its body.
+pub(crate) async fn answer<F: Future<Output = Response>>(
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let context = RequestContext::of(&request);
     request.extensions_mut().insert(context.clone());
     let span = tracing::info_span!(
@@ -177,7 +180,7 @@ pub(crate) async fn answer(mut request: Request, next: Next) -> Response {
         path = %context.path,
         trace_id = %context.trace_id(),
     );
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = next(request).instrument(span.clone()).await;
     let mut response = span.in_scope(|| finish(response, &context));
     if let Some(traceparent) = context.traceparent_header() {
         response.headers_mut().insert(TRACEPARENT, traceparent);

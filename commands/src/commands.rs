@@ -1,6 +1,7 @@
 //! [`Commands`]: the one handle of the write side, cheap to clone.
 
 use crate::alarm_sender::AlarmSender;
+use crate::begun::Begun;
 use crate::breaker::{Breaker, BreakerOptionsError, BreakerState, ResilienceBreaker};
 use crate::error::CommandError;
 use crate::executor::{Executor, Request};
@@ -9,11 +10,15 @@ use crate::options::CommandOptions;
 use crate::payment_gateway::PaymentGateway;
 use crate::payment_service::{LocalPayments, PaymentService};
 use crate::turns::Turns;
+use futures::FutureExt as _;
 use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment, Reservation};
 use gdmarket_store::Store;
+use std::any::Any;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 /// Executes commands. Every call runs to its end even if its future is dropped.
@@ -143,18 +148,23 @@ impl Commands {
         self.0.tracker.wait().await;
     }
 
-    /// Runs `work` in a tracked task and waits for it; dropping the wait doesn't stop the work.
+    /// Runs `work` and waits for it; dropping the wait doesn't stop the work.
     pub(crate) async fn run<T, F, W>(&self, work: W) -> Result<T, CommandError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, CommandError>> + Send + 'static,
         W: FnOnce(Arc<Inner>) -> F,
     {
-        let work = work(Arc::clone(&self.0));
-        self.0
-            .tracker
-            .spawn(tracing::Instrument::in_current_span(work))
+        let work = AssertUnwindSafe(work(Arc::clone(&self.0))).catch_unwind();
+        Begun::new(self.0.tracker.track_future(work.in_current_span()))
             .await
-            .unwrap_or_else(|error| Err(CommandError::Broken(error.to_string())))
+            .unwrap_or_else(|panic| Err(CommandError::Broken(said_by(panic.as_ref()))))
     }
+}
+
+/// What a panic says.
+fn said_by(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("no message"))
 }

@@ -6,6 +6,7 @@
 //! call here stops waiting, nothing else.
 
 mod alarm_sender;
+mod begun;
 mod breaker;
 mod clock;
 mod command_id;

@@ -16,7 +16,7 @@ use crate::subscription::{Halt, Handler, Reached, Run};
 use crate::view::View;
 use crate::view_table::{Stored, ViewTable};
 use async_trait::async_trait;
-use gdmarket_store::{Parked, ParkedKeys, RecordedEvent, Store, Tx, failpoint};
+use gdmarket_store::{Parked, ParkedKeys, RecordedEvent, Store, StreamId, Tx, failpoint};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -81,7 +81,7 @@ impl<V: View> Handler for Projector<V> {
         let mut stuck = self.stuck.lock().await;
         stuck.clear();
         for parked in self.parked.all(&run.name).await? {
-            stuck.extend(parked.key.rsplit('/').next().and_then(|n| n.parse::<i64>().ok()));
+            stuck.extend(parked.key.parse::<StreamId>().map(|stream| stream.number));
         }
         run.report_parked(stuck.len());
         Ok(())

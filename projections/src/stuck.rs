@@ -9,9 +9,7 @@ mod key;
 use crate::error::QueryError;
 use crate::told::ToldEvent;
 use chrono::DateTime;
-use gdmarket_store::{
-    EventFilter, Generations, Parked, ParkedKeys, RecordedEvent, Store, StreamId,
-};
+use gdmarket_store::{EventFilter, Generations, Parked, ParkedKeys, RecordedEvent, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -171,7 +169,7 @@ impl Stuck {
         subscription: &str,
         parked: &Parked,
     ) -> Result<u64, QueryError> {
-        let count = match stream_of(parked).filter(|_| is_view) {
+        let count = match parked.key.parse().ok().filter(|_| is_view) {
             Some(stream) => self.store.log().count_in(&stream, parked.since_position).await?,
             None => self.parked.queue_length(subscription, &parked.key).await?,
         };
@@ -188,7 +186,8 @@ impl Stuck {
         let log = self.store.log();
         if is_view {
             let after = parked.since_position - 1;
-            let filter = EventFilter { stream: stream_of(parked), after, ..EventFilter::default() };
+            let filter =
+                EventFilter { stream: parked.key.parse().ok(), after, ..EventFilter::default() };
             return Ok(log.query(filter).await?.next(SHOWN).await?.unwrap_or_default());
         }
         let mut events = vec![];
@@ -197,10 +196,4 @@ impl Stuck {
         }
         Ok(events)
     }
-}
-
-/// The stream that a view's key names.
-fn stream_of(parked: &Parked) -> Option<StreamId> {
-    let (kind, number) = parked.key.split_once('/')?;
-    Some(StreamId::new(kind.to_owned(), number.parse().ok()?))
 }

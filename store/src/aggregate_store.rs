@@ -9,8 +9,10 @@ use crate::event::{RecordedEvent, StreamId};
 use crate::stream_loader::StreamLoader;
 use cqrs_es::{Aggregate, DomainEvent};
 pub use loaded::Loaded;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -29,11 +31,26 @@ struct Cached<A> {
 /// A stream's place in the cache; its mutex is the stream's turn.
 type Slot<A> = Arc<Mutex<Option<Cached<A>>>>;
 
+/// The places of the recent streams.
+type Slots<A> = Cache<i64, Slot<A>, UnitWeighter, DefaultHashBuilder, StaysWhileInUse>;
+
+/// A stream whose turn somebody has, or waits for, keeps its place: a second one would be a second turn.
+#[derive(Clone)]
+struct StaysWhileInUse;
+
+impl<A> Lifecycle<i64, Slot<A>> for StaysWhileInUse {
+    type RequestState = ();
+
+    fn is_pinned(&self, _number: &i64, slot: &Slot<A>) -> bool {
+        Arc::strong_count(slot) > 1
+    }
+}
+
 /// All aggregates of one type.
 pub struct AggregateStore<A: Aggregate>(Arc<Inner<A>>);
 
 struct Inner<A: Aggregate> {
-    slots: Cache<i64, Slot<A>>,
+    slots: Slots<A>,
     loader: StreamLoader,
     appender: Appender,
     decode: DecodeEvent<A>,
@@ -63,7 +80,7 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
     ) -> Self {
         let name = "gdmarket_aggregate_cache_total";
         Self(Arc::new(Inner {
-            slots: Cache::new(entries),
+            slots: slots(entries),
             loader,
             appender,
             decode,
@@ -86,7 +103,9 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
     /// As [`AggregateStore::lock`], but a stream that isn't in memory is taken for new without a look
     /// at the log. For what begins a stream: its append is refused if there is one.
     pub async fn lock_unread(&self, number: i64) -> Loaded<A> {
-        let slot = self.0.slots.get_with(number, Slot::default);
+        let made =
+            self.0.slots.get_or_insert_with(&number, || Ok::<_, Infallible>(Slot::default()));
+        let Ok(slot) = made;
         Loaded::unread(self.clone(), number, slot.lock_owned().await)
     }
 
@@ -107,6 +126,11 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
         }
         Ok(version)
     }
+}
+
+fn slots<A>(entries: u64) -> Slots<A> {
+    let expected = usize::try_from(entries).unwrap_or(usize::MAX);
+    Cache::with(expected, entries, UnitWeighter, DefaultHashBuilder::default(), StaysWhileInUse)
 }
 
 /// Reads events whose wire format never changed: the version of the row must be the program's.

@@ -4,6 +4,8 @@ use crate::error::StoreError;
 use sqlx::{ColumnIndex, Decode, Row, Type};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
+use thiserror::Error;
 
 /// One stream: the events of one aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +28,22 @@ impl StreamId {
             .parse()
             .map_err(|_| StoreError::Corrupt(format!("stream {kind}/{id} has no number")))?;
         Ok(Self { kind: Cow::Owned(kind), number })
+    }
+}
+
+/// What a text is that names no stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a stream: TYPE/NUMBER")]
+pub struct NotAStream;
+
+/// As it is displayed.
+impl FromStr for StreamId {
+    type Err = NotAStream;
+
+    fn from_str(text: &str) -> Result<Self, NotAStream> {
+        let (kind, number) = text.split_once('/').ok_or(NotAStream)?;
+        let number = number.parse().map_err(|_| NotAStream)?;
+        if kind.is_empty() { Err(NotAStream) } else { Ok(Self::new(kind.to_owned(), number)) }
     }
 }
 

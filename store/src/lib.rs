@@ -54,7 +54,7 @@ pub use copy_in::CopyIn;
 pub use db::{Db, Tx};
 pub use deadline::{Changes, Deadline, Deadlines};
 pub use error::StoreError;
-pub use event::{EventRef, NewEvent, RecordedEvent, StreamId};
+pub use event::{EventRef, NewEvent, NotAStream, RecordedEvent, StreamId};
 pub use event_log::EventLog;
 pub use event_query::{EventFilter, EventQuery};
 pub use event_stats::{AggregateStats, LogStats};

@@ -2,31 +2,29 @@
 //! update; a number whose drawer went away is lost, none is ever given twice.
 //!
 //! An update waits for the disk, as an append does, and appends wait behind it. So where several draw at
-//! the same time, one draws for those too who are about to come; what nobody comes for within a moment
-//! goes back. Who draws alone draws one.
+//! the same time, one draws for those too who are about to come, and they wait for nobody; what nobody
+//! comes for within a moment goes back. Who draws alone draws one.
 
+mod ahead;
 mod urn;
 
 use crate::db::LogConnection;
 use crate::db::held;
 use crate::error::StoreError;
 use crate::gather::gather;
-use std::collections::BTreeMap;
-use std::ops::Range;
+use ahead::{Ahead, FRESH};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use urn::Urn;
 
 /// Draws waiting before `draw` itself waits; and the most that share an update.
 const QUEUE: usize = 1024;
-/// Numbers drawn ahead for each that is missing, where several are: a quarter of the updates is enough.
-const AHEAD: i64 = 3;
-/// How long a number that was drawn ahead is given: after that another server may believe that it isn't
-/// drawn, the copy of a lost one.
-const FRESH: Duration = Duration::from_millis(100);
+/// Numbers drawn ahead for each that is missing, where several are: a sixteenth of the updates is enough.
+const PER_MISSING: i64 = 15;
 /// How long numbers may take to go back when the store is closed.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
@@ -41,6 +39,7 @@ struct Draw {
 #[derive(Debug, Clone)]
 pub struct Numbers {
     queue: mpsc::Sender<Draw>,
+    ahead: Ahead,
 }
 
 impl Numbers {
@@ -51,13 +50,17 @@ impl Numbers {
         stop: CancellationToken,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let drawer = Drawer { urn: Urn::of(writer), ahead: BTreeMap::new() };
+        let ahead = Ahead::default();
+        let drawer = Drawer { urn: Urn::of(writer), ahead: ahead.clone() };
         tracker.spawn(drawer.serve(waiting, stop));
-        Self { queue }
+        Self { queue, ahead }
     }
 
     /// The next number of this kind.
     pub async fn draw(&self, kind: &str) -> Result<i64, StoreError> {
+        if let Some(number) = self.ahead.take(kind) {
+            return Ok(number);
+        }
         let (answer, answered) = oneshot::channel();
         let gone = || StoreError::Unavailable("the store is closed".to_owned());
         let draw = Draw { kind: kind.to_owned(), answer };
@@ -69,13 +72,7 @@ impl Numbers {
 /// Who draws for all of this process.
 struct Drawer {
     urn: Urn,
-    ahead: BTreeMap<String, Ahead>,
-}
-
-/// Drawn, and nobody's yet.
-struct Ahead {
-    numbers: Range<i64>,
-    since: Instant,
+    ahead: Ahead,
 }
 
 impl Drawer {
@@ -90,9 +87,9 @@ impl Drawer {
     async fn answer_each(&mut self, waiting: &mut mpsc::Receiver<Draw>) {
         let mut draws = Vec::new();
         while held::next(gather(waiting, &mut draws, QUEUE), self.rest()).await > 0 {
-            let mut kinds: BTreeMap<String, Vec<Answer>> = BTreeMap::new();
+            let mut kinds: BTreeMap<String, VecDeque<Answer>> = BTreeMap::new();
             for Draw { kind, answer } in draws.drain(..) {
-                kinds.entry(kind).or_default().push(answer);
+                kinds.entry(kind).or_default().push_back(answer);
             }
             for (kind, answers) in kinds {
                 // Before each: the one before may have waited for the database.
@@ -103,20 +100,17 @@ impl Drawer {
     }
 
     /// Answers with what was drawn ahead, then with what is drawn now.
-    async fn answer(&mut self, kind: String, answers: Vec<Answer>) {
-        let mut answers = answers.into_iter();
-        if let Some(ahead) = self.ahead.get_mut(&kind) {
-            give(&mut ahead.numbers, &mut answers);
-        }
+    async fn answer(&mut self, kind: String, mut answers: VecDeque<Answer>) {
+        give(|| self.ahead.take(&kind), &mut answers);
         let missing = i64::try_from(answers.len()).unwrap_or(i64::MAX);
         if missing == 0 {
             return;
         }
-        let more = if missing > 1 { missing.saturating_mul(AHEAD) } else { 0 };
+        let more = if missing > 1 { missing.saturating_mul(PER_MISSING) } else { 0 };
         match self.urn.take(&kind, missing.saturating_add(more)).await {
             Ok(mut numbers) => {
-                give(&mut numbers, &mut answers);
-                self.ahead.insert(kind, Ahead { numbers, since: Instant::now() });
+                give(|| numbers.next(), &mut answers);
+                self.ahead.keep(kind, numbers);
             }
             Err(error) => {
                 self.lose(&error);
@@ -136,9 +130,8 @@ impl Drawer {
 
     /// What was drawn so long ago goes back, where no other process drew since.
     async fn put_back(&mut self, age: Duration) {
-        while let Some(kind) = self.drawn_ago(age) {
-            if let Some(Ahead { numbers, .. }) = self.ahead.remove(&kind)
-                && !numbers.is_empty()
+        while let Some((kind, numbers)) = self.ahead.remove_older(age) {
+            if !numbers.is_empty()
                 && let Err(error) = self.urn.put_back(&kind, numbers).await
             {
                 self.lose(&error);
@@ -146,29 +139,26 @@ impl Drawer {
         }
     }
 
-    fn drawn_ago(&self, age: Duration) -> Option<String> {
-        let mut kinds = self.ahead.iter();
-        let old = kinds.find(|(_, ahead)| ahead.since.elapsed() >= age);
-        old.map(|(kind, _)| kind.clone())
-    }
-
     /// Who knows what the database will be that comes after this one.
     fn lose(&mut self, error: &StoreError) {
-        tracing::debug!(%error, kinds = self.ahead.len(), "numbers that were drawn ahead are lost");
-        self.ahead.clear();
+        let kinds = self.ahead.lose();
+        tracing::debug!(%error, kinds, "numbers that were drawn ahead are lost");
         self.urn.let_go();
     }
 }
 
-/// Gives each who waits a number, while there are any.
-fn give(numbers: &mut Range<i64>, answers: &mut std::vec::IntoIter<Answer>) {
-    while !numbers.is_empty()
-        && let Some(answer) = answers.next()
-    {
-        // Where nobody waits any more it is the next one's.
-        if answer.send(Ok(numbers.start)).is_ok() {
-            numbers.start += 1;
+/// Gives each who still waits a number, while there are any.
+fn give(mut next: impl FnMut() -> Option<i64>, answers: &mut VecDeque<Answer>) {
+    while let Some(answer) = answers.pop_front() {
+        if answer.is_closed() {
+            continue;
         }
+        let Some(number) = next() else {
+            answers.push_front(answer);
+            return;
+        };
+        // Who goes away just now takes it along.
+        drop(answer.send(Ok(number)));
     }
 }
 
@@ -182,7 +172,7 @@ mod tests {
 
     async fn draw(drawer: &mut Drawer, count: usize) -> Vec<i64> {
         let (answers, numbers): (Vec<_>, Vec<_>) = (0..count).map(|_| oneshot::channel()).unzip();
-        drawer.answer("kind".to_owned(), answers).await;
+        drawer.answer("kind".to_owned(), answers.into()).await;
         let numbers = futures::future::join_all(numbers).await;
         numbers.into_iter().map(|number| number.unwrap().unwrap()).collect()
     }
@@ -194,16 +184,17 @@ mod tests {
         Store::migrate(&options).await.unwrap();
         let writer = sqlite::writer(db.folder().unwrap()).await.unwrap();
         let urn = Urn::of(&LogConnection::Sqlite(writer));
-        let mut drawer = Drawer { urn, ahead: BTreeMap::new() };
+        let mut drawer = Drawer { urn, ahead: Ahead::default() };
         assert_eq!(draw(&mut drawer, 1).await, [1]);
-        assert!(drawer.ahead["kind"].numbers.is_empty(), "who draws alone draws one");
+        assert_eq!(drawer.ahead.take("kind"), None, "who draws alone draws one");
         assert_eq!(draw(&mut drawer, 4).await, [2, 3, 4, 5]);
-        assert_eq!(drawer.ahead["kind"].numbers, 6..18);
-        assert_eq!(draw(&mut drawer, 2).await, [6, 7]);
+        assert_eq!(drawer.ahead.take("kind"), Some(6), "without a trip");
+        assert_eq!(drawer.ahead.take("other"), None, "of another kind");
+        assert_eq!(draw(&mut drawer, 2).await, [7, 8]);
         drawer.put_back(Duration::from_hours(1)).await;
-        assert_eq!(drawer.ahead["kind"].numbers, 8..18, "they are no hour old");
+        assert_eq!(drawer.ahead.take("kind"), Some(9), "they are no hour old");
         drawer.put_back(Duration::ZERO).await;
-        assert!(drawer.ahead.is_empty());
-        assert_eq!(draw(&mut drawer, 1).await, [8]);
+        assert_eq!(drawer.ahead.take("kind"), None);
+        assert_eq!(draw(&mut drawer, 1).await, [10]);
     }
 }

@@ -4,9 +4,6 @@
 
 use crate::config;
 use crate::problem::{Problem, kind};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, Uri, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -24,7 +21,8 @@ impl Guard {
         Self { listen: listen.ip(), is_open: server.allow_open, hosts: server.hosts.clone().into() }
     }
 
-    fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+    /// Refuses what comes under another name, or from a page of another site.
+    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
         let sent = headers.get(header::HOST).map_or_else(
             || uri.authority().map(ToString::to_string),
             |host| host.to_str().ok().map(str::to_ascii_lowercase),
@@ -69,14 +67,6 @@ fn is_own(origin: &str, authority: &str) -> bool {
     let origin = origin.to_ascii_lowercase();
     let name = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     name.is_some_and(|name| name == authority)
-}
-
-/// The layer.
-pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match guard.check(request.headers(), request.uri()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
 }
 
 #[cfg(test)]

@@ -1,42 +1,88 @@
-//! What happens to every request on its way in and out, outermost first: context and problem bodies,
-//! panics, guard, limits, a trailing slash, figures.
+//! What happens to every request on its way in and out, in this order: context and problem bodies,
+//! panics, guard, limits, a trailing slash; each route counts its own.
+//!
+//! One future around the routes. A stack of middleware would copy itself and box its future for each
+//! layer and request, a tenth of what answering a command costs.
 
 use crate::config;
 use crate::extract::body::MAX_BODY;
 use crate::problem::{self, Problem, kind};
-use crate::server::guard::{Guard, guard};
+use crate::server::guard::Guard;
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
 use http::{HeaderMap, Uri, header};
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tower::util::MapRequestLayer;
-use tower::{Layer as _, ServiceBuilder};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::Service as _;
 
 /// A body that says it is larger than this is refused before anything reads it.
 const REFUSED_UNREAD: u64 = 1024 * 1024;
 
-/// Puts all layers around the routes.
-pub(crate) fn around(routes: Router, server: &config::Server, guarding: Guard) -> Router {
-    let counted = routes.route_layer(middleware::from_fn(count));
-    // Around the router as a whole: the path must be changed before a route is chosen.
-    let trimmed = MapRequestLayer::new(without_trailing_slash).layer(counted);
-    let limits = Limits {
-        permits: Arc::new(Semaphore::new(server.concurrency)),
-        within: server.request_timeout,
+/// Puts the passage around the routes.
+pub(crate) fn around(routes: Router, server: &config::Server, guard: Guard) -> Router {
+    let (permits, within) = (Semaphore::new(server.concurrency), server.request_timeout);
+    let passage = Passage {
+        routes: routes.route_layer(middleware::from_fn(count)),
+        gate: Arc::new(Gate { guard, permits, within }),
     };
-    let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn(problem::answer))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(guarding, guard))
-        .layer(middleware::from_fn_with_state(limits, limit));
-    Router::new().fallback_service(trimmed).layer(layers)
+    Router::new().fallback(move |request: Request| passage.clone().answer(request))
+}
+
+/// The way to the routes and back.
+#[derive(Clone)]
+struct Passage {
+    routes: Router,
+    gate: Arc<Gate>,
+}
+
+/// Who gets through, how many at once, and for how long.
+struct Gate {
+    guard: Guard,
+    permits: Semaphore,
+    within: Duration,
+}
+
+impl Passage {
+    async fn answer(self, request: Request) -> Response {
+        let caught = |request| {
+            let answer = AssertUnwindSafe(self.admit(request)).catch_unwind();
+            answer.map(|answer| answer.unwrap_or_else(|panic| panicked(panic.as_ref())))
+        };
+        problem::answer(request, caught).await
+    }
+
+    async fn admit(mut self, request: Request) -> Response {
+        if let Err(problem) = self.gate.guard.check(request.headers(), request.uri()) {
+            return problem.into_response();
+        }
+        if is_always_answered(request.uri().path()) {
+            return self.route(request).await;
+        }
+        if said_length(request.headers()).is_some_and(|length| length > REFUSED_UNREAD) {
+            return Problem::new(&kind::BODY_TOO_LARGE).into_response();
+        }
+        let gate = Arc::clone(&self.gate);
+        let Ok(_permit) = gate.permits.try_acquire() else {
+            metrics::counter!("gdmarket_http_shed_total").increment(1);
+            return Problem::new(&kind::OVERLOADED).into_response();
+        };
+        let _counted = UnderWay::new();
+        tokio::time::timeout(gate.within, self.route(request))
+            .await
+            .unwrap_or_else(|_| Problem::new(&kind::TIMED_OUT).into_response())
+    }
+
+    /// The path must be changed before a route is chosen.
+    async fn route(&mut self, request: Request) -> Response {
+        self.routes.call(without_trailing_slash(request)).await.into_response()
+    }
 }
 
 fn without_trailing_slash(mut request: Request) -> Request {
@@ -55,41 +101,17 @@ fn without_trailing_slash(mut request: Request) -> Request {
     request
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
-fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
-    let message = payload
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
-        .or_else(|| payload.downcast_ref::<&str>().copied());
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     Problem::internal(format!("panicked: {}", message.unwrap_or("no message"))).into_response()
-}
-
-#[derive(Clone)]
-struct Limits {
-    permits: Arc<Semaphore>,
-    within: Duration,
 }
 
 /// Health and figures are answered however much there is to do.
 fn is_always_answered(path: &str) -> bool {
     matches!(path.trim_end_matches('/'), "/livez" | "/readyz" | "/metrics")
-}
-
-async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    if is_always_answered(request.uri().path()) {
-        return next.run(request).await;
-    }
-    if said_length(request.headers()).is_some_and(|length| length > REFUSED_UNREAD) {
-        return Problem::new(&kind::BODY_TOO_LARGE).into_response();
-    }
-    let Ok(_permit) = limits.permits.try_acquire() else {
-        metrics::counter!("gdmarket_http_shed_total").increment(1);
-        return Problem::new(&kind::OVERLOADED).into_response();
-    };
-    let _counted = UnderWay::new();
-    tokio::time::timeout(limits.within, next.run(request))
-        .await
-        .unwrap_or_else(|_| Problem::new(&kind::TIMED_OUT).into_response())
 }
 
 /// A request that is being worked on, counted until it is dropped, however that comes.

@@ -14,11 +14,9 @@ impl<V: View> Projector<V> {
     /// Brings what was asked again up to date, from the log.
     pub(super) async fn heal(&self, run: &Run) -> Result<(), Halt> {
         for parked in self.parked.due(&run.name, HEAL_AT_ONCE).await? {
-            let number = parked.key.rsplit('/').next().and_then(|number| number.parse().ok());
-            if let Some(number) = number {
-                self.heal_stream(run, number, &parked).await?;
-            } else {
-                tracing::error!(view = run.name, key = parked.key, "no stream has this key");
+            match parked.key.parse::<StreamId>() {
+                Ok(stream) => self.heal_stream(run, stream.number, &parked).await?,
+                Err(error) => tracing::error!(view = run.name, key = parked.key, %error, "parked"),
             }
         }
         Ok(())

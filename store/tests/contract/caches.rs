@@ -1,7 +1,8 @@
 //! Two stores with caches of their own fight over the same aggregates.
 
 use crate::support::*;
-use gdmarket_store::{AppendError, Loaded, RecordedEvent, Store};
+use futures::FutureExt as _;
+use gdmarket_store::{AppendError, Loaded, RecordedEvent, Store, StoreOptions};
 use gdmarket_testkit::on_each_engine;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -191,5 +192,23 @@ on_each_engine! {
         for store in stores {
             store.close().await;
         }
+    }
+
+    /// However little fits in memory: another place of the same stream would be another turn.
+    async fn a_turn_stays_one_turn_while_other_streams_come_and_go(db: &TestDb) {
+        let options = StoreOptions { cache_entries: 1, ..options(db) };
+        Store::migrate(&options).await.unwrap();
+        let store = Store::open(&options).await.unwrap();
+        let counters = store.aggregates::<Counter>();
+        // What comes first stays anyhow.
+        drop(counters.lock_unread(2).await);
+        let turn = counters.lock_unread(1).await;
+        for other in 3..100 {
+            drop(counters.lock_unread(other).await);
+        }
+        assert!(counters.lock_unread(1).now_or_never().is_none(), "somebody has the turn");
+        drop(turn);
+        assert!(counters.lock_unread(1).now_or_never().is_some());
+        store.close().await;
     }
 }

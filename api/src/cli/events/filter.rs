@@ -6,7 +6,6 @@ use clap::Args;
 use gdmarket_domain::event_names;
 use gdmarket_projections::AggregateKind;
 use gdmarket_store::{EventFilter, Store, StreamId};
-use std::str::FromStr;
 use uuid::Uuid;
 
 /// Which events.
@@ -26,7 +25,7 @@ pub(super) struct FilterArgs {
     alarm: Option<i64>,
     /// Only this stream, as events name it: item/1, hold/7.
     #[arg(long, value_name = "TYPE/NO", group = "stream")]
-    aggregate: Option<StreamName>,
+    aggregate: Option<StreamId>,
     /// Only events of this type: `ItemHeld`.
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
@@ -46,24 +45,6 @@ pub(super) struct FilterArgs {
 
 fn number() -> clap::builder::RangedI64ValueParser<i64> {
     clap::value_parser!(i64).range(1..)
-}
-
-/// A stream by its name.
-#[derive(Debug, Clone)]
-struct StreamName(StreamId);
-
-impl FromStr for StreamName {
-    type Err = String;
-
-    fn from_str(said: &str) -> Result<Self, String> {
-        let parts = said.split_once('/').and_then(|(kind, no)| Some((kind, no.parse().ok()?)));
-        match parts {
-            Some((kind, number)) if !kind.is_empty() => {
-                Ok(Self(StreamId::new(kind.to_owned(), number)))
-            }
-            _ => Err("not a stream, like item/1".to_owned()),
-        }
-    }
 }
 
 impl FilterArgs {
@@ -117,6 +98,6 @@ impl FilterArgs {
             (AggregateKind::Alarm, self.alarm),
         ];
         let numbered = numbered.into_iter().find_map(|(kind, no)| Some(kind.stream(no?)));
-        numbered.or_else(|| self.aggregate.clone().map(|StreamName(stream)| stream))
+        numbered.or_else(|| self.aggregate.clone())
     }
 }
