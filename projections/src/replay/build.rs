@@ -1,7 +1,7 @@
 //! A generation of a view that is being built beside the one that is served. One at a time per view,
 //! by a lease; what a build that was cut short left behind goes with the next one.
 
-use super::fold::{Poisoned, Read, fold_all};
+use super::fold::{Poisoned, Stretch, fold_all};
 use super::lease::BuildLease;
 use super::promote::LAST_STEP;
 use super::{Meter, ReplayError, name_of};
@@ -93,10 +93,9 @@ impl<V: View> Build<V> {
         }
         let before = self.events;
         let meter = |read: u64| meter(before + read, before + expected);
-        let so_far: Read<'_> = &meter;
-        let progress = (&mut self.poisoned, so_far);
-        let target = (&self.table, &self.courtesy);
-        let read = fold_all::<V>(&self.store, target, (self.reached, until), progress).await?;
+        let (table, courtesy) = (&self.table, &self.courtesy);
+        let stretch = Stretch { table, courtesy, after: self.reached, until, so_far: &meter };
+        let read = fold_all(&self.store, stretch, &mut self.poisoned).await?;
         if read != expected {
             return Err(ReplayError::Short { read, expected });
         }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use worker::{Work, Worker};
+use worker::{Shared, Work, Worker};
 
 /// Rows that all workers together hold before they are written, about 0.4 KiB each for items; as many
 /// again are on their way into the table.
@@ -36,32 +36,46 @@ pub(super) type Read<'a> = &'a (dyn Fn(u64) + Send + Sync);
 /// Streams that can't be folded, by number.
 pub(super) type Poisoned = BTreeMap<i64, Parked>;
 
-/// Folds the events after `after` up to `until` into `table`; how many there were.
+/// A stretch of the log, and where its rows go.
+pub(super) struct Stretch<'a, V: View> {
+    pub(super) table: &'a Arc<ViewTable<V>>,
+    pub(super) courtesy: &'a Arc<Courtesy>,
+    /// Where it begins: the position before its first.
+    pub(super) after: i64,
+    /// The position of its last.
+    pub(super) until: i64,
+    pub(super) so_far: Read<'a>,
+}
+
+/// Folds the events of a stretch, but for streams that are known to be poisoned; how many there were.
 pub(super) async fn fold_all<V: View>(
     store: &Store,
-    (table, courtesy): (&Arc<ViewTable<V>>, &Arc<Courtesy>),
-    (after, until): (i64, i64),
-    (poisoned, so_far): (&mut Poisoned, Read<'_>),
+    stretch: Stretch<'_, V>,
+    poisoned: &mut Poisoned,
 ) -> Result<u64, ReplayError> {
-    let known = Arc::new(take(poisoned));
+    let shared = Arc::new(Shared {
+        store: store.clone(),
+        table: Arc::clone(stretch.table),
+        courtesy: Arc::clone(stretch.courtesy),
+        known: take(poisoned),
+        stop: CancellationToken::new(),
+    });
     // Where this future is dropped, by Ctrl-C say, workers end at once.
-    let stop = CancellationToken::new();
-    let _dropped = stop.clone().drop_guard();
+    let _dropped = shared.stop.clone().drop_guard();
     let share = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS));
     let workers: Vec<(mpsc::Sender<Work>, JoinHandle<_>)> = (0..share)
         .map(|_| {
             let (sender, work) = mpsc::channel(WAITING);
-            let shared = (Arc::clone(table), Arc::clone(courtesy), Arc::clone(&known));
             // What was folded before may have written rows.
-            let size = (ROWS / share, after > 0);
-            let worker = Worker::new(store.clone(), shared, stop.clone(), size);
+            let is_spilled = stretch.after > 0;
+            let worker = Worker::new(Arc::clone(&shared), ROWS / share, is_spilled);
             (sender, tokio::task::spawn_blocking(move || worker.work(work)))
         })
         .collect();
     let (senders, tasks): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
-    let read = hand_out::<V>(store, &senders, (after, until), so_far).await;
+    let read = hand_out(store, &senders, &stretch).await;
     drop(senders);
-    poisoned.extend(known.iter().map(|(number, parked)| (*number, parked.clone())));
+    poisoned.extend(shared.known.clone());
     for task in tasks {
         let done = task.await.map_err(|error| ReplayError::Broken(error.to_string()))?;
         poisoned.extend(done?);
@@ -72,10 +86,9 @@ pub(super) async fn fold_all<V: View>(
 async fn hand_out<V: View>(
     store: &Store,
     workers: &[mpsc::Sender<Work>],
-    (after, until): (i64, i64),
-    so_far: Read<'_>,
+    stretch: &Stretch<'_, V>,
 ) -> Result<u64, ReplayError> {
-    let mut scan = store.log().scan(V::AGGREGATE, after, until);
+    let mut scan = store.log().scan(V::AGGREGATE, stretch.after, stretch.until);
     let mut read = 0;
     while let Some(chunk) = scan.next().await? {
         read += u64::try_from(chunk.len()).unwrap_or(0);
@@ -86,7 +99,7 @@ async fn hand_out<V: View>(
                 return Ok(read);
             }
         }
-        so_far(read);
+        (stretch.so_far)(read);
     }
     for worker in workers {
         drop(worker.send(Work::End).await);

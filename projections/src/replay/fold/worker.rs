@@ -23,13 +23,20 @@ pub(super) enum Work {
     End,
 }
 
+/// What all workers have in common.
+pub(super) struct Shared<V: View> {
+    pub(super) store: Store,
+    pub(super) table: Arc<ViewTable<V>>,
+    pub(super) courtesy: Arc<Courtesy>,
+    /// Streams that were poisoned before.
+    pub(super) known: Poisoned,
+    /// Nobody waits for the workers any more.
+    pub(super) stop: CancellationToken,
+}
+
 /// Folds its share of the streams.
 pub(super) struct Worker<V: View> {
-    store: Store,
-    table: Arc<ViewTable<V>>,
-    courtesy: Arc<Courtesy>,
-    /// Nobody waits for this worker any more.
-    stop: CancellationToken,
+    shared: Arc<Shared<V>>,
     /// Rows that it holds before they are written.
     most: usize,
     rows: HashMap<i64, Stored<V::Row>>,
@@ -39,7 +46,6 @@ pub(super) struct Worker<V: View> {
     /// The table may have rows of its streams.
     is_spilled: bool,
     runtime: Handle,
-    known: Arc<Poisoned>,
     poisoned: Poisoned,
 }
 
@@ -50,25 +56,17 @@ pub(super) struct Writing<V: View> {
 }
 
 impl<V: View> Worker<V> {
-    /// One that holds `most` rows, on the runtime that this is called on.
-    pub(super) fn new(
-        store: Store,
-        (table, courtesy, known): (Arc<ViewTable<V>>, Arc<Courtesy>, Arc<Poisoned>),
-        stop: CancellationToken,
-        (most, is_spilled): (usize, bool),
-    ) -> Self {
+    /// One that holds `most` rows, on the runtime that this is called on. The table may have rows of its
+    /// streams if it `is_spilled`.
+    pub(super) fn new(shared: Arc<Shared<V>>, most: usize, is_spilled: bool) -> Self {
         Self {
-            store,
-            table,
-            courtesy,
-            stop,
+            shared,
             most,
             rows: HashMap::new(),
             loaded: HashSet::new(),
             writing: None,
             is_spilled,
             runtime: Handle::current(),
-            known,
             poisoned: Poisoned::new(),
         }
     }
@@ -86,12 +84,12 @@ impl<V: View> Worker<V> {
                     if is_full {
                         self.spill()?;
                     }
-                    if self.courtesy.is_due() {
+                    if self.shared.courtesy.is_due() {
                         // Among commands a worker is one guest at a time.
                         self.finish_writing()?;
                     }
                     if !is_full {
-                        self.wait(self.courtesy.rest(began))?;
+                        self.wait(self.shared.courtesy.rest(began))?;
                     }
                 }
                 Work::End => {
@@ -107,7 +105,7 @@ impl<V: View> Worker<V> {
 
     fn take(&mut self, event: EventRef<'_>) -> Result<(), ReplayError> {
         let number = event.number;
-        if self.known.contains_key(&number) || self.poisoned.contains_key(&number) {
+        if self.shared.known.contains_key(&number) || self.poisoned.contains_key(&number) {
             return Ok(());
         }
         let row = self.rows.entry(number).or_insert_with(|| Stored::new(number));
@@ -133,7 +131,7 @@ impl<V: View> Worker<V> {
                 false
             });
         }
-        let loading = self.table.load(self.store.views(), &missing);
+        let loading = self.shared.table.load(self.shared.store.views(), &missing);
         let loaded = self.wait(loading)??;
         self.loaded.extend(loaded.keys());
         self.rows.extend(loaded);
@@ -144,13 +142,13 @@ impl<V: View> Worker<V> {
     fn spill(&mut self) -> Result<(), ReplayError> {
         self.finish_writing()?;
         let (rows, loaded) = (Arc::new(take(&mut self.rows)), take(&mut self.loaded));
-        let (table, courtesy) = (Arc::clone(&self.table), Arc::clone(&self.courtesy));
-        let (db, written) = (self.store.views().clone(), Arc::clone(&rows));
+        let (shared, written) = (Arc::clone(&self.shared), Arc::clone(&rows));
         let task = self.runtime.spawn(async move {
             let mut rows: Vec<_> = written.values().collect();
             // In the order of their numbers the table's index grows at its end.
             rows.sort_unstable_by_key(|row| row.number);
-            table.write_many(&db, (&rows, &loaded), &courtesy).await
+            let Shared { store, table, courtesy, .. } = shared.as_ref();
+            table.write_many(store.views(), (&rows, &loaded), courtesy).await
         });
         self.writing = Some(Writing { rows, task: AbortOnDropHandle::new(task) });
         self.is_spilled = true;
@@ -171,7 +169,7 @@ impl<V: View> Worker<V> {
             tokio::select! {
                 // First: afterwards there is no timer to ask.
                 biased;
-                () = self.stop.cancelled() => {
+                () = self.shared.stop.cancelled() => {
                     Err(ReplayError::Broken("nobody waits for it any more".to_owned()))
                 }
                 done = future => Ok(done),
