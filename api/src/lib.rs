@@ -1,6 +1,6 @@
 //! HTTP, configuration, and the `gdmarket` program.
 //!
-//! A request passes the layers of [`server`], is read strictly, and goes to the one or the other
+//! A request goes through the passage of [`server`], is read strictly, and goes to the one or the other
 //! half: what writes knows no query, what reads knows no command. [`wiring`] is the one place that sees
 //! both.
 

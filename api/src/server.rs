@@ -1,10 +1,10 @@
-//! The HTTP server: its own accept loop, the layers around the routes, and an end in two stages.
+//! The HTTP server: its own accept loop, the passage to the routes, and an end in two stages.
 //!
 //! Told to end it becomes unready, serves on for the drain delay, stops accepting, finishes what is
 //! under way, and closes. Told twice it ends at once.
 
 pub(crate) mod guard;
-pub(crate) mod layers;
+pub(crate) mod passage;
 mod shutdown;
 mod starting;
 
@@ -13,10 +13,14 @@ pub use starting::{Door, Opener};
 
 use crate::config;
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use futures::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -76,4 +80,13 @@ fn converse(stream: TcpStream, router: Router, connections: &GracefulShutdown) {
             tracing::debug!(%error, "a connection broke");
         }
     });
+}
+
+/// Sends every request the same way. As a service, not as a handler: of a handler's answer to HEAD the
+/// framework tells the length when it has already taken the body away.
+fn every_request<F: Future<Output = Response> + Send + 'static>(
+    answer: impl Fn(Request) -> F + Clone + Send + Sync + 'static,
+) -> Router {
+    let answer = move |request| answer(request).map(Ok::<_, Infallible>);
+    Router::new().fallback_service(tower::service_fn(answer))
 }

@@ -16,7 +16,7 @@ use crate::openapi;
 use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState};
 use crate::resource::KRW;
 use crate::server::guard::Guard;
-use crate::server::{Shutdown, layers};
+use crate::server::{Shutdown, passage};
 use crate::token::Tokens;
 use answers::LogAnswers;
 use axum::Router;
@@ -151,14 +151,14 @@ impl Market {
         }
     }
 
-    /// The whole HTTP side: routes and layers.
+    /// The whole HTTP side: the routes, and the passage to them.
     pub fn router(&self, config: &Config, listen: SocketAddr, shutdown: Shutdown) -> Router {
         let writing = command_router::router(self.command_state(config));
         let reading = query_router::router(self.query_state(config, shutdown.clone()));
         let (routes, _) = writing.merge(reading).split_for_parts();
         let routes =
             routes.merge(docs::router(openapi::document())).merge(health::router(shutdown));
-        layers::around(routes, &config.server, Guard::new(listen, &config.server))
+        passage::around(routes, &config.server, Guard::new(listen, &config.server))
     }
 
     fn command_state(&self, config: &Config) -> CommandState {

@@ -10,11 +10,17 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
 /// A future that, dropped before its end, goes on in a task of its own.
-pub(crate) struct Begun<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+pub(crate) struct Begun<T: Send + 'static> {
+    /// None while it runs, and at its end.
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    runtime: Handle,
+}
 
 impl<T: Send + 'static> Begun<T> {
+    /// # Panics
+    /// Outside of a runtime.
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Some(Box::pin(work)))
+        Self { work: Some(Box::pin(work)), runtime: Handle::current() }
     }
 }
 
@@ -23,10 +29,10 @@ impl<T: Send + 'static> Future for Begun<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         // Nothing stands in its place while it runs: what panics is never run again.
-        let Some(mut work) = self.0.take() else { return Poll::Pending };
+        let Some(mut work) = self.work.take() else { return Poll::Pending };
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {
-            self.0 = Some(work);
+            self.work = Some(work);
         }
         polled
     }
@@ -34,9 +40,8 @@ impl<T: Send + 'static> Future for Begun<T> {
 
 impl<T: Send + 'static> Drop for Begun<T> {
     fn drop(&mut self) {
-        // Without a runtime the process is at its end.
-        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            drop(runtime.spawn(work.map(drop)));
+        if let Some(work) = self.work.take() {
+            drop(self.runtime.spawn(work.map(drop)));
         }
     }
 }
@@ -65,6 +70,22 @@ mod tests {
         assert_eq!(tell.await, Ok(7));
         tracker.close();
         tracker.wait().await;
+    }
+
+    #[test]
+    fn what_is_dropped_outside_of_its_runtime_goes_on_too() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (told, tell) = oneshot::channel();
+        let mut work = None;
+        runtime.block_on(async {
+            let begun = work.insert(Begun::new(async move {
+                tokio::task::yield_now().await;
+                told.send(7).unwrap();
+            }));
+            assert_eq!(futures::poll!(begun), Poll::Pending);
+        });
+        drop(work);
+        assert_eq!(runtime.block_on(tell), Ok(7));
     }
 
     #[tokio::test]

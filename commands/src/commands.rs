@@ -7,13 +7,13 @@ use crate::error::CommandError;
 use crate::executor::{Executor, Request};
 use crate::meta::{CommandMeta, Executed};
 use crate::options::CommandOptions;
+use crate::panic::told_by_panic;
 use crate::payment_gateway::PaymentGateway;
 use crate::payment_service::{LocalPayments, PaymentService};
 use crate::turns::Turns;
 use futures::FutureExt as _;
 use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment, Reservation};
 use gdmarket_store::Store;
-use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-/// Executes commands. Every call runs to its end even if its future is dropped.
+/// Executes commands. Every call that was begun runs to its end even if its future is dropped; one that is
+/// neither polled nor dropped keeps its aggregate's turn from all others.
 #[derive(Clone)]
 pub struct Commands(pub(crate) Arc<Inner>);
 
@@ -158,13 +159,6 @@ impl Commands {
         let work = AssertUnwindSafe(work(Arc::clone(&self.0))).catch_unwind();
         Begun::new(self.0.tracker.track_future(work.in_current_span()))
             .await
-            .unwrap_or_else(|panic| Err(CommandError::Broken(said_by(panic.as_ref()))))
+            .unwrap_or_else(|panic| Err(CommandError::Broken(told_by_panic(panic.as_ref()))))
     }
-}
-
-/// What a panic says.
-fn said_by(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("panicked: {}", text.unwrap_or("no message"))
 }

@@ -2,8 +2,8 @@
 //!
 //! Every command goes one way (`executor.rs`): load, decide, append with its receipt. What takes
 //! several commands or an outside call (register, reserve, pay, settle, refund) is an operation, one
-//! file per noun. A begun command runs to its end in a tracked task; whoever drops the future of a
-//! call here stops waiting, nothing else.
+//! file per noun. A begun command runs to its end in its caller's task, or in one of its own once the
+//! caller drops the call's future.
 
 mod alarm_sender;
 mod begun;
@@ -18,6 +18,7 @@ mod meta;
 mod numbered;
 mod operations;
 mod options;
+mod panic;
 mod payment_gateway;
 mod payment_service;
 mod retry;
@@ -39,6 +40,7 @@ pub use meta::{CommandMeta, Executed};
 pub use numbered::NUMBERED;
 pub use operations::{NewItem, NewReservation, PaymentAsked, Registered};
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};
+pub use panic::told_by_panic;
 pub use payment_gateway::{
     Charge, Confirmation, GatewayError, InProcessGateway, InProcessGatewayOptions, LedgerEntry,
     PaymentGateway, read_ledger,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// The header of the W3C trace context.
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
-/// Made once per request by the outermost layer; handlers find it in the request's extensions.
+/// Made once per request, before all else; handlers find it in the request's extensions.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext {
     /// The trace: the caller's, or a new one.

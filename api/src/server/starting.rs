@@ -2,6 +2,7 @@
 //! is made before it is read, which takes a while on a long log: meanwhile `/livez` and `/readyz` tell
 //! how it is, and whoever asks for anything else waits for the answer.
 
+use super::every_request;
 use crate::problem::context::RequestContext;
 use crate::problem::{Problem, kind};
 use axum::extract::Request;
@@ -45,12 +46,12 @@ impl Door {
         let opened = self.0.borrow().clone();
         opened.unwrap_or_else(|| {
             let door = self.clone();
-            Router::new().fallback(move |request: Request| door.clone().answer(request))
+            every_request(move |request| door.clone().answer(request))
         })
     }
 
     async fn answer(mut self, request: Request) -> Response {
-        // No layer does it here: behind the door they are around all routes.
+        // Behind the door the passage does it, for all routes.
         let context = RequestContext::of(&request);
         let starting = || {
             let detail = "This server is still starting.";

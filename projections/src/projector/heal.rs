@@ -16,7 +16,9 @@ impl<V: View> Projector<V> {
         for parked in self.parked.due(&run.name, HEAL_AT_ONCE).await? {
             match parked.key.parse::<StreamId>() {
                 Ok(stream) => self.heal_stream(run, stream.number, &parked).await?,
-                Err(error) => tracing::error!(view = run.name, key = parked.key, %error, "parked"),
+                Err(error) => {
+                    tracing::error!(view = run.name, key = parked.key, %error, "no row can be healed");
+                }
             }
         }
         Ok(())

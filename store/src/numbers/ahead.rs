@@ -29,7 +29,7 @@ impl Ahead {
         stock.numbers.next()
     }
 
-    /// Keeps numbers that have just been drawn; there is nothing left of this kind.
+    /// Keeps numbers that have just been drawn. What was left of this kind has lain too long, and is lost.
     pub(super) fn keep(&self, kind: String, numbers: Range<i64>) {
         let stock = Stock { numbers, since: Instant::now() };
         self.stocks().insert(kind, stock);

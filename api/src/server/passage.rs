@@ -4,17 +4,18 @@
 //! One future around the routes. A stack of middleware would copy itself and box its future for each
 //! layer and request, a tenth of what answering a command costs.
 
+use super::every_request;
+use super::guard::Guard;
 use crate::config;
 use crate::extract::body::MAX_BODY;
 use crate::problem::{self, Problem, kind};
-use crate::server::guard::Guard;
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
+use gdmarket_commands::told_by_panic;
 use http::{HeaderMap, Uri, header};
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub(crate) fn around(routes: Router, server: &config::Server, guard: Guard) -> R
         routes: routes.route_layer(middleware::from_fn(count)),
         gate: Arc::new(Gate { guard, permits, within }),
     };
-    Router::new().fallback(move |request: Request| passage.clone().answer(request))
+    every_request(move |request| passage.clone().answer(request))
 }
 
 /// The way to the routes and back.
@@ -51,9 +52,11 @@ struct Gate {
 
 impl Passage {
     async fn answer(self, request: Request) -> Response {
-        let caught = |request| {
-            let answer = AssertUnwindSafe(self.admit(request)).catch_unwind();
-            answer.map(|answer| answer.unwrap_or_else(|panic| panicked(panic.as_ref())))
+        let caught = |request| async move {
+            let answer = AssertUnwindSafe(self.admit(request)).catch_unwind().await;
+            answer.unwrap_or_else(|panic| {
+                Problem::internal(told_by_panic(panic.as_ref())).into_response()
+            })
         };
         problem::answer(request, caught).await
     }
@@ -99,14 +102,6 @@ fn without_trailing_slash(mut request: Request) -> Request {
         *request.uri_mut() = uri;
     }
     request
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Response {
-    let message = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    Problem::internal(format!("panicked: {}", message.unwrap_or("no message"))).into_response()
 }
 
 /// Health and figures are answered however much there is to do.
@@ -168,20 +163,28 @@ mod tests {
         panic!("on purpose")
     }
 
+    async fn streams() -> Body {
+        Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>())
+    }
+
     async fn reads(fields: Result<Fields, Problem>) -> Response {
         fields.map_or_else(Problem::into_response, |_| "read".into_response())
     }
 
-    /// The status and the problem's code.
-    async fn ask(path: &str, body: Body) -> (u16, String) {
+    fn router() -> Router {
         let server = Config::load(&Sources::default()).unwrap().config.server;
         let routes = Router::new()
             .route("/breaks", routing::get(breaks))
+            .route("/streams", routing::get(streams))
             .route("/reads", routing::get(reads));
-        let layered = around(routes, &server, Guard::new(server.listen, &server));
+        around(routes, &server, Guard::new(server.listen, &server))
+    }
+
+    /// The status and the problem's code.
+    async fn ask(path: &str, body: Body) -> (u16, String) {
         let request = Request::builder().uri(path).header("host", "localhost");
         let request = request.header("content-type", "application/json").body(body).unwrap();
-        let answer = layered.oneshot(request).await.unwrap();
+        let answer = router().oneshot(request).await.unwrap();
         let status = answer.status().as_u16();
         let text = answer.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
@@ -191,6 +194,14 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_breaks_is_a_problem_without_detail() {
         assert_eq!(ask("/breaks", Body::empty()).await, (500, "internal".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_has_no_end_tells_no_length_to_head_either() {
+        let request = Request::head("/streams").header("host", "localhost");
+        let answer = router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers().get(header::CONTENT_LENGTH), None);
     }
 
     #[tokio::test]
