@@ -28,9 +28,9 @@ pub(crate) use postgres::PostgresWriter;
 pub(crate) use sqlite::SqliteWriter;
 use writer::LogWriter;
 
-/// Where fewer wait, those just answered say first what they want next: otherwise half of a few
-/// callers always waits for the other half. It costs a turn of the scheduler, no time; where more
-/// wait, the trip is worth more than their company.
+/// Where fewer wait, those just answered say first what they want next: otherwise the first of a few
+/// callers goes alone, and the others always wait for it. It costs a turn of the scheduler, no time; where
+/// more wait, the trip is worth more than their company. Who is alone doesn't wait for anybody.
 const WORTH_A_TRIP: usize = 16;
 
 /// A command in the queue.
@@ -120,6 +120,7 @@ async fn run<W: LogWriter>(
     stop: &CancellationToken,
 ) {
     let mut batch = Batch::default();
+    let mut has_company = false;
     loop {
         if batch.is_idle() {
             tokio::select! {
@@ -127,18 +128,18 @@ async fn run<W: LogWriter>(
                 received = batch.receive(waiting) => if received == 0 { return },
                 () = stop.cancelled(), if !waiting.is_closed() => waiting.close(),
             }
-        } else {
-            batch.receive_waiting(waiting);
         }
+        if has_company && batch.left() + waiting.len() < WORTH_A_TRIP {
+            tokio::task::yield_now().await;
+        }
+        batch.receive_waiting(waiting);
         batch.choose();
         driver.show_queue(batch.left() + waiting.len());
         let appends = batch.appends();
         if !appends.is_empty() {
             let answers = driver.write(&appends).await;
+            has_company = answers.len() > 1 || batch.left() + waiting.len() > 0;
             batch.answer(answers);
-            if (1..WORTH_A_TRIP).contains(&(waiting.len() + batch.left())) {
-                tokio::task::yield_now().await;
-            }
         }
     }
 }

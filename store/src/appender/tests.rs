@@ -166,3 +166,25 @@ async fn twins_in_the_queue_are_answered_by_the_first() {
     assert!(rest.iter().all(|answer| matches!(answer, Err(AppendError::Duplicate(_)))));
     assert_eq!(batches.lock().unwrap().len(), 1);
 }
+
+/// The runtime of several threads has whom a caller wakes run next, ahead of other callers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_few_callers_share_their_trips_though_each_comes_when_it_was_answered() {
+    let (appender, _script, batches) = start();
+    let callers = move || async move {
+        let call = |number: i64| {
+            let appender = appender.clone();
+            tokio::spawn(async move {
+                for expected in 0..9 {
+                    let command = u128::try_from(number * 10 + expected).unwrap();
+                    appender.append(append(command, number, expected)).await.unwrap();
+                }
+            })
+        };
+        join_all((1..=8).map(call)).await
+    };
+    tokio::spawn(callers()).await.unwrap();
+    let sizes: Vec<usize> = batches.lock().unwrap().iter().map(Vec::len).collect();
+    // Nine at best. If the first went alone each time it would be eighteen.
+    assert!(sizes.len() < 14, "{sizes:?}");
+}
