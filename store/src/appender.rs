@@ -138,7 +138,8 @@ async fn run<W: LogWriter>(
         let appends = batch.appends();
         if !appends.is_empty() {
             let answers = driver.write(&appends).await;
-            has_company = answers.len() > 1 || batch.left() + waiting.len() > 0;
+            let is_of_few = (2..WORTH_A_TRIP).contains(&answers.len());
+            has_company = is_of_few || batch.left() + waiting.len() > 0;
             batch.answer(answers);
         }
     }
