@@ -15,6 +15,9 @@ pub trait Feed: Send + Sync + 'static {
     /// The first events after a position.
     async fn read_after(&self, position: i64, limit: u32) -> Result<Vec<Delivery>, StoreError>;
 
+    /// The event at a position; `None` if the log itself has none there.
+    async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, StoreError>;
+
     /// The position of the newest event, 0 without any, as the log itself says.
     async fn head(&self) -> Result<i64, StoreError>;
 
@@ -52,6 +55,10 @@ impl Feed for LocalFeed {
             Delivery { previous: before, event }
         };
         Ok(events.into_iter().map(chain).collect())
+    }
+
+    async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        self.0.tail().at(position).await
     }
 
     async fn head(&self) -> Result<i64, StoreError> {

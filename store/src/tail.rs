@@ -90,6 +90,16 @@ impl Tail {
         Ok(events.into_iter().map(Arc::new).collect())
     }
 
+    /// The event at this position: from memory, else from the log. `None` means that the log has none
+    /// there, not that it isn't known here yet.
+    pub async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        let known = self.read_after(position.saturating_sub(1), 1).await?;
+        match known.into_iter().find(|event| event.position == position) {
+            Some(event) => Ok(Some(event)),
+            None => Ok(self.0.log.at(position).await?.map(Arc::new)),
+        }
+    }
+
     /// The position of the last event, as the log itself says, after making sure that it still is
     /// the log that was opened, with all that is known of it.
     pub async fn sure_head(&self) -> Result<i64, StoreError> {

@@ -72,11 +72,8 @@ impl Reactor {
 
     /// The queued event of a position; `None` if the log has none there, or nothing follows from it.
     async fn job(&self, key: &str, position: i64) -> Result<Option<Job>, Halt> {
-        let found = self.feed.read_after(position - 1, 1).await?;
-        let Some(event) = found.into_iter().map(|d| d.event).find(|e| e.position == position)
-        else {
-            return Ok(None);
-        };
+        // A reader may know of an event before the tail does: what isn't there yet is not done with.
+        let Some(event) = self.feed.at(position).await? else { return Ok(None) };
         match self.sender.reactions(&event) {
             // What queued behind its stream stays there, whatever its own key is.
             Ok(Some(reactions)) => {

@@ -71,7 +71,12 @@ impl Market {
         if migrate {
             Store::migrate(&options).await.unwrap();
         }
-        let store = Store::open(&options).await.unwrap();
+        Self::open_with(&options).await
+    }
+
+    /// Over a database that has its schema.
+    pub(crate) async fn open_with(options: &StoreOptions) -> Self {
+        let store = Store::open(options).await.unwrap();
         Projections::prepare(&store).await.unwrap();
         let port = Arc::new(TestPort::new(store.clone()));
         Self { store, port, next_id: AtomicU64::new(1) }

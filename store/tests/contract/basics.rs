@@ -5,6 +5,7 @@ use crate::support::*;
 use gdmarket_store::{AppendError, Appended, PersonalData, ReceiptKind, StoreError};
 use gdmarket_testkit::on_each_engine;
 use std::collections::HashMap;
+use std::time::Duration;
 use tokio::time::Instant;
 
 on_each_engine! {
@@ -118,6 +119,24 @@ on_each_engine! {
         }
         assert_eq!(reader.await.unwrap(), positions(&whole_log(&store).await));
         for store in [first, store] {
+            store.close().await;
+        }
+    }
+
+    async fn an_event_is_found_before_the_tail_has_come_to_it(db: &TestDb) {
+        let other = open(db).await;
+        let position = other.appender().append(append(1, 1, 0)).await.unwrap().position;
+        let mut blind = options(db);
+        blind.poll_interval = Duration::from_hours(1);
+        let store = gdmarket_store::Store::open(&blind).await.unwrap();
+        let tail = store.tail();
+        assert!(tail.wait_past(position - 1, Instant::now() + LIMIT).await);
+        let newest = other.appender().append(append(2, 1, 1)).await.unwrap().position;
+        assert!(tail.read_after(position, 1).await.unwrap().is_empty(), "it doesn't know yet");
+        let found = tail.at(newest).await.unwrap().map(|event| event.position);
+        assert_eq!(found, Some(newest));
+        assert_eq!(tail.at(newest + 1).await.unwrap(), None);
+        for store in [other, store] {
             store.close().await;
         }
     }
