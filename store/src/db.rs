@@ -8,7 +8,7 @@ pub(crate) mod sqlite;
 
 use crate::error::StoreError;
 use sqlite::Writer;
-use sqlx::{Executor, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Database, Executor, PgPool, Pool, Postgres, Sqlite, SqlitePool, Transaction};
 
 const POSTGRES_NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const SQLITE_NOW: &str = "CAST(round(unixepoch('now', 'subsec') * 1000000) AS INTEGER)";
@@ -67,10 +67,12 @@ impl Db {
     /// A writing transaction: READ COMMITTED on PostgreSQL, the one writer on SQLite.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(begin_whole(pool.clone(), "BEGIN").await?),
             // Taking the write lock at once: a transaction that reads first and writes later is
             // refused by SQLite, without waiting, when another process wrote in between.
-            Self::Sqlite { write, .. } => Tx::Sqlite(begin_whole(write.clone()).await?),
+            Self::Sqlite { write, .. } => {
+                Tx::Sqlite(begin_whole(write.clone(), "BEGIN IMMEDIATE").await?)
+            }
         })
     }
 
@@ -79,13 +81,13 @@ impl Db {
         Ok(match self {
             Self::Postgres(pool) => {
                 let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                let mut transaction = pool.begin_with(sql).await?;
+                let mut transaction = begin_whole(pool.clone(), sql).await?;
                 // It holds nobody up, so it may be idle for longer than one that writes.
                 let idle = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
                 transaction.execute(idle).await?;
                 Tx::Postgres(transaction)
             }
-            Self::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
+            Self::Sqlite { read, .. } => Tx::Sqlite(begin_whole(read.clone(), "BEGIN").await?),
         })
     }
 
@@ -127,11 +129,15 @@ impl Db {
     }
 }
 
-/// Begins in a task of its own. Dropped between BEGIN and its answer, sqlx would leave the transaction
-/// open, and with it the one connection that writes unusable for ever; a transaction that is begun
-/// and taken by nobody is rolled back.
-async fn begin_whole(write: SqlitePool) -> Result<Transaction<'static, Sqlite>, StoreError> {
-    let begun = tokio::spawn(async move { write.begin_with("BEGIN IMMEDIATE").await });
+/// Begins in a task of its own. Dropped between BEGIN and its answer, sqlx would leave the connection in
+/// the transaction without knowing: on SQLite nobody could write any more, on PostgreSQL what is
+/// written next on its own would never be committed. A transaction that is begun and taken by nobody
+/// is rolled back.
+async fn begin_whole<D: Database>(
+    pool: Pool<D>,
+    sql: &'static str,
+) -> Result<Transaction<'static, D>, StoreError> {
+    let begun = tokio::spawn(async move { pool.begin_with(sql).await });
     Ok(begun.await.map_err(|error| StoreError::Unavailable(error.to_string()))??)
 }
 

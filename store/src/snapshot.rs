@@ -39,10 +39,10 @@ impl Snapshot {
 
     async fn take(store: &Store, log: &Db) -> Result<Self, StoreError> {
         match (store.views(), log) {
-            (Db::Sqlite { read: views, .. }, Db::Sqlite { read: log, .. }) => {
-                let mut views = Tx::Sqlite(views.begin().await?);
+            (views @ Db::Sqlite { .. }, log @ Db::Sqlite { .. }) => {
+                let mut views = views.snapshot().await?;
                 pin(&mut views, "SELECT count(*) FROM checkpoints").await?;
-                let mut log = Tx::Sqlite(log.begin().await?);
+                let mut log = log.snapshot().await?;
                 pin(&mut log, "SELECT count(*) FROM identity").await?;
                 Ok(Self { log, views: Some(views) })
             }

@@ -1,7 +1,8 @@
 //! A caller that goes away, at whatever await, loses nothing and poisons no cache.
 
 use crate::support::*;
-use gdmarket_store::{Append, AppendError, RecordedEvent, Store};
+use futures::future::join_all;
+use gdmarket_store::{Append, AppendError, Db, RecordedEvent, Store, on_db};
 use gdmarket_testkit::on_each_engine;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -13,6 +14,8 @@ use tokio::sync::Mutex;
 const COMMANDS: u128 = 300;
 /// The other process's command ids begin here.
 const RIVALS: u128 = 1_000;
+/// More than a process has connections for reading.
+const READERS: usize = 12;
 
 /// Polls a future this often, then drops it; what it returned if it was that fast.
 async fn poll_and_drop<F: Future>(future: F, polls: u32) -> Option<F::Output> {
@@ -27,6 +30,35 @@ async fn poll_and_drop<F: Future>(future: F, polls: u32) -> Option<F::Output> {
         }
     })
     .await
+}
+
+/// Polls a future up to three times and drops it. The answer comes in while nobody polls: this is when
+/// it used to be lost.
+async fn drop_on_the_way(future: impl Future, round: u32) {
+    let mut future = pin!(future);
+    for _ in 0..=round % 3 {
+        let polled = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+        tokio::time::sleep(Duration::from_micros(u64::from(round) * 5)).await;
+        if polled.is_ready() {
+            break;
+        }
+    }
+}
+
+/// Writes one more note, and says how many there are.
+async fn note(db: &Db) -> i64 {
+    let sql = "INSERT INTO generations (view, generation, built_to, built_at) VALUES ($1, 1, 1, 1)";
+    let number = notes(db).await + 1;
+    on_db!(write db, pool => {
+        sqlx::query(sql).bind(format!("note {number}")).execute(pool).await.map(drop)
+    })
+    .unwrap();
+    number
+}
+
+async fn notes(db: &Db) -> i64 {
+    on_db!(db, pool => sqlx::query_scalar("SELECT count(*) FROM generations").fetch_one(pool).await)
+        .unwrap()
 }
 
 /// Who counts up, and what it remembers afterwards.
@@ -165,20 +197,29 @@ on_each_engine! {
     async fn a_begin_that_is_dropped_leaves_the_writer_usable(db: &TestDb) {
         let store = open(db).await;
         for round in 0..200_u32 {
-            let mut begin = Box::pin(store.views().begin());
-            for _ in 0..=round % 3 {
-                let begun = poll_fn(|context| Poll::Ready(begin.as_mut().poll(context))).await;
-                // The answer comes in while nobody polls: this is when it used to be lost.
-                tokio::time::sleep(Duration::from_micros(u64::from(round) * 5)).await;
-                if begun.is_ready() {
-                    break;
-                }
-            }
-            drop(begin);
+            drop_on_the_way(store.views().begin(), round).await;
             let tx = store.views().begin().await;
             tx.unwrap_or_else(|error| panic!("after {round} dropped: {error}")).rollback().await.unwrap();
         }
         store.close().await;
+    }
+
+    /// A connection in a forgotten transaction keeps what is written next to itself, and goes on showing
+    /// what was.
+    async fn a_begin_that_is_dropped_leaves_no_connection_in_it(db: &TestDb) {
+        let (store, other) = (open(db).await, open(db).await);
+        for round in 0..200_u32 {
+            drop_on_the_way(store.views().begin(), round).await;
+            drop_on_the_way(store.views().snapshot(), round).await;
+            for (writer, reader) in [(&store, &other), (&other, &store)] {
+                let noted = note(writer.views()).await;
+                let all = join_all((0..READERS).map(|_| notes(reader.views()))).await;
+                assert_eq!(all, [noted; READERS], "after {round} dropped");
+            }
+        }
+        for store in [store, other] {
+            store.close().await;
+        }
     }
 
     async fn what_was_queued_is_written_though_nobody_waits(db: &TestDb) {
