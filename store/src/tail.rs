@@ -167,7 +167,10 @@ impl Inner {
                 self.signals.continuity.recognise(known, events.first())?;
                 events.remove(0);
             }
-            let Some(newest) = events.last().map(Mark::of) else { return Ok(()) };
+            let Some(newest) = events.last().map(Mark::of) else {
+                self.publish(last.as_ref().map_or(0, |last| last.position));
+                return Ok(());
+            };
             let end = newest.position;
             self.signals.continuity.remember(newest.clone());
             *last = Some(newest);
@@ -179,7 +182,8 @@ impl Inner {
         }
     }
 
-    /// Begins at the head.
+    /// Begins at the head, which is told of once nothing more was found after it: whoever knows of it
+    /// finds the tail at rest.
     async fn begin(&self, last: &mut Option<Mark>) -> Result<(), StoreError> {
         let head = self.log.head().await?;
         let newest = self.log.read_after(head - 1, 1).await?;
@@ -188,7 +192,6 @@ impl Inner {
             self.signals.continuity.remember(mark.clone());
         }
         self.ring().begin(head);
-        self.publish(head);
         Ok(())
     }
 

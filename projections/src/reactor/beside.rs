@@ -18,6 +18,20 @@ pub(super) const AT_ONCE: u32 = 500;
 /// Queued events of one key handled between two writes.
 const EVENTS_AT_ONCE: u32 = 50;
 
+/// What a queued position stands for.
+enum Queued {
+    Job(Job),
+    /// Nothing follows from its event.
+    Nothing,
+    /// The log has no event there.
+    Missing,
+}
+
+/// No event ever leaves a log, so it isn't this one's or was damaged: a person must look.
+fn missing(position: i64) -> String {
+    format!("the log has no event at position {position}: run `gdmarket check`")
+}
+
 impl Reactor {
     /// Works until something fails.
     pub(super) async fn work_beside(&self, run: &Run) -> Halt {
@@ -51,10 +65,13 @@ impl Reactor {
             let positions = self.parked.queued(&run.name, key, EVENTS_AT_ONCE).await?;
             let last_round = positions.len() < usize::try_from(EVENTS_AT_ONCE).unwrap_or(0);
             for position in positions {
-                let job = self.job(key, position).await?;
-                let outcome = match &job {
-                    Some(job) => self.sender.react_fully(job).await,
-                    None => Outcome::Done,
+                let (job, outcome) = match self.queued_at(key, position).await? {
+                    Queued::Job(job) => {
+                        let outcome = self.sender.react_fully(&job).await;
+                        (Some(job), outcome)
+                    }
+                    Queued::Nothing => (None, Outcome::Done),
+                    Queued::Missing => (None, Outcome::Park(missing(position))),
                 };
                 let stops = outcome.stops();
                 failpoint!("manager.retried", &run.name);
@@ -70,17 +87,18 @@ impl Reactor {
         }
     }
 
-    /// The queued event of a position; `None` if the log has none there, or nothing follows from it.
-    async fn job(&self, key: &str, position: i64) -> Result<Option<Job>, Halt> {
+    async fn queued_at(&self, key: &str, position: i64) -> Result<Queued, Halt> {
         // A reader may know of an event before the tail does: what isn't there yet is not done with.
-        let Some(event) = self.feed.at(position).await? else { return Ok(None) };
+        let Some(event) = self.feed.at(position).await? else { return Ok(Queued::Missing) };
         match self.sender.reactions(&event) {
             // What queued behind its stream stays there, whatever its own key is.
             Ok(Some(reactions)) => {
-                Ok(Some(Job { key: key.to_owned(), ..Job::new(&event, reactions) }))
+                Ok(Queued::Job(Job { key: key.to_owned(), ..Job::new(&event, reactions) }))
             }
-            Ok(None) => Ok(None),
-            Err(Unreadable::Broken(why)) => Ok(Some(Job::unreadable(&event, key.to_owned(), why))),
+            Ok(None) => Ok(Queued::Nothing),
+            Err(Unreadable::Broken(why)) => {
+                Ok(Queued::Job(Job::unreadable(&event, key.to_owned(), why)))
+            }
             Err(Unreadable::Newer(what)) => Err(Halt::Newer(what)),
         }
     }

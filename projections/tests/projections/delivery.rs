@@ -4,11 +4,10 @@ use crate::market::{MANAGERS, Market, VIEWS, days};
 use crate::story;
 use gdmarket_domain::PaymentNo;
 use gdmarket_projections::{Projections, differences_from_rebuild};
-use gdmarket_store::{Deadlines, StoreOptions, StreamId, on_db};
+use gdmarket_store::{Deadlines, on_db};
 use gdmarket_testkit::{TestDb, on_each_engine};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// Plays the story, lets `subscription` read everything again, and compares.
 async fn deliver_twice(db: &TestDb, subscription: &str) {
@@ -213,38 +212,5 @@ on_each_engine! {
         let told: Vec<_> = differing.iter().map(|told| (told.view.as_str(), told.number)).collect();
         assert_eq!(told, [("payments", 3), ("alarms", 2)]);
         assert_eq!(differing[0].columns, ["status"]);
-    }
-    /// A manager that was behind reads from the log what the tail of its process hasn't come to yet.
-    async fn what_the_tail_does_not_know_yet_is_not_done_with(db: &TestDb) {
-        let first = Market::open(db).await;
-        let loops = first.start();
-        first.register(1, Some(10)).await;
-        first.reserve(1, 1, days(2, 4)).await;
-        first.settle(&loops).await;
-        first.pay(1, 10, 1).await;
-        first.settle(&loops).await;
-        loops.stop().await;
-        first.alert(2).await;
-
-        let url = db.url().to_owned();
-        let blind = Duration::from_hours(1);
-        let options = StoreOptions { url, poll_interval: blind, ..StoreOptions::default() };
-        let market = Market::open_with(&options).await;
-        let head = first.store.log().head().await.unwrap();
-        market.store.tail().head().wait_for(|known| *known == head).await.unwrap();
-        let told = first.store.log().stream(&StreamId::new("reservation", 1), 0).await.unwrap();
-        db.log_sql(&format!(
-            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
-             payload, metadata) VALUES ('reservation', '1', {}, 'LatePaymentRecorded', '1', \
-             '{{\"LatePaymentRecorded\":{{\"reservationNo\":1,\"paymentNo\":10}}}}', '{{}}')",
-            told.len() + 1
-        ))
-        .await;
-        assert!(market.store.tail().read_after(head, 1).await.unwrap().is_empty());
-        let loops = market.start();
-        market.settle(&loops).await;
-        loops.stop().await;
-        let history = market.history().await;
-        assert!(history.contains(&"payment/10 PaymentCancelled".to_owned()), "{history:?}");
     }
 }

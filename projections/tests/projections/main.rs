@@ -15,6 +15,7 @@ mod looking;
 mod market;
 mod parked;
 mod port;
+mod queued;
 mod replay;
 mod runners;
 mod story;
