@@ -8,8 +8,10 @@ use super::{Meter, ReplayError, name_of};
 use crate::courtesy::Courtesy;
 use crate::view::View;
 use crate::view_table::ViewTable;
+use futures::{StreamExt, TryStreamExt, stream};
 use gdmarket_store::{Generations, Store};
-use std::sync::Arc;
+use std::mem::take;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -86,23 +88,45 @@ impl<V: View> Build<V> {
         if until <= self.reached {
             return Ok(());
         }
-        let expected = self.count(until).await?;
         // Among commands, rows are indexed as they come: all at once takes the database a long turn.
         if self.courtesy.is_due() {
             self.index().await?;
         }
-        let before = self.events;
-        let meter = |read: u64| meter(before + read, before + expected);
-        let (table, courtesy) = (&self.table, &self.courtesy);
-        let stretch = Stretch { table, courtesy, after: self.reached, until, so_far: &meter };
-        let read = fold_all(&self.store, stretch, &mut self.poisoned).await?;
+        let (read, expected) = self.fold_and_count(until, meter).await?;
         if read != expected {
             return Err(ReplayError::Short { read, expected });
         }
         self.events += read;
         self.counted += expected;
         self.reached = until;
+        meter(self.events, self.counted);
         Ok(())
+    }
+
+    /// Folds everything up to `until` while the log counts what that is: how many events were read, and
+    /// counted. How far it is can be told as soon as they are counted.
+    async fn fold_and_count(
+        &mut self,
+        until: i64,
+        meter: Meter<'_>,
+    ) -> Result<(u64, u64), ReplayError> {
+        let counted = OnceLock::new();
+        let so_far = |read| {
+            if let Some(expected) = counted.get().filter(|expected| read < **expected) {
+                meter(self.events + read, self.counted + expected);
+            }
+        };
+        let mut poisoned = take(&mut self.poisoned);
+        let (table, courtesy) = (&self.table, &self.courtesy);
+        let stretch = Stretch { table, courtesy, after: self.reached, until, so_far: &so_far };
+        let folding = fold_all(&self.store, stretch, &mut poisoned);
+        let counting = async {
+            let expected = self.count(until).await?;
+            Ok(*counted.get_or_init(|| expected))
+        };
+        let both = tokio::try_join!(folding, counting)?;
+        self.poisoned = poisoned;
+        Ok(both)
     }
 
     /// Whether what is missing up to `target` is left to the last transaction. Where it doesn't become
@@ -129,11 +153,17 @@ impl<V: View> Build<V> {
             return Ok(());
         }
         self.is_indexed = true;
-        for column in V::INDEXED {
-            let began = Instant::now();
-            self.table.index(self.store.views(), column).await?;
-            self.courtesy.rest(began).await;
-        }
+        // SQLite has one writer, and among commands they have a turn in between.
+        let is_alone = self.store.views().is_postgres() && !self.courtesy.is_due();
+        let at_once = if is_alone { V::INDEXED.len() } else { 1 };
+        let columns = stream::iter(V::INDEXED).map(Ok);
+        columns.try_for_each_concurrent(at_once, |column| self.index_by(column)).await
+    }
+
+    async fn index_by(&self, column: &str) -> Result<(), ReplayError> {
+        let began = Instant::now();
+        self.table.index(self.store.views(), column).await?;
+        self.courtesy.rest(began).await;
         Ok(())
     }
 

@@ -212,8 +212,9 @@ on_each_engine! {
         for (times, is_hurried) in [(1, false), (3, true)] {
             let mut build = Build::<Alarms>::begin(&store).await.unwrap();
             let grown = AtomicU32::new(0);
-            let grow = |_, _| {
-                if grown.fetch_add(1, Ordering::SeqCst) < times {
+            let grow = |done: u64, of| {
+                // Once in each round.
+                if done == of && grown.fetch_add(1, Ordering::SeqCst) < times {
                     let head = Handle::current().block_on(store.log().head()).unwrap();
                     let more = (1..=2 * LAST_STEP).map(|n| append(&store, head + n, 0, "Alerted"));
                     Handle::current().block_on(join_all(more));

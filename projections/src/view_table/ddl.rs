@@ -9,6 +9,9 @@ use sqlx::Executor;
 /// How long making a table go away may wait for those who use it, and hold up who comes after.
 const LOCK_WITHIN: &str = "SET LOCAL lock_timeout = '2s'";
 
+/// No helpers for an index: others are made beside it, and the helpers' start is dear.
+const BY_ITSELF: &str = "SET LOCAL max_parallel_maintenance_workers = 0";
+
 impl<V: View> ViewTable<V> {
     /// Makes the table without anything to find rows by but their number: filled in bulk, indexes are
     /// dear.
@@ -32,6 +35,9 @@ impl<V: View> ViewTable<V> {
     pub(crate) async fn index(&self, db: &Db, column: &str) -> Result<(), StoreError> {
         let name = &self.name;
         let mut tx = db.begin().await?;
+        if let Tx::Postgres(_) = tx {
+            run(&mut tx, BY_ITSELF).await?;
+        }
         // On SQLite every entry ends with the row's own key anyway.
         let key = if db.is_postgres() { ", no" } else { "" };
         // What isn't there is never asked for, and needs no entry.

@@ -1,24 +1,84 @@
-//! Some events of a scan, as the engine handed them over.
+//! Some events of a scan: their texts one after another, whichever engine they come from.
 
-use super::in_place::Packed;
-use crate::error::StoreError;
 use crate::event::EventRef;
-use sqlx::Row;
-use sqlx::postgres::PgRow;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+use std::mem::replace;
+use std::ops::Range;
+use std::sync::Arc;
 
-/// Some events, as the engine handed them over.
+/// Events of one chunk, unless its bytes end it before.
+pub(super) const CHUNK: usize = 512;
+/// Bytes of events that end a chunk, so that what waits is bounded whatever their size; the last event
+/// may go beyond.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// Some events.
 pub struct LogChunk {
-    pub(super) kind: &'static str,
-    /// The aggregate's number of each event.
-    pub(super) numbers: Vec<i64>,
-    pub(super) rows: Rows,
+    kind: &'static str,
+    /// Shared with the other parts of a chunk that was split.
+    texts: Arc<String>,
+    events: Vec<Place>,
 }
 
-pub(super) enum Rows {
-    Postgres(Vec<PgRow>),
-    Sqlite(Packed),
+/// What one event is, and which part of the texts is its own.
+#[derive(Debug, Clone)]
+struct Place {
+    position: i64,
+    number: i64,
+    sequence: i64,
+    recorded_at: i64,
+    event_type: Range<usize>,
+    event_version: Range<usize>,
+    payload: Range<usize>,
+}
+
+/// A chunk that is being filled.
+#[derive(Debug, Default)]
+pub(super) struct Filling {
+    texts: String,
+    events: Vec<Place>,
+}
+
+impl Filling {
+    /// Takes an event in, of the scan's aggregate type.
+    pub(super) fn push(&mut self, event: EventRef<'_>) {
+        let place = Place {
+            position: event.position,
+            number: event.number,
+            sequence: event.sequence,
+            recorded_at: event.recorded_at,
+            event_type: self.append(event.event_type),
+            event_version: self.append(event.event_version),
+            payload: self.append(event.payload),
+        };
+        self.events.push(place);
+    }
+
+    fn append(&mut self, text: &str) -> Range<usize> {
+        let begin = self.texts.len();
+        self.texts.push_str(text);
+        begin..self.texts.len()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Whether it is time to hand it on.
+    pub(super) const fn is_full(&self) -> bool {
+        self.events.len() >= CHUNK || self.texts.len() >= CHUNK_BYTES
+    }
+
+    /// What it holds; nothing from then on, but room for as much again.
+    pub(super) fn take(&mut self, kind: &'static str) -> LogChunk {
+        let room = Self {
+            texts: String::with_capacity(self.texts.len() * 9 / 8),
+            events: Vec::with_capacity(self.events.len()),
+        };
+        let Self { texts, events } = replace(self, room);
+        LogChunk { kind, texts: Arc::new(texts), events }
+    }
 }
 
 impl fmt::Debug for LogChunk {
@@ -30,97 +90,53 @@ impl fmt::Debug for LogChunk {
 impl LogChunk {
     /// How many events.
     pub const fn len(&self) -> usize {
-        self.numbers.len()
+        self.events.len()
     }
 
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
-        self.numbers.is_empty()
+        self.events.is_empty()
     }
 
-    /// Shows every event, in order, until one is refused.
-    pub fn each<E: From<StoreError>>(
-        &self,
-        mut see: impl FnMut(EventRef<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        match &self.rows {
-            Rows::Postgres(rows) => {
-                let mut rows = rows.iter().zip(&self.numbers);
-                rows.try_for_each(|(row, number)| see(event(self.kind, *number, row)?))
-            }
-            Rows::Sqlite(packed) => packed.each(self.kind, &self.numbers).try_for_each(see),
-        }
+    /// The events, in order.
+    pub fn iter(&self) -> impl Iterator<Item = EventRef<'_>> {
+        let text = |range: &Range<usize>| self.texts.get(range.clone()).unwrap_or_default();
+        self.events.iter().map(move |place| EventRef {
+            position: place.position,
+            kind: self.kind,
+            number: place.number,
+            sequence: place.sequence,
+            event_type: text(&place.event_type),
+            event_version: text(&place.event_version),
+            payload: text(&place.payload),
+            recorded_at: place.recorded_at,
+        })
     }
 
     /// The streams that go on here, that didn't begin here and that `is_known` doesn't know, by number,
     /// each once.
-    pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Result<Vec<i64>, StoreError> {
-        let sequences = match &self.rows {
-            Rows::Postgres(rows) => {
-                rows.iter().map(|row| row.try_get_unchecked(2)).collect::<Result<Vec<i64>, _>>()?
-            }
-            Rows::Sqlite(packed) => packed.sequences().collect(),
-        };
+    pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Vec<i64> {
         let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
-        for (sequence, number) in sequences.into_iter().zip(&self.numbers) {
-            if sequence == 1 {
+        for Place { number, sequence, .. } in &self.events {
+            if *sequence == 1 {
                 begun.insert(*number);
             } else if !begun.contains(number) && !is_known(*number) {
                 unknown.insert(*number);
             }
         }
-        Ok(unknown.into_iter().collect())
+        unknown.into_iter().collect()
     }
 
     /// The same events in so many parts: those of a stream are in the part that `part` says for its
     /// number, in order.
     pub fn split(self, parts: usize, part: impl Fn(i64) -> usize) -> Vec<Self> {
-        let Self { kind, numbers, rows } = self;
-        let mut split: Vec<Self> = (0..parts).map(|_| Self::empty(kind, &rows)).collect();
-        match rows {
-            Rows::Postgres(rows) => {
-                for (number, row) in numbers.into_iter().zip(rows) {
-                    if let Some(Self { numbers, rows: Rows::Postgres(rows), .. }) =
-                        split.get_mut(part(number))
-                    {
-                        numbers.push(number);
-                        rows.push(row);
-                    }
-                }
-            }
-            Rows::Sqlite(packed) => {
-                for (index, number) in numbers.into_iter().enumerate() {
-                    if let Some(Self { numbers, rows: Rows::Sqlite(part), .. }) =
-                        split.get_mut(part(number))
-                    {
-                        numbers.push(number);
-                        part.take(&packed, index);
-                    }
-                }
+        let empty = || Self { kind: self.kind, texts: Arc::clone(&self.texts), events: Vec::new() };
+        let mut split: Vec<Self> = (0..parts).map(|_| empty()).collect();
+        for place in self.events {
+            if let Some(part) = split.get_mut(part(place.number)) {
+                part.events.push(place);
             }
         }
         split
     }
-
-    fn empty(kind: &'static str, like: &Rows) -> Self {
-        let rows = match like {
-            Rows::Postgres(_) => Rows::Postgres(Vec::new()),
-            Rows::Sqlite(packed) => Rows::Sqlite(packed.empty()),
-        };
-        Self { kind, numbers: Vec::new(), rows }
-    }
-}
-
-/// The statement says what each column is; asking for it again for every row is dear.
-fn event<'r>(kind: &'static str, number: i64, row: &'r PgRow) -> Result<EventRef<'r>, StoreError> {
-    Ok(EventRef {
-        position: row.try_get_unchecked(0)?,
-        kind,
-        number,
-        sequence: row.try_get_unchecked(2)?,
-        event_type: row.try_get_unchecked(3)?,
-        event_version: row.try_get_unchecked(4)?,
-        payload: row.try_get_unchecked(5)?,
-        recorded_at: row.try_get_unchecked(6)?,
-    })
 }

@@ -2,7 +2,7 @@
 //! nobody takes from any more.
 
 use crate::support::{LIMIT, append, at_once, counted, open, positions, whole_log};
-use gdmarket_store::{Append, EventRef, NewEvent, Store, StoreError};
+use gdmarket_store::{Append, NewEvent, Store};
 use gdmarket_testkit::{TestDb, eventually, on_each_engine};
 
 /// Scans at the same time.
@@ -56,11 +56,7 @@ on_each_engine! {
         let (mut chunks, mut seen) = (Vec::new(), Vec::new());
         while let Some(chunk) = scan.next().await.unwrap() {
             chunks.push(chunk.len());
-            let see = |event: EventRef<'_>| {
-                seen.push(event.position);
-                Ok::<_, StoreError>(())
-            };
-            chunk.each(see).unwrap();
+            seen.extend(chunk.iter().map(|event| event.position));
         }
         assert_eq!(chunks, [3, 3, 3, 3]);
         assert_eq!(seen, positions(&whole_log(&store).await));

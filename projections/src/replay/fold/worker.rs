@@ -16,6 +16,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+/// Rows by their streams' numbers. Each in a place of its own: a table that grows moves what it holds.
+type Rows<V> = HashMap<i64, Box<Stored<<V as View>::Row>>>;
+
 /// What a worker is given.
 pub(super) enum Work {
     Events(LogChunk),
@@ -39,7 +42,7 @@ pub(super) struct Worker<V: View> {
     shared: Arc<Shared<V>>,
     /// Rows that it holds before they are written.
     most: usize,
-    rows: HashMap<i64, Stored<V::Row>>,
+    rows: Rows<V>,
     /// Rows that the table has already, or will have before these are written.
     loaded: HashSet<i64>,
     writing: Option<Writing<V>>,
@@ -51,7 +54,7 @@ pub(super) struct Worker<V: View> {
 
 /// Rows on their way into the table.
 pub(super) struct Writing<V: View> {
-    rows: Arc<HashMap<i64, Stored<V::Row>>>,
+    rows: Arc<Rows<V>>,
     task: AbortOnDropHandle<Result<(), StoreError>>,
 }
 
@@ -79,7 +82,9 @@ impl<V: View> Worker<V> {
                     if self.is_spilled {
                         self.load(&chunk)?;
                     }
-                    chunk.each(|event| self.take(event))?;
+                    for event in chunk.iter() {
+                        self.take(event)?;
+                    }
                     let is_full = self.rows.len() >= self.most;
                     if is_full {
                         self.spill()?;
@@ -108,7 +113,7 @@ impl<V: View> Worker<V> {
         if self.shared.known.contains_key(&number) || self.poisoned.contains_key(&number) {
             return Ok(());
         }
-        let row = self.rows.entry(number).or_insert_with(|| Stored::new(number));
+        let row = self.rows.entry(number).or_insert_with(|| Box::new(Stored::new(number)));
         match fold::<V>(row, event) {
             Folded::Taken | Folded::Old => Ok(()),
             Folded::Newer(what) => Err(ReplayError::Newer(what)),
@@ -122,7 +127,7 @@ impl<V: View> Worker<V> {
 
     /// Reads back the rows of streams that go on.
     fn load(&mut self, chunk: &LogChunk) -> Result<(), ReplayError> {
-        let mut missing = chunk.going_on(|number| self.rows.contains_key(&number))?;
+        let mut missing = chunk.going_on(|number| self.rows.contains_key(&number));
         if let Some(writing) = &self.writing {
             missing.retain(|number| {
                 let Some(row) = writing.rows.get(number) else { return true };
@@ -134,7 +139,7 @@ impl<V: View> Worker<V> {
         let loading = self.shared.table.load(self.shared.store.views(), &missing);
         let loaded = self.wait(loading)??;
         self.loaded.extend(loaded.keys());
-        self.rows.extend(loaded);
+        self.rows.extend(loaded.into_iter().map(|(number, row)| (number, Box::new(row))));
         Ok(())
     }
 
@@ -144,7 +149,7 @@ impl<V: View> Worker<V> {
         let (rows, loaded) = (Arc::new(take(&mut self.rows)), take(&mut self.loaded));
         let (shared, written) = (Arc::clone(&self.shared), Arc::clone(&rows));
         let task = self.runtime.spawn(async move {
-            let mut rows: Vec<_> = written.values().collect();
+            let mut rows: Vec<&Stored<V::Row>> = written.values().map(AsRef::as_ref).collect();
             // In the order of their numbers the table's index grows at its end.
             rows.sort_unstable_by_key(|row| row.number);
             let Shared { store, table, courtesy, .. } = shared.as_ref();
