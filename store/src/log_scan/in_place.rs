@@ -33,22 +33,23 @@ pub(super) fn read(
     let taken = chunks.clone();
     log.progress_handler(STEPS, Some(move || taken.is_closed()));
     let mut statement = log.prepare(SQL)?;
-    while let Some((chunk, last)) = chunk(&mut statement, kind, (after, until))? {
+    let mut chunk = Filling::default();
+    while let Some(last) = fill(&mut chunk, &mut statement, (kind, after, until))? {
         after = last;
-        if chunks.blocking_send(Ok(chunk)).is_err() {
+        if chunks.blocking_send(Ok(chunk.take(kind))).is_err() {
             break;
         }
     }
     Ok(())
 }
 
-/// The next events and the last one's position, if there are any.
-fn chunk(
+/// Takes in the next events; the last one's position, if there are any.
+fn fill(
+    chunk: &mut Filling,
     statement: &mut Statement<'_>,
-    kind: &'static str,
-    (after, until): (i64, i64),
-) -> Result<Option<(LogChunk, i64)>, StoreError> {
-    let (mut chunk, mut last) = (Filling::default(), None);
+    (kind, after, until): (&'static str, i64, i64),
+) -> Result<Option<i64>, StoreError> {
+    let mut last = None;
     let mut rows = statement.query((after, until, kind, CHUNK))?;
     while !chunk.is_full()
         && let Some(row) = rows.next()?
@@ -57,7 +58,7 @@ fn chunk(
         last = Some(event.position);
         chunk.push(event);
     }
-    Ok(last.map(|last| (chunk.take(kind), last)))
+    Ok(last)
 }
 
 fn event<'r>(kind: &'static str, row: &'r Row<'_>) -> Result<EventRef<'r>, StoreError> {
