@@ -3,15 +3,16 @@
 //! all there is.
 
 use gdmarket_store::Store;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How often to look whether the log grows.
 const LOOK: Duration = Duration::from_millis(100);
+/// How soon after the first look to look again: a build waits for what they say.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How many times as long as a turn the rest after it is.
 const REST: u32 = 8;
 /// No rest is longer: the market may be quiet again by then.
@@ -20,7 +21,8 @@ const LONGEST: Duration = Duration::from_millis(500);
 /// Knows whether commands come in beside a build.
 #[derive(Debug)]
 pub(crate) struct Courtesy {
-    is_busy: Arc<AtomicBool>,
+    /// `None` before two looks at the log.
+    is_busy: watch::Receiver<Option<bool>>,
     is_hurried: AtomicBool,
     turn: Mutex<()>,
     _looking: AbortOnDropHandle<()>,
@@ -29,19 +31,29 @@ pub(crate) struct Courtesy {
 impl Courtesy {
     /// Looks at this store's log from now on.
     pub(crate) fn towards(store: &Store) -> Self {
-        let is_busy = Arc::new(AtomicBool::new(false));
-        let looking = tokio::spawn(look(store.clone(), Arc::clone(&is_busy)));
+        let (told, is_busy) = watch::channel(None);
+        let looking = tokio::spawn(look(store.clone(), told));
         Self::new(is_busy, AbortOnDropHandle::new(looking))
     }
 
-    fn new(is_busy: Arc<AtomicBool>, looking: AbortOnDropHandle<()>) -> Self {
+    /// Told by `looking` whether commands come in.
+    pub(crate) fn new(
+        is_busy: watch::Receiver<Option<bool>>,
+        looking: AbortOnDropHandle<()>,
+    ) -> Self {
         let is_hurried = AtomicBool::new(false);
         Self { is_busy, is_hurried, turn: Mutex::new(()), _looking: looking }
     }
 
+    /// Waits until it is known whether commands come in.
+    pub(crate) async fn knows(&self) {
+        // Who looks lives as long as this does; if it broke down, nobody is known to come in.
+        drop(self.is_busy.clone().wait_for(Option::is_some).await);
+    }
+
     /// Whether commands come in, and there is time for them.
     pub(crate) fn is_due(&self) -> bool {
-        self.is_busy.load(Ordering::Relaxed) && !self.is_hurried()
+        *self.is_busy.borrow() == Some(true) && !self.is_hurried()
     }
 
     /// Whether commands have to wait for the build.
@@ -65,15 +77,20 @@ impl Courtesy {
     }
 }
 
-async fn look(store: Store, is_busy: Arc<AtomicBool>) {
+async fn look(store: Store, is_busy: watch::Sender<Option<bool>>) {
     let mut before = None;
     loop {
-        // A database that doesn't answer is told to the build by its own questions.
-        if let Ok(head) = store.log().head().await {
-            is_busy.store(before.is_some_and(|before| before != head), Ordering::Relaxed);
-            before = Some(head);
+        match store.log().head().await {
+            Ok(head) => {
+                if let Some(last) = before.replace(head) {
+                    is_busy.send_replace(Some(head != last));
+                }
+            }
+            // A database that doesn't answer is told to the build by its own questions.
+            Err(_) => is_busy.send_modify(|known| *known = known.or(Some(false))),
         }
-        sleep(LOOK).await;
+        let pause = if is_busy.borrow().is_none() { LOOK_AGAIN } else { LOOK };
+        sleep(pause).await;
     }
 }
 
@@ -84,7 +101,7 @@ mod tests {
 
     fn among_commands(is_busy: bool) -> Courtesy {
         let looking = AbortOnDropHandle::new(tokio::spawn(async {}));
-        Courtesy::new(Arc::new(AtomicBool::new(is_busy)), looking)
+        Courtesy::new(watch::channel(Some(is_busy)).1, looking)
     }
 
     /// How long it rests after a turn of so many milliseconds.

@@ -91,6 +91,18 @@ impl Db {
         })
     }
 
+    /// Connections that one who writes may use at the same time without keeping all others waiting; 0 on
+    /// SQLite, which has one for all.
+    pub fn spare(&self) -> usize {
+        match self {
+            Self::Postgres(pool) => {
+                let all = pool.options().get_max_connections();
+                usize::try_from(all.saturating_sub(1)).unwrap_or(0)
+            }
+            Self::Sqlite { .. } => 0,
+        }
+    }
+
     /// Whether this is PostgreSQL.
     pub const fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_))
@@ -131,7 +143,7 @@ impl Db {
 
 /// Begins in a task of its own. Dropped between BEGIN and its answer, sqlx would leave the connection in
 /// the transaction without knowing: on SQLite nobody could write any more, on PostgreSQL what is
-/// written next on its own would never be committed. A transaction that is begun and taken by nobody
+/// written next on its own would be committed with a later transaction or never. A transaction that is begun and taken by nobody
 /// is rolled back.
 async fn begin_whole<D: Database>(
     pool: Pool<D>,

@@ -182,8 +182,8 @@ impl Inner {
         }
     }
 
-    /// Begins at the head, which is told of once nothing more was found after it: whoever knows of it
-    /// finds the tail at rest.
+    /// Begins at the head. It is told of after the first reading: where nothing came after it, whoever
+    /// knows of it finds the tail at rest.
     async fn begin(&self, last: &mut Option<Mark>) -> Result<(), StoreError> {
         let head = self.log.head().await?;
         let newest = self.log.read_after(head - 1, 1).await?;

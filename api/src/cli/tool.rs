@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How a tool's connections are called in PostgreSQL's own views.
 const NAME: &str = "gdmarket tool";
-/// Connections to the views of a tool, which asks one thing after the other.
+/// Connections to the views of a tool: it asks one thing after the other, but for a rebuild.
 const CONNECTIONS: u32 = 4;
 
 /// Opens the store, works on it, and closes it, however the work ends. Ctrl-C and SIGTERM drop the

@@ -27,29 +27,34 @@ const EVENTS: &str = r"
 ";
 
 const POSTGRES_ROWS: &str = "SELECT (i + 2) / 3 AS n, ((i + 2) / 3)::text AS no, \
-     1 + (i - 1) % 3 AS sequence FROM generate_series(1, $EVENTS) AS i ORDER BY i";
+     1 + (i - 1) % 3 AS sequence FROM generate_series(1, $EVENTS) AS i \
+     ORDER BY i + $APART * ((i + 2) % 3), i";
 
 const SQLITE_ROWS: &str = "WITH RECURSIVE numbers(i) AS \
      (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < $EVENTS) \
      SELECT (i + 2) / 3 AS n, CAST((i + 2) / 3 AS TEXT) AS no, 1 + (i - 1) % 3 AS sequence \
      FROM numbers";
 
-fn events(rows: &str, object: &str, events: u32) -> String {
+fn events(rows: &str, object: &str, (events, apart): (u32, u32)) -> String {
     let sql = EVENTS.replace("$ROWS", rows).replace("$OBJECT", object);
-    sql.replace("$EVENTS", &events.to_string())
+    sql.replace("$EVENTS", &events.to_string()).replace("$APART", &apart.to_string())
 }
 
-/// Our log on PostgreSQL.
-pub(crate) async fn postgres(url: &str, count: u32) -> anyhow::Result<()> {
+/// Our log on PostgreSQL, so many events of other items between two of one.
+pub(crate) async fn postgres(url: &str, (count, apart): (u32, u32)) -> anyhow::Result<()> {
     let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
     Store::migrate(&options).await?;
-    stock(url, count).await
+    fill(url, (count, apart)).await
 }
 
 /// The stock table, in a database that has it.
 pub(crate) async fn stock(url: &str, count: u32) -> anyhow::Result<()> {
+    fill(url, (count, 0)).await
+}
+
+async fn fill(url: &str, events_apart: (u32, u32)) -> anyhow::Result<()> {
     let pool = database::connect(url).await?;
-    let sql = events(POSTGRES_ROWS, "json_build_object", count);
+    let sql = events(POSTGRES_ROWS, "json_build_object", events_apart);
     for sql in [sql.as_str(), "VACUUM ANALYZE", "CHECKPOINT"] {
         sqlx::raw_sql(sql).execute(&pool).await?;
     }
@@ -63,7 +68,7 @@ pub(crate) async fn sqlite(folder: &Path, count: u32) -> anyhow::Result<()> {
     Store::migrate(&StoreOptions { url, ..StoreOptions::default() }).await?;
     let file = SqliteConnectOptions::new().filename(folder.join("log.db"));
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(file).await?;
-    sqlx::raw_sql(&events(SQLITE_ROWS, "json_object", count)).execute(&pool).await?;
+    sqlx::raw_sql(&events(SQLITE_ROWS, "json_object", (count, 0))).execute(&pool).await?;
     pool.close().await;
     Ok(())
 }

@@ -41,6 +41,9 @@ struct Args {
     /// Events that stock cqrs-es replays; it is too slow for all of them.
     #[arg(long, default_value_t = 15_000)]
     stock_events: u32,
+    /// How many events of other items stand between two of one, on PostgreSQL.
+    #[arg(long, default_value_t = 0)]
+    apart: u32,
     /// Only this engine: postgres or sqlite.
     #[arg(long)]
     only: Option<String>,
@@ -68,7 +71,7 @@ async fn postgres(args: &Args) -> anyhow::Result<()> {
     cluster.start();
     let server = cluster.url();
     let log = database::fresh(&server, "replayed", "").await?;
-    fill::postgres(&log, args.events).await?;
+    fill::postgres(&log, (args.events, args.apart)).await?;
     let stock = database::fresh(&server, "stock", database::STOCK_TABLE).await?;
     fill::stock(&stock, args.stock_events).await?;
     let psql = cluster.program("psql");
@@ -105,7 +108,7 @@ async fn postgres(args: &Args) -> anyhow::Result<()> {
 async fn growth(args: &Args, server: &str, log: &str) -> anyhow::Result<()> {
     let longer = database::fresh(server, "longer", "").await?;
     let events = args.events * args.times;
-    fill::postgres(&longer, events).await?;
+    fill::postgres(&longer, (events, args.apart)).await?;
     let (mut ratios, mut peaks) = (vec![], vec![]);
     for round in 1..=args.rounds {
         let once = rebuild::item_info(log, args.events).await?;

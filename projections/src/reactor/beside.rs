@@ -71,7 +71,11 @@ impl Reactor {
                         (Some(job), outcome)
                     }
                     Queued::Nothing => (None, Outcome::Done),
-                    Queued::Missing => (None, Outcome::Park(missing(position))),
+                    Queued::Missing => {
+                        let outcome = Outcome::Park(missing(position));
+                        self.sender.call_for_help(&outcome, key, "what queues behind it waits");
+                        (None, outcome)
+                    }
                 };
                 let stops = outcome.stops();
                 failpoint!("manager.retried", &run.name);

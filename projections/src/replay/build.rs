@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep};
 /// How long to wait for a build that died a moment ago: longer than its lease.
 const WAIT: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Indexes made at the same time.
+const INDEXES: usize = 3;
 
 /// A build under way. Dropped, it leaves its table to the next one.
 pub(super) struct Build<V: View> {
@@ -33,7 +35,7 @@ pub(super) struct Build<V: View> {
     pub(super) poisoned: Poisoned,
     pub(super) lease: BuildLease,
     pub(super) courtesy: Arc<Courtesy>,
-    is_indexed: bool,
+    pub(super) is_indexed: bool,
 }
 
 impl<V: View> Build<V> {
@@ -88,6 +90,9 @@ impl<V: View> Build<V> {
         if until <= self.reached {
             return Ok(());
         }
+        if until - self.reached > LAST_STEP {
+            self.courtesy.knows().await;
+        }
         // Among commands, rows are indexed as they come: all at once takes the database a long turn.
         if self.courtesy.is_due() {
             self.index().await?;
@@ -112,7 +117,7 @@ impl<V: View> Build<V> {
     ) -> Result<(u64, u64), ReplayError> {
         let counted = OnceLock::new();
         let so_far = |read| {
-            if let Some(expected) = counted.get().filter(|expected| read < **expected) {
+            if let Some(expected) = counted.get().filter(|expected| read <= **expected) {
                 meter(self.events + read, self.counted + expected);
             }
         };
@@ -153,9 +158,9 @@ impl<V: View> Build<V> {
             return Ok(());
         }
         self.is_indexed = true;
-        // SQLite has one writer, and among commands they have a turn in between.
-        let is_alone = self.store.views().is_postgres() && !self.courtesy.is_due();
-        let at_once = if is_alone { V::INDEXED.len() } else { 1 };
+        // Among commands they have a turn in between.
+        let is_alone = !self.courtesy.is_due();
+        let at_once = if is_alone { self.store.views().spare().clamp(1, INDEXES) } else { 1 };
         let columns = stream::iter(V::INDEXED).map(Ok);
         columns.try_for_each_concurrent(at_once, |column| self.index_by(column)).await
     }

@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 use worker::{Shared, Work, Worker};
 
 /// Rows that all workers together hold before they are written, about 0.4 KiB each for items; as many
-/// again are on their way into the table.
-const ROWS: usize = if cfg!(test) { 8 } else { 40_000 };
+/// again are on their way into the table. With half of them, a log whose streams go on after 50,000
+/// events takes half as long again (`cargo bench -p gdmarket-bench --bench replay -- --apart 50000`).
+const ROWS: usize = if cfg!(test) { 8 } else { 75_000 };
 /// More workers than this wait for the reader.
 const WORKERS: usize = 4;
 /// Streams with neighbouring numbers that go to one worker, so that it writes neighbouring rows.

@@ -8,6 +8,7 @@ use super::{differences_from_rebuild, ensure_built};
 use crate::alarms::{AlarmRow, Alarms};
 use crate::applied::{Applied, Kind};
 use crate::command_port::{CommandPort, Errand, Handled, Intent, PortError};
+use crate::courtesy::Courtesy;
 use crate::feed::{Feed, LocalFeed};
 use crate::projector::Projector;
 use crate::subscription::Subscription;
@@ -25,11 +26,13 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 /// Their first events are more than one chunk of a scan, and more than the rows that a build holds in
@@ -212,9 +215,10 @@ on_each_engine! {
         for (times, is_hurried) in [(1, false), (3, true)] {
             let mut build = Build::<Alarms>::begin(&store).await.unwrap();
             let grown = AtomicU32::new(0);
-            let grow = |done: u64, of| {
+            let told = AtomicU64::new(0);
+            let grow = |_, of| {
                 // Once in each round.
-                if done == of && grown.fetch_add(1, Ordering::SeqCst) < times {
+                if told.swap(of, Ordering::SeqCst) != of && grown.fetch_add(1, Ordering::SeqCst) < times {
                     let head = Handle::current().block_on(store.log().head()).unwrap();
                     let more = (1..=2 * LAST_STEP).map(|n| append(&store, head + n, 0, "Alerted"));
                     Handle::current().block_on(join_all(more));
@@ -225,6 +229,25 @@ on_each_engine! {
             let head = store.log().head().await.unwrap();
             assert!(head - build.reached <= LAST_STEP, "{} of {head}", build.reached);
             assert_eq!(build.courtesy.is_hurried(), is_hurried, "{times}");
+            build.discard().await.unwrap();
+        }
+    }
+
+    /// All rows at once would take the database a long turn.
+    async fn a_build_among_commands_indexes_rows_as_they_come(db: &TestDb) {
+        let store = store(db).await;
+        fill(&store).await;
+        let head = store.log().head().await.unwrap();
+        for is_busy in [false, true] {
+            let mut build = Build::<Alarms>::begin(&store).await.unwrap();
+            let (told, known) = watch::channel(None);
+            let looking = AbortOnDropHandle::new(tokio::spawn(async {}));
+            build.courtesy = Arc::new(Courtesy::new(known, looking));
+            let folding = build.fold_to(head, &|_, _| {});
+            // It is known a moment after the build has begun.
+            let (folded, _) = tokio::join!(folding, async { told.send_replace(Some(is_busy)) });
+            folded.unwrap();
+            assert_eq!(build.is_indexed, is_busy);
             build.discard().await.unwrap();
         }
     }

@@ -16,8 +16,6 @@ const FEW: usize = 200;
 const MANY: usize = 10_000;
 /// Rows of one statement on SQLite, each with a parameter for every column.
 const BOUND: usize = 250;
-/// Columns of a row.
-const VALUES: usize = 11;
 
 /// The parameters of one statement.
 type Bound = SqliteArguments<'static>;
@@ -75,7 +73,7 @@ impl<V: View> ViewTable<V> {
     fn bind_all(&self, rows: &[&Stored<V::Row>]) -> Result<Vec<(usize, Bound)>, StoreError> {
         let statement = |rows: &[&Stored<V::Row>]| {
             let mut bound = Bound::default();
-            bound.reserve(rows.len() * VALUES, 0);
+            bound.reserve(rows.len() * COLUMNS.split(',').count(), 0);
             for stored in rows {
                 bind(&mut bound, self.whole(stored)?).map_err(sqlx::Error::Encode)?;
             }

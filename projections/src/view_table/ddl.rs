@@ -9,7 +9,8 @@ use sqlx::Executor;
 /// How long making a table go away may wait for those who use it, and hold up who comes after.
 const LOCK_WITHIN: &str = "SET LOCAL lock_timeout = '2s'";
 
-/// No helpers for an index: others are made beside it, and the helpers' start is dear.
+/// No helpers for an index: their start is dear, and who has the database for itself makes several
+/// indexes at the same time.
 const BY_ITSELF: &str = "SET LOCAL max_parallel_maintenance_workers = 0";
 
 impl<V: View> ViewTable<V> {
