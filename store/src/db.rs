@@ -143,8 +143,8 @@ impl Db {
 
 /// Begins in a task of its own. Dropped between BEGIN and its answer, sqlx would leave the connection in
 /// the transaction without knowing: on SQLite nobody could write any more, on PostgreSQL what is
-/// written next on its own would be committed with a later transaction or never. A transaction that is begun and taken by nobody
-/// is rolled back.
+/// written next on its own would be committed with a later transaction or never. A transaction that
+/// is begun and taken by nobody is rolled back.
 async fn begin_whole<D: Database>(
     pool: Pool<D>,
     sql: &'static str,
