@@ -14,16 +14,21 @@ pub enum QueryError {
     /// The stream or row can't be read; its view says so too.
     #[error("the data can't be read: {0}")]
     Broken(String),
+    /// The database is damaged where this would be read; the same again finds it again.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 impl From<StoreError> for QueryError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(what) => Self::Broken(what),
+            StoreError::Damaged(_) => Self::Damaged(error.to_string()),
             StoreError::Newer => Self::Newer(error.to_string()),
             // A view's table that isn't there yet is made as soon as the database answers.
             StoreError::Unavailable(_)
             | StoreError::OtherLog(_)
+            | StoreError::Storage { .. }
             | StoreError::Conflict(_)
             | StoreError::Rejected(_)
             | StoreError::TooNew { .. }

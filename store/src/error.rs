@@ -1,7 +1,8 @@
 //! What went wrong, by what the caller can do about it. Nothing of the database's own words is
 //! needed to decide; they are kept for the log.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,17 @@ pub enum StoreError {
     /// What is stored can't be understood. Nothing to be done in the program.
     #[error("the stored data can't be read: {0}")]
     Corrupt(String),
+    /// The database itself is damaged: a page of a file makes no sense. The same again finds it again.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    /// The database's files or its disk refuse the work; an operator must act.
+    #[error("{fault}: {why}")]
+    Storage {
+        /// What kind of trouble.
+        fault: StorageFault,
+        /// The file, if it is known, and the words of the database or the system.
+        why: String,
+    },
     /// The log isn't the one that was known here: it was restored from an older copy, or replaced.
     /// This store can't be used any more.
     #[error("this is not the log it was: {0}")]
@@ -51,11 +63,47 @@ pub enum StoreError {
     Misconfigured(String),
 }
 
+/// Why files can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageFault {
+    /// There is no room left.
+    Full,
+    /// They may be read but not written.
+    ReadOnly,
+    /// They can't be opened: rights, or something else than a file in their place.
+    CannotOpen,
+    /// The system reports an error of the device.
+    Io,
+}
+
+impl fmt::Display for StorageFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the disk is full",
+            Self::ReadOnly => "the database can't be written",
+            Self::CannotOpen => "the database's files can't be opened",
+            Self::Io => "the disk reports an error",
+        })
+    }
+}
+
 impl StoreError {
+    /// The same error with the file that it is about, where the error is about a file.
+    pub(crate) fn in_file(self, file: &Path) -> Self {
+        let place = |why: String| format!("{}: {why}", file.display());
+        match self {
+            Self::Damaged(why) => Self::Damaged(place(why)),
+            Self::Storage { fault, why } => Self::Storage { fault, why: place(why) },
+            other => other,
+        }
+    }
+
     fn by_code(code: &str, message: String) -> Self {
         match kind_of(code) {
             CodeKind::Conflict => Self::Conflict(message),
             CodeKind::Data => Self::Rejected(message),
+            CodeKind::Damage => Self::Damaged(message),
+            CodeKind::Storage(fault) => Self::Storage { fault, why: message },
             CodeKind::Trouble => Self::Unavailable(message),
         }
     }
@@ -93,6 +141,8 @@ impl From<rusqlite::Error> for StoreError {
 enum CodeKind {
     Conflict,
     Data,
+    Damage,
+    Storage(StorageFault),
     Trouble,
 }
 
@@ -107,8 +157,65 @@ fn kind_of(code: &str) -> CodeKind {
     }
     // The primary code is the low byte: 19 a constraint, 18 too big, 20 a mismatch, 1 an error.
     match code.parse::<u32>().map(|code| code & 0xff) {
+        // A damaged page, or a file that is no database.
+        Ok(11 | 26) => CodeKind::Damage,
+        Ok(13) => CodeKind::Storage(StorageFault::Full),
+        Ok(8) => CodeKind::Storage(StorageFault::ReadOnly),
+        // No permission, can't open, not authorised.
+        Ok(3 | 14 | 23) => CodeKind::Storage(StorageFault::CannotOpen),
+        Ok(10) => CodeKind::Storage(StorageFault::Io),
         Ok(19) => CodeKind::Conflict,
         Ok(1 | 18 | 20 | 25) => CodeKind::Data,
         _ => CodeKind::Trouble,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gdmarket_testkit::run;
+
+    async fn opened(file: &Path) -> StoreError {
+        use sqlx::ConnectOptions as _;
+        use sqlx::sqlite::SqliteConnectOptions;
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+        let read = async {
+            let mut connection = options.connect().await?;
+            sqlx::query("SELECT * FROM sqlite_master").execute(&mut connection).await
+        };
+        StoreError::from(read.await.unwrap_err()).in_file(file)
+    }
+
+    /// What only an operator can mend is never "not available": that would be tried again for ever.
+    #[test]
+    fn damage_and_storage_faults_are_named_with_their_file() {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("log.db");
+            let error = opened(&file).await;
+            let fault = StorageFault::CannotOpen;
+            assert!(
+                matches!(&error, StoreError::Storage { fault: f, .. } if *f == fault),
+                "{error}"
+            );
+            assert!(error.to_string().contains("log.db"), "{error}");
+            std::fs::write(&file, vec![7; 8192]).unwrap();
+            let error = opened(&file).await;
+            assert!(
+                matches!(&error, StoreError::Damaged(why) if why.contains("log.db")),
+                "{error}"
+            );
+        });
+    }
+
+    #[test]
+    fn codes_of_sqlite_are_sorted_by_what_can_be_done() {
+        let of = |code: &str| StoreError::by_code(code, "why".to_owned()).to_string();
+        assert_eq!(of("13"), "the disk is full: why");
+        assert_eq!(of("1032"), "the database can't be written: why");
+        assert_eq!(of("522"), "the disk reports an error: why");
+        assert_eq!(of("779"), "the database is damaged: why");
+        assert_eq!(of("5"), "the database is not available: why");
+        assert_eq!(of("57014"), "the database is not available: why");
     }
 }

@@ -53,7 +53,7 @@ pub use checkpoint::{Checkpoints, Claim};
 pub use copy_in::CopyIn;
 pub use db::{Db, Tx};
 pub use deadline::{Changes, Deadline, Deadlines};
-pub use error::StoreError;
+pub use error::{StorageFault, StoreError};
 pub use event::{EventRef, NewEvent, NotAStream, RecordedEvent, StreamId};
 pub use event_log::EventLog;
 pub use event_query::{EventFilter, EventQuery};

@@ -3,7 +3,7 @@
 
 use crate::wiring::StartError;
 use gdmarket_projections::{QueryError, ReplayError};
-use gdmarket_store::StoreError;
+use gdmarket_store::{StorageFault, StoreError};
 use std::process::ExitCode;
 
 /// The exit codes that callers may rely on.
@@ -63,12 +63,31 @@ impl Failure {
     }
 }
 
+/// What to do about a damaged file.
+const DAMAGED: &str =
+    "see which file it is: gdmarket check; then docs/runbook.md, \"A damaged file\"";
+
+/// What to do where the files or the disk refuse the work.
+const fn storage_advice(fault: StorageFault) -> &'static str {
+    match fault {
+        StorageFault::Full => "make room on the disk, then try again",
+        StorageFault::ReadOnly | StorageFault::CannotOpen => {
+            "check who owns the folder and its files (ls -la), and that they may be written"
+        }
+        StorageFault::Io => "look at the system's log for errors of the disk",
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
         match error {
             StoreError::Unavailable(_) => Self::new(Exit::Unreachable, message)
                 .next("check that the database runs and that database.url is right"),
+            StoreError::Damaged(_) => Self::new(Exit::Unreadable, message).next(DAMAGED),
+            StoreError::Storage { fault, .. } => {
+                Self::new(Exit::Failed, message).next(storage_advice(fault))
+            }
             StoreError::Locked(_) => Self::new(Exit::Failed, message)
                 .next("end the other one, or name another folder with --data-dir"),
             StoreError::Misconfigured(_) => Self::new(Exit::Usage, message),
@@ -96,6 +115,7 @@ impl From<QueryError> for Failure {
         match error {
             QueryError::Unavailable(_) => Self::new(Exit::Unreachable, message)
                 .next("check that the database runs and that database.url is right"),
+            QueryError::Damaged(_) => Self::new(Exit::Unreadable, message).next(DAMAGED),
             QueryError::Newer(_) => {
                 Self::new(Exit::Unreadable, message).next("install the newer gdmarket")
             }

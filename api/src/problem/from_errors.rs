@@ -46,7 +46,7 @@ impl From<QueryError> for Problem {
         match error {
             QueryError::Unavailable(cause) => Self::new(&kind::UNAVAILABLE).with_cause(cause),
             QueryError::Newer(cause) => Self::new(&kind::NEWER_PROGRAM).with_cause(cause),
-            QueryError::Broken(cause) => Self::internal(cause),
+            QueryError::Broken(cause) | QueryError::Damaged(cause) => Self::internal(cause),
         }
     }
 }

@@ -36,8 +36,8 @@ impl LogAnswers {
 /// What the store's trouble means to a caller.
 pub(super) fn store_problem(error: &StoreError) -> Problem {
     match error {
-        StoreError::Unavailable(cause) | StoreError::OtherLog(cause) => {
-            Problem::new(&kind::UNAVAILABLE).with_cause(cause)
+        StoreError::Unavailable(_) | StoreError::OtherLog(_) | StoreError::Storage { .. } => {
+            Problem::new(&kind::UNAVAILABLE).with_cause(error.to_string())
         }
         StoreError::Newer | StoreError::TooNew { .. } => Problem::new(&kind::NEWER_PROGRAM),
         error => Problem::internal(error.to_string()),

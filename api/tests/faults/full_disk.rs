@@ -118,7 +118,7 @@ fn a_full_disk_refuses_commands_and_loses_nothing() {
 
         disk.fill();
         let (code, told) = replay(&folder, "--promote");
-        assert_eq!(code, Some(3), "{told}");
+        assert_eq!(code, Some(1), "{told}");
         assert!(told.contains("full"), "it says why: {told}");
         market.get("/itemInfoes/1").await.expect(200);
         disk.empty();

@@ -154,7 +154,10 @@ impl Executor {
     /// What the store's trouble means to whoever sent a command.
     pub(super) fn store_error(&self, error: &StoreError) -> CommandError {
         match error {
-            StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::OtherLog(_) => {
+            StoreError::Unavailable(_)
+            | StoreError::Conflict(_)
+            | StoreError::OtherLog(_)
+            | StoreError::Storage { .. } => {
                 tracing::warn!(%error, "store");
                 self.unavailable()
             }

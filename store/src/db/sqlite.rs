@@ -87,7 +87,8 @@ impl File {
             .idle_timeout(None)
             .max_lifetime(None);
         // Opened at once: it sets the journal mode, which readers can't.
-        let write = patiently(|| pool.clone().connect_with(self.write_options(folder))).await?;
+        let write = patiently(|| pool.clone().connect_with(self.write_options(folder))).await;
+        let write = write.map_err(|error| error.in_file(&self.path(folder)))?;
         let read = self.read_pool(options, folder);
         Ok(Db::Sqlite { write, read })
     }
@@ -109,7 +110,8 @@ pub(crate) async fn writer(folder: &Path) -> Result<Writer, StoreError> {
 
 pub(crate) async fn connect_writer(folder: &Path) -> Result<SqliteConnection, StoreError> {
     let options = File::Log.write_options(folder);
-    patiently(|| options.connect()).await
+    let connected = patiently(|| options.connect()).await;
+    connected.map_err(|error| error.in_file(&File::Log.path(folder)))
 }
 
 /// Connects, again while somebody else does so too. Setting a new file's journal mode needs the file
