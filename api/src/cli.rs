@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod config;
 mod console;
+mod core_dumps;
 mod demo;
 mod events;
 mod failure;
@@ -107,11 +108,16 @@ enum ConfigCommand {
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
+    let undumped = core_dumps::forbid();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => return usage::told(&answer),
     };
     let console = Console::new(cli.common.json, cli.common.quiet, cli.common.no_color);
+    if let Err(error) = undumped {
+        console.note(&format!("Core dumps can't be forbidden: {error}"));
+    }
+    cli.common.warn_of_password(console);
     match dispatch(cli, console).and_then(|()| Console::told()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -8,9 +8,10 @@ mod secret;
 mod sections;
 mod settings;
 mod sources;
+mod toml_file;
 mod values;
 
-pub use secret::DatabaseUrl;
+pub use secret::{DatabaseUrl, masked};
 pub use settings::{SETTINGS, Setting};
 pub use sources::{Faults, Flag, Loaded, Shown, Sources};
 
@@ -121,6 +122,8 @@ pub struct Telemetry {
     pub log: String,
     /// How they look.
     pub format: LogFormat,
+    /// Whether core dumps may be written, which hold secrets and names.
+    pub core_dumps: bool,
 }
 
 /// How log lines look.

@@ -1,9 +1,10 @@
 //! How a store is opened. Whoever builds a store fills this in; nothing here reads the environment.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Options of [`Store::open`](crate::Store::open), with defaults that suit one server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StoreOptions {
     /// `sqlite:<folder>` (two files in it: `log.db`, `views.db`) or `postgres://…`.
     pub url: String,
@@ -25,6 +26,17 @@ pub struct StoreOptions {
     pub tail_events: usize,
     /// Commands waiting for the appender before `append` itself waits.
     pub queue: usize,
+}
+
+/// Without the URL, which may carry a password.
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { application_name, exclusive, .. } = self;
+        f.debug_struct("StoreOptions")
+            .field("application_name", application_name)
+            .field("exclusive", exclusive)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for StoreOptions {

@@ -1,7 +1,7 @@
 //! The flags that stand for settings, and the settings with what they say.
 
-use super::{Exit, Failure};
-use crate::config::{Config, Flag, Loaded, Sources};
+use super::{Console, Exit, Failure, core_dumps};
+use crate::config::{Config, DatabaseUrl, Flag, Loaded, Sources};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use std::path::PathBuf;
@@ -31,6 +31,19 @@ pub(super) struct Common {
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "NO_COLOR", hide_env = true,
         value_parser = FalseyValueParser::new())]
     pub(super) no_color: bool,
+}
+
+impl Common {
+    /// Other users of the machine can read the command line of every process.
+    pub(super) fn warn_of_password(&self, console: Console) {
+        let url = self.database_url.as_deref().and_then(|url| url.parse::<DatabaseUrl>().ok());
+        if url.is_some_and(|url| url.has_password()) {
+            console.note(
+                "Other users of this machine can read a password in --database-url: set \
+                 GDMARKET__DATABASE__URL_FILE to a file that holds the URL instead.",
+            );
+        }
+    }
 }
 
 /// How to serve.
@@ -70,5 +83,11 @@ pub(super) fn settings(common: &Common, serve: &ServeArgs) -> Result<Loaded, Fai
     ];
     let flags = flags.into_iter().flatten().collect();
     let sources = Sources { file: common.config.clone(), flags, surroundings: true };
-    Config::load(&sources).map_err(|faults| Failure::new(Exit::Usage, faults.to_string()))
+    let loaded =
+        Config::load(&sources).map_err(|faults| Failure::new(Exit::Usage, faults.to_string()))?;
+    if loaded.config.telemetry.core_dumps {
+        core_dumps::permit()
+            .map_err(|error| Failure::new(Exit::Failed, format!("core dumps: {error}")))?;
+    }
+    Ok(loaded)
 }

@@ -1,8 +1,11 @@
 //! A wrong use, told as every other failure is: in words for people, as JSON for whoever asked for JSON.
 
 use super::{Console, Exit, Failure};
+use crate::config::masked;
 use clap::error::ErrorKind;
+use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// `--help` and `--version` are answers, anything else is a wrong use.
@@ -15,9 +18,18 @@ pub(super) fn told(answer: &clap::Error) -> ExitCode {
     if is_json(std::env::args_os().skip(1)) {
         Console::new(true, false, true).fail(&failure(answer));
     } else {
-        drop(answer.print());
+        print(answer);
     }
     Exit::Usage.into()
+}
+
+/// The words of the parser, with colours unless they quote a URL.
+fn print(answer: &clap::Error) {
+    let text = answer.render().to_string();
+    match masked(&text) {
+        Cow::Borrowed(_) => drop(answer.print()),
+        Cow::Owned(masked) => drop(write!(io::stderr(), "{masked}")),
+    }
 }
 
 /// Whether JSON is asked for on a command line that can't be read: as a flag, so not behind `--`.
@@ -29,7 +41,8 @@ fn is_json(arguments: impl Iterator<Item = impl AsRef<OsStr>>) -> bool {
 /// What is wrong stands in the first paragraph, what to do in those behind it.
 fn failure(answer: &clap::Error) -> Failure {
     let text = answer.render().to_string();
-    let text = text.trim();
+    let text = masked(text.trim());
+    let text = text.as_ref();
     if answer.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Failure::new(Exit::Usage, "something is missing on the command line").next(text);
     }

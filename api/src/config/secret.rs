@@ -1,27 +1,37 @@
-//! A database's URL, which may carry a password: shown without it, handed out only by name.
+//! A database's URL, which may carry a password: shown without it, handed out only by name. Texts that
+//! may hold such a URL by mistake lose the password before they are printed.
 
 use secrecy::{ExposeSecret as _, SecretString};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use url::Url;
+
+/// The schemes of PostgreSQL's URLs.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+const NO_POSTGRES: &str = "must begin with postgres:// (for SQLite set server.data_dir instead)";
+const MISPLACED: &str = "has a password that cuts the URL short: write % in it as %25, / as %2F, \
+    ? as %3F, # as %23, @ as %40 and : as %3A";
+const UNREADABLE: &str = "can't be read as a URL: postgres://USER:PASSWORD@HOST:PORT/DATABASE; in the \
+    password write % as %25, / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A";
 
 /// The URL of a PostgreSQL database.
 #[derive(Clone)]
-pub struct DatabaseUrl(SecretString);
+pub struct DatabaseUrl {
+    secret: SecretString,
+    shown: String,
+    has_password: bool,
+}
 
 impl DatabaseUrl {
-    /// The URL with its password, for whoever connects.
+    /// The URL with its password, for the code that connects.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.secret.expose_secret()
     }
 
-    fn redacted(&self) -> String {
-        let text = self.expose();
-        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        let address = rest.split('?').next().unwrap_or_default();
-        let host = address.rsplit_once('@').map_or(address, |(_, host)| host);
-        let user = if address.contains('@') { "***@" } else { "" };
-        let options = if rest.contains('?') { "?***" } else { "" };
-        format!("{scheme}://{user}{host}{options}")
+    /// Whether it carries a password.
+    pub const fn has_password(&self) -> bool {
+        self.has_password
     }
 }
 
@@ -29,24 +39,69 @@ impl FromStr for DatabaseUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_postgres = ["postgres://", "postgresql://"].iter().any(|p| text.starts_with(p));
-        if is_postgres {
-            Ok(Self(SecretString::from(text.to_owned())))
-        } else {
-            Err("must begin with postgres:// (for SQLite set server.data_dir instead)")
+        if !SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+            return Err(NO_POSTGRES);
         }
+        let url = Url::parse(text).map_err(|_| UNREADABLE)?;
+        // A password with an unescaped delimiter ends the authority early, and its rest would count as
+        // a database, a parameter or a fragment. Such a rest still has the @ of the authority.
+        let behind = [url.path(), url.query().unwrap_or_default()];
+        if url.fragment().is_some() || behind.iter().any(|part| part.contains('@')) {
+            return Err(MISPLACED);
+        }
+        Ok(Self {
+            shown: without_password(&url),
+            has_password: url.password().is_some()
+                || url.query_pairs().any(|(name, _)| name == "password"),
+            secret: SecretString::from(text.to_owned()),
+        })
+    }
+}
+
+fn without_password(url: &Url) -> String {
+    let named = !url.username().is_empty() || url.password().is_some();
+    let user = if named { "***@" } else { "" };
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let options = if url.query().is_some() { "?***" } else { "" };
+    format!("{}://{user}{host}{port}{}{options}", url.scheme(), url.path())
+}
+
+/// The text, with everything behind the scheme of a PostgreSQL URL masked, up to the next space or
+/// quote. For texts where such a URL doesn't belong and may be malformed.
+pub fn masked(text: &str) -> Cow<'_, str> {
+    let Some((start, end)) = first_url(text) else { return Cow::Borrowed(text) };
+    let (before, rest) = (text.get(..start), text.get(end..));
+    let rest = masked(rest.unwrap_or_default());
+    Cow::Owned(format!("{}***{rest}", before.unwrap_or_default()))
+}
+
+/// Where what follows the first such scheme begins and ends.
+fn first_url(text: &str) -> Option<(usize, usize)> {
+    let lower = text.to_ascii_lowercase();
+    let starts = SCHEMES.iter().filter_map(|scheme| Some(lower.find(scheme)? + scheme.len()));
+    let start = starts.min()?;
+    let length = text.get(start..)?.find(|c: char| c.is_whitespace() || "\"'`".contains(c));
+    let end = length.map_or(text.len(), |length| start.saturating_add(length));
+    // What is masked already stays, and so does a scheme that nothing follows.
+    match text.get(start..end)? {
+        "" | "***" => {
+            let (from, to) = first_url(text.get(end..)?)?;
+            Some((end.saturating_add(from), end.saturating_add(to)))
+        }
+        _ => Some((start, end)),
     }
 }
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.redacted())
+        f.write_str(&self.shown)
     }
 }
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.redacted())
+        f.write_str(&self.shown)
     }
 }
 
@@ -58,12 +113,38 @@ mod tests {
     fn a_password_is_never_shown() {
         for (url, shown) in [
             ("postgres://me:s3cret@db:5432/market", "postgres://***@db:5432/market"),
+            ("postgres://me:s3%3Fcret@db/market", "postgres://***@db/market"),
+            ("postgres://me:s3@cret@db/market", "postgres://***@db/market"),
             ("postgres:///market?host=/run&password=s3cret", "postgres:///market?***"),
-            ("postgres://db/market", "postgres://db/market"),
+            ("postgresql://db/market", "postgresql://db/market"),
         ] {
-            let url: DatabaseUrl = url.parse().unwrap();
-            assert_eq!(url.to_string(), shown);
-            assert_eq!(format!("{url:?}"), shown);
+            let parsed: DatabaseUrl = url.parse().unwrap();
+            assert_eq!(parsed.to_string(), shown);
+            assert_eq!(format!("{parsed:?}"), shown);
+            assert_eq!(parsed.has_password(), url.contains("cret"), "{url}");
+            assert_eq!(parsed.expose(), url);
+        }
+    }
+
+    #[test]
+    fn a_delimiter_inside_a_password_is_refused() {
+        for password in ["12?34", "ab?cd", "12/34", "ab/cd", "12#34", "ab#cd"] {
+            let url = format!("postgres://me:{password}@db/market");
+            let fault = url.parse::<DatabaseUrl>().unwrap_err();
+            assert!(fault.contains("%3F"), "{url}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_url_in_another_text_is_masked() {
+        for (text, shown) in [
+            ("nothing", "nothing"),
+            ("postgres:// is a scheme", "postgres:// is a scheme"),
+            ("'POSTGRES://me:a?b@db' is no folder", "'POSTGRES://***' is no folder"),
+            ("postgres://a postgresql://b:c@d", "postgres://*** postgresql://***"),
+        ] {
+            assert_eq!(masked(text), shown);
+            assert_eq!(masked(shown), shown, "masking twice changes nothing");
         }
     }
 }

@@ -99,6 +99,7 @@ impl Reader {
         let pay_within = self.read("reservation.pay_within_s", |t| within(t, 1, 31_536_000));
         let log = self.read("telemetry.log", log_filter);
         let format = self.read("telemetry.format", log_format);
+        let core_dumps = self.read("telemetry.core_dumps", flag);
         Some(Config {
             server: server?,
             database: database?,
@@ -106,7 +107,7 @@ impl Reader {
             payment: payment?,
             alarm: alarm?,
             reservation: Reservation { pay_within: Duration::from_secs(pay_within?) },
-            telemetry: Telemetry { log: log?, format: format? },
+            telemetry: Telemetry { log: log?, format: format?, core_dumps: core_dumps? },
         })
     }
 }

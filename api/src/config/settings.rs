@@ -58,6 +58,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("reservation.pay_within_s", "900", "how long a reservation may stand unpaid"),
     setting("telemetry.log", "warn,gdmarket=info", "which log lines are written"),
     setting("telemetry.format", "auto", "auto, json or pretty"),
+    setting("telemetry.core_dumps", "false", "write core dumps, which hold passwords and names"),
 ];
 
 impl Setting {

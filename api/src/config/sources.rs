@@ -2,9 +2,10 @@
 //! values. Every fault is kept; nothing is used unless there is none.
 
 use super::settings::{SETTINGS, Setting};
+use super::toml_file::TomlFile;
 use super::values::text_of;
-use super::{Config, DatabaseUrl};
-use figment::providers::{Env, Format as _, Toml};
+use super::{Config, DatabaseUrl, masked};
+use figment::providers::Env;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 use std::fmt;
@@ -103,7 +104,8 @@ pub(super) fn load(sources: &Sources) -> Result<Loaded, Faults> {
     let config = reader.config();
     match config {
         Some(config) if reader.faults.is_empty() => Ok(Loaded { config, shown: reader.shown }),
-        _ => Err(Faults(reader.faults)),
+        // A URL that was set in a wrong place would be shown as what it was taken for.
+        _ => Err(Faults(reader.faults.iter().map(|fault| masked(fault).into_owned()).collect())),
     }
 }
 
@@ -139,7 +141,7 @@ impl Reader {
         self.figment = figment;
     }
 
-    fn file(&mut self, sources: &Sources) -> Option<figment::providers::Data<Toml>> {
+    fn file(&mut self, sources: &Sources) -> Option<TomlFile> {
         let path = match &sources.file {
             Some(path) if !path.is_file() => {
                 self.faults.push(format!("{}: there is no such file", path.display()));
@@ -151,14 +153,7 @@ impl Reader {
         if sources.file.is_none() && !(sources.surroundings && path.is_file()) {
             return None;
         }
-        let file = Toml::file_exact(path);
-        match file.data() {
-            Ok(_) => Some(file),
-            Err(error) => {
-                self.faults.push(format!("{}: {}", path.display(), error.to_string().trim()));
-                None
-            }
-        }
+        TomlFile::read(path).map_err(|fault| self.faults.push(fault)).ok()
     }
 
     /// Every leaf must be a setting, or the file of a secret one.
@@ -247,7 +242,8 @@ impl Reader {
         let (text, source) = self.text(setting)?;
         match parse(&text) {
             Ok(value) => {
-                let value_shown = if setting.secret { redacted(&text) } else { text };
+                let value_shown =
+                    if setting.secret { redacted(&text) } else { masked(&text).into_owned() };
                 self.shown.push(Shown { key: setting.key, value: value_shown, source });
                 Some(value)
             }

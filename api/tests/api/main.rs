@@ -35,6 +35,7 @@ mod problems;
 mod rare_refusals;
 mod refusals;
 mod replaying;
+mod secrets;
 mod starting;
 mod tools;
 mod waiting;
