@@ -12,7 +12,7 @@ use crate::payment_gateway::PaymentGateway;
 use crate::payment_service::{LocalPayments, PaymentService};
 use crate::turns::Turns;
 use futures::FutureExt as _;
-use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment, Reservation};
+use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment};
 use gdmarket_store::Store;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -98,9 +98,7 @@ impl Commands {
         match command {
             MarketCommand::Item(no, c) => self.execute::<Item>(no.get(), c, meta).await,
             MarketCommand::Hold(no, c) => self.execute::<Hold>(no.get(), c, meta).await,
-            MarketCommand::Reservation(no, c) => {
-                self.execute::<Reservation>(no.get(), c, meta).await
-            }
+            MarketCommand::Reservation(no, c) => self.on_reservation(no, c, meta).await,
             MarketCommand::Payment(no, c) => self.execute::<Payment>(no.get(), c, meta).await,
             MarketCommand::Alarm(no, c) => self.execute::<Alarm>(no.get(), c, meta).await,
         }

@@ -33,13 +33,13 @@ pub(crate) struct Request<'a, A: Decider> {
     pub(crate) number: i64,
     pub(crate) command: &'a A::Command,
     pub(crate) meta: &'a CommandMeta,
-    /// Names that are kept with the events, outside the log.
-    pub(crate) personal: Vec<PersonalData>,
+    /// What is kept with the events, outside the log.
+    pub(crate) personal: Option<PersonalData>,
 }
 
 impl<'a, A: Decider> Request<'a, A> {
     pub(crate) const fn new(number: i64, command: &'a A::Command, meta: &'a CommandMeta) -> Self {
-        Self { number, command, meta, personal: Vec::new() }
+        Self { number, command, meta, personal: None }
     }
 }
 

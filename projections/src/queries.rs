@@ -17,7 +17,8 @@ use crate::payments::{PaymentBody, Payments};
 use crate::reservations::{ReservationBody, Reservations};
 use crate::view_table::ViewTable;
 use chrono::{DateTime, Utc};
-use gdmarket_domain::{Alarm, Item, Payment, PersonId, Reservation};
+use cqrs_es::Aggregate as _;
+use gdmarket_domain::{Alarm, Item, Payment, PersonId, Reservation, ReservationNo};
 use gdmarket_store::Store;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -129,15 +130,15 @@ impl Queries {
         &self.0.store
     }
 
-    /// The names of these persons; who isn't among them has none, or none any more.
+    /// The names that came with these reservations, by their numbers; what isn't among them has none, or
+    /// none any more.
     async fn names(
         &self,
-        persons: impl IntoIterator<Item = PersonId>,
-    ) -> Answer<HashMap<i64, Option<String>>> {
-        let mut ids: Vec<i64> = persons.into_iter().map(PersonId::get).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(self.0.store.personal_data().get_many(&ids).await?)
+        reservations: impl IntoIterator<Item = (ReservationNo, PersonId)>,
+    ) -> Answer<HashMap<i64, String>> {
+        let each = reservations.into_iter().map(|(no, renter)| (no.get(), renter.get()));
+        let each: Vec<(i64, i64)> = each.collect();
+        Ok(self.0.store.personal_data().of_streams(Reservation::TYPE, &each).await?)
     }
 }
 

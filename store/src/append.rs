@@ -27,8 +27,8 @@ pub struct Append {
     pub metadata: String,
     /// What the receipt says.
     pub kind: ReceiptKind,
-    /// Names that belong to it; they replace what was known of these persons.
-    pub personal: Vec<PersonalData>,
+    /// What is known from now on of the person whose stream this is; `None` changes nothing.
+    pub personal: Option<PersonalData>,
 }
 
 /// An append that stands in the log.

@@ -49,6 +49,15 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0003_generations.sql"),
         sqlite: include_str!("../migrations/sqlite/views/0003_generations.sql"),
     },
+    Migration {
+        version: 4,
+        name: "0004_personal_names",
+        // One that keeps names by person would rename, and erase half.
+        serves_from: 4,
+        file: File::Log,
+        postgres: include_str!("../migrations/postgres/0004_personal_names.sql"),
+        sqlite: include_str!("../migrations/sqlite/log/0004_personal_names.sql"),
+    },
 ];
 
 /// Serialises migrations of several processes on PostgreSQL.

@@ -1,18 +1,41 @@
-//! Names of persons, outside the log so that they can be erased: events carry only the person's
-//! id. Written together with an append, joined when read.
+//! Names of persons, outside the log so that they can be erased: events carry only the person's id. A
+//! name belongs to the stream that it came with. Written together with an append, joined when read.
+//!
+//! Before there was a name per stream there was one per person. A stream without a row of its own is
+//! from that time and shows that name; nothing writes it any more but its erasure.
 
 use crate::db::{Db, LogConnection, on_writer};
 use crate::error::StoreError;
-use sqlx::Row;
 use std::collections::HashMap;
 
-/// What is known of a person.
+/// What is known of the person whose stream it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersonalData {
-    /// The person.
-    pub person_id: i64,
-    /// Their name.
-    pub name: String,
+pub enum PersonalData {
+    /// Who it is, and what they are called, if they said so.
+    Of {
+        /// The person.
+        person_id: i64,
+        /// Their name.
+        name: Option<String>,
+    },
+    /// The stream shows no name any more, whatever was known.
+    Forgotten,
+}
+
+impl PersonalData {
+    pub(crate) const fn person_id(&self) -> Option<i64> {
+        match self {
+            Self::Of { person_id, .. } => Some(*person_id),
+            Self::Forgotten => None,
+        }
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Of { name, .. } => name.as_deref(),
+            Self::Forgotten => None,
+        }
+    }
 }
 
 /// The table of names.
@@ -27,44 +50,92 @@ impl PersonalDataTable {
         Self { db, writer }
     }
 
-    /// The names of these persons: absent when never told, `None` when erased.
-    pub async fn get_many(
+    /// The names that came with these streams of one kind, each given as its number and whose it is. A
+    /// stream that isn't in the answer has none, or none any more.
+    pub async fn of_streams(
         &self,
-        person_ids: &[i64],
-    ) -> Result<HashMap<i64, Option<String>>, StoreError> {
-        if person_ids.is_empty() {
+        kind: &str,
+        streams: &[(i64, i64)],
+    ) -> Result<HashMap<i64, String>, StoreError> {
+        if streams.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows: Vec<(i64, Option<String>)> = match &self.db {
+        let kept = self.kept(kind, streams).await?;
+        let is_older = |(number, _): &&(i64, i64)| !kept.contains_key(&number.to_string());
+        let older: Vec<(i64, i64)> = streams.iter().filter(is_older).copied().collect();
+        let of_persons = self.of_persons(&older).await?;
+        let name = |(number, person): &(i64, i64)| {
+            let name = match kept.get(&number.to_string()) {
+                Some(name) => name.clone(),
+                None => of_persons.get(person).cloned().flatten(),
+            };
+            name.map(|name| (*number, name))
+        };
+        Ok(streams.iter().filter_map(name).collect())
+    }
+
+    /// The rows of these streams, by the stream's id.
+    async fn kept(
+        &self,
+        kind: &str,
+        streams: &[(i64, i64)],
+    ) -> Result<HashMap<String, Option<String>>, StoreError> {
+        let ids: Vec<String> = streams.iter().map(|(number, _)| number.to_string()).collect();
+        let rows: Vec<(String, Option<String>)> = match &self.db {
             Db::Postgres(pool) => {
-                let sql = "SELECT person_id, name FROM personal_data WHERE person_id = ANY($1)";
-                sqlx::query_as(sql).bind(person_ids).fetch_all(pool).await?
+                let sql = "SELECT aggregate_id, name FROM personal_names \
+                           WHERE aggregate_type = $1 AND aggregate_id = ANY($2)";
+                sqlx::query_as(sql).bind(kind).bind(ids).fetch_all(pool).await?
             }
             Db::Sqlite { read, .. } => {
-                let ids = serde_json::to_string(person_ids)
-                    .map_err(|error| StoreError::Rejected(error.to_string()))?;
-                let sql = "SELECT person_id, name FROM personal_data \
-                           WHERE person_id IN (SELECT value FROM json_each($1))";
-                sqlx::query_as(sql).bind(ids).fetch_all(read).await?
+                let sql = "SELECT aggregate_id, name FROM personal_names WHERE aggregate_type = $1 \
+                           AND aggregate_id IN (SELECT value FROM json_each($2))";
+                sqlx::query_as(sql).bind(kind).bind(json(&ids)?).fetch_all(read).await?
             }
         };
         Ok(rows.into_iter().collect())
     }
 
-    /// Forgets what is known of a person, until they tell their name again: says whether anything was
-    /// known.
-    pub async fn erase(&self, person_id: i64) -> Result<bool, StoreError> {
-        let known = "SELECT name FROM personal_data WHERE person_id = $1";
-        let erase = "INSERT INTO personal_data (person_id, name) VALUES ($1, NULL) \
-                     ON CONFLICT (person_id) DO UPDATE SET name = NULL";
-        on_writer!(&self.writer, connection => {
-            let row = sqlx::query(known).bind(person_id).fetch_optional(&mut *connection).await?;
-            let known = match row {
-                Some(row) => row.try_get::<Option<String>, _>(0)?.is_some(),
-                None => false,
-            };
-            sqlx::query(erase).bind(person_id).execute(connection).await?;
-            Ok(known)
-        })
+    /// What these streams' persons were called when names were kept by person.
+    async fn of_persons(
+        &self,
+        streams: &[(i64, i64)],
+    ) -> Result<HashMap<i64, Option<String>>, StoreError> {
+        if streams.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let persons: Vec<i64> = streams.iter().map(|(_, person)| *person).collect();
+        let rows: Vec<(i64, Option<String>)> = match &self.db {
+            Db::Postgres(pool) => {
+                let sql = "SELECT person_id, name FROM personal_data WHERE person_id = ANY($1)";
+                sqlx::query_as(sql).bind(persons).fetch_all(pool).await?
+            }
+            Db::Sqlite { read, .. } => {
+                let sql = "SELECT person_id, name FROM personal_data \
+                           WHERE person_id IN (SELECT value FROM json_each($1))";
+                sqlx::query_as(sql).bind(json(&persons)?).fetch_all(read).await?
+            }
+        };
+        Ok(rows.into_iter().collect())
     }
+
+    /// Erases the names of a person from all their streams; returns whether there were any. A stream
+    /// that begins later may come with a name again, which the others don't show.
+    pub async fn erase(&self, person_id: i64) -> Result<bool, StoreError> {
+        const EACH: [&str; 2] = [
+            "UPDATE personal_names SET name = NULL WHERE person_id = $1 AND name IS NOT NULL",
+            "UPDATE personal_data SET name = NULL WHERE person_id = $1 AND name IS NOT NULL",
+        ];
+        let mut erased = 0;
+        for sql in EACH {
+            erased += on_writer!(&self.writer, connection => {
+                sqlx::query(sql).bind(person_id).execute(connection).await?.rows_affected()
+            });
+        }
+        Ok(erased > 0)
+    }
+}
+
+fn json(values: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(values).map_err(|error| StoreError::Rejected(error.to_string()))
 }

@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 const EXAMPLES: &str = "\
 Examples:
-  gdmarket persons erase 7            forget the name of person 7, after a question
+  gdmarket persons erase 7            erase the names of person 7, after a question
   gdmarket persons erase 7 --yes      without one, for scripts";
 
 /// What is wanted of what is known of people.
@@ -23,7 +23,7 @@ pub(super) struct PersonsArgs {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum PersonsCommand {
-    /// Forget a person's name, until they tell it again; the log, which holds numbers only, stays as it is.
+    /// Erase a person's names from all their reservations; the log, which holds numbers only, stays as it is.
     #[command(after_help = EXAMPLES)]
     Erase {
         /// The person: the `customerId` of a renter, the `ownerId` of an owner.
@@ -52,7 +52,10 @@ fn ask(no: PersonId) -> Result<(), Failure> {
         let what = format!("nobody is here to ask whether person {no} is to be forgotten");
         return Err(Failure::new(Exit::Usage, what).next("add --yes"));
     }
-    drop(write!(io::stderr(), "Forget the name of person {no}? It can't be brought back. [y/N] "));
+    drop(write!(
+        io::stderr(),
+        "Erase the names of person {no}? They can't be brought back. [y/N] "
+    ));
     let mut answer = String::new();
     let heard = io::stdin().read_line(&mut answer);
     if heard.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
@@ -66,7 +69,7 @@ fn say(no: PersonId, was_known: bool, console: Console) {
         let outcome = if was_known { "erased" } else { "not-known" };
         Console::result_json(&json!({"person": no.get(), "outcome": outcome}));
     } else if was_known {
-        console.note(&format!("The name of person {no} is erased."));
+        console.note(&format!("The names of person {no} are erased."));
     } else {
         console.note(&format!("No name of person {no} was known."));
     }

@@ -10,7 +10,7 @@ type Case<'a> = (&'a str, &'a [u8], u16, &'a str);
 
 /// Rows of everything that a command leaves in the log's database.
 async fn written(db: &TestDb) -> [i64; 3] {
-    let rows = ["events", "receipts", "personal_data"]
+    let rows = ["events", "receipts", "personal_names"]
         .map(|table| async move { db.log_number(&format!("SELECT count(*) FROM {table}")).await });
     let [events, receipts, personal] = rows;
     [events.await, receipts.await, personal.await]

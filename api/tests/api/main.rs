@@ -27,6 +27,7 @@ mod keys;
 mod looking_inside;
 mod main_job;
 mod manual;
+mod names;
 mod operating;
 mod persons;
 mod poison;

@@ -94,7 +94,7 @@ async fn insist(store: &Store, past: &RecordedEvent, renter: i64) {
         events: vec![event],
         metadata: "{}".to_owned(),
         kind: ReceiptKind::Done,
-        personal: vec![],
+        personal: None,
     };
     while let Err(error) = store.appender().append(append.clone()).await {
         assert_eq!(error, AppendError::Conflict);

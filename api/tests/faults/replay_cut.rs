@@ -143,7 +143,7 @@ fn item(number: i64) -> Append {
         events: vec![event("ItemRegistered", registered), renamed("Tent"), renamed("Boat")],
         metadata: "{}".to_owned(),
         kind: ReceiptKind::Done,
-        personal: vec![],
+        personal: None,
     }
 }
 

@@ -93,6 +93,8 @@ pub(super) fn append<A: Decider + 'static>(
             })
         })
         .collect::<Result<Vec<_>, CommandError>>()?;
+    // An answer without events says nothing about anybody.
+    let personal = request.personal.clone().filter(|_| !events.is_empty());
     Ok(Append {
         command_id: request.meta.command_id,
         fingerprint: request.meta.fingerprint.clone(),
@@ -101,7 +103,7 @@ pub(super) fn append<A: Decider + 'static>(
         events,
         metadata: request.meta.to_json().map_err(broken)?,
         kind,
-        personal: request.personal.clone(),
+        personal,
     })
 }
 

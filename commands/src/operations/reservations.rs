@@ -18,7 +18,7 @@ pub struct NewReservation {
     pub item_no: ItemNo,
     /// Who wants it.
     pub renter_id: PersonId,
-    /// Their name, kept outside the log; what is absent stays as it is known.
+    /// Their name for this reservation, kept outside the log.
     pub customer_name: Option<String>,
     /// The days; absent: from `asked_on` until returned.
     pub period: Option<RentalPeriod>,
@@ -48,10 +48,25 @@ impl Commands {
                 asked_on,
             };
             let mut request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
-            request.personal = customer_name
-                .map(|name| PersonalData { person_id: renter_id.get(), name })
-                .into_iter()
-                .collect();
+            let person_id = renter_id.get();
+            request.personal = Some(PersonalData::Of { person_id, name: customer_name });
+            Ok(inner.executor.execute(request).await?.executed)
+        })
+        .await
+    }
+
+    /// Executes a command on a reservation; one that is rejected keeps no name.
+    pub(crate) async fn on_reservation(
+        &self,
+        reservation_no: ReservationNo,
+        command: ReservationCommand,
+        meta: &CommandMeta,
+    ) -> Result<Executed, CommandError> {
+        let meta = meta.clone();
+        self.run(move |inner| async move {
+            let mut request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
+            let rejects = matches!(command, ReservationCommand::Reject { .. });
+            request.personal = rejects.then_some(PersonalData::Forgotten);
             Ok(inner.executor.execute(request).await?.executed)
         })
         .await

@@ -91,7 +91,7 @@ on_each_engine! {
             }],
             metadata: "{}".to_owned(),
             kind: ReceiptKind::Done,
-            personal: Vec::new(),
+            personal: None,
         };
         market.store.appender().append(newer).await.unwrap();
         let left = market.commands.delete_item(no, &operator()).await;

@@ -76,7 +76,7 @@ async fn hold_from_memory(market: &Market, item: ItemNo, no: ReservationNo) -> O
         events: events.iter().map(new_event).collect(),
         metadata: "{}".to_owned(),
         kind: ReceiptKind::Done,
-        personal: vec![],
+        personal: None,
     };
     match loaded.append_events(append, events).await {
         Ok(_) => Some(true),

@@ -3,7 +3,7 @@
 use super::select::{Via, found, one, page, stale};
 use super::{Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries};
 use crate::error::QueryError;
-use crate::item_info::{Calendar, ItemInfo, ItemRow};
+use crate::item_info::{Calendar, ItemInfo, ItemInfoBody, ItemRow};
 use crate::view::View as _;
 use crate::view_table::Stored;
 use chrono::NaiveDate;
@@ -73,15 +73,19 @@ impl Queries {
     async fn join(&self, infos: &mut [FoundItemInfo]) -> Answer<()> {
         let numbers: Vec<i64> = infos.iter().map(|info| info.number).collect();
         let mut alarms = self.0.alarms.load(self.0.store.views(), &numbers).await?;
-        let names = self.names(infos.iter().filter_map(|info| info.body.customer_id)).await?;
+        let shown = infos.iter().filter_map(|info| {
+            let ItemInfoBody { item, customer_id, .. } = &info.body;
+            item.reservation_no.zip(*customer_id)
+        });
+        let names = self.names(shown).await?;
         for info in infos {
             // What stands still about the alarm, stands still here.
             if let Some(alarm) = alarms.remove(&info.number) {
                 info.body.alarm_status = alarm.row.status();
                 info.stale = info.stale.take().or_else(|| alarm.stale.map(stale));
             }
-            info.body.customer_name =
-                info.body.customer_id.and_then(|id| names.get(&id.get()).cloned().flatten());
+            let shown = info.body.item.reservation_no;
+            info.body.customer_name = shown.and_then(|no| names.get(&no.get()).cloned());
         }
         Ok(())
     }

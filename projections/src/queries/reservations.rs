@@ -3,6 +3,7 @@
 use super::select::{Via, found, one, page};
 use super::{Answer, Filter, FoundReservation, Page, PageRequest, Queries};
 use crate::reservations::ReservationRow;
+use crate::status::ReservationStatus;
 use crate::view_table::Stored;
 use gdmarket_domain::ReservationNo;
 
@@ -43,9 +44,12 @@ impl Queries {
     }
 
     async fn join_names(&self, found: &mut [FoundReservation]) -> Answer<()> {
-        let names = self.names(found.iter().map(|found| found.body.customer_id)).await?;
+        // A refused one leaves no name, whenever it was refused.
+        let named = found.iter().filter(|found| found.body.status != ReservationStatus::Rejected);
+        let named = named.map(|found| (found.body.reservation_no, found.body.customer_id));
+        let mut names = self.names(named).await?;
         for found in found {
-            found.body.customer_name = names.get(&found.body.customer_id.get()).cloned().flatten();
+            found.body.customer_name = names.remove(&found.number);
         }
         Ok(())
     }

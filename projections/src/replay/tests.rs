@@ -60,7 +60,7 @@ async fn append(store: &Store, number: i64, expected: i64, event_type: &str) {
         events: vec![event],
         metadata: "{}".to_owned(),
         kind: ReceiptKind::Done,
-        personal: vec![],
+        personal: None,
     };
     store.appender().append(append).await.unwrap();
 }

@@ -27,7 +27,7 @@ async fn append(market: &Market, stream: StreamId, expected: i64, event: (&str, 
         events: vec![event],
         metadata: "{}".to_owned(),
         kind: ReceiptKind::Done,
-        personal: vec![],
+        personal: None,
     };
     market.store.appender().append(append).await.unwrap();
 }

@@ -110,7 +110,7 @@ impl TestPort {
                 events: events.iter().map(new_event).collect(),
                 metadata: metadata.to_string(),
                 kind: ReceiptKind::Done,
-                personal: vec![],
+                personal: None,
             };
             match self.store.appender().append(append).await {
                 Ok(_) | Err(AppendError::Duplicate(_)) => return Ok(Handled::Done),

@@ -2,6 +2,7 @@
 //! mates a second round trip: what one engine or the other can't store.
 
 use super::{Append, AppendError};
+use crate::personal_data::PersonalData;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
@@ -38,13 +39,13 @@ impl Append {
         let words = self.events.iter().flat_map(|event| {
             [("event type", event.event_type.as_str()), ("version", event.event_version.as_str())]
         });
-        let names = self.personal.iter().map(|person| ("name", person.name.as_str()));
+        let name = self.personal.as_ref().and_then(PersonalData::name).map(|name| ("name", name));
         let stream = [("aggregate type", self.stream.kind.as_ref())];
         stream
             .into_iter()
             .chain(code)
             .chain(words)
-            .chain(names)
+            .chain(name)
             .find_map(|(what, word)| word_fault(what, word))
             .or_else(|| self.metadata_fault())
             .or_else(|| self.events.iter().find_map(|event| payload_fault(&event.payload)))
@@ -165,7 +166,7 @@ mod tests {
             }],
             metadata: metadata.to_owned(),
             kind: ReceiptKind::Done,
-            personal: Vec::new(),
+            personal: None,
         }
     }
 

@@ -51,7 +51,7 @@ mod tests {
             events: vec![event; events],
             metadata: "{}".to_owned(),
             kind: ReceiptKind::Done,
-            personal: Vec::new(),
+            personal: None,
         }
     }
 

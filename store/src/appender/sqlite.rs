@@ -9,7 +9,7 @@ use crate::db::sqlite::{Writer, connect_writer};
 use crate::error::StoreError;
 use crate::event::StreamId;
 use crate::receipt::{Receipt, by_id};
-use rows::{events, ids, persons, receipts, streams};
+use rows::{events, ids, names, receipts, streams};
 use sqlx::{Executor, SqliteConnection};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -25,9 +25,9 @@ const INSERT: &str = "\
                           first_sequence, event_count, refusal)
     SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3,
            value ->> 4, value ->> 5, value ->> 6 FROM json_each($1);
-    INSERT INTO personal_data (person_id, name)
-    SELECT value ->> 0, value ->> 1 FROM json_each($2) WHERE true
-    ON CONFLICT (person_id) DO UPDATE SET name = excluded.name;
+    INSERT INTO personal_names (aggregate_type, aggregate_id, person_id, name)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2) WHERE true
+    ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET name = excluded.name;
     INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version,
                         payload, metadata)
     SELECT e.value ->> 0, e.value ->> 1,
@@ -82,8 +82,8 @@ async fn write(
     sql: &str,
     batch: &[&Append],
 ) -> Outcome<Vec<i64>> {
-    let (receipts, persons, events) = (receipts(batch)?, persons(batch)?, events(batch)?);
-    let query = sqlx::query(sql).bind(receipts).bind(persons).bind(events);
+    let (receipts, names, events) = (receipts(batch)?, names(batch)?, events(batch)?);
+    let query = sqlx::query(sql).bind(receipts).bind(names).bind(events);
     let result = query.execute(connection).await.map_err(|error| fault(&error))?;
     Ok(last_positions(batch, result.last_insert_rowid()))
 }

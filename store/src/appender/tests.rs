@@ -102,7 +102,7 @@ fn append(command: u128, number: i64, expected: i64) -> Append {
         events: vec![event],
         metadata: "{}".to_owned(),
         kind: ReceiptKind::Done,
-        personal: Vec::new(),
+        personal: None,
     }
 }
 

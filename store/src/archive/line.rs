@@ -29,6 +29,8 @@ pub(super) enum Line<'a> {
     Waiting(WaitingLine),
     Dropped(DroppedLine),
     Person(PersonLine),
+    #[serde(borrow)]
+    Name(NameLine<'a>),
     Manifest(Manifest),
 }
 
@@ -155,12 +157,29 @@ pub(super) struct DroppedLine {
     pub(super) dropped_at: i64,
 }
 
-/// What is known of a person: nothing any more once erased.
+/// What was known of a person before names stood with streams: nothing any more once erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PersonLine {
     pub(super) id: i64,
     pub(super) name: Option<String>,
+}
+
+/// The name that came with a stream, and whose it is: nothing any more once erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NameLine<'a> {
+    #[serde(borrow)]
+    pub(super) aggregate: Cow<'a, str>,
+    pub(super) number: i64,
+    pub(super) person: Option<i64>,
+    pub(super) name: Option<String>,
+}
+
+impl NameLine<'_> {
+    pub(super) fn into_owned(self) -> NameLine<'static> {
+        NameLine { aggregate: Cow::Owned(self.aggregate.into_owned()), ..self }
+    }
 }
 
 impl Line<'_> {

@@ -1,6 +1,7 @@
 //! The last line of an archive: what there must have been before it. A reader makes its own from
 //! what it read and compares, so no byte of this line is taken on trust either.
 
+use super::WITH_NAMES;
 use super::line::{Header, Line};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -35,6 +36,9 @@ pub struct Manifest {
     pub dropped: u64,
     /// How many persons.
     pub persons: u64,
+    /// How many streams with what is known of whose they are; archives of version 1 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<u64>,
     /// The hash chain over all lines before this one, in hexadecimal.
     pub chain: String,
 }
@@ -42,7 +46,8 @@ pub struct Manifest {
 impl Manifest {
     /// The manifest of what is still to be counted.
     pub(super) fn begin(header: &Header) -> Self {
-        Self { log_id: header.log_id, epoch: header.epoch, ..Self::default() }
+        let names = (header.version >= WITH_NAMES).then_some(0);
+        Self { log_id: header.log_id, epoch: header.epoch, names, ..Self::default() }
     }
 
     /// Counts a line.
@@ -64,6 +69,7 @@ impl Manifest {
             Line::Waiting(_) => self.waiting += 1,
             Line::Dropped(_) => self.dropped += 1,
             Line::Person(_) => self.persons += 1,
+            Line::Name(_) => self.names = self.names.map(|names| names + 1),
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use super::chain::Chain;
 use super::line::{
-    CheckpointLine, DeadlineLine, DroppedLine, Header, Line, NumberLine, ParkedLine, PersonLine,
-    WaitingLine,
+    CheckpointLine, DeadlineLine, DroppedLine, Header, Line, NameLine, NumberLine, ParkedLine,
+    PersonLine, WaitingLine,
 };
 use super::manifest::Manifest;
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
@@ -40,6 +40,7 @@ pub(super) enum Batch {
     Waiting(Vec<WaitingLine>),
     Dropped(Vec<DroppedLine>),
     Persons(Vec<PersonLine>),
+    Names(Vec<NameLine<'static>>),
     /// All was read and is as the file itself says.
     End(Manifest),
 }
@@ -147,7 +148,7 @@ impl<R: Read> Lines<R> {
             return Err(ArchiveError::Newer(version));
         }
         let header = match serde_json::from_slice(&self.line) {
-            Ok(Line::Header(header)) if header.version == FORMAT_VERSION => header,
+            Ok(Line::Header(header)) if (1..=FORMAT_VERSION).contains(&header.version) => header,
             Ok(_) => return Err(self.fault("there is no such version of the format")),
             Err(error) => return Err(self.fault(&error.to_string())),
         };
@@ -225,8 +226,11 @@ impl<R: Read> Parser<R> {
         self.rank = rank;
         match line {
             Line::Header(_) => Err(self.lines.fault("a second header")),
-            Line::Person(_) if !self.has_persons => {
+            Line::Person(_) | Line::Name(_) if !self.has_persons => {
                 Err(self.lines.fault("a person, though the header says that there are none"))
+            }
+            Line::Name(_) if self.manifest.names.is_none() => {
+                Err(self.lines.fault("version 1 of the format has no names of streams"))
             }
             Line::Event(event) if event.position() <= self.manifest.last_position => {
                 let (position, last) = (event.position(), self.manifest.last_position);
@@ -275,7 +279,8 @@ const fn rank(line: &Line<'_>) -> u8 {
         Line::Waiting(_) => 7,
         Line::Dropped(_) => 8,
         Line::Person(_) => 9,
-        Line::Manifest(_) => 10,
+        Line::Name(_) => 10,
+        Line::Manifest(_) => 11,
     }
 }
 
@@ -310,6 +315,7 @@ impl Batch {
             Line::Waiting(waiting) => add!(Waiting, waiting),
             Line::Dropped(dropped) => add!(Dropped, dropped),
             Line::Person(person) => add!(Persons, person),
+            Line::Name(name) => add!(Names, name.into_owned()),
             Line::Header(_) | Line::Manifest(_) => return Err("it is out of place".to_owned()),
         })
     }
@@ -326,6 +332,7 @@ impl Batch {
             Self::Waiting(_) => Self::Waiting(vec![]),
             Self::Dropped(_) => Self::Dropped(vec![]),
             Self::Persons(_) => Self::Persons(vec![]),
+            Self::Names(_) => Self::Names(vec![]),
         }
     }
 }

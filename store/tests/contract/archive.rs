@@ -8,6 +8,7 @@ use gdmarket_store::{
 };
 use gdmarket_testkit::{Engine, TestDb, on_each_engine};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::io::{Cursor, Read};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -50,7 +51,8 @@ async fn filled(db: &TestDb) -> Store {
     for number in 1..=3 {
         let mut first = append(u128::try_from(number).unwrap(), number, 0);
         first.events.push(counted(2));
-        first.personal = vec![PersonalData { person_id: number, name: "Ünal \u{1f600}".into() }];
+        let name = Some("Ünal \u{1f600}".to_owned());
+        first.personal = Some(PersonalData::Of { person_id: number, name });
         appender.append(first).await.unwrap();
     }
     appender.append(append(4, 1, 2)).await.unwrap();
@@ -58,6 +60,8 @@ async fn filled(db: &TestDb) -> Store {
     let refused = Append { events: vec![], kind, expected: 3, ..append(5, 1, 3) };
     appender.append(refused).await.unwrap();
     odd_event(db).await;
+    // As programs kept names before each stream had its own.
+    db.log_sql("INSERT INTO personal_data (person_id, name) VALUES (2, 'Ünal'), (4, 'Ünal')").await;
     store.personal_data().erase(2).await.unwrap();
     for _ in 0..5 {
         store.numbers().draw("number").await.unwrap();
@@ -107,7 +111,8 @@ fn lines<'a>(archive: &'a str, kinds: &[&str]) -> Vec<&'a str> {
     archive.lines().filter(is).collect()
 }
 
-const KEPT: [&str; 7] = ["event", "receipt", "deadline", "parked", "waiting", "dropped", "person"];
+const KEPT: [&str; 8] =
+    ["event", "receipt", "deadline", "parked", "waiting", "dropped", "person", "name"];
 
 /// The archive with its chain put right, as somebody would make it who means harm or has a bug.
 fn sealed(lines: &[String]) -> String {
@@ -175,7 +180,8 @@ on_each_engine! {
         assert!(store.appender().append(append(4, 1, 4)).await.is_err(), "done before");
         // The last number drawn was 5, but the highest that is borne is 9.
         assert_eq!(store.numbers().draw("number").await.unwrap(), 10);
-        assert_eq!(store.personal_data().get_many(&[1, 2, 3]).await.unwrap().len(), 0);
+        let names = store.personal_data().of_streams("counter", &[(1, 1), (2, 2), (9, 4)]).await;
+        assert!(names.unwrap().is_empty());
         let claimed = Checkpoints::new(store.views().clone());
         let claimed = claimed.claim("acting", store.identity(), 1, 0).await.unwrap();
         assert_eq!(claimed, gdmarket_store::Claim::Position(7));
@@ -191,9 +197,36 @@ on_each_engine! {
         let other = elsewhere(db).await;
         imported(&other, &archive).await.unwrap();
         let store = Store::open(&options(&other)).await.unwrap();
-        let names = store.personal_data().get_many(&[1, 2, 3]).await.unwrap();
-        assert_eq!(names[&1].as_deref(), Some("Ünal \u{1f600}"));
-        assert_eq!(names[&2], None);
+        let names = store.personal_data().of_streams("counter", &[(1, 1), (2, 2), (9, 4), (8, 2)]);
+        let names = names.await.unwrap();
+        assert_eq!(names[&1], "Ünal \u{1f600}");
+        assert_eq!(names[&9], "Ünal", "kept by person");
+        assert_eq!(names.len(), 2, "{names:?}");
+        assert!(store.personal_data().erase(1).await.unwrap());
+        store.close().await;
+    }
+
+    /// What was written when names were kept by person is read as it was then.
+    async fn an_archive_of_version_1_is_still_read(db: &TestDb) {
+        let store = filled(db).await;
+        let archive = exported(&store, true).await;
+        store.close().await;
+        let is_newer = |line: &&str| line.starts_with("{\"name\"");
+        let mut lines: Vec<String> =
+            archive.lines().filter(|line| !is_newer(line)).map(str::to_owned).collect();
+        lines[0] = lines[0].replacen("\"version\":2", "\"version\":1", 1);
+        let last = lines.pop().unwrap();
+        let with_names = lines.iter().cloned().chain(archive.lines().filter(is_newer).map(str::to_owned));
+        let mixed = sealed(&with_names.chain([last.clone()]).collect::<Vec<_>>());
+        assert!(last.contains(",\"names\":3"), "{last}");
+        lines.push(last.replacen(",\"names\":3", "", 1));
+        let other = elsewhere(db).await;
+        let error = imported(&other, &mixed).await.unwrap_err();
+        assert!(error.to_string().contains("version 1"), "{error}");
+        imported(&other, &sealed(&lines)).await.unwrap();
+        let store = Store::open(&options(&other)).await.unwrap();
+        let names = store.personal_data().of_streams("counter", &[(1, 4), (2, 2)]).await.unwrap();
+        assert_eq!(names, HashMap::from([(1, "Ünal".to_owned())]));
         store.close().await;
     }
 
@@ -252,9 +285,9 @@ on_each_engine! {
         let receipt = swapped.remove(first_receipt);
         swapped.insert(1, receipt);
         refused(&sealed(&swapped), "further up").await;
-        let newer = archive.replacen("\"version\":1", "\"version\":2", 1);
+        let newer = archive.replacen("\"version\":2", "\"version\":3", 1);
         let error = imported(&other, &newer).await.unwrap_err();
-        assert!(matches!(error, ArchiveError::Newer(2)), "{error}");
+        assert!(matches!(error, ArchiveError::Newer(3)), "{error}");
         assert_empty(&other).await;
         imported(&other, &archive).await.unwrap();
     }

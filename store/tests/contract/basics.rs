@@ -2,9 +2,9 @@
 //! brings it.
 
 use crate::support::*;
-use gdmarket_store::{AppendError, Appended, PersonalData, ReceiptKind, StoreError};
+use gdmarket_store::{Append, AppendError, Appended, PersonalData, ReceiptKind, StoreError};
 use gdmarket_testkit::on_each_engine;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -73,22 +73,50 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn names_come_with_their_command_and_can_be_erased(db: &TestDb) {
+    /// One person, several streams: each shows the name that it came with, until that person is erased.
+    async fn a_name_belongs_to_the_stream_that_it_came_with(db: &TestDb) {
         let store = open(db).await;
-        let person = |person_id, name: &str| PersonalData { person_id, name: name.to_owned() };
-        let mut first = append(1, 1, 0);
-        first.personal = vec![person(7, "Kim"), person(8, "Lee"), person(7, "Kim Minsu")];
-        let mut conflicting = append(2, 1, 3);
-        conflicting.personal = vec![person(9, "nobody")];
-        let answers = at_once(&store, vec![first, conflicting]).await;
-        assert_eq!(answers[1], Err(AppendError::Gap));
-        let names = store.personal_data().get_many(&[7, 8, 9]).await.unwrap();
-        let name = |name: &str| Some(name.to_owned());
-        assert_eq!(names, HashMap::from([(7, name("Kim Minsu")), (8, name("Lee"))]));
+        let wish = |command: u128, number, person_id, name: Option<&str>| {
+            let personal = PersonalData::Of { person_id, name: name.map(str::to_owned) };
+            Append { personal: Some(personal), ..append(command, number, 0) }
+        };
+        let conflicting = Append { expected: 3, ..wish(6, 6, 7, Some("nobody")) };
+        let all = vec![
+            wish(1, 1, 7, Some("Kim")),
+            wish(2, 2, 7, Some("Kim Minsu")),
+            wish(3, 3, 7, None),
+            wish(4, 4, 8, Some("Lee")),
+            wish(5, 5, 7, Some("refused")),
+            conflicting,
+        ];
+        let answers = at_once(&store, all).await;
+        assert_eq!(answers[5], Err(AppendError::Gap));
+        // The same command once more, as a caller repeats it: nothing changes.
+        let again = store.appender().append(wish(2, 2, 7, Some("Park"))).await;
+        assert!(matches!(again, Err(AppendError::Duplicate(_))), "{again:?}");
+        let forgets = Append { personal: Some(PersonalData::Forgotten), ..append(7, 5, 1) };
+        store.appender().append(forgets).await.unwrap();
+        store.appender().append(append(8, 1, 1)).await.unwrap();
+        let names = async || {
+            let streams = [(1, 7), (2, 7), (3, 7), (4, 8), (5, 7), (6, 7), (9, 7), (10, 8)];
+            let names = store.personal_data().of_streams("counter", &streams).await.unwrap();
+            names.into_iter().collect::<BTreeMap<_, _>>()
+        };
+        let named = |names: &[(i64, &str)]| -> BTreeMap<i64, String> {
+            names.iter().map(|(number, name)| (*number, (*name).to_owned())).collect()
+        };
+        assert_eq!(names().await, named(&[(1, "Kim"), (2, "Kim Minsu"), (4, "Lee")]));
+        let other = store.personal_data().of_streams("other", &[(1, 7)]).await.unwrap();
+        assert!(other.is_empty(), "{other:?}");
+        // As older programs kept them: by person, for streams without a name of their own.
+        db.log_sql("INSERT INTO personal_data (person_id, name) VALUES (7, 'Old')").await;
+        let older = [(1, "Kim"), (2, "Kim Minsu"), (4, "Lee"), (6, "Old"), (9, "Old")];
+        assert_eq!(names().await, named(&older));
         assert!(store.personal_data().erase(7).await.unwrap());
         assert!(!store.personal_data().erase(7).await.unwrap());
-        let names = store.personal_data().get_many(&[7, 8]).await.unwrap();
-        assert_eq!(names, HashMap::from([(7, None), (8, name("Lee"))]));
+        assert_eq!(names().await, named(&[(4, "Lee")]));
+        store.appender().append(wish(9, 9, 7, Some("Kim again"))).await.unwrap();
+        assert_eq!(names().await, named(&[(4, "Lee"), (9, "Kim again")]));
         store.close().await;
     }
 

@@ -96,7 +96,7 @@ pub(crate) fn append(command: u128, number: i64, expected: i64) -> Append {
         events: vec![counted(1)],
         metadata: format!("{{\"command\":\"{command}\"}}"),
         kind: ReceiptKind::Done,
-        personal: Vec::new(),
+        personal: None,
     }
 }
 

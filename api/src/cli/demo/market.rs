@@ -68,6 +68,16 @@ impl Market {
         Ok(Self { client, url, lang, console, step: 0 })
     }
 
+    /// Says what will be written, before anything is.
+    pub(super) fn announce(&self, say: Say, renters: &[i64]) {
+        let text = say.in_lang(self.lang).replace("{renters}", &listed(renters));
+        if self.console.is_json() {
+            Console::result_json(&json!({"step": 0, "says": text, "url": self.url, "ok": true}));
+        } else {
+            Console::result(&format!("{}\n{text}\n", self.url));
+        }
+    }
+
     /// Asks once; the answer must be as expected.
     pub(super) async fn ask(
         &mut self,
@@ -159,6 +169,10 @@ impl Market {
             Console::result(&format!("\n{}", self.console.painted(Tone::Good, text)));
         }
     }
+}
+
+fn listed(numbers: &[i64]) -> String {
+    numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What isn't as it should be.

@@ -6,6 +6,11 @@ use super::market::{Ask, Expect, Market};
 use super::words as say;
 use serde_json::{Value, json};
 
+/// The renters of the demo: the highest numbers that a person can have, so that they are nobody's.
+const RENTERS: [i64; 3] = [9_007_199_254_740_989, 9_007_199_254_740_990, 9_007_199_254_740_991];
+/// What they are called.
+const DEMO_NAME: &str = "Demo Renter";
+
 const fn status(status: u16) -> Expect<'static> {
     Expect { status, fields: &[] }
 }
@@ -16,6 +21,7 @@ const fn with<'a>(status: u16, fields: &'a [(&'a str, Value)]) -> Expect<'a> {
 
 /// Plays it through; the numbers are the market's own, so it may be played on any market.
 pub(super) async fn play(mut market: Market) -> Result<(), Stop> {
+    market.announce(say::WRITES, &RENTERS);
     let item_no = register(&mut market).await?;
     let reservation_no = reserve(&mut market, item_no).await?;
     pay_and_take_back(&mut market, item_no, reservation_no).await?;
@@ -46,7 +52,7 @@ async fn register(market: &mut Market) -> Result<i64, Stop> {
 }
 
 fn reservation(item_no: i64, customer: i64) -> Ask {
-    let body = json!({"customerName": "YoungEunSong", "customerId": customer, "itemNo": item_no,
+    let body = json!({"customerName": DEMO_NAME, "customerId": customer, "itemNo": item_no,
         "itemName": "Camera", "itemPrice": "100", "paymentStatus": "NotPaid",
         "rentalStatus": "NotRenting"});
     Ask::post("/reservations", body)
@@ -54,7 +60,8 @@ fn reservation(item_no: i64, customer: i64) -> Ask {
 
 async fn reserve(market: &mut Market, item_no: i64) -> Result<i64, Stop> {
     let fields = [("/status", json!("Reserved")), ("/itemPrice", json!(100))];
-    let body = market.ask(say::RESERVE, reservation(item_no, 1), with(201, &fields)).await?;
+    let body =
+        market.ask(say::RESERVE, reservation(item_no, RENTERS[0]), with(201, &fields)).await?;
     let no = number(&body, "reservationNo")?;
     let fields = [("/itemStatus", json!("NotRentable")), ("/reservationNo", json!(no))];
     let item = Ask::get(format!("/items/{item_no}"));
@@ -115,10 +122,12 @@ async fn lend_and_return(
 
 async fn reserve_again(market: &mut Market, item_no: i64) -> Result<(), Stop> {
     let fields = [("/status", json!("Reserved"))];
-    let body = market.ask(say::RESERVE_SECOND, reservation(item_no, 2), with(201, &fields)).await?;
+    let body = market
+        .ask(say::RESERVE_SECOND, reservation(item_no, RENTERS[1]), with(201, &fields))
+        .await?;
     let no = number(&body, "reservationNo")?;
     let fields = [("/code", json!("item-taken"))];
-    market.ask(say::RESERVE_THIRD, reservation(item_no, 3), with(409, &fields)).await?;
+    market.ask(say::RESERVE_THIRD, reservation(item_no, RENTERS[2]), with(409, &fields)).await?;
     let fields = [("/status", json!("Cancelled"))];
     let cancel = Ask::delete(format!("/reservations/{no}"));
     market.ask(say::CANCEL, cancel, with(200, &fields)).await?;

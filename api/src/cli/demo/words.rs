@@ -15,6 +15,13 @@ impl Say {
     }
 }
 
+pub(super) const WRITES: Say = Say(
+    "This writes into that market: one item, which is deleted at the end, and three reservations with \
+     two payments of 100 won, for renters of the demo's own (customerId {renters}). Events stay in the \
+     market's log.",
+    "이 데모는 위 마켓에 물건 1개(끝나면 삭제해요), 예약 3건, 100원 결제 2건을 기록해요. 대여자는 데모 전용 \
+     번호(customerId {renters})만 써요. 이벤트는 마켓의 로그에 남아요.",
+);
 pub(super) const REGISTER: Say = Say(
     "The owner registers a camera for 100 won a day.",
     "물건관리자가 카메라를 하루 100원에 등록합니다.",

@@ -1,6 +1,7 @@
 //! A batch as arrays, one per column: whatever its size, it is the same prepared statement.
 
 use crate::append::Append;
+use crate::personal_data::PersonalData;
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -18,11 +19,11 @@ const APPEND: &str = "\
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::text[],
                              $5::bigint[], $6::bigint[], $7::text[]) AS c (command_id)
         ORDER BY c.command_id
-    ), person AS (
-        INSERT INTO personal_data (person_id, name)
-        SELECT * FROM unnest($8::bigint[], $9::text[]) AS n (person_id)
-        ORDER BY n.person_id
-        ON CONFLICT (person_id) DO UPDATE SET name = excluded.name
+    ), name AS (
+        INSERT INTO personal_names (aggregate_type, aggregate_id, person_id, name)
+        SELECT * FROM unnest($8::text[], $9::text[], $10::bigint[], $11::text[]) AS n (kind, id)
+        ORDER BY n.kind, n.id
+        ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET name = excluded.name
     )
     INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version,
                         payload, metadata, recorded_at)
@@ -33,8 +34,8 @@ const APPEND: &str = "\
            ) = 1 THEN e.sequence END,
            e.type, e.version, e.payload::json, e.metadata::json,
            (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-    FROM unnest($10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[],
-                $15::text[], $16::text[], $17::text[])
+    FROM unnest($12::text[], $13::text[], $14::bigint[], $15::bigint[], $16::text[],
+                $17::text[], $18::text[], $19::text[])
         WITH ORDINALITY AS e (kind, id, sequence, expected, type, version, payload, metadata, ord)
     ORDER BY e.ord
     RETURNING position";
@@ -49,7 +50,8 @@ pub(super) struct Columns<'a> {
     first_sequences: Vec<i64>,
     counts: Vec<i64>,
     refusals: Vec<Option<&'a str>>,
-    persons: BTreeMap<i64, &'a str>,
+    /// By stream: of two in a batch the later one counts.
+    names: BTreeMap<(&'a str, &'a str), &'a PersonalData>,
     events: Events<'a>,
 }
 
@@ -80,15 +82,17 @@ impl<'a> Columns<'a> {
             columns.first_sequences.push(append.first_sequence());
             columns.counts.push(append.count());
             columns.refusals.push(append.kind.refusal());
-            // A person named twice in a batch: the later name stands.
-            columns.persons.extend(append.personal.iter().map(|p| (p.person_id, p.name.as_str())));
+            let stream = (append.stream.kind.as_ref(), id.as_str());
+            columns.names.extend(append.personal.iter().map(|personal| (stream, personal)));
             columns.events.push(append, id);
         }
         columns
     }
 
     pub(super) fn query(self) -> Query<'a, Postgres, PgArguments> {
-        let (persons, names): (Vec<i64>, Vec<&str>) = self.persons.into_iter().unzip();
+        let (kinds, ids): (Vec<&str>, Vec<&str>) = self.names.keys().copied().unzip();
+        let persons: Vec<Option<i64>> = self.names.values().map(|of| of.person_id()).collect();
+        let names: Vec<Option<&str>> = self.names.values().map(|of| of.name()).collect();
         sqlx::query(APPEND)
             .bind(self.command_ids)
             .bind(self.fingerprints)
@@ -97,6 +101,8 @@ impl<'a> Columns<'a> {
             .bind(self.first_sequences)
             .bind(self.counts)
             .bind(self.refusals)
+            .bind(kinds)
+            .bind(ids)
             .bind(persons)
             .bind(names)
             .bind(self.events.kinds)

@@ -2,9 +2,9 @@
 
 use super::super::writer::{Fault, Outcome};
 use crate::append::Append;
+use crate::event::StreamId;
 use crate::hex::hex;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 fn json(rows: &impl Serialize) -> Outcome<String> {
     serde_json::to_string(rows).map_err(|error| Fault::Data(error.to_string()))
@@ -26,11 +26,15 @@ pub(super) fn receipts(batch: &[&Append]) -> Outcome<String> {
     json(&batch.iter().map(row).collect::<Vec<_>>())
 }
 
-/// `[person id, name]`; of a person named twice the later name stands.
-pub(super) fn persons(batch: &[&Append]) -> Outcome<String> {
-    let names = batch.iter().flat_map(|append| &append.personal);
-    let names = names.map(|person| (person.person_id, person.name.as_str()));
-    json(&names.collect::<BTreeMap<_, _>>().into_iter().collect::<Vec<_>>())
+/// `[kind, id, person id, name]`
+pub(super) fn names(batch: &[&Append]) -> Outcome<String> {
+    let row = |append: &&Append| {
+        let personal = append.personal.as_ref()?;
+        let StreamId { kind, number } = &append.stream;
+        let person = (personal.person_id(), personal.name().map(str::to_owned));
+        Some((kind.to_string(), number.to_string(), person.0, person.1))
+    };
+    json(&batch.iter().filter_map(row).collect::<Vec<_>>())
 }
 
 /// `[kind, id, sequence, expected or 0, type, version, payload, metadata]`

@@ -3,11 +3,11 @@
 use super::Export;
 use crate::archive::ArchiveError;
 use crate::archive::line::{
-    CheckpointLine, DeadlineLine, DroppedLine, EventLine, Line, NumberLine, ParkedLine, PersonLine,
-    ReceiptLine, WaitingLine,
+    CheckpointLine, DeadlineLine, DroppedLine, EventLine, Line, NameLine, NumberLine, ParkedLine,
+    PersonLine, ReceiptLine, WaitingLine,
 };
 use crate::error::StoreError;
-use crate::event::RecordedEvent;
+use crate::event::{RecordedEvent, StreamId};
 use crate::on_tx;
 use crate::receipt::Receipt;
 
@@ -30,6 +30,7 @@ pub(super) enum Part {
     Waiting(String, String, i64),
     Dropped(String, String, i64),
     Persons(i64),
+    Names(String, String),
     Manifest,
     Done,
 }
@@ -56,6 +57,7 @@ impl Export {
                 self.dropped(lines, (subscription, key, position)).await?
             }
             Part::Persons(after) => self.persons(lines, after).await?,
+            Part::Names(kind, id) => self.names(lines, (kind, id)).await?,
             Part::Manifest => {
                 self.manifest.chain = self.chain.hex();
                 Line::Manifest(self.manifest.clone()).write(lines)?;
@@ -235,6 +237,27 @@ impl Export {
         let next = rows.last().map(|(id, _)| Part::Persons(*id));
         for (id, name) in rows {
             self.put(lines, &Line::Person(PersonLine { id, name }))?;
+        }
+        Ok(next.unwrap_or(Part::Names(String::new(), String::new())))
+    }
+
+    async fn names(
+        &mut self,
+        lines: &mut Vec<u8>,
+        after: (String, String),
+    ) -> Result<Part, ArchiveError> {
+        type Row = (String, String, Option<i64>, Option<String>);
+        let sql = "SELECT aggregate_type, aggregate_id, person_id, name FROM personal_names \
+                   WHERE (aggregate_type, aggregate_id) > ($1, $2) \
+                   ORDER BY aggregate_type, aggregate_id LIMIT $3";
+        let rows: Vec<Row> = on_tx!(&mut self.snapshot.log, connection => {
+            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
+            query.fetch_all(connection).await?
+        });
+        let next = rows.last().map(|row| Part::Names(row.0.clone(), row.1.clone()));
+        for (kind, id, person, name) in rows {
+            let StreamId { kind: aggregate, number } = StreamId::parse(kind, &id)?;
+            self.put(lines, &Line::Name(NameLine { aggregate, number, person, name }))?;
         }
         Ok(next.unwrap_or(Part::Manifest))
     }

@@ -2,7 +2,8 @@
 
 use crate::archive::ArchiveError;
 use crate::archive::line::{
-    CheckpointLine, DeadlineLine, DroppedLine, NumberLine, ParkedLine, PersonLine, WaitingLine,
+    CheckpointLine, DeadlineLine, DroppedLine, NameLine, NumberLine, ParkedLine, PersonLine,
+    WaitingLine,
 };
 use crate::db::Tx;
 use crate::event::RecordedEvent;
@@ -89,6 +90,20 @@ pub(super) async fn persons(tx: &mut Tx, persons: &[PersonLine]) -> Result<(), A
         "INSERT INTO personal_data (person_id, name) ",
         |row, person| row.push_bind(person.id).push_bind(person.name.as_deref()),
         " ON CONFLICT (person_id) DO UPDATE SET name = excluded.name"
+    )
+}
+
+pub(super) async fn names(tx: &mut Tx, names: &[NameLine<'static>]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        names,
+        "INSERT INTO personal_names (aggregate_type, aggregate_id, person_id, name) ",
+        |row, name| row
+            .push_bind(name.aggregate.as_ref())
+            .push_bind(name.number.to_string())
+            .push_bind(name.person)
+            .push_bind(name.name.as_deref()),
+        " ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET name = excluded.name"
     )
 }
 

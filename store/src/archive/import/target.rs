@@ -114,6 +114,7 @@ impl Target {
         match batch {
             Batch::Numbers(numbers) => rows::numbers(&mut self.log, numbers).await,
             Batch::Persons(persons) => rows::persons(&mut self.log, persons).await,
+            Batch::Names(names) => rows::names(&mut self.log, names).await,
             Batch::Deadlines(deadlines) => rows::deadlines(self.views(), deadlines).await,
             Batch::Parked(parked) => rows::parked(self.views(), parked).await,
             Batch::Waiting(waiting) => rows::waiting(self.views(), waiting).await,
