@@ -34,6 +34,23 @@ pub fn reached_by(name: &str, of: &str) {
     reached(&format!("{name}@{of}"));
 }
 
+/// Whether a test build is told to do something worse here: `FAILPOINTS="name=return"`. For control runs,
+/// which take a protection away from the whole program.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub const fn is_weakened(_name: &str) -> bool {
+    false
+}
+
+/// Whether a test build is told to do something worse here: `FAILPOINTS="name=return"`. For control runs,
+/// which take a protection away from the whole program.
+#[cfg(feature = "failpoints")]
+pub fn is_weakened(name: &str) -> bool {
+    from_environment();
+    fail::fail_point!(name, |_| true);
+    false
+}
+
 /// What [`failpoint!`](crate::failpoint!) calls.
 #[cfg(feature = "failpoints")]
 pub fn reached(name: &str) {

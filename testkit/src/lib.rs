@@ -1,6 +1,6 @@
 //! Helpers of the tests, never part of the program: throw-away databases on both engines
 //! ([`TestDb`], [`on_each_engine!`]), a PostgreSQL that a test may stop ([`PgCluster`]), the real
-//! program as a child process ([`Server`]), and waiting for a condition ([`eventually()`]).
+//! program as a child process ([`Server`]), what a program syncs ([`Syncs`]), and waiting for a condition ([`eventually()`]).
 //!
 //! It knows no other crate of the workspace, so every one of them may use it in its tests.
 //! Nothing here is skipped when something is missing: the test fails and says what to type.
@@ -18,6 +18,7 @@ mod foreign_writer;
 mod http_probe;
 mod pg_cluster;
 mod server;
+mod syncs;
 mod test_db;
 
 pub use each_engine::run;
@@ -27,4 +28,5 @@ pub use foreign_writer::ForeignWriter;
 pub use http_probe::get_status;
 pub use pg_cluster::PgCluster;
 pub use server::{Server, ServerOptions};
+pub use syncs::Syncs;
 pub use test_db::{Engine, TestDb};

@@ -7,12 +7,15 @@ use std::process::Output;
 use tempfile::TempDir;
 
 use crate::environment::{Account, free_port, postgres_programs};
+use crate::syncs::Syncs;
 
 /// A cluster in a temporary folder, on the loopback, with durability as PostgreSQL ships it.
 #[derive(Debug)]
 pub struct PgCluster {
     account: Account,
     programs: PathBuf,
+    /// What stands in for `postgres`, if anything does.
+    server: Option<PathBuf>,
     port: u16,
     folder: TempDir,
 }
@@ -23,11 +26,20 @@ const PORT_ATTEMPTS: usize = 5;
 impl PgCluster {
     /// Creates the cluster and starts it; it takes connections when this returns.
     pub fn start_new() -> Self {
+        Self::start_as(None)
+    }
+
+    /// The same, with every sync on record.
+    pub fn start_watched(syncs: &Syncs) -> Self {
+        Self::start_as(Some(syncs.watching(&postgres_programs().join("postgres"))))
+    }
+
+    fn start_as(server: Option<PathBuf>) -> Self {
         let account = Account::unprivileged();
         let folder = tempfile::Builder::new().prefix("gdmarket-pg-").tempdir();
         let folder = folder.expect("a temporary folder");
         account.give(folder.path());
-        let mut cluster = Self { account, programs: postgres_programs(), port: 0, folder };
+        let mut cluster = Self { account, programs: postgres_programs(), server, port: 0, folder };
         let data = cluster.data();
         let made = cluster.run(
             "initdb",
@@ -81,9 +93,11 @@ impl PgCluster {
         );
         let log = format!("{folder}/server.log");
         let data = self.data();
-        self.run("pg_ctl", &["-D", &data, "-l", &log, "-o", &options, "-w", "start"])
-            .status
-            .success()
+        let mut arguments = vec!["-D", &data, "-l", &log, "-o", &options, "-w"];
+        let server = self.server.as_ref().map(|server| server.display().to_string());
+        arguments.extend(server.iter().flat_map(|server| ["-p", server]));
+        arguments.push("start");
+        self.run("pg_ctl", &arguments).status.success()
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Output {

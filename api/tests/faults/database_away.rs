@@ -84,7 +84,7 @@ fn control_without_the_wait_for_the_disk_a_crash_breaks_promises() {
 /// From the next transaction on, on a server that is set up so for everybody; against that our appends
 /// protect themselves, so they are told within their transactions. Whoever writes the log out by and by
 /// stands still.
-async fn no_append_waits_for_the_disk(db: &TestDb) {
+pub(crate) async fn no_append_waits_for_the_disk(db: &TestDb) {
     db.log_sql("ALTER SYSTEM SET synchronous_commit = off").await;
     db.log_sql("SELECT pg_reload_conf()").await;
     db.log_sql(

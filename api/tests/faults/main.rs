@@ -26,5 +26,6 @@ mod restored;
 mod same_key;
 mod settled;
 mod silent_writer;
+mod synced;
 mod two_servers;
 mod views;

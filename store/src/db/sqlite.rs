@@ -4,6 +4,7 @@
 use crate::db::Db;
 use crate::db::held::HOLDERS;
 use crate::error::StoreError;
+use crate::failpoint::is_weakened;
 use crate::options::StoreOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
@@ -50,6 +51,7 @@ impl File {
 
     fn write_options(self, folder: &Path) -> SqliteConnectOptions {
         let synchronous = match self {
+            Self::Log if is_weakened("sqlite.log-unsynced") => SqliteSynchronous::Normal,
             Self::Log => SqliteSynchronous::Full,
             Self::Views => SqliteSynchronous::Normal,
         };
