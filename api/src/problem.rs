@@ -14,6 +14,7 @@ use crate::problem::field_fault::{FieldFault, FieldTold};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use gdmarket_projections::LogLimit;
 use http::{HeaderValue, StatusCode, header};
 use kind::{Kind, Language};
 use serde::Serialize;
@@ -25,6 +26,12 @@ use tracing::Instrument as _;
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// Answers repeat an earlier one under the same key.
 pub(crate) const REPLAYED: &str = "idempotency-replayed";
+
+/// Where readiness is asked for.
+const READYZ: &str = "/readyz";
+
+/// Lines about failed requests of one code: the first of them say what is wrong, the others add nothing.
+static FAILURES: LogLimit = LogLimit::new(5, Duration::from_secs(10));
 
 /// A refusal on its way to the caller.
 #[derive(Debug, Clone)]
@@ -146,7 +153,11 @@ impl Problem {
         let (status, code, path) = (self.kind.status.as_u16(), self.kind.code, &context.path);
         let cause = self.cause.as_deref();
         if self.kind.status.is_server_error() {
-            tracing::error!(status, code, path, cause, "request failed");
+            // A probe that is refused at a start must not use up the lines of failed requests.
+            let kind = if context.path == READYZ { READYZ } else { code };
+            if let Some(left_out) = FAILURES.admit(kind) {
+                tracing::error!(status, code, path, cause, left_out, "request failed");
+            }
         } else {
             tracing::info!(status, code, path, cause, "request refused");
         }

@@ -48,10 +48,15 @@ pub enum CommandError {
         what: Service,
         /// When it may be worth another try.
         retry_after: Duration,
+        /// Why, for the log alone: callers never see it.
+        cause: String,
     },
     /// The command may have been done; with the same key a repeat finds out.
     #[error("nobody knows whether it was done")]
-    OutcomeUnknown,
+    OutcomeUnknown {
+        /// Why, for the log alone: callers never see it.
+        cause: String,
+    },
     /// The stream holds an event that only a newer program understands.
     #[error("the stream was written by a newer program")]
     NewerEvent,
@@ -105,7 +110,7 @@ impl CommandError {
             Self::KeyReused => "key-reused",
             Self::Conflict { .. } => "conflict",
             Self::Unavailable { .. } => "unavailable",
-            Self::OutcomeUnknown => "outcome-unknown",
+            Self::OutcomeUnknown { .. } => "outcome-unknown",
             Self::NewerEvent => "newer-event",
             Self::Rejected(_) => "rejected",
             Self::Broken(_) => "broken",

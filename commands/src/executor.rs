@@ -231,14 +231,8 @@ impl Executor {
                 None => Ok(Tried::Lost),
             },
             AppendError::Rejected(why) => Err(CommandError::Rejected(why)),
-            AppendError::Unknown(why) => {
-                tracing::warn!(why, "append");
-                Err(CommandError::OutcomeUnknown)
-            }
-            AppendError::Unavailable(why) => {
-                tracing::warn!(why, "append");
-                Err(self.unavailable())
-            }
+            AppendError::Unknown(cause) => Err(CommandError::OutcomeUnknown { cause }),
+            AppendError::Unavailable(why) => Err(self.unavailable(why)),
         }
     }
 

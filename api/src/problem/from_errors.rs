@@ -17,15 +17,17 @@ impl From<CommandError> for Problem {
             CommandError::Conflict { attempts } => {
                 Self::new(&kind::BUSY).with_cause(format!("lost {attempts} races"))
             }
-            CommandError::Unavailable { what, retry_after } => {
+            CommandError::Unavailable { what, retry_after, cause } => {
                 let kind = match what {
                     Service::Store => &kind::UNAVAILABLE,
                     Service::Payment => &kind::PAYMENT_UNAVAILABLE,
                     Service::Alarm => &kind::ALARM_UNAVAILABLE,
                 };
-                Self::new(kind).retry_after(retry_after)
+                Self::new(kind).retry_after(retry_after).with_cause(cause)
             }
-            CommandError::OutcomeUnknown => Self::new(&kind::OUTCOME_UNKNOWN),
+            CommandError::OutcomeUnknown { cause } => {
+                Self::new(&kind::OUTCOME_UNKNOWN).with_cause(cause)
+            }
             CommandError::NewerEvent => Self::new(&kind::NEWER_PROGRAM),
             CommandError::Rejected(cause) | CommandError::Broken(cause) => Self::internal(cause),
         }

@@ -86,6 +86,6 @@ fn handled(error: CommandError) -> Result<Handled, PortError> {
         }
         error @ (CommandError::Conflict { .. }
         | CommandError::Unavailable { .. }
-        | CommandError::OutcomeUnknown) => Err(PortError::Retry(error.to_string())),
+        | CommandError::OutcomeUnknown { .. }) => Err(PortError::Retry(error.to_string())),
     }
 }

@@ -97,6 +97,16 @@ fn a_full_disk_refuses_commands_and_loses_nothing() {
             }
         };
         assert_eq!((refused.status, refused.retry_after), (503, true), "{refused:?}");
+        // What every caller meets is said once in a while, not once for each of them.
+        for _ in 0..200 {
+            let answer = market.send(Method::POST, "/items", Some(body.clone()), None).await;
+            assert_eq!(answer.expect("the server answers").status, 503);
+        }
+        let log = server.stderr();
+        let failed: Vec<&str> = log.lines().filter(|line| line.contains("\"/items\"")).collect();
+        assert!((1..=60).contains(&failed.len()), "{} lines", failed.len());
+        assert!(failed.iter().all(|line| line.contains("cause")), "{failed:?}");
+        assert!(log.lines().count() < 200, "{} lines:\n{log}", log.lines().count());
         market.get("/items/1").await.expect(200);
         let livez = market.get("/livez").await;
         assert_eq!(livez.status, 200, "{livez:?}");

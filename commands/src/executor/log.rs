@@ -157,18 +157,15 @@ impl Executor {
             StoreError::Unavailable(_)
             | StoreError::Conflict(_)
             | StoreError::OtherLog(_)
-            | StoreError::Storage { .. } => {
-                tracing::warn!(%error, "store");
-                self.unavailable()
-            }
+            | StoreError::Storage { .. } => self.unavailable(error.to_string()),
             StoreError::Newer => CommandError::NewerEvent,
             StoreError::Rejected(why) => CommandError::Rejected(why.clone()),
             error => CommandError::Broken(error.to_string()),
         }
     }
 
-    pub(super) fn unavailable(&self) -> CommandError {
-        CommandError::Unavailable { what: Service::Store, retry_after: self.retry_after }
+    pub(super) fn unavailable(&self, cause: String) -> CommandError {
+        CommandError::Unavailable { what: Service::Store, retry_after: self.retry_after, cause }
     }
 }
 

@@ -214,7 +214,11 @@ impl Inner {
             tracing::warn!(%error, %payment_no, "recording an unreachable payment side");
         }
         let retry_after = retry_after.unwrap_or(self.options.retry_after);
-        CommandError::Unavailable { what: Service::Payment, retry_after }
+        CommandError::Unavailable {
+            what: Service::Payment,
+            retry_after,
+            cause: "the payment gateway can't be reached".to_owned(),
+        }
     }
 }
 

@@ -52,20 +52,23 @@ impl Inner {
 
     /// Draws a number and tells the alarm of it; slow or down means no item.
     async fn ring(&self) -> Result<ItemNo, CommandError> {
-        let down = |retry_after| CommandError::Unavailable { what: Service::Alarm, retry_after };
-        let permit = self.alarm_breaker.admit().await.map_err(|open| down(open.retry_after))?;
+        let down = |retry_after, cause: String| CommandError::Unavailable {
+            what: Service::Alarm,
+            retry_after,
+            cause,
+        };
+        let permit = self.alarm_breaker.admit().await.map_err(|open| {
+            down(open.retry_after, "the circuit breaker of the alarm is open".to_owned())
+        })?;
         let item_no = item_no(self.executor.draw(numbered::ITEM).await?)?;
-        let (verdict, is_raised) =
+        let (verdict, raised) =
             match timeout(self.options.alarm.answer_within, self.alarm.alert(item_no)).await {
-                Ok(Ok(())) => (Verdict::Answered, true),
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "alarm");
-                    (Verdict::Failed, false)
-                }
-                Err(_) => (Verdict::Slow, false),
+                Ok(Ok(())) => (Verdict::Answered, Ok(item_no)),
+                Ok(Err(error)) => (Verdict::Failed, Err(format!("the alarm failed: {error}"))),
+                Err(_) => (Verdict::Slow, Err("the alarm doesn't answer in time".to_owned())),
             };
         permit.judge(verdict).await;
-        if is_raised { Ok(item_no) } else { Err(down(self.options.retry_after)) }
+        raised.map_err(|cause| down(self.options.retry_after, cause))
     }
 
     async fn list(

@@ -39,7 +39,7 @@ impl LocalPayments {
             let may_pass = matches!(
                 error,
                 CommandError::Unavailable { .. }
-                    | CommandError::OutcomeUnknown
+                    | CommandError::OutcomeUnknown { .. }
                     | CommandError::Conflict { .. }
             );
             if !may_pass || Instant::now() + RECORD_AGAIN_AFTER >= until {

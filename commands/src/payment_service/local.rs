@@ -149,6 +149,7 @@ impl PaymentService for LocalPayments {
         self.breaker.admit().await.map_err(|open| CommandError::Unavailable {
             what: Service::Payment,
             retry_after: open.retry_after,
+            cause: "the circuit breaker of the payment gateway is open".to_owned(),
         })
     }
 

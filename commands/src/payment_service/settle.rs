@@ -77,7 +77,11 @@ impl LocalPayments {
 
     pub(super) fn unreachable(&self) -> CommandError {
         let retry_after = self.executor.retry_after();
-        CommandError::Unavailable { what: Service::Payment, retry_after }
+        CommandError::Unavailable {
+            what: Service::Payment,
+            retry_after,
+            cause: "the payment gateway doesn't answer".to_owned(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::{Append, AppendError, Appended};
 use crate::continuity::Mark;
 use crate::failpoint;
+use crate::log_limit::LogLimit;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -18,6 +19,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How often the careful way is tried; with the lock held only a foreign writer that ignores it
 /// can be in the way.
 const CAREFUL_TRIES: u32 = 3;
+
+/// A database that is away is reported by every batch that meets it.
+static LOST: LogLimit = LogLimit::new(5, Duration::from_secs(10));
 
 type Answer = Result<Appended, AppendError>;
 
@@ -162,7 +166,10 @@ impl<W: LogWriter> Driver<W> {
     /// The connection went away with the answer. First nothing of the old one may go on, then the
     /// receipts say what was done.
     async fn find_out(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
-        tracing::warn!(why, commands = batch.len(), "the appender lost its connection");
+        if let Some(left_out) = LOST.admit("connection") {
+            let commands = batch.len();
+            tracing::warn!(why, commands, left_out, "the appender lost its connection");
+        }
         self.signals.lost();
         let deadline = Instant::now() + FIND_OUT;
         loop {
