@@ -22,13 +22,14 @@ use gdmarket_domain::{
 use table::{after, refusal};
 
 const TABLE: &str = "
-| | – | Pending | Unknown | Approved | Declined | Cancelling | Cancelled | writes |
-| StartPayment | → Pending | = | = | = | = | = | = | PaymentStarted |
-| RecordApproved | park | → Approved | → Approved | = | → Approved | = | = | PaymentApproved |
-| RecordDeclined | park | → Declined | → Declined | = | = | = | = | PaymentDeclined |
-| RecordUnknown | park | → Unknown | = | = | = | = | = | PaymentOutcomeUnknown |
-| CancelPayment | park | park | park | → Cancelling | park | = | = | PaymentCancellationStarted |
-| RecordCancelled | park | park | park | park | park | → Cancelled | = | PaymentCancelled |
+| | – | Pending | Unknown | Approved | Declined | Cancelling | RefundRefused | Cancelled | writes |
+| StartPayment | → Pending | = | = | = | = | = | = | = | PaymentStarted |
+| RecordApproved | park | → Approved | → Approved | = | → Approved | = | = | = | PaymentApproved |
+| RecordDeclined | park | → Declined | → Declined | = | = | = | = | = | PaymentDeclined |
+| RecordUnknown | park | → Unknown | = | = | = | = | = | = | PaymentOutcomeUnknown |
+| CancelPayment | park | park | park | → Cancelling | park | = | = | = | PaymentCancellationStarted |
+| RecordRefundRefused | park | park | park | park | park | → RefundRefused | = | = | PaymentRefundRefused |
+| RecordCancelled | park | park | park | park | park | → Cancelled | → Cancelled | = | PaymentCancelled |
 ";
 
 #[test]
@@ -43,6 +44,9 @@ fn command(row: &str) -> PaymentCommand {
         "RecordDeclined" => PaymentCommand::RecordDeclined { reason: "no-cover".into() },
         "RecordUnknown" => PaymentCommand::RecordUnknown,
         "CancelPayment" => PaymentCommand::Cancel,
+        "RecordRefundRefused" => {
+            PaymentCommand::RecordRefundRefused { reason: "account-closed".into() }
+        }
         "RecordCancelled" => PaymentCommand::RecordCancelled,
         other => panic!("no such row: {other}"),
     }
@@ -56,6 +60,9 @@ fn history(column: &str) -> Vec<PaymentCommand> {
         "Approved" => &["StartPayment", "RecordApproved"],
         "Declined" => &["StartPayment", "RecordDeclined"],
         "Cancelling" => &["StartPayment", "RecordApproved", "CancelPayment"],
+        "RefundRefused" => {
+            &["StartPayment", "RecordApproved", "CancelPayment", "RecordRefundRefused"]
+        }
         "Cancelled" => &["StartPayment", "RecordApproved", "CancelPayment", "RecordCancelled"],
         other => panic!("no such column: {other}"),
     };
@@ -70,6 +77,7 @@ fn column_of(payment: &Payment) -> &'static str {
         Some(Progress::Approved) => "Approved",
         Some(Progress::Declined) => "Declined",
         Some(Progress::Cancelling) => "Cancelling",
+        Some(Progress::RefundRefused) => "RefundRefused",
         Some(Progress::Cancelled) => "Cancelled",
     }
 }
@@ -84,6 +92,7 @@ fn a_decline_after_an_approval_changes_nothing_and_should_alert_a_person() {
         ("Approved", true),
         ("Declined", false),
         ("Cancelling", true),
+        ("RefundRefused", true),
         ("Cancelled", true),
     ] {
         let payment = after::<Payment>(history(column));
@@ -111,6 +120,7 @@ fn only_the_market_itself_records_outcomes() {
 | RecordDeclined | yes | yes | no | no |
 | RecordUnknown | yes | yes | no | no |
 | CancelPayment | yes | yes | no | no |
+| RecordRefundRefused | yes | yes | no | no |
 | RecordCancelled | yes | yes | no | no |
 ",
         command,

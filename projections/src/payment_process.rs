@@ -110,6 +110,7 @@ fn settled(event: &PaymentEvent) -> Option<Reactions> {
         | E::Declined { .. }
         | E::OutcomeUnknown { .. }
         | E::CancellationStarted { .. }
+        | E::RefundRefused { .. }
         | E::Cancelled { .. } => return None,
     };
     Some(Reactions::of(key(payment_no), Reaction::ClearDeadline { key: key(payment_no) }))

@@ -18,7 +18,7 @@ pub struct Payments;
 pub struct PaymentRow {
     /// The attempt itself.
     state: Payment,
-    /// The gateway's code, if it declined.
+    /// The gateway's code, if it declined the charge or refused the refund.
     reason: Option<String>,
 }
 
@@ -38,13 +38,13 @@ pub struct PaymentBody {
     pub payment_status: PaymentStatus,
     /// How far the attempt has come.
     pub status: PaymentProgress,
-    /// Why it was declined.
+    /// Why it was declined, or why the refund was refused.
     pub reason: Option<String>,
 }
 
 impl View for Payments {
     const NAME: &'static str = "payments";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const AGGREGATE: &'static str = Payment::TYPE;
     const INDEXED: &'static [&'static str] = &["item_no", "reservation_no", "status"];
     type Row = PaymentRow;
@@ -54,7 +54,9 @@ impl View for Payments {
             return Err(FoldError::Foreign);
         };
         row.reason = match &event {
-            PaymentEvent::Declined { reason, .. } => Some(reason.clone()),
+            PaymentEvent::Declined { reason, .. } | PaymentEvent::RefundRefused { reason, .. } => {
+                Some(reason.clone())
+            }
             PaymentEvent::Started { .. }
             | PaymentEvent::Approved { .. }
             | PaymentEvent::OutcomeUnknown { .. }
@@ -104,6 +106,8 @@ impl PaymentRow {
                 PaymentProgress::Approved => PaymentStatus::Paid,
                 PaymentProgress::Pending
                 | PaymentProgress::Declined
+                | PaymentProgress::Refunding
+                | PaymentProgress::RefundRefused
                 | PaymentProgress::Cancelled => PaymentStatus::NotPaid,
             },
             status,
@@ -112,12 +116,13 @@ impl PaymentRow {
     }
 }
 
-/// A refund under way is told as cancelled: nothing can stop it any more.
 const fn shown(progress: Progress) -> PaymentProgress {
     match progress {
         Progress::Pending | Progress::Unknown => PaymentProgress::Pending,
         Progress::Approved => PaymentProgress::Approved,
         Progress::Declined => PaymentProgress::Declined,
-        Progress::Cancelling | Progress::Cancelled => PaymentProgress::Cancelled,
+        Progress::Cancelling => PaymentProgress::Refunding,
+        Progress::RefundRefused => PaymentProgress::RefundRefused,
+        Progress::Cancelled => PaymentProgress::Cancelled,
     }
 }

@@ -42,7 +42,7 @@ fn managers() -> [Arc<dyn Manager>; 5] {
 }
 
 /// One event of every kind, with every field that any of them has.
-const EVENTS: [(&str, &str); 39] = [
+const EVENTS: [(&str, &str); 40] = [
     ("item", "ItemRegistered"),
     ("item", "ItemChanged"),
     ("item", "ItemDeleted"),
@@ -78,6 +78,7 @@ const EVENTS: [(&str, &str); 39] = [
     ("payment", "PaymentDeclined"),
     ("payment", "PaymentOutcomeUnknown"),
     ("payment", "PaymentCancellationStarted"),
+    ("payment", "PaymentRefundRefused"),
     ("payment", "PaymentCancelled"),
     ("alarm", "Alerted"),
     ("alarm", "DeleteAlerted"),

@@ -112,6 +112,7 @@ fn from_payment(event: &PaymentEvent, pay_by: DateTime<Utc>) -> Recording {
         E::Started { .. }
         | E::OutcomeUnknown { .. }
         | E::CancellationStarted { .. }
+        | E::RefundRefused { .. }
         | E::Cancelled { .. } => return None,
     })
 }

@@ -77,7 +77,11 @@ status!(
         Approved,
         /// The money was not taken.
         Declined,
-        /// The money goes, or went, back.
+        /// The money goes back.
+        Refunding,
+        /// The gateway refuses to give the money back; an operator has to act.
+        RefundRefused,
+        /// The money went back.
         Cancelled,
     }
 );

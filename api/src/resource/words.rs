@@ -56,5 +56,7 @@ pub(crate) enum PaymentWord {
     Pending,
     Approved,
     Declined,
+    Refunding,
+    RefundRefused,
     Cancelled,
 }

@@ -34,6 +34,7 @@ mod poison;
 mod poisoned_first;
 mod problems;
 mod rare_refusals;
+mod refunds;
 mod refusals;
 mod replaying;
 mod secrets;

@@ -56,7 +56,7 @@ fn recorded(confirmed: Said<Confirmation>) -> (&'static str, PaymentCommand, Att
     match confirmed {
         Ok(_) => ("approved", PaymentCommand::RecordApproved, Attempted::Approved),
         Err(GatewayError::Declined(code)) => {
-            let code = reason(&code);
+            let code = reason(&code, "declined");
             let command = PaymentCommand::RecordDeclined { reason: code.clone() };
             ("declined", command, Attempted::Declined { code })
         }
@@ -72,9 +72,9 @@ fn recorded(confirmed: Said<Confirmation>) -> (&'static str, PaymentCommand, Att
 }
 
 /// The gateway's code as it may stand in an event: short, and of plain characters, since it is
-/// somebody else's text.
-fn reason(code: &str) -> String {
+/// somebody else's text. `otherwise` stands for a code that says nothing or means something else here.
+pub(super) fn reason(code: &str, otherwise: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
     let code: String = code.chars().filter(plain).take(LONGEST_REASON).collect();
-    if code.is_empty() || code == PAYMENT_UNAVAILABLE { "declined".to_owned() } else { code }
+    if code.is_empty() || code == PAYMENT_UNAVAILABLE { otherwise.to_owned() } else { code }
 }

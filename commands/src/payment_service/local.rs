@@ -125,9 +125,12 @@ impl LocalPayments {
         let payment = self.executor.fresh::<Payment>(payment_no.get()).await?;
         Ok(match payment.progress() {
             None | Some(Progress::Pending | Progress::Unknown) => None,
-            Some(Progress::Approved | Progress::Cancelling | Progress::Cancelled) => {
-                Some(Attempted::Approved)
-            }
+            Some(
+                Progress::Approved
+                | Progress::Cancelling
+                | Progress::RefundRefused
+                | Progress::Cancelled,
+            ) => Some(Attempted::Approved),
             Some(Progress::Declined) => Some(self.decline(payment_no).await?),
         })
     }

@@ -1,7 +1,11 @@
-//! A refund: begin it, ask the gateway, write down that the money went back. Repeated as a whole
-//! until the last is done; the gateway gives nothing back twice under one key.
+//! A refund: begin it, ask the gateway, record its answer. It is repeated as a whole until the money
+//! is back; the gateway gives nothing back twice under one key.
+//!
+//! A definite refusal is recorded, so that the payment shows it, and returned, so that the caller
+//! parks the refund and alerts the operator. A retry asks the gateway again.
 
 use super::LocalPayments;
+use super::charge::reason;
 use crate::error::CommandError;
 use crate::meta::CommandMeta;
 use crate::payment_gateway::GatewayError;
@@ -27,9 +31,7 @@ impl LocalPayments {
         match self.ask(self.gateway.cancel(self.key(payment_no))).await? {
             Ok(()) => {}
             Err(GatewayError::Declined(code)) => {
-                tracing::error!(%payment_no, code, "the gateway refuses a refund");
-                let code = Cow::Borrowed(REFUND_REFUSED);
-                return Err(CommandError::Refused { code, replayed: false });
+                return Err(self.refund_refused(payment_no, &code, meta).await?);
             }
             Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_)) => {
                 return Err(self.unreachable());
@@ -38,5 +40,24 @@ impl LocalPayments {
         gdmarket_store::failpoint!("commands.after-refund");
         self.record(payment_no, "refunded", &PaymentCommand::RecordCancelled, meta).await?;
         Ok(())
+    }
+
+    /// Records that the gateway refuses; the refusal that the caller parks.
+    async fn refund_refused(
+        &self,
+        payment_no: PaymentNo,
+        code: &str,
+        meta: &CommandMeta,
+    ) -> Result<CommandError, CommandError> {
+        let reason = reason(code, REFUND_REFUSED);
+        tracing::error!(
+            %payment_no, reason,
+            "the gateway refuses a refund: clear it up with the gateway, then run \
+             `gdmarket parked retry`"
+        );
+        metrics::counter!("gdmarket_payment_refunds_refused_total").increment(1);
+        let refused = PaymentCommand::RecordRefundRefused { reason };
+        self.record(payment_no, REFUND_REFUSED, &refused, meta).await?;
+        Ok(CommandError::Refused { code: Cow::Borrowed(REFUND_REFUSED), replayed: false })
     }
 }

@@ -88,6 +88,11 @@ impl LocalPayments {
 fn is_charged(payment: &Payment) -> bool {
     matches!(
         payment.progress(),
-        Some(Progress::Approved | Progress::Cancelling | Progress::Cancelled)
+        Some(
+            Progress::Approved
+                | Progress::Cancelling
+                | Progress::RefundRefused
+                | Progress::Cancelled
+        )
     )
 }

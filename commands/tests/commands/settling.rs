@@ -165,13 +165,22 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_gateway_that_refuses_a_refund_calls_for_a_person(db: &TestDb) {
+    async fn a_refused_refund_is_recorded_once_and_asked_for_again_by_a_retry(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         market.pay(no).await.unwrap();
         market.gateway.set(Does::Decline);
-        let code = "refund-refused".into();
-        assert_eq!(refund(&market).await, Err(CommandError::Refused { code, replayed: false }));
+        for _ in 0..2 {
+            let code = "refund-refused".into();
+            assert_eq!(refund(&market).await, Err(CommandError::Refused { code, replayed: false }));
+        }
+        let stream = market.payment(first()).await;
+        assert_eq!(stream[2..], ["PaymentCancellationStarted", "PaymentRefundRefused"]);
+        assert_eq!(kept(&market), 1, "the money is still there");
+        market.gateway.set(Does::Well);
+        refund(&market).await.unwrap();
+        assert_eq!(market.payment(first()).await[4..], ["PaymentCancelled"]);
+        assert_eq!(kept(&market), 0);
         market.close().await;
     }
 }

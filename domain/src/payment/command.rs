@@ -17,6 +17,8 @@ pub enum PaymentCommand {
     RecordUnknown,
     /// Begin the refund.
     Cancel,
+    /// Fact: the gateway definitely refuses the refund; `reason` is its code.
+    RecordRefundRefused { reason: String },
     /// Fact: the money went back.
     RecordCancelled,
 }

@@ -26,6 +26,9 @@ pub(super) fn decide(payment: &Payment, command: &PaymentCommand) -> Decision {
         PaymentCommand::RecordDeclined { reason } => record_declined(*attempt, progress, reason),
         PaymentCommand::RecordUnknown => record_unknown(*attempt, progress),
         PaymentCommand::Cancel => cancel(*attempt, progress),
+        PaymentCommand::RecordRefundRefused { reason } => {
+            record_refund_refused(*attempt, progress, reason)
+        }
         PaymentCommand::RecordCancelled => record_cancelled(*attempt, progress),
     }
 }
@@ -38,6 +41,7 @@ pub(super) fn permits(_payment: &Payment, actor: &Actor, command: &PaymentComman
         | PaymentCommand::RecordDeclined { .. }
         | PaymentCommand::RecordUnknown
         | PaymentCommand::Cancel
+        | PaymentCommand::RecordRefundRefused { .. }
         | PaymentCommand::RecordCancelled => actor.acts_for_anyone(),
     }
 }
@@ -49,7 +53,12 @@ impl Payment {
         matches!(command, PaymentCommand::RecordDeclined { .. })
             && matches!(
                 self.progress(),
-                Some(Progress::Approved | Progress::Cancelling | Progress::Cancelled)
+                Some(
+                    Progress::Approved
+                        | Progress::Cancelling
+                        | Progress::RefundRefused
+                        | Progress::Cancelled
+                )
             )
     }
 }
@@ -60,7 +69,10 @@ fn record_approved(attempt: Attempt, progress: Progress) -> Decision {
         Progress::Pending | Progress::Unknown | Progress::Declined => {
             Ok(vec![PaymentEvent::Approved { payment_no, reservation_no }])
         }
-        Progress::Approved | Progress::Cancelling | Progress::Cancelled => WAS_SO,
+        Progress::Approved
+        | Progress::Cancelling
+        | Progress::RefundRefused
+        | Progress::Cancelled => WAS_SO,
     }
 }
 
@@ -72,9 +84,11 @@ fn record_declined(attempt: Attempt, progress: Progress, reason: &str) -> Decisi
             reservation_no,
             reason: reason.to_owned(),
         }]),
-        Progress::Approved | Progress::Declined | Progress::Cancelling | Progress::Cancelled => {
-            WAS_SO
-        }
+        Progress::Approved
+        | Progress::Declined
+        | Progress::Cancelling
+        | Progress::RefundRefused
+        | Progress::Cancelled => WAS_SO,
     }
 }
 
@@ -86,6 +100,7 @@ fn record_unknown(attempt: Attempt, progress: Progress) -> Decision {
         | Progress::Approved
         | Progress::Declined
         | Progress::Cancelling
+        | Progress::RefundRefused
         | Progress::Cancelled => WAS_SO,
     }
 }
@@ -96,15 +111,33 @@ fn cancel(attempt: Attempt, progress: Progress) -> Decision {
         Progress::Approved => {
             Ok(vec![PaymentEvent::CancellationStarted { payment_no, reservation_no }])
         }
-        Progress::Cancelling | Progress::Cancelled => WAS_SO,
+        Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled => WAS_SO,
         Progress::Pending | Progress::Unknown | Progress::Declined => Err(PaymentError::OutOfOrder),
+    }
+}
+
+/// The first refusal is recorded; a retry that is refused again adds nothing.
+fn record_refund_refused(attempt: Attempt, progress: Progress, reason: &str) -> Decision {
+    let Attempt { payment_no, reservation_no, .. } = attempt;
+    match progress {
+        Progress::Cancelling => Ok(vec![PaymentEvent::RefundRefused {
+            payment_no,
+            reservation_no,
+            reason: reason.to_owned(),
+        }]),
+        Progress::RefundRefused | Progress::Cancelled => WAS_SO,
+        Progress::Pending | Progress::Unknown | Progress::Approved | Progress::Declined => {
+            Err(PaymentError::OutOfOrder)
+        }
     }
 }
 
 fn record_cancelled(attempt: Attempt, progress: Progress) -> Decision {
     let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Cancelling => Ok(vec![PaymentEvent::Cancelled { payment_no, reservation_no }]),
+        Progress::Cancelling | Progress::RefundRefused => {
+            Ok(vec![PaymentEvent::Cancelled { payment_no, reservation_no }])
+        }
         Progress::Cancelled => WAS_SO,
         Progress::Pending | Progress::Unknown | Progress::Approved | Progress::Declined => {
             Err(PaymentError::OutOfOrder)

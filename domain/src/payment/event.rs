@@ -25,6 +25,10 @@ pub enum PaymentEvent {
     /// A refund is under way.
     #[serde(rename = "PaymentCancellationStarted")]
     CancellationStarted { payment_no: PaymentNo, reservation_no: ReservationNo },
+    /// The gateway definitely refuses the refund; `reason` is its code. The refund waits for an
+    /// operator.
+    #[serde(rename = "PaymentRefundRefused")]
+    RefundRefused { payment_no: PaymentNo, reservation_no: ReservationNo, reason: String },
     /// The money went back (the seed's `PaymentCanceled`).
     #[serde(rename = "PaymentCancelled")]
     Cancelled { payment_no: PaymentNo, reservation_no: ReservationNo },
@@ -38,6 +42,7 @@ impl DomainEvent for PaymentEvent {
             Self::Declined { .. } => "PaymentDeclined",
             Self::OutcomeUnknown { .. } => "PaymentOutcomeUnknown",
             Self::CancellationStarted { .. } => "PaymentCancellationStarted",
+            Self::RefundRefused { .. } => "PaymentRefundRefused",
             Self::Cancelled { .. } => "PaymentCancelled",
         }
         .to_owned()

@@ -37,8 +37,10 @@ pub enum Progress {
     Approved,
     /// The money was not taken.
     Declined,
-    /// A refund is under way.
+    /// A refund is in flight.
     Cancelling,
+    /// The gateway definitely refused the refund; it may be asked again.
+    RefundRefused,
     /// The money went back.
     Cancelled,
 }
@@ -55,6 +57,7 @@ impl Payment {
             PaymentEvent::Declined { .. } => Progress::Declined,
             PaymentEvent::OutcomeUnknown { .. } => Progress::Unknown,
             PaymentEvent::CancellationStarted { .. } => Progress::Cancelling,
+            PaymentEvent::RefundRefused { .. } => Progress::RefundRefused,
             PaymentEvent::Cancelled { .. } => Progress::Cancelled,
         };
     }

@@ -164,13 +164,14 @@ fn rentals() -> Vec<(&'static str, ReservationEvent)> {
 
 fn payments() -> Vec<PaymentEvent> {
     let (payment_no, reservation_no, item_no) = (payment_no(), reservation_no(), item_no());
-    let reason = "no-cover".into();
+    let (reason, refused) = ("no-cover".into(), "account-closed".into());
     vec![
         PaymentEvent::Started { payment_no, reservation_no, item_no, amount: won(300) },
         PaymentEvent::Approved { payment_no, reservation_no },
         PaymentEvent::Declined { payment_no, reservation_no, reason },
         PaymentEvent::OutcomeUnknown { payment_no, reservation_no },
         PaymentEvent::CancellationStarted { payment_no, reservation_no },
+        PaymentEvent::RefundRefused { payment_no, reservation_no, reason: refused },
         PaymentEvent::Cancelled { payment_no, reservation_no },
     ]
 }
