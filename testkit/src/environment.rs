@@ -12,6 +12,9 @@ pub const TEST_DATABASE_URL: &str = "GDMARKET_TEST_DATABASE_URL";
 /// The variable that makes fault runs so many times as long, set by `scripts/test --long`.
 const LONG: &str = "GDMARKET_TEST_LONG";
 
+/// The variable that gives a run's random choices.
+const SEED: &str = "GDMARKET_TEST_SEED";
+
 /// How often a fault run repeats itself: `everyday` times, more on a long run.
 pub fn times(everyday: usize) -> usize {
     let factor = variable(LONG).map_or(Ok(1), |factor| factor.parse::<usize>());
@@ -21,6 +24,15 @@ pub fn times(everyday: usize) -> usize {
 /// How large something is that a fault run works on.
 pub fn size(everyday: usize, on_long_runs: usize) -> usize {
     if times(1) == 1 { everyday } else { on_long_runs }
+}
+
+/// What a fault run's random choices come from: a number of its own each time, or the given one, so that
+/// a run that failed can be repeated. The run prints it.
+pub fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    let fresh = || RandomState::new().hash_one(std::process::id());
+    let given = variable(SEED).map(|seed| seed.parse::<u64>());
+    given.map_or_else(fresh, |seed| seed.unwrap_or_else(|_| panic!("{SEED} must be a number")))
 }
 
 /// The variable's value, or nothing when it is absent or empty.
