@@ -12,15 +12,19 @@ mod payments;
 mod reservations;
 mod written;
 
-use crate::answers::Answers;
+use crate::answers::{Answers, NEWEST};
 use crate::extract::body::Fields;
-use crate::extract::caller::{Caller, IfMatch};
+use crate::extract::caller::Caller;
+use crate::extract::conditions::Tags;
 use crate::problem::kind::Kind;
 use crate::problem::{Problem, kind};
-use crate::resource::Viewer;
+use crate::representation::Representation;
+use crate::resource::{Versioned, Viewer};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use gdmarket_commands::{CommandError, CommandMeta, Commands, http_command_id};
+use gdmarket_domain::{ItemNo, ReservationNo};
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -72,6 +76,36 @@ impl CommandState {
         }
     }
 
+    /// What goes with a command that changes an existing item.
+    async fn item_meta(
+        &self,
+        caller: &Caller,
+        fields: &Fields,
+        no: ItemNo,
+    ) -> Result<CommandMeta, Problem> {
+        let mut meta = self.meta(caller, fields);
+        if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
+            let current = self.answers.item_at(no, NEWEST, &self.viewer(caller)).await?;
+            meta.precondition.none_of = named(tags, current.as_ref());
+        }
+        Ok(meta)
+    }
+
+    /// What goes with a command that changes an existing reservation.
+    async fn reservation_meta(
+        &self,
+        caller: &Caller,
+        fields: &Fields,
+        no: ReservationNo,
+    ) -> Result<CommandMeta, Problem> {
+        let mut meta = self.meta(caller, fields);
+        if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
+            let current = self.answers.reservation_at(no, NEWEST, &self.viewer(caller)).await?;
+            meta.precondition.none_of = named(tags, current.as_ref());
+        }
+        Ok(meta)
+    }
+
     /// What goes with the command of this request.
     fn meta(&self, caller: &Caller, fields: &Fields) -> CommandMeta {
         let Caller { actor, key, method, path, .. } = caller;
@@ -86,7 +120,7 @@ impl CommandState {
             actor: actor.clone(),
             traceparent: caller.traceparent.clone(),
             fingerprint: fields.fingerprint(method, path),
-            expected_version: caller.expected_version(),
+            precondition: caller.precondition(),
             keyed: key.is_some(),
             is_last_word: false,
         }
@@ -111,9 +145,15 @@ fn until(caller: &Caller, wait: Duration) -> Instant {
 /// What doesn't exist yet has no version: `If-Match` can't hold.
 fn refuse_if_match(caller: &Caller) -> Result<(), Problem> {
     match caller.if_match {
-        Some(IfMatch::Exists | IfMatch::Version(_)) => Err(Problem::new(&kind::STALE_VERSION)),
+        Some(_) => Err(Problem::new(&kind::STALE_VERSION)),
         None => Ok(()),
     }
+}
+
+/// The version of this representation, if `If-None-Match` names the representation.
+fn named<T: Serialize>(tags: &Tags, current: Option<&Versioned<T>>) -> Vec<i64> {
+    let named = current.filter(|current| tags.name(&Representation::of(current).etag));
+    named.map(|current| current.version).into_iter().collect()
 }
 
 /// Whether a command was refused for this reason.

@@ -3,6 +3,7 @@
 
 pub(crate) mod body;
 pub(crate) mod caller;
+pub(crate) mod conditions;
 pub(crate) mod form;
 pub(crate) mod number;
 pub(crate) mod path;

@@ -14,6 +14,7 @@ mod health;
 pub mod openapi;
 pub mod problem;
 mod query_router;
+mod representation;
 mod resource;
 pub mod server;
 mod story;

@@ -65,7 +65,8 @@ fn complete(document: &mut Value) {
             let Some(item) = item.as_object_mut() else { continue };
             for (method, operation) in item.iter_mut() {
                 add_parameters(method, path, operation);
-                add_answer_headers(method, operation);
+                add_not_modified(method, path, operation);
+                add_answer_headers(method, path, operation);
                 problems::add(method, path, operation);
             }
         }
@@ -107,6 +108,19 @@ fn is_collection(path: &str) -> bool {
     is_of_the_market(path) && path.split('/').count() == 2
 }
 
+/// Whether a read of this path is answered with an `ETag`.
+fn is_member(path: &str) -> bool {
+    is_of_the_market(path) && path.contains('{') && !path.ends_with("/trace")
+}
+
+fn add_not_modified(method: &str, path: &str, operation: &mut Value) {
+    let responses = operation.pointer_mut("/responses").and_then(Value::as_object_mut);
+    if let Some(responses) = responses.filter(|_| !writes(method) && is_member(path)) {
+        let description = "`If-None-Match` names this representation.";
+        responses.insert("304".to_owned(), json!({"description": description}));
+    }
+}
+
 fn add_parameters(method: &str, path: &str, operation: &mut Value) {
     let mut names = vec![];
     if path == "/events" {
@@ -115,9 +129,12 @@ fn add_parameters(method: &str, path: &str, operation: &mut Value) {
     if is_of_the_market(path) {
         names.push("Actor");
         if writes(method) {
-            names.extend(["IdempotencyKey", "IfMatch", "Prefer"]);
+            names.extend(["IdempotencyKey", "IfMatch", "IfNoneMatch", "Prefer"]);
         } else {
             names.push("AtLeast");
+            if is_member(path) {
+                names.extend(["IfMatch", "IfNoneMatch"]);
+            }
         }
         if is_collection(path) && !writes(method) {
             names.extend(["After", "Limit", "ItemNoFilter", "StatusFilter"]);
@@ -134,7 +151,7 @@ fn add_parameters(method: &str, path: &str, operation: &mut Value) {
     }
 }
 
-fn add_answer_headers(method: &str, operation: &mut Value) {
+fn add_answer_headers(method: &str, path: &str, operation: &mut Value) {
     let Some(responses) = operation.pointer_mut("/responses").and_then(Value::as_object_mut) else {
         return;
     };
@@ -145,6 +162,9 @@ fn add_answer_headers(method: &str, operation: &mut Value) {
             if matches!(status.as_str(), "201" | "202") {
                 names.push("Location");
             }
+        }
+        if !writes(method) && is_member(path) {
+            names.push("ETag");
         }
         let headers: Map<String, Value> = names
             .into_iter()
@@ -173,9 +193,12 @@ fn parameters() -> Value {
             "A repeat with the same key does nothing twice and gets the same answer.",
             &json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"})),
         "IfMatch": parameter("If-Match", "header",
-            "The `ETag` that the caller has seen, or `*`; another version is refused with 412.",
-            &json!({"type": "string", "examples": ["\"3\""],
-                "pattern": "^(\\*|(W/)?\"[^\"]*\")$"})),
+            "The `ETag`s that the caller has seen, or `*`; another version is refused with 412.",
+            &tags()),
+        "IfNoneMatch": parameter("If-None-Match", "header",
+            "The `ETag`s that the caller has, or `*`: a read of one of them is answered with 304, a \
+             write with 412.",
+            &tags()),
         "Prefer": parameter("Prefer", "header",
             "`respond-async`: answer without waiting for what follows.", &text()),
         "AcceptLanguage": parameter("Accept-Language", "header",
@@ -195,11 +218,18 @@ fn parameters() -> Value {
     })
 }
 
+/// `*`, or a list of entity tags.
+fn tags() -> Value {
+    let tag = "(W/)?\"[!#-~]*\"";
+    json!({"type": "string", "examples": ["\"3.0f1e2d3c4b5a6978\""],
+        "pattern": format!("^(\\*|{tag}( *, *{tag})*)$")})
+}
+
 fn headers() -> Value {
     let header =
         |description: &str| json!({"description": description, "schema": {"type": "string"}});
     json!({
-        "ETag": header("The version of what the body shows."),
+        "ETag": header("`\"N.H\"`: the version of what the body shows, and a hash of the representation."),
         "Gdmarket-At": header("What the write did, for `?at_least=`."),
         "Idempotency-Replayed": header("`true` on the answer to a repeat."),
         "Location": header("Where the resource is."),

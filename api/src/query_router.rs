@@ -10,9 +10,10 @@ mod reservations;
 
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
+use crate::representation::Representation;
 use crate::resource::{Versioned, Viewer};
 use crate::token::Tokens;
-use axum::Json;
+use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -82,12 +83,15 @@ impl QueryState {
 
 /// The answer that shows one member.
 fn member<T: Serialize>(found: Option<Versioned<T>>, absent: &'static kind::Kind) -> Response {
-    let Some(Versioned { version, body }) = found else {
+    let Some(found) = found else {
         return Problem::new(absent).into_response();
     };
-    let mut response = Json(body).into_response();
+    let representation = Representation::of(&found);
+    let etag = representation.etag_header();
+    let mut response = Response::new(Body::from(representation.json));
     let headers = response.headers_mut();
-    if let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(etag) = etag {
         headers.insert(header::ETAG, etag);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -5,6 +5,7 @@
 
 pub(crate) mod guard;
 pub(crate) mod passage;
+mod read_conditions;
 mod shutdown;
 mod starting;
 

@@ -9,7 +9,6 @@ use crate::command_router::{self, CommandState};
 use crate::config::{self, Config};
 use crate::docs;
 use crate::extract::body::{MAX_BODY, MAX_DEPTH};
-use crate::extract::form::MAX_NAME;
 use crate::extract::query::MAX_LIMIT;
 use crate::health;
 use crate::openapi;
@@ -25,6 +24,7 @@ use gdmarket_commands::{
     InProcessGateway, InProcessGatewayOptions, PaymentOptions,
 };
 use gdmarket_domain::money::MAX_PRICE;
+use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
 use gdmarket_store::{Store, StoreError, StoreOptions};

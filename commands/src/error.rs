@@ -32,6 +32,12 @@ pub enum CommandError {
         /// The version that stands.
         current: i64,
     },
+    /// `If-None-Match` names the current version.
+    #[error("the precondition excludes version {current}")]
+    ExcludedVersion {
+        /// The current version.
+        current: i64,
+    },
     /// The idempotency key was used for another request.
     #[error("the key was used for another request")]
     KeyReused,
@@ -107,6 +113,7 @@ impl CommandError {
             Self::NotFound { .. } => "not-found",
             Self::WrongActor => "wrong-actor",
             Self::StaleVersion { .. } => "stale-version",
+            Self::ExcludedVersion { .. } => "excluded-version",
             Self::KeyReused => "key-reused",
             Self::Conflict { .. } => "conflict",
             Self::Unavailable { .. } => "unavailable",

@@ -36,7 +36,7 @@ pub use command_id::{
 };
 pub use commands::Commands;
 pub use error::{CommandError, Service};
-pub use meta::{CommandMeta, Executed};
+pub use meta::{CommandMeta, Executed, Precondition};
 pub use numbered::NUMBERED;
 pub use operations::{NewItem, NewReservation, PaymentAsked, Registered};
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};

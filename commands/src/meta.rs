@@ -24,8 +24,8 @@ pub struct CommandMeta {
     pub traceparent: Option<String>,
     /// What the request says; the same id with another fingerprint is refused.
     pub fingerprint: Vec<u8>,
-    /// `If-Match`: the version that the caller has seen.
-    pub expected_version: Option<i64>,
+    /// `If-Match` and `If-None-Match`: which versions the command may change.
+    pub precondition: Precondition,
     /// Whether a client's key stands behind the id: then refusals and no-ops are remembered too.
     pub keyed: bool,
     /// Whether nothing is under way that a refusal could pass by: then it is remembered as any other.
@@ -36,12 +36,9 @@ impl CommandMeta {
     /// The meta of step `step` of the same request; only step 0 is held against `If-Match`.
     #[must_use]
     pub fn step(&self, step: u32) -> Self {
-        let expected_version = if step == 0 { self.expected_version } else { None };
-        Self {
-            command_id: step_command_id(self.command_id, step),
-            expected_version,
-            ..self.clone()
-        }
+        let precondition =
+            if step == 0 { self.precondition.clone() } else { Precondition::default() };
+        Self { command_id: step_command_id(self.command_id, step), precondition, ..self.clone() }
     }
 
     /// The meta of a fact that the process `name` records because of this command.
@@ -50,7 +47,7 @@ impl CommandMeta {
             command_id,
             actor: Actor::Process(name),
             fingerprint: Vec::new(),
-            expected_version: None,
+            precondition: Precondition::default(),
             keyed: false,
             is_last_word: false,
             ..self.clone()
@@ -73,6 +70,34 @@ impl CommandMeta {
             map.insert("traceparent", traceparent.clone());
         }
         serde_json::to_string(&map)
+    }
+}
+
+/// Which versions of an aggregate a command may change. The default allows every version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Precondition {
+    /// `If-Match`: the version must be one of these.
+    pub one_of: Option<Vec<i64>>,
+    /// `If-None-Match`: the version must be none of these.
+    pub none_of: Vec<i64>,
+    /// `If-None-Match: *`: the aggregate must not exist.
+    pub must_be_new: bool,
+}
+
+impl Precondition {
+    /// The precondition that the version is exactly this one.
+    pub fn version(version: i64) -> Self {
+        Self { one_of: Some(vec![version]), ..Self::default() }
+    }
+
+    /// Whether `If-Match` allows this version.
+    pub(crate) fn is_matched_by(&self, version: i64) -> bool {
+        self.one_of.as_ref().is_none_or(|allowed| allowed.contains(&version))
+    }
+
+    /// Whether `If-None-Match` excludes this version.
+    pub(crate) fn excludes(&self, version: i64) -> bool {
+        self.none_of.contains(&version) || (self.must_be_new && version > 0)
     }
 }
 

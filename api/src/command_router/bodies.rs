@@ -40,7 +40,7 @@ const RESERVATION_SERVER_OWNED: &[&str] =
 #[serde(rename_all = "camelCase")]
 #[schema(as = NewItem, example = json!({"itemName": "Camera", "itemPrice": 100}))]
 pub(crate) struct NewItemBody {
-    /// 1 to 100 characters after trimming, no control characters.
+    /// 1 to 100 characters after normalising (NFC) and trimming, none of them invisible.
     #[schema(min_length = 1, max_length = 100)]
     pub(crate) item_name: String,
     /// Whole won per day, 1 to 1,000,000,000.
@@ -77,7 +77,7 @@ pub(crate) struct NewReservationBody {
     /// Whose it will be; a renter may leave it out.
     #[schema(value_type = Option<WholeNumber>)]
     pub(crate) customer_id: Option<PersonId>,
-    /// 1 to 100 characters after trimming, no control characters.
+    /// 1 to 100 characters after normalising (NFC) and trimming, none of them invisible.
     #[schema(min_length = 1, max_length = 100)]
     pub(crate) customer_name: Option<String>,
     /// `null` or left out: from now until returned.

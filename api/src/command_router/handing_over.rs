@@ -28,7 +28,7 @@ pub(super) async fn lend(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.item_meta(&caller, &fields, no).await?;
     let mut form = Form::new(fields);
     let body = WhichReservationBody::read(&mut form);
     let body = form.finish(Some(body))?;
@@ -47,7 +47,7 @@ pub(super) async fn give_back(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.item_meta(&caller, &fields, no).await?;
     let mut form = Form::new(fields);
     let body = WhichReservationBody::read(&mut form);
     let WhichReservationBody { reservation_no } = form.finish(Some(body))?;

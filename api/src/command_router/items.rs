@@ -89,7 +89,7 @@ pub(super) async fn patch(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.item_meta(&caller, &fields, no).await?;
     let mut form = Form::new(fields);
     let patch = ItemPatch::read(&mut form, no);
     match form.finish(patch)? {
@@ -117,7 +117,7 @@ pub(super) async fn delete(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.item_meta(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
     state.with_item(&caller, no, ItemCommand::Delete, &meta).await
 }
@@ -147,7 +147,7 @@ pub(super) async fn block(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.item_meta(&caller, &fields, no).await?;
     let first_day = state.first_day(&meta).await?;
     let mut form = Form::new(fields);
     let body = DaysBody::read(&mut form, first_day);
@@ -166,7 +166,7 @@ pub(super) async fn unblock(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.item_meta(&caller, &fields, no).await?;
     let mut form = Form::new(fields);
     let body = DaysBody::read(&mut form, None);
     let DaysBody { period } = form.finish(body)?;

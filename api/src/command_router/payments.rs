@@ -41,7 +41,7 @@ pub(super) async fn pay(
     Numbered(no): Numbered<ReservationNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.reservation_meta(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
     state.pay(&caller, no, &meta).await
 }
@@ -61,7 +61,7 @@ pub(super) async fn cancel(
     Numbered(no): Numbered<ReservationNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.reservation_meta(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
     state.take_back(&caller, no, &meta).await
 }

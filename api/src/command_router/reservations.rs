@@ -101,7 +101,7 @@ pub(super) async fn patch(
     Numbered(no): Numbered<ReservationNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.reservation_meta(&caller, &fields, no).await?;
     let viewer = state.viewer(&caller);
     let found = state.answers.reservation_at(no, NEWEST, &viewer).await?;
     let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?.body;
@@ -131,7 +131,7 @@ pub(super) async fn cancel(
     Numbered(no): Numbered<ReservationNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let meta = state.reservation_meta(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
     let patience = until(&caller, state.for_the_payment);
     let executed = loop {

@@ -4,12 +4,13 @@ use super::CommandState;
 use crate::answers::NEWEST;
 use crate::extract::caller::Caller;
 use crate::problem::{Problem, REPLAYED, kind};
+use crate::representation::Representation;
 use crate::resource::{ItemResource, Versioned};
-use axum::Json;
-use axum::response::{IntoResponse as _, Response};
+use axum::body::Body;
+use axum::response::Response;
 use gdmarket_commands::Executed;
 use gdmarket_domain::{ItemEvent, ItemNo, ReservationNo};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// The header with the token of what a write did.
@@ -70,7 +71,7 @@ impl CommandState {
         found: Option<Versioned<ItemResource>>,
     ) -> Result<Response, Problem> {
         let found = found.ok_or_else(|| Problem::new(&kind::ITEM_NOT_FOUND))?;
-        Ok(self.answer(written, &format!("/items/{no}"), found))
+        Ok(self.answer(written, &format!("/items/{no}"), &found))
     }
 
     /// The answer that shows a reservation.
@@ -83,16 +84,19 @@ impl CommandState {
         let viewer = self.viewer(caller);
         let found = self.answers.reservation_at(no, written.version, &viewer).await?;
         let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
-        Ok(self.answer(written, &format!("/reservations/{no}"), found))
+        Ok(self.answer(written, &format!("/reservations/{no}"), &found))
     }
 
     fn answer<T: Serialize>(
         &self,
         written: Written,
         location: &str,
-        found: Versioned<T>,
+        found: &Versioned<T>,
     ) -> Response {
-        let mut headers = HeaderMap::new();
+        let Representation { etag, json } = Representation::of(found);
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = written.status;
+        let headers = response.headers_mut();
         let mut put = |name: HeaderName, value: &str| {
             // Digits, a path and base64: always a header.
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -102,13 +106,14 @@ impl CommandState {
         if matches!(written.status, StatusCode::CREATED | StatusCode::ACCEPTED) {
             put(header::LOCATION, location);
         }
-        put(header::ETAG, &format!("\"{}\"", found.version));
+        put(header::CONTENT_TYPE, "application/json");
+        put(header::ETAG, &etag);
         // Without an event of its own a write is seen wherever all is seen that there is now.
         let position = if written.position > 0 { written.position } else { self.answers.head() };
         put(HeaderName::from_static(GDMARKET_AT), &self.answers.token(position));
         if written.replayed {
             put(HeaderName::from_static(REPLAYED), "true");
         }
-        (written.status, headers, Json(found.body)).into_response()
+        response
     }
 }

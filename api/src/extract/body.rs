@@ -3,13 +3,13 @@
 //! Too large is 413, not JSON by its header 415, not JSON by its bytes 400, too slow 408. An absent
 //! body is an empty object: most actions need no field.
 
-use super::form::MAX_NAME;
 use crate::problem::Problem;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::kind;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::BytesMut;
+use gdmarket_domain::name::MAX_NAME;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
 use serde::de::{Deserializer, MapAccess, Visitor};

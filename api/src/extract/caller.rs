@@ -3,15 +3,17 @@
 //! Without log-ins a caller says who it is (`X-Gdmarket-Actor`); a gateway strips that header from
 //! what comes from outside.
 
+use super::conditions::Tags;
 use crate::problem::Problem;
 use crate::problem::context::RequestContext;
 use crate::problem::field_fault::{Fault, FieldFault, shape};
 use crate::problem::kind;
 use crate::problem::kind::Words;
 use axum::extract::FromRequestParts;
+use gdmarket_commands::Precondition;
 use gdmarket_domain::Actor;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, header};
 use std::convert::Infallible;
 use uuid::Uuid;
 
@@ -31,7 +33,9 @@ pub(crate) struct Caller {
     /// `Idempotency-Key`.
     pub(crate) key: Option<String>,
     /// `If-Match`.
-    pub(crate) if_match: Option<IfMatch>,
+    pub(crate) if_match: Option<Tags>,
+    /// `If-None-Match`.
+    pub(crate) if_none_match: Option<Tags>,
     /// `Prefer: respond-async`.
     pub(crate) respond_async: bool,
     /// The trace to carry on.
@@ -42,21 +46,14 @@ pub(crate) struct Caller {
     pub(crate) path: String,
 }
 
-/// What `If-Match` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IfMatch {
-    /// `*`: that it exists.
-    Exists,
-    /// `"N"`: that this is its version.
-    Version(i64),
-}
-
 impl Caller {
-    /// The version that a write is held against.
-    pub(crate) const fn expected_version(&self) -> Option<i64> {
-        match self.if_match {
-            Some(IfMatch::Version(version)) => Some(version),
-            Some(IfMatch::Exists) | None => None,
+    /// Which versions the write may change, apart from tags of `If-None-Match`: those name
+    /// representations, which must be compared first.
+    pub(crate) fn precondition(&self) -> Precondition {
+        Precondition {
+            one_of: self.if_match.as_ref().and_then(Tags::versions),
+            none_of: vec![],
+            must_be_new: matches!(self.if_none_match, Some(Tags::Any)),
         }
     }
 }
@@ -71,14 +68,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let mut keep = |name: &str, fault| faults.push(FieldFault::new(name, fault));
         let actor = actor(headers).map_err(|fault| keep("X-Gdmarket-Actor", fault));
         let key = key(headers).map_err(|fault| keep("Idempotency-Key", fault));
-        let if_match = if_match(headers).map_err(|fault| keep("If-Match", fault));
-        let (Ok(actor), Ok(key), Ok(if_match)) = (actor, key, if_match) else {
+        let if_match =
+            Tags::of(headers, &header::IF_MATCH).map_err(|fault| keep("If-Match", fault));
+        let if_none_match =
+            Tags::of(headers, &header::IF_NONE_MATCH).map_err(|fault| keep("If-None-Match", fault));
+        let (Ok(actor), Ok(key), Ok(if_match), Ok(if_none_match)) =
+            (actor, key, if_match, if_none_match)
+        else {
             return Err(Problem::new(&kind::BAD_HEADER).with_errors(faults));
         };
         Ok(Self {
             actor,
             key,
             if_match,
+            if_none_match,
             respond_async: prefers_async(headers),
             traceparent: context.map(RequestContext::traceparent),
             correlation_id: context.map_or_else(Uuid::nil, RequestContext::correlation_id),
@@ -112,23 +115,6 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let Some(key) = single(headers, IDEMPOTENCY_KEY, SHAPE)? else { return Ok(None) };
     let is_key = (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
     if is_key { Ok(Some(key.to_owned())) } else { Err(Fault::WrongType(SHAPE)) }
-}
-
-/// A weak tag never matches, and no version is negative: it stands for one that matches nothing.
-const MATCHES_NOTHING: i64 = -1;
-
-fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Fault> {
-    const SHAPE: Words = shape::ETAG;
-    let Some(text) = single(headers, "if-match", SHAPE)? else { return Ok(None) };
-    if text == "*" {
-        return Ok(Some(IfMatch::Exists));
-    }
-    let strong = text.strip_prefix("W/").unwrap_or(text);
-    let inner = strong.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let inner = inner.filter(|inner| !inner.contains('"')).ok_or(Fault::WrongType(SHAPE))?;
-    let is_number = !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_digit());
-    let version = inner.parse().ok().filter(|_| is_number && strong == text);
-    Ok(Some(IfMatch::Version(version.unwrap_or(MATCHES_NOTHING))))
 }
 
 fn prefers_async(headers: &HeaderMap) -> bool {
@@ -175,21 +161,6 @@ mod tests {
 
     fn with(name: &'static str, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())])
-    }
-
-    #[test]
-    fn if_match_names_one_version() {
-        for (sent, expected) in [
-            ("*", Some(IfMatch::Exists)),
-            ("\"7\"", Some(IfMatch::Version(7))),
-            ("W/\"7\"", Some(IfMatch::Version(MATCHES_NOTHING))),
-            ("\"abc\"", Some(IfMatch::Version(MATCHES_NOTHING))),
-        ] {
-            assert_eq!(if_match(&with("if-match", sent)), Ok(expected), "{sent}");
-        }
-        for sent in ["7", "\"7", "", "\"1\", \"2\""] {
-            assert!(if_match(&with("if-match", sent)).is_err(), "{sent}");
-        }
     }
 
     #[test]

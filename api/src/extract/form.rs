@@ -8,11 +8,9 @@ use crate::problem::field_fault::{Fault, FieldFault, PRICE_RANGE, shape};
 use chrono::NaiveDate;
 use gdmarket_domain::ids::MAX_ID;
 use gdmarket_domain::money::MAX_PRICE;
-use gdmarket_domain::{IdError, Money, PeriodError, RentalPeriod};
+use gdmarket_domain::name::MAX_NAME;
+use gdmarket_domain::{IdError, Money, NameError, PeriodError, RentalPeriod, checked_name};
 use serde_json::value::RawValue;
-
-/// The longest name of an item or a person, in characters.
-pub(crate) const MAX_NAME: usize = 100;
 
 /// The fields of one body while they are read.
 #[derive(Debug)]
@@ -76,9 +74,9 @@ impl Form {
         value
     }
 
-    /// A name of 1 to 100 characters after trimming, without control characters.
+    /// A name, by the domain's rule.
     pub(crate) fn name(&mut self, name: &str) -> Option<String> {
-        self.read(name, |json| checked_name(&text(json)?))
+        self.read(name, |json| checked_name(&text(json)?).map_err(name_fault))
     }
 
     pub(crate) fn id<T: TryFrom<i64, Error = IdError>>(&mut self, name: &str) -> Option<T> {
@@ -183,16 +181,12 @@ fn text(json: &str) -> Result<String, Fault> {
     serde_json::from_str(json).map_err(|_| Fault::WrongType(shape::TEXT))
 }
 
-fn checked_name(text: &str) -> Result<String, Fault> {
-    let trimmed = text.trim();
-    if trimmed.is_empty() {
-        Err(Fault::Empty)
-    } else if trimmed.chars().any(char::is_control) {
-        Err(Fault::ControlCharacter)
-    } else if trimmed.chars().count() > MAX_NAME {
-        Err(Fault::TooLong(MAX_NAME))
-    } else {
-        Ok(trimmed.to_owned())
+const fn name_fault(error: NameError) -> Fault {
+    match error {
+        NameError::Empty => Fault::Empty,
+        NameError::TooLong => Fault::TooLong(MAX_NAME),
+        NameError::ControlCharacter => Fault::ControlCharacter,
+        NameError::Invisible(character) => Fault::InvisibleCharacter(character),
     }
 }
 
@@ -235,16 +229,6 @@ mod tests {
             ("colour", "unknown-field"),
         ];
         assert_eq!(told, expected);
-    }
-
-    #[test]
-    fn names_are_trimmed_and_bounded() {
-        assert_eq!(checked_name("  카메라 "), Ok("카메라".to_owned()));
-        assert_eq!(checked_name(&"가".repeat(100)), Ok("가".repeat(100)));
-        assert_eq!(checked_name(&"가".repeat(101)), Err(Fault::TooLong(100)));
-        assert_eq!(checked_name("a\0b"), Err(Fault::ControlCharacter));
-        assert_eq!(checked_name("a\u{85}b"), Err(Fault::ControlCharacter));
-        assert_eq!(checked_name("\t\n"), Err(Fault::Empty));
     }
 
     #[test]

@@ -22,6 +22,7 @@ const WRITE: &[&str] = &[
     "request-timeout",
     "wrong-actor",
     "stale-version",
+    "precondition-failed",
     "key-reused",
     "busy",
     "outcome-unknown",
@@ -86,6 +87,9 @@ pub(super) fn add(method: &str, path: &str, operation: &mut Value) {
         codes.extend(MARKET);
         codes.extend(if writes(method) { WRITE } else { READ });
         codes.extend(absent(path));
+    }
+    if !writes(method) && super::is_member(path) {
+        codes.push("stale-version");
     }
     codes.extend(own(method, path));
     let mut by_status: BTreeMap<u16, BTreeMap<&str, &Kind>> = BTreeMap::new();

@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     Empty,
     TooLong(usize),
     ControlCharacter,
+    /// It can't be seen, or changes the direction of the text.
+    InvisibleCharacter(char),
     NotUtf8,
     TooDeep,
     InThePast,
@@ -62,8 +64,7 @@ pub(crate) mod shape {
     };
     pub(crate) const KEY: Words =
         Words { en: "1 to 255 visible ASCII characters", ko: "보이는 ASCII 문자 1~255자" };
-    pub(crate) const ETAG: Words =
-        Words { en: "* or the ETag of one version", ko: "* 또는 한 버전의 ETag" };
+    pub(crate) const ETAG: Words = Words { en: "* or a list of ETags", ko: "* 또는 ETag 목록" };
 }
 
 impl FieldFault {
@@ -103,6 +104,7 @@ impl Fault {
             Self::Empty => "empty",
             Self::TooLong(_) => "too-long",
             Self::ControlCharacter => "control-character",
+            Self::InvisibleCharacter(_) => "invisible-character",
             Self::NotUtf8 => "not-utf-8",
             Self::TooDeep => "too-deep",
             Self::InThePast => "in-the-past",
@@ -125,6 +127,9 @@ impl Fault {
             Self::Empty => "must not be empty".to_owned(),
             Self::TooLong(most) => format!("must have at most {most} characters"),
             Self::ControlCharacter => "must not contain control characters".to_owned(),
+            Self::InvisibleCharacter(hidden) => {
+                format!("must not contain invisible characters (U+{:04X})", u32::from(*hidden))
+            }
             Self::NotUtf8 => "must be UTF-8".to_owned(),
             Self::TooDeep => "is nested too deep".to_owned(),
             Self::InThePast => "must be today or later".to_owned(),
@@ -147,6 +152,9 @@ impl Fault {
             Self::Empty => "비어 있으면 안 됩니다".to_owned(),
             Self::TooLong(most) => format!("{most}자까지입니다"),
             Self::ControlCharacter => "제어 문자는 쓸 수 없습니다".to_owned(),
+            Self::InvisibleCharacter(hidden) => {
+                format!("보이지 않는 문자는 쓸 수 없어요 (U+{:04X})", u32::from(*hidden))
+            }
             Self::NotUtf8 => "UTF-8이어야 합니다".to_owned(),
             Self::TooDeep => "너무 깊이 중첩되었습니다".to_owned(),
             Self::InThePast => "오늘이거나 그 이후여야 합니다".to_owned(),

@@ -12,7 +12,10 @@ impl From<CommandError> for Problem {
             CommandError::Refused { code, replayed }
             | CommandError::NotFound { code, replayed } => Self::of_code(&code).replayed(replayed),
             CommandError::WrongActor => Self::new(&kind::WRONG_ACTOR),
-            CommandError::StaleVersion { current } => stale(current),
+            CommandError::StaleVersion { current } => versioned(&kind::STALE_VERSION, current),
+            CommandError::ExcludedVersion { current } => {
+                versioned(&kind::PRECONDITION_FAILED, current)
+            }
             CommandError::KeyReused => Self::new(&kind::KEY_REUSED),
             CommandError::Conflict { attempts } => {
                 Self::new(&kind::BUSY).with_cause(format!("lost {attempts} races"))
@@ -34,9 +37,9 @@ impl From<CommandError> for Problem {
     }
 }
 
-/// Tells the version that stands, so that the caller can look and try again.
-fn stale(current: i64) -> Problem {
-    let problem = Problem::new(&kind::STALE_VERSION);
+/// Returns the current version with the problem, so that the caller can send it as `If-Match`.
+fn versioned(kind: &'static kind::Kind, current: i64) -> Problem {
+    let problem = Problem::new(kind);
     match HeaderValue::from_str(&format!("\"{current}\"")) {
         Ok(etag) => problem.with_header("etag", etag),
         Err(_) => problem,

@@ -97,6 +97,10 @@ kinds! {
         "A header can't be read" "헤더를 읽을 수 없습니다"
         "Correct the header named in errors."
         "errors에 적힌 헤더를 고치세요.";
+    ACTOR_REQUIRED "actor-required" UNAUTHORIZED
+        "The request doesn't say who acts" "누가 요청했는지 알 수 없어요"
+        "Send X-Gdmarket-Actor: owner:ID, renter:ID or operator:NAME."
+        "X-Gdmarket-Actor: owner:ID, renter:ID 또는 operator:NAME 헤더를 보내세요.";
     PAYMENT_DECLINED "payment-declined" PAYMENT_REQUIRED
         "The payment was declined" "결제가 거절되었습니다"
         "Nothing was charged and the reservation stands; pay again before payBy."
@@ -221,6 +225,10 @@ kinds! {
         "It changed since you looked" "그 사이에 내용이 바뀌었습니다"
         "Read it again and send its ETag as If-Match."
         "다시 조회한 다음 그 ETag를 If-Match로 보내세요.";
+    PRECONDITION_FAILED "precondition-failed" PRECONDITION_FAILED
+        "If-None-Match excludes what exists" "If-None-Match 조건에 걸렸어요"
+        "Leave If-None-Match out, or send the ETag of another representation."
+        "If-None-Match를 빼거나 다른 ETag를 보내세요.";
     BODY_TOO_LARGE "body-too-large" PAYLOAD_TOO_LARGE
         "The body is too large" "본문이 너무 큽니다"
         "Send at most 65536 bytes."
@@ -229,6 +237,10 @@ kinds! {
         "The body must be JSON" "본문은 JSON이어야 합니다"
         "Send the header Content-Type: application/json."
         "Content-Type: application/json 헤더를 보내세요.";
+    UNSUPPORTED_ENCODING "unsupported-encoding" UNSUPPORTED_MEDIA_TYPE
+        "The body is compressed" "압축된 본문은 받을 수 없어요"
+        "Send the body as it is, without Content-Encoding."
+        "Content-Encoding 없이 본문을 그대로 보내세요.";
     MISDIRECTED_HOST "misdirected-host" MISDIRECTED_REQUEST
         "This server is not called that" "이 서버의 이름이 아닙니다"
         "Call it by the address it listens on, or add the name to server.hosts."
@@ -253,6 +265,10 @@ kinds! {
         "This doesn't fit the history" "이력과 맞지 않는 요청입니다"
         "An operator must look at it; tell them the traceId."
         "운영자의 확인이 필요합니다. traceId를 알려 주세요.";
+    NOT_IMPLEMENTED "not-implemented" NOT_IMPLEMENTED
+        "The server doesn't know this method or transfer coding" "알 수 없는 메서드 또는 전송 코딩이에요"
+        "Use a method of RFC 9110 or PATCH, and no transfer coding but chunked."
+        "RFC 9110의 메서드나 PATCH를 쓰고, 전송 코딩은 chunked만 쓰세요.";
     OVERLOADED "overloaded" SERVICE_UNAVAILABLE
         "Too many requests at once" "요청이 너무 많습니다"
         "Nothing was done; try again after Retry-After."

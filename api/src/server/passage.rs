@@ -6,6 +6,7 @@
 
 use super::every_request;
 use super::guard::Guard;
+use super::read_conditions::ReadConditions;
 use crate::config;
 use crate::extract::body::MAX_BODY;
 use crate::problem::{self, Problem, kind};
@@ -53,12 +54,19 @@ struct Gate {
 impl Passage {
     async fn answer(self, request: Request) -> Response {
         let caught = |request| async move {
-            let answer = AssertUnwindSafe(self.admit(request)).catch_unwind().await;
+            let answer = AssertUnwindSafe(self.conditional(request)).catch_unwind().await;
             answer.unwrap_or_else(|panic| {
                 Problem::internal(told_by_panic(panic.as_ref())).into_response()
             })
         };
         problem::answer(request, caught).await
+    }
+
+    async fn conditional(self, request: Request) -> Response {
+        match ReadConditions::of(&request) {
+            Some(conditions) => conditions.apply(self.admit(request).await),
+            None => self.admit(request).await,
+        }
     }
 
     async fn admit(mut self, request: Request) -> Response {

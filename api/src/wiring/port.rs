@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use gdmarket_commands::{CommandError, CommandMeta, Commands, Executed};
+use gdmarket_commands::{CommandError, CommandMeta, Commands, Executed, Precondition};
 use gdmarket_domain::{Actor, PaymentNo};
 use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
 
@@ -62,7 +62,7 @@ fn meta(errand: Errand) -> CommandMeta {
         actor: Actor::Process(manager),
         traceparent: cause.traceparent,
         fingerprint: Vec::new(),
-        expected_version: None,
+        precondition: Precondition::default(),
         keyed: false,
         is_last_word: false,
     }
@@ -78,6 +78,7 @@ fn handled(error: CommandError) -> Result<Handled, PortError> {
         // Neither can come of a manager's own command; retrying would hide it for ever.
         error @ (CommandError::WrongActor
         | CommandError::StaleVersion { .. }
+        | CommandError::ExcludedVersion { .. }
         | CommandError::KeyReused
         | CommandError::Rejected(_)
         | CommandError::Broken(_)) => {

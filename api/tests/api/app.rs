@@ -123,6 +123,12 @@ impl Call<'_> {
         self
     }
 
+    /// Adds a line, also where the header is there already.
+    pub(crate) fn line(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.append(name, value.parse().expect("a header"));
+        self
+    }
+
     pub(crate) fn actor(self, actor: &str) -> Self {
         self.header("x-gdmarket-actor", actor)
     }

@@ -4,7 +4,7 @@
 use crate::app::App;
 use gdmarket_commands::{
     CommandMeta, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions, InProcessGateway,
-    InProcessGatewayOptions,
+    InProcessGatewayOptions, Precondition,
 };
 use gdmarket_domain::{Actor, Item, ItemCommand, ReservationNo};
 use gdmarket_store::{Leases, Store, StoreOptions};
@@ -74,7 +74,7 @@ async fn authorise(store: &Store, item: i64, reservation: i64) {
         actor: Actor::Process("test"),
         traceparent: None,
         fingerprint: Vec::new(),
-        expected_version: None,
+        precondition: Precondition::default(),
         keyed: false,
         is_last_word: false,
     };

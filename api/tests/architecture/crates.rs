@@ -18,7 +18,15 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// All that the domain may be built from: no I/O, no clock of its own, no randomness.
-const DOMAIN_MAY_USE: &[&str] = &["chrono", "cqrs-es", "serde", "serde_json", "thiserror"];
+const DOMAIN_MAY_USE: &[&str] = &[
+    "chrono",
+    "cqrs-es",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "unicode-normalization",
+    "unicode-properties",
+];
 
 /// Libraries with a home: only the named crates may ship them.
 const AT_HOME: &[(&str, &[&str])] = &[

@@ -7,7 +7,7 @@ use crate::workload;
 use gdmarket_bench::cell::{Cell, Meter, Pace, closed_loop_of};
 use gdmarket_commands::{
     CommandMeta, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions, InProcessGateway,
-    InProcessGatewayOptions,
+    InProcessGatewayOptions, Precondition,
 };
 use gdmarket_domain::{Actor, Item, ItemNo, PersonId};
 use gdmarket_projections::{Options, Projections};
@@ -102,7 +102,7 @@ fn meta(commands: &Commands) -> anyhow::Result<CommandMeta> {
         actor: Actor::Owner(PersonId::new(7)?),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         fingerprint: vec![7; 32],
-        expected_version: None,
+        precondition: Precondition::default(),
         keyed: true,
         is_last_word: false,
     })

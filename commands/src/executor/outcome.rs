@@ -18,13 +18,19 @@ pub(super) enum Decision<A: Decider> {
     StaleVersion {
         current: i64,
     },
+    ExcludedVersion {
+        current: i64,
+    },
 }
 
 impl<A: Decider + 'static> Decision<A> {
     pub(super) fn of(loaded: &Loaded<A>, request: &Request<'_, A>) -> Self {
         let current = loaded.version();
-        if request.meta.expected_version.is_some_and(|expected| expected != current) {
+        if !request.meta.precondition.is_matched_by(current) {
             return Self::StaleVersion { current };
+        }
+        if request.meta.precondition.excludes(current) {
+            return Self::ExcludedVersion { current };
         }
         if !loaded.state().permits(&request.meta.actor, request.command) {
             return Self::WrongActor;
@@ -51,9 +57,11 @@ impl<A: Decider + 'static> Decision<A> {
                 Some(ReceiptKind::Refused((*code).to_owned()))
             }
             // A stale version stays stale and a stranger a stranger: nothing to remember.
-            Self::Refused(_) | Self::WrongActor | Self::StaleVersion { .. } | Self::Events(_) => {
-                None
-            }
+            Self::Refused(_)
+            | Self::WrongActor
+            | Self::StaleVersion { .. }
+            | Self::ExcludedVersion { .. }
+            | Self::Events(_) => None,
         }
     }
 
@@ -64,6 +72,7 @@ impl<A: Decider + 'static> Decision<A> {
             Self::Refused(code) => Err(CommandError::refused(code, false)),
             Self::WrongActor => Err(CommandError::WrongActor),
             Self::StaleVersion { current } => Err(CommandError::StaleVersion { current }),
+            Self::ExcludedVersion { current } => Err(CommandError::ExcludedVersion { current }),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::market::{self, LONG, Market, by, hold, item_no, operator, price, reservation_no};
 use chrono::Days;
-use gdmarket_commands::{CommandError, CommandMeta, Service};
+use gdmarket_commands::{CommandError, CommandMeta, Precondition, Service};
 use gdmarket_domain::{Actor, ItemCommand, ItemNo, PersonId, RentalPeriod};
 use gdmarket_store::{Append, NewEvent, ReceiptKind, StreamId};
 use gdmarket_testkit::{TestDb, on_each_engine};
@@ -23,7 +23,7 @@ fn day(number: u64) -> RentalPeriod {
 }
 
 fn if_match(version: i64) -> CommandMeta {
-    CommandMeta { expected_version: Some(version), ..operator() }
+    CommandMeta { precondition: Precondition::version(version), ..operator() }
 }
 
 on_each_engine! {

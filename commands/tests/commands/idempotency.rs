@@ -127,7 +127,7 @@ on_each_engine! {
         let market = Market::open(db).await;
         let (_, reservation) = market.reserved().await;
         let meta = gdmarket_commands::CommandMeta {
-            expected_version: Some(2),
+            precondition: gdmarket_commands::Precondition::version(2),
             ..keyed("/reservations/1/cancel", "k", "")
         };
         let first = market.commands.cancel_reservation(reservation, &meta).await.unwrap();

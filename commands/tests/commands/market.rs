@@ -4,7 +4,7 @@ use crate::fakes::{Bell, Does, Gateway};
 use chrono::NaiveDate;
 use gdmarket_commands::{
     AlarmOptions, BreakerOptions, CommandError, CommandMeta, CommandOptions, Commands, Executed,
-    NewItem, NewReservation, PaymentAsked, PaymentOptions, http_command_id,
+    NewItem, NewReservation, PaymentAsked, PaymentOptions, Precondition, http_command_id,
 };
 use gdmarket_domain::{
     Actor, Item, ItemCommand, ItemNo, Money, PaymentNo, PersonId, Reservation, ReservationCommand,
@@ -162,7 +162,7 @@ pub(crate) fn by(actor: Actor) -> CommandMeta {
         actor,
         traceparent: None,
         fingerprint: Vec::new(),
-        expected_version: None,
+        precondition: Precondition::default(),
         keyed: false,
         is_last_word: false,
     }

@@ -2,7 +2,7 @@
 //! nothing is read of what isn't there: `tests/figures`.
 
 use crate::market::{Market, drill, item_no, keyed, operator, price, process};
-use gdmarket_commands::{CommandError, CommandMeta, Executed};
+use gdmarket_commands::{CommandError, CommandMeta, Executed, Precondition};
 use gdmarket_domain::{Item, ItemCommand, ItemError, ItemNo, Refusal};
 use gdmarket_testkit::on_each_engine;
 
@@ -42,7 +42,7 @@ on_each_engine! {
 
         // What nobody has looked at has no version to be held against.
         let third = Market::open(db).await;
-        let if_match = CommandMeta { expected_version: Some(9), ..operator() };
+        let if_match = CommandMeta { precondition: Precondition::version(9), ..operator() };
         let stale = third.send(no, register(no), &if_match).await;
         assert_eq!(stale, Err(CommandError::StaleVersion { current: 2 }));
         assert_eq!(one.stream("item", no.get()).await, ["ItemRegistered", "ItemChanged"]);
