@@ -3,12 +3,19 @@
 //! migrations; what differs in Rust into files named after the engine.
 
 pub(crate) mod held;
+mod pooled;
 pub(crate) mod postgres;
+pub(crate) mod session;
 pub(crate) mod sqlite;
+mod transaction;
+
+pub use pooled::Pooled;
+pub use session::Session;
+pub use transaction::Transaction;
 
 use crate::error::StoreError;
 use sqlite::Writer;
-use sqlx::{Database, Executor, PgPool, Pool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Executor, Postgres, Sqlite};
 
 const POSTGRES_NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const SQLITE_NOW: &str = "CAST(round(unixepoch('now', 'subsec') * 1000000) AS INTEGER)";
@@ -17,13 +24,13 @@ const SQLITE_NOW: &str = "CAST(round(unixepoch('now', 'subsec') * 1000000) AS IN
 #[derive(Debug, Clone)]
 pub enum Db {
     /// A PostgreSQL database.
-    Postgres(PgPool),
+    Postgres(Pooled<Postgres>),
     /// A SQLite file.
     Sqlite {
         /// One connection, for everything that writes.
-        write: SqlitePool,
+        write: Pooled<Sqlite>,
         /// Read-only connections.
-        read: SqlitePool,
+        read: Pooled<Sqlite>,
     },
 }
 
@@ -46,7 +53,7 @@ macro_rules! on_db {
 }
 
 /// Runs one body on the connection of a transaction: `on_tx!(&mut tx, connection => …)`, where
-/// `connection` is a `&mut PgConnection` or a `&mut SqliteConnection`.
+/// `connection` is a `&mut Session<Postgres>` or a `&mut Session<Sqlite>`.
 #[macro_export]
 macro_rules! on_tx {
     ($tx:expr, $connection:ident => $body:expr) => {
@@ -67,11 +74,11 @@ impl Db {
     /// A writing transaction: READ COMMITTED on PostgreSQL, the one writer on SQLite.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Postgres(pool) => Tx::Postgres(begin_whole(pool.clone(), "BEGIN").await?),
+            Self::Postgres(pool) => Tx::Postgres(Transaction::begin(pool, "BEGIN").await?),
             // Taking the write lock at once: a transaction that reads first and writes later is
             // refused by SQLite, without waiting, when another process wrote in between.
             Self::Sqlite { write, .. } => {
-                Tx::Sqlite(begin_whole(write.clone(), "BEGIN IMMEDIATE").await?)
+                Tx::Sqlite(Transaction::begin(write, "BEGIN IMMEDIATE").await?)
             }
         })
     }
@@ -81,13 +88,13 @@ impl Db {
         Ok(match self {
             Self::Postgres(pool) => {
                 let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                let mut transaction = begin_whole(pool.clone(), sql).await?;
+                let mut transaction = Transaction::begin(pool, sql).await?;
                 // It holds nobody up, so it may be idle for longer than one that writes.
                 let idle = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
-                transaction.execute(idle).await?;
+                (&mut *transaction).execute(idle).await?;
                 Tx::Postgres(transaction)
             }
-            Self::Sqlite { read, .. } => Tx::Sqlite(begin_whole(read.clone(), "BEGIN").await?),
+            Self::Sqlite { read, .. } => Tx::Sqlite(Transaction::begin(read, "BEGIN").await?),
         })
     }
 
@@ -96,8 +103,7 @@ impl Db {
     pub fn spare(&self) -> usize {
         match self {
             Self::Postgres(pool) => {
-                let all = pool.options().get_max_connections();
-                usize::try_from(all.saturating_sub(1)).unwrap_or(0)
+                usize::try_from(pool.max_connections().saturating_sub(1)).unwrap_or(0)
             }
             Self::Sqlite { .. } => 0,
         }
@@ -141,25 +147,13 @@ impl Db {
     }
 }
 
-/// Begins in a task of its own. Dropped between BEGIN and its answer, sqlx would leave the connection in
-/// the transaction without knowing: on SQLite nobody could write any more, on PostgreSQL what is
-/// written next on its own would be committed with a later transaction or never. A transaction that
-/// is begun and taken by nobody is rolled back.
-async fn begin_whole<D: Database>(
-    pool: Pool<D>,
-    sql: &'static str,
-) -> Result<Transaction<'static, D>, StoreError> {
-    let begun = tokio::spawn(async move { pool.begin_with(sql).await });
-    Ok(begun.await.map_err(|error| StoreError::Unavailable(error.to_string()))??)
-}
-
 /// A writing transaction. Dropped without [`Tx::commit`], it is rolled back.
 #[derive(Debug)]
 pub enum Tx {
     /// On PostgreSQL.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Transaction<Postgres>),
     /// On SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Transaction<Sqlite>),
 }
 
 impl Tx {
@@ -193,7 +187,7 @@ impl Tx {
 /// How the log is written beside appending: through the pool, or SQLite's one writing connection.
 #[derive(Debug, Clone)]
 pub(crate) enum LogConnection {
-    Postgres(PgPool),
+    Postgres(Pooled<Postgres>),
     Sqlite(Writer),
 }
 
@@ -207,8 +201,8 @@ macro_rules! on_writer {
                 $body
             }
             $crate::db::LogConnection::Sqlite(writer) => {
-                let mut turn = writer.lock().await;
-                let $connection = &mut *turn;
+                let mut writer = writer.lock().await;
+                let $connection = writer.session().await?;
                 $body
             }
         }

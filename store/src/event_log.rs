@@ -1,13 +1,13 @@
 //! Reading the log: all events in the order of commits, or one stream in its own order. Reads
 //! only; appending is the appender's.
 
-use crate::db::Db;
+use crate::db::{Db, Pooled};
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
 use crate::log_scan::LogScan;
 use crate::on_db;
 use crate::stream_loader::StreamLoader;
-use sqlx::SqlitePool;
+use sqlx::Sqlite;
 use std::future::Future;
 use std::sync::LazyLock;
 use tokio::time::Instant;
@@ -199,7 +199,7 @@ async fn count_stretch(
 /// Counts a long way by the index of streams, which is a small part of SQLite's log but not in the
 /// order of positions: whatever the stretch, all of it is read.
 async fn count_all(
-    pool: &SqlitePool,
+    pool: &Pooled<Sqlite>,
     kind: &str,
     (after, until): (i64, i64),
 ) -> Result<(i64, i64), StoreError> {

@@ -52,7 +52,7 @@ pub use archive::{
 pub use check::{Check, EventKind, Finding, KnownSubscriptions};
 pub use checkpoint::{Checkpoints, Claim};
 pub use copy_in::CopyIn;
-pub use db::{Db, Tx};
+pub use db::{Db, Pooled, Session, Transaction, Tx};
 pub use deadline::{Changes, Deadline, Deadlines};
 pub use error::{StorageFault, StoreError};
 pub use event::{EventRef, NewEvent, NotAStream, RecordedEvent, StreamId};

@@ -6,13 +6,13 @@
 mod chunk;
 mod in_place;
 
-use crate::db::Db;
+use crate::db::{Db, Pooled};
 use crate::error::StoreError;
 use crate::event::EventRef;
 use chunk::Filling;
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row};
+use sqlx::{Postgres, Row};
 use tokio::sync::mpsc;
 
 pub use chunk::LogChunk;
@@ -62,7 +62,7 @@ impl LogScan {
 }
 
 async fn read(
-    pool: &PgPool,
+    pool: &Pooled<Postgres>,
     chunks: &mpsc::Sender<Result<LogChunk, StoreError>>,
     kind: &'static str,
     (mut after, until): (i64, i64),
@@ -73,7 +73,7 @@ async fn read(
         // stream more.
         let mut connection = pool.acquire().await?;
         let query = sqlx::query(POSTGRES).bind(after).bind(until).bind(kind).bind(STATEMENT);
-        let mut rows = query.fetch(&mut *connection);
+        let mut rows = query.fetch(&mut connection);
         let mut read = 0;
         while let Some(row) = rows.try_next().await? {
             let event = event(kind, &row)?;

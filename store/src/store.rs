@@ -328,7 +328,7 @@ async fn appending(
         }
         (Db::Sqlite { .. }, Some(folder)) => {
             let one = sqlite::writer(folder.path()).await?;
-            let writer = SqliteWriter::new(folder.path().to_owned(), Arc::clone(&one));
+            let writer = SqliteWriter::new(Arc::clone(&one));
             Ok((LogConnection::Sqlite(one), Appender::start(writer, start, tracker)))
         }
         (Db::Sqlite { .. }, None) => {

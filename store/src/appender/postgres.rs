@@ -7,6 +7,7 @@ mod connection;
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::Append;
 use crate::continuity::Continuity;
+use crate::db::session::ends_session;
 use crate::error::StoreError;
 use crate::event::StreamId;
 use crate::receipt::{Receipt, by_id};
@@ -73,8 +74,8 @@ fn fault(error: &sqlx::Error) -> Fault {
         // Unique, not null (the predecessor is missing), deadlock, serialization.
         (_, "23505" | "23502" | "40P01" | "40001") => Fault::Contended(why),
         (Some("22" | "23" | "21"), _) => Fault::Data(why),
-        // A server that was the primary once: somewhere else there is one.
-        (Some("08"), _) | (_, "25006") => Fault::Lost(why),
+        // Read-only, for example: somewhere else, or a moment later, there is a session that writes.
+        _ if ends_session(error) => Fault::Lost(why),
         _ => Fault::Unavailable(why),
     }
 }

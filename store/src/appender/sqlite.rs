@@ -5,14 +5,12 @@ mod rows;
 
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::Append;
-use crate::db::sqlite::{Writer, connect_writer};
+use crate::db::sqlite::{LogWriterConnection, OwnSession, Writer};
 use crate::error::StoreError;
 use crate::event::StreamId;
 use crate::receipt::{Receipt, by_id};
 use rows::{events, ids, names, receipts, streams};
-use sqlx::{Executor, SqliteConnection};
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
@@ -40,51 +38,53 @@ const INSERT: &str = "\
 
 /// The writing side on SQLite.
 pub(crate) struct SqliteWriter {
-    folder: PathBuf,
     writer: Writer,
     /// Held from `begin` to the end of the transaction.
-    turn: Option<OwnedMutexGuard<SqliteConnection>>,
+    turn: Option<OwnedMutexGuard<LogWriterConnection>>,
     whole: String,
 }
 
 impl SqliteWriter {
-    pub(crate) fn new(folder: PathBuf, writer: Writer) -> Self {
+    pub(crate) fn new(writer: Writer) -> Self {
         let whole = format!("BEGIN IMMEDIATE;\n{INSERT};\nCOMMIT");
-        Self { folder, writer, turn: None, whole }
+        Self { writer, turn: None, whole }
     }
 
     /// The connection: of the transaction, else for as long as it is borrowed.
-    async fn turn(&mut self) -> Turn<'_> {
+    async fn turn(&mut self) -> Outcome<Turn<'_>> {
         match &mut self.turn {
-            Some(turn) => Turn::Within(turn),
-            None => Turn::Own(Arc::clone(&self.writer).lock_owned().await),
+            Some(turn) => Ok(Turn::Within(turn.within())),
+            None => Ok(Turn::Own(take_turn(&self.writer).await?)),
         }
     }
 }
 
+/// Waits for the connection, and opens it again where the last one can't be used any more.
+async fn take_turn(writer: &Writer) -> Outcome<OwnedMutexGuard<LogWriterConnection>> {
+    let mut turn = Arc::clone(writer).lock_owned().await;
+    turn.session().await.map_err(|error| Fault::Unavailable(error.to_string()))?;
+    Ok(turn)
+}
+
 enum Turn<'a> {
-    Within(&'a mut SqliteConnection),
-    Own(OwnedMutexGuard<SqliteConnection>),
+    Within(&'a mut OwnSession),
+    Own(OwnedMutexGuard<LogWriterConnection>),
 }
 
 impl Turn<'_> {
-    fn connection(&mut self) -> &mut SqliteConnection {
+    fn session(&mut self) -> &mut OwnSession {
         match self {
-            Self::Within(connection) => connection,
-            Self::Own(connection) => connection,
+            Self::Within(session) => session,
+            Self::Own(turn) => turn.within(),
         }
     }
 }
 
 /// Writes the batch with the given SQL.
-async fn write(
-    connection: &mut SqliteConnection,
-    sql: &str,
-    batch: &[&Append],
-) -> Outcome<Vec<i64>> {
+async fn write(session: &mut OwnSession, sql: &str, batch: &[&Append]) -> Outcome<Vec<i64>> {
     let (receipts, names, events) = (receipts(batch)?, names(batch)?, events(batch)?);
     let query = sqlx::query(sql).bind(receipts).bind(names).bind(events);
-    let result = query.execute(connection).await.map_err(|error| fault(&error))?;
+    let result = query.execute(session).await.map_err(|error| fault(&error))?;
     Ok(last_positions(batch, result.last_insert_rowid()))
 }
 
@@ -121,18 +121,18 @@ fn corrupt(error: &StoreError) -> Fault {
 
 impl LogWriter for SqliteWriter {
     async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
-        let mut turn = Arc::clone(&self.writer).lock_owned().await;
-        let result = write(&mut turn, &self.whole, batch).await;
+        let mut turn = take_turn(&self.writer).await?;
+        let result = write(turn.within(), &self.whole, batch).await;
         if result.is_err() {
-            // Some errors have ended the transaction already; then there is nothing to roll back.
-            drop(turn.execute("ROLLBACK").await);
+            // Some errors have ended the transaction already: then this closes the connection.
+            drop(turn.within().turn("ROLLBACK").await);
         }
         result
     }
 
     async fn begin(&mut self) -> Outcome<()> {
-        let mut turn = Arc::clone(&self.writer).lock_owned().await;
-        let begun = turn.execute("BEGIN IMMEDIATE").await;
+        let mut turn = take_turn(&self.writer).await?;
+        let begun = turn.within().turn("BEGIN IMMEDIATE").await;
         begun.map_err(|error| fault(&error))?;
         self.turn = Some(turn);
         Ok(())
@@ -144,8 +144,8 @@ impl LogWriter for SqliteWriter {
             "SELECT {columns} FROM receipts \
              WHERE command_id IN (SELECT unhex(value) FROM json_each($1))"
         );
-        let mut turn = self.turn().await;
-        let rows = sqlx::query(&sql).bind(ids(batch)?).fetch_all(turn.connection()).await;
+        let mut turn = self.turn().await?;
+        let rows = sqlx::query(&sql).bind(ids(batch)?).fetch_all(turn.session()).await;
         let rows = rows.map_err(|error| fault(&error))?;
         by_id(&rows).map_err(|error| corrupt(&error))
     }
@@ -154,19 +154,19 @@ impl LogWriter for SqliteWriter {
         let sql = "SELECT coalesce((SELECT max(e.sequence) FROM events e \
                    WHERE e.aggregate_type = s.value ->> 0 AND e.aggregate_id = s.value ->> 1), 0) \
                    FROM json_each($1) AS s ORDER BY s.key";
-        let mut turn = self.turn().await;
+        let mut turn = self.turn().await?;
         let query = sqlx::query_scalar(sql).bind(streams(batch)?);
-        query.fetch_all(turn.connection()).await.map_err(|error| fault(&error))
+        query.fetch_all(turn.session()).await.map_err(|error| fault(&error))
     }
 
     async fn insert(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
-        let mut turn = self.turn().await;
-        write(turn.connection(), INSERT, batch).await
+        let mut turn = self.turn().await?;
+        write(turn.session(), INSERT, batch).await
     }
 
     async fn commit(&mut self) -> Outcome<()> {
-        let mut turn = self.turn().await;
-        let committed = turn.connection().execute("COMMIT").await;
+        let mut turn = self.turn().await?;
+        let committed = turn.session().turn("COMMIT").await;
         committed.map_err(|error| fault(&error))?;
         self.turn = None;
         Ok(())
@@ -174,28 +174,25 @@ impl LogWriter for SqliteWriter {
 
     async fn rollback(&mut self) {
         if let Some(mut turn) = self.turn.take() {
-            drop(turn.execute("ROLLBACK").await);
+            drop(turn.within().turn("ROLLBACK").await);
         }
     }
 
     async fn position(&mut self, stream: &StreamId, sequence: i64) -> Outcome<i64> {
         let sql = "SELECT position FROM events \
                    WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
-        let mut turn = self.turn().await;
+        let mut turn = self.turn().await?;
         let query = sqlx::query_scalar(sql)
             .bind(stream.kind.as_ref())
             .bind(stream.number.to_string())
             .bind(sequence);
-        query.fetch_one(turn.connection()).await.map_err(|error| fault(&error))
+        query.fetch_one(turn.session()).await.map_err(|error| fault(&error))
     }
 
     async fn reconnect(&mut self) -> Outcome<()> {
         self.turn = None;
-        let fresh = connect_writer(&self.folder).await;
-        let fresh = fresh.map_err(|error| Fault::Unavailable(error.to_string()))?;
-        // The old connection closes as it is dropped; its transaction, if any, is rolled back.
-        *self.writer.lock().await = fresh;
-        Ok(())
+        let reconnected = self.writer.lock().await.reconnect().await;
+        reconnected.map_err(|error| Fault::Unavailable(error.to_string()))
     }
 
     /// Its thread ends what it began before it does anything else; there is nothing to give up.

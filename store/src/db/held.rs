@@ -1,9 +1,8 @@
 //! A pool's connection that a task keeps while it is busy. After every use a pool asks a connection
 //! whether it is still alive: a round trip for nothing where the next question comes at once.
 
-use super::Db;
-use sqlx::pool::PoolConnection;
-use sqlx::{Database, Pool, Postgres, Sqlite};
+use super::{Db, Pooled, Session};
+use sqlx::{Database, Postgres, Sqlite};
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -19,20 +18,22 @@ const AT_MOST: Duration = Duration::from_mins(1);
 /// A connection, or none while nobody asks.
 #[derive(Debug)]
 pub(crate) struct Held<DB: Database> {
-    pool: Pool<DB>,
+    pool: Pooled<DB>,
     /// With the time since when.
-    connection: Option<(PoolConnection<DB>, Instant)>,
+    connection: Option<(Session<DB>, Instant)>,
 }
 
 impl<DB: Database> Held<DB> {
-    pub(crate) const fn new(pool: Pool<DB>) -> Self {
+    pub(crate) const fn new(pool: Pooled<DB>) -> Self {
         Self { pool, connection: None }
     }
 
     /// The connection, from the pool if none is kept. One that fails must go back: [`Held::give_back`].
-    pub(crate) async fn get(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
-        let is_good = |since: &Instant| since.elapsed() < AT_MOST && !self.pool.is_closed();
-        let kept = match self.connection.take().filter(|(_, since)| is_good(since)) {
+    pub(crate) async fn get(&mut self) -> Result<&mut Session<DB>, sqlx::Error> {
+        let is_good = |(session, since): &(Session<DB>, Instant)| {
+            since.elapsed() < AT_MOST && !session.is_discarded() && !self.pool.is_closed()
+        };
+        let kept = match self.connection.take().filter(is_good) {
             Some(kept) => kept,
             None => (self.pool.acquire().await?, Instant::now()),
         };

@@ -1,12 +1,13 @@
 //! How PostgreSQL is connected to: a pool for the log and one for the views, and the options that
 //! the appender's own connection starts from.
 
+use super::Pooled;
 use super::held::HOLDERS;
 use crate::continuity::Continuity;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, PgPool};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -109,18 +110,20 @@ const BY_SIZE: &str = "SET plan_cache_mode = force_custom_plan";
 pub(crate) fn views_pool(
     options: &StoreOptions,
     continuity: &Continuity,
-) -> Result<PgPool, StoreError> {
+) -> Result<Pooled<Postgres>, StoreError> {
     Ok(pool_options(options, BY_SIZE, continuity)
         .max_connections(options.read_connections.max(2))
-        .connect_lazy_with(connect_options(options)?))
+        .connect_lazy_with(connect_options(options)?)
+        .into())
 }
 
 /// For the log, beside the appender's own connection.
 pub(crate) fn log_pool(
     options: &StoreOptions,
     continuity: &Continuity,
-) -> Result<PgPool, StoreError> {
+) -> Result<Pooled<Postgres>, StoreError> {
     Ok(pool_options(options, BY_INDEX, continuity)
         .max_connections(options.log_connections.max(2).saturating_add(HOLDERS))
-        .connect_lazy_with(connect_options(options)?))
+        .connect_lazy_with(connect_options(options)?)
+        .into())
 }

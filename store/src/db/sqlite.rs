@@ -1,13 +1,14 @@
 //! How SQLite is opened: a folder with `log.db`, where a commit is on disk before it is answered,
 //! and `views.db`, which can be rebuilt. In one file projections would stall the log.
 
-use crate::db::Db;
 use crate::db::held::HOLDERS;
+use crate::db::session::Session;
+use crate::db::{Db, Pooled};
 use crate::error::StoreError;
 use crate::failpoint::is_weakened;
 use crate::options::StoreOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Sqlite, SqliteConnection};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +26,43 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The one connection of this process that writes to `log.db`, in turn. Several would poll for
 /// SQLite's write lock, and a pool would ping it after every use.
-pub(crate) type Writer = Arc<Mutex<SqliteConnection>>;
+pub(crate) type Writer = Arc<Mutex<LogWriterConnection>>;
+
+/// A connection outside of all pools.
+pub(crate) type OwnSession = Session<Sqlite, Box<SqliteConnection>>;
+
+/// That connection. It is opened again after an error that leaves its state unknown.
+#[derive(Debug)]
+pub(crate) struct LogWriterConnection {
+    folder: PathBuf,
+    open: OwnSession,
+}
+
+impl LogWriterConnection {
+    async fn connect(folder: &Path) -> Result<Self, StoreError> {
+        let open = connect_writer(folder).await?;
+        Ok(Self { folder: folder.to_owned(), open })
+    }
+
+    /// The session, for one statement or to begin a transaction: another one if the last can't be used any more.
+    pub(crate) async fn session(&mut self) -> Result<&mut OwnSession, StoreError> {
+        if self.open.is_discarded() {
+            self.reconnect().await?;
+        }
+        Ok(&mut self.open)
+    }
+
+    /// The session as it is, for what belongs to a transaction that was begun on it.
+    pub(crate) const fn within(&mut self) -> &mut OwnSession {
+        &mut self.open
+    }
+
+    /// Takes another connection. The old one closes as it is dropped; its transaction, if any, is rolled back.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), StoreError> {
+        self.open = connect_writer(&self.folder).await?;
+        Ok(())
+    }
+}
 
 /// The folder of `sqlite:<folder>`, if the URL is one.
 pub(crate) fn folder(url: &str) -> Option<PathBuf> {
@@ -92,28 +129,30 @@ impl File {
         let write = patiently(|| pool.clone().connect_with(self.write_options(folder))).await;
         let write = write.map_err(|error| error.in_file(&self.path(folder)))?;
         let read = self.read_pool(options, folder);
-        Ok(Db::Sqlite { write, read })
+        Ok(Db::Sqlite { write: write.into(), read })
     }
 
-    fn read_pool(self, options: &StoreOptions, folder: &Path) -> SqlitePool {
+    fn read_pool(self, options: &StoreOptions, folder: &Path) -> Pooled<Sqlite> {
         let held = if self == Self::Log { HOLDERS } else { 0 };
         SqlitePoolOptions::new()
             .max_connections(options.read_connections.max(1).saturating_add(held))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
             .connect_lazy_with(self.read_options(folder))
+            .into()
     }
 }
 
 /// The log's writing connection of this process.
 pub(crate) async fn writer(folder: &Path) -> Result<Writer, StoreError> {
-    Ok(Arc::new(Mutex::new(connect_writer(folder).await?)))
+    Ok(Arc::new(Mutex::new(LogWriterConnection::connect(folder).await?)))
 }
 
-pub(crate) async fn connect_writer(folder: &Path) -> Result<SqliteConnection, StoreError> {
+async fn connect_writer(folder: &Path) -> Result<OwnSession, StoreError> {
     let options = File::Log.write_options(folder);
     let connected = patiently(|| options.connect()).await;
-    connected.map_err(|error| error.in_file(&File::Log.path(folder)))
+    let connection = connected.map_err(|error| error.in_file(&File::Log.path(folder)))?;
+    Ok(Session::new(Box::new(connection)))
 }
 
 /// Connects, again while somebody else does so too. Setting a new file's journal mode needs the file

@@ -38,7 +38,7 @@ impl Urn {
             }
             Self::Sqlite(writer) => {
                 let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
-                query.fetch_all(&mut *writer.lock().await).await?
+                query.fetch_all(writer.lock().await.session().await?).await?
             }
         };
         let last = last.first().copied().ok_or(sqlx::Error::RowNotFound)?;
@@ -59,7 +59,7 @@ impl Urn {
             }
             Self::Sqlite(writer) => {
                 let query = sqlx::query(PUT_BACK).bind(kind).bind(before).bind(last);
-                query.execute(&mut *writer.lock().await).await?;
+                query.execute(writer.lock().await.session().await?).await?;
             }
         }
         Ok(())

@@ -4,9 +4,9 @@
 use crate::idempotency::told;
 use crate::proxy::Proxy;
 use crate::support::*;
-use gdmarket_store::{AppendError, Db, Store, StoreOptions};
+use gdmarket_store::{AppendError, Db, Pooled, Store, StoreOptions};
 use gdmarket_testkit::{PgCluster, TestDb, eventually};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, Postgres};
 use std::ops::RangeInclusive;
 
 const TAKE_THE_TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(7450199991725811489)";
@@ -17,7 +17,7 @@ async fn through(proxy: &Proxy) -> Store {
 }
 
 /// The server process of the appender's connection.
-async fn appender_backend(pool: &sqlx::PgPool) -> i32 {
+async fn appender_backend(pool: &Pooled<Postgres>) -> i32 {
     let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
                AND query LIKE '%INSERT INTO events%' AND pid <> pg_backend_pid()";
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
@@ -110,7 +110,7 @@ fn the_first_to_write_after_an_idle_connection_was_ended_is_served() {
 }
 
 /// Waits until somebody waits for the turn that `holder` has.
-async fn until_somebody_waits(pool: &sqlx::PgPool) {
+async fn until_somebody_waits(pool: &Pooled<Postgres>) {
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     eventually(LIMIT, async || {

@@ -57,7 +57,7 @@ fn a_new_connection_to_the_views_looks_whether_the_log_is_the_same() {
         while let Ok(connection) = pool.acquire().await {
             held.push(connection);
         }
-        let most = usize::try_from(pool.options().get_max_connections()).unwrap();
+        let most = usize::try_from(pool.max_connections()).unwrap();
         assert!(held.len() < most, "it isn't the same log: there was room for another");
         let why = tokio::time::timeout(LIMIT, store.log_replaced()).await.expect("it is noticed");
         assert!(why.contains("epoch 2"), "{why}");

@@ -148,11 +148,11 @@ pub(crate) async fn all<T>(spawned: Vec<Spawned<T>>) -> Vec<T> {
 /// The log's database, past the store.
 pub(crate) async fn raw(db: &TestDb) -> Db {
     match db.folder() {
-        None => Db::Postgres(PgPool::connect(db.url()).await.unwrap()),
+        None => Db::Postgres(PgPool::connect(db.url()).await.unwrap().into()),
         Some(folder) => {
             let url = format!("sqlite:{}", folder.join("log.db").display());
             let pool = SqlitePool::connect(&url).await.unwrap();
-            Db::Sqlite { write: pool.clone(), read: pool }
+            Db::Sqlite { write: pool.clone().into(), read: pool.into() }
         }
     }
 }

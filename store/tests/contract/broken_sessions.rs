@@ -1,0 +1,128 @@
+//! A session that an error left unusable is closed: the next caller gets one that works.
+
+use crate::support::*;
+use gdmarket_store::{AppendError, Db, Store, StoreError, on_tx};
+use gdmarket_testkit::{TestDb, eventually, run};
+use sqlx::{Connection, Executor, PgConnection};
+
+const PARK: &str = "INSERT INTO generations (view, generation, built_to, built_at) \
+                    VALUES ($1, 1, 1, 1) ON CONFLICT (view) DO UPDATE SET generation = 2";
+
+async fn write_view(db: &Db, name: String) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    on_tx!(&mut tx, connection => sqlx::query(PARK).bind(name).execute(connection).await.map(drop))?;
+    tx.commit().await
+}
+
+async fn count(db: &Db) -> i64 {
+    let mut tx = db.snapshot().await.unwrap();
+    let sql = "SELECT count(*) FROM generations";
+    on_tx!(&mut tx, connection => sqlx::query_scalar(sql).fetch_one(connection).await).unwrap()
+}
+
+/// SQLite rolls a transaction back by itself when the disk is full. A limit on the file's pages has the same effect,
+/// and belongs to one connection: another one hasn't got it.
+#[test]
+fn sqlite_writes_views_again_after_a_transaction_that_ended_by_itself() {
+    run(async {
+        let db = TestDb::sqlite();
+        let store = open(&db).await;
+        let mut tx = store.views().begin().await.unwrap();
+        let refused = on_tx!(&mut tx, connection => {
+            connection.execute("PRAGMA max_page_count = 1").await.unwrap();
+            let large = "x".repeat(1_000_000);
+            sqlx::query(PARK).bind(large).execute(connection).await.map(drop)
+        });
+        let code = refused.unwrap_err().into_database_error().unwrap().code().unwrap().into_owned();
+        assert_eq!(code, "13", "the disk is full, and SQLite has ended the transaction");
+        // What follows in it would be lasting at once, whatever becomes of the transaction.
+        on_tx!(&mut tx, connection => {
+            sqlx::query(PARK).bind("x").execute(connection).await.unwrap_err();
+        });
+        tx.commit().await.unwrap_err();
+        assert_eq!(count(store.views()).await, 0);
+        for number in 0..20 {
+            write_view(store.views(), format!("view {number}")).await.unwrap();
+        }
+        assert_eq!(count(store.views()).await, 20);
+        store.close().await;
+    });
+}
+
+#[test]
+fn sqlite_writes_views_again_after_such_a_transaction_is_dropped() {
+    run(async {
+        let db = TestDb::sqlite();
+        let store = open(&db).await;
+        let mut tx = store.views().begin().await.unwrap();
+        on_tx!(&mut tx, connection => {
+            connection.execute("PRAGMA max_page_count = 1").await.unwrap();
+            let large = "x".repeat(1_000_000);
+            sqlx::query(PARK).bind(large).execute(connection).await.unwrap_err();
+        });
+        drop(tx);
+        write_view(store.views(), "view".to_owned()).await.unwrap();
+        assert_eq!(count(store.views()).await, 1);
+        store.close().await;
+    });
+}
+
+/// All that writes: the appender, numbers, names, and the pool of the views, more often than it has sessions.
+async fn write_everything(store: &Store, command: u128) -> Result<(), String> {
+    let number = i64::try_from(command).unwrap();
+    let appended: Result<_, AppendError> =
+        store.appender().append(append(command, number, 0)).await;
+    appended.map_err(|error| format!("append: {error}"))?;
+    store.numbers().draw("kind").await.map_err(|error| format!("draw: {error}"))?;
+    store.personal_data().erase(1).await.map_err(|error| format!("erase: {error}"))?;
+    for view in 0..10 {
+        let written = write_view(store.views(), format!("view {view}")).await;
+        written.map_err(|error| format!("view {view}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Hosts switch writes off while the disk is nearly full, and sessions of that time stay read-only.
+#[test]
+fn postgres_writes_again_once_a_read_only_period_is_over() {
+    run(async {
+        let db = TestDb::postgres().await;
+        let store = open(&db).await;
+        write_everything(&store, 1).await.unwrap();
+        let mut admin = PgConnection::connect(db.url()).await.unwrap();
+        let name: String = sqlx::query_scalar("SELECT current_database()::text")
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+        let set = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+        admin.execute(set.as_str()).await.unwrap();
+        assert!(db.cut_off("gdmarket").await > 0);
+        // Every pool fills with sessions that can't write.
+        eventually(LIMIT, async || match write_view(store.views(), "view".to_owned()).await {
+            Err(error) if error.to_string().contains("read-only") => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        store.numbers().draw("kind").await.unwrap_err();
+        store.personal_data().erase(1).await.unwrap_err();
+        store.appender().append(append(2, 2, 0)).await.unwrap_err();
+        let reading = (0..12).map(|_| count(store.views()));
+        futures::future::join_all(reading).await;
+        let reset = format!("ALTER DATABASE {name} RESET default_transaction_read_only");
+        admin.execute("SET default_transaction_read_only = off").await.unwrap();
+        admin.execute(reset.as_str()).await.unwrap();
+        // Each session that is left of that time refuses once; there are fewer than this.
+        let mut refusals = Vec::new();
+        for command in 10.. {
+            match write_everything(&store, command).await {
+                Ok(()) => break,
+                Err(error) => refusals.push(error),
+            }
+            assert!(refusals.len() < 20, "sessions of that time are still in use: {refusals:?}");
+        }
+        for command in 100..110 {
+            write_everything(&store, command).await.unwrap();
+        }
+        store.close().await;
+    });
+}
