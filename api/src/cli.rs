@@ -21,6 +21,7 @@ mod progress;
 mod replay;
 mod serve;
 mod state;
+mod text;
 mod told;
 mod tool;
 mod trace;
@@ -168,7 +169,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         Some(Command::Trace(args)) => {
             trace::run(&args, &settings(&common, &serve)?.config, console)
         }
-        Some(Command::Completions(args)) => completions::run(args),
+        Some(Command::Completions(args)) => completions::run(args, console),
         Some(Command::Man(args)) => man::run(&args, console),
     }
 }

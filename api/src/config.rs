@@ -14,6 +14,7 @@ mod values;
 pub use secret::{DatabaseUrl, masked};
 pub use settings::{SETTINGS, Setting};
 pub use sources::{Faults, Flag, Loaded, Shown, Sources};
+pub(crate) use values::list;
 
 use chrono_tz::Tz;
 use std::net::SocketAddr;

@@ -12,6 +12,7 @@ pub mod docs;
 mod extract;
 mod health;
 pub mod openapi;
+mod printable;
 pub mod problem;
 mod query_router;
 mod representation;

@@ -152,10 +152,11 @@ impl Problem {
     fn log(&self, context: &RequestContext) {
         let (status, code, path) = (self.kind.status.as_u16(), self.kind.code, &context.path);
         let cause = self.cause.as_deref();
-        if self.kind.status.is_server_error() {
-            // A probe that is refused at a start must not use up the lines of failed requests.
-            let kind = if context.path == READYZ { READYZ } else { code };
-            if let Some(left_out) = FAILURES.admit(kind) {
+        if context.path == READYZ {
+            // A probe asks on while a server starts or ends: no failure of a request.
+            tracing::debug!(status, code, cause, "not ready");
+        } else if self.kind.status.is_server_error() {
+            if let Some(left_out) = FAILURES.admit(code) {
                 tracing::error!(status, code, path, cause, left_out, "request failed");
             }
         } else {

@@ -117,7 +117,7 @@ impl Market {
         let options = store_options(config, true);
         if config.server.migrate {
             for name in Store::migrate(&options).await? {
-                tracing::info!(name, "migrated");
+                tracing::debug!(name, "migrated");
             }
         }
         let store = Store::open(&options).await?;

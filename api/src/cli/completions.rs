@@ -2,7 +2,7 @@
 //! definition.
 
 use super::out::Out;
-use super::{Cli, Failure};
+use super::{Cli, Console, Failure};
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
@@ -20,10 +20,10 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: CompletionsArgs) -> Result<(), Failure> {
+pub(super) fn run(args: CompletionsArgs, console: Console) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "gdmarket", &mut script);
-    let mut out = Out::new();
-    out.line(String::from_utf8_lossy(&script).trim_end())?;
+    let mut out = Out::new(console);
+    out.program_text(String::from_utf8_lossy(&script).trim_end())?;
     out.flush()
 }

@@ -1,8 +1,8 @@
 //! `gdmarket config show`: every setting, its value, and where it comes from.
 
 use super::Console;
-use super::console::Tone;
-use crate::config::{Loaded, Setting, Shown};
+use super::text::{Text, Tone};
+use crate::config::{Loaded, Setting, Shown, list};
 use serde_json::{Map, Value, json};
 
 pub(super) const EXAMPLES: &str = "\
@@ -10,13 +10,29 @@ Examples:
   gdmarket config show
   gdmarket config show --json | jq '.[\"server.listen\"]'";
 
+/// The value as JSON has it: a number, a boolean, a list; `null` where nothing is set.
+fn typed(key: &str, value: &str) -> Value {
+    let default = Setting::of(key).map_or("", |setting| setting.default);
+    let number = || -> Option<Value> {
+        default.parse::<f64>().ok()?;
+        let whole = value.parse::<u64>().ok().map(Value::from);
+        whole.or_else(|| value.parse::<f64>().ok().map(Value::from))
+    };
+    match (default, value) {
+        ("true" | "false", _) => Value::Bool(value == "true"),
+        _ if key == "server.hosts" => json!(list(value)),
+        (_, "") => Value::Null,
+        _ => number().unwrap_or_else(|| json!(value)),
+    }
+}
+
 pub(super) fn show(loaded: &Loaded, console: Console) {
     if console.is_json() {
         let settings: Map<String, Value> = loaded
             .shown
             .iter()
             .map(|Shown { key, value, source }| {
-                ((*key).to_owned(), json!({"value": value, "source": source}))
+                ((*key).to_owned(), json!({"value": typed(key, value), "source": source}))
             })
             .collect();
         Console::result_json(&Value::Object(settings));
@@ -28,7 +44,7 @@ pub(super) fn show(loaded: &Loaded, console: Console) {
     let (keys, values) = (width(|shown| shown.key), width(|shown| &shown.value));
     for Shown { key, value, source } in &loaded.shown {
         let help = Setting::of(key).map_or("", |setting| setting.help);
-        let about = console.painted(Tone::Faint, &format!("# {source}; {help}"));
-        Console::result(&format!("{key:keys$} = {value:values$}  {about}"));
+        let line = Text::from(format!("{key:keys$} = {value:values$}  "));
+        console.print(&line.toned(Tone::Faint, format!("# {source}; {help}")));
     }
 }

@@ -3,6 +3,9 @@
 
 use super::Failure;
 use super::out::ended;
+use super::text::Text;
+use crate::config::masked;
+use crate::printable;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
@@ -17,14 +20,6 @@ pub struct Console {
 
 /// Why a result wasn't written: a full disk, or a reader that went away.
 static UNTOLD: OnceLock<io::Error> = OnceLock::new();
-
-/// What a word is about; only for colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
-    Good,
-    Bad,
-    Faint,
-}
 
 impl Console {
     /// A console with these wishes.
@@ -46,20 +41,19 @@ impl Console {
         !self.is_quiet
     }
 
-    pub(super) fn painted(self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            Tone::Good => "32",
-            Tone::Bad => "31",
-            Tone::Faint => "2",
-        };
-        if self.has_colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    /// A line of a result, with colours.
+    pub(super) fn print(self, line: &Text) {
+        write_result(&line.render(self.has_colour));
     }
 
-    /// A result. The first one that can't be written decides how the program ends: [`Console::told`].
-    pub(super) fn result(text: &str) {
-        if let Err(error) = writeln!(io::stdout(), "{text}") {
-            drop(UNTOLD.set(error));
-        }
+    /// A line of a result.
+    pub(super) fn result(line: &str) {
+        write_result(&printable::one_line(line));
+    }
+
+    /// A result of several lines.
+    pub(super) fn result_lines(lines: &str) {
+        write_result(&printable::lines(lines));
     }
 
     /// Whether every result could be written.
@@ -74,8 +68,13 @@ impl Console {
 
     /// How things go.
     pub(super) fn note(self, text: &str) {
-        if !self.is_quiet {
-            drop(writeln!(io::stderr(), "{text}"));
+        if self.is_quiet {
+            return;
+        }
+        if self.is_json {
+            complain(&json!({"note": masked(text)}).to_string());
+        } else {
+            complain(&masked(text));
         }
     }
 
@@ -86,22 +85,34 @@ impl Console {
             return;
         }
         if self.is_json {
-            let faults: Vec<&str> = message.lines().collect();
-            let told = json!({"error": faults, "next": next});
-            drop(writeln!(io::stderr(), "{told}"));
+            let faults: Vec<_> = message.lines().map(masked).collect();
+            let next = next.as_deref().map(masked);
+            complain(&json!({"error": faults, "next": next}).to_string());
             return;
         }
         let next = next.as_ref().map(|next| format!(" → {next}")).unwrap_or_default();
         if !message.contains('\n') {
             // One fault is one line, for whoever reads it in a log.
-            drop(writeln!(io::stderr(), "gdmarket: {message}{next}"));
+            complain(&masked(&format!("gdmarket: {message}{next}")));
             return;
         }
         for line in message.lines() {
-            drop(writeln!(io::stderr(), "gdmarket: {line}"));
+            complain(&masked(&format!("gdmarket: {line}")));
         }
         if !next.is_empty() {
-            drop(writeln!(io::stderr(), "{next}"));
+            complain(&masked(&next));
         }
     }
+}
+
+/// The first result that can't be written decides how the program ends: [`Console::told`].
+fn write_result(safe: &str) {
+    if let Err(error) = writeln!(io::stdout(), "{safe}") {
+        drop(UNTOLD.set(error));
+    }
+}
+
+/// Anything but a result.
+pub(super) fn complain(text: &str) {
+    drop(writeln!(io::stderr(), "{}", printable::lines(text)));
 }

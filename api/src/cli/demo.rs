@@ -9,6 +9,7 @@ use super::serve::runtime;
 use super::{Console, Exit, Failure};
 use clap::{Args, ValueEnum};
 use market::Market;
+use url::Url;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,8 +22,8 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct DemoArgs {
     /// The server to walk through.
-    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
-    url: String,
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = server)]
+    url: Url,
     /// The language of the story.
     #[arg(long, value_enum, default_value_t = Lang::En)]
     lang: Lang,
@@ -37,6 +38,16 @@ enum Lang {
     Ko,
 }
 
+/// A server's address.
+fn server(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
+    let url = url.ok_or("an address begins with its scheme, like http://127.0.0.1:8080")?;
+    if url.password().is_some() || !url.username().is_empty() {
+        return Err("the market knows no names and passwords yet; leave them out".to_owned());
+    }
+    Ok(url)
+}
+
 /// Why the story stops.
 #[derive(Debug)]
 enum Stop {
@@ -49,7 +60,7 @@ enum Stop {
 pub(super) fn run(args: &DemoArgs, console: Console) -> Result<(), Failure> {
     let runtime = runtime()?;
     runtime.block_on(async {
-        let market = Market::new(&args.url, args.lang, console).map_err(failure)?;
+        let market = Market::new(args.url.as_str(), args.lang, console).map_err(failure)?;
         tokio::select! {
             told = scenario::play(market) => told.map_err(failure),
             _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "")),

@@ -41,8 +41,8 @@ pub(super) fn run(args: &ManArgs, console: Console) -> Result<(), Failure> {
         command.find_subcommand(name).ok_or_else(|| unknown(command, name))
     })?;
     let page = page(wanted).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let mut out = Out::new();
-    out.line(page.trim_end())?;
+    let mut out = Out::new(console);
+    out.program_text(page.trim_end())?;
     out.flush()
 }
 

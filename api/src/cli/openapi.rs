@@ -9,5 +9,5 @@ Examples:
   gdmarket openapi | jq -r '.paths | keys[]'";
 
 pub(super) fn run() {
-    Console::result(document().trim_end());
+    Console::result_lines(document().trim_end());
 }

@@ -179,7 +179,7 @@ impl Judge for Teller {
         if self.console.is_json() {
             Console::result_json(&json!({"difference": difference}));
         } else if self.told <= TOLD {
-            Console::result(&told(&difference));
+            told(&difference).iter().for_each(|line| Console::result(line));
         } else if self.told == TOLD + 1 {
             self.console.note(&format!("only the first {TOLD} are shown; --json tells all"));
         }
@@ -212,7 +212,7 @@ fn says_yes(question: &str) -> bool {
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-fn told(difference: &Difference) -> String {
+fn told(difference: &Difference) -> Vec<String> {
     let Difference { view, number, columns, live, rebuilt, events } = difference;
     let mut lines = vec![format!("{view} {number} {}", in_short(difference))];
     for column in columns.iter().filter(|_| !live.is_null() && !rebuilt.is_null()) {
@@ -227,7 +227,7 @@ fn told(difference: &Difference) -> String {
             event.position, event.sequence, event.event_type
         ));
     }
-    lines.join("\n")
+    lines
 }
 
 fn in_short(difference: &Difference) -> String {

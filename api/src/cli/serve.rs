@@ -5,8 +5,9 @@
 
 use super::{Console, Exit, Failure};
 use crate::config::Config;
+use crate::printable;
 use crate::server::{self, Door, Shutdown, Stage};
-use crate::telemetry;
+use crate::telemetry::{self, LogStyle};
 use crate::wiring::{Market, start_figures};
 use gdmarket_store::StoreError;
 use serde_json::json;
@@ -38,7 +39,12 @@ pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
         )
         .next("listen on 127.0.0.1, or add --allow-open if everybody who reaches it may act"));
     }
-    telemetry::start_log(&config.telemetry, console.may_colour());
+    let style = LogStyle {
+        has_colour: console.may_colour(),
+        is_json: console.is_json(),
+        is_quiet: !console.may_talk(),
+    };
+    telemetry::start_log(&config.telemetry, style);
     start_figures();
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(config, console));
@@ -115,7 +121,9 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
     let url = format!("http://{listen}");
     if console.is_json() {
         // Who closes this end has read it, and a server goes on and ends with 0.
-        drop(writeln!(io::stdout(), "{}", json!({"url": url, "database": place})));
+        let line = json!({"url": url, "database": place}).to_string();
+        drop(writeln!(io::stdout(), "{}", printable::one_line(&line)));
+        return;
     }
     console.note(&format!("GDmarket serves {url} ({place}). The interface: {url}/docs"));
     console.note("Ctrl-C ends it. In another terminal, `gdmarket demo` walks through a rental.");

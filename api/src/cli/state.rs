@@ -78,22 +78,22 @@ async fn show(store: &Store, args: &StateArgs, console: Console) -> Result<(), F
                 .next("check the number, and --data-dir or --database-url"),
         });
     };
-    let mut out = Out::new();
+    let mut out = Out::new(console);
     if console.is_json() {
         // Texts, numbers and JSON itself: always JSON.
-        out.line(&serde_json::to_string(&found).unwrap_or_default())?;
+        out.line(serde_json::to_string(&found).unwrap_or_default())?;
         return out.flush();
     }
     let when = until.map_or_else(String::new, |position| format!(", as of position {position}"));
-    out.line(&format!("{} at version {}{when}", found.stream, found.version))?;
-    out.line(&serde_json::to_string_pretty(&found.state).unwrap_or_default())?;
+    out.line(format!("{} at version {}{when}", found.stream, found.version))?;
+    out.lines(&serde_json::to_string_pretty(&found.state).unwrap_or_default())?;
     out.line("")?;
     if found.earlier_events > 0 {
         let events = if found.earlier_events == 1 { "event" } else { "events" };
-        out.line(&format!("… {} earlier {events}", found.earlier_events))?;
+        out.line(format!("… {} earlier {events}", found.earlier_events))?;
     }
     for line in Lines::new(console).of(&found.events) {
-        out.line(&line)?;
+        out.line(line)?;
     }
     out.flush()
 }

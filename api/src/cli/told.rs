@@ -1,7 +1,7 @@
 //! Events as lines: one aligned line for people, one JSON object for programs.
 
 use super::Console;
-use super::console::Tone;
+use super::text::{Text, Tone};
 use chrono::{DateTime, SecondsFormat, Utc};
 use gdmarket_projections::ToldEvent;
 use serde_json::Value;
@@ -21,9 +21,9 @@ impl Lines {
     }
 
     /// The lines of a page.
-    pub(super) fn of(&mut self, events: &[ToldEvent]) -> Vec<String> {
+    pub(super) fn of(&mut self, events: &[ToldEvent]) -> Vec<Text> {
         if self.console.is_json() {
-            return events.iter().map(json_line).collect();
+            return events.iter().map(|event| json_line(event).into()).collect();
         }
         let cells: Vec<_> = events.iter().map(cells).collect();
         for row in &cells {
@@ -34,18 +34,16 @@ impl Lines {
         events.iter().zip(&cells).map(|(event, cells)| self.line(event, cells)).collect()
     }
 
-    fn line(&self, event: &ToldEvent, cells: &[String; 5]) -> String {
+    fn line(&self, event: &ToldEvent, cells: &[String; 5]) -> Text {
         let [position, stream, sequence, event_type, actor] = cells;
         let [of_position, of_stream, of_sequence, of_type, of_actor] = self.widths;
-        let time = self.console.painted(Tone::Faint, &moment(event.recorded_at));
-        let actor = self.console.painted(Tone::Faint, &format!("{actor:of_actor$}"));
-        let data = in_short(&event.data);
-        format!(
-            "{position:>of_position$}  {time}  {stream:of_stream$} {sequence:of_sequence$}  \
-             {event_type:of_type$}  {actor}  {data}"
-        )
-        .trim_end()
-        .to_owned()
+        let columns =
+            format!("  {stream:of_stream$} {sequence:of_sequence$}  {event_type:of_type$}  ");
+        Text::from(format!("{position:>of_position$}  "))
+            .toned(Tone::Faint, moment(event.recorded_at))
+            .then(columns)
+            .toned(Tone::Faint, format!("{actor:of_actor$}"))
+            .then(format!("  {}", in_short(&event.data)))
     }
 }
 
@@ -114,6 +112,7 @@ mod tests {
         let mut lines = Lines::new(Console::new(false, false, true));
         let first = "2027-01-15T08:00:00.123456Z  item/1        #1  ItemDeleted  owner:7  itemNo=1";
         let lines = lines.of(&[event(9, "item/1"), event(10, "reservation/1")]);
+        let lines: Vec<_> = lines.iter().map(|line| line.render(false)).collect();
         assert_eq!(lines[0], format!(" 9  {first}"));
         assert_eq!(lines[1], format!("10  {}", first.replace("item/1       ", "reservation/1")));
     }

@@ -8,6 +8,7 @@ mod text;
 use super::at::At;
 use super::out::Out;
 use super::progress::Progress;
+use super::text::Text;
 use super::tool::with_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
@@ -124,22 +125,23 @@ async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), F
         console.note(&format!("The story begins earlier, at or before position {cause}."));
     }
     let is_complete = trace.is_complete && earlier.is_none();
-    let mut out = Out::new();
+    let mut out = Out::new(console);
+    let texts = |lines: Vec<String>| lines.into_iter().map(Text::from).collect();
     let lines = match if console.is_json() { Format::Json } else { args.format } {
-        Format::Text => text::lines(&trace.events, console),
-        Format::Mermaid => mermaid::lines(&trace.events),
-        Format::Dot => dot::lines(&trace.events),
+        Format::Text => text::lines(&trace.events),
+        Format::Mermaid => texts(mermaid::lines(&trace.events)),
+        Format::Dot => texts(dot::lines(&trace.events)),
         Format::Json => {
             let mut told = subject;
             if let Some(told) = told.as_object_mut() {
                 told.insert("events".to_owned(), json!(trace.events));
                 told.insert("complete".to_owned(), json!(is_complete));
             }
-            vec![told.to_string()]
+            vec![Text::from(told.to_string())]
         }
     };
     for line in lines {
-        out.line(&line)?;
+        out.line(line)?;
     }
     out.flush()
 }

@@ -1,11 +1,12 @@
 //! A wrong use, told as every other failure is: in words for people, as JSON for whoever asked for JSON.
 
+use super::console::complain;
 use super::{Console, Exit, Failure};
 use crate::config::masked;
+use crate::printable;
 use clap::error::ErrorKind;
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// `--help` and `--version` are answers, anything else is a wrong use.
@@ -23,12 +24,15 @@ pub(super) fn told(answer: &clap::Error) -> ExitCode {
     Exit::Usage.into()
 }
 
-/// The words of the parser, with colours unless they quote a URL.
+/// The words of the parser, with colours unless they quote what has to be masked or escaped.
 fn print(answer: &clap::Error) {
     let text = answer.render().to_string();
     match masked(&text) {
-        Cow::Borrowed(_) => drop(answer.print()),
-        Cow::Owned(masked) => drop(write!(io::stderr(), "{masked}")),
+        Cow::Borrowed(text) if matches!(printable::lines(text), Cow::Borrowed(_)) => {
+            drop(answer.print());
+        }
+        Cow::Borrowed(text) => complain(text.trim_end()),
+        Cow::Owned(text) => complain(text.trim_end()),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
     parsed(text, "must be true or false")
 }
 
-pub(super) fn list(text: &str) -> Vec<String> {
+pub(crate) fn list(text: &str) -> Vec<String> {
     let names = text.split(',').map(|name| name.trim().to_ascii_lowercase());
     names.filter(|name| !name.is_empty()).collect()
 }

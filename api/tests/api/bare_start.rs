@@ -50,10 +50,10 @@ fn with_nothing_set_it_serves_on_8080_and_keeps_its_data_here() {
     let output = run(folder.path(), &["config", "show", "--json"], &[]);
     assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
     let shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let default = |value: &str| json!({"value": value, "source": "default"});
-    assert_eq!(shown["server.listen"], default("127.0.0.1:8080"));
-    assert_eq!(shown["server.data_dir"], default("./gdmarket-data"));
-    assert_eq!(shown["database.url"], default(""));
+    let default = |value: Value| json!({"value": value, "source": "default"});
+    assert_eq!(shown["server.listen"], default(json!("127.0.0.1:8080")));
+    assert_eq!(shown["server.data_dir"], default(json!("./gdmarket-data")));
+    assert_eq!(shown["database.url"], default(Value::Null));
 }
 
 #[test]

@@ -113,7 +113,11 @@ fn config_show_tells_value_and_source_and_no_password() {
     assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
     let shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(shown["server.data_dir"]["source"], "flag --data-dir");
-    assert_eq!(shown["payment.fail_rate"]["value"], "0.25");
+    assert_eq!(shown["payment.fail_rate"]["value"], 0.25);
+    assert_eq!(shown["payment.delay_ms"]["value"], 0);
+    assert_eq!(shown["server.migrate"]["value"], true);
+    assert_eq!(shown["server.hosts"]["value"], serde_json::json!([]));
+    assert_eq!(shown["payment.ledger"]["value"], Value::Null);
     assert_eq!(shown["payment.fail_rate"]["source"], "variable GDMARKET__PAYMENT__FAIL_RATE");
     assert_eq!(shown["server.listen"]["source"], "default");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("s3cret"));
@@ -190,6 +194,40 @@ fn a_demo_without_a_server_says_how_to_start_one() {
     let output = run(folder.path(), &["demo", "--url", &url], &[]);
     assert_eq!(output.status.code(), Some(3));
     assert!(errors(&output).contains("start a server"), "{}", errors(&output));
+}
+
+#[test]
+fn a_demo_follows_an_outcome_that_is_known_later() {
+    gdmarket_testkit::run(async {
+        let options = ServerOptions::new(PROGRAM)
+            .variable("GDMARKET__PAYMENT__ANSWER_WITHIN_MS", "1")
+            .variable("GDMARKET__PAYMENT__DELAY_MS", "300");
+        let (server, folder) = (options.start().await, folder());
+        let demo = run(folder.path(), &["demo", "--url", &server.url("")], &[]);
+        let told = String::from_utf8_lossy(&demo.stdout).into_owned();
+        assert_eq!(demo.status.code(), Some(0), "{told}{}", errors(&demo));
+        assert!(told.contains("202 Accepted, then known · paymentStatus \"Paid\""), "{told}");
+    });
+}
+
+#[test]
+fn what_has_another_form_is_refused_with_the_right_one() {
+    let folder = folder();
+    for (arguments, form) in [
+        (&["demo", "--url", "127.0.0.1:8080"][..], "http://127.0.0.1:8080"),
+        (&["demo", "--url", "localhost:8080"], "http://127.0.0.1:8080"),
+        (&["demo", "--url", "https://localhost"], "http://127.0.0.1:8080"),
+        (&["demo", "--url", "http://me:secret@localhost"], "leave them out"),
+        (&["events", "list", "--actor", "nonsense"], "operator:NAME, owner:ID, renter:ID"),
+        (&["events", "tail", "--actor", "owner:x"], "operator:NAME, owner:ID, renter:ID"),
+        (&["events", "list", "--aggregate", "Item/1"], "item/NO, alarm/NO, reservation/NO"),
+        (&["events", "list", "--aggregate", "item/0"], "item/NO, alarm/NO, reservation/NO"),
+        (&["events", "list", "--aggregate", "items"], "item/NO, alarm/NO, reservation/NO"),
+    ] {
+        let output = run(folder.path(), arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", errors(&output));
+        assert!(errors(&output).contains(form), "{arguments:?}: {}", errors(&output));
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod operating;
 mod persons;
 mod poison;
 mod poisoned_first;
+mod printing;
 mod problems;
 mod rare_refusals;
 mod refunds;

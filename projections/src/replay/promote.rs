@@ -41,7 +41,7 @@ impl<V: View> Build<V> {
             match self.try_promote().await {
                 Ok(Followed { to, events, .. }) => {
                     let generation = self.generation;
-                    tracing::info!(view = V::NAME, generation, position = to, "served");
+                    tracing::debug!(view = V::NAME, generation, position = to, "served");
                     self.lease.end().await;
                     return Ok(events);
                 }

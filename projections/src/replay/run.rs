@@ -178,7 +178,10 @@ async fn build_first<V: View>(store: &Store, mut build: Build<V>) -> Result<(), 
     // Others may serve an older version and go on meanwhile.
     let (events, _) = serve(store, build, goal).await?;
     let took = began.elapsed();
-    tracing::info!(view = V::NAME, version = V::VERSION, events, ?took, "a view is built");
+    // An empty log is no news.
+    if events > 0 {
+        tracing::info!(view = V::NAME, version = V::VERSION, events, ?took, "a view is built");
+    }
     Ok(())
 }
 

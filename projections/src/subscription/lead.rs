@@ -43,7 +43,7 @@ impl Subscription {
     ) -> Result<(), Halt> {
         let mut place = self.claim(run).await?;
         self.handler.begin(run).await?;
-        tracing::info!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
+        tracing::debug!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
         loop {
             self.publish(&place);
             if stop.is_cancelled() {

@@ -1,7 +1,7 @@
 //! What a check found, for people and for programs.
 
 use super::super::Console;
-use super::super::console::Tone;
+use super::super::text::{Text, Tone};
 use super::count;
 use gdmarket_store::{EventKind, Finding, Identity};
 use serde_json::{Value, json};
@@ -43,8 +43,8 @@ impl Report {
         for finding in &self.findings {
             let (tone, word) =
                 if finding.is_fault { (Tone::Bad, "fault") } else { (Tone::Faint, "look at") };
-            let word = console.painted(tone, word);
-            Console::result(&format!("{word} {}: {}", finding.code, finding.detail));
+            let about = format!(" {}: {}", finding.code, finding.detail);
+            console.print(&Text::default().toned(tone, word).then(about));
         }
         console.note(&format!(
             "{} events of {} kinds, {} samples read, {} streams folded: {} faults, {} to look at.",

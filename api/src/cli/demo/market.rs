@@ -3,8 +3,8 @@
 use super::words::Say;
 use super::{Lang, Stop};
 use crate::cli::Console;
-use crate::cli::console::Tone;
-use reqwest::{Method, StatusCode};
+use crate::cli::text::{Text, Tone};
+use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,6 +13,8 @@ use tokio::time::Instant;
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// How long what follows from a write may take.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(10);
+/// How long the outcome of a write may take that was answered 202: as long as the gateway may.
+const KNOWN_WITHIN: Duration = Duration::from_secs(90);
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -58,6 +60,17 @@ pub(super) struct Expect<'a> {
     pub(super) fields: &'a [(&'a str, Value)],
 }
 
+/// What came.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    /// Where a write can be looked at.
+    location: Option<String>,
+    body: Value,
+    /// It was answered 202 first; body and status are those of the outcome.
+    was_accepted: bool,
+}
+
 impl Market {
     pub(super) fn new(url: &str, lang: Lang, console: Console) -> Result<Self, Stop> {
         let client = reqwest::Client::builder()
@@ -74,7 +87,9 @@ impl Market {
         if self.console.is_json() {
             Console::result_json(&json!({"step": 0, "says": text, "url": self.url, "ok": true}));
         } else {
-            Console::result(&format!("{}\n{text}\n", self.url));
+            for line in [self.url.as_str(), &text, ""] {
+                Console::result(line);
+            }
         }
     }
 
@@ -85,10 +100,28 @@ impl Market {
         ask: Ask,
         expect: Expect<'_>,
     ) -> Result<Value, Stop> {
-        let (status, body) = self.send(&ask).await?;
-        let difference = difference(status, &body, expect);
-        self.tell(say, &ask, status, &body, expect, difference)?;
-        Ok(body)
+        let answer = self.send(&ask).await?;
+        let answer = match answer.location {
+            Some(location) if answer.status == 202 => self.outcome(location, expect).await?,
+            _ => answer,
+        };
+        let difference = difference(&answer, expect);
+        self.tell(say, &ask, &answer, expect, difference)?;
+        Ok(answer.body)
+    }
+
+    /// What became of a write that was answered 202: its outcome is shown by the resource.
+    async fn outcome(&self, location: String, expect: Expect<'_>) -> Result<Answer, Stop> {
+        let look = Ask::get(location);
+        let begun = Instant::now();
+        loop {
+            let seen = self.send(&look).await?;
+            let answer = Answer { status: expect.status, was_accepted: true, ..seen };
+            if difference(&answer, expect).is_none() || begun.elapsed() > KNOWN_WITHIN {
+                return Ok(answer);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Asks until the answer is as expected: what others do because of a write takes a moment.
@@ -100,17 +133,17 @@ impl Market {
     ) -> Result<Value, Stop> {
         let begun = Instant::now();
         loop {
-            let (status, body) = self.send(&ask).await?;
-            let difference = difference(status, &body, expect);
+            let answer = self.send(&ask).await?;
+            let difference = difference(&answer, expect);
             if difference.is_none() || begun.elapsed() > FOLLOWS_WITHIN {
-                self.tell(say, &ask, status, &body, expect, difference)?;
-                return Ok(body);
+                self.tell(say, &ask, &answer, expect, difference)?;
+                return Ok(answer.body);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
-    async fn send(&self, ask: &Ask) -> Result<(u16, Value), Stop> {
+    async fn send(&self, ask: &Ask) -> Result<Answer, Stop> {
         let no_server = |error: reqwest::Error| {
             let why = if error.is_connect() { "no server answers" } else { "the server broke off" };
             Stop::NoServer(format!("{}: {why}", self.url))
@@ -123,23 +156,26 @@ impl Market {
             request = request.json(body);
         }
         let answer = request.send().await.map_err(no_server)?;
-        let status = answer.status();
+        let status = answer.status().as_u16();
+        let location = answer.headers().get(header::LOCATION).and_then(|path| path.to_str().ok());
+        let location = location.filter(|path| path.starts_with('/')).map(str::to_owned);
         let text = answer.text().await.map_err(no_server)?;
-        Ok((status.as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null)))
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Answer { status, location, body, was_accepted: false })
     }
 
     fn tell(
         &mut self,
         say: Say,
         ask: &Ask,
-        status: u16,
-        body: &Value,
+        answer: &Answer,
         expect: Expect<'_>,
         difference: Option<String>,
     ) -> Result<(), Stop> {
         self.step = self.step.saturating_add(1);
         let sentence = say.in_lang(self.lang);
-        let seen = seen(status, body, expect);
+        let seen = seen(answer, expect);
+        let status = if answer.was_accepted { 202 } else { answer.status };
         let Ask { method, path, body: sent } = ask;
         if self.console.is_json() {
             Console::result_json(&json!({
@@ -150,12 +186,11 @@ impl Market {
             let (tone, mark) =
                 if difference.is_none() { (Tone::Good, "✓") } else { (Tone::Bad, "✗") };
             let sent = sent.as_ref().map(|sent| format!(" {sent}")).unwrap_or_default();
-            Console::result(&format!(
-                "{} {:>2}. {sentence}\n       {}\n       {seen}",
-                self.console.painted(tone, mark),
-                self.step,
-                self.console.painted(Tone::Faint, &format!("{method} {path}{sent}")),
-            ));
+            let heading = format!(" {:>2}. {sentence}", self.step);
+            self.console.print(&Text::default().toned(tone, mark).then(heading));
+            let call = format!("{method} {path}{sent}");
+            self.console.print(&Text::from("       ").toned(Tone::Faint, call));
+            self.console.print(&Text::from(format!("       {seen}")));
         }
         match difference {
             None => Ok(()),
@@ -166,7 +201,8 @@ impl Market {
     pub(super) fn close(&self, say: Say) {
         if !self.console.is_json() {
             let text = say.in_lang(self.lang);
-            Console::result(&format!("\n{}", self.console.painted(Tone::Good, text)));
+            Console::result("");
+            self.console.print(&Text::default().toned(Tone::Good, text));
         }
     }
 }
@@ -176,8 +212,9 @@ fn listed(numbers: &[i64]) -> String {
 }
 
 /// What isn't as it should be.
-fn difference(status: u16, body: &Value, expect: Expect<'_>) -> Option<String> {
-    if status != expect.status {
+fn difference(answer: &Answer, expect: Expect<'_>) -> Option<String> {
+    let Answer { status, body, .. } = answer;
+    if *status != expect.status {
         let code = body.get("code").and_then(Value::as_str).unwrap_or("no code");
         return Some(format!("expected {}, got {status} ({code})", expect.status));
     }
@@ -188,9 +225,12 @@ fn difference(status: u16, body: &Value, expect: Expect<'_>) -> Option<String> {
 }
 
 /// The status, and what the step was about.
-fn seen(status: u16, body: &Value, expect: Expect<'_>) -> String {
+fn seen(answer: &Answer, expect: Expect<'_>) -> String {
+    let Answer { body, was_accepted, .. } = answer;
+    let status = if *was_accepted { 202 } else { answer.status };
     let named = StatusCode::from_u16(status)
         .map_or_else(|_| status.to_string(), |status| status.to_string());
+    let named = if *was_accepted { format!("{named}, then known") } else { named };
     let fields = expect.fields.iter().map(|(pointer, _)| {
         let name = pointer.rsplit('/').next().unwrap_or_default();
         format!("{name} {}", body.pointer(pointer).unwrap_or(&Value::Null))

@@ -3,7 +3,8 @@
 use crate::cli::Failure;
 use crate::cli::at::At;
 use clap::Args;
-use gdmarket_domain::event_names;
+use gdmarket_commands::NUMBERED;
+use gdmarket_domain::{Actor, event_names};
 use gdmarket_projections::AggregateKind;
 use gdmarket_store::{EventFilter, Store, StreamId};
 use uuid::Uuid;
@@ -24,13 +25,13 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "NO", group = "stream", value_parser = number())]
     alarm: Option<i64>,
     /// Only this stream, as events name it: item/1, hold/7.
-    #[arg(long, value_name = "TYPE/NO", group = "stream")]
+    #[arg(long, value_name = "TYPE/NO", group = "stream", value_parser = stream)]
     aggregate: Option<StreamId>,
     /// Only events of this type: `ItemHeld`.
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
     /// Only what was done on behalf of this actor: owner:7, process:holding.
-    #[arg(long, value_name = "ACTOR")]
+    #[arg(long, value_name = "ACTOR", value_parser = actor)]
     actor: Option<String>,
     /// Only what followed from this request.
     #[arg(long, value_name = "UUID")]
@@ -45,6 +46,29 @@ pub(super) struct FilterArgs {
 
 fn number() -> clap::builder::RangedI64ValueParser<i64> {
     clap::value_parser!(i64).range(1..)
+}
+
+/// A stream, as events name it.
+fn stream(text: &str) -> Result<StreamId, String> {
+    let kinds = NUMBERED.iter().flat_map(|(_, bearers)| bearers.iter().copied());
+    let stream = text.parse::<StreamId>().ok().filter(|stream| stream.number > 0);
+    let known = stream.filter(|stream| kinds.clone().any(|kind| *stream.kind == *kind));
+    known.ok_or_else(|| {
+        let forms: Vec<_> = kinds.map(|kind| format!("{kind}/NO")).collect();
+        format!("a stream is one of {}", forms.join(", "))
+    })
+}
+
+/// An actor, as events name it: a person, an operator, or a process of the market.
+fn actor(text: &str) -> Result<String, String> {
+    let is_process = text.strip_prefix("process:").is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    });
+    if is_process || text.parse::<Actor>().is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("an actor is operator:NAME, owner:ID, renter:ID or process:NAME".to_owned())
+    }
 }
 
 impl FilterArgs {

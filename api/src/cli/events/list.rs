@@ -38,7 +38,7 @@ pub(in crate::cli) struct ListArgs {
 pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Result<(), Failure> {
     let mut query = store.log().query(args.filter.resolve(store).await?).await?;
     let progress = Looking::start(console, &query);
-    let (mut out, mut lines) = (Out::new(), Lines::new(console));
+    let (mut out, mut lines) = (Out::new(console), Lines::new(console));
     let mut left = if args.all { u64::MAX } else { u64::from(args.limit) };
     let mut last = None;
     while left > 0 {
@@ -46,7 +46,7 @@ pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Res
         let Some(events) = query.next(limit).await? else { break };
         let told: Vec<_> = events.iter().map(ToldEvent::from).collect();
         for line in lines.of(&told) {
-            out.line(&line)?;
+            out.line(line)?;
         }
         out.flush()?;
         left = left.saturating_sub(u64::try_from(told.len()).unwrap_or(0));

@@ -74,11 +74,13 @@ fn print(
         ("correlation", told.correlation_id.clone().unwrap_or_else(none)),
         ("caused by", caused_by),
         ("unreadable", fault.unwrap_or_default().to_owned()),
-        ("metadata", pretty(&metadata(event))),
-        ("data", pretty(&told.data)),
     ];
     for (name, text) in lines.iter().filter(|(_, text)| !text.is_empty()) {
         Console::result(&format!("{name:<12} {text}"));
+    }
+    // JSON escapes the line ends inside its texts.
+    for (name, value) in [("metadata", metadata(event)), ("data", told.data.clone())] {
+        Console::result_lines(&format!("{name:<12} {}", pretty(&value)));
     }
 }
 

@@ -71,12 +71,14 @@ fn print(identity: &Identity, stats: &LogStats) {
     ] {
         Console::result(&format!("{name:<8} {text}"));
     }
-    Console::result(&format!("\n{:<14} {:>10} {:>12} {:>10}", "", "streams", "events", "longest"));
+    Console::result("");
+    Console::result(&format!("{:<14} {:>10} {:>12} {:>10}", "", "streams", "events", "longest"));
     for (aggregate, of) in &stats.aggregates {
         let (streams, events, longest) = (of.streams, of.events, of.longest);
         Console::result(&format!("{aggregate:<14} {streams:>10} {events:>12} {longest:>10}"));
     }
-    Console::result(&format!("\n{:<34} {:>7} {:>10}", "type", "version", "events"));
+    Console::result("");
+    Console::result(&format!("{:<34} {:>7} {:>10}", "type", "version", "events"));
     for ((_, event_type, version), events) in &stats.types {
         Console::result(&format!("{event_type:<34} {version:>7} {events:>10}"));
     }

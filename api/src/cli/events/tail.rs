@@ -45,7 +45,7 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     }
     let mut filter = args.filter.resolve(store).await?;
     let query = store.log().query(filter.clone()).await?;
-    let (mut out, mut lines) = (Out::new(), Lines::new(console));
+    let (mut out, mut lines) = (Out::new(console), Lines::new(console));
     let looking =
         query.reads_on().then(|| Progress::start(console, "looking back through the log", 0));
     let newest = query.newest(args.lines).await?;
@@ -54,7 +54,7 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     }
     let told: Vec<_> = newest.iter().map(ToldEvent::from).collect();
     for line in lines.of(&told) {
-        out.line(&line)?;
+        out.line(line)?;
     }
     out.flush()?;
     if !args.follow {
@@ -76,7 +76,7 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
         let wanted = events.iter().filter(|event| filter.lets_through(event));
         let told: Vec<_> = wanted.map(|event| ToldEvent::from(&**event)).collect();
         for line in lines.of(&told) {
-            out.line(&line)?;
+            out.line(line)?;
         }
         out.flush()?;
     }

@@ -1,40 +1,38 @@
 //! A story as a tree for people: under each command its events, under each event the reactions to it.
 
 use super::steps::{command, heading, sender, steps};
-use crate::cli::Console;
-use crate::cli::console::Tone;
+use crate::cli::text::{Text, Tone};
 use crate::cli::told::{in_short, moment};
 use chrono::{DateTime, Utc};
 use gdmarket_projections::TracedEvent;
 
 /// The lines of the tree.
-pub(super) fn lines(events: &[TracedEvent], console: Console) -> Vec<String> {
-    let mut tree = Tree { console, lines: vec![] };
+pub(super) fn lines(events: &[TracedEvent]) -> Vec<Text> {
+    let mut tree = Tree { lines: vec![] };
     for step in steps(events) {
         let event = step.first;
         let when = moment(event.recorded_at);
-        tree.lines.push(format!("{} {}", sender(event), tree.aside(&when, command(event))));
+        tree.lines.push(aside(sender(event), &when, command(event)));
         tree.events(&step.events, "");
     }
     tree.lines
 }
 
 struct Tree {
-    console: Console,
-    lines: Vec<String>,
+    lines: Vec<Text>,
+}
+
+/// A sender, with when and under which id it sent a command.
+fn aside(sender: &str, when: &str, command: &str) -> Text {
+    Text::from(format!("{sender} ")).toned(Tone::Faint, format!("{when} command {command}"))
 }
 
 impl Tree {
-    fn aside(&self, when: &str, command: &str) -> String {
-        self.console.painted(Tone::Faint, &format!("{when} command {command}"))
-    }
-
     fn events(&mut self, events: &[&TracedEvent], indent: &str) {
         for (place, traced) in (1..).zip(events) {
             let (branch, deeper) = branches(place == events.len());
-            let data = self.console.painted(Tone::Faint, &in_short(&traced.event.data));
-            let line = format!("{indent}{branch}{} {data}", heading(&traced.event));
-            self.lines.push(line.trim_end().to_owned());
+            let line = Text::from(format!("{indent}{branch}{} ", heading(&traced.event)));
+            self.lines.push(line.toned(Tone::Faint, in_short(&traced.event.data)));
             let since = traced.event.recorded_at;
             self.reactions(&traced.consequences, since, &format!("{indent}{deeper}"));
         }
@@ -46,8 +44,8 @@ impl Tree {
             let (branch, deeper) = branches(place == steps.len());
             let event = step.first;
             let took = (event.recorded_at - since).num_milliseconds();
-            let aside = self.aside(&format!("+{took} ms"), command(event));
-            self.lines.push(format!("{indent}{branch}{} {aside}", sender(event)));
+            let sender = format!("{indent}{branch}{}", sender(event));
+            self.lines.push(aside(&sender, &format!("+{took} ms"), command(event)));
             self.events(&step.events, &format!("{indent}{deeper}"));
         }
     }
@@ -64,7 +62,7 @@ mod tests {
 
     #[test]
     fn commands_events_and_reactions_hang_below_each_other() {
-        let lines = lines(&story(), Console::new(false, false, true));
+        let lines: Vec<_> = lines(&story()).iter().map(|line| line.render(false)).collect();
         assert_eq!(
             lines,
             [
