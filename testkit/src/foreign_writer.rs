@@ -16,6 +16,23 @@ impl ForeignWriter {
     /// Begins, appends to this stream, and goes silent. With `limited` the database's own limit on
     /// silence in a transaction ends it, otherwise nothing does.
     pub async fn begin(db: &TestDb, stream: i64, limited: bool) -> Self {
+        let insert = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                      event_version, payload, metadata) \
+                      VALUES ('foreign', $1, 1, 'Written', '1', '{}', '{}')";
+        Self::begin_with(db, insert, stream, limited).await
+    }
+
+    /// The same without a limit, with an event that the market reads: this item is registered.
+    pub async fn begin_item(db: &TestDb, item: i64) -> Self {
+        let insert = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+                      event_version, payload, metadata) \
+                      VALUES ('item', $1, 1, 'ItemRegistered', '1', json_build_object( \
+                      'ItemRegistered', json_build_object('itemNo', $1::bigint, 'ownerId', 7, \
+                      'itemName', 'Camera', 'itemPrice', 1)), '{}')";
+        Self::begin_with(db, insert, item, false).await
+    }
+
+    async fn begin_with(db: &TestDb, insert: &str, stream: i64, limited: bool) -> Self {
         let connect = async || PgConnection::connect(db.url()).await.expect("a connection");
         let (mut connection, watch) = (connect().await, connect().await);
         if !limited {
@@ -24,9 +41,6 @@ impl ForeignWriter {
         }
         let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await;
         connection.execute("BEGIN").await.expect("beginning");
-        let insert = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
-                      event_version, payload, metadata) \
-                      VALUES ('foreign', $1, 1, 'Written', '1', '{}', '{}')";
         let insert = sqlx::query(insert).bind(stream.to_string());
         insert.execute(&mut connection).await.expect("appending");
         Self { connection, pid: pid.expect("its number"), watch }
@@ -38,6 +52,11 @@ impl ForeignWriter {
         let count: sqlx::Result<i64> =
             sqlx::query_scalar(sql).bind(self.pid).fetch_one(&mut self.watch).await;
         count.expect("asking the server") > 0
+    }
+
+    /// Comes to its end after all.
+    pub async fn commit(mut self) {
+        self.connection.execute("COMMIT").await.expect("committing");
     }
 
     /// Gives up by itself.

@@ -18,6 +18,7 @@ mod full_disk;
 mod kills;
 mod ledger;
 mod load;
+mod long_holds;
 mod market;
 mod races;
 mod renters;

@@ -77,12 +77,12 @@ fn a_silent_writer_holds_everybody_up_for_seconds_only() {
 }
 
 /// Tells the positions that a consumer is handed, as they come.
-async fn follow(mut follower: Following, seen: UnboundedSender<i64>) {
+pub(crate) async fn follow(mut follower: Following, seen: UnboundedSender<i64>) {
     while seen.send(follower.event().await["position"].as_i64().unwrap()).is_ok() {}
 }
 
 /// So many of them.
-async fn first(mut positions: UnboundedReceiver<i64>, many: usize) -> Vec<i64> {
+pub(crate) async fn first(mut positions: UnboundedReceiver<i64>, many: usize) -> Vec<i64> {
     let mut seen = Vec::with_capacity(many);
     while seen.len() < many {
         let next = tokio::time::timeout(Duration::from_secs(30), positions.recv()).await;
