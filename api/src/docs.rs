@@ -9,6 +9,7 @@ pub use pages::PAGES;
 use crate::problem::context::RequestContext;
 use crate::problem::kind::{KINDS, Kind, Language};
 use crate::problem::{Problem, kind, words};
+use crate::representation::hash;
 use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::{Extension, Router, routing};
@@ -55,12 +56,31 @@ pub(crate) fn router(openapi: String) -> Router {
 
 fn json(text: &str) -> Response {
     let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], text.to_owned()).into_response()
+    let etag = format!("\"{}\"", hash(text.as_bytes()));
+    cached(([(header::CONTENT_TYPE, json)], text.to_owned()).into_response(), &etag, REVALIDATED)
 }
 
 fn page(html: String) -> Response {
     let policy = HeaderValue::from_static(POLICY);
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response()
+    let etag = format!("\"{}\"", hash(html.as_bytes()));
+    let page = ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response();
+    cached(page, &etag, REVALIDATED)
+}
+
+/// Pages change with the program: caches ask each time whether theirs is current.
+const REVALIDATED: &str = "no-cache";
+/// The files of swagger-ui change with the program only; they are large.
+const KEPT_FOR_AN_HOUR: &str = "public, max-age=3600";
+
+/// The answer with what caches need to know.
+fn cached(mut response: Response, etag: &str, control: &'static str) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding, Accept-Language"));
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    response
 }
 
 /// A file of swagger-ui.
@@ -69,13 +89,14 @@ async fn file(State(config): State<Arc<Config<'static>>>, Path(file): Path<Strin
         Ok(Some(found)) => {
             let content_type = HeaderValue::from_str(&found.content_type)
                 .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+            let etag = format!("\"{}-{:x}\"", env!("CARGO_PKG_VERSION"), found.bytes.len());
             let mut response =
                 ([(header::CONTENT_TYPE, content_type)], found.bytes.into_owned()).into_response();
             if found.gzpipped {
                 let gzip = HeaderValue::from_static("gzip");
                 response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
             }
-            response
+            cached(response, &etag, KEPT_FOR_AN_HOUR)
         }
         Ok(None) => Problem::new(&kind::NOT_FOUND).into_response(),
         Err(error) => Problem::internal(error.to_string()).into_response(),

@@ -9,19 +9,22 @@ pub(crate) mod field_fault;
 mod from_errors;
 pub mod kind;
 
-use crate::problem::context::{RequestContext, TRACEPARENT};
+use crate::problem::context::{RequestContext, TRACEPARENT, shortened};
 use crate::problem::field_fault::{FieldFault, FieldTold};
+use crate::server::guard::method_name;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use gdmarket_projections::LogLimit;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kind::{Kind, Language};
 use serde::Serialize;
 use std::future::Future;
 use std::time::Duration;
 use tracing::Instrument as _;
 
+/// How much of a path is in a log line, in characters.
+const LOGGED_PATH: usize = 100;
 /// The media type of problems.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// Answers repeat an earlier one under the same key.
@@ -32,6 +35,8 @@ const READYZ: &str = "/readyz";
 
 /// Lines about failed requests of one code: the first of them say what is wrong, the others add nothing.
 static FAILURES: LogLimit = LogLimit::new(5, Duration::from_secs(10));
+/// Lines about refused requests of one code, which callers can cause at will.
+static REFUSALS: LogLimit = LogLimit::new(20, Duration::from_secs(10));
 
 /// A refusal on its way to the caller.
 #[derive(Debug, Clone)]
@@ -58,7 +63,12 @@ struct Rendered<'a> {
     code: &'a str,
     trace_id: String,
     errors: Vec<FieldTold>,
+    /// How many more faults there are than are listed.
+    errors_omitted: usize,
 }
+
+/// The most faults that an answer lists.
+const MAX_ERRORS: usize = 20;
 
 impl Problem {
     pub(crate) fn new(kind: &'static Kind) -> Self {
@@ -121,7 +131,9 @@ impl Problem {
         self.log(context);
         let language = context.language;
         let advice = || self.kind.advice.in_language(language).to_owned();
-        let errors: Vec<_> = self.errors.iter().map(|error| error.told(language)).collect();
+        let listed = self.errors.iter().take(MAX_ERRORS);
+        let errors: Vec<_> = listed.map(|error| error.told(language)).collect();
+        let errors_omitted = self.errors.len().saturating_sub(errors.len());
         let body = Rendered {
             page: self.kind.page(),
             title: self.kind.title.in_language(language),
@@ -131,6 +143,7 @@ impl Problem {
             code: self.kind.code,
             trace_id: context.trace_id(),
             errors,
+            errors_omitted,
         };
         // Texts and numbers: always JSON.
         let body = serde_json::to_string(&body).unwrap_or_default();
@@ -150,7 +163,9 @@ impl Problem {
     }
 
     fn log(&self, context: &RequestContext) {
-        let (status, code, path) = (self.kind.status.as_u16(), self.kind.code, &context.path);
+        let (status, code) = (self.kind.status.as_u16(), self.kind.code);
+        let path = shortened(&context.path, LOGGED_PATH);
+        let path = path.as_ref();
         let cause = self.cause.as_deref();
         if context.path == READYZ {
             // A probe asks on while a server starts or ends: no failure of a request.
@@ -159,8 +174,8 @@ impl Problem {
             if let Some(left_out) = FAILURES.admit(code) {
                 tracing::error!(status, code, path, cause, left_out, "request failed");
             }
-        } else {
-            tracing::info!(status, code, path, cause, "request refused");
+        } else if let Some(left_out) = REFUSALS.admit(code) {
+            tracing::info!(status, code, path, cause, left_out, "request refused");
         }
     }
 }
@@ -188,8 +203,7 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     request.extensions_mut().insert(context.clone());
     let span = tracing::info_span!(
         "http.request",
-        method = %request.method(),
-        path = %context.path,
+        method = method_name(request.method()).unwrap_or("other"),
         trace_id = %context.trace_id(),
     );
     let response = next(request).instrument(span.clone()).await;
@@ -197,7 +211,18 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     if let Some(traceparent) = context.traceparent_header() {
         response.headers_mut().insert(TRACEPARENT, traceparent);
     }
+    harden(response.headers_mut());
     response
+}
+
+/// What a page may do with an answer: nothing, unless the answer allows more.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Adds the headers that keep browsers from making more of an answer than it is.
+pub(crate) fn harden(headers: &mut HeaderMap) {
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
 fn finish(mut response: Response, context: &RequestContext) -> Response {

@@ -3,6 +3,7 @@
 //! Told to end it becomes unready, serves on for the drain delay, stops accepting, finishes what is
 //! under way, and closes. Told twice it ends at once.
 
+mod compression;
 pub(crate) mod guard;
 pub(crate) mod passage;
 mod read_conditions;

@@ -15,6 +15,9 @@ pub enum Actor {
     Renter(PersonId),
     /// A process manager of the market itself, by its name.
     Process(&'static str),
+    /// A caller that doesn't say who it is, where that isn't the operator by default: it may read what
+    /// everybody may.
+    Anonymous,
 }
 
 /// Not `operator:NAME`, `owner:ID` or `renter:ID`.
@@ -47,6 +50,7 @@ impl fmt::Display for Actor {
             Self::Owner(id) => write!(f, "owner:{id}"),
             Self::Renter(id) => write!(f, "renter:{id}"),
             Self::Process(name) => write!(f, "process:{name}"),
+            Self::Anonymous => f.write_str("anonymous"),
         }
     }
 }
@@ -54,7 +58,7 @@ impl fmt::Display for Actor {
 impl FromStr for Actor {
     type Err = ActorError;
 
-    /// Reads what a caller may claim; `process:` isn't among it.
+    /// Reads what a caller may claim; `process:` and `anonymous` aren't among it.
     fn from_str(text: &str) -> Result<Self, ActorError> {
         let (role, id) = text.split_once(':').ok_or(ActorError)?;
         match role {

@@ -65,7 +65,7 @@ fn owner_of(actor: &Actor, said: Option<PersonId>) -> Result<Option<PersonId>, P
     match actor {
         Actor::Operator(_) => Ok(said),
         Actor::Owner(me) if said.is_none_or(|said| said == *me) => Ok(Some(*me)),
-        Actor::Owner(_) | Actor::Renter(_) | Actor::Process(_) => {
+        Actor::Owner(_) | Actor::Renter(_) | Actor::Process(_) | Actor::Anonymous => {
             Err(Problem::new(&kind::WRONG_ACTOR))
         }
     }

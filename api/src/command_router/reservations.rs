@@ -79,7 +79,7 @@ fn renter_of(actor: &Actor, said: Option<PersonId>) -> Result<PersonId, Problem>
         Actor::Renter(me) if said.is_none_or(|said| said == *me) => Ok(*me),
         Actor::Operator(_) => said
             .ok_or_else(|| Problem::invalid(vec![FieldFault::new("customerId", Fault::Required)])),
-        Actor::Renter(_) | Actor::Owner(_) | Actor::Process(_) => {
+        Actor::Renter(_) | Actor::Owner(_) | Actor::Process(_) | Actor::Anonymous => {
             Err(Problem::new(&kind::WRONG_ACTOR))
         }
     }

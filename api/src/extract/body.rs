@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use gdmarket_domain::name::MAX_NAME;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -27,6 +27,15 @@ pub(crate) const MAX_DEPTH: usize = 32;
 const DRAIN_AT_MOST: usize = 1024 * 1024;
 /// What stands for bytes that are no text.
 const REPLACEMENT: &str = "\u{fffd}";
+/// The media types that a body may have.
+const MEDIA_TYPES: [&str; 3] =
+    ["application/json", "application/hal+json", "application/merge-patch+json"];
+/// What editors on Windows put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The links of HAL: callers send back what they got.
+const LINKS: &str = "_links";
+/// The most fields of an object that is read.
+pub(crate) const MAX_FIELDS: usize = 64;
 /// How long a body may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
@@ -60,11 +69,14 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         let (parts, body) = request.into_parts();
         let reading = tokio::time::timeout(READ_WITHIN, read(body));
         let bytes = reading.await.map_err(|_| Problem::new(&kind::REQUEST_TIMEOUT))??;
+        check_encoding(&parts.headers)?;
         if bytes.is_empty() {
             return Ok(Self::default());
         }
         check_media_type(&parts.headers)?;
-        parse(&bytes)
+        let Self(mut fields) = parse(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes))?;
+        fields.retain(|(name, _)| name != LINKS);
+        Ok(Self(fields))
     }
 }
 
@@ -87,12 +99,21 @@ async fn read(mut body: Body) -> Result<BytesMut, Problem> {
     if seen > MAX_BODY { Err(Problem::new(&kind::BODY_TOO_LARGE)) } else { Ok(kept) }
 }
 
+/// Bodies are taken as they are: a small one that unpacks to a large one is never met.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let lines = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    if codings.all(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let identity = HeaderValue::from_static("identity");
+    Err(Problem::new(&kind::UNSUPPORTED_ENCODING).with_header("accept-encoding", identity))
+}
+
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = sent.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let is_json = essence.eq_ignore_ascii_case("application/json")
-        || essence.eq_ignore_ascii_case("application/merge-patch+json");
-    if is_json {
+    if MEDIA_TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
         return Ok(());
     }
     let accept = HeaderValue::from_static("application/json");
@@ -110,12 +131,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Fields, Problem> {
         let errors = vec![FieldFault::new(field, Fault::TooDeep)];
         return Err(Problem::new(&kind::MALFORMED_JSON).with_errors(errors));
     }
-    object(text).map_err(|error| {
+    let fields = object(text).map_err(|error| {
         let detail = format!("The body is no JSON object: {error}.");
         let is_control = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r');
         let marked = text.replace(is_control, REPLACEMENT);
         malformed_in(bytes, &marked, Fault::ControlCharacter, detail)
-    })
+    })?;
+    if fields.0.len() > MAX_FIELDS {
+        return Err(Problem::invalid(vec![FieldFault::new("", Fault::TooManyFields(MAX_FIELDS))]));
+    }
+    Ok(fields)
 }
 
 fn object(text: &str) -> Result<Fields, serde_json::Error> {
@@ -185,9 +210,12 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
         let mut fields = vec![];
-        while let Some(entry) = map.next_entry()? {
+        // One more than are taken says that there are too many; the rest is checked, not kept.
+        while fields.len() <= MAX_FIELDS {
+            let Some(entry) = map.next_entry()? else { return Ok(Fields(fields)) };
             fields.push(entry);
         }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Fields(fields))
     }
 }
@@ -205,6 +233,18 @@ mod tests {
         let fine = format!(r#"{{"a": {}{}}}"#, "[".repeat(31), "]".repeat(31));
         assert_eq!(too_deep(&fine), None);
         assert_eq!(too_deep(r#"{"a": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"{{{{"}"#), None);
+    }
+
+    #[test]
+    fn an_object_has_at_most_64_fields() {
+        let object = |fields: usize| {
+            let fields: Vec<_> = (0..fields).map(|field| format!("\"{field}\":0")).collect();
+            format!("{{{}}}", fields.join(","))
+        };
+        assert!(parse(object(64).as_bytes()).is_ok());
+        assert_eq!(parse(object(65).as_bytes()).unwrap_err().code(), "invalid");
+        let broken = object(65).replace('}', ",}");
+        assert_eq!(parse(broken.as_bytes()).unwrap_err().code(), "malformed-json");
     }
 
     #[test]

@@ -26,6 +26,11 @@ const DEFAULT_OPERATOR: &str = "local";
 /// The longest idempotency key.
 const MAX_KEY: usize = 255;
 
+/// Marks a request that says nothing about who sends it, on a server that others reach: it may read,
+/// without names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Anonymous;
+
 /// The caller of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -63,6 +68,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let headers = &parts.headers;
+        if parts.extensions.get::<Anonymous>().is_some() {
+            return Err(Problem::new(&kind::ACTOR_REQUIRED));
+        }
         let context = parts.extensions.get::<RequestContext>();
         let mut faults = vec![];
         let mut keep = |name: &str, fault| faults.push(FieldFault::new(name, fault));
@@ -134,6 +142,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        if parts.extensions.get::<Anonymous>().is_some() {
+            return Ok(Self(Actor::Anonymous));
+        }
         actor(&parts.headers).map(Self).map_err(|fault| {
             Problem::new(&kind::BAD_HEADER)
                 .with_errors(vec![FieldFault::new("X-Gdmarket-Actor", fault)])

@@ -5,10 +5,11 @@ use crate::problem::kind::{self, Kind};
 use axum::extract::{FromRequestParts, RawPathParams};
 use gdmarket_domain::{IdError, ItemNo, PaymentNo, ReservationNo};
 use http::request::Parts;
+use std::fmt;
 use std::str::FromStr;
 
 /// A kind of number that stands in paths.
-pub(crate) trait PathNumber: FromStr + Send {
+pub(crate) trait PathNumber: FromStr + ToString + Send {
     /// The problem of a number that nothing has.
     const NOT_FOUND: &'static Kind;
 }
@@ -35,8 +36,11 @@ impl<S: Send + Sync, T: PathNumber> FromRequestParts<S> for Numbered<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let params = RawPathParams::from_request_parts(parts, state).await.ok();
         let number = params.as_ref().and_then(|params| params.iter().next());
+        // A number has one spelling: no other one is an address of the same thing.
+        let is_encoded = parts.uri.path().contains('%');
         number
-            .and_then(|(_, text)| text.parse().ok())
+            .and_then(|(_, text)| text.parse().ok().filter(|number: &T| number.to_string() == text))
+            .filter(|_| !is_encoded)
             .map(Self)
             .ok_or_else(|| Problem::new(T::NOT_FOUND))
     }
@@ -45,6 +49,12 @@ impl<S: Send + Sync, T: PathNumber> FromRequestParts<S> for Numbered<T> {
 /// The number of an alarm: its item's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AlarmNumber(pub(crate) ItemNo);
+
+impl fmt::Display for AlarmNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl FromStr for AlarmNumber {
     type Err = IdError;

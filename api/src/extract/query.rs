@@ -1,6 +1,7 @@
 //! Query parameters: filters, the page, and the token of a write that must be seen. Unknown ones are
 //! refused, since a mistyped filter would otherwise answer with everything.
 
+use super::body::MAX_FIELDS;
 use super::form::day;
 use super::number::whole_number;
 use crate::problem::Problem;
@@ -28,6 +29,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        if query.bytes().filter(|byte| *byte == b'&').count() >= MAX_FIELDS {
+            let fault = FieldFault::new("", Fault::TooManyFields(MAX_FIELDS));
+            return Err(Problem::invalid(vec![fault]));
+        }
         let Query(params) = Query::from_request_parts(parts, state).await.map_err(|_| {
             Problem::invalid(vec![FieldFault::new("", Fault::WrongType(shape::QUERY))])
         })?;

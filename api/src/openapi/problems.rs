@@ -6,10 +6,18 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Every request may meet these.
-const ANY: &[&str] = &["misdirected-host", "foreign-origin", "internal", "overloaded", "timed-out"];
+const ANY: &[&str] = &[
+    "bad-header",
+    "misdirected-host",
+    "foreign-origin",
+    "internal",
+    "not-implemented",
+    "overloaded",
+    "timed-out",
+];
 
 /// Every request about the market.
-const MARKET: &[&str] = &["bad-header", "invalid", "unavailable", "newer-program"];
+const MARKET: &[&str] = &["invalid", "unavailable", "newer-program"];
 
 /// Every read.
 const READ: &[&str] = &["views-behind"];
@@ -19,6 +27,8 @@ const WRITE: &[&str] = &[
     "malformed-json",
     "body-too-large",
     "unsupported-media-type",
+    "unsupported-encoding",
+    "actor-required",
     "request-timeout",
     "wrong-actor",
     "stale-version",
@@ -149,6 +159,7 @@ fn example(kind: &Kind) -> Value {
         "code": kind.code,
         "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
         "errors": errors,
+        "errorsOmitted": 0,
     }})
 }
 
@@ -164,7 +175,17 @@ pub(super) fn schema() -> Value {
             "message": text("What is wrong with it, for people."),
         },
     });
-    let fields = ["type", "title", "status", "detail", "instance", "code", "traceId", "errors"];
+    let fields = [
+        "type",
+        "title",
+        "status",
+        "detail",
+        "instance",
+        "code",
+        "traceId",
+        "errors",
+        "errorsOmitted",
+    ];
     json!({
         "type": "object",
         "description": "A refusal (RFC 9457).",
@@ -177,7 +198,10 @@ pub(super) fn schema() -> Value {
             "instance": text("The path that was asked."),
             "code": text("What is wrong, for programs; never renamed."),
             "traceId": text("What to tell the operator."),
-            "errors": {"type": "array", "description": "The fields at fault.", "items": error},
+            "errors": {"type": "array", "maxItems": 20, "items": error,
+                "description": "The fields at fault, at most 20."},
+            "errorsOmitted": {"type": "integer", "minimum": 0,
+                "description": "How many more faults there are."},
         },
     })
 }

@@ -2,6 +2,7 @@
 
 use super::kind::Language;
 use http::{HeaderMap, HeaderValue, Request, header};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// The header of the W3C trace context.
@@ -17,8 +18,19 @@ pub(crate) struct RequestContext {
     flags: u8,
     /// The language that the caller reads.
     pub(crate) language: Language,
-    /// The path, as it was sent.
+    /// The path, as it was sent; the beginning of a very long one.
     pub(crate) path: String,
+}
+
+/// How much of a path an answer repeats, in characters.
+const SHOWN_PATH: usize = 1_000;
+
+/// A text, or the beginning of one that is longer than that many characters.
+pub(super) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most).and_then(|(end, _)| text.get(..end)) {
+        Some(beginning) => Cow::Owned(format!("{beginning}…")),
+        None => Cow::Borrowed(text),
+    }
 }
 
 impl RequestContext {
@@ -30,7 +42,7 @@ impl RequestContext {
             span_id: rand::random(),
             flags,
             language: language(headers),
-            path: request.uri().path().to_owned(),
+            path: shortened(request.uri().path(), SHOWN_PATH).into_owned(),
         }
     }
 

@@ -34,6 +34,7 @@ pub(crate) enum Fault {
     InvisibleCharacter(char),
     NotUtf8,
     TooDeep,
+    TooManyFields(usize),
     InThePast,
     UpsideDown,
     PeriodTooLong,
@@ -107,6 +108,7 @@ impl Fault {
             Self::InvisibleCharacter(_) => "invisible-character",
             Self::NotUtf8 => "not-utf-8",
             Self::TooDeep => "too-deep",
+            Self::TooManyFields(_) => "too-many-fields",
             Self::InThePast => "in-the-past",
             Self::UpsideDown => "upside-down",
             Self::PeriodTooLong => "period-too-long",
@@ -132,6 +134,7 @@ impl Fault {
             }
             Self::NotUtf8 => "must be UTF-8".to_owned(),
             Self::TooDeep => "is nested too deep".to_owned(),
+            Self::TooManyFields(most) => format!("must have at most {most} fields"),
             Self::InThePast => "must be today or later".to_owned(),
             Self::UpsideDown => "must be before period.to".to_owned(),
             Self::PeriodTooLong => format!("must be at most {MAX_DAYS} days after period.from"),
@@ -157,6 +160,7 @@ impl Fault {
             }
             Self::NotUtf8 => "UTF-8이어야 합니다".to_owned(),
             Self::TooDeep => "너무 깊이 중첩되었습니다".to_owned(),
+            Self::TooManyFields(most) => format!("필드는 {most}개까지예요"),
             Self::InThePast => "오늘이거나 그 이후여야 합니다".to_owned(),
             Self::UpsideDown => "period.to보다 앞이어야 합니다".to_owned(),
             Self::PeriodTooLong => format!("period.from에서 {MAX_DAYS}일까지입니다"),

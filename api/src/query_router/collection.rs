@@ -9,6 +9,7 @@ use gdmarket_projections::{Filter, Page, PageRequest};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -30,23 +31,74 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         Ok(Self {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
-            is_plain: names_json_first(&parts.headers),
+            is_plain: prefers_plain(&parts.headers),
         })
     }
 }
 
-/// Whether `application/json` is named before anything that HAL would do for.
-fn names_json_first(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-        .find(|range| {
-            matches!(range.as_str(), "application/json" | HAL_JSON | "*/*" | "application/*")
-        })
-        .is_some_and(|range| range == "application/json")
+/// Whether a caller gets plain JSON: it prefers that to HAL. The higher quality wins, then what is named
+/// first; HAL is for callers that take anything.
+fn prefers_plain(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = lines.flat_map(|line| line.split(','));
+    let (mut hal, mut plain) = (Preference::default(), Preference::default());
+    for (place, range) in ranges.enumerate() {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let quality = parts.find_map(quality).unwrap_or(1.0);
+        match name.as_str() {
+            "application/json" => plain.take(Specific::Type, quality, place),
+            HAL_JSON => hal.take(Specific::Type, quality, place),
+            "application/*" | "*/*" => {
+                let specific =
+                    if name == "*/*" { Specific::Anything } else { Specific::Application };
+                plain.take(specific, quality, place);
+                hal.take(specific, quality, place);
+            }
+            _ => {}
+        }
+    }
+    match plain.quality.total_cmp(&hal.quality) {
+        Ordering::Greater => true,
+        Ordering::Less => false,
+        Ordering::Equal if plain.quality == 0.0 => hal.is_named() && !plain.is_named(),
+        Ordering::Equal => plain.place < hal.place,
+    }
+}
+
+/// How narrow a media range is; the narrowest that fits a form decides about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Specific {
+    Anything,
+    Application,
+    Type,
+}
+
+/// What a caller says about one form.
+#[derive(Debug, Default)]
+struct Preference {
+    by: Option<Specific>,
+    quality: f32,
+    place: usize,
+}
+
+impl Preference {
+    fn take(&mut self, by: Specific, quality: f32, place: usize) {
+        if self.by.is_none_or(|known| known < by) {
+            *self = Self { by: Some(by), quality, place };
+        }
+    }
+
+    const fn is_named(&self) -> bool {
+        self.by.is_some()
+    }
+}
+
+/// The quality in a parameter `q=…`; what is no quality counts as none.
+fn quality(parameter: &str) -> Option<f32> {
+    let (name, value) = parameter.split_once('=')?;
+    let quality = value.trim().parse().ok().filter(|quality| (0.0..=1.0).contains(quality));
+    name.trim().eq_ignore_ascii_case("q").then_some(quality).flatten()
 }
 
 /// The words of a collection's `status`.
@@ -148,18 +200,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_json_is_for_whoever_names_it_first() {
+    fn plain_json_is_for_callers_that_prefer_it() {
         for (accept, is_plain) in [
             ("*/*", false),
             ("application/json", true),
             ("application/json, */*;q=0.5", true),
             ("application/hal+json, application/json", false),
             ("text/html, */*;q=0.8", false),
+            ("application/json;q=0, application/hal+json", false),
+            ("application/json;q=0, */*", false),
+            ("application/json;q=0.1, application/hal+json;q=0.9", false),
+            ("application/hal+json;q=0.1, application/json", true),
+            ("application/hal+json;q=0", true),
+            ("application/hal+json; Q=0, */*", true),
+            ("*/*, application/hal+json;q=0.5", true),
+            ("application/*, application/json", false),
+            ("application/json;q=x", true),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
-            assert_eq!(names_json_first(&headers), is_plain, "{accept}");
+            assert_eq!(prefers_plain(&headers), is_plain, "{accept}");
         }
-        assert!(!names_json_first(&HeaderMap::new()));
+        assert!(!prefers_plain(&HeaderMap::new()));
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(crate) fn item_actions(item_no: i64, item: &Item, viewer: &Viewer) -> Vec<Ac
     let give_back = why(&ItemCommand::Return { reservation_no: None }, None);
     let to = |path: &str| format!("/items/{item_no}{path}");
     let reserve = match actor {
-        Actor::Owner(_) => Some(WRONG_ACTOR),
+        Actor::Owner(_) | Actor::Anonymous => Some(WRONG_ACTOR),
         Actor::Operator(_) | Actor::Renter(_) | Actor::Process(_) => not_to_be_reserved(item),
     };
     vec![

@@ -1,10 +1,11 @@
-//! Who may call a server without log-ins: callers who call it by its own name, and no page of
-//! another site. Otherwise a page elsewhere could drive the market of whoever opens it (CSRF, DNS
-//! rebinding).
+//! Which requests a server without log-ins takes: those that can be understood in one way only, that
+//! call it by its own name, and that come from no page of another site. Otherwise a page elsewhere
+//! could drive the market of the person who opens it (CSRF, DNS rebinding).
 
 use crate::config;
+use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, Method, Request, Version, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -21,22 +22,36 @@ impl Guard {
         Self { listen: listen.ip(), is_open: server.allow_open, hosts: server.hosts.clone().into() }
     }
 
-    /// Refuses what comes under another name, or from a page of another site.
-    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-        let sent = headers.get(header::HOST).map_or_else(
-            || uri.authority().map(ToString::to_string),
-            |host| host.to_str().ok().map(str::to_ascii_lowercase),
-        );
-        let authority = sent.ok_or_else(|| Problem::new(&kind::MISDIRECTED_HOST))?;
-        if !self.goes_by(host_of(&authority)) {
-            return Err(Problem::new(&kind::MISDIRECTED_HOST));
+    /// Whether callers from elsewhere reach this server.
+    pub(super) const fn listens_beyond_loopback(&self) -> bool {
+        !self.listen.is_loopback()
+    }
+
+    /// Refuses what is ambiguous, comes under another name, or comes from a page of another site.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Problem> {
+        check_method(request.method())?;
+        check_transfer_codings(request.headers())?;
+        let origin = origin(request.headers())?;
+        let authority = if is_for_monitors(request.uri().path()) {
+            request.headers().get(header::HOST).and_then(|host| host.to_str().ok().map(lowercase))
+        } else {
+            Some(self.own_authority(request)?)
+        };
+        match (origin, authority) {
+            (None, _) => Ok(()),
+            (Some(origin), Some(authority)) if is_own(&origin, &authority) => Ok(()),
+            (Some(_), _) => Err(Problem::new(&kind::FOREIGN_ORIGIN)),
         }
-        match headers.get(header::ORIGIN) {
-            Some(origin) if !origin.to_str().is_ok_and(|o| is_own(o, &authority)) => {
-                Err(Problem::new(&kind::FOREIGN_ORIGIN))
-            }
-            _ => Ok(()),
-        }
+    }
+
+    /// What the request calls this server, if that is one of its names.
+    fn own_authority<B>(&self, request: &Request<B>) -> Result<String, Problem> {
+        let authority = authority(request).map_err(|fault| {
+            Problem::new(&kind::BAD_HEADER).with_errors(vec![FieldFault::new("Host", fault)])
+        })?;
+        authority
+            .filter(|authority| self.goes_by(host_of(authority)))
+            .ok_or_else(|| Problem::new(&kind::MISDIRECTED_HOST))
     }
 
     /// A name under somebody else's control can be made to point here, an address can't: so beyond
@@ -54,6 +69,76 @@ impl Guard {
     }
 }
 
+/// Balancers and scrapers call these by an address of their own, or by none.
+pub(super) fn is_for_monitors(path: &str) -> bool {
+    matches!(path.trim_end_matches('/'), "/livez" | "/readyz" | "/metrics")
+}
+
+/// The name of a method as metrics and log lines carry it: a closed set, whatever callers invent.
+pub(crate) fn method_name(method: &Method) -> Option<&'static str> {
+    Some(match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => return None,
+    })
+}
+
+fn check_method(method: &Method) -> Result<(), Problem> {
+    method_name(method).map(drop).ok_or_else(|| Problem::new(&kind::NOT_IMPLEMENTED))
+}
+
+/// A coding that one hop removes and the other doesn't know would make two bodies of one.
+fn check_transfer_codings(headers: &HeaderMap) -> Result<(), Problem> {
+    let lines = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let mut codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let is_chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let is_known = codings.next().is_none_or(is_chunked) && codings.next().is_none();
+    if is_known { Ok(()) } else { Err(Problem::new(&kind::NOT_IMPLEMENTED)) }
+}
+
+fn origin(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else { return Ok(None) };
+    if origins.next().is_some() {
+        let fault = FieldFault::new("Origin", Fault::Duplicate);
+        return Err(Problem::new(&kind::BAD_HEADER).with_errors(vec![fault]));
+    }
+    // What is no text is no origin of this server.
+    Ok(Some(origin.to_str().map(lowercase).unwrap_or_default()))
+}
+
+/// What a request calls the server: the host of its target where the target has one, else `Host`,
+/// which HTTP/1 demands once in any case. `None` if it can't be read.
+fn authority<B>(request: &Request<B>) -> Result<Option<String>, Fault> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Fault::Duplicate);
+    }
+    let target = request.uri().authority().map(|target| lowercase(target.as_str()));
+    let host = host.map(|host| host.to_str().ok().map(lowercase));
+    match (target, host) {
+        (Some(target), None) if request.version() == Version::HTTP_2 => Ok(Some(target)),
+        (_, None) => Err(Fault::Required),
+        (None, Some(host)) => Ok(host),
+        (Some(target), Some(Some(host))) if request.version() == Version::HTTP_2 => {
+            if target == host { Ok(Some(target)) } else { Err(Fault::Contradicts(target)) }
+        }
+        (Some(target), Some(_)) => Ok(Some(target)),
+    }
+}
+
+fn lowercase(text: &str) -> String {
+    text.to_ascii_lowercase()
+}
+
 /// The host of an authority, without its port.
 fn host_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
@@ -64,7 +149,6 @@ fn host_of(authority: &str) -> &str {
 
 /// Whether a page of this origin was served under the same name and port as it calls.
 fn is_own(origin: &str, authority: &str) -> bool {
-    let origin = origin.to_ascii_lowercase();
     let name = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     name.is_some_and(|name| name == authority)
 }
@@ -78,13 +162,12 @@ mod tests {
         Guard { listen: listen.parse().unwrap(), is_open, hosts }
     }
 
-    fn answer(guard: &Guard, host: &str, origin: Option<&str>) -> Option<&'static str> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
+    fn code(guard: &Guard, target: &str, headers: &[(&str, &str)]) -> Option<&'static str> {
+        let mut request = Request::builder().uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        guard.check(&headers, &Uri::from_static("/")).err().map(|problem| problem.code())
+        guard.check(&request.body(()).unwrap()).err().map(|problem| problem.code())
     }
 
     #[test]
@@ -93,23 +176,66 @@ mod tests {
         for host in
             ["localhost:8080", "127.0.0.1:9000", "[::1]:8080", "LOCALHOST", "market.example"]
         {
-            assert_eq!(answer(&local, host, None), None, "{host}");
+            assert_eq!(code(&local, "/", &[("host", host)]), None, "{host}");
         }
-        for host in ["evil.example", "192.168.0.7:8080", "localhost.evil.example", ""] {
-            assert_eq!(answer(&local, host, None), Some("misdirected-host"), "{host}");
+        for host in [
+            "evil.example",
+            "192.168.0.7:8080",
+            "localhost.evil.example",
+            "",
+            "localhost@evil.example",
+            "localhost, evil.example",
+        ] {
+            assert_eq!(code(&local, "/", &[("host", host)]), Some("misdirected-host"), "{host}");
         }
         let open = guard("0.0.0.0", true);
-        assert_eq!(answer(&open, "192.168.0.7:8080", None), None);
-        assert_eq!(answer(&open, "evil.example", None), Some("misdirected-host"));
+        assert_eq!(code(&open, "/", &[("host", "192.168.0.7:8080")]), None);
+        assert_eq!(code(&open, "/", &[("host", "evil.example")]), Some("misdirected-host"));
+    }
+
+    #[test]
+    fn exactly_one_host_is_named_and_the_target_counts() {
+        let local = guard("127.0.0.1", false);
+        let own = ("host", "localhost");
+        assert_eq!(code(&local, "/", &[]), Some("bad-header"));
+        assert_eq!(code(&local, "/", &[own, own]), Some("bad-header"));
+        assert_eq!(code(&local, "http://localhost/", &[own]), None);
+        assert_eq!(code(&local, "http://localhost/", &[]), Some("bad-header"));
+        assert_eq!(code(&local, "http://evil.example/", &[own]), Some("misdirected-host"));
+        assert_eq!(
+            code(&local, "http://localhost@evil.example/", &[own]),
+            Some("misdirected-host")
+        );
+        for path in ["/livez", "/readyz/", "/metrics"] {
+            assert_eq!(code(&local, path, &[]), None, "{path}");
+            assert_eq!(code(&local, path, &[("host", "evil.example")]), None, "{path}");
+        }
     }
 
     #[test]
     fn pages_of_other_sites_are_refused() {
         let local = guard("127.0.0.1", false);
-        let host = "localhost:8080";
-        assert_eq!(answer(&local, host, Some("http://localhost:8080")), None);
+        let of = |origin| [("host", "localhost:8080"), ("origin", origin)];
+        assert_eq!(code(&local, "/", &of("http://localhost:8080")), None);
         for origin in ["http://evil.example", "null", "http://localhost:3000"] {
-            assert_eq!(answer(&local, host, Some(origin)), Some("foreign-origin"), "{origin}");
+            assert_eq!(code(&local, "/", &of(origin)), Some("foreign-origin"), "{origin}");
         }
+        let own = ("origin", "http://localhost:8080");
+        let twice = [("host", "localhost:8080"), own, ("origin", "http://evil.example")];
+        assert_eq!(code(&local, "/", &twice), Some("bad-header"));
+    }
+
+    #[test]
+    fn codings_and_methods_that_are_not_known_are_not_implemented() {
+        let local = guard("127.0.0.1", false);
+        let coded =
+            |coding| code(&local, "/", &[("host", "localhost"), ("transfer-encoding", coding)]);
+        assert_eq!(coded("Chunked"), None);
+        for coding in ["gzip, chunked", "gzip", "chunked, chunked", "x"] {
+            assert_eq!(coded(coding), Some("not-implemented"), "{coding}");
+        }
+        let invented = Request::builder().method("STEAL").header("host", "localhost");
+        let refused = local.check(&invented.body(()).unwrap()).unwrap_err();
+        assert_eq!(refused.code(), "not-implemented");
     }
 }

@@ -4,11 +4,12 @@
 //! One future around the routes. A stack of middleware would copy itself and box its future for each
 //! layer and request, a tenth of what answering a command costs.
 
-use super::every_request;
-use super::guard::Guard;
+use super::compression;
+use super::guard::{Guard, is_for_monitors, method_name};
 use super::read_conditions::ReadConditions;
 use crate::config;
 use crate::extract::body::MAX_BODY;
+use crate::extract::caller::{ACTOR, Anonymous};
 use crate::problem::{self, Problem, kind};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
@@ -16,7 +17,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use gdmarket_commands::told_by_panic;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,9 @@ use tower::Service as _;
 /// A body that says it is larger than this is refused before anything reads it.
 const REFUSED_UNREAD: u64 = 1024 * 1024;
 
+/// The methods that some address takes.
+const ALL_METHODS: &str = "GET,HEAD,POST,PATCH,DELETE,OPTIONS";
+
 /// Puts the passage around the routes.
 pub(crate) fn around(routes: Router, server: &config::Server, guard: Guard) -> Router {
     let (permits, within) = (Semaphore::new(server.concurrency), server.request_timeout);
@@ -34,7 +38,7 @@ pub(crate) fn around(routes: Router, server: &config::Server, guard: Guard) -> R
         routes: routes.route_layer(middleware::from_fn(count)),
         gate: Arc::new(Gate { guard, permits, within }),
     };
-    every_request(move |request| passage.clone().answer(request))
+    compression::where_asked_for(move |request| passage.clone().answer(request))
 }
 
 /// The way to the routes and back.
@@ -69,11 +73,17 @@ impl Passage {
         }
     }
 
-    async fn admit(mut self, request: Request) -> Response {
-        if let Err(problem) = self.gate.guard.check(request.headers(), request.uri()) {
+    async fn admit(mut self, mut request: Request) -> Response {
+        if let Err(problem) = self.gate.guard.check(&request) {
             return problem.into_response();
         }
-        if is_always_answered(request.uri().path()) {
+        if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            return no_content(HeaderValue::from_static(ALL_METHODS));
+        }
+        if self.gate.guard.listens_beyond_loopback() && !request.headers().contains_key(ACTOR) {
+            request.extensions_mut().insert(Anonymous);
+        }
+        if is_for_monitors(request.uri().path()) {
             return self.route(request).await;
         }
         if said_length(request.headers()).is_some_and(|length| length > REFUSED_UNREAD) {
@@ -92,7 +102,12 @@ impl Passage {
 
     /// The path must be changed before a route is chosen.
     async fn route(&mut self, request: Request) -> Response {
-        self.routes.call(without_trailing_slash(request)).await.into_response()
+        let is_options = request.method() == Method::OPTIONS;
+        let response = self.routes.call(without_trailing_slash(request)).await.into_response();
+        if is_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            return options(response.headers().get(header::ALLOW));
+        }
+        response
     }
 }
 
@@ -110,11 +125,6 @@ fn without_trailing_slash(mut request: Request) -> Request {
         *request.uri_mut() = uri;
     }
     request
-}
-
-/// Health and figures are answered however much there is to do.
-fn is_always_answered(path: &str) -> bool {
-    matches!(path.trim_end_matches('/'), "/livez" | "/readyz" | "/metrics")
 }
 
 /// A request that is being worked on, counted until it is dropped, however that comes.
@@ -142,18 +152,35 @@ fn said_length(headers: &HeaderMap) -> Option<u64> {
 /// Counts requests by route, never by path: paths are the callers' to invent.
 async fn count(request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let method = request.method().to_string();
+    let is_options = request.method() == Method::OPTIONS;
+    let method = method_name(request.method()).unwrap_or("other").to_owned();
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
+    let status = if is_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        StatusCode::NO_CONTENT
+    } else {
+        response.status()
+    };
+    let status = status.as_u16().to_string();
     let labels = [("method", method), ("route", route), ("status", status)];
     metrics::counter!("gdmarket_http_requests_total", &labels).increment(1);
     metrics::histogram!("gdmarket_http_request_duration_seconds", &labels)
         .record(started.elapsed().as_secs_f64());
     response
+}
+
+/// The answer to OPTIONS at an address that takes these methods.
+fn options(allow: Option<&HeaderValue>) -> Response {
+    let methods = allow.and_then(|allow| allow.to_str().ok()).unwrap_or_default();
+    let methods = HeaderValue::from_str(&format!("{methods},OPTIONS"));
+    no_content(methods.unwrap_or(HeaderValue::from_static("OPTIONS")))
+}
+
+fn no_content(allow: HeaderValue) -> Response {
+    (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]).into_response()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::every_request;
 use crate::problem::context::RequestContext;
-use crate::problem::{Problem, kind};
+use crate::problem::{Problem, harden, kind};
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
@@ -46,7 +46,7 @@ impl Door {
         let opened = self.0.borrow().clone();
         opened.unwrap_or_else(|| {
             let door = self.clone();
-            every_request(move |request| door.clone().answer(request))
+            every_request(move |request| door.clone().hardened(request))
         })
     }
 
@@ -73,6 +73,12 @@ impl Door {
             Some(routes) => routes.oneshot(request).await.into_response(),
             None => starting(),
         }
+    }
+
+    async fn hardened(self, request: Request) -> Response {
+        let mut response = self.answer(request).await;
+        harden(response.headers_mut());
+        response
     }
 }
 

@@ -123,6 +123,11 @@ impl Call<'_> {
         self
     }
 
+    pub(crate) fn without(mut self, name: &'static str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
     /// Adds a line, also where the header is there already.
     pub(crate) fn line(mut self, name: &'static str, value: &str) -> Self {
         self.headers.append(name, value.parse().expect("a header"));

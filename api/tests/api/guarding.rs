@@ -9,7 +9,16 @@ async fn only_callers_by_its_own_name_are_served() {
     let app = app().await;
     app.get("/items").header("host", "localhost:1234").expect(200).await;
     app.get("/items").header("host", "evil.example").refused(421, "misdirected-host").await;
-    app.get("/livez").header("host", "evil.example").refused(421, "misdirected-host").await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        app.get(path).header("host", "evil.example").expect(200).await;
+        app.get(path).without("host").expect(200).await;
+    }
+    let nameless = app.get("/items").without("host").refused(400, "bad-header").await;
+    assert_eq!(nameless.fields(), ["Host"]);
+    let twice = app.get("/items").line("host", crate::app::HOST);
+    twice.refused(400, "bad-header").await;
+    app.get("http://evil.example/items").refused(421, "misdirected-host").await;
+    app.get("http://127.0.0.1:8080/items").expect(200).await;
     app.get("/items").header("origin", "http://127.0.0.1:8080").expect(200).await;
     let head = app.market.head();
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
@@ -17,6 +26,8 @@ async fn only_callers_by_its_own_name_are_served() {
         let call = app.post("/items", camera.clone()).header("origin", origin);
         call.refused(403, "foreign-origin").await;
     }
+    let own = app.post("/items", camera).header("origin", "http://127.0.0.1:8080");
+    own.line("origin", "http://evil.example").refused(400, "bad-header").await;
     assert_eq!(app.market.head(), head);
 }
 
@@ -65,6 +76,69 @@ async fn traces_are_carried_on() {
     assert!(carried.starts_with(&format!("00-{trace}-")) && carried != sent, "{carried}");
     let fresh = app.get("/").expect(200).await;
     assert_eq!(fresh.header("traceparent").len(), 55);
+}
+
+#[tokio::test]
+async fn options_name_the_methods_of_an_address() {
+    let app = app().await;
+    for (path, allowed) in [
+        ("/items", "GET,HEAD,OPTIONS,POST"),
+        ("/items/1", "DELETE,GET,HEAD,OPTIONS,PATCH"),
+        ("/items/1/lend/", "OPTIONS,POST"),
+        ("/livez", "GET,HEAD,OPTIONS"),
+    ] {
+        let answer = app.call(Method::OPTIONS, path).expect(204).await;
+        let mut methods: Vec<_> = answer.header("allow").split(',').collect();
+        methods.sort_unstable();
+        assert_eq!((methods.join(",").as_str(), answer.text.as_str()), (allowed, ""), "{path}");
+    }
+    app.call(Method::OPTIONS, "/nowhere").refused(404, "not-found").await;
+}
+
+#[tokio::test]
+async fn invented_methods_leave_no_trace_in_the_metrics() {
+    let app = app().await;
+    for method in ["STEAL", "STEAL2", &"X".repeat(5_000)] {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        app.call(method, "/items").refused(501, "not-implemented").await;
+    }
+    let metrics = app.get("/metrics").expect(200).await;
+    assert!(!metrics.text.contains("STEAL") && !metrics.text.contains("XXX"));
+}
+
+#[tokio::test]
+async fn every_answer_says_what_browsers_may_do_with_it() {
+    let app = app().await;
+    let answers = [
+        app.get("/items").send().await,
+        app.get("/nowhere").send().await,
+        app.get("/items").header("host", "evil.example").send().await,
+        app.call(Method::OPTIONS, "/items").send().await,
+        app.get("/docs").send().await,
+        app.get("/metrics").send().await,
+    ];
+    for answer in answers {
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
+    }
+}
+
+#[tokio::test]
+async fn beyond_loopback_a_caller_without_a_name_reads_and_writes_nothing() {
+    let open = [("server.listen", "0.0.0.0:8080"), ("server.allow_open", "true")];
+    let app = app_with(&open).await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    let head = app.market.head();
+    app.post("/items", camera.clone()).refused(401, "actor-required").await;
+    assert_eq!(app.market.head(), head);
+    app.post("/items", camera).actor("owner:7").expect(201).await;
+    let wanted = json!({"itemNo": 1, "customerId": 1, "customerName": "YoungEunSong"});
+    app.post("/reservations", wanted).actor("renter:1").expect(201).await;
+    app.get("/items/1").expect(200).await;
+    app.get("/reservations/1/trace").refused(403, "wrong-actor").await;
+    app.get("/events").refused(403, "wrong-actor").await;
+    app.call(Method::POST, "/items/1/delete").refused(401, "actor-required").await;
 }
 
 #[tokio::test]

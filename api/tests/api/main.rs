@@ -11,6 +11,7 @@
 mod actors;
 mod app;
 mod bare_start;
+mod bodies;
 mod browser;
 mod collections;
 mod command_line;
