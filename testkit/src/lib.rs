@@ -22,7 +22,7 @@ mod syncs;
 mod test_db;
 
 pub use each_engine::run;
-pub use environment::{Account, TEST_DATABASE_URL, free_port, seed, size, times};
+pub use environment::{Account, TEST_DATABASE_URL, free_port, note, seed, size, times};
 pub use eventually::eventually;
 pub use foreign_writer::ForeignWriter;
 pub use http_probe::get_status;

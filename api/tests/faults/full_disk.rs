@@ -4,11 +4,11 @@
 
 use crate::kills::{at_rest, whole_log};
 use crate::market::Market;
+use crate::small_disk::SmallDisk;
 use gdmarket_store::RecordedEvent;
 use gdmarket_testkit::{ServerOptions, TestDb, eventually, run};
 use reqwest::Method;
 use serde_json::json;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -19,40 +19,6 @@ const SOON: Duration = Duration::from_secs(30);
 const NAME: usize = 100;
 /// More registrations than fit.
 const TOO_MANY: usize = 20_000;
-
-/// A file system in a folder. Dropped, it is taken away.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    /// `None` where that isn't allowed: it takes root.
-    fn on(folder: &'a Path) -> Option<Self> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=3m", "gdmarket-test"]).arg(folder);
-        mount.output().is_ok_and(|mounted| mounted.status.success()).then_some(Self(folder))
-    }
-
-    fn grow(&self) {
-        let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(self.0).status();
-        assert!(grown.is_ok_and(|status| status.success()), "the disk grows");
-    }
-
-    /// Takes whatever room is left.
-    fn fill(&self) {
-        let full = fs::write(self.0.join("filler"), vec![0; 70 * 1024 * 1024]);
-        assert!(full.is_err(), "more than the disk");
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.0.join("filler")).expect("the filler");
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        // Whoever is killed a moment later may still have a file open.
-        drop(Command::new("umount").arg("--lazy").arg(self.0).status());
-    }
-}
 
 /// The items that should be in the log once, and aren't.
 fn not_registered_once(acknowledged: &[i64], log: &[RecordedEvent]) -> Vec<i64> {
@@ -78,10 +44,7 @@ fn a_full_disk_refuses_commands_and_loses_nothing() {
     run(async {
         let db = TestDb::sqlite();
         let folder = db.folder().expect("a folder").to_owned();
-        let Some(disk) = SmallDisk::on(&folder) else {
-            println!("not run: making a small file system takes root");
-            return;
-        };
+        let Some(disk) = SmallDisk::on(&folder, "3m", "a full disk") else { return };
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;
         let market = Market::at(&server.url(""));
         let body = json!({"itemName": "x".repeat(NAME), "itemPrice": 100});

@@ -15,6 +15,7 @@ mod dies_inside;
 #[path = "../shared/following.rs"]
 mod following;
 mod full_disk;
+mod full_under_load;
 mod kills;
 mod ledger;
 mod load;
@@ -28,6 +29,7 @@ mod same_key;
 mod seeded;
 mod settled;
 mod silent_writer;
+mod small_disk;
 mod synced;
 mod torn;
 mod two_servers;
