@@ -28,7 +28,7 @@ fn command(db: &TestDb, arguments: &[&str]) -> Command {
 }
 
 /// One of the program's commands on this database: its exit code and what it said.
-fn gdmarket(db: &TestDb, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn gdmarket(db: &TestDb, arguments: &[&str]) -> (Option<i32>, String, String) {
     told(&command(db, arguments).output().unwrap())
 }
 

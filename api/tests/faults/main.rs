@@ -16,6 +16,7 @@ mod dies_inside;
 mod following;
 mod full_disk;
 mod full_under_load;
+mod hostile_operator;
 mod kills;
 mod ledger;
 mod load;

@@ -1,0 +1,92 @@
+//! What an operator, a broken machine and rude clients do to a running market, one thing after another
+//! in random order while a load runs, on both engines. At the end nothing acknowledged is lost or
+//! doubled, the money is right, the views equal a rebuild, `check` is content, and every fault was named
+//! by the log, by a metric or by `check`.
+
+mod clients;
+mod postgres;
+mod scene;
+mod sqlite;
+
+use crate::seeded::seeded;
+use crate::small_disk::SmallDisk;
+use gdmarket_testkit::{TestDb, run, times};
+use rand::seq::SliceRandom as _;
+use scene::Scene;
+use tokio::time::Instant;
+
+/// One thing that is done to the market. Each ends with what it did undone, by the operator or by the
+/// market itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The disk is full for a while.
+    FullDisk,
+    /// The database takes no writes for a while, and cuts everybody off before and after.
+    ReadOnlyPeriod,
+    /// Every session is cut off.
+    CutOff,
+    /// A foreign transaction begins to append and goes silent.
+    SilentWriter,
+    /// Objects of very many fields, and methods that nobody knows.
+    FloodsOfNames,
+    /// The process is killed and started again.
+    Kill,
+    /// The process is ended in order and started again.
+    End,
+}
+
+const OF_BOTH: [Step; 3] = [Step::FloodsOfNames, Step::Kill, Step::End];
+const OF_SQLITE: [Step; 1] = [Step::FullDisk];
+const OF_POSTGRES: [Step; 3] = [Step::ReadOnlyPeriod, Step::CutOff, Step::SilentWriter];
+
+impl Step {
+    async fn act(self, scene: &mut Scene, disk: Option<&SmallDisk<'_>>) {
+        match self {
+            Self::FullDisk => sqlite::full_disk(scene, disk).await,
+            Self::ReadOnlyPeriod => postgres::read_only_period(scene).await,
+            Self::CutOff => postgres::cut_off(scene).await,
+            Self::SilentWriter => postgres::silent_writer(scene).await,
+            Self::FloodsOfNames => clients::floods_of_names(scene).await,
+            Self::Kill => scene.server.restart().await,
+            Self::End => {
+                scene.end_in_order("TERM").await;
+                scene.server.restart().await;
+            }
+        }
+    }
+}
+
+/// All steps in random order, again and again on long runs.
+async fn play(mut scene: Scene, of_the_engine: &[Step], disk: Option<&SmallDisk<'_>>) {
+    let mut random = seeded("hostile operator");
+    for _ in 0..times(1) {
+        let mut steps = [&OF_BOTH[..], of_the_engine].concat();
+        steps.shuffle(&mut random);
+        for step in steps {
+            let began = Instant::now();
+            scene.forget_what_was_written();
+            step.act(&mut scene, disk).await;
+            scene.works().await;
+            println!("{step:?}: {:?}", began.elapsed());
+        }
+    }
+    scene.judge().await;
+}
+
+#[test]
+fn hostile_operator_on_sqlite() {
+    run(async {
+        let db = TestDb::sqlite();
+        let folder = db.folder().expect("a folder").to_owned();
+        let disk = SmallDisk::on(&folder, "64m", "a hostile operator who fills the disk");
+        play(Scene::begin(db).await, &OF_SQLITE, disk.as_ref()).await;
+    });
+}
+
+#[test]
+fn hostile_operator_on_postgres() {
+    run(async {
+        let db = TestDb::postgres().await;
+        play(Scene::begin(db).await, &OF_POSTGRES, None).await;
+    });
+}
