@@ -37,7 +37,7 @@ impl Queries {
         Ok(found)
     }
 
-    async fn accepted(&self, found: Option<FoundReservation>) -> Answer<Option<FoundReservation>> {
+    async fn named(&self, found: Option<FoundReservation>) -> Answer<Option<FoundReservation>> {
         let mut rows: Vec<_> = found.into_iter().collect();
         self.join_names(&mut rows).await?;
         Ok(rows.pop())
@@ -45,7 +45,8 @@ impl Queries {
 
     async fn join_names(&self, found: &mut [FoundReservation]) -> Answer<()> {
         // A refused one leaves no name, whenever it was refused.
-        let accepted = found.iter().filter(|found| found.body.status != ReservationStatus::Rejected);
+        let accepted =
+            found.iter().filter(|found| found.body.status != ReservationStatus::Rejected);
         let accepted = accepted.map(|found| (found.body.reservation_no, found.body.customer_id));
         let mut names = self.names(accepted).await?;
         for found in found {
