@@ -2,6 +2,7 @@
 //! or reorders the text around it. The console and the log print through it.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// The text on one line, every dangerous character as `\uXXXX`. JSON stays the same JSON, since such
 /// characters stand in its strings only.
@@ -27,7 +28,8 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     for character in text.chars() {
         if is_escaped(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                safe.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a string cannot fail.
+                let _ = write!(safe, "\\u{unit:04x}");
             }
         } else {
             safe.push(character);

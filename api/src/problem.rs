@@ -170,12 +170,23 @@ impl Problem {
         if context.path == READYZ {
             // A probe asks on while a server starts or ends: no failure of a request.
             tracing::debug!(status, code, cause, "not ready");
-        } else if self.kind.status.is_server_error() {
-            if let Some(left_out) = FAILURES.admit(code) {
+        } else {
+            self.log_limited(path, cause);
+        }
+    }
+
+    fn log_limited(&self, path: &str, cause: Option<&str>) {
+        let (status, code) = (self.kind.status.as_u16(), self.kind.code);
+        let is_failure = self.kind.status.is_server_error();
+        let lines = if is_failure { &FAILURES } else { &REFUSALS };
+        match lines.admit(code) {
+            Some(left_out) if is_failure => {
                 tracing::error!(status, code, path, cause, left_out, "request failed");
             }
-        } else if let Some(left_out) = REFUSALS.admit(code) {
-            tracing::info!(status, code, path, cause, left_out, "request refused");
+            Some(left_out) => {
+                tracing::info!(status, code, path, cause, left_out, "request refused");
+            }
+            None => {}
         }
     }
 }

@@ -179,7 +179,9 @@ impl Judge for Teller {
         if self.console.is_json() {
             Console::result_json(&json!({"difference": difference}));
         } else if self.told <= TOLD {
-            told(&difference).iter().for_each(|line| Console::result(line));
+            for line in &told(&difference) {
+                Console::result(line);
+            }
         } else if self.told == TOLD + 1 {
             self.console.note(&format!("only the first {TOLD} are shown; --json tells all"));
         }

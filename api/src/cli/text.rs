@@ -40,7 +40,7 @@ impl Text {
             let safe = printable::one_line(part);
             match tone.filter(|_| has_colour) {
                 Some(tone) => {
-                    line.push_str(&format!("\u{1b}[{}m{safe}\u{1b}[0m", tone.code()));
+                    line.extend(["\u{1b}[", tone.code(), "m", &safe, "\u{1b}[0m"]);
                 }
                 None => line.push_str(&safe),
             }

@@ -68,7 +68,7 @@ impl NewItemBody {
 #[derive(Debug, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = NewReservation, example = json!({
-    "itemNo": 1, "customerId": 9007199254740991_i64, "customerName": "Demo Renter",
+    "itemNo": 1, "customerId": 9_007_199_254_740_991_i64, "customerName": "Demo Renter",
     "period": {"from": "2027-01-05", "to": "2027-01-08"}
 }))]
 pub(crate) struct NewReservationBody {
