@@ -59,6 +59,14 @@ pub struct Server {
     pub finish_within: Duration,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// How many connections may be open at once.
+    pub connections: usize,
+    /// Which share of every limit one address may take.
+    pub address_share_percent: usize,
+    /// How many bodies are received at once.
+    pub reading: usize,
+    /// How many requests may wait at once.
+    pub waiting: usize,
     /// How many requests are worked on at once.
     pub concurrency: usize,
     /// How many may follow the events at once.

@@ -9,9 +9,11 @@ pub(crate) mod render;
 mod reservations;
 
 use crate::extract::query::Params;
+use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
 use crate::representation::Representation;
 use crate::resource::{Versioned, Viewer};
+use crate::server::places;
 use crate::token::Tokens;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -71,6 +73,12 @@ impl QueryState {
         }
         params.finish()?;
         let Some(position) = wanted.flatten() else { return Ok(()) };
+        if !self.queries.reaches(position).await? {
+            return Err(Problem::invalid(vec![FieldFault::new("at_least", Fault::UnknownToken)]));
+        }
+        if !places::wait() {
+            return Err(Problem::new(&kind::OVERLOADED));
+        }
         let now = Instant::now();
         let until = now.checked_add(AT_LEAST_WITHIN).unwrap_or(now);
         if self.applied.wait_views(position, until).await {

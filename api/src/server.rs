@@ -1,13 +1,21 @@
 //! The HTTP server: its own accept loop, the passage to the routes, and an end in two stages.
 //!
-//! Told to end it becomes unready, serves on for the drain delay, stops accepting, finishes what is
-//! under way, and closes. Told twice it ends at once.
+//! When shutdown is requested it becomes unready, serves on for the drain delay, stops accepting, answers the
+//! complete requests, and closes. A second request ends it at once.
 
+mod activity;
+pub(crate) mod addresses;
+mod answer_body;
 mod compression;
+pub(crate) mod connection;
+mod connections;
+mod files;
 pub(crate) mod guard;
 pub(crate) mod passage;
+pub(crate) mod places;
 mod read_conditions;
 mod shutdown;
+mod socket;
 mod starting;
 
 pub use shutdown::{Shutdown, Stage};
@@ -17,71 +25,87 @@ use crate::config;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
+use connection::{Phase, converse};
+use connections::Connections;
 use futures::FutureExt as _;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use gdmarket_projections::LogLimit;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 
-/// How long a client may take for the head of a request, and stay silent between two.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// The most headers of a request.
-const MAX_HEADERS: usize = 100;
-/// The most bytes of a request's head.
-const MAX_HEAD: usize = 64 * 1024;
 /// How long accepting pauses when the system gives no more connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long connections that are cut take to be gone.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
+/// Lines about connections that the system didn't give.
+static NOT_ACCEPTED: LogLimit = LogLimit::new(1, Duration::from_mins(1));
 
-/// Serves what is behind the door until told to end; returns whether everything under way was finished.
+/// Serves what is behind the door until shutdown is requested; returns whether that was in order: `false`
+/// if it was requested to end at once.
 pub async fn serve(
     listener: TcpListener,
     door: Door,
     options: &config::Server,
     mut shutdown: Shutdown,
 ) -> bool {
-    let connections = GracefulShutdown::new();
+    let connections = Connections::new(options, files::raise_limit());
+    let (phase, running) = (watch::Sender::new(Phase::Serving), TaskTracker::new());
     let stop = shutdown.clone().stopped_accepting(options.drain_delay);
     tokio::pin!(stop);
     loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => converse(stream, door.routes(), &connections),
-                Err(error) => {
-                    tracing::warn!(%error, "accepting a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
+        let (stream, peer) = tokio::select! {
+            accepted = accept(&listener) => accepted,
             () = &mut stop => break,
+        };
+        if let Some(connection) = connections.open(peer.ip()) {
+            send_at_once(&stream);
+            running.spawn(converse(stream, door.routes(), connection, phase.subscribe()));
         }
     }
     drop(listener);
+    phase.send_replace(Phase::Draining);
+    running.close();
     tokio::select! {
         biased;
         () = shutdown.reached(Stage::Now) => false,
-        () = connections.shutdown() => true,
-        () = tokio::time::sleep(options.finish_within) => false,
+        () = running.wait() => true,
+        () = sleep(options.finish_within) => {
+            cut(&phase, &running).await;
+            true
+        }
     }
 }
 
-fn converse(stream: TcpStream, router: Router, connections: &GracefulShutdown) {
+/// The next connection. What the system can't give now it may give a little later.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                if let Some(left_out) = NOT_ACCEPTED.admit("accept") {
+                    tracing::warn!(%error, left_out, "a connection can't be accepted");
+                }
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn cut(phase: &watch::Sender<Phase>, running: &TaskTracker) {
+    let connections = running.len();
+    tracing::warn!(connections, "connections were cut: their clients took too long");
+    phase.send_replace(Phase::Over);
+    drop(timeout(CUT_WITHIN, running.wait()).await);
+}
+
+fn send_at_once(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "setting TCP_NODELAY");
     }
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection broke");
-        }
-    });
 }
 
 /// Sends every request the same way. As a service, not as a handler: of a handler's answer to HEAD the

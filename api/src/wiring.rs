@@ -49,6 +49,7 @@ pub struct Market {
     store: Store,
     commands: Commands,
     projections: Projections,
+    tokens: Tokens,
 }
 
 /// Why a market doesn't start.
@@ -126,7 +127,8 @@ impl Market {
         let port = Arc::new(Port::new(commands.clone()));
         Projections::prepare(&store).await?;
         let projections = follow(store.clone(), port);
-        let market = Self { store, commands, projections };
+        let tokens = tokens(&store).await?;
+        let market = Self { store, commands, projections, tokens };
         market.first_views().await;
         Ok(market)
     }
@@ -168,7 +170,7 @@ impl Market {
                 self.store.clone(),
                 self.projections.queries(),
                 self.projections.applied(),
-                self.tokens(),
+                self.tokens.clone(),
             )),
             time_zone: config.market.time_zone,
             for_the_payment: config.payment.gateway.answer_within,
@@ -180,21 +182,12 @@ impl Market {
         QueryState {
             queries: self.projections.queries(),
             applied: self.projections.applied(),
-            tokens: self.tokens(),
-            event_streams: EventStreams::new(
-                config.server.event_streams,
-                shutdown,
-                config.server.drain_delay,
-            ),
+            tokens: self.tokens.clone(),
+            event_streams: EventStreams::new(&config.server, shutdown),
             now: Arc::new(move || commands.now()),
             time_zone: config.market.time_zone,
             capabilities: Arc::new(capabilities(config)),
         }
-    }
-
-    fn tokens(&self) -> Tokens {
-        let identity = self.store.identity();
-        Tokens::new(identity.log_id, identity.epoch)
     }
 
     /// Waits until the log under it is noticed to be another one than it was; says why.
@@ -215,6 +208,12 @@ impl Market {
         self.projections.stop().await;
         self.store.close().await;
     }
+}
+
+async fn tokens(store: &Store) -> Result<Tokens, StartError> {
+    let (identity, key) = (store.identity(), store.log().token_key().await?);
+    Tokens::new(identity.log_id, identity.epoch, &key)
+        .ok_or_else(|| StartError::Settings("the log's key for tokens is none".to_owned()))
 }
 
 fn make_folder(path: &std::path::Path) -> Result<(), StartError> {

@@ -114,6 +114,13 @@ impl std::fmt::Debug for Inner {
 type Answer<T> = Result<T, QueryError>;
 
 impl Queries {
+    /// Whether the log has an event at this position. What this process hasn't heard of yet, the log is
+    /// asked for.
+    pub async fn reaches(&self, position: i64) -> Result<bool, QueryError> {
+        let known = *self.0.store.tail().head().borrow();
+        Ok(position <= known || position <= self.0.store.log().head().await?)
+    }
+
     /// Asks the views of this store; whether anyone keeps them is another matter.
     pub fn new(store: Store) -> Self {
         Self(Arc::new(Inner {

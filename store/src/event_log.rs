@@ -49,6 +49,11 @@ impl EventLog {
         })
     }
 
+    /// The key that tokens of positions are signed with. It is kept with the log and never shown.
+    pub async fn token_key(&self) -> Result<Vec<u8>, StoreError> {
+        crate::identity::token_key(&self.db).await
+    }
+
     /// The position of the last event, 0 for an empty log.
     pub async fn head(&self) -> Result<i64, StoreError> {
         head(&self.db).await

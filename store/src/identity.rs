@@ -9,6 +9,19 @@ use uuid::{Builder, Uuid};
 
 const READ: &str = "SELECT log_id, epoch FROM identity WHERE id = 1";
 
+const READ_KEY: &str = "SELECT token_key FROM identity WHERE id = 1";
+
+/// The key that the tokens of this log's positions are signed with.
+pub(crate) async fn token_key(db: &Db) -> Result<Vec<u8>, StoreError> {
+    let key: Option<Vec<u8>> =
+        on_db!(db, pool => sqlx::query_scalar(READ_KEY).fetch_one(pool).await?);
+    key.filter(|key| key.len() >= KEY_BYTES)
+        .ok_or_else(|| StoreError::Corrupt("the log has no key for its tokens".to_owned()))
+}
+
+/// A shorter key is none.
+const KEY_BYTES: usize = 32;
+
 /// A log's identity; together with a position it names an event for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {

@@ -58,6 +58,14 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0004_personal_names.sql"),
         sqlite: include_str!("../migrations/sqlite/log/0004_personal_names.sql"),
     },
+    Migration {
+        version: 5,
+        name: "0005_token_key",
+        serves_from: 4,
+        file: File::Log,
+        postgres: include_str!("../migrations/postgres/0005_token_key.sql"),
+        sqlite: include_str!("../migrations/sqlite/log/0005_token_key.sql"),
+    },
 ];
 
 /// Serialises migrations of several processes on PostgreSQL.

@@ -14,7 +14,7 @@ use serde_json::json;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -61,7 +61,7 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 }
 
 async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
-    let listener = bind(config.server.listen).await?;
+    let listener = bind(config.server.listen)?;
     let listen = listener.local_addr().unwrap_or(config.server.listen);
     let (stage, mut shutdown) = Shutdown::new();
     let signals = tokio::spawn(follow_signals(stage));
@@ -97,8 +97,22 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     if all_finished { Ok(()) } else { Err(Failure::new(Exit::Interrupted, "ended at once")) }
 }
 
-async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(listen).await.map_err(|error| {
+/// How many connections the system keeps until they are accepted.
+const BACKLOG: u32 = 1_024;
+/// What the system keeps of an answer until the client takes it: little, so that a client that takes
+/// nothing is noticed.
+const SEND_BUFFER: u32 = 32 * 1024;
+
+fn listen_on(listen: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(listen)?;
+    socket.listen(BACKLOG)
+}
+
+fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
+    listen_on(listen).map_err(|error| {
         let failure = |message| Failure::new(Exit::Unreachable, message);
         match error.kind() {
             ErrorKind::AddrInUse => {
@@ -131,9 +145,11 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
 
 /// The first signal begins the end, the second one is the end.
 async fn follow_signals(stage: watch::Sender<Stage>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
         tracing::error!("signals can't be heard");
         return std::future::pending().await;
     };
@@ -141,6 +157,7 @@ async fn follow_signals(stage: watch::Sender<Stage>) {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
         }
         tracing::info!(stage = ?next, "told to end");
         stage.send_replace(next);

@@ -59,6 +59,10 @@ impl Reader {
         let drain_delay = self.millis("server.drain_delay_ms");
         let finish_within = self.millis("server.finish_within_ms");
         let request_timeout = self.millis("server.request_timeout_ms");
+        let connections = self.read("server.connections", |text| within(text, 1, 65_536));
+        let share = self.read("server.address_share_percent", |text| within(text, 1, 100));
+        let reading = self.read("server.reading", |text| within(text, 1, 65_536));
+        let waiting = self.read("server.waiting", |text| within(text, 1, 65_536));
         let concurrency = self.read("server.concurrency", |text| within(text, 1, 65_536));
         let event_streams = self.read("server.event_streams", |text| within(text, 0, 65_536));
         Some(Server {
@@ -70,6 +74,10 @@ impl Reader {
             drain_delay: drain_delay?,
             finish_within: finish_within?,
             request_timeout: request_timeout?,
+            connections: usize::try_from(connections?).ok()?,
+            address_share_percent: usize::try_from(share?).ok()?,
+            reading: usize::try_from(reading?).ok()?,
+            waiting: usize::try_from(waiting?).ok()?,
             concurrency: usize::try_from(concurrency?).ok()?,
             event_streams: usize::try_from(event_streams?).ok()?,
         })

@@ -28,6 +28,14 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.drain_delay_ms", "0", "serve on for this long after being told to end"),
     setting("server.finish_within_ms", "30000", "then wait this long for what is under way"),
     setting("server.request_timeout_ms", "30000", "how long one request may take"),
+    setting("server.connections", "8192", "how many connections may be open at once"),
+    setting(
+        "server.address_share_percent",
+        "50",
+        "which share of every limit one address may take",
+    ),
+    setting("server.reading", "1024", "how many bodies are received at once"),
+    setting("server.waiting", "1024", "how many requests may wait for an outcome at once"),
     setting("server.concurrency", "1024", "how many requests are worked on at once"),
     setting("server.event_streams", "256", "how many may follow the events at once"),
     Setting {

@@ -37,7 +37,7 @@ const LINKS: &str = "_links";
 /// The most fields of an object that is read.
 pub(crate) const MAX_FIELDS: usize = 64;
 /// How long a body may take.
-const READ_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// The fields of a body in the order they stand in, each as its JSON text.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     }
 }
 
-async fn read(mut body: Body) -> Result<BytesMut, Problem> {
+pub(crate) async fn read(mut body: Body) -> Result<BytesMut, Problem> {
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {

@@ -7,11 +7,15 @@
 mod pump;
 
 use super::QueryState;
+use crate::config;
 use crate::extract::caller::{LastEventId, Reader};
 use crate::extract::query::Params;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
 use crate::server::Shutdown;
+use crate::server::addresses::{Bound, Place, Resource};
+use crate::server::connection::Peer;
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -21,9 +25,8 @@ use gdmarket_projections::{About, Queries};
 use http::{HeaderName, HeaderValue, header};
 use pump::{Pump, StreamedEvent};
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -37,34 +40,36 @@ const NEWEST: i64 = i64::MAX;
 /// The places for streams, and when all of them end.
 #[derive(Debug, Clone)]
 pub(crate) struct EventStreams {
-    places: Arc<Semaphore>,
+    places: Bound,
     shutdown: Shutdown,
     drain_delay: Duration,
 }
 
 impl EventStreams {
-    pub(crate) fn new(most: usize, shutdown: Shutdown, drain_delay: Duration) -> Self {
-        Self { places: Arc::new(Semaphore::new(most)), shutdown, drain_delay }
+    pub(crate) fn new(server: &config::Server, shutdown: Shutdown) -> Self {
+        let (most, share) = (server.event_streams, server.address_share_percent);
+        let places = Bound::new(Resource::Following, most, share);
+        Self { places, shutdown, drain_delay: server.drain_delay }
     }
 
-    fn place(&self) -> Result<Place, Problem> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+    fn place(&self, peer: Option<&Peer>) -> Result<Following, Problem> {
+        let place = self.places.place(peer.map(|peer| &peer.address)).ok_or_else(|| {
             metrics::counter!("gdmarket_event_streams_refused_total").increment(1);
             Problem::new(&kind::OVERLOADED).retry_after(FULL)
         })?;
         let open = metrics::gauge!("gdmarket_event_streams_open");
         open.increment(1.0);
-        Ok(Place { _permit: permit, open })
+        Ok(Following { _place: place, open })
     }
 }
 
 /// One stream's place, given back when it ends.
-struct Place {
-    _permit: OwnedSemaphorePermit,
+struct Following {
+    _place: Place,
     open: metrics::Gauge,
 }
 
-impl Drop for Place {
+impl Drop for Following {
     fn drop(&mut self) {
         self.open.decrement(1.0);
     }
@@ -101,6 +106,7 @@ async fn events(
     State(state): State<QueryState>,
     Reader(actor): Reader,
     LastEventId(last): LastEventId,
+    peer: Option<Extension<Peer>>,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let about = About {
@@ -120,7 +126,7 @@ async fn events(
             "Name an item that you own with itemNo, or a reservation of yours with reservationNo.",
         ));
     }
-    let place = state.event_streams.place()?;
+    let place = state.event_streams.place(peer.as_ref().map(|Extension(peer)| peer))?;
     let mut follower = state.queries.follow(about).await?;
     let is_known = match (last, after) {
         (Some(token), _) => position_of(&token).is_some_and(|last| follower.go_back_to(last)),

@@ -5,13 +5,16 @@
 //! layer and request, a tenth of what answering a command costs.
 
 use super::compression;
+use super::connection::Peer;
 use super::guard::{Guard, is_for_monitors, method_name};
+use super::places::Places;
 use super::read_conditions::ReadConditions;
 use crate::config;
-use crate::extract::body::MAX_BODY;
+use crate::extract::body::{self, MAX_BODY, READ_WITHIN};
 use crate::extract::caller::{ACTOR, Anonymous};
 use crate::problem::{self, Problem, kind};
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -21,7 +24,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::Service as _;
 
@@ -33,10 +35,10 @@ const ALL_METHODS: &str = "GET,HEAD,POST,PATCH,DELETE,OPTIONS";
 
 /// Puts the passage around the routes.
 pub(crate) fn around(routes: Router, server: &config::Server, guard: Guard) -> Router {
-    let (permits, within) = (Semaphore::new(server.concurrency), server.request_timeout);
+    let (places, within) = (Arc::new(Places::new(server)), server.request_timeout);
     let passage = Passage {
         routes: routes.route_layer(middleware::from_fn(count)),
-        gate: Arc::new(Gate { guard, permits, within }),
+        gate: Arc::new(Gate { guard, places, within }),
     };
     compression::where_asked_for(move |request| passage.clone().answer(request))
 }
@@ -51,7 +53,7 @@ struct Passage {
 /// Who gets through, how many at once, and for how long.
 struct Gate {
     guard: Guard,
-    permits: Semaphore,
+    places: Arc<Places>,
     within: Duration,
 }
 
@@ -90,12 +92,17 @@ impl Passage {
             return Problem::new(&kind::BODY_TOO_LARGE).into_response();
         }
         let gate = Arc::clone(&self.gate);
-        let Ok(_permit) = gate.permits.try_acquire() else {
-            metrics::counter!("gdmarket_http_shed_total").increment(1);
-            return Problem::new(&kind::OVERLOADED).into_response();
+        let peer = request.extensions().get::<Peer>().cloned();
+        let request = match gate.received(request, peer.as_ref()).await {
+            Ok(request) => request,
+            Err(problem) => return problem.into_response(),
+        };
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let Some(held) = gate.places.work(peer.map(|peer| peer.address), is_read) else {
+            return overloaded().into_response();
         };
         let _counted = UnderWay::new();
-        tokio::time::timeout(gate.within, self.route(request))
+        tokio::time::timeout(gate.within, held.during(self.route(request)))
             .await
             .unwrap_or_else(|_| Problem::new(&kind::TIMED_OUT).into_response())
     }
@@ -109,6 +116,27 @@ impl Passage {
         }
         response
     }
+}
+
+impl Gate {
+    /// The request with its whole body: nobody works on what hasn't arrived.
+    async fn received(&self, request: Request, peer: Option<&Peer>) -> Result<Request, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(request);
+        }
+        let address = peer.map(|peer| &peer.address);
+        let _place = self.places.reading.place(address).ok_or_else(overloaded)?;
+        let _reading = peer.map(|peer| peer.activity.read_body());
+        let (parts, body) = request.into_parts();
+        let reading = tokio::time::timeout(READ_WITHIN, body::read(body));
+        let bytes = reading.await.map_err(|_| Problem::new(&kind::REQUEST_TIMEOUT))??;
+        Ok(Request::from_parts(parts, Body::from(bytes.freeze())))
+    }
+}
+
+fn overloaded() -> Problem {
+    metrics::counter!("gdmarket_http_shed_total").increment(1);
+    Problem::new(&kind::OVERLOADED)
 }
 
 fn without_trailing_slash(mut request: Request) -> Request {
@@ -188,7 +216,6 @@ mod tests {
     use super::*;
     use crate::config::{Config, Sources};
     use crate::extract::body::Fields;
-    use axum::body::Body;
     use axum::routing;
     use bytes::Bytes;
     use http_body_util::BodyExt as _;

@@ -80,7 +80,7 @@ on_each_engine! {
 /// A follower that takes nothing holds up nobody, and finds everything when it goes on.
 #[test]
 fn a_follower_that_stalls_misses_nothing_and_holds_up_nobody() {
-    const EVENTS: usize = 4_000;
+    const EVENTS: usize = 1_000;
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;

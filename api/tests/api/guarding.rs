@@ -1,8 +1,11 @@
 //! Host, Origin, limits, health.
 
-use crate::app::{app, app_with};
+use crate::app::{App, app, app_with};
+use gdmarket_testkit::{TestDb, eventually};
 use http::Method;
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn only_callers_by_its_own_name_are_served() {
@@ -55,6 +58,34 @@ async fn more_requests_than_it_can_take_are_told_to_come_back() {
     let shed = answers.iter().find(|answer| answer.status == 503).expect("one is refused");
     assert_eq!((shed.code().as_str(), shed.header("retry-after")), ("overloaded", "1"));
     app.get("/livez").expect(200).await;
+}
+
+#[tokio::test]
+async fn requests_that_wait_leave_their_places_to_others() {
+    let db = TestDb::sqlite();
+    let app = App::undecided(&db, &[("server.concurrency", "1"), ("server.waiting", "1")]).await;
+    app.camera().await;
+    let reserve =
+        |customer: i64| app.post("/reservations", json!({"itemNo": 1, "customerId": customer}));
+    let begun = Instant::now();
+    let first = async {
+        reserve(1).expect(202).await;
+        begun.elapsed()
+    };
+    let others = async {
+        // While the first one works there is no place; while it waits there is.
+        eventually(Duration::from_secs(4), || async {
+            let camera = json!({"itemName": "Camera", "itemPrice": 100});
+            let answer = app.post("/items", camera).header("prefer", "respond-async").send().await;
+            if answer.status == 201 { Ok(()) } else { Err(answer.status) }
+        })
+        .await;
+        reserve(2).expect(202).await;
+        begun.elapsed()
+    };
+    let (first, others) = tokio::join!(first, others);
+    assert!(first > Duration::from_secs(4), "it waited: {first:?}");
+    assert!(others < first, "nobody may wait beside it: {others:?}");
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod guarding;
 mod handing_over;
 mod hostile;
 mod keys;
+mod linear;
 mod looking_inside;
 mod main_job;
 mod manual;

@@ -10,6 +10,7 @@
 mod archive;
 mod charges;
 mod control;
+mod crowds;
 mod database_away;
 mod dies_inside;
 #[path = "../shared/following.rs"]

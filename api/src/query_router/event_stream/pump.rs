@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 /// How often a stream without news shows that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a reader may take nothing before it is let go.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
+const STALLED_AFTER: Duration = Duration::from_secs(15);
 /// How long a stream waits when the database doesn't answer.
 const PAUSE: Duration = Duration::from_secs(1);
 /// When a reader comes back after its stream broke, in milliseconds.

@@ -1,0 +1,156 @@
+//! What a connection is doing: its socket and its requests note it, its watch looks at it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The activity of one connection.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    opened: Instant,
+    /// Requests whose answers aren't through.
+    requests: AtomicUsize,
+    /// Those of them whose bodies haven't arrived.
+    reading: AtomicUsize,
+    has_requested: AtomicBool,
+    is_head_begun: AtomicBool,
+    /// Since when the connection waits for a head or for the rest of one, in milliseconds after
+    /// `opened`.
+    waits_since: AtomicU64,
+    written: AtomicU64,
+    is_blocked: AtomicBool,
+    /// Answers with bytes that the peer makes no room for.
+    offered: AtomicUsize,
+    cut: Notify,
+}
+
+impl Activity {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            opened: Instant::now(),
+            requests: AtomicUsize::new(0),
+            reading: AtomicUsize::new(0),
+            has_requested: AtomicBool::new(false),
+            is_head_begun: AtomicBool::new(false),
+            waits_since: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            is_blocked: AtomicBool::new(false),
+            offered: AtomicUsize::new(0),
+            cut: Notify::new(),
+        })
+    }
+
+    fn waits_from_now(&self) {
+        let elapsed = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.waits_since.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// Bytes came in.
+    pub(super) fn has_read(&self) {
+        if !self.is_answering() && !self.is_head_begun.swap(true, Ordering::Relaxed) {
+            self.waits_from_now();
+        }
+    }
+
+    /// Bytes went out, or could not.
+    pub(super) fn has_written(&self, bytes: Option<usize>) {
+        self.is_blocked.store(bytes.is_none(), Ordering::Relaxed);
+        let bytes = u64::try_from(bytes.unwrap_or(0)).unwrap_or(0);
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A request's head is complete.
+    pub(super) fn begin(self: &Arc<Self>) -> Answering {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.has_requested.store(true, Ordering::Relaxed);
+        self.is_head_begun.store(false, Ordering::Relaxed);
+        Answering { activity: Arc::clone(self), is_offered: false }
+    }
+
+    /// A request's body is being received.
+    pub(super) fn read_body(self: &Arc<Self>) -> ReadingBody {
+        self.reading.fetch_add(1, Ordering::Relaxed);
+        ReadingBody(Arc::clone(self))
+    }
+
+    pub(super) fn is_answering(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether some request is complete, so that it is being worked on or answered.
+    pub(super) fn is_working(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > self.reading.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_requested(&self) -> bool {
+        self.has_requested.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_head_begun(&self) -> bool {
+        self.is_head_begun.load(Ordering::Relaxed)
+    }
+
+    /// For how long the connection has been waiting for a head.
+    pub(super) fn waits_for(&self) -> Duration {
+        let since = Duration::from_millis(self.waits_since.load(Ordering::Relaxed));
+        self.opened.elapsed().saturating_sub(since)
+    }
+
+    /// Whether the peer doesn't take what is there for it.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Ordering::Relaxed) || self.offered.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Ends the connection.
+    pub(super) fn cut(&self) {
+        self.cut.notify_one();
+    }
+
+    /// Waits until the connection is to end.
+    pub(super) async fn is_cut(&self) {
+        self.cut.notified().await;
+    }
+}
+
+/// A request from its head to the end of its answer.
+#[derive(Debug)]
+pub(super) struct Answering {
+    activity: Arc<Activity>,
+    is_offered: bool,
+}
+
+impl Answering {
+    /// Whether bytes of the answer were handed over that nobody has asked to follow up.
+    pub(super) fn offer(&mut self, is_offered: bool) {
+        match (self.is_offered, is_offered) {
+            (false, true) => drop(self.activity.offered.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(self.activity.offered.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
+        }
+        self.is_offered = is_offered;
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.offer(false);
+        self.activity.waits_from_now();
+        self.activity.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A body that is being received.
+#[derive(Debug)]
+pub(super) struct ReadingBody(Arc<Activity>);
+
+impl Drop for ReadingBody {
+    fn drop(&mut self) {
+        self.0.reading.fetch_sub(1, Ordering::Relaxed);
+    }
+}

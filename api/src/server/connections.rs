@@ -1,0 +1,247 @@
+//! The connections that are open, and how many there may be: in all, and of one address.
+//!
+//! Where there are too many, one that waits for a request gives way to a new one. Where none does, a few
+//! more are taken for monitors alone, so that health can be asked for whatever callers do.
+
+use super::activity::Activity;
+use super::addresses::{AddressUse, Addresses, network_of, share_of};
+use crate::config;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Connections beyond the limit, for monitors.
+pub(super) const SPARE: usize = 32;
+/// How many of the oldest connections are looked at for one that gives way.
+const LOOKED_AT: usize = 256;
+/// How often a full table is reported.
+const REPORT_EVERY: Duration = Duration::from_mins(1);
+
+/// All connections of a server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    most: usize,
+    per_address: usize,
+    addresses: Addresses,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    open: BTreeMap<u64, Entry>,
+    by_address: HashMap<IpAddr, BTreeSet<u64>>,
+    spare: BTreeMap<u64, Arc<Activity>>,
+    reported: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: IpAddr,
+    of_address: Arc<AddressUse>,
+    activity: Arc<Activity>,
+}
+
+/// One connection, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Connection {
+    connections: Arc<Connections>,
+    number: u64,
+    pub(super) activity: Arc<Activity>,
+    pub(super) address: Arc<AddressUse>,
+    pub(super) is_spare: bool,
+    open: metrics::Gauge,
+}
+
+impl Connections {
+    /// The table of a server that may have this many files open.
+    pub(super) fn new(server: &config::Server, files: usize) -> Arc<Self> {
+        let most = server.connections.min(files.saturating_sub(SPARE)).max(1);
+        let per_address = share_of(most, server.address_share_percent);
+        let (addresses, table) = (Addresses::default(), Mutex::default());
+        Arc::new(Self { most, per_address, addresses, table })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a new connection in; `None` if it can't be served at all.
+    pub(super) fn open(self: &Arc<Self>, address: IpAddr) -> Option<Connection> {
+        let address = network_of(address);
+        let of_address = self.addresses.of(address);
+        let activity = Activity::new();
+        let mut table = self.table();
+        let is_over_its_share = of_address.connections.load(Ordering::Relaxed) >= self.per_address;
+        let is_full = is_over_its_share || table.open.len() >= self.most;
+        let is_spare = is_full && !table.give_way(is_over_its_share.then_some(address));
+        if is_full && table.is_to_be_reported() {
+            let (open, of_address) =
+                (table.open.len(), of_address.connections.load(Ordering::Relaxed));
+            tracing::warn!(
+                open,
+                of_address,
+                most = self.most,
+                per_address = self.per_address,
+                "connections are at their limit: those that wait for a request are closed for new ones"
+            );
+        }
+        if is_spare && !table.has_spare_place() {
+            metrics::counter!("gdmarket_http_connections_refused_total").increment(1);
+            return None;
+        }
+        let number = table.next;
+        table.next = number.saturating_add(1);
+        if is_spare {
+            table.spare.insert(number, Arc::clone(&activity));
+        } else {
+            of_address.connections.fetch_add(1, Ordering::Relaxed);
+            table.by_address.entry(address).or_default().insert(number);
+            let (of_address, activity) = (Arc::clone(&of_address), Arc::clone(&activity));
+            table.open.insert(number, Entry { address, of_address, activity });
+        }
+        let open = metrics::gauge!("gdmarket_http_connections_open");
+        open.increment(1.0);
+        let connections = Arc::clone(self);
+        Some(Connection { connections, number, activity, address: of_address, is_spare, open })
+    }
+
+    fn close(&self, number: u64) {
+        let mut table = self.table();
+        table.spare.remove(&number);
+        if let Some(address) = table.remove(number) {
+            self.addresses.forget(address);
+        }
+    }
+}
+
+impl Table {
+    /// Closes a connection that waits for a request, one that never sent any before others; of this
+    /// address if one is given. `false` if there is none.
+    fn give_way(&mut self, address: Option<IpAddr>) -> bool {
+        let numbers: Vec<u64> = match address {
+            Some(address) => self
+                .by_address
+                .get(&address)
+                .into_iter()
+                .flatten()
+                .take(LOOKED_AT)
+                .copied()
+                .collect(),
+            None => self.open.keys().take(LOOKED_AT).copied().collect(),
+        };
+        let waiting = |number: &&u64| {
+            self.open.get(number).is_some_and(|entry| !entry.activity.is_answering())
+        };
+        let never_asked = |number: &&u64| {
+            self.open.get(number).is_some_and(|entry| !entry.activity.has_requested())
+        };
+        let found = numbers
+            .iter()
+            .filter(waiting)
+            .find(never_asked)
+            .or_else(|| numbers.iter().find(waiting))
+            .copied();
+        let Some(number) = found else { return false };
+        if let Some(entry) = self.open.get(&number) {
+            entry.activity.cut();
+        }
+        metrics::counter!("gdmarket_http_connections_cut_total", "reason" => "room").increment(1);
+        self.remove(number).is_some()
+    }
+
+    /// Whether one more connection for monitors can be taken, after closing a silent one if need be.
+    fn has_spare_place(&mut self) -> bool {
+        if self.spare.len() < SPARE {
+            return true;
+        }
+        let silent = self.spare.iter().find(|(_, activity)| !activity.is_answering());
+        let silent = silent.map(|(number, activity)| (*number, Arc::clone(activity)));
+        silent.is_some_and(|(number, activity)| {
+            activity.cut();
+            self.spare.remove(&number).is_some()
+        })
+    }
+
+    /// Takes a connection out of the count; its address if that was counted.
+    fn remove(&mut self, number: u64) -> Option<IpAddr> {
+        let Entry { address, of_address, .. } = self.open.remove(&number)?;
+        of_address.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(numbers) = self.by_address.get_mut(&address) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_address.remove(&address);
+            }
+        }
+        Some(address)
+    }
+
+    fn is_to_be_reported(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.reported.is_none_or(|last| now.duration_since(last) >= REPORT_EVERY);
+        if is_due {
+            self.reported = Some(now);
+        }
+        is_due
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.open.decrement(1.0);
+        self.connections.close(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Flag, Sources};
+
+    fn table(most: &str) -> Arc<Connections> {
+        let flag = |key, value: &str| Flag { flag: "test", key, value: value.to_owned() };
+        let flags = vec![flag("server.connections", most)];
+        let config = Config::load(&Sources { flags, ..Sources::default() }).unwrap().config;
+        Connections::new(&config.server, 1_000)
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_gives_way_to_a_new_one_of_its_address() {
+        let connections = table("4");
+        let first = connections.open(address(1)).unwrap();
+        let busy = connections.open(address(1)).unwrap();
+        let _answering = busy.activity.begin();
+        let other = connections.open(address(2)).unwrap();
+        let third = connections.open(address(1)).unwrap();
+        assert!(!third.is_spare && !other.is_spare);
+        first.activity.is_cut().await;
+        let _answering = third.activity.begin();
+        assert!(connections.open(address(1)).unwrap().is_spare, "its share is at work");
+        assert!(!connections.open(address(2)).unwrap().is_spare);
+    }
+
+    #[tokio::test]
+    async fn a_few_are_taken_for_monitors_when_all_are_at_work() {
+        let connections = table("2");
+        let busy: Vec<_> = (1..=2).map(|n| connections.open(address(n)).unwrap()).collect();
+        let _answering: Vec<_> = busy.iter().map(|busy| busy.activity.begin()).collect();
+        let spare: Vec<_> = (0..SPARE).filter_map(|_| connections.open(address(3))).collect();
+        assert!(spare.len() == SPARE && spare.iter().all(|one| one.is_spare));
+        let _asking: Vec<_> = spare.iter().skip(1).map(|one| one.activity.begin()).collect();
+        assert!(
+            connections.open(address(4)).is_some_and(|one| one.is_spare),
+            "the silent one goes"
+        );
+        spare.first().unwrap().activity.is_cut().await;
+        let _last = spare.first().unwrap().activity.begin();
+        drop(busy);
+        assert!(!connections.open(address(4)).unwrap().is_spare);
+    }
+}

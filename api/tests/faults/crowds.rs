@@ -1,0 +1,181 @@
+//! One client must not stop the market: silent sockets, slow senders, readers that take nothing, and an
+//! end that isn't held up by any of them.
+
+use gdmarket_testkit::{Server, ServerOptions, eventually};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+const SOON: Duration = Duration::from_secs(10);
+
+async fn server(settings: &[(&str, &str)]) -> Server {
+    let options = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"));
+    let set = |options: ServerOptions, (name, value): &(&str, &str)| {
+        options.variable(&format!("GDMARKET__SERVER__{name}"), value)
+    };
+    settings.iter().fold(options, set).start().await
+}
+
+async fn connect(server: &Server, first: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    stream.write_all(first.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn status(server: &Server, path: &str) -> Option<u16> {
+    let asking = reqwest::get(server.url(path));
+    timeout(SOON, asking).await.ok()?.ok().map(|answer| answer.status().as_u16())
+}
+
+/// Waits until the server has closed a connection; what it sent before.
+async fn closed(stream: &mut TcpStream, within: Duration) -> Option<String> {
+    let mut sent = vec![];
+    let end = timeout(within, stream.read_to_end(&mut sent)).await.ok()?;
+    // A socket with unread bytes is reset.
+    drop(end);
+    Some(String::from_utf8_lossy(&sent).into_owned())
+}
+
+const HALF_A_BODY: &str = "POST /items HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                           Content-Length: 50\r\n\r\n{";
+const HALF_A_HEAD: &str = "GET /items HTTP/1.1\r\nHost: localhost\r\n";
+const WHOLE: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[tokio::test]
+async fn bodies_that_do_not_come_keep_nobody_out() {
+    let server = server(&[("CONCURRENCY", "4"), ("READING", "8")]).await;
+    let mut slow = vec![];
+    for _ in 0..40 {
+        slow.push(connect(&server, HALF_A_BODY).await);
+    }
+    // Half of the eight places are one address's share; the others are refused at once.
+    let mut refused = 0;
+    for stream in &mut slow {
+        let mut answer = [0; 12];
+        let read = timeout(Duration::from_millis(200), stream.read_exact(&mut answer)).await;
+        refused += usize::from(read.is_ok() && answer.ends_with(b"503"));
+    }
+    assert_eq!(refused, 36);
+    for _ in 0..10 {
+        assert_eq!(status(&server, "/items").await, Some(200));
+    }
+}
+
+#[tokio::test]
+async fn silent_sockets_give_way_and_are_closed() {
+    let server = server(&[("CONNECTIONS", "16"), ("ADDRESS_SHARE_PERCENT", "50")]).await;
+    let begun = Instant::now();
+    let mut silent = vec![];
+    for _ in 0..60 {
+        silent.push(connect(&server, "").await);
+    }
+    for path in ["/livez", "/items"] {
+        assert_eq!(status(&server, path).await, Some(200), "{path}");
+    }
+    let mut slow_head = connect(&server, HALF_A_HEAD).await;
+    for stream in &mut silent {
+        assert!(closed(stream, Duration::from_secs(20)).await.is_some());
+    }
+    assert!(closed(&mut slow_head, Duration::from_secs(20)).await.is_some());
+    assert!(begun.elapsed() > Duration::from_secs(5), "they are given some time");
+    assert!(server.stderr().matches("connections are at their limit").count() <= 1);
+}
+
+#[tokio::test]
+async fn a_server_with_few_files_answers_monitors_whatever_callers_hold() {
+    let server = server(&[("CONNECTIONS", "8"), ("ADDRESS_SHARE_PERCENT", "100")]).await;
+    let mut following = vec![];
+    for _ in 0..8 {
+        let mut stream = connect(&server, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let mut first = [0; 15];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        following.push(stream);
+    }
+    assert_eq!(status(&server, "/livez").await, Some(200));
+    assert_eq!(status(&server, "/metrics").await, Some(200));
+    assert_eq!(status(&server, "/items").await, Some(503));
+    following.pop();
+    eventually(SOON, || async {
+        match status(&server, "/items").await {
+            Some(200) => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_end_waits_for_complete_requests_only() {
+    for signal in ["TERM", "HUP"] {
+        let mut server = server(&[]).await;
+        let mut held = vec![];
+        for first in ["", HALF_A_HEAD, HALF_A_BODY, WHOLE, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+            held.push(connect(&server, first).await);
+        }
+        let mut answer = [0; 15];
+        held[3].read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        let begun = Instant::now();
+        server.signal(signal).await;
+        let ended = server.wait(SOON).await;
+        assert_eq!(ended.code(), Some(0), "SIG{signal}: {}", server.stderr());
+        assert!(begun.elapsed() < Duration::from_secs(6), "SIG{signal}: {:?}", begun.elapsed());
+    }
+}
+
+/// Asks for more than the system keeps for a client that takes nothing.
+async fn takes_nothing(server: &Server) -> TcpStream {
+    let file = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    connect(server, &file.repeat(20)).await
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut() {
+    let mut server = server(&[("FINISH_WITHIN_MS", "1000")]).await;
+    let mut stalled = takes_nothing(&server).await;
+    let cut = || async {
+        let metrics = reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap();
+        let line = "gdmarket_http_connections_cut_total{reason=\"slow-reader\"} 1";
+        if metrics.contains(line) { Ok(()) } else { Err(()) }
+    };
+    eventually(Duration::from_secs(40), cut).await;
+    assert!(closed(&mut stalled, SOON).await.is_some());
+    let _stalled = takes_nothing(&server).await;
+    server.terminate().await;
+    let ended = server.wait(SOON).await;
+    assert_eq!(ended.code(), Some(0), "{}", server.stderr());
+}
+
+#[tokio::test]
+async fn http2_is_spoken_without_tls() {
+    let server = server(&[]).await;
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    let io = TokioIo::new(stream);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    for (host, path, expected) in [
+        ("localhost", "/items", 200),
+        ("localhost", "/docs/swagger-ui-bundle.js", 200),
+        ("evil.example", "/items", 421),
+        ("evil.example", "/livez", 200),
+    ] {
+        let request = http::Request::get(format!("http://{host}{path}"));
+        let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), expected, "{host}{path}");
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(!body.is_empty(), "{host}{path}");
+    }
+    let many = (0..50).map(|_| {
+        let request = http::Request::get("http://localhost/items");
+        sender.send_request(request.body(Empty::<bytes::Bytes>::new()).unwrap())
+    });
+    for answer in futures::future::join_all(many).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+}
