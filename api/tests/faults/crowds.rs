@@ -99,7 +99,7 @@ async fn a_server_with_few_files_answers_monitors_whatever_callers_hold() {
     assert_eq!(status(&server, "/livez").await, Some(200));
     assert_eq!(status(&server, "/metrics").await, Some(200));
     assert_eq!(status(&server, "/items").await, Some(503));
-    following.pop();
+    assert!(following.pop().is_some(), "one follower goes away");
     eventually(SOON, || async {
         match status(&server, "/items").await {
             Some(200) => Ok(()),

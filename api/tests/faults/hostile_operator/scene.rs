@@ -89,9 +89,12 @@ impl Scene {
     pub(super) async fn is_named(&self, words: &[&str]) {
         eventually(NAMED_WITHIN, || async {
             let written = self.written();
-            let names = |line: &str| words.iter().all(|word| line.contains(word));
-            let named = written.lines().filter(|line| names(line)).count();
-            if named > 0 { Ok(()) } else { Err(format!("{words:?} is not in: {written}")) }
+            let is_named = |line: &str| words.iter().all(|word| line.contains(word));
+            if written.lines().any(is_named) {
+                Ok(())
+            } else {
+                Err(format!("{words:?} is not in: {written}"))
+            }
         })
         .await;
     }
