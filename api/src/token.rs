@@ -1,6 +1,6 @@
 //! `Gdmarket-At`, `?at_least=` and the ids of events: an opaque, signed (source, position). A source is one
 //! log in one epoch, so that a token of a restored log is never taken for one of the log before; the
-//! signature is made with a key that is kept with the log, so that nobody else makes up a token.
+//! signature is made with a key that is kept with the log, so that no caller can make up a token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -126,7 +126,7 @@ pub(super) struct Answering {
 }
 
 impl Answering {
-    /// Whether bytes of the answer were handed over that nobody has asked to follow up.
+    /// Notes whether the connection holds bytes of the answer and has not requested more.
     pub(super) fn offer(&mut self, is_offered: bool) {
         match (self.is_offered, is_offered) {
             (false, true) => drop(self.activity.offered.fetch_add(1, Ordering::Relaxed)),

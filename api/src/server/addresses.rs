@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) enum Resource {
     /// Receiving the body of a request.
     Reading,
-    /// Waiting for the views, for a decision, or for somebody outside.
+    /// Waiting for the views, for a decision, or for an outside service.
     Waiting,
     /// Following the events.
     Following,

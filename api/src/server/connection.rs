@@ -223,7 +223,7 @@ impl Watch {
             return Some("slow-reader");
         }
         if let Some(since) = draining.filter(|_| !activity.is_working() && !activity.is_blocked()) {
-            // On HTTP/2 the client is told first which of its streams are answered.
+            // On HTTP/2 the client first learns which of its streams are answered.
             let is_incomplete = activity.is_answering();
             let patience = if is_incomplete {
                 BODY_WHILE_DRAINING

@@ -119,7 +119,7 @@ impl Passage {
 }
 
 impl Gate {
-    /// The request with its whole body: nobody works on what hasn't arrived.
+    /// The request with its whole body: a slow sender holds no place of those that work.
     async fn received(&self, request: Request, peer: Option<&Peer>) -> Result<Request, Problem> {
         if request.body().is_end_stream() {
             return Ok(request);

@@ -1,4 +1,4 @@
-//! Who is worked on: receiving bodies, working, and waiting have limits of their own, so that slow
+//! Places of requests: receiving bodies, working, and waiting have limits of their own, so that slow
 //! senders and patient waiters don't keep others out. Reads have a few places of their own.
 
 use super::addresses::{AddressUse, Bound, Place, Resource};

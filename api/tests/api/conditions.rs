@@ -31,6 +31,8 @@ async fn a_representation_that_is_known_is_not_sent_again() {
     let app = app().await;
     let item = app.camera().await;
     app.reserved(item, 1).await;
+    app.see("/reservations/1", "/status", json!("Reserved")).await;
+    app.see(&format!("/itemInfoes/{item}"), "/customerId", json!(1)).await;
     for path in
         [format!("/items/{item}"), "/reservations/1".to_owned(), "/itemInfoes/1/".to_owned()]
     {
@@ -56,6 +58,7 @@ async fn a_write_that_excludes_what_exists_is_refused() {
     let app = app().await;
     let item = app.camera().await;
     let path = format!("/items/{item}");
+    app.see(&path, "/itemNo", json!(item)).await;
     let etag = app.get(&path).expect(200).await.header("etag").to_owned();
     let head = app.market.head();
     let price = |price: i64| app.patch(&path, json!({"itemPrice": price}));

@@ -85,7 +85,7 @@ async fn requests_that_wait_leave_their_places_to_others() {
     };
     let (first, others) = tokio::join!(first, others);
     assert!(first > Duration::from_secs(4), "it waited: {first:?}");
-    assert!(others < first, "nobody may wait beside it: {others:?}");
+    assert!(others < first, "no other request may wait: {others:?}");
 }
 
 #[tokio::test]
