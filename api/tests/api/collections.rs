@@ -1,8 +1,14 @@
 //! Collections: two shapes, pages, filters, tokens.
 
-use crate::app::app;
+use crate::app::{App, app};
+use base64::Engine as _;
 use gdmarket_api::openapi;
+use gdmarket_projections::{overview, pause_view};
+use gdmarket_store::{Store, StoreOptions};
+use gdmarket_testkit::TestDb;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn pages_are_walked_by_cursor_in_both_shapes() {
@@ -97,21 +103,44 @@ async fn a_read_waits_for_the_write_that_its_token_names() {
 
 #[tokio::test]
 async fn a_read_that_waits_in_vain_says_when_to_come_back() {
-    use base64::Engine as _;
+    let db = TestDb::postgres().await;
+    let app = App::on(&db, &[]).await;
+    let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+    let store = Store::open(&options).await.expect("the store");
+    let loops = overview(&store, Duration::ZERO).await.expect("the loops");
+    let alarms = loops.iter().find(|of| of.is_view && of.name.starts_with("alarms_v"));
+    pause_view(&store, &alarms.expect("the view").name).await.expect("a pause");
+    let written =
+        app.post("/items", json!({"itemName": "Camera", "itemPrice": 1})).expect(201).await;
+    let path = format!("/items?at_least={}", written.header("gdmarket-at"));
+    let began = Instant::now();
+    let behind = app.get(&path).refused(503, "views-behind").await;
+    assert!(!behind.header("retry-after").is_empty());
+    let waited = began.elapsed().as_millis();
+    assert!((1900..10_000).contains(&waited), "{waited} ms");
+    app.stop().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_token_that_was_made_up_is_refused_at_once() {
     let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let app = app().await;
     let written =
         app.post("/items", json!({"itemName": "Camera", "itemPrice": 1})).expect(201).await;
     let token = base64.decode(written.header("gdmarket-at")).expect("a token");
-    let token = String::from_utf8(token).expect("a token");
-    let (source, position) = token.rsplit_once('@').expect("a position");
-    let later = position.parse::<i64>().expect("a position") + 1;
-    let later = base64.encode(format!("{source}@{later}"));
-    let began = tokio::time::Instant::now();
-    let behind = app.get(&format!("/items?at_least={later}")).refused(503, "views-behind").await;
-    assert!(!behind.header("retry-after").is_empty());
-    let waited = began.elapsed().as_millis();
-    assert!((1900..10_000).contains(&waited), "{waited} ms");
+    let at = token.iter().position(|byte| *byte == b'@').expect("a position");
+    let mut later = token.clone();
+    later.insert(at + 1, b'9');
+    let unsigned: Vec<u8> = token[..=at].iter().chain(b"999999999").copied().collect();
+    for forged in [later, unsigned] {
+        let forged = base64.encode(forged);
+        let began = Instant::now();
+        for path in ["/items?at_least=", "/items/1?at_least=", "/events?after="] {
+            app.get(&format!("{path}{forged}")).refused(422, "invalid").await;
+        }
+        assert!(began.elapsed().as_millis() < 1_900, "{:?}", began.elapsed());
+    }
 }
 
 #[tokio::test]
