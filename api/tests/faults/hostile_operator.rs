@@ -29,13 +29,18 @@ enum Step {
     SilentWriter,
     /// Objects of very many fields, and methods that nobody knows.
     FloodsOfNames,
+    /// Connections from one address that say nothing, or only half.
+    SlowClients,
     /// The process is killed and started again.
     Kill,
     /// The process is ended in order and started again.
     End,
+    /// The same when its terminal is closed.
+    HangUp,
 }
 
-const OF_BOTH: [Step; 3] = [Step::FloodsOfNames, Step::Kill, Step::End];
+const OF_BOTH: [Step; 5] =
+    [Step::FloodsOfNames, Step::SlowClients, Step::Kill, Step::End, Step::HangUp];
 const OF_SQLITE: [Step; 1] = [Step::FullDisk];
 const OF_POSTGRES: [Step; 3] = [Step::ReadOnlyPeriod, Step::CutOff, Step::SilentWriter];
 
@@ -47,9 +52,10 @@ impl Step {
             Self::CutOff => postgres::cut_off(scene).await,
             Self::SilentWriter => postgres::silent_writer(scene).await,
             Self::FloodsOfNames => clients::floods_of_names(scene).await,
+            Self::SlowClients => clients::slow(scene).await,
             Self::Kill => scene.server.restart().await,
-            Self::End => {
-                scene.end_in_order("TERM").await;
+            Self::End | Self::HangUp => {
+                scene.end_in_order(if self == Self::End { "TERM" } else { "HUP" }).await;
                 scene.server.restart().await;
             }
         }
@@ -65,6 +71,7 @@ async fn play(mut scene: Scene, of_the_engine: &[Step], disk: Option<&SmallDisk<
         for step in steps {
             let began = Instant::now();
             scene.forget_what_was_written();
+            println!("{step:?} …");
             step.act(&mut scene, disk).await;
             scene.works().await;
             println!("{step:?}: {:?}", began.elapsed());

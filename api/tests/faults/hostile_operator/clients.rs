@@ -3,10 +3,18 @@
 use super::scene::Scene;
 use reqwest::{Client, Method};
 use serde_json::{Map, Value};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 /// Methods that nobody knows, and how many fields an object has.
 const METHODS: usize = 100;
 const FIELDS: usize = 2_000;
+/// Connections of one address, of each kind.
+const SLOW: usize = 100;
+/// Health is answered by then, whoever is slow.
+const HEALTHY_WITHIN: Duration = Duration::from_secs(1);
 
 /// Every one is refused, and none becomes a label that stays for ever.
 pub(super) async fn floods_of_names(scene: &Scene) {
@@ -26,4 +34,34 @@ pub(super) async fn floods_of_names(scene: &Scene) {
     let metrics = metrics.text().await.expect("text");
     assert!(!metrics.contains("INVENTED"), "{metrics}");
     assert!(metrics.contains("gdmarket_http_requests"), "{metrics}");
+}
+
+/// Neither those who say nothing nor those who say half hold anybody else up.
+pub(super) async fn slow(scene: &Scene) {
+    let host = format!("127.0.0.1:{}", scene.server.port());
+    let body = format!(
+        "POST /items HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Content-Length: 1000\r\n\r\n{{"
+    );
+    let mut held = Vec::new();
+    for text in ["", "POST /items HTTP/1.1\r\nHo", &body] {
+        for _ in 0..SLOW {
+            held.push(connect(scene.server.port(), text).await);
+        }
+    }
+    let healthy = timeout(HEALTHY_WITHIN, scene.market.get("/livez")).await;
+    healthy.expect("health in time").expect(200);
+    scene.works().await;
+    drop(held);
+}
+
+/// From another address than everybody else's.
+async fn connect(port: u16, text: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let to = format!("127.0.0.1:{port}").parse().unwrap();
+    let mut stream = socket.connect(to).await.expect("a connection");
+    // Whoever is cut off has said enough.
+    drop(stream.write_all(text.as_bytes()).await);
+    stream
 }

@@ -16,23 +16,30 @@ pub(super) async fn cut_off(scene: &Scene) {
 
 /// As a host does whose disk is nearly full: sessions come back read-only, and later again as they were.
 pub(super) async fn read_only_period(scene: &Scene) {
-    let database = "current_database()";
-    let set = |value: &str| {
-        format!(
-            "SET TRANSACTION READ WRITE; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I \
-             {value}', {database}); END $$"
-        )
-    };
-    scene.db.log_sql(&set("SET default_transaction_read_only = on")).await;
+    alter_database(scene, "SET default_transaction_read_only = on").await;
     cut_off(scene).await;
     eventually(REFUSED_WITHIN, || async {
         let answer = scene.market.register_answer(100).await;
         if (answer.status, answer.retry_after) == (503, true) { Ok(()) } else { Err(answer) }
     })
     .await;
-    scene.market.get("/itemInfoes").await.expect(200);
+    // Each session that was cut off costs one answer.
+    eventually(REFUSED_WITHIN, || async {
+        let answer = scene.market.get("/itemInfoes").await;
+        if answer.status == 200 { Ok(()) } else { Err(answer) }
+    })
+    .await;
     scene.is_named(&["read-only"]).await;
-    scene.db.log_sql(&set("RESET default_transaction_read_only")).await;
+    alter_database(scene, "RESET default_transaction_read_only").await;
+}
+
+/// Something that counts for every session that begins from now on.
+async fn alter_database(scene: &Scene, what: &str) {
+    let sql = format!(
+        "SET TRANSACTION READ WRITE; DO $do$ BEGIN \
+         EXECUTE format($f$ALTER DATABASE %I {what}$f$, current_database()); END $do$"
+    );
+    scene.db.log_sql(&sql).await;
 }
 
 /// Somebody takes the turn and says nothing any more, until the database's own limit ends it.
