@@ -92,6 +92,18 @@ impl Span {
         }
     }
 
+    /// Whether the last day is over by `today`; never without an end.
+    pub fn is_over(&self, today: NaiveDate) -> bool {
+        self.to.is_some_and(|to| to <= today)
+    }
+
+    /// The stretch of something that isn't back on `today`: it takes that day too, if not more.
+    #[must_use]
+    pub fn through(self, today: NaiveDate) -> Self {
+        let tomorrow = today.succ_opt().unwrap_or(today);
+        Self { from: self.from, to: self.to.map(|to| to.max(tomorrow)) }
+    }
+
     /// Whether a day is in both.
     pub fn overlaps(&self, other: &Self) -> bool {
         let starts_before_end = |a: &Self, b: &Self| b.to.is_none_or(|end| a.from < end);

@@ -16,5 +16,6 @@ mod state;
 pub use command::ReservationCommand;
 pub use error::ReservationError;
 pub use event::ReservationEvent;
+pub use payments::PAY_AGAIN_WITHIN;
 pub use stage::{Cancelling, Stage};
-pub use state::{Request, Reservation, Terms};
+pub use state::{PayTimes, Request, Reservation, Terms};

@@ -20,6 +20,7 @@ use gdmarket_domain::{
     Decider, ItemNo, Money, PaymentNo, PersonId, RentalPeriod, Reservation, ReservationCommand,
     ReservationError, ReservationEvent, ReservationNo,
 };
+use std::time::Duration;
 use table::{after, refusal};
 
 /// The columns of the page, with X, Renting and Completed split by the request that is open (c: of
@@ -233,13 +234,45 @@ fn a_cancelled_payment_restarts_the_time_to_pay_and_a_new_attempt_may_begin() {
 }
 
 #[test]
-fn a_failed_attempt_restarts_the_time_to_pay_and_the_old_end_is_not_due() {
-    let mut history = history("O");
-    history.push(failed(1));
-    let unpaid = after::<Reservation>(history);
-    assert_eq!(unpaid.stage(), Stage::Unpaid { pay_by: minute(30) });
-    assert_eq!(refusal(&unpaid, &ReservationCommand::Expire { pay_by: minute(15) }), "not-due");
+fn a_failed_attempt_leaves_the_later_of_the_standing_end_and_five_minutes() {
+    let mut unpaid = after::<Reservation>(history("U"));
+    for (no, at, pay_by) in [(1, 4, 15), (2, 14, 19), (3, 18, 23), (4, 22, 27), (5, 26, 30)] {
+        let events = failed_at(&unpaid, no, at);
+        assert_eq!(events.len(), 1, "attempt {no}");
+        let paid = unpaid.decide(&pay(no)).unwrap();
+        for event in paid.into_iter().chain(events) {
+            unpaid.apply(event);
+        }
+        assert_eq!(unpaid.stage(), Stage::Unpaid { pay_by: minute(pay_by) }, "attempt {no}");
+    }
+    assert_eq!(refusal(&unpaid, &ReservationCommand::Expire { pay_by: minute(27) }), "not-due");
     assert!(unpaid.decide(&ReservationCommand::Expire { pay_by: minute(30) }).is_ok());
+}
+
+#[test]
+fn a_card_that_never_pays_ends_the_reservation_after_twice_the_time_to_pay() {
+    let unpaid = after::<Reservation>(history("U"));
+    let (reservation_no, item_no, payment_no) = (number(), item(), payment(1));
+    let reason = "no-cover".to_owned();
+    let pay_by = minute(30);
+    assert_eq!(
+        failed_at(&unpaid, 1, 30),
+        [
+            ReservationEvent::PaymentFailed { reservation_no, payment_no, reason, pay_by },
+            ReservationEvent::Expired { reservation_no, item_no },
+        ]
+    );
+}
+
+#[test]
+fn a_failure_after_a_cancelled_payment_leaves_the_end_that_it_set() {
+    let mut history = history("Xp");
+    history.push(revoked());
+    let unpaid = after::<Reservation>(history);
+    let [ReservationEvent::PaymentFailed { pay_by, .. }] = failed_at(&unpaid, 2, 44)[..] else {
+        panic!("one event")
+    };
+    assert_eq!(pay_by, minute(45));
 }
 
 #[test]
@@ -339,8 +372,24 @@ fn failed(no: i64) -> ReservationCommand {
     ReservationCommand::RecordPaymentFailed {
         payment_no: payment(no),
         reason: "no-cover".into(),
-        pay_by: minute(30),
+        failed_at: minute(1),
+        pay_within: Duration::from_mins(15),
     }
+}
+
+/// A reservation of minute 0, whose `payBy` is minute 15, after an attempt that failed at this minute.
+fn failed_at(reservation: &Reservation, no: i64, at: u32) -> Vec<ReservationEvent> {
+    let mut open = reservation.clone();
+    for event in open.decide(&pay(no)).unwrap() {
+        open.apply(event);
+    }
+    let failed = ReservationCommand::RecordPaymentFailed {
+        payment_no: payment(no),
+        reason: "no-cover".into(),
+        failed_at: minute(at),
+        pay_within: Duration::from_mins(15),
+    };
+    open.decide(&failed).unwrap()
 }
 
 fn revoked() -> ReservationCommand {

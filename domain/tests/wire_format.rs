@@ -82,7 +82,7 @@ fn every_event_has_a_snapshot() {
         .flat_map(|(aggregate, names)| names.iter().map(|n| (*aggregate, (*n).to_owned())))
         .collect();
     assert_eq!(known, all);
-    assert_eq!(all.len(), 13 + 16 + 6 + 3 + 1);
+    assert_eq!(all.len(), 13 + 16 + 7 + 3 + 1);
     assert_eq!(event_names().len(), all.len());
 }
 

@@ -7,7 +7,7 @@ mod body;
 mod calendar;
 
 pub use body::{ItemBody, ItemInfoBody};
-pub use calendar::Calendar;
+pub use calendar::{Busy, Calendar};
 
 use crate::status::{ItemStatus, RentalStatus};
 use crate::view::{Filters, FoldError, View};

@@ -54,7 +54,7 @@ pub use error::QueryError;
 pub use feed::{Delivery, Feed};
 pub use follow::{About, Follower};
 pub use gdmarket_store::LogLimit;
-pub use item_info::{Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow};
+pub use item_info::{Busy, Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow};
 pub use options::Options;
 pub use overview::{LoopState, LoopStatus, overview, pause_view, resume_view};
 pub use payments::{PaymentBody, PaymentRow, Payments};

@@ -40,6 +40,7 @@ pub(crate) enum Code {
     ItemGone,
     ItemTaken,
     ItemBlocked,
+    OwnItem,
     RegistrationAbandoned,
     NoHold,
     ReservationClosed,
@@ -59,6 +60,7 @@ impl Code {
             "item-gone" => Self::ItemGone,
             "item-taken" => Self::ItemTaken,
             "item-blocked" => Self::ItemBlocked,
+            "own-item" => Self::OwnItem,
             "registration-abandoned" => Self::RegistrationAbandoned,
             "no-hold" => Self::NoHold,
             "reservation-closed" => Self::ReservationClosed,
@@ -91,6 +93,7 @@ pub(crate) const fn verdict(rule: Rule, code: Code) -> Verdict {
             | Code::ItemGone
             | Code::ItemTaken
             | Code::ItemBlocked
+            | Code::OwnItem
             | Code::RegistrationAbandoned => Verdict::Compensate,
             Code::NoHold
             | Code::ReservationClosed
@@ -127,11 +130,12 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_that_the_aggregates_refuse_with() {
-        let pairs: [(Code, &dyn Refusal); 14] = [
+        let pairs: [(Code, &dyn Refusal); 15] = [
             (Code::ItemUnknown, &ItemError::Unknown),
             (Code::ItemGone, &ItemError::Gone),
             (Code::ItemTaken, &ItemError::Taken),
             (Code::ItemBlocked, &ItemError::Blocked),
+            (Code::OwnItem, &ItemError::OwnItem),
             (Code::RegistrationAbandoned, &ItemError::RegistrationAbandoned),
             (Code::NoHold, &ItemError::NoHold),
             (Code::ReservationClosed, &ReservationError::Closed),
@@ -163,11 +167,12 @@ mod tests {
         Rule::Announce,
     ];
 
-    const CODES: [Code; 13] = [
+    const CODES: [Code; 14] = [
         Code::ItemUnknown,
         Code::ItemGone,
         Code::ItemTaken,
         Code::ItemBlocked,
+        Code::OwnItem,
         Code::RegistrationAbandoned,
         Code::NoHold,
         Code::ReservationClosed,

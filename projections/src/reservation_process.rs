@@ -1,7 +1,8 @@
 //! `reservation_process`, on the reservation's side: what item and payment say is recorded, and the
 //! time to pay is watched.
 //!
-//! The deadline starts with each event that carries a `payBy`; whatever stops or closes the payment
+//! Times to pay are counted from the event that is answered, as the database recorded it, since
+//! deadlines fire by the same clock. The deadline starts with each event that carries a `payBy`; whatever stops or closes the payment
 //! forgets it. A row that fires too late is refused `not-due` and gone.
 
 use crate::process_manager::{Due, Manager, Moment, Reaction, Reactions, Step};
@@ -32,14 +33,15 @@ impl Manager for ReservationProcess {
     }
 
     fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions> {
-        let pay_by = moment.now + self.pay_within;
+        let recorded_at = moment.recorded_at;
+        let pay_by = recorded_at + self.pay_within;
         match event {
             MarketEvent::Item(event) => send(from_item(event, pay_by)),
             MarketEvent::Hold(HoldEvent::Refused { reservation_no, reason, .. }) => {
                 let reject = ReservationCommand::Reject { reason: reason.clone() };
                 send(Some((*reservation_no, Rule::Reject, reject)))
             }
-            MarketEvent::Payment(event) => send(from_payment(event, pay_by)),
+            MarketEvent::Payment(event) => send(self.payment_outcome(event, recorded_at)),
             MarketEvent::Reservation(event) => {
                 let (reservation_no, step) = deadline(event)?;
                 Some(Reactions::of(key(reservation_no), step))
@@ -96,25 +98,28 @@ fn from_item(event: &ItemEvent, pay_by: DateTime<Utc>) -> Recording {
     })
 }
 
-fn from_payment(event: &PaymentEvent, pay_by: DateTime<Utc>) -> Recording {
-    use PaymentEvent as E;
-    use ReservationCommand as C;
-    Some(match event {
-        E::Approved { payment_no, reservation_no } => {
-            let approved = C::RecordPaymentApproved { payment_no: *payment_no };
-            (*reservation_no, Rule::Fact, approved)
-        }
-        E::Declined { payment_no, reservation_no, reason } => {
-            let (payment_no, reason) = (*payment_no, reason.clone());
-            let failed = C::RecordPaymentFailed { payment_no, reason, pay_by };
-            (*reservation_no, Rule::Fact, failed)
-        }
-        E::Started { .. }
-        | E::OutcomeUnknown { .. }
-        | E::CancellationStarted { .. }
-        | E::RefundRefused { .. }
-        | E::Cancelled { .. } => return None,
-    })
+impl ReservationProcess {
+    fn payment_outcome(&self, event: &PaymentEvent, failed_at: DateTime<Utc>) -> Recording {
+        use PaymentEvent as E;
+        use ReservationCommand as C;
+        Some(match event {
+            E::Approved { payment_no, reservation_no } => {
+                let approved = C::RecordPaymentApproved { payment_no: *payment_no };
+                (*reservation_no, Rule::Fact, approved)
+            }
+            E::Declined { payment_no, reservation_no, reason } => {
+                let (payment_no, reason) = (*payment_no, reason.clone());
+                let pay_within = self.pay_within;
+                let failed = C::RecordPaymentFailed { payment_no, reason, failed_at, pay_within };
+                (*reservation_no, Rule::Fact, failed)
+            }
+            E::Started { .. }
+            | E::OutcomeUnknown { .. }
+            | E::CancellationStarted { .. }
+            | E::RefundRefused { .. }
+            | E::Cancelled { .. } => return None,
+        })
+    }
 }
 
 fn deadline(event: &ReservationEvent) -> Option<(ReservationNo, Reaction)> {

@@ -58,7 +58,7 @@ pub struct ReservationBody {
 
 impl View for Reservations {
     const NAME: &'static str = "reservations";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const AGGREGATE: &'static str = Reservation::TYPE;
     const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "item_no", "status"];
     type Row = ReservationRow;

@@ -39,7 +39,7 @@ const WRITE: &[&str] = &[
 ];
 
 const LEND: &[&str] =
-    &["not-reserved", "not-paid", "too-early", "still-rented", "which-reservation"];
+    &["not-reserved", "not-paid", "too-early", "period-over", "still-rented", "which-reservation"];
 const CANCEL: &[&str] =
     &["already-lent", "reservation-closed", "payment-pending", "cancellation-pending"];
 const PAY: &[&str] = &[
@@ -60,9 +60,14 @@ fn own(method: &str, path: &str) -> Vec<&'static str> {
         ("patch", "/items/{itemNo}") => &[LEND, &["not-renting"]],
         ("post", "/items/{itemNo}/block") => &[&["item-taken", "too-many-blocks"]],
         ("post", "/items/{itemNo}/delete") | ("delete", "/items/{itemNo}") => &[&["item-in-use"]],
-        ("post", "/reservations") => {
-            &[&["item-taken", "item-unknown", "item-gone", "item-blocked", "reservation-closed"]]
-        }
+        ("post", "/reservations") => &[&[
+            "item-taken",
+            "item-unknown",
+            "item-gone",
+            "item-blocked",
+            "own-item",
+            "reservation-closed",
+        ]],
         ("post", "/reservations/{reservationNo}/cancel")
         | ("delete", "/reservations/{reservationNo}") => &[CANCEL],
         ("post", "/reservations/{reservationNo}/payment") => &[PAY],

@@ -157,6 +157,10 @@ kinds! {
         "The owner keeps the item back on these days" "소유자가 그 날짜를 막아 두었습니다"
         "Choose other days from the item's calendar."
         "물건의 달력에서 다른 날짜를 고르세요.";
+    OWN_ITEM "own-item" CONFLICT
+        "It is the renter's own item" "본인의 물건입니다"
+        "Reserve somebody else's item; to keep days of your own back, block them."
+        "다른 사람의 물건을 예약하세요. 본인 물건의 날짜를 비워 두려면 그 날짜를 막아 두세요.";
     NOT_RESERVED "not-reserved" CONFLICT
         "It is not reserved" "예약되지 않았습니다"
         "Pay and lend once the reservation is confirmed."
@@ -173,6 +177,10 @@ kinds! {
         "The reservation's first day hasn't come" "예약 첫날이 아직 오지 않았습니다"
         "Lend the item from the first day of its period on."
         "예약 기간의 첫날부터 빌려줄 수 있습니다.";
+    PERIOD_OVER "period-over" CONFLICT
+        "The reservation's last day is over" "예약 기간이 지났습니다"
+        "Cancel the reservation, which gives the money back, and reserve the item again."
+        "예약을 취소해 환불받은 다음 다시 예약하세요.";
     STILL_RENTED "still-rented" CONFLICT
         "Another renter still has the item" "다른 대여자가 아직 물건을 가지고 있습니다"
         "Take the item back first."

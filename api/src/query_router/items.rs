@@ -53,6 +53,10 @@ struct Busy {
     /// The first day free again; `null` until the item is returned.
     #[schema(required)]
     to: Option<NaiveDate>,
+    /// There, and `true`, while something that should be back is not: then today is taken at least.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    overdue: bool,
 }
 
 pub(super) fn router() -> OpenApiRouter<QueryState> {
@@ -112,7 +116,7 @@ async fn item(
     responses((status = 200, description = "Its calendar.", body = Calendar)))]
 async fn calendar(
     State(state): State<QueryState>,
-    _: Reader,
+    Reader(actor): Reader,
     Numbered(no): Numbered<ItemNo>,
     mut params: Params,
 ) -> Answer {
@@ -121,8 +125,13 @@ async fn calendar(
         params.upside_down("from");
     }
     state.catch_up(params).await?;
-    let found = render::one(state.queries.calendar(no, from, to).await, |row| {
-        let busy = row.body.busy.iter().map(|span| Busy { from: span.from, to: span.to });
+    let today = state.viewer(actor).today;
+    let found = render::one(state.queries.calendar(no, from, to, today).await, |row| {
+        let busy = row.body.busy.iter().map(|busy| Busy {
+            from: busy.span.from,
+            to: busy.span.to,
+            overdue: busy.overdue,
+        });
         Versioned { version: row.version, body: Calendar { busy: busy.collect() } }
     })?;
     Ok(member(found, &kind::ITEM_NOT_FOUND))

@@ -72,6 +72,7 @@ pub(crate) fn item_actions(item_no: i64, item: &Item, viewer: &Viewer) -> Vec<Ac
     let to = |path: &str| format!("/items/{item_no}{path}");
     let reserve = match actor {
         Actor::Owner(_) | Actor::Anonymous => Some(WRONG_ACTOR),
+        Actor::Renter(me) if item.owner_id() == Some(*me) => Some("own-item"),
         Actor::Operator(_) | Actor::Renter(_) | Actor::Process(_) => not_to_be_reserved(item),
     };
     vec![

@@ -32,6 +32,77 @@ async fn today(app: &App) -> NaiveDate {
     calendar["busy"][0]["from"].as_str().and_then(|day| day.parse().ok()).expect("a day")
 }
 
+/// Of an item that isn't back, today and the days from now on are taken, whatever its period said.
+#[tokio::test]
+async fn an_item_that_is_overdue_is_reserved_for_nobody_today() {
+    let db = TestDb::sqlite();
+    let app = App::on(&db, &[("market.time_zone", "Etc/GMT+12")]).await;
+    let first = today(&app).await;
+    let item = app.camera().await;
+    let wish = json!({"itemNo": item, "customerId": 1, "period": days(first, 1)});
+    let made = app.post("/reservations", wish).expect(201).await.json();
+    let no = made["reservationNo"].as_i64().expect("a number");
+    app.pay(no).await;
+    app.post(&format!("/items/{item}/lend"), json!({})).expect(200).await;
+    app.stop().await;
+    drop(app);
+    let app = App::on(&db, &[("market.time_zone", "Pacific/Kiritimati")]).await;
+    let today = today(&app).await;
+    assert!(today > first);
+    let calendar = app.get(&format!("/items/{item}/calendar")).expect(200).await.json();
+    let tomorrow = today + Days::new(1);
+    assert_eq!(calendar, json!({"busy": [{"from": first, "to": tomorrow, "overdue": true}]}));
+    for period in [Value::Null, days(today, 1), days(today, 3)] {
+        let wish = json!({"itemNo": item, "customerId": 2, "period": period});
+        app.post("/reservations", wish).refused(409, "item-taken").await;
+    }
+    let wish = json!({"itemNo": item, "customerId": 2, "period": days(tomorrow, 1)});
+    app.post("/reservations", wish).expect(201).await;
+    app.post(&format!("/items/{item}/return"), json!({})).expect(200).await;
+    let wish = json!({"itemNo": item, "customerId": 3, "period": days(today, 1)});
+    app.post("/reservations", wish).expect(201).await;
+    app.stop().await;
+}
+
+/// Paid, and never fetched: the days are over, and cancelling gives the money back.
+#[tokio::test]
+async fn nothing_is_lent_after_the_last_day() {
+    let db = TestDb::sqlite();
+    let app = App::on(&db, &[("market.time_zone", "Etc/GMT+12")]).await;
+    let first = today(&app).await;
+    let item = app.camera().await;
+    let wish = json!({"itemNo": item, "customerId": 1, "period": days(first, 1)});
+    let made = app.post("/reservations", wish).expect(201).await.json();
+    let no = made["reservationNo"].as_i64().expect("a number");
+    app.pay(no).await;
+    app.stop().await;
+    drop(app);
+    let app = App::on(&db, &[("market.time_zone", "Pacific/Kiritimati")]).await;
+    let lend = format!("/items/{item}/lend");
+    app.post(&lend, json!({})).refused(409, "period-over").await;
+    app.post(&lend, json!({"reservationNo": no})).refused(409, "period-over").await;
+    app.delete(&format!("/reservations/{no}")).expect(200).await;
+    app.stop().await;
+}
+
+/// Neither as a renter nor by an operator; the item stays free.
+#[tokio::test]
+async fn an_owner_reserves_no_item_of_their_own() {
+    let app = app().await;
+    let body = json!({"itemName": "Drill", "itemPrice": 100});
+    let made = app.post("/items", body).actor("owner:5").expect(201).await.json();
+    let item = made["itemNo"].as_i64().expect("a number");
+    let wish = json!({"itemNo": item, "customerId": 5});
+    app.post("/reservations", wish.clone()).actor("renter:5").refused(409, "own-item").await;
+    app.post("/reservations", wish).refused(409, "own-item").await;
+    let shown = app.get(&format!("/items/{item}")).actor("renter:5").expect(200).await.json();
+    let reserve =
+        shown["actions"].as_array().and_then(|all| all.iter().find(|a| a["name"] == "reserve"));
+    assert_eq!(reserve.expect("an action")["reason"], "own-item");
+    let wish = json!({"itemNo": item, "customerId": 6});
+    app.post("/reservations", wish).expect(201).await;
+}
+
 /// The first renter keeps the item beyond the last day. The day after begins sooner in the east: at
 /// every moment it is at least a day later on Kiritimati than in the farthest west.
 #[tokio::test]
@@ -41,8 +112,8 @@ async fn an_item_that_is_overdue_is_lent_to_nobody_else() {
     let today = today(&app).await;
     let item = app.camera().await;
     let mut numbers = vec![];
-    for (customer, from) in [(1, today), (2, today + Days::new(1))] {
-        let wish = json!({"itemNo": item, "customerId": customer, "period": days(from, 1)});
+    for (customer, from, count) in [(1, today, 1), (2, today + Days::new(1), 5)] {
+        let wish = json!({"itemNo": item, "customerId": customer, "period": days(from, count)});
         let made = app.post("/reservations", wish).expect(201).await.json();
         let no = made["reservationNo"].as_i64().expect("a number");
         app.pay(no).await;
@@ -55,6 +126,9 @@ async fn an_item_that_is_overdue_is_lent_to_nobody_else() {
     drop(app);
     let app = App::on(&db, &[("market.time_zone", "Pacific/Kiritimati")]).await;
     app.post(&lend, numbers[1].clone()).refused(409, "still-rented").await;
+    let calendar = app.get(&format!("/items/{item}/calendar")).expect(200).await.json();
+    let to = today + Days::new(6);
+    assert_eq!(calendar, json!({"busy": [{"from": today, "to": to, "overdue": true}]}));
     app.post(&format!("/items/{item}/return"), numbers[0].clone()).expect(200).await;
     app.post(&lend, numbers[1].clone()).expect(200).await;
     app.stop().await;

@@ -4,6 +4,7 @@
 use super::Executor;
 use crate::error::{CommandError, Service};
 use crate::meta::{CommandMeta, Executed};
+use chrono::{DateTime, Utc};
 use gdmarket_domain::{Decider, DecodeError, MarketEvent, decode_event};
 use gdmarket_store::{Loaded, Receipt, ReceiptKind, RecordedEvent, StoreError, StreamId};
 use std::borrow::Cow;
@@ -123,6 +124,15 @@ impl Executor {
         let event =
             self.store.log().at(position).await.map_err(|error| self.store_error(&error))?;
         event.as_ref().map(decode).transpose().map_err(|error| self.store_error(&error))
+    }
+
+    /// When the event at this position was recorded, by the database's clock.
+    pub(crate) async fn recorded_at(&self, position: i64) -> Result<DateTime<Utc>, CommandError> {
+        let event =
+            self.store.log().at(position).await.map_err(|error| self.store_error(&error))?;
+        event
+            .and_then(|event| DateTime::from_timestamp_micros(event.recorded_at))
+            .ok_or_else(|| CommandError::Broken(format!("no event at position {position}")))
     }
 
     /// The state as the log has it now.

@@ -185,7 +185,8 @@ impl Inner {
             Attempted::Declined { code } => PaymentOutcome::Declined { code },
             Attempted::Unknown => PaymentOutcome::OutcomeUnknown,
             Attempted::Unreachable { retry_after } => {
-                return Err(self.not_paid(attempt, retry_after, meta).await);
+                let requested_at = executed.position;
+                return Err(self.not_paid(attempt, (requested_at, retry_after), meta).await);
             }
         };
         Ok(PaymentAsked { executed, payment_no: Some(attempt.payment_no), outcome })
@@ -195,21 +196,12 @@ impl Inner {
     async fn not_paid(
         &self,
         attempt: PaymentAttempt,
-        retry_after: Option<Duration>,
+        (requested_at, retry_after): (i64, Option<Duration>),
         meta: &CommandMeta,
     ) -> CommandError {
-        let PaymentAttempt { payment_no, reservation_no, .. } = attempt;
-        let command = ReservationCommand::RecordPaymentFailed {
-            payment_no,
-            reason: PAYMENT_UNAVAILABLE.to_owned(),
-            pay_by: self.options.clock.now() + self.options.pay_within,
-        };
-        let fact = format!("payment-failed/{payment_no}");
-        let id =
-            process_command_id(self.executor.log_id(), "reservation", reservation_no.get(), &fact);
-        let meta = meta.process("payments", id);
-        let request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
-        if let Err(error) = self.executor.execute(request).await {
+        let payment_no = attempt.payment_no;
+        let failed = self.record_failed(attempt, requested_at, meta).await;
+        if let Err(error) = failed {
             // The payment's own outcome reaches the reservation all the same, only later.
             tracing::warn!(%error, %payment_no, "recording an unreachable payment side");
         }
@@ -219,6 +211,29 @@ impl Inner {
             retry_after,
             cause: "the payment gateway can't be reached".to_owned(),
         }
+    }
+
+    /// The failure counts from the request to pay, on the database's clock.
+    async fn record_failed(
+        &self,
+        attempt: PaymentAttempt,
+        requested_at: i64,
+        meta: &CommandMeta,
+    ) -> Result<(), CommandError> {
+        let PaymentAttempt { payment_no, reservation_no, .. } = attempt;
+        let command = ReservationCommand::RecordPaymentFailed {
+            payment_no,
+            reason: PAYMENT_UNAVAILABLE.to_owned(),
+            failed_at: self.executor.recorded_at(requested_at).await?,
+            pay_within: self.options.pay_within,
+        };
+        let fact = format!("payment-failed/{payment_no}");
+        let id =
+            process_command_id(self.executor.log_id(), "reservation", reservation_no.get(), &fact);
+        let meta = meta.process("payments", id);
+        let request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
+        self.executor.execute(request).await?;
+        Ok(())
     }
 }
 

@@ -134,8 +134,14 @@ on_each_engine! {
         for number in 1..=6 {
             market.pay(no).await.unwrap();
             let reason = "declined".to_owned();
-            let (payment_no, pay_by) = (payment_no(number), market.commands.now());
-            let failed = ReservationCommand::RecordPaymentFailed { payment_no, reason, pay_by };
+            let (payment_no, failed_at) = (payment_no(number), market.commands.now());
+            let pay_within = std::time::Duration::from_mins(15);
+            let failed = ReservationCommand::RecordPaymentFailed {
+                payment_no,
+                reason,
+                failed_at,
+                pay_within,
+            };
             market.reservation(no, failed).await.unwrap();
         }
         assert_eq!(market.commands.payment_breaker(), BreakerState::Closed);

@@ -24,8 +24,11 @@ pub(super) fn hold(
     if item.hold_of(reservation_no).is_some() || item.is_rented_by(reservation_no) {
         return WAS_SO;
     }
+    if owner_id == Some(renter_id) {
+        return Err(ItemError::OwnItem);
+    }
     let span = Span::requested(period, asked_on);
-    if is_booked(item, span) {
+    if is_booked(item, span) || is_still_out(item, span, asked_on) {
         return Err(ItemError::Taken);
     }
     if item.blocks().iter().any(|block| span.overlaps(&Span::from(*block))) {
@@ -80,6 +83,11 @@ pub(super) fn unblock_period(item: &Item, period: RentalPeriod) -> Decision {
         events.extend(rest.map(|period| ItemEvent::PeriodBlocked { item_no, period }));
     }
     Ok(events)
+}
+
+/// Whether these days include one that a rental which isn't back takes today, whatever its period.
+fn is_still_out(item: &Item, span: Span, today: NaiveDate) -> bool {
+    item.rental().is_some_and(|rental| rental.span.through(today).overlaps(&span))
 }
 
 fn is_booked(item: &Item, span: Span) -> bool {

@@ -21,6 +21,9 @@ pub enum ItemError {
     /// The owner keeps some of the days back.
     #[error("the owner keeps some of these days back; choose others from the item's calendar")]
     Blocked,
+    /// Its own owner wants to rent it.
+    #[error("it is the owner's own item; keep days back by blocking them")]
+    OwnItem,
     /// The reservation holds nothing here that lending could be allowed for.
     #[error("the reservation holds no days of this item; reserve it again")]
     NoHold,
@@ -35,6 +38,12 @@ pub enum ItemError {
     TooEarly {
         /// The first day of the hold.
         from: NaiveDate,
+    },
+    /// The last day is over.
+    #[error("the reservation ended before {to}; cancel it, and make a new one")]
+    PeriodOver {
+        /// The first day after the hold.
+        to: NaiveDate,
     },
     /// Another renter has it.
     #[error("another renter still has the item; take it back first")]
@@ -67,10 +76,12 @@ impl Refusal for ItemError {
             Self::Gone => "item-gone",
             Self::Taken => "item-taken",
             Self::Blocked => "item-blocked",
+            Self::OwnItem => "own-item",
             Self::NoHold => "no-hold",
             Self::NotReserved => "not-reserved",
             Self::NotPaid => "not-paid",
             Self::TooEarly { .. } => "too-early",
+            Self::PeriodOver { .. } => "period-over",
             Self::StillRented => "still-rented",
             Self::NotRenting => "not-renting",
             Self::WhichReservation => "which-reservation",

@@ -46,6 +46,9 @@ pub(super) fn lend(
     if today < hold.span.from {
         return Err(ItemError::TooEarly { from: hold.span.from });
     }
+    if let Some(to) = hold.span.to.filter(|to| *to <= today) {
+        return Err(ItemError::PeriodOver { to });
+    }
     if item.rental().is_some() {
         return Err(ItemError::StillRented);
     }

@@ -5,6 +5,7 @@ use crate::ids::{ItemNo, PaymentNo, PersonId, ReservationNo};
 use crate::money::Money;
 use crate::rental_period::RentalPeriod;
 use chrono::{DateTime, NaiveDate, Utc};
+use std::time::Duration;
 
 /// A request to, or a fact for, one reservation. `pay_by` is when the time to pay ends if the
 /// command leads to one; the caller computes it, since decisions read no clock.
@@ -35,8 +36,14 @@ pub enum ReservationCommand {
     RequestPaymentCancellation,
     /// Fact: this attempt was approved.
     RecordPaymentApproved { payment_no: PaymentNo },
-    /// Fact: this attempt failed.
-    RecordPaymentFailed { payment_no: PaymentNo, reason: String, pay_by: DateTime<Utc> },
+    /// Fact: this attempt failed, at that time. `pay_within` is how long a reservation may stand
+    /// unpaid.
+    RecordPaymentFailed {
+        payment_no: PaymentNo,
+        reason: String,
+        failed_at: DateTime<Utc>,
+        pay_within: Duration,
+    },
     /// Fact: the item won't be lent; the requested cancellation goes through.
     RecordLendingRevoked { pay_by: DateTime<Utc> },
     /// Fact: the item was lent before the request arrived.

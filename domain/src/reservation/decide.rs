@@ -37,8 +37,14 @@ pub(super) fn decide(reservation: &Reservation, command: &ReservationCommand) ->
         ReservationCommand::RecordPaymentApproved { payment_no } => {
             payments::record_payment_approved(reservation, request, *payment_no)
         }
-        ReservationCommand::RecordPaymentFailed { payment_no, reason, pay_by } => {
-            payments::record_payment_failed(stage, request, *payment_no, reason, *pay_by)
+        ReservationCommand::RecordPaymentFailed { payment_no, reason, failed_at, pay_within } => {
+            let failure = payments::Failure {
+                payment_no: *payment_no,
+                reason,
+                failed_at: *failed_at,
+                pay_within: *pay_within,
+            };
+            payments::record_payment_failed(reservation, request, &failure)
         }
         ReservationCommand::RecordLendingRevoked { pay_by } => {
             facts::record_lending_revoked(stage, request, *pay_by)

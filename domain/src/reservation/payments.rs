@@ -2,9 +2,23 @@
 //! but the open one is late, changes nothing else and starts that attempt's refund.
 
 use super::decide::{Decision, WAS_SO};
-use super::{Cancelling, Request, Reservation, ReservationError, ReservationEvent, Stage};
+use super::{
+    Cancelling, PayTimes, Request, Reservation, ReservationError, ReservationEvent, Stage,
+};
 use crate::ids::PaymentNo;
 use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// How long a renter whose attempt failed has at least to pay again, while the limit allows it.
+pub const PAY_AGAIN_WITHIN: Duration = Duration::from_mins(5);
+
+/// A payment attempt that failed.
+pub(super) struct Failure<'a> {
+    pub(super) payment_no: PaymentNo,
+    pub(super) reason: &'a str,
+    pub(super) failed_at: DateTime<Utc>,
+    pub(super) pay_within: Duration,
+}
 
 pub(super) fn request_payment(
     reservation: &Reservation,
@@ -94,21 +108,24 @@ fn late(reservation: &Reservation, request: &Request, payment_no: PaymentNo) -> 
     Ok(vec![ReservationEvent::LatePaymentRecorded { reservation_no, payment_no }])
 }
 
+/// A failure whose time to pay is over already ends the reservation in the same step: else the next
+/// attempt of the same bad card could always come before the deadline.
 pub(super) fn record_payment_failed(
-    stage: Stage,
+    reservation: &Reservation,
     request: &Request,
-    failed: PaymentNo,
-    reason: &str,
-    pay_by: DateTime<Utc>,
+    failure: &Failure<'_>,
 ) -> Decision {
-    match stage {
-        Stage::PaymentOpen { payment_no } if payment_no == failed => {
-            Ok(vec![ReservationEvent::PaymentFailed {
-                reservation_no: request.reservation_no,
-                payment_no,
-                reason: reason.to_owned(),
-                pay_by,
-            }])
+    let Request { reservation_no, item_no, .. } = *request;
+    match reservation.stage() {
+        Stage::PaymentOpen { payment_no } if payment_no == failure.payment_no => {
+            let times = reservation.pay_times().ok_or(ReservationError::OutOfOrder)?;
+            let pay_by = after_failure(times, failure);
+            let reason = failure.reason.to_owned();
+            let failed =
+                ReservationEvent::PaymentFailed { reservation_no, payment_no, reason, pay_by };
+            let expired = (pay_by <= failure.failed_at)
+                .then_some(ReservationEvent::Expired { reservation_no, item_no });
+            Ok(std::iter::once(failed).chain(expired).collect())
         }
         Stage::Requested
         | Stage::Unpaid { .. }
@@ -122,4 +139,11 @@ pub(super) fn record_payment_failed(
         | Stage::Expired => WAS_SO,
         Stage::New => Err(ReservationError::OutOfOrder),
     }
+}
+
+/// The standing end of the time to pay, or a little later; a failure moves it at most to twice the
+/// time to pay after `Reserved`, so that a card that never pays can't hold an item for ever.
+fn after_failure(times: PayTimes, failure: &Failure<'_>) -> DateTime<Utc> {
+    let latest = times.first + failure.pay_within;
+    times.standing.max((failure.failed_at + PAY_AGAIN_WITHIN).min(latest))
 }

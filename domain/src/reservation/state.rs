@@ -4,7 +4,7 @@ use super::{ReservationEvent, Stage};
 use crate::ids::{ItemNo, PaymentNo, PersonId, ReservationNo};
 use crate::money::Money;
 use crate::rental_period::RentalPeriod;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -14,6 +14,9 @@ pub struct Reservation {
     request: Option<Request>,
     terms: Option<Terms>,
     stage: Stage,
+    /// The ends of the time to pay, once there is one.
+    #[serde(default)]
+    pay_times: Option<PayTimes>,
     /// Attempts whose late approval was recorded: each starts its refund once.
     late: BTreeSet<PaymentNo>,
 }
@@ -31,6 +34,15 @@ pub struct Request {
     pub period: Option<RentalPeriod>,
     /// The day it was asked.
     pub asked_on: NaiveDate,
+}
+
+/// When the time to pay ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayTimes {
+    /// By the reservation's confirmation.
+    pub first: DateTime<Utc>,
+    /// By what has happened since.
+    pub standing: DateTime<Utc>,
 }
 
 /// What the item granted when it held the days.
@@ -60,8 +72,22 @@ impl Reservation {
                 self.request =
                     Some(Request { reservation_no, item_no, renter_id, period, asked_on });
             }
-            ReservationEvent::Reserved { owner_id, item_name, item_price, total_price, .. } => {
+            ReservationEvent::Reserved {
+                owner_id,
+                item_name,
+                item_price,
+                total_price,
+                pay_by,
+                ..
+            } => {
+                self.pay_times = Some(PayTimes { first: pay_by, standing: pay_by });
                 self.terms = Some(Terms { owner_id, item_name, item_price, total_price });
+            }
+            ReservationEvent::PaymentFailed { pay_by, .. }
+            | ReservationEvent::PaymentCancelled { pay_by, .. } => {
+                if let Some(times) = &mut self.pay_times {
+                    times.standing = pay_by;
+                }
             }
             ReservationEvent::LatePaymentRecorded { payment_no, .. } => {
                 self.late.insert(payment_no);
@@ -72,10 +98,8 @@ impl Reservation {
             | ReservationEvent::Cancelled { .. }
             | ReservationEvent::PaymentRequested { .. }
             | ReservationEvent::Paid { .. }
-            | ReservationEvent::PaymentFailed { .. }
             | ReservationEvent::PaymentCancellationRequested { .. }
             | ReservationEvent::PaymentCancellationRefused { .. }
-            | ReservationEvent::PaymentCancelled { .. }
             | ReservationEvent::RentalStarted { .. }
             | ReservationEvent::RentalCompleted { .. }
             | ReservationEvent::Expired { .. } => {}
@@ -90,6 +114,11 @@ impl Reservation {
     /// What the item granted; `None` before it held the days.
     pub const fn terms(&self) -> Option<&Terms> {
         self.terms.as_ref()
+    }
+
+    /// When the time to pay ends; `None` before the item held the days.
+    pub const fn pay_times(&self) -> Option<PayTimes> {
+        self.pay_times
     }
 
     /// How far it has come.

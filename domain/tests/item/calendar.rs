@@ -2,8 +2,8 @@
 //! which they are lent.
 
 use crate::commands::{
-    abandon, authorize, block, change, day, delete, hold, hold_asked_on, item_no, lend, owner,
-    period, register, release, reservation, return_item, unblock,
+    abandon, authorize, block, change, day, delete, hold, hold_asked_on, hold_for, item_no, lend,
+    owner, period, register, release, reservation, return_item, unblock,
 };
 use crate::table::{after, refusal};
 use chrono::Days;
@@ -231,4 +231,51 @@ fn blocked(periods: &[(u32, u32)]) -> Vec<ItemEvent> {
 
 fn unblocked(from: u32, to: u32) -> ItemEvent {
     ItemEvent::PeriodUnblocked { item_no: item_no(), period: period(from, to) }
+}
+
+#[test]
+fn what_is_not_back_takes_today_whatever_its_period_said() {
+    let lent = [register(), hold(1, Some((10, 12))), authorize(1), lend(None, 10)];
+    let item = after::<Item>(lent.clone());
+    // On its days and on the day of return; two days later; and long after.
+    for (today, taken) in [(10, 12), (12, 13), (14, 15), (20, 21)] {
+        for days in [Some((today, today + 1)), Some((today, today + 5)), None] {
+            let wish = hold_asked_on(today, 2, days);
+            assert_eq!(refusal(&item, &wish), "item-taken", "{wish:?}");
+        }
+        let later = hold_asked_on(today, 2, Some((taken, taken + 1)));
+        assert_eq!(item.decide(&later).unwrap().len(), 1, "{later:?}");
+    }
+    let back = after::<Item>(lent.into_iter().chain([return_item(None)]));
+    assert_eq!(back.decide(&hold_asked_on(14, 2, None)).unwrap().len(), 1);
+}
+
+#[test]
+fn nothing_is_lent_after_its_last_day() {
+    let item = after::<Item>([register(), hold(1, Some((10, 13))), authorize(1)]);
+    assert!(item.decide(&lend(None, 12)).is_ok());
+    for today in [13, 14, 30] {
+        let over = item.decide(&lend(None, today)).unwrap_err();
+        assert_eq!(over, ItemError::PeriodOver { to: day(13) }, "{today}");
+    }
+    let open = after::<Item>([register(), hold_asked_on(1, 1, None), authorize(1)]);
+    assert!(open.decide(&lend(None, 31)).is_ok(), "without a last day there is none to miss");
+    let unpaid = after::<Item>([register(), hold(1, Some((10, 13)))]);
+    assert_eq!(refusal(&unpaid, &lend(None, 14)), "not-paid");
+}
+
+#[test]
+fn an_owner_never_rents_their_own_item() {
+    let item = after::<Item>([register()]);
+    let own = owner().get();
+    assert_eq!(refusal(&item, &hold_for(own, 1, 1, Some((10, 13)))), "own-item");
+    let held = after::<Item>([register(), hold(2, Some((10, 13)))]);
+    assert_eq!(refusal(&held, &hold_for(own, 1, 1, Some((10, 13)))), "own-item", "taken or not");
+    let nobodys = ItemCommand::Register {
+        item_no: item_no(),
+        owner_id: None,
+        item_name: "drill".into(),
+        item_price: Money::price(100).unwrap(),
+    };
+    assert!(after::<Item>([nobodys]).decide(&hold_for(own, 1, 1, None)).is_ok());
 }

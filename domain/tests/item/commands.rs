@@ -41,9 +41,18 @@ pub(crate) fn hold(r: i64, days: Option<(u32, u32)>) -> ItemCommand {
 }
 
 pub(crate) fn hold_asked_on(asked_on: u32, r: i64, days: Option<(u32, u32)>) -> ItemCommand {
+    hold_for(7, asked_on, r, days)
+}
+
+pub(crate) fn hold_for(
+    renter: i64,
+    asked_on: u32,
+    r: i64,
+    days: Option<(u32, u32)>,
+) -> ItemCommand {
     ItemCommand::Hold {
         reservation_no: reservation(r),
-        renter_id: PersonId::new(7).unwrap(),
+        renter_id: PersonId::new(renter).unwrap(),
         period: days.map(|(from, to)| period(from, to)),
         asked_on: day(asked_on),
     }

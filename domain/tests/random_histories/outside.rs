@@ -88,7 +88,8 @@ impl Market {
             let failed = ReservationCommand::RecordPaymentFailed {
                 payment_no: task.payment_no,
                 reason: "unreachable".to_owned(),
-                pay_by: self.next_pay_by(),
+                failed_at: self.next_pay_by(),
+                pay_within: std::time::Duration::from_hours(1),
             };
             return match self
                 .send(None, &MarketCommand::Reservation(task.reservation_no, failed))?

@@ -224,8 +224,12 @@ impl Market {
                 (reservation_no, ReservationCommand::RecordPaymentApproved { payment_no })
             }
             PaymentEvent::Declined { payment_no, reservation_no, reason } => {
-                let pay_by = self.next_pay_by();
-                let failed = ReservationCommand::RecordPaymentFailed { payment_no, reason, pay_by };
+                let failed = ReservationCommand::RecordPaymentFailed {
+                    payment_no,
+                    reason,
+                    failed_at: self.next_pay_by(),
+                    pay_within: std::time::Duration::from_hours(1),
+                };
                 (reservation_no, failed)
             }
             _ => return Ok(()),

@@ -9,34 +9,57 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Calendar {
     /// Half-open stretches; the last may be without end: until returned.
-    pub busy: Vec<Span>,
+    pub busy: Vec<Busy>,
+}
+
+/// A stretch of taken days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Busy {
+    /// The days.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Whether a rental that should be back is among them: then they end today, if not later.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overdue: bool,
 }
 
 impl ItemRow {
-    /// The taken days between `from` and `to`, where given; stretches are shown whole.
-    pub(crate) fn calendar(&self, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Calendar {
-        let holds = self.state().holds().iter().chain(self.state().rental()).map(|b| b.span);
-        let blocks = self.state().blocks().iter().map(|block| Span::from(*block));
-        let asked = |span: &Span| {
+    /// The taken days on `today`, merged, that touch those between `from` and `to` where given.
+    pub(crate) fn calendar(
+        &self,
+        from: Option<NaiveDate>,
+        to: Option<NaiveDate>,
+        today: NaiveDate,
+    ) -> Calendar {
+        let taken = |span: Span| Busy { span, overdue: false };
+        let rental = self.state().rental().map(|rental| Busy {
+            span: rental.span.through(today),
+            overdue: rental.span.is_over(today),
+        });
+        let holds = self.state().holds().iter().map(|hold| taken(hold.span));
+        let blocks = self.state().blocks().iter().map(|block| taken(Span::from(*block)));
+        let mut all: Vec<Busy> = holds.chain(blocks).chain(rental).collect();
+        all.sort_by_key(|busy| busy.span.from);
+        let mut busy = merged(all);
+        busy.retain(|Busy { span, .. }| {
             to.is_none_or(|to| span.from < to)
                 && from.is_none_or(|from| span.to.is_none_or(|end| from < end))
-        };
-        let mut spans: Vec<Span> = holds.chain(blocks).filter(asked).collect();
-        spans.sort_by_key(|span| span.from);
-        Calendar { busy: merged(spans) }
+        });
+        Calendar { busy }
     }
 }
 
 /// Joins what touches, so that nobody can count the bookings.
-fn merged(sorted: Vec<Span>) -> Vec<Span> {
-    let mut busy: Vec<Span> = vec![];
-    for span in sorted {
-        match busy.last_mut() {
-            Some(last) if last.to.is_none_or(|end| span.from <= end) => {
-                last.to = last.to.zip(span.to).map(|(one, other)| one.max(other));
+fn merged(sorted: Vec<Busy>) -> Vec<Busy> {
+    let mut all: Vec<Busy> = vec![];
+    for busy in sorted {
+        match all.last_mut() {
+            Some(last) if last.span.to.is_none_or(|end| busy.span.from <= end) => {
+                last.span.to = last.span.to.zip(busy.span.to).map(|(one, other)| one.max(other));
+                last.overdue |= busy.overdue;
             }
-            Some(_) | None => busy.push(span),
+            Some(_) | None => all.push(busy),
         }
     }
-    busy
+    all
 }

@@ -57,15 +57,16 @@ impl Queries {
         Ok(infos)
     }
 
-    /// Which days of an item are taken, between two days where given.
+    /// Which days of an item are taken on `today`, between two days where given.
     pub async fn calendar(
         &self,
         no: ItemNo,
         from: Option<NaiveDate>,
         to: Option<NaiveDate>,
+        today: NaiveDate,
     ) -> Answer<Option<Found<Calendar, Item>>> {
         let row = one(self.0.store.views(), &self.0.items, no.get()).await?;
-        let calendar = |row: &ItemRow| Some(row.calendar(from, to));
+        let calendar = |row: &ItemRow| Some(row.calendar(from, to, today));
         Ok(row.and_then(|row| found(row, calendar, |row| row.state().clone())))
     }
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// The views' subscriptions, with their tables.
-pub(crate) const VIEWS: [&str; 4] = ["item_info_v3", "reservations_v1", "payments_v2", "alarms_v1"];
+pub(crate) const VIEWS: [&str; 4] = ["item_info_v3", "reservations_v2", "payments_v2", "alarms_v1"];
 
 /// The process managers' subscriptions.
 pub(crate) const MANAGERS: [&str; 5] =

@@ -169,7 +169,10 @@ on_each_engine! {
         market.reserve(2, 1, days(8, 9)).await;
         market.settle(&loops).await;
         let busy = async |from, to| {
-            market.queries().calendar(item(1), from, to).await.unwrap().unwrap().body.busy
+            let found = market.queries().calendar(item(1), from, to, day(1)).await;
+            let busy = found.unwrap().unwrap().body.busy;
+            assert!(busy.iter().all(|busy| !busy.overdue));
+            busy.into_iter().map(|busy| busy.span).collect::<Vec<_>>()
         };
         let span = |from, to| Span { from: day(from), to: Some(day(to)) };
         assert_eq!(busy(None, None).await, [span(2, 6), span(8, 9)], "what touches is one");
