@@ -24,10 +24,14 @@ pub struct Charge {
     pub amount: Money,
 }
 
-/// The gateway's word that it took the money.
+/// What the gateway says that it took, or gave back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
-    /// How much it took.
+    /// The payment: the key that it was charged with.
+    pub key: Uuid,
+    /// The order number: the attempt.
+    pub payment_no: PaymentNo,
+    /// How much.
     pub amount: Money,
 }
 
@@ -54,7 +58,7 @@ pub trait PaymentGateway: Send + Sync + 'static {
 
     /// Gives the money of the attempt with this key back, all of it. An attempt that was never
     /// charged is [`GatewayError::Declined`].
-    async fn cancel(&self, key: Uuid) -> Result<(), GatewayError>;
+    async fn cancel(&self, key: Uuid) -> Result<Confirmation, GatewayError>;
 
     /// Whether the attempt with this key was charged; never charges.
     async fn find(&self, key: Uuid) -> Result<Option<Confirmation>, GatewayError>;

@@ -116,6 +116,40 @@ async fn lending_what_nobody_pays_for_is_refused_for_good_under_its_key() {
     app.post(&lend, json!({})).key("another").expect(200).await;
 }
 
+/// The first day comes by itself, and so does the return of who has the item: the same request with the
+/// same key is decided again then.
+#[tokio::test]
+async fn a_refusal_that_passes_by_itself_is_not_remembered_under_its_key() {
+    let db = TestDb::sqlite();
+    let app = App::on(&db, &[("market.time_zone", "Etc/GMT+12")]).await;
+    let asked = app.camera().await;
+    app.reserved(asked, 1).await;
+    let calendar = app.get(&format!("/items/{asked}/calendar")).expect(200).await.json();
+    let today: chrono::NaiveDate =
+        calendar["busy"][0]["from"].as_str().and_then(|day| day.parse().ok()).expect("a day");
+    let item = app.camera().await;
+    let mut numbers = vec![];
+    for (customer, from, to) in [(1, 0, 1), (2, 1, 6)] {
+        let day = |days| today + chrono::Days::new(days);
+        let period = json!({"from": day(from), "to": day(to)});
+        let wish = json!({"itemNo": item, "customerId": customer, "period": period});
+        let made = app.post("/reservations", wish).expect(201).await.json();
+        let no = made["reservationNo"].as_i64().expect("a number");
+        app.pay(no).await;
+        numbers.push(json!({"reservationNo": no}));
+    }
+    let lend = format!("/items/{item}/lend");
+    app.post(&lend, numbers[0].clone()).expect(200).await;
+    app.post(&lend, numbers[1].clone()).key("k").refused(409, "too-early").await;
+    app.stop().await;
+    drop(app);
+    let app = App::on(&db, &[("market.time_zone", "Pacific/Kiritimati")]).await;
+    app.post(&lend, numbers[1].clone()).key("k").refused(409, "still-rented").await;
+    app.post(&format!("/items/{item}/return"), numbers[0].clone()).expect(200).await;
+    app.post(&lend, numbers[1].clone()).key("k").expect(200).await;
+    app.stop().await;
+}
+
 /// A payment whose outcome isn't in may change it: then a repeat is decided again.
 #[tokio::test]
 async fn lending_while_somebody_pays_is_not_refused_for_good() {

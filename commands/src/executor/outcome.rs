@@ -3,8 +3,9 @@
 use super::{Done, Request};
 use crate::error::CommandError;
 use crate::meta::CommandMeta;
+use chrono::NaiveDate;
 use cqrs_es::{Aggregate, DomainEvent};
-use gdmarket_domain::{Decider, Item, ItemError, Refusal, ReservationError};
+use gdmarket_domain::{Decider, Item, ItemError, Refusal, Reservation, ReservationError};
 use gdmarket_store::{Append, Loaded, NewEvent, ReceiptKind, StreamId};
 use std::borrow::Cow;
 
@@ -53,7 +54,7 @@ impl<A: Decider + 'static> Decision<A> {
         }
         match self {
             Self::WasSo => Some(ReceiptKind::Done),
-            Self::Refused(code) if meta.is_last_word || !passes::<A>(code) => {
+            Self::Refused(code) if is_final(code, meta) || !passes::<A>(code) => {
                 Some(ReceiptKind::Refused((*code).to_owned()))
             }
             // A stale version stays stale and a stranger a stranger: nothing to remember.
@@ -77,11 +78,27 @@ impl<A: Decider + 'static> Decision<A> {
     }
 }
 
-/// Refusals that pass by themselves: a payment whose outcome isn't in, and an item whose
-/// authorisation may be under way. A repeat with the same key is decided again.
+/// Refusals that pass by themselves: an outcome or an answer that isn't in yet, a first day that hasn't
+/// come, a rental that ends, an authorisation that may be in flight. A repeat with the same key is
+/// decided again.
 fn passes<A: Aggregate>(code: &str) -> bool {
-    code == ReservationError::PaymentPending.code()
-        || (A::TYPE == Item::TYPE && code == ItemError::NotPaid.code())
+    let first_day = NaiveDate::MIN;
+    if A::TYPE == Item::TYPE {
+        let passing =
+            [ItemError::NotPaid, ItemError::TooEarly { from: first_day }, ItemError::StillRented];
+        return passing.iter().any(|refusal| refusal.code() == code);
+    }
+    let passing = [
+        ReservationError::PaymentPending,
+        ReservationError::CancellationPending,
+        ReservationError::NotReserved,
+    ];
+    A::TYPE == Reservation::TYPE && passing.iter().any(|refusal| refusal.code() == code)
+}
+
+/// Whether a passing refusal is final: nobody is paying, so that the authorisation won't come.
+fn is_final(code: &str, meta: &CommandMeta) -> bool {
+    meta.is_last_word && code == ItemError::NotPaid.code()
 }
 
 /// The append of these events, or without events of the receipt alone.

@@ -7,7 +7,6 @@ use super::ledger::Ledger;
 use super::{Charge, Confirmation, GatewayError, PaymentGateway};
 use crate::latency::drawn;
 use async_trait::async_trait;
-use gdmarket_domain::Money;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,23 +110,26 @@ impl PaymentGateway for InProcessGateway {
             if declines && ledger.charged(key).map_err(|e| unwritten(&e))?.is_none() {
                 return Err(GatewayError::Declined("card-declined".to_owned()));
             }
-            let amount = ledger.charge(key, payment_no, amount).map_err(|e| unwritten(&e))?;
-            Ok(Confirmation { amount })
+            let (payment_no, amount) =
+                ledger.charge(key, payment_no, amount).map_err(|e| unwritten(&e))?;
+            Ok(Confirmation { key, payment_no, amount })
         })
         .await
     }
 
-    async fn cancel(&self, key: Uuid) -> Result<(), GatewayError> {
-        self.call(move |ledger| match ledger.refund(key) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(GatewayError::Declined("not-charged".to_owned())),
-            Err(error) => Err(unwritten(&error)),
+    async fn cancel(&self, key: Uuid) -> Result<Confirmation, GatewayError> {
+        self.call(move |ledger| {
+            ledger.refund(key).map_err(|error| unwritten(&error))?;
+            match ledger.charged(key).map_err(|error| unwritten(&error))? {
+                Some((payment_no, amount)) => Ok(Confirmation { key, payment_no, amount }),
+                None => Err(GatewayError::Declined("not-charged".to_owned())),
+            }
         })
         .await
     }
 
     async fn find(&self, key: Uuid) -> Result<Option<Confirmation>, GatewayError> {
-        let confirmation = |amount: Money| Confirmation { amount };
+        let confirmation = |(payment_no, amount)| Confirmation { key, payment_no, amount };
         let find = move |ledger: &mut Ledger| ledger.charged(key).map_err(|e| unwritten(&e));
         Ok(self.call(find).await?.map(confirmation))
     }
@@ -137,7 +139,7 @@ impl PaymentGateway for InProcessGateway {
 mod tests {
     use super::*;
     use crate::payment_gateway::{LedgerEntry, read_ledger};
-    use gdmarket_domain::{PaymentNo, ReservationNo};
+    use gdmarket_domain::{Money, PaymentNo, ReservationNo};
 
     fn charge() -> Charge {
         Charge {

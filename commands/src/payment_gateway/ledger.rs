@@ -57,6 +57,7 @@ struct Book {
 }
 
 struct Charged {
+    payment_no: PaymentNo,
     amount: Money,
     is_refunded: bool,
 }
@@ -70,23 +71,24 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// What was taken under this key, refunded or not.
-    pub(super) fn charged(&mut self, key: Uuid) -> io::Result<Option<Money>> {
-        self.alone(|ledger| Ok(ledger.charges.get(&key).map(|charged| charged.amount)))
+    /// For which attempt what was taken under this key, refunded or not.
+    pub(super) fn charged(&mut self, key: Uuid) -> io::Result<Option<(PaymentNo, Money)>> {
+        let standing = |charged: &Charged| (charged.payment_no, charged.amount);
+        self.alone(|ledger| Ok(ledger.charges.get(&key).map(standing)))
     }
 
-    /// Takes the money, unless this key was charged before; gives the amount that was taken.
+    /// Takes the money, unless this key was charged before; gives for which attempt what was taken.
     pub(super) fn charge(
         &mut self,
         key: Uuid,
         payment_no: PaymentNo,
         amount: Money,
-    ) -> io::Result<Money> {
+    ) -> io::Result<(PaymentNo, Money)> {
         self.alone(|ledger| match ledger.charges.get(&key) {
-            Some(taken) => Ok(taken.amount),
-            None => {
-                ledger.append(&LedgerEntry::Charge { key, payment_no, amount }).map(|()| amount)
-            }
+            Some(taken) => Ok((taken.payment_no, taken.amount)),
+            None => ledger
+                .append(&LedgerEntry::Charge { key, payment_no, amount })
+                .map(|()| (payment_no, amount)),
         })
     }
 
@@ -151,8 +153,9 @@ impl Ledger {
 
     fn note(&mut self, entry: &LedgerEntry) {
         match entry {
-            LedgerEntry::Charge { key, amount, .. } => {
-                self.charges.insert(*key, Charged { amount: *amount, is_refunded: false });
+            LedgerEntry::Charge { key, payment_no, amount } => {
+                let (payment_no, amount) = (*payment_no, *amount);
+                self.charges.insert(*key, Charged { payment_no, amount, is_refunded: false });
             }
             LedgerEntry::Refund { key } => {
                 if let Some(charged) = self.charges.get_mut(key) {

@@ -2,10 +2,10 @@
 //! limit ends; the call itself goes on up to its own limit. What is asked beside, nobody waits for: an
 //! open breaker holds it back, but how it goes is no measure of how charges go.
 
-use super::{LocalPayments, PaymentService as _};
+use super::{LocalPayments, PaymentAttempt, PaymentService as _};
 use crate::breaker::{Permit, Verdict};
 use crate::error::CommandError;
-use crate::payment_gateway::GatewayError;
+use crate::payment_gateway::{Confirmation, GatewayError};
 use std::pin::pin;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -35,6 +35,32 @@ impl LocalPayments {
         }
         permit.judge(Verdict::Slow).await;
         timeout_at(begun + self.options.call_limit, call).await.unwrap_or_else(|_| Err(no_answer()))
+    }
+}
+
+impl LocalPayments {
+    /// An answer counts only if payment, order number and amount are those of the attempt. One that
+    /// differs leaves the outcome unknown, and alerts: nobody knows what the gateway did.
+    pub(super) fn matching(
+        &self,
+        attempt: &PaymentAttempt,
+        answer: &Confirmation,
+    ) -> Result<(), GatewayError> {
+        let asked = Confirmation {
+            key: self.key(attempt.payment_no),
+            payment_no: attempt.payment_no,
+            amount: attempt.amount,
+        };
+        if *answer == asked {
+            return Ok(());
+        }
+        tracing::error!(
+            payment_no = %attempt.payment_no, ?asked, ?answer,
+            "the gateway's answer is about something else than what was asked: compare the payment \
+             with its books"
+        );
+        metrics::counter!("gdmarket_payment_mismatches_total").increment(1);
+        Err(GatewayError::Unknown("the answer differs from what was asked".to_owned()))
     }
 }
 

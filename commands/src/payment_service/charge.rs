@@ -30,7 +30,10 @@ impl LocalPayments {
         let PaymentAttempt { payment_no, reservation_no, amount, .. } = attempt;
         let charge = Charge { payment_no, reservation_no, amount };
         let confirm = self.gateway.confirm(self.key(payment_no), &charge);
-        let confirmed = self.call(permit, confirm).await;
+        let confirmed = self.call(permit, confirm).await.and_then(|answer| {
+            self.matching(&attempt, &answer)?;
+            Ok(answer)
+        });
         gdmarket_store::failpoint!("commands.after-confirm");
         let (fact, command, attempted) = recorded(confirmed);
         let until = Instant::now() + self.options.call_limit;

@@ -29,7 +29,7 @@ impl LocalPayments {
         }
         gdmarket_store::failpoint!("commands.before-refund");
         match self.ask(self.gateway.cancel(self.key(payment_no))).await? {
-            Ok(()) => {}
+            Ok(answer) => self.matching_or_refused(begun.state.attempt(), &answer)?,
             Err(GatewayError::Declined(code)) => {
                 return Err(self.refund_refused(payment_no, &code, meta).await?);
             }

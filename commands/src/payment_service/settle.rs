@@ -2,11 +2,17 @@
 //! charges; an attempt that was never begun is begun here without a `confirm`, so that nobody begins
 //! it afterwards.
 
-use super::{LocalPayments, Settled};
+use super::{LocalPayments, PaymentAttempt, Settled};
 use crate::error::{CommandError, Service};
 use crate::meta::CommandMeta;
+use crate::payment_gateway::Confirmation;
 use gdmarket_domain::payment::{NOT_FOUND, Progress};
 use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentNo, ReservationEvent};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The gateway answered about another payment, order or amount than it was asked about.
+const PAYMENT_MISMATCH: &str = "payment-mismatch";
 
 impl LocalPayments {
     /// Records what the gateway knows of this attempt; safe to repeat, and worth repeating after a
@@ -17,15 +23,16 @@ impl LocalPayments {
         payment_no: PaymentNo,
         meta: &CommandMeta,
     ) -> Result<Settled, CommandError> {
-        let payment = self.executor.fresh::<Payment>(payment_no.get()).await?;
+        let mut payment = self.executor.fresh::<Payment>(payment_no.get()).await?;
         if is_charged(&payment) {
             return Ok(Settled::Approved);
         }
         if payment.attempt().is_none() {
-            self.begin_unsent(payment_no, meta).await?;
+            payment = self.begin_unsent(payment_no, meta).await?;
         }
         match self.ask(self.gateway.find(self.key(payment_no))).await? {
-            Ok(Some(_)) => {
+            Ok(Some(answer)) => {
+                self.matching_or_refused(payment.attempt(), &answer)?;
                 self.record(payment_no, "approved", &PaymentCommand::RecordApproved, meta).await?;
                 Ok(Settled::Approved)
             }
@@ -40,7 +47,7 @@ impl LocalPayments {
         &self,
         payment_no: PaymentNo,
         meta: &CommandMeta,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Arc<Payment>, CommandError> {
         let event = match meta.causation {
             Some((_, position)) => self.executor.event_at(position).await?,
             None => None,
@@ -57,8 +64,7 @@ impl LocalPayments {
             }
         };
         let start = PaymentCommand::Start { payment_no, reservation_no, item_no, amount };
-        self.record(payment_no, "settled-start", &start, meta).await?;
-        Ok(())
+        Ok(self.record(payment_no, "settled-start", &start, meta).await?.state)
     }
 
     async fn not_found(
@@ -73,6 +79,20 @@ impl LocalPayments {
             return Ok(Settled::Approved);
         }
         Ok(Settled::Declined)
+    }
+
+    /// Refuses to go on where the answer is about something else: an operator has to look at the
+    /// gateway's books, and asking again at once would only say the same.
+    pub(super) fn matching_or_refused(
+        &self,
+        attempt: Option<&PaymentAttempt>,
+        answer: &Confirmation,
+    ) -> Result<(), CommandError> {
+        let attempt =
+            attempt.ok_or_else(|| CommandError::Broken("an answer without attempt".to_owned()))?;
+        let code = Cow::Borrowed(PAYMENT_MISMATCH);
+        self.matching(attempt, answer)
+            .map_err(|_unknown| CommandError::Refused { code, replayed: false })
     }
 
     pub(super) fn unreachable(&self) -> CommandError {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use gdmarket_commands::{
     AlarmDown, AlarmSender, Charge, Confirmation, GatewayError, PaymentGateway,
 };
-use gdmarket_domain::{ItemNo, Money};
+use gdmarket_domain::{ItemNo, Money, PaymentNo};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +22,10 @@ pub(crate) enum Does {
     LoseBefore,
     /// It does as asked, and its answer is lost.
     LoseAfter,
+    /// It does as asked, and answers about another amount, order or payment.
+    OtherAmount,
+    OtherOrder,
+    OtherPayment,
     /// It waits until the test lets it go on, then does as asked.
     Wait,
     /// It waits until the test lets it go on, then declines.
@@ -33,6 +37,7 @@ pub(crate) enum Does {
 pub(crate) struct Account {
     pub(crate) amount: Money,
     pub(crate) refunds: u32,
+    pub(crate) payment_no: PaymentNo,
 }
 
 pub(crate) struct Gateway {
@@ -71,6 +76,17 @@ impl Gateway {
         self.accounts.lock().unwrap().values().cloned().collect()
     }
 
+    /// The answer, as it is told to give it.
+    fn answer(&self, right: Confirmation) -> Confirmation {
+        let does = *self.does.lock().unwrap();
+        match does {
+            Does::OtherAmount => Confirmation { amount: Money::price(1).unwrap(), ..right },
+            Does::OtherOrder => Confirmation { payment_no: PaymentNo::new(999).unwrap(), ..right },
+            Does::OtherPayment => Confirmation { key: Uuid::from_u128(999), ..right },
+            _ => right,
+        }
+    }
+
     async fn call<T>(
         &self,
         effect: impl FnOnce(&mut HashMap<Uuid, Account>) -> Result<T, GatewayError> + Send,
@@ -86,7 +102,11 @@ impl Gateway {
                 self.go_on.acquire().await.unwrap().forget();
                 return Err(GatewayError::Declined("card-declined".to_owned()));
             }
-            Does::Well | Does::LoseAfter => {}
+            Does::Well
+            | Does::LoseAfter
+            | Does::OtherAmount
+            | Does::OtherOrder
+            | Does::OtherPayment => {}
         }
         let done = effect(&mut self.accounts.lock().unwrap());
         if does == Does::LoseAfter { Err(lost()) } else { done }
@@ -97,30 +117,38 @@ impl Gateway {
 impl PaymentGateway for Gateway {
     async fn confirm(&self, key: Uuid, charge: &Charge) -> Result<Confirmation, GatewayError> {
         self.confirms.fetch_add(1, Ordering::SeqCst);
-        let amount = charge.amount;
+        let Charge { payment_no, amount, .. } = *charge;
         self.call(|accounts| {
-            let again = accounts.insert(key, Account { amount, refunds: 0 });
+            let again = accounts.insert(key, Account { amount, refunds: 0, payment_no });
             assert_eq!(again, None, "one attempt, one confirm");
-            Ok(Confirmation { amount })
+            Ok(Confirmation { key, payment_no, amount })
         })
         .await
+        .map(|answer| self.answer(answer))
     }
 
-    async fn cancel(&self, key: Uuid) -> Result<(), GatewayError> {
+    async fn cancel(&self, key: Uuid) -> Result<Confirmation, GatewayError> {
         self.call(|accounts| match accounts.get_mut(&key) {
             Some(account) => {
                 account.refunds = 1;
-                Ok(())
+                let Account { payment_no, amount, .. } = *account;
+                Ok(Confirmation { key, payment_no, amount })
             }
             None => Err(GatewayError::Declined("not-charged".to_owned())),
         })
         .await
+        .map(|answer| self.answer(answer))
     }
 
     async fn find(&self, key: Uuid) -> Result<Option<Confirmation>, GatewayError> {
         // Told to wait, it lets only `confirm` wait: a look doesn't queue behind a charge.
         let accounts = self.accounts.lock().unwrap();
-        Ok(accounts.get(&key).map(|account| Confirmation { amount: account.amount }))
+        let found = accounts.get(&key).map(|account| {
+            let Account { payment_no, amount, .. } = *account;
+            Confirmation { key, payment_no, amount }
+        });
+        drop(accounts);
+        Ok(found.map(|answer| self.answer(answer)))
     }
 }
 

@@ -32,8 +32,14 @@ fn kept(market: &Market) -> usize {
 }
 
 async fn failed(market: &Market, no: ReservationNo) {
-    let (reason, pay_by) = ("not-found".to_owned(), market.commands.now());
-    let command = ReservationCommand::RecordPaymentFailed { payment_no: first(), reason, pay_by };
+    let (reason, failed_at) = ("not-found".to_owned(), market.commands.now());
+    let pay_within = std::time::Duration::from_mins(15);
+    let command = ReservationCommand::RecordPaymentFailed {
+        payment_no: first(),
+        reason,
+        failed_at,
+        pay_within,
+    };
     market.reservation(no, command).await.unwrap();
 }
 
@@ -181,6 +187,36 @@ on_each_engine! {
         refund(&market).await.unwrap();
         assert_eq!(market.payment(first()).await[4..], ["PaymentCancelled"]);
         assert_eq!(kept(&market), 0);
+        market.close().await;
+    }
+
+    async fn an_answer_about_something_else_is_no_approval(db: &TestDb) {
+        let market = Market::open(db).await;
+        for (number, does) in
+            [(1, Does::OtherAmount), (2, Does::OtherOrder), (3, Does::OtherPayment)]
+        {
+            let (_, no) = market.reserved().await;
+            let payment_no = PaymentNo::new(number).unwrap();
+            market.gateway.set(does);
+            let asked = market.pay(no).await.unwrap();
+            assert_eq!(asked.outcome, PaymentOutcome::OutcomeUnknown, "{does:?}");
+            let stream = market.payment(payment_no).await;
+            assert_eq!(stream, ["PaymentStarted", "PaymentOutcomeUnknown"], "{does:?}");
+
+            let mismatch =
+                CommandError::Refused { code: "payment-mismatch".into(), replayed: false };
+            let settled = market.commands.settle_payment(payment_no, &process()).await;
+            assert_eq!(settled, Err(mismatch.clone()), "{does:?}");
+            market.gateway.set(Does::Well);
+            let settled = market.commands.settle_payment(payment_no, &process()).await;
+            assert_eq!(settled, Ok(Settled::Approved), "{does:?}");
+
+            market.gateway.set(does);
+            let refunded = market.commands.refund_payment(payment_no, &process()).await;
+            assert_eq!(refunded, Err(mismatch), "{does:?}");
+            let stream = market.payment(payment_no).await;
+            assert_eq!(stream[2..], ["PaymentApproved", "PaymentCancellationStarted"], "{does:?}");
+        }
         market.close().await;
     }
 }
