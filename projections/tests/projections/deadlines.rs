@@ -87,7 +87,7 @@ on_each_engine! {
 
     async fn an_open_attempt_stops_the_time_to_pay_and_its_failure_sets_the_later_end(db: &TestDb) {
         let market = Market::open(db).await;
-        let pay_within = Duration::from_secs(60);
+        let pay_within = Duration::from_mins(1);
         let loops = reserved(&market, &Options { pay_within, ..options() }).await;
         let before = market.queries().reservation(reservation(1)).await.unwrap().unwrap().body;
         market.begin_payment(1, 1, 1).await;
