@@ -27,7 +27,7 @@ use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
-use gdmarket_store::{Store, StoreError, StoreOptions};
+use gdmarket_store::{Store, StoreError, StoreOptions, make_private_folder};
 use port::Port;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl Market {
         config: &Config,
         follow: impl FnOnce(Store, Arc<Port>) -> Projections,
     ) -> Result<Self, StartError> {
-        make_folder(&config.server.data_dir)?;
+        make_private_folder(&config.server.data_dir)?;
         let options = store_options(config, true);
         if config.server.migrate {
             for name in Store::migrate(&options).await? {
@@ -122,10 +122,17 @@ impl Market {
             }
         }
         let store = Store::open(&options).await?;
-        store.require_whole().await?;
+        if let Err(error) = store.require_whole().await {
+            return Err(store.locate(error).await.into());
+        }
         let commands = commands(config, store.clone())?;
         let port = Arc::new(Port::new(commands.clone()));
-        Projections::prepare(&store).await?;
+        if let Err(error) = Projections::prepare(&store).await {
+            return Err(match StartError::from(error) {
+                StartError::Store(error) => store.locate(error).await.into(),
+                other => other,
+            });
+        }
         let projections = follow(store.clone(), port);
         let tokens = tokens(&store).await?;
         let market = Self { store, commands, projections, tokens };
@@ -191,7 +198,7 @@ impl Market {
     }
 
     /// Waits until the log under it is noticed to be another one than it was; says why.
-    pub async fn log_replaced(&self) -> String {
+    pub async fn log_replaced(&self) -> StoreError {
         self.store.log_replaced().await
     }
 
@@ -214,11 +221,6 @@ async fn tokens(store: &Store) -> Result<Tokens, StartError> {
     let (identity, key) = (store.identity(), store.log().token_key().await?);
     Tokens::new(identity.log_id, identity.epoch, &key)
         .ok_or_else(|| StartError::Settings("the log's key for tokens is none".to_owned()))
-}
-
-fn make_folder(path: &std::path::Path) -> Result<(), StartError> {
-    std::fs::create_dir_all(path)
-        .map_err(|source| StartError::Folder { path: path.display().to_string(), source })
 }
 
 fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {

@@ -29,6 +29,8 @@ impl From<StoreError> for QueryError {
             StoreError::Unavailable(_)
             | StoreError::OtherLog(_)
             | StoreError::Storage { .. }
+            | StoreError::LogMissing(_)
+            | StoreError::ForeignWal(_)
             | StoreError::Conflict(_)
             | StoreError::Rejected(_)
             | StoreError::TooNew { .. }

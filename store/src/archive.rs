@@ -11,12 +11,16 @@ mod import;
 mod line;
 mod manifest;
 mod reader;
+mod sequences;
+mod verify;
 
 pub use export::{Export, ExportOptions};
 pub use import::{ImportOptions, Imported, import};
 pub use line::Header;
 pub use manifest::Manifest;
 pub use reader::ArchiveReader;
+pub use sequences::Gap;
+pub use verify::{Verified, verify};
 
 use crate::error::StoreError;
 

@@ -2,10 +2,12 @@
 //!
 //! A database restored from an older copy, or replaced, under a running process lacks events that
 //! were told already and may get others at their positions. Every new PostgreSQL connection and the
-//! tail ask here. Once it is noticed it stays so: this store neither appends nor reads any more, and
-//! its process should end, so that it starts afresh.
+//! tail ask here. On SQLite the files themselves are compared too, before any append is acknowledged and
+//! once a second. Once it is noticed it stays so: this store neither appends nor reads any more, and
+//! its process should end, so that it starts afresh. A log that turns out to be damaged ends it likewise.
 
 use crate::db::Db;
+use crate::db::open_files::OpenFiles;
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
 use crate::identity::Identity;
@@ -23,8 +25,26 @@ struct Inner {
     opened: OnceLock<Identity>,
     /// The newest event that is known to be in the log.
     last: Mutex<Option<Mark>>,
-    /// Why it isn't the same log any more.
-    ended: watch::Sender<Option<String>>,
+    /// SQLite's files.
+    files: OnceLock<Arc<OpenFiles>>,
+    /// Why it can't be used any more.
+    ended: watch::Sender<Option<Ended>>,
+}
+
+/// Why a log can't be used any more.
+#[derive(Debug, Clone)]
+enum Ended {
+    Other(String),
+    Damaged(String),
+}
+
+impl From<Ended> for StoreError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Other(why) => Self::OtherLog(why),
+            Ended::Damaged(why) => Self::Damaged(why),
+        }
+    }
 }
 
 /// What an event is known again by: its place, and the metadata with its command's id.
@@ -68,6 +88,41 @@ impl Continuity {
         let _ = self.0.opened.set(identity);
     }
 
+    /// From now on the files must be these.
+    pub(crate) fn begin_files(&self, files: OpenFiles) {
+        drop(self.0.files.set(Arc::new(files)));
+    }
+
+    /// Refuses where SQLite's files aren't those that were opened any more, or the log's file doesn't
+    /// hold what it held. What was written just now must not be acknowledged then.
+    pub(crate) async fn check_files(&self) -> Result<(), StoreError> {
+        self.check()?;
+        let Some(files) = self.0.files.get() else { return Ok(()) };
+        if let Some(why) = files.moved() {
+            return Err(self.end(why));
+        }
+        if !files.is_written() {
+            return Ok(());
+        }
+        let files = Arc::clone(files);
+        match tokio::task::spawn_blocking(move || files.overwritten()).await {
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some(why))) => Err(self.end(why)),
+            Ok(Err(StoreError::Damaged(why))) => Err(self.finish(Ended::Damaged(why))),
+            Ok(Err(error)) => Err(self.end(error.to_string())),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Ends it where an error of the log says that its file is damaged: nothing may be acknowledged
+    /// into such a file.
+    pub(crate) fn notice(&self, error: &StoreError) {
+        let (StoreError::Damaged(why), Some(files)) = (error, self.0.files.get()) else { return };
+        let log = files.log().display().to_string();
+        let why = if why.contains(&log) { why.clone() } else { format!("{log}: {why}") };
+        self.finish(Ended::Damaged(why));
+    }
+
     /// Remembers an event that is in the log.
     pub(crate) fn remember(&self, mark: Mark) {
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,15 +133,15 @@ impl Continuity {
 
     /// Refuses once the log is known to be another one.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        self.0.ended.borrow().clone().map_or(Ok(()), |why| Err(StoreError::OtherLog(why)))
+        self.0.ended.borrow().clone().map_or(Ok(()), |ended| Err(ended.into()))
     }
 
     /// Waits until that is noticed; says why.
-    pub(crate) async fn ended(&self) -> String {
+    pub(crate) async fn ended(&self) -> StoreError {
         let mut ended = self.0.ended.subscribe();
         // Its sender is held by this very value: it never closes.
         let why = ended.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
-        why.unwrap_or_default()
+        why.map_or_else(|| StoreError::OtherLog(String::new()), StoreError::from)
     }
 
     /// Looks through the pool; says where the log's head is.
@@ -144,9 +199,14 @@ impl Continuity {
         };
         let now = Identity::of(&row.0, row.1)?;
         if now != opened {
+            let place = self.0.files.get().map(|files| format!("{}: ", files.log().display()));
             return Err(self.end(format!(
-                "it was log {} epoch {} and now is log {} epoch {}",
-                opened.log_id, opened.epoch, now.log_id, now.epoch
+                "{}it was log {} epoch {} and now is log {} epoch {}",
+                place.unwrap_or_default(),
+                opened.log_id,
+                opened.epoch,
+                now.log_id,
+                now.epoch
             )));
         }
         match mark {
@@ -155,14 +215,18 @@ impl Continuity {
         }
     }
 
-    /// The first reason stands.
     fn end(&self, why: String) -> StoreError {
+        self.finish(Ended::Other(why))
+    }
+
+    /// The first reason stands.
+    fn finish(&self, why: Ended) -> StoreError {
         self.0.ended.send_if_modified(|ended| {
             let is_first = ended.is_none();
             ended.get_or_insert_with(|| why.clone());
             is_first
         });
-        StoreError::OtherLog(why)
+        why.into()
     }
 }
 

@@ -3,11 +3,13 @@
 //! migrations; what differs in Rust into files named after the engine.
 
 pub(crate) mod held;
+pub(crate) mod open_files;
 mod pooled;
 pub(crate) mod postgres;
 pub(crate) mod session;
 pub(crate) mod sqlite;
 mod transaction;
+pub(crate) mod wal;
 
 pub use pooled::Pooled;
 pub use session::Session;

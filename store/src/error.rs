@@ -34,6 +34,12 @@ pub enum StoreError {
     /// This store can't be used any more.
     #[error("this is not the log it was: {0}")]
     OtherLog(String),
+    /// There is no log where views have read one. An empty one in its place would lose the market.
+    #[error("the log is missing: {0}")]
+    LogMissing(String),
+    /// A write-ahead log lies next to the log that isn't its own.
+    #[error("a write-ahead log is left over: {0}")]
+    ForeignWal(String),
     /// An event was written by a newer program than this one.
     #[error("an event was written by a newer program")]
     Newer,
@@ -88,6 +94,22 @@ impl fmt::Display for StorageFault {
 }
 
 impl StoreError {
+    /// What the system says of a file that can't be used.
+    pub(crate) fn of_file(file: &Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let fault = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StorageFault::Full,
+            ErrorKind::ReadOnlyFilesystem => StorageFault::ReadOnly,
+            ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::AlreadyExists => StorageFault::CannotOpen,
+            _ => StorageFault::Io,
+        };
+        Self::Storage { fault, why: format!("{}: {error}", file.display()) }
+    }
+
     /// The same error with the file that it is about, where the error is about a file.
     pub(crate) fn in_file(self, file: &Path) -> Self {
         let place = |why: String| format!("{}: {why}", file.display());

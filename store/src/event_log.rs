@@ -11,6 +11,8 @@ use sqlx::Sqlite;
 use std::future::Future;
 use std::sync::LazyLock;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Positions looked at by one question: some 20 ms.
 const COUNTED_AT_ONCE: i64 = 65_536;
@@ -20,6 +22,8 @@ const COUNTED_AT_ONCE: i64 = 65_536;
 pub struct EventLog {
     db: Db,
     streams: StreamLoader,
+    /// Where scans run, and what ends them.
+    scans: (TaskTracker, CancellationToken),
 }
 
 static AFTER: LazyLock<String> = LazyLock::new(|| {
@@ -28,8 +32,12 @@ static AFTER: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl EventLog {
-    pub(crate) const fn new(db: Db, streams: StreamLoader) -> Self {
-        Self { db, streams }
+    pub(crate) const fn new(
+        db: Db,
+        streams: StreamLoader,
+        scans: (TaskTracker, CancellationToken),
+    ) -> Self {
+        Self { db, streams, scans }
     }
 
     pub(crate) const fn db(&self) -> &Db {
@@ -119,7 +127,7 @@ impl EventLog {
     /// The events of one aggregate type after `after` up to and including `until`, as fast as they
     /// come.
     pub fn scan(&self, kind: &'static str, after: i64, until: i64) -> LogScan {
-        LogScan::start(self.db.clone(), kind, after, until)
+        LogScan::start(self.db.clone(), kind, (after, until), self.scans.clone())
     }
 
     /// How many events after `after` up to and including `until` are of this aggregate type. By

@@ -46,8 +46,8 @@ pub use aggregate_store::{AggregateStore, DecodeEvent, Loaded};
 pub use append::{Append, AppendError, Appended, MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD};
 pub use appender::Appender;
 pub use archive::{
-    ArchiveError, ArchiveReader, Export, ExportOptions, Header, ImportOptions, Imported, Manifest,
-    import,
+    ArchiveError, ArchiveReader, Export, ExportOptions, Gap, Header, ImportOptions, Imported,
+    Manifest, Verified, import, verify,
 };
 pub use check::{Check, EventKind, Finding, KnownSubscriptions};
 pub use checkpoint::{Checkpoints, Claim};
@@ -65,10 +65,10 @@ pub use lease::{Lease, Leases};
 pub use log_limit::LogLimit;
 pub use log_scan::{LogChunk, LogScan};
 pub use numbers::Numbers;
-pub use options::StoreOptions;
+pub use options::{StoreOptions, WalTrust};
 pub use parked::{Dropped, Parked, ParkedKeys};
 pub use personal_data::{PersonalData, PersonalDataTable};
 pub use receipt::{Receipt, ReceiptKind, Receipts};
 pub use restore::Restored;
-pub use store::Store;
+pub use store::{MissingViews, Store, make_private_folder};
 pub use tail::Tail;

@@ -13,7 +13,10 @@ use chunk::Filling;
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use chunk::LogChunk;
 
@@ -34,16 +37,23 @@ const POSTGRES: &str = "SELECT position, aggregate_id, sequence, event_type, eve
 pub struct LogScan(mpsc::Receiver<Result<LogChunk, StoreError>>);
 
 impl LogScan {
-    pub(crate) fn start(db: Db, kind: &'static str, after: i64, until: i64) -> Self {
+    /// SQLite's reading thread ends with `stop`, and `tracker` waits for it.
+    pub(crate) fn start(
+        db: Db,
+        kind: &'static str,
+        (after, until): (i64, i64),
+        (tracker, stop): (TaskTracker, CancellationToken),
+    ) -> Self {
         let (chunks, taken) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
             let read = match db {
                 Db::Postgres(pool) => read(&pool, &chunks, kind, (after, until)).await,
                 Db::Sqlite { read, .. } => {
                     let (file, chunks) = (read.connect_options(), chunks.clone());
+                    let to = in_place::Taker { chunks, stop, runtime: Handle::current() };
                     let read =
-                        move || in_place::read(file.get_filename(), &chunks, kind, (after, until));
-                    let reading = tokio::task::spawn_blocking(read).await;
+                        move || in_place::read(file.get_filename(), &to, kind, (after, until));
+                    let reading = tracker.spawn_blocking(read).await;
                     reading.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
                 }
             };

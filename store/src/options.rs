@@ -16,6 +16,11 @@ pub struct StoreOptions {
     pub cache_entries: u64,
     /// Take the data folder for this process alone (SQLite; without effect on PostgreSQL).
     pub exclusive: bool,
+    /// When a write-ahead log next to SQLite's log is believed.
+    pub wal: WalTrust,
+    /// Open it for reading where it can't be written (SQLite): without `views.db`, and from a copy on a
+    /// medium that is read only.
+    pub reading: bool,
     /// Name of the connections in PostgreSQL's own views.
     pub application_name: String,
     /// How long a caller may wait for a connection before the database counts as unavailable.
@@ -47,6 +52,8 @@ impl Default for StoreOptions {
             log_connections: 4,
             cache_entries: 10_000,
             exclusive: false,
+            wal: WalTrust::default(),
+            reading: false,
             application_name: "gdmarket".to_owned(),
             acquire_timeout: Duration::from_secs(3),
             poll_interval: Duration::from_millis(50),
@@ -54,4 +61,17 @@ impl Default for StoreOptions {
             queue: 4_096,
         }
     }
+}
+
+/// Whether a write-ahead log that lies next to the log is believed. SQLite itself always believes it, also
+/// where it is left from before a copy of the log was put in its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WalTrust {
+    /// Unless it certainly isn't the log's: what a process that died left behind must be believed.
+    #[default]
+    UnlessForeign,
+    /// Unless it was there before the log's file: after a restore.
+    UnlessLeftOver,
+    /// The operator says that both were copied together.
+    Always,
 }

@@ -1,6 +1,7 @@
 //! Receipts: what a command did, kept under its id in the same round trip as its events. Whoever
 //! meets anything but success looks here first.
 
+use crate::continuity::Continuity;
 use crate::db::Db;
 use crate::db::held::HeldReader;
 use crate::error::StoreError;
@@ -82,8 +83,12 @@ impl Receipt {
 pub struct Receipts(SharedReads<ById>);
 
 impl Receipts {
-    pub(crate) fn start(db: &Db, tracker: &TaskTracker, stop: &CancellationToken) -> Self {
-        Self(SharedReads::start(ById, db, tracker, stop))
+    pub(crate) fn start(
+        db: &Db,
+        watched: (&Continuity, &TaskTracker),
+        stop: &CancellationToken,
+    ) -> Self {
+        Self(SharedReads::start(ById, db, watched, stop))
     }
 
     /// The receipt of this command, if it was ever executed to an end. Those who look at the same

@@ -16,6 +16,10 @@ pub struct Restored {
     pub epoch: i64,
     /// What was derived from the log didn't belong to this copy of it and is made anew from zero.
     pub rebuilds: bool,
+    /// Where the log ends.
+    pub head: i64,
+    /// How far views and managers had read, of whatever log.
+    pub read_to: i64,
 }
 
 /// What is derived from the log, beside the tables of views.
@@ -34,6 +38,10 @@ pub(crate) async fn declare(log: &Db, views: &Db) -> Result<Restored, StoreError
         let query = sqlx::query_scalar(sql).bind(identity.log_id.to_string()).bind(head);
         query.fetch_one(connection).await?
     });
+    let read_to: i64 = on_tx!(&mut tx, connection => {
+        let sql = "SELECT coalesce(max(position), 0) FROM checkpoints";
+        sqlx::query_scalar(sql).fetch_one(connection).await?
+    });
     let rebuilds = strange > 0;
     if rebuilds {
         forget(&mut tx, |_| true).await?;
@@ -48,7 +56,7 @@ pub(crate) async fn declare(log: &Db, views: &Db) -> Result<Restored, StoreError
         let query = sqlx::query("UPDATE identity SET epoch = $1 WHERE id = 1").bind(epoch);
         query.execute(pool).await?;
     });
-    Ok(Restored { epoch, rebuilds })
+    Ok(Restored { epoch, rebuilds, head, read_to })
 }
 
 /// Views and managers begin at zero again; reacting again does nothing twice. The tables of views that

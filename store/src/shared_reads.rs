@@ -3,6 +3,7 @@
 //!
 //! Dropping a read drops only the waiting. What is read is somebody else's matter ([`ReadMany`]).
 
+use crate::continuity::Continuity;
 use crate::db::Db;
 use crate::db::held::{self, HeldReader};
 use crate::error::StoreError;
@@ -66,7 +67,7 @@ impl<R: ReadMany> SharedReads<R> {
     pub(crate) fn start(
         reads: R,
         db: &Db,
-        tracker: &TaskTracker,
+        (continuity, tracker): (&Continuity, &TaskTracker),
         stop: &CancellationToken,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(TOGETHER);
@@ -74,8 +75,10 @@ impl<R: ReadMany> SharedReads<R> {
         for _ in 0..R::AT_ONCE {
             let (reads, waiting, stop) = (Arc::clone(&reads), Arc::clone(&waiting), stop.clone());
             let reader = HeldReader::of(db);
+            let continuity = continuity.clone();
             tracker.spawn(async move {
-                stop.run_until_cancelled(serve(reads.as_ref(), reader, &waiting)).await
+                let serving = serve(reads.as_ref(), reader, &waiting, &continuity);
+                stop.run_until_cancelled(serving).await
             });
         }
         Self { queue }
@@ -94,6 +97,7 @@ async fn serve<R: ReadMany>(
     reads: &R,
     mut reader: HeldReader,
     queue: &Mutex<mpsc::Receiver<Request<R>>>,
+    continuity: &Continuity,
 ) {
     let mut requests = Vec::new();
     loop {
@@ -102,11 +106,16 @@ async fn serve<R: ReadMany>(
             return;
         }
         let (asked, answers) = requests.drain(..).unzip();
-        answer(reads, &mut reader, Waiting { asked, answers }).await;
+        answer(reads, &mut reader, Waiting { asked, answers }, continuity).await;
     }
 }
 
-async fn answer<R: ReadMany>(reads: &R, reader: &mut HeldReader, waiting: Waiting<R>) {
+async fn answer<R: ReadMany>(
+    reads: &R,
+    reader: &mut HeldReader,
+    waiting: Waiting<R>,
+    continuity: &Continuity,
+) {
     let Waiting { asked, answers } = waiting;
     match reads.read(reader, &asked).await {
         Ok(found) => {
@@ -127,10 +136,15 @@ async fn answer<R: ReadMany>(reads: &R, reader: &mut HeldReader, waiting: Waitin
         }
         Err(error) => {
             reader.give_back();
+            continuity.notice(&error);
             let mut answers = answers.into_iter();
             let (first, why) = (answers.next(), error.to_string());
             for answer in answers {
-                drop(answer.send(Err(StoreError::Unavailable(why.clone()))));
+                let error = match &error {
+                    StoreError::Damaged(why) => StoreError::Damaged(why.clone()),
+                    _ => StoreError::Unavailable(why.clone()),
+                };
+                drop(answer.send(Err(error)));
             }
             drop(first.map(|answer| answer.send(Err(error))));
         }

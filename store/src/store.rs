@@ -1,11 +1,16 @@
 //! The way in: opens the engine that the URL names and hands out what hangs on the log.
 
 mod data_folder;
+mod inspection;
+mod opening;
+
+pub use data_folder::make_private_folder;
 
 use crate::aggregate_store::{AggregateStore, DecodeEvent, decode_as_is};
 use crate::appender::{Appender, PostgresWriter, Signals, SqliteWriter};
 use crate::checkpoint::Checkpoints;
 use crate::continuity::Continuity;
+use crate::db::open_files::OpenFiles;
 use crate::db::sqlite::{self, File};
 use crate::db::{Db, LogConnection, postgres};
 use crate::error::StoreError;
@@ -26,11 +31,24 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 /// How often the tail looks for others when there should be none.
 const ALONE: Duration = Duration::from_secs(1);
+
+/// How often SQLite's files are compared with their paths on a quiet market.
+const FILES_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a store that was opened for reading has no views.
+#[derive(Debug, Clone)]
+pub struct MissingViews {
+    /// What is wrong with `views.db`.
+    pub why: String,
+    /// Whether the file is there but damaged.
+    pub is_damaged: bool,
+}
 
 /// An event log and all that hangs on it. Clones are the same store.
 #[derive(Clone)]
@@ -40,6 +58,8 @@ struct Inner {
     log_db: Db,
     views: Db,
     folder: Option<DataFolder>,
+    without_views: Option<MissingViews>,
+    connection: LogConnection,
     cache_entries: u64,
     log: EventLog,
     loader: StreamLoader,
@@ -68,30 +88,13 @@ pub(crate) struct Databases {
     pub(crate) views: Db,
     folder: Option<DataFolder>,
     continuity: Continuity,
+    /// Why there are no views, where they can't be opened for reading.
+    without_views: Option<MissingViews>,
+    /// The files can be read but not written.
+    is_fixed: bool,
 }
 
 impl Databases {
-    pub(crate) async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
-        let continuity = Continuity::default();
-        if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
-            postgres::reach(options).await?;
-            let log = Db::Postgres(postgres::log_pool(options, &continuity)?);
-            let views = Db::Postgres(postgres::views_pool(options, &continuity)?);
-            return Ok(Self { log, views, folder: None, continuity });
-        }
-        let Some(path) = sqlite::folder(&options.url) else {
-            let why = "the database's URL must be sqlite:<folder> or postgres://…";
-            return Err(StoreError::Misconfigured(why.to_owned()));
-        };
-        let folder = DataFolder::open(path, make)?;
-        if options.exclusive {
-            folder.lock()?;
-        }
-        let log = File::Log.open(options, folder.path()).await?;
-        let views = File::Views.open(options, folder.path()).await?;
-        Ok(Self { log, views, folder: Some(folder), continuity })
-    }
-
     /// Which migrations belong to the log's database and to that of the views.
     pub(crate) const fn files(&self) -> [(&Db, Option<File>); 2] {
         match self.folder {
@@ -118,6 +121,8 @@ impl Store {
         match Self::start(options, &databases).await {
             Ok(store) => Ok(store),
             Err(error) => {
+                let dbs = [&databases.log, &databases.views];
+                let error = locate(error, databases.folder.as_ref(), dbs).await;
                 databases.close().await;
                 Err(error)
             }
@@ -148,6 +153,7 @@ impl Store {
             for (db, file) in databases.files() {
                 migrate::check(db, file).await?;
             }
+            sqlite::verify(&databases.log).await?;
             restore::declare(&databases.log, &databases.views).await
         };
         let declared = declared.await;
@@ -159,17 +165,22 @@ impl Store {
         for (db, file) in databases.files() {
             migrate::check(db, file).await?;
         }
-        let Databases { log: log_db, views, folder, continuity } = databases;
+        let Databases { log: log_db, views, folder, continuity, .. } = databases;
         let identity = Identity::read(log_db).await?;
         continuity.begin(identity);
         let (tracker, stop, signals) =
             (TaskTracker::new(), CancellationToken::new(), Signals::new(continuity.clone()));
         let start = (Arc::clone(&signals), options.queue, stop.clone());
         let (connection, appender) = appending(options, databases, start, &tracker).await?;
+        if let (Some(folder), false) = (folder, databases.is_fixed) {
+            continuity.begin_files(OpenFiles::remember(folder.path())?);
+            tracker.spawn(stop.clone().run_until_cancelled_owned(watch_files(continuity.clone())));
+        }
         let pools = (log_db.clone(), views.clone());
         tracker.spawn(give_up(continuity.clone(), pools, stop.clone()));
-        let loader = StreamLoader::start(Streams, log_db, &tracker, &stop);
-        let log = EventLog::new(log_db.clone(), loader.clone());
+        let watched = (continuity, &tracker);
+        let loader = StreamLoader::start(Streams, log_db, watched, &stop);
+        let log = EventLog::new(log_db.clone(), loader.clone(), (tracker.clone(), stop.clone()));
         let alone = options.exclusive && folder.is_some();
         let poll = if alone { options.poll_interval.max(ALONE) } else { options.poll_interval };
         let size = (options.tail_events, poll);
@@ -178,9 +189,11 @@ impl Store {
             log,
             loader,
             appender,
-            receipts: Receipts::start(log_db, &tracker, &stop),
+            receipts: Receipts::start(log_db, watched, &stop),
             numbers: Numbers::start(&connection, &tracker, stop.clone()),
-            personal_data: PersonalDataTable::new(log_db.clone(), connection),
+            personal_data: PersonalDataTable::new(log_db.clone(), connection.clone()),
+            connection,
+            without_views: databases.without_views.clone(),
             identity,
             continuity: continuity.clone(),
             log_db: log_db.clone(),
@@ -235,11 +248,19 @@ impl Store {
         &self.0.identity
     }
 
-    /// Refuses a log that ends before what a subscription has read of it. Appended to, it would in
-    /// time reach those positions with other events, and nobody could tell any more.
+    /// Refuses a log that ends before what a subscription has read of it, and one that isn't the log
+    /// that they have read. Appended to, it would in time reach those positions with other events, and
+    /// nobody could tell any more.
     pub async fn require_whole(&self) -> Result<(), StoreError> {
         // In this order: others may be at work, and then the log is ahead of what they have read.
-        let read = Checkpoints::new(self.0.views.clone()).all(&self.0.identity).await?;
+        let checkpoints = Checkpoints::new(self.0.views.clone());
+        if let Some(name) = checkpoints.others(&self.0.identity).await?.first() {
+            return Err(StoreError::OtherLog(format!(
+                "it is log {}, and {name} has read another one, or this one before a restore",
+                self.0.identity
+            )));
+        }
+        let read = checkpoints.all(&self.0.identity).await?;
         let head = self.0.log.head().await?;
         read.iter().find(|(_, position)| *position > head).map_or(Ok(()), |(name, position)| {
             Err(StoreError::OtherLog(format!(
@@ -251,12 +272,24 @@ impl Store {
 
     /// Waits until the log under this process is noticed to be another one than was opened (restored
     /// from an older copy, replaced); says why. From then on nothing is appended or read through
-    /// this store; its process should end, and start afresh.
-    pub async fn log_replaced(&self) -> String {
+    /// this store; its process should end, and start afresh, without closing the files: closing folds
+    /// what was written into a file that may be another one.
+    pub async fn log_replaced(&self) -> StoreError {
         let why = self.0.continuity.ended().await;
         self.0.views.shut();
         self.0.log_db.shut();
         why
+    }
+
+    /// Why there are no views, where the store was opened for reading and `views.db` is missing or damaged:
+    /// then they are empty.
+    pub fn without_views(&self) -> Option<&MissingViews> {
+        self.0.without_views.as_ref()
+    }
+
+    /// The same error with the file that is damaged, where one is: it reads all of both.
+    pub async fn locate(&self, error: StoreError) -> StoreError {
+        locate(error, self.0.folder.as_ref(), [&self.0.log_db, &self.0.views]).await
     }
 
     /// Where views and their checkpoints live: a file of its own on SQLite.
@@ -309,7 +342,30 @@ impl Store {
         self.0.tracker.wait().await;
         self.0.views.close().await;
         self.0.log_db.close().await;
+        if let LogConnection::Sqlite(writer) = &self.0.connection
+            && self.0.continuity.check().is_ok()
+        {
+            sqlite::close_writer(writer).await;
+            if let Some(folder) = self.0.folder.as_ref().filter(|folder| folder.is_locked()) {
+                sqlite::fold_left_over(folder.path()).await;
+            }
+        }
     }
+}
+
+/// Finds the damaged file: SQLite itself doesn't say which one it was.
+async fn locate(error: StoreError, folder: Option<&DataFolder>, dbs: [&Db; 2]) -> StoreError {
+    let (StoreError::Damaged(why), Some(folder)) = (&error, folder) else { return error };
+    for (db, file) in dbs.into_iter().zip([File::Log, File::Views]) {
+        let path = file.path(folder.path());
+        if why.contains(&path.display().to_string()) {
+            return error;
+        }
+        if let Err(found @ StoreError::Damaged(_)) = sqlite::verify(db).await {
+            return found.in_file(&path);
+        }
+    }
+    error
 }
 
 /// Who appends, and the connection that other writes to the log go through.
@@ -327,7 +383,11 @@ async fn appending(
             Ok((LogConnection::Postgres(pool.clone()), appender))
         }
         (Db::Sqlite { .. }, Some(folder)) => {
-            let one = sqlite::writer(folder.path()).await?;
+            let one = if databases.is_fixed {
+                sqlite::no_writer(folder.path()).await?
+            } else {
+                sqlite::writer(folder.path()).await?
+            };
             let writer = SqliteWriter::new(Arc::clone(&one));
             Ok((LogConnection::Sqlite(one), Appender::start(writer, start, tracker)))
         }
@@ -337,10 +397,17 @@ async fn appending(
     }
 }
 
+/// Notices on a quiet market too that the files are not those that were opened.
+async fn watch_files(continuity: Continuity) {
+    while continuity.check_files().await.is_ok() {
+        sleep(FILES_EVERY).await;
+    }
+}
+
 /// Once the log is another one nobody may read it through this store any more.
 async fn give_up(continuity: Continuity, (log, views): (Db, Db), stop: CancellationToken) {
-    let Some(why) = stop.run_until_cancelled(continuity.ended()).await else { return };
-    tracing::error!(why, "this is not the log it was; nothing is read or written any more");
+    let Some(error) = stop.run_until_cancelled(continuity.ended()).await else { return };
+    tracing::error!(%error, "the log can't be used; nothing is read or written any more");
     views.shut();
     log.shut();
 }

@@ -133,6 +133,11 @@ impl Inner {
             match self.read(&mut last, &mut look_at).await {
                 // It isn't followed any more; whoever waits for its end is told why.
                 Err(StoreError::OtherLog(_)) => return,
+                Err(error @ StoreError::Damaged(_)) => {
+                    self.signals.continuity.notice(&error);
+                    tracing::error!(%error, "reading the tail of the log");
+                    sleep(PATIENCE).await;
+                }
                 Ok(()) => {
                     pause = self.poll;
                     tokio::select! {

@@ -4,13 +4,14 @@
 mod report;
 
 use super::progress::Progress;
-use super::tool::with_store;
+use super::tool::with_readable_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
 use gdmarket_commands::NUMBERED;
 use gdmarket_projections::{Failed, Trial, is_view, managers, unreadable};
 use gdmarket_store::{
-    Check, EventKind, Finding, KnownSubscriptions, RecordedEvent, StoreError, StreamId,
+    Check, EventKind, Finding, KnownSubscriptions, MissingViews, RecordedEvent, StoreError,
+    StreamId,
 };
 use report::Report;
 use std::collections::BTreeSet;
@@ -25,9 +26,10 @@ sequences, positions, receipts, numbers, checkpoints and parked queues are held 
 Exit code 5 when something can't be read or doesn't hold; what is only worth a look doesn't fail.";
 
 pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
-    with_store(config, async |store| {
+    with_readable_store(config, console, async |store| {
         let mut check = Check::begin(&store).await?;
-        let report = look(&mut check, console).await?;
+        let mut report = look(&mut check, console).await?;
+        report.findings.extend(store.without_views().map(missing));
         report.tell(console);
         match report.faults() {
             0 => Ok(()),
@@ -81,6 +83,12 @@ async fn look(check: &mut Check, console: Console) -> Result<Report, StoreError>
     report.findings.extend(check.deadlines(known).await?);
     report.findings.extend(check.parked(known).await?);
     Ok(report)
+}
+
+/// Views that are missing are built again; damaged ones keep a server from its work.
+fn missing(views: &MissingViews) -> Finding {
+    let finding = if views.is_damaged { Finding::fault } else { Finding::warning };
+    finding("no-views", views.why.clone())
 }
 
 fn count(kind: &EventKind) -> u64 {

@@ -7,8 +7,9 @@ mod list;
 mod show;
 mod stats;
 mod tail;
+mod verify;
 
-use super::tool::with_store;
+use super::tool::with_readable_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
 use clap::Subcommand;
@@ -29,6 +30,8 @@ pub(super) enum EventsCommand {
     Export(export::ExportArgs),
     /// Fill an empty log from an exported file.
     Import(import::ImportArgs),
+    /// Prove that an exported file is whole, without a database.
+    Verify(verify::VerifyArgs),
 }
 
 pub(super) fn run(
@@ -37,20 +40,21 @@ pub(super) fn run(
     console: Console,
 ) -> Result<(), Failure> {
     match command {
-        EventsCommand::List(args) => {
-            with_store(config, async |store| list::run(&store, args, console).await)
-        }
-        EventsCommand::Show(args) => {
-            with_store(config, async |store| show::run(&store, args, console).await)
-        }
-        EventsCommand::Tail(args) => {
-            with_store(config, async |store| tail::run(&store, args, console).await)
-        }
+        EventsCommand::List(args) => with_readable_store(config, console, async |store| {
+            list::run(&store, args, console).await
+        }),
+        EventsCommand::Show(args) => with_readable_store(config, console, async |store| {
+            show::run(&store, args, console).await
+        }),
+        EventsCommand::Tail(args) => with_readable_store(config, console, async |store| {
+            tail::run(&store, args, console).await
+        }),
         EventsCommand::Stats(_) => {
-            with_store(config, async |store| stats::run(&store, console).await)
+            with_readable_store(config, console, async |store| stats::run(&store, console).await)
         }
         EventsCommand::Export(args) => export::run(config, args, console),
         EventsCommand::Import(args) => import::run(config, args, console),
+        EventsCommand::Verify(args) => verify::run(args, console),
     }
 }
 

@@ -48,12 +48,19 @@ pub struct Failure {
     pub message: String,
     /// What to do next.
     pub next: Option<String>,
+    /// Whether the database itself is damaged.
+    pub is_damage: bool,
 }
 
 impl Failure {
     /// A failure that says what is wrong.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), next: None }
+        Self { exit, message: message.into(), next: None, is_damage: false }
+    }
+
+    /// The database itself is damaged.
+    fn damage(message: String) -> Self {
+        Self { is_damage: true, ..Self::new(Exit::Unreadable, message) }
     }
 
     /// With the next step.
@@ -66,6 +73,15 @@ impl Failure {
 /// What to do about a damaged file.
 const DAMAGED: &str =
     "see which file it is: gdmarket check; then docs/runbook.md, \"A damaged file\"";
+
+/// The views are made again from the log.
+const DAMAGED_VIEWS: &str = "end the server and move views.db, views.db-wal and views.db-shm out of the \
+     folder: they are built again from the log at the next start";
+
+/// What to do about a write-ahead log of before a restore.
+const LEFT_OVER: &str = "if a copy was put in place, remove the -wal and -shm files of before next to it, \
+     then type: gdmarket migrate --restored; if they were copied together with it, type: \
+     gdmarket migrate --restored --with-wal";
 
 /// What to do where the files or the disk refuse the work.
 const fn storage_advice(fault: StorageFault) -> &'static str {
@@ -84,7 +100,14 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Unavailable(_) => Self::new(Exit::Unreachable, message)
                 .next("check that the database runs and that database.url is right"),
-            StoreError::Damaged(_) => Self::new(Exit::Unreadable, message).next(DAMAGED),
+            StoreError::Damaged(_) => {
+                let next = if message.contains("views.db") { DAMAGED_VIEWS } else { DAMAGED };
+                Self::damage(message).next(next)
+            }
+            StoreError::LogMissing(_) => Self::new(Exit::Failed, message).next(
+                "put log.db back; for an empty market instead, move views.db out of the folder",
+            ),
+            StoreError::ForeignWal(_) => Self::new(Exit::Unreadable, message).next(LEFT_OVER),
             StoreError::Storage { fault, .. } => {
                 Self::new(Exit::Failed, message).next(storage_advice(fault))
             }
@@ -92,7 +115,7 @@ impl From<StoreError> for Failure {
                 .next("end the other one, or name another folder with --data-dir"),
             StoreError::Misconfigured(_) => Self::new(Exit::Usage, message),
             StoreError::OtherLog(_) => Self::new(Exit::Failed, message)
-                .next("if the database was restored, type: gdmarket migrate --restored"),
+                .next("if a copy was put in place of the log or the views, type: gdmarket migrate --restored"),
             StoreError::NeedsMigration { .. } => {
                 Self::new(Exit::Failed, message).next("type: gdmarket migrate")
             }
@@ -115,7 +138,7 @@ impl From<QueryError> for Failure {
         match error {
             QueryError::Unavailable(_) => Self::new(Exit::Unreachable, message)
                 .next("check that the database runs and that database.url is right"),
-            QueryError::Damaged(_) => Self::new(Exit::Unreadable, message).next(DAMAGED),
+            QueryError::Damaged(_) => Self::damage(message).next(DAMAGED),
             QueryError::Newer(_) => {
                 Self::new(Exit::Unreadable, message).next("install the newer gdmarket")
             }

@@ -3,17 +3,18 @@
 //! the operator knows.
 
 use super::serve::runtime;
-use super::{Console, Exit, Failure};
+use super::{Console, Failure};
 use crate::config::Config;
 use crate::wiring::store_options;
 use clap::Args;
-use gdmarket_store::{Restored, Store};
+use gdmarket_store::{Restored, Store, StoreOptions, WalTrust};
 use serde_json::json;
 
 const EXAMPLES: &str = "\
 Examples:
   gdmarket migrate                    before the servers of a new program, which may not migrate themselves
-  gdmarket migrate --restored         after an older copy of the database was put back";
+  gdmarket migrate --restored         after an older copy of the database was put back
+  gdmarket migrate --restored --with-wal    the copy has a log.db-wal of its own";
 
 /// What to do beyond bringing the schema up to date.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -22,25 +23,29 @@ pub(super) struct MigrateArgs {
     /// The database was restored from an older copy: begin a new epoch of its log. End the servers first.
     #[arg(long)]
     restored: bool,
+    /// The write-ahead log next to log.db was copied together with it: believe it.
+    #[arg(long)]
+    with_wal: bool,
 }
 
 pub(super) fn run(config: &Config, args: MigrateArgs, console: Console) -> Result<(), Failure> {
     let runtime = runtime()?;
-    let folder = &config.server.data_dir;
-    if config.database.url.is_none() {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Failure::new(Exit::Failed, format!("{}: {error}", folder.display()))
-                .next("name a folder you may write to with --data-dir")
-        })?;
-    }
-    let options = store_options(config, args.restored);
+    let wal = match (args.with_wal, args.restored) {
+        (true, _) => WalTrust::Always,
+        (false, true) => WalTrust::UnlessLeftOver,
+        (false, false) => WalTrust::default(),
+    };
+    let options = StoreOptions { wal, ..store_options(config, args.restored) };
     let applied = runtime.block_on(Store::migrate(&options))?;
     let restored =
         if args.restored { Some(runtime.block_on(Store::restored(&options))?) } else { None };
     if console.is_json() {
         let epoch = restored.map(|restored| restored.epoch);
         let rebuilds = restored.map(|restored| restored.rebuilds);
-        Console::result_json(&json!({"applied": applied, "epoch": epoch, "rebuilds": rebuilds}));
+        let (head, read_to) = restored.map(|restored| (restored.head, restored.read_to)).unzip();
+        Console::result_json(&json!({
+            "applied": applied, "epoch": epoch, "rebuilds": rebuilds, "head": head, "readTo": read_to
+        }));
         return Ok(());
     }
     if applied.is_empty() {
@@ -54,7 +59,10 @@ pub(super) fn run(config: &Config, args: MigrateArgs, console: Console) -> Resul
     Ok(())
 }
 
-fn told(Restored { epoch, rebuilds }: Restored) -> String {
-    let views = if rebuilds { "didn't fit it and are made anew" } else { "fit it" };
-    format!("The log is in epoch {epoch}; views and checkpoints {views}.")
+fn told(Restored { epoch, rebuilds, head, read_to }: Restored) -> String {
+    let views = if rebuilds { "didn't fit it and are built again" } else { "fit it" };
+    format!(
+        "The log is whole and ends at position {head}; views and managers had read up to {read_to}. \
+         It is in epoch {epoch} now; views and checkpoints {views}."
+    )
 }

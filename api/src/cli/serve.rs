@@ -9,7 +9,6 @@ use crate::printable;
 use crate::server::{self, Door, Shutdown, Stage};
 use crate::telemetry::{self, LogStyle};
 use crate::wiring::{Market, start_figures};
-use gdmarket_store::StoreError;
 use serde_json::json;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
@@ -18,6 +17,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// How often the figures' histograms are tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -87,7 +87,13 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     announce(config, listen, console);
     let all_finished = tokio::select! {
         all_finished = &mut serving => all_finished,
-        why = market.log_replaced() => return Err(StoreError::OtherLog(why).into()),
+        error = market.log_replaced() => {
+            // Who waits for an answer gets it still. The files are not closed: that would fold what was
+            // written into what lies there now.
+            drop(timeout(LAST_MOMENT, &mut serving).await);
+            std::mem::forget(market);
+            return Err(error.into());
+        }
     };
     upkeep.abort();
     if all_finished {

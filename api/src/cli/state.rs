@@ -3,7 +3,7 @@
 use super::at::At;
 use super::out::Out;
 use super::told::Lines;
-use super::tool::with_store;
+use super::tool::with_readable_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
 use clap::{Args, ValueEnum};
@@ -56,7 +56,7 @@ impl From<Kind> for AggregateKind {
 }
 
 pub(super) fn run(args: &StateArgs, config: &Config, console: Console) -> Result<(), Failure> {
-    with_store(config, async |store| show(&store, args, console).await)
+    with_readable_store(config, console, async |store| show(&store, args, console).await)
 }
 
 async fn show(store: &Store, args: &StateArgs, console: Console) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 //! in its schema, and end at once with 130 when they are told to.
 
 use super::serve::runtime;
-use super::{Exit, Failure};
+use super::{Console, Exit, Failure};
 use crate::config::Config;
 use crate::wiring::store_options;
 use gdmarket_store::{Store, StoreError, StoreOptions};
@@ -20,14 +20,42 @@ pub(super) fn with_store<F>(config: &Config, work: impl FnOnce(Store) -> F) -> R
 where
     F: Future<Output = Result<(), Failure>>,
 {
+    on_store(config, false, work)
+}
+
+/// The same for what only reads: also without `views.db`, and from a copy that can't be written.
+pub(super) fn with_readable_store<F>(
+    config: &Config,
+    console: Console,
+    work: impl FnOnce(Store) -> F,
+) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    on_store(config, true, |store| {
+        if let Some(missing) = store.without_views() {
+            console.note(&format!("Without views and checkpoints: {}.", missing.why));
+        }
+        work(store)
+    })
+}
+
+fn on_store<F>(config: &Config, reading: bool, work: impl FnOnce(Store) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
     let options = StoreOptions {
         read_connections: CONNECTIONS,
         application_name: NAME.to_owned(),
+        reading,
         ..store_options(config, false)
     };
     until_told_to_end(async {
         let store = Store::open(&options).await.map_err(|error| not_opened(config, error))?;
-        let done = work(store.clone()).await;
+        let done = match work(store.clone()).await {
+            Err(failure) if failure.is_damage => Err(located(&store, failure).await),
+            done => done,
+        };
         store.close().await;
         done
     })
@@ -70,5 +98,13 @@ async fn told_to_end() {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// Names the damaged file: the error of a statement doesn't.
+async fn located(store: &Store, failure: Failure) -> Failure {
+    match store.locate(StoreError::Damaged(failure.message.clone())).await {
+        StoreError::Damaged(same) if same == failure.message => failure,
+        located => located.into(),
     }
 }

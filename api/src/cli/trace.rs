@@ -9,7 +9,7 @@ use super::at::At;
 use super::out::Out;
 use super::progress::Progress;
 use super::text::Text;
-use super::tool::with_store;
+use super::tool::with_readable_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
 use clap::{Args, ValueEnum};
@@ -97,7 +97,7 @@ pub(super) fn run(args: &TraceArgs, config: &Config, console: Console) -> Result
         return Err(Failure::new(Exit::Usage, "--json and --format contradict each other")
             .next("leave one of the two out"));
     }
-    with_store(config, async |store| show(&store, args, console).await)
+    with_readable_store(config, console, async |store| show(&store, args, console).await)
 }
 
 async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), Failure> {

@@ -233,7 +233,7 @@ on_each_engine! {
         refused(&other, &moved.file("nowhere"), 2, "can't be read");
         refused(&other, &write("cut", &text[..text.len() / 2]), 2, "cut short");
         refused(&other, &write("byte", &text.replacen("Camera", "Camerb", 1)), 2, "hash chain");
-        refused(&other, &write("newer", &text.replacen("\"version\":1", "\"version\":7", 1)), 2, "version 7");
+        refused(&other, &write("newer", &text.replacen("\"version\":2", "\"version\":7", 1)), 2, "version 7");
         refused(&other, &write("other", "{}\n"), 2, "no archive");
         refused(db, &moved.file("log.ndjson"), 2, "not empty");
         let away = ["events", "import", &moved.file("log.ndjson"), "--database-url", "postgres://postgres@127.0.0.1:1/x"];

@@ -5,7 +5,8 @@ use super::Signals;
 use super::judge::{is_own, objection};
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::{Append, AppendError, Appended};
-use crate::continuity::Mark;
+use crate::continuity::{Continuity, Mark};
+use crate::error::StoreError;
 use crate::failpoint;
 use crate::log_limit::LogLimit;
 use std::sync::Arc;
@@ -71,18 +72,27 @@ impl<W: LogWriter> Driver<W> {
             }
             Err(Fault::Data(_)) => self.each_alone(batch).await,
             Err(Fault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
+            Err(Fault::Damaged(why)) => self.damaged(batch, why),
             Err(Fault::Lost(why)) => {
                 let answers = self.find_out(batch, why).await;
                 self.once_more(batch, answers).await
             }
         };
         failpoint!("store.after-commit");
+        let answers = in_the_open_file(&self.signals.continuity, batch, answers).await;
         self.tell(batch, &answers);
         let events = answers.iter().flatten().map(|appended| appended.count);
         self.events.increment(u64::try_from(events.sum::<i64>()).unwrap_or(0));
         self.commands.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         self.seconds.record(began.elapsed().as_secs_f64());
         answers
+    }
+
+    /// A damaged log takes nothing any more.
+    fn damaged(&self, batch: &[&Append], why: String) -> Vec<Answer> {
+        let error = StoreError::Damaged(why);
+        self.signals.continuity.notice(&error);
+        all(batch, &AppendError::Rejected(error.to_string()))
     }
 
     /// Remembers what must be in the log from now on, and wakes who waits for new events, before
@@ -119,6 +129,7 @@ impl<W: LogWriter> Driver<W> {
                 }
                 Err(Fault::Contended(_) | Fault::Data(_)) => return self.each_alone(batch).await,
                 Err(Fault::Unavailable(why)) => return all(batch, &AppendError::Unavailable(why)),
+                Err(Fault::Damaged(why)) => return self.damaged(batch, why),
                 Err(Fault::Lost(why)) => return self.find_out(batch, why).await,
             }
         }
@@ -220,6 +231,21 @@ impl<W: LogWriter> Driver<W> {
             });
         }
         Ok(answers)
+    }
+}
+
+/// What was written into a file that nobody will open again is not acknowledged.
+async fn in_the_open_file(
+    continuity: &Continuity,
+    batch: &[&Append],
+    answers: Vec<Answer>,
+) -> Vec<Answer> {
+    if !answers.iter().any(Result::is_ok) {
+        return answers;
+    }
+    match continuity.check_files().await {
+        Ok(()) => answers,
+        Err(error) => all(batch, &AppendError::Unknown(error.to_string())),
     }
 }
 

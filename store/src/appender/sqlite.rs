@@ -109,6 +109,7 @@ fn fault(error: &sqlx::Error) -> Fault {
         Ok(19) => Fault::Contended(why),
         // An error in the data, too big, a mismatch of types.
         Ok(1 | 18 | 20) => Fault::Data(why),
+        Ok(11 | 26) => Fault::Damaged(why),
         // What could not be written may be in the file or not: look at it with fresh eyes.
         Ok(10) => Fault::Lost(why),
         _ => Fault::Unavailable(why),

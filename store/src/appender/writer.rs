@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Data(String),
     /// The database won't just now. Nothing was written, and the connection lives.
     Unavailable(String),
+    /// The log's file is damaged. Nothing was written.
+    Damaged(String),
     /// The connection is gone, and with it the answer.
     Lost(String),
 }

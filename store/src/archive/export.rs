@@ -8,6 +8,7 @@ mod parts;
 use super::chain::Chain;
 use super::line::{Header, Line};
 use super::manifest::Manifest;
+use super::sequences::{Gap, Sequences};
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
 use crate::identity::Identity;
 use crate::on_tx;
@@ -32,6 +33,7 @@ pub struct Export {
     header: Header,
     manifest: Manifest,
     chain: Chain,
+    sequences: Sequences,
     part: Part,
 }
 
@@ -53,7 +55,8 @@ impl Export {
             written_by: concat!("gdmarket ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let (manifest, chain) = (Manifest::begin(&header), Chain::default());
-        Ok(Self { snapshot, options, header, manifest, chain, part: Part::Header })
+        let (sequences, part) = (Sequences::default(), Part::Header);
+        Ok(Self { snapshot, options, header, manifest, chain, sequences, part })
     }
 
     /// What is exported; known from the beginning.
@@ -64,6 +67,12 @@ impl Export {
     /// What was exported so far; whole once [`Export::next`] has nothing more.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The first of the gaps in what was exported so far, and how many there are. What has gaps can't be
+    /// imported.
+    pub fn gaps(&self) -> (&[Gap], u64) {
+        self.sequences.gaps()
     }
 
     /// The next lines, each with its end; `None` after the last one. What was written before is only

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::failpoint::is_weakened;
 use crate::options::StoreOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite, SqliteConnection};
+use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,11 @@ pub(crate) const BUSY: Duration = Duration::from_secs(2);
 /// Pages of the views' write-ahead log, of 4 KiB each, after which a commit moves them into the file and waits
 /// for the disk. SQLite's own 1,000 are less than one transaction of a build writes.
 const CHECKPOINT: &str = "4000";
+/// Bytes that a write-ahead log keeps of what it had grown to while a reader held it up.
+const WAL_KEPT: &str = "67108864";
+/// How often folding is tried again while somebody still reads.
+const FOLD_TRIES: u32 = 40;
+const FOLD_PAUSE: Duration = Duration::from_millis(50);
 /// Between two tries to open a file that others are opening.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -98,6 +103,7 @@ impl File {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .busy_timeout(BUSY)
+            .pragma("journal_size_limit", WAL_KEPT)
             .pragma("temp_store", "memory");
         match self {
             Self::Log => options,
@@ -132,6 +138,23 @@ impl File {
         Ok(Db::Sqlite { write: write.into(), read })
     }
 
+    /// Opens a file that can't be written, as it is: nobody may write to it meanwhile.
+    pub(crate) async fn open_fixed(
+        self,
+        options: &StoreOptions,
+        folder: &Path,
+    ) -> Result<Db, StoreError> {
+        let fixed = self.read_options(folder).immutable(true);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(options.read_connections.max(1).saturating_add(HOLDERS))
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .connect_with(fixed)
+            .await
+            .map_err(|error| StoreError::from(error).in_file(&self.path(folder)))?;
+        Ok(Db::Sqlite { write: pool.clone().into(), read: pool.into() })
+    }
+
     fn read_pool(self, options: &StoreOptions, folder: &Path) -> Pooled<Sqlite> {
         let held = if self == Self::Log { HOLDERS } else { 0 };
         SqlitePoolOptions::new()
@@ -140,6 +163,75 @@ impl File {
             .test_before_acquire(false)
             .connect_lazy_with(self.read_options(folder))
             .into()
+    }
+}
+
+/// An empty database in memory, for what isn't there.
+pub(crate) async fn in_memory() -> Result<Db, StoreError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(SqliteConnectOptions::new().in_memory(true))
+        .await?;
+    Ok(Db::Sqlite { write: pool.clone().into(), read: pool.into() })
+}
+
+/// Whether every page of the database can be followed and makes sense. It reads all of it.
+pub(crate) async fn verify(db: &Db) -> Result<(), StoreError> {
+    let Db::Sqlite { write, .. } = db else { return Ok(()) };
+    let found: Vec<String> =
+        sqlx::query_scalar("PRAGMA integrity_check(3)").fetch_all(write).await?;
+    if found.iter().all(|line| line == "ok") {
+        return Ok(());
+    }
+    Err(StoreError::Damaged(found.join("; ").replace('\n', " ")))
+}
+
+/// A writer for a log that isn't written: an empty database in memory.
+pub(crate) async fn no_writer(folder: &Path) -> Result<Writer, StoreError> {
+    let open = Session::new(Box::new(nothing().await?));
+    Ok(Arc::new(Mutex::new(LogWriterConnection { folder: folder.to_owned(), open })))
+}
+
+async fn nothing() -> Result<SqliteConnection, sqlx::Error> {
+    SqliteConnectOptions::new().in_memory(true).connect().await
+}
+
+/// Closes the writing connection, although others still have it: the last connection folds the
+/// write-ahead log into the file and removes it.
+pub(crate) async fn close_writer(writer: &Writer) {
+    let mut turn = writer.lock().await;
+    let closed = match nothing().await {
+        Ok(nothing) => std::mem::replace(&mut **turn.within(), nothing).close().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = closed {
+        tracing::warn!(%error, "closing the log");
+    }
+}
+
+/// Folds what is left of the write-ahead logs. A connection that was given up while it was being opened closes
+/// by itself, a moment after all others, and only reads.
+pub(crate) async fn fold_left_over(folder: &Path) {
+    for file in [File::Log, File::Views] {
+        let mut wal = file.path(folder).into_os_string();
+        wal.push("-wal");
+        for _ in 0..FOLD_TRIES {
+            if !Path::new(&wal).exists() {
+                break;
+            }
+            let closed = match file.write_options(folder).connect().await {
+                Ok(connection) => connection.close().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = closed {
+                tracing::warn!(%error, "folding a write-ahead log");
+            }
+            if Path::new(&wal).exists() {
+                sleep(FOLD_PAUSE).await;
+            }
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use crate::error::StoreError;
 use crate::event::EventRef;
 use rusqlite::{Connection, OpenFlags, Row, Statement};
 use std::path::Path;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// `+aggregate_type`: bare, SQLite would look all streams of the type up, and sort them, for every
 /// chunk.
@@ -19,24 +21,46 @@ pub(super) const SQL: &str = "SELECT position, aggregate_id, sequence, event_typ
 /// Steps of SQLite's machine between two looks whether anybody still waits: some milliseconds.
 const STEPS: i32 = 100_000;
 
+/// Where the chunks go.
+#[derive(Clone)]
+pub(super) struct Taker {
+    pub(super) chunks: mpsc::Sender<Result<LogChunk, StoreError>>,
+    pub(super) stop: CancellationToken,
+    pub(super) runtime: Handle,
+}
+
+impl Taker {
+    fn is_gone(&self) -> bool {
+        self.chunks.is_closed() || self.stop.is_cancelled()
+    }
+
+    /// Waits until there is room; `false` where nobody takes any more. A store that closes ends the scan
+    /// with an error, so that it never looks like the log's end.
+    fn give(&self, chunk: LogChunk) -> Result<bool, StoreError> {
+        let sent = self.stop.run_until_cancelled(self.chunks.send(Ok(chunk)));
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        self.runtime.block_on(sent).map(|sent| sent.is_ok()).ok_or_else(closed)
+    }
+}
+
 /// Reads all chunks of a scan; ends early when nobody takes them. It blocks its thread. A statement
 /// ends with its chunk: no snapshot is held while others fold.
 pub(super) fn read(
     file: &Path,
-    chunks: &mpsc::Sender<Result<LogChunk, StoreError>>,
+    to: &Taker,
     kind: &'static str,
     (mut after, until): (i64, i64),
 ) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let log = Connection::open_with_flags(file, flags)?;
     log.busy_timeout(BUSY)?;
-    let taken = chunks.clone();
-    log.progress_handler(STEPS, Some(move || taken.is_closed()));
+    let taken = to.clone();
+    log.progress_handler(STEPS, Some(move || taken.is_gone()));
     let mut statement = log.prepare(SQL)?;
     let mut chunk = Filling::default();
     while let Some(last) = fill(&mut chunk, &mut statement, (kind, after, until))? {
         after = last;
-        if chunks.blocking_send(Ok(chunk.take(kind))).is_err() {
+        if !to.give(chunk.take(kind))? {
             break;
         }
     }

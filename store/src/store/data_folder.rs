@@ -1,10 +1,24 @@
 //! The folder of SQLite's files, and the file in it that one serving process locks. The system
 //! frees the lock when the process ends, however it ends.
+//!
+//! The folder and its files are for their owner alone: they hold names of persons.
 
+use crate::db::sqlite;
 use crate::error::StoreError;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// For the owner alone.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+/// All that others may do.
+const OTHERS: u32 = 0o077;
+/// Of a folder that many share, as `/tmp`.
+const STICKY: u32 = 0o1000;
 
 /// A data folder; clones share the lock.
 #[derive(Debug, Clone)]
@@ -14,18 +28,26 @@ pub(super) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Opens the folder; makes it if told so, else one without a log needs a migration.
-    pub(super) fn open(path: PathBuf, make: bool) -> Result<Self, StoreError> {
-        let there = path.join("log.db").exists() && path.join("views.db").exists();
+    /// The folder as it is.
+    fn at(path: PathBuf) -> Self {
+        Self { path, lock: Arc::default() }
+    }
+
+    /// Opens the folder; makes it if `make`, else one without a log needs a migration.
+    pub(super) fn open(path: PathBuf, make: bool, needs_views: bool) -> Result<Self, StoreError> {
+        let (log, views) = (sqlite::File::Log.path(&path), sqlite::File::Views.path(&path));
         if make {
-            fs::create_dir_all(&path).map_err(|error| cannot_use(&path, &error))?;
-        } else if !there {
+            make_private_folder(&path)?;
+            for file in [log, views] {
+                make_private_file(&file)?;
+            }
+        } else if !log.exists() || (needs_views && !views.exists()) {
             return Err(StoreError::NeedsMigration {
                 schema: 0,
                 program: crate::migrate::newest(None),
             });
         }
-        Ok(Self { path, lock: Arc::default() })
+        Ok(Self::at(path))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -39,19 +61,70 @@ impl DataFolder {
             return Ok(());
         }
         let path = self.path.join("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| cannot_use(&path, &error))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(FILE_MODE);
+        let file = options.open(&path).map_err(|error| StoreError::of_file(&path, &error))?;
         match file.try_lock() {
             Ok(()) => {
                 *held = Some(file);
                 Ok(())
             }
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(self.path.clone())),
-            Err(TryLockError::Error(error)) => Err(cannot_use(&path, &error)),
+            Err(TryLockError::Error(error)) => Err(StoreError::of_file(&path, &error)),
+        }
+    }
+
+    /// Whether this process has it for itself.
+    pub(super) fn is_locked(&self) -> bool {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Whether another process serves from it, or this one by another handle.
+    pub(super) fn is_served(&self) -> bool {
+        let file = OpenOptions::new().write(true).open(self.path.join("lock"));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Takes from others what they may do with the files, where these are this user's.
+    pub(super) fn tighten(&self) {
+        let mut paths = vec![self.path.clone(), self.path.join("lock")];
+        for file in [sqlite::File::Log, sqlite::File::Views] {
+            for suffix in ["", "-wal", "-shm"] {
+                let mut path = file.path(&self.path).into_os_string();
+                path.push(suffix);
+                paths.push(PathBuf::from(path));
+            }
+        }
+        for path in paths {
+            tighten(&path);
         }
     }
 }
 
-fn cannot_use(path: &Path, error: &std::io::Error) -> StoreError {
-    StoreError::Misconfigured(format!("{} can't be used: {error}", path.display()))
+/// Makes a folder for this user alone, with those above it.
+pub fn make_private_folder(path: &Path) -> Result<(), StoreError> {
+    let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path);
+    made.map_err(|error| StoreError::of_file(path, &error))
+}
+
+/// Makes an empty file for this user alone, unless there is one. SQLite gives the files that it keeps
+/// next to a database the same mode.
+fn make_private_file(path: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().create_new(true).write(true).mode(FILE_MODE).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::of_file(path, &error)),
+    }
+}
+
+/// Only the owner may change a mode, so where it isn't this user's nothing happens.
+fn tighten(path: &Path) {
+    let Ok(found) = fs::symlink_metadata(path) else { return };
+    let mode = found.mode() & 0o7777;
+    if found.is_symlink() || mode & OTHERS == 0 || mode & STICKY != 0 {
+        return;
+    }
+    if let Err(error) = fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS)) {
+        tracing::warn!(path = %path.display(), %error, "others may read this file");
+    }
 }

@@ -31,7 +31,7 @@ async fn noticed(store: &Store) -> String {
         taken_for_new.refresh().await.unwrap_err();
     }
     store.views().begin().await.expect_err("nothing derived is written");
-    why
+    why.to_string()
 }
 
 /// What the tail sees at first belongs to what must be there later.
@@ -60,6 +60,7 @@ fn a_new_connection_to_the_views_looks_whether_the_log_is_the_same() {
         let most = usize::try_from(pool.max_connections()).unwrap();
         assert!(held.len() < most, "it isn't the same log: there was room for another");
         let why = tokio::time::timeout(LIMIT, store.log_replaced()).await.expect("it is noticed");
+        let why = why.to_string();
         assert!(why.contains("epoch 2"), "{why}");
         drop(held);
         store.close().await;
@@ -125,10 +126,9 @@ on_each_engine! {
         let checkpoints = Checkpoints::new(store.views().clone());
         checkpoints.claim("x", &before, 1, 3).await.unwrap();
         store.close().await;
-        assert_eq!(
-            Store::restored(&options(db)).await.unwrap(),
-            Restored { epoch: 2, rebuilds: false }
-        );
+        let restored = Store::restored(&options(db)).await.unwrap();
+        let Restored { epoch, rebuilds, head, read_to } = restored;
+        assert_eq!((epoch, rebuilds, head >= 5, read_to), (2, false, true, 3));
         let store = open(db).await;
         let now = *store.identity();
         assert_eq!(now, Identity { epoch: 2, ..before });
@@ -151,10 +151,9 @@ on_each_engine! {
         .unwrap();
         tx.commit().await.unwrap();
         store.close().await;
-        assert_eq!(
-            Store::restored(&options(db)).await.unwrap(),
-            Restored { epoch: 2, rebuilds: true }
-        );
+        let restored = Store::restored(&options(db)).await.unwrap();
+        let Restored { epoch, rebuilds, read_to, .. } = restored;
+        assert_eq!((epoch, rebuilds, read_to), (2, true, 1_000));
         let store = open(db).await;
         store.require_whole().await.unwrap();
         let checkpoints = Checkpoints::new(store.views().clone());

@@ -4,7 +4,7 @@
 mod output;
 
 use super::super::progress::Progress;
-use super::super::tool::with_store;
+use super::super::tool::with_readable_store;
 use super::super::{Console, Exit, Failure};
 use super::archive_failure;
 use crate::config::Config;
@@ -49,18 +49,27 @@ pub(super) fn run(config: &Config, args: &ExportArgs, console: Console) -> Resul
             .next("choose another name, or add --force to overwrite it"));
     }
     let compressed = args.zstd || args.file.extension().is_some_and(|ending| ending == "zst");
-    with_store(config, async |store| {
+    with_readable_store(config, console, async |store| {
         let output = if to_stdout {
             Output::stdout(compressed)
         } else {
             Output::file(&args.file, compressed)?
         };
-        let manifest = write(&store, args, output, console).await?;
+        let (manifest, gaps) = write(&store, args, output, console).await?;
         if !to_stdout {
             tell(&manifest, args, console);
         }
-        Ok(())
+        gaps.map_or(Ok(()), Err)
     })
+}
+
+/// The log has gaps: the file has all that is there, and nobody may take it for more.
+fn gaps(export: &Export) -> Option<Failure> {
+    let (described, count) = export.gaps();
+    let first = described.first()?;
+    let message = format!("the log has {count} gaps, and so has the export: {first}");
+    let next = "such a file can't be imported; docs/runbook.md, \"An archive with gaps\", has what can be done";
+    Some(Failure::new(Exit::Unreadable, message).next(next))
 }
 
 async fn write(
@@ -68,7 +77,7 @@ async fn write(
     args: &ExportArgs,
     mut output: Output,
     console: Console,
-) -> Result<Manifest, Failure> {
+) -> Result<(Manifest, Option<Failure>), Failure> {
     let options =
         ExportOptions { with_personal_data: args.with_personal_data, is_derived: is_view };
     let mut export = Export::begin(store, options).await.map_err(archive_failure)?;
@@ -79,7 +88,7 @@ async fn write(
     }
     output.finish().await?;
     progress.finish();
-    Ok(export.manifest().clone())
+    Ok((export.manifest().clone(), gaps(&export)))
 }
 
 fn tell(manifest: &Manifest, args: &ExportArgs, console: Console) {

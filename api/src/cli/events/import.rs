@@ -58,7 +58,7 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
 }
 
 /// Reads through zstd where the file begins as such, whatever it is called.
-fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     let mut file: Box<dyn Read + Send> =
         if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let mut begin = Vec::with_capacity(ZSTD.len());

@@ -78,6 +78,7 @@ impl Export {
         });
         let events = events?;
         for event in &events {
+            self.sequences.add(event);
             self.put(lines, &Line::Event(EventLine::new(event)))?;
         }
         Ok(events.last().map_or(Part::Receipts(vec![]), |event| Part::Events(event.position)))

@@ -1,0 +1,170 @@
+//! SQLite's files are moved, removed, replaced or overwritten under a running server: it acknowledges
+//! nothing into a file that nobody will open again, and ends with the reason, on a quiet market too.
+
+use crate::market::Market;
+use gdmarket_testkit::{Server, ServerOptions, TestDb, run};
+use reqwest::Method;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
+/// How long a server may take to notice and to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+
+/// What happens to the folder of one market, with the folders of an older copy and of another market.
+type Fault = fn(&Path, &Path, &Path);
+
+const FAULTS: [(&str, Fault); 10] = [
+    ("log.db", |data, _, _| fs::rename(data.join("log.db"), data.join("away.db")).unwrap()),
+    ("log.db", |data, _, _| fs::remove_file(data.join("log.db")).unwrap()),
+    ("log.db", |data, older, _| {
+        fs::copy(older.join("log.db"), data.join("new.db")).unwrap();
+        fs::rename(data.join("new.db"), data.join("log.db")).unwrap();
+    }),
+    ("log.db", |data, _, other| {
+        fs::rename(other.join("log.db"), data.join("log.db")).unwrap();
+    }),
+    ("log.db", |data, older, _| {
+        fs::copy(older.join("log.db"), data.join("log.db")).unwrap();
+    }),
+    ("log.db", |data, _, other| {
+        fs::copy(other.join("log.db"), data.join("log.db")).unwrap();
+    }),
+    ("log.db-wal", |data, _, _| fs::remove_file(data.join("log.db-wal")).unwrap()),
+    ("views.db", |data, _, _| fs::remove_file(data.join("views.db")).unwrap()),
+    ("views.db", |data, older, _| {
+        fs::copy(older.join("views.db"), data.join("new.db")).unwrap();
+        fs::rename(data.join("new.db"), data.join("views.db")).unwrap();
+    }),
+    ("log.db", |data, older, _| {
+        fs::rename(data, data.with_extension("away")).unwrap();
+        fs::create_dir(data).unwrap();
+        for file in ["log.db", "views.db"] {
+            fs::copy(older.join(file), data.join(file)).unwrap();
+        }
+    }),
+];
+
+/// A market with some items in `data`, whose older copy lacks most of them, and another market.
+async fn begun(folder: &Path) -> Server {
+    let data = folder.join("data");
+    fs::create_dir(&data).unwrap();
+    let mut server = ServerOptions::new(PROGRAM).data_dir(&data).start().await;
+    register(&server, 2).await;
+    end(&mut server).await;
+    let older = folder.join("older");
+    fs::create_dir(&older).unwrap();
+    for file in ["log.db", "views.db"] {
+        fs::copy(data.join(file), older.join(file)).unwrap();
+    }
+    server.restart().await;
+    register(&server, 3).await;
+    end(&mut server).await;
+    server.restart().await;
+    register(&server, 1).await;
+    server
+}
+
+async fn another(folder: &Path) {
+    let mut other = ServerOptions::new(PROGRAM).data_dir(folder).start().await;
+    register(&other, 9).await;
+    end(&mut other).await;
+}
+
+async fn register(server: &Server, items: usize) {
+    let market = Market::at(&server.url(""));
+    for _ in 0..items {
+        market.register(100).await;
+    }
+}
+
+async fn end(server: &mut Server) {
+    server.terminate().await;
+    assert_eq!(server.wait(ENDS_WITHIN).await.code(), Some(0), "{}", server.stderr());
+}
+
+/// The server ends by itself and names the file.
+async fn ends_and_names(server: &mut Server, file: &str) {
+    let code = server.wait(ENDS_WITHIN).await.code();
+    let told = server.stderr();
+    assert_eq!(code, Some(1), "{file}: {told}");
+    let last = told.lines().last().unwrap_or_default();
+    assert!(last.contains(file) && last.contains("this is not the log it was"), "{file}: {last}");
+}
+
+#[test]
+fn nothing_is_acknowledged_once_a_file_is_not_the_open_one() {
+    run(async {
+        for (number, (file, fault)) in FAULTS.into_iter().enumerate() {
+            let folder = tempfile::tempdir().unwrap();
+            let mut server = begun(folder.path()).await;
+            let other = folder.path().join("other");
+            another(&other).await;
+            let market = Market::at(&server.url(""));
+            fault(&folder.path().join("data"), &folder.path().join("older"), &other);
+            let body = json!({"itemName": "Camera", "itemPrice": 1});
+            let answer = market.send(Method::POST, "/items", Some(body), None).await;
+            let status = answer.map(|answer| answer.status).unwrap_or_default();
+            assert!(file == "views.db" || status == 0 || status >= 500, "{number}: {status}");
+            ends_and_names(&mut server, file).await;
+        }
+    });
+}
+
+#[test]
+fn a_quiet_server_notices_that_its_log_is_another_file() {
+    run(async {
+        for (file, fault) in FAULTS.into_iter().take(5) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut server = begun(folder.path()).await;
+            let other = folder.path().join("other");
+            another(&other).await;
+            fault(&folder.path().join("data"), &folder.path().join("older"), &other);
+            ends_and_names(&mut server, file).await;
+        }
+    });
+}
+
+/// Closing would fold what was written last into the copy that was put there meanwhile.
+#[test]
+fn a_server_that_ends_leaves_the_copy_in_its_place_alone() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = begun(folder.path()).await;
+        let (data, older) = (folder.path().join("data"), folder.path().join("older"));
+        fs::copy(older.join("log.db"), data.join("log.db")).unwrap();
+        let body = json!({"itemName": "Camera", "itemPrice": 1});
+        let market = Market::at(&server.url(""));
+        drop(market.send(Method::POST, "/items", Some(body), None).await);
+        ends_and_names(&mut server, "log.db").await;
+        let same =
+            fs::read(data.join("log.db")).unwrap() == fs::read(older.join("log.db")).unwrap();
+        assert!(same, "the copy is as it was put there");
+    });
+}
+
+/// `log.db` alone is the market after every clean stop.
+#[test]
+fn a_clean_stop_folds_and_removes_the_write_ahead_logs() {
+    run(async {
+        let db = TestDb::sqlite();
+        let folder = db.folder().unwrap().to_owned();
+        let mut server = ServerOptions::new(PROGRAM).on(&db).start().await;
+        for round in 0..8 {
+            let market = Market::at(&server.url(""));
+            let all = (0..20).map(|_| async {
+                let item = market.register(100).await;
+                market.reserve(item, 7).await;
+                market.get("/itemInfoes").await.expect(200);
+            });
+            futures::future::join_all(all).await;
+            end(&mut server).await;
+            for file in ["log.db-wal", "log.db-shm", "views.db-wal", "views.db-shm"] {
+                assert!(!folder.join(file).exists(), "round {round}: {file}");
+            }
+            server.restart().await;
+        }
+    });
+}

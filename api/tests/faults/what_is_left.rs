@@ -1,0 +1,288 @@
+//! A damaged, missing or read-only file: it is named with the next step and a code of its own, and the
+//! tools read what is left.
+
+use crate::market::Market;
+use gdmarket_testkit::{Server, ServerOptions, TestDb, free_port, run};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+const PAGE: u64 = 4096;
+
+fn gdmarket(data: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).arg("--data-dir").arg(data).current_dir("/");
+    told(&command.output().unwrap())
+}
+
+fn told(output: &Output) -> (Option<i32>, String) {
+    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn serve(data: &Path) -> (Option<i32>, String) {
+    gdmarket(data, &["serve", "--listen", &format!("127.0.0.1:{}", free_port())])
+}
+
+async fn end(server: &mut Server) {
+    server.terminate().await;
+    assert_eq!(server.wait(ENDS_WITHIN).await.code(), Some(0), "{}", server.stderr());
+}
+
+/// A market of many items that was stopped, in a folder of its own.
+async fn stopped(items: usize) -> (TestDb, Server) {
+    let db = TestDb::sqlite();
+    let mut server = ServerOptions::new(PROGRAM).on(&db).start().await;
+    let market = Market::at(&server.url(""));
+    for _ in 0..items {
+        market.register(100).await;
+    }
+    end(&mut server).await;
+    (db, server)
+}
+
+/// Makes nonsense of the pages in this part of a file, in thirds: the second of three.
+fn damage(file: &Path) {
+    let pages = fs::metadata(file).unwrap().len() / PAGE;
+    let open = fs::File::options().write(true).open(file).unwrap();
+    for page in pages / 3..pages * 2 / 3 {
+        open.write_all_at(&[0xA5; 4096], page * PAGE).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_log_is_named_by_every_tool_and_takes_nothing() {
+    run(async {
+        let (db, mut server) = stopped(300).await;
+        let data = db.folder().unwrap().to_owned();
+        damage(&data.join("log.db"));
+        let states = (1..=300)
+            .step_by(20)
+            .map(|number| gdmarket(&data, &["state", "item", &number.to_string()]));
+        let failed: Vec<_> = states.filter(|(code, _)| *code != Some(0)).collect();
+        assert!(!failed.is_empty(), "some of them are in the damaged part");
+        for (code, said) in failed {
+            assert_eq!(code, Some(5), "{said}");
+            assert!(said.contains("log.db"), "{said}");
+            assert!(!said.contains("database.url"), "{said}");
+        }
+        let (code, said) = gdmarket(&data, &["check"]);
+        assert_eq!(code, Some(5), "{said}");
+        server.restart().await;
+        let market = Market::at(&server.url(""));
+        let body = json!({"itemPrice": 7});
+        let mut refused = None;
+        for number in 1..=300 {
+            let path = format!("/items/{number}");
+            match market.send(Method::PATCH, &path, Some(body.clone()), None).await {
+                Ok(answer) if answer.status == 200 => {}
+                other => {
+                    refused = Some(other.map_or(500, |answer| answer.status));
+                    break;
+                }
+            }
+        }
+        assert_eq!(refused, Some(500), "never 'try again'");
+        assert_eq!(server.wait(ENDS_WITHIN).await.code(), Some(5), "{}", server.stderr());
+        let last = server.stderr();
+        assert!(last.lines().last().unwrap().contains("log.db"), "{last}");
+    });
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named_with_the_way_out() {
+    run(async {
+        let (db, _server) = stopped(3).await;
+        let data = db.folder().unwrap();
+        for file in ["views.db", "log.db"] {
+            fs::copy(data.join(file), data.join("kept")).unwrap();
+            fs::write(data.join(file), vec![b'x'; 40_000]).unwrap();
+            let (code, said) = serve(data);
+            assert_eq!(code, Some(5), "{said}");
+            assert!(said.contains(file) && said.contains(" → "), "{said}");
+            fs::rename(data.join("kept"), data.join(file)).unwrap();
+        }
+        let length = fs::metadata(data.join("log.db")).unwrap().len();
+        let log = fs::File::options().write(true).open(data.join("log.db")).unwrap();
+        log.set_len(length / 2).unwrap();
+        let (code, said) = serve(data);
+        assert_eq!(code, Some(5), "{said}");
+        assert!(said.contains("log.db is cut short"), "{said}");
+    });
+}
+
+#[test]
+fn a_folder_that_can_not_be_used_says_so() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let (code, said) = serve(&file);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("file") && !said.contains("database.url"), "{said}");
+        let data = folder.path().join("data");
+        fs::create_dir_all(data.join("log.db")).unwrap();
+        let (code, said) = serve(&data);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("log.db") && !said.contains("database.url"), "{said}");
+    });
+}
+
+#[test]
+fn folder_and_files_are_for_their_owner_alone() {
+    run(async {
+        let above = tempfile::tempdir().unwrap();
+        let data = above.path().join("market");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mut server = ServerOptions::new(PROGRAM).data_dir(&data).start().await;
+        Market::at(&server.url("")).register(1).await;
+        let own = |data: &Path| {
+            assert_eq!(mode(data), 0o700);
+            let files = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+            let files: Vec<_> =
+                files.filter(|path| path.to_string_lossy().contains(".db")).collect();
+            assert_eq!(files.len(), 6, "{files:?}");
+            assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
+            assert_eq!(mode(&data.join("lock")), 0o600);
+        };
+        own(&data);
+        end(&mut server).await;
+        // As an older program made them.
+        for (path, loose) in [("", 0o755), ("log.db", 0o644), ("views.db", 0o644), ("lock", 0o644)]
+        {
+            fs::set_permissions(data.join(path), fs::Permissions::from_mode(loose)).unwrap();
+        }
+        server.restart().await;
+        own(&data);
+    });
+}
+
+/// A folder that can't be written: root may write to any other.
+struct ReadOnly<'a>(&'a Path);
+
+impl<'a> ReadOnly<'a> {
+    fn mount(folder: &'a Path) -> Option<Self> {
+        let bound = Command::new("mount").arg("--bind").arg(folder).arg(folder).output();
+        if !bound.is_ok_and(|done| done.status.success()) {
+            return None;
+        }
+        let mounted = Self(folder);
+        let fixed = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(folder).output();
+        fixed.is_ok_and(|done| done.status.success()).then_some(mounted)
+    }
+}
+
+impl Drop for ReadOnly<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("--lazy").arg(self.0).status());
+    }
+}
+
+const READING: [&[&str]; 7] = [
+    &["check"],
+    &["events", "list"],
+    &["events", "stats"],
+    &["events", "tail"],
+    &["state", "item", "1"],
+    &["trace", "reservation", "1"],
+    &["events", "export", "-"],
+];
+
+#[test]
+fn tools_read_without_views_and_from_a_copy_that_can_not_be_written() {
+    run(async {
+        let (db, mut server) = stopped(3).await;
+        server.restart().await;
+        Market::at(&server.url("")).reserve(1, 7).await.expect(201);
+        end(&mut server).await;
+        let copy = tempfile::tempdir().unwrap();
+        fs::copy(db.folder().unwrap().join("log.db"), copy.path().join("log.db")).unwrap();
+        let read = |how: &str| {
+            for arguments in READING {
+                let (code, said) = gdmarket(copy.path(), arguments);
+                assert_eq!(code, Some(0), "{how} {arguments:?}: {said}");
+            }
+        };
+        read("without views");
+        fs::write(copy.path().join("views.db"), vec![b'x'; 9000]).unwrap();
+        for arguments in READING.into_iter().skip(1) {
+            let (code, said) = gdmarket(copy.path(), arguments);
+            assert_eq!(code, Some(0), "damaged views {arguments:?}: {said}");
+        }
+        let (code, said) = gdmarket(copy.path(), &["check"]);
+        assert_eq!(code, Some(5), "{said}");
+        assert!(said.contains("views.db"), "{said}");
+        fs::remove_file(copy.path().join("views.db")).unwrap();
+        let Some(_mounted) = ReadOnly::mount(copy.path()) else {
+            println!("not run: making a folder read-only takes root");
+            return;
+        };
+        read("read only");
+        let (code, said) = serve(copy.path());
+        assert_eq!(code, Some(1), "{said}");
+        assert!(!said.contains("database.url") && said.contains(".db: "), "{said}");
+    });
+}
+
+#[test]
+fn an_archive_is_proven_without_a_database() {
+    run(async {
+        let (db, _server) = stopped(3).await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("log.ndjson");
+        let name = file.to_str().unwrap().to_owned();
+        let nowhere = folder.path().join("nowhere");
+        let (code, said) = gdmarket(db.folder().unwrap(), &["events", "export", &name]);
+        assert_eq!(code, Some(0), "{said}");
+        let (code, said) = gdmarket(&nowhere, &["events", "verify", &name, "--json"]);
+        assert_eq!(code, Some(0), "{said}");
+        let shown: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        assert_eq!(
+            (&shown["gaps"], &shown["manifest"]["events"]),
+            (&json!(0), &json!(6)),
+            "{shown}"
+        );
+        assert!(!nowhere.exists(), "no database is made");
+        let whole = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+        for (what, text) in [
+            ("changed", whole.replacen("100", "101", 1)),
+            ("cut short", lines[..lines.len() - 1].concat()),
+            ("a line lost", [&lines[..2], &lines[3..]].concat().concat()),
+        ] {
+            fs::write(&file, text).unwrap();
+            let (code, said) = gdmarket(&nowhere, &["events", "verify", &name]);
+            assert_eq!(code, Some(5), "{what}: {said}");
+        }
+    });
+}
+
+#[test]
+fn an_export_of_a_log_with_a_gap_says_so() {
+    run(async {
+        let (db, mut server) = stopped(1).await;
+        server.restart().await;
+        let market = Market::at(&server.url(""));
+        for price in [2, 3] {
+            let body = json!({"itemPrice": price});
+            market.send(Method::PATCH, "/items/1", Some(body), None).await.unwrap().expect(200);
+        }
+        end(&mut server).await;
+        db.log_sql("DELETE FROM events WHERE aggregate_type = 'item' AND sequence = 2").await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("log.ndjson");
+        let name = file.to_str().unwrap().to_owned();
+        for command in [["events", "export", &name], ["events", "verify", &name]] {
+            let (code, said) = gdmarket(db.folder().unwrap(), &command);
+            assert_eq!(code, Some(5), "{said}");
+            assert!(said.contains("item/1: sequences 2 to 2 are missing"), "{said}");
+        }
+        assert!(file.exists(), "what is there is written");
+    });
+}

@@ -1,0 +1,269 @@
+//! What a write-ahead log that lies next to a database says about it: whether it holds anything that the
+//! file doesn't, and whether the two belong together.
+//!
+//! SQLite believes every log that it finds next to a file. Next to a copy that was put back, the log of
+//! before undoes the restore, or mixes pages of two times. The formats are those of SQLite's manual,
+//! "Database File Format" and "WAL-mode File Format".
+//!
+//! The file is read as a file: nobody in this process may have it open through SQLite meanwhile.
+
+use crate::error::StoreError;
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{BufReader, ErrorKind, Seek as _, SeekFrom};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+const LOCKED_BYTE: u64 = 0x4000_0000;
+/// With checksums over little-endian words; the next number says big-endian.
+const MAGIC: u32 = 0x377f_0682;
+
+/// A database's file and its write-ahead log.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    database: PathBuf,
+    is_younger: bool,
+    was_put_later: bool,
+    /// Pages of the database according to the log.
+    pages: u64,
+    /// Pages of the file.
+    in_file: u64,
+    /// Pages that the log has.
+    in_log: u64,
+    /// Pages of the log that the file has exactly so.
+    folded: u64,
+    /// A page that neither has.
+    hole: Option<u64>,
+}
+
+impl Pair {
+    /// Looks at a database; `None` where no log lies next to it, or an empty one.
+    pub(crate) fn look(database: &Path) -> Result<Option<Self>, StoreError> {
+        let mut path = database.as_os_str().to_owned();
+        path.push("-wal");
+        let path = PathBuf::from(path);
+        let (file, log) = match (fs::metadata(database), fs::metadata(&path)) {
+            (Ok(file), Ok(log)) => (file, log),
+            (Err(error), _) | (_, Err(error)) if error.kind() == ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            (Err(error), _) => return Err(StoreError::of_file(database, &error)),
+            (_, Err(error)) => return Err(StoreError::of_file(&path, &error)),
+        };
+        let frames = Frames::read(&path).map_err(|error| StoreError::of_file(&path, &error))?;
+        let Some(frames) = frames.filter(|frames| !frames.latest.is_empty()) else {
+            return Ok(None);
+        };
+        let pair = Self::compare(database, (&file, &log), &frames);
+        pair.map(Some).map_err(|error| StoreError::of_file(database, &error))
+    }
+
+    fn compare(
+        database: &Path,
+        (file, log): (&Metadata, &Metadata),
+        frames: &Frames,
+    ) -> std::io::Result<Self> {
+        let modified = |of: &Metadata| (of.mtime(), of.mtime_nsec());
+        let changed = |of: &Metadata| (of.ctime(), of.ctime_nsec());
+        let size = u64::try_from(frames.page_size).unwrap_or(u64::MAX);
+        let in_file = file.len() / size;
+        let pages = File::open(database)?;
+        let mut page = vec![0; frames.page_size];
+        let mut folded = 0;
+        for (number, content) in &frames.latest {
+            let place = (number - 1).saturating_mul(size);
+            if *number <= in_file && pages.read_exact_at(&mut page, place).is_ok() {
+                folded += u64::from(page == frames.page(*content)?);
+            }
+        }
+        // SQLite never uses the page of its locks.
+        let locks = LOCKED_BYTE / size + 1;
+        let mut beyond = in_file + 1..=frames.pages;
+        let hole = beyond.find(|page| *page != locks && !frames.latest.contains_key(page));
+        Ok(Self {
+            database: database.to_owned(),
+            is_younger: modified(file) > modified(log),
+            was_put_later: changed(file) > changed(log),
+            pages: frames.pages,
+            in_file,
+            in_log: u64::try_from(frames.latest.len()).unwrap_or(u64::MAX),
+            folded,
+            hole,
+        })
+    }
+
+    /// Whether the file has everything that the log has: then it doesn't matter.
+    pub(crate) const fn is_folded(&self) -> bool {
+        self.folded == self.in_log && self.in_file >= self.pages
+    }
+
+    /// Why the log can't be this file's, if that is certain. A process that dies leaves a log that is
+    /// younger than its file, or from which some of the file's pages were just written.
+    pub(crate) fn is_foreign(&self) -> Option<String> {
+        if self.is_folded() {
+            return None;
+        }
+        let name = self.database.display();
+        if let Some(page) = self.hole {
+            return Some(format!(
+                "{name}-wal doesn't belong to {name}: neither of them has page {page} of {}",
+                self.pages
+            ));
+        }
+        self.is_older_than_file()
+    }
+
+    /// The same where pages may be missing that were free before they were ever written.
+    pub(crate) fn is_older_than_file(&self) -> Option<String> {
+        let name = self.database.display();
+        (!self.is_folded() && self.is_younger && self.folded == 0).then(|| {
+            format!(
+                "{name}-wal doesn't belong to {name}, which was written after it, and not from it"
+            )
+        })
+    }
+
+    /// Why the log may be left from before a restore, if that can't be ruled out.
+    pub(crate) fn may_be_left_over(&self) -> Option<String> {
+        let name = self.database.display();
+        let left = || format!("{name}-wal was there before {name} was put in place");
+        self.is_foreign().or_else(|| (!self.is_folded() && self.was_put_later).then(left))
+    }
+}
+
+/// The committed frames of a write-ahead log.
+struct Frames {
+    file: File,
+    page_size: usize,
+    /// Of the database after the last commit.
+    pages: u64,
+    /// Where the newest content of each page begins.
+    latest: BTreeMap<u64, u64>,
+}
+
+impl Frames {
+    /// `None` where SQLite would find nothing either.
+    fn read(path: &Path) -> std::io::Result<Option<Self>> {
+        let mut file = File::open(path)?;
+        let mut header = [0; HEADER];
+        if !filled(&mut file, &mut header)? {
+            return Ok(None);
+        }
+        let (magic, page_size) = (word(&header, 0), word(&header, 8));
+        let is_big = magic & 1 == 1;
+        let mut sums = Sums { is_big, sums: (0, 0) };
+        sums.add(header.get(..24).unwrap_or_default());
+        let page_size = usize::try_from(page_size).unwrap_or(0);
+        let is_size = page_size.is_power_of_two() && (512..=65536).contains(&page_size);
+        if magic & !1 != MAGIC || !is_size || !sums.are(&header, 24) {
+            return Ok(None);
+        }
+        let (pages, latest) = committed(&file, (page_size, &header), sums)?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Some(Self { file, page_size, pages, latest }))
+    }
+
+    fn page(&self, place: u64) -> std::io::Result<Vec<u8>> {
+        let mut page = vec![0; self.page_size];
+        self.file.read_exact_at(&mut page, place)?;
+        Ok(page)
+    }
+}
+
+/// The size of the database after the last commit, and where the newest frame of each page is.
+fn committed(
+    file: &File,
+    (page_size, header): (usize, &[u8]),
+    mut sums: Sums,
+) -> std::io::Result<(u64, BTreeMap<u64, u64>)> {
+    let (mut pages, mut latest, mut pending) = (0, BTreeMap::new(), BTreeMap::new());
+    let mut input = BufReader::with_capacity(1 << 18, file);
+    let mut frame = vec![0; FRAME_HEADER + page_size];
+    let mut place = u64::try_from(HEADER).unwrap_or(0);
+    let step = u64::try_from(frame.len()).unwrap_or(0);
+    while filled(&mut input, &mut frame)? {
+        if header.get(16..24) != frame.get(8..16) {
+            break;
+        }
+        sums.add(frame.get(..8).unwrap_or_default());
+        sums.add(frame.get(FRAME_HEADER..).unwrap_or_default());
+        if !sums.are(&frame, 16) {
+            break;
+        }
+        pending
+            .insert(u64::from(word(&frame, 0)), place + u64::try_from(FRAME_HEADER).unwrap_or(0));
+        place += step;
+        let size = u64::from(word(&frame, 4));
+        if size > 0 {
+            pages = size;
+            latest.append(&mut pending);
+        }
+    }
+    latest.retain(|page, _| *page > 0 && *page <= pages);
+    Ok((pages, latest))
+}
+
+/// SQLite's running checksum.
+struct Sums {
+    is_big: bool,
+    sums: (u32, u32),
+}
+
+impl Sums {
+    fn add(&mut self, bytes: &[u8]) {
+        for pair in bytes.chunks_exact(8) {
+            let (first, second) = (self.word(pair, 0), self.word(pair, 4));
+            let (a, b) = self.sums;
+            let a = a.wrapping_add(first).wrapping_add(b);
+            self.sums = (a, b.wrapping_add(second).wrapping_add(a));
+        }
+    }
+
+    /// Whether the two words at this place are these sums.
+    fn are(&self, bytes: &[u8], at: usize) -> bool {
+        self.sums == (word(bytes, at), word(bytes, at + 4))
+    }
+
+    fn word(&self, bytes: &[u8], at: usize) -> u32 {
+        let word = word(bytes, at);
+        if self.is_big { word } else { word.swap_bytes() }
+    }
+}
+
+/// Four bytes, the first one highest.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let four = bytes.get(at..at + 4).and_then(|four| four.try_into().ok());
+    u32::from_be_bytes(four.unwrap_or_default())
+}
+
+/// Whether there was as much to read.
+fn filled(input: &mut impl std::io::Read, bytes: &mut [u8]) -> std::io::Result<bool> {
+    match input.read_exact(bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a database without a write-ahead log can't be whole: its header says that it is longer.
+pub(crate) fn cut_short(database: &Path) -> Result<Option<String>, StoreError> {
+    let of_file = |error: std::io::Error| StoreError::of_file(database, &error);
+    let length = fs::metadata(database).map_err(of_file)?.len();
+    let mut header = [0; 100];
+    if !filled(&mut File::open(database).map_err(of_file)?, &mut header).map_err(of_file)? {
+        return Ok((length > 0).then(|| format!("{} is cut short", database.display())));
+    }
+    let size = match word(&header, 16) >> 16 {
+        1 => 65536,
+        size => u64::from(size),
+    };
+    // The number of pages is only valid where the two counters agree.
+    let is_valid = header.get(24..28) == header.get(92..96);
+    let expected = size * u64::from(word(&header, 28));
+    let is_short = header.starts_with(b"SQLite format 3\0") && is_valid && expected > length;
+    Ok(is_short.then(|| {
+        format!("{} is cut short: it has {length} of {expected} bytes", database.display())
+    }))
+}

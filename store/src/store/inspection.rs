@@ -1,0 +1,93 @@
+//! A look at SQLite's files before they are opened: SQLite makes an empty log where there is none, and
+//! believes every write-ahead log that it finds. Both are refused where they would lose the market.
+//!
+//! It must run before this process opens the files through SQLite.
+
+use super::data_folder::DataFolder;
+use crate::db::sqlite::File;
+use crate::db::wal::{self, Pair};
+use crate::error::StoreError;
+use crate::options::WalTrust;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use std::fs;
+use std::path::Path;
+
+/// What is known of a folder's files.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Inspection {
+    /// The last process didn't end in order: the log's file lacks what its write-ahead log has.
+    pub(super) is_unclean: bool,
+}
+
+/// Refuses where there is no log, but views that have read one.
+pub(super) fn require_log(folder: &Path) -> Result<(), StoreError> {
+    let (log, views) = (File::Log.path(folder), File::Views.path(folder));
+    if !is_missing(&log) || is_missing(&views) {
+        return Ok(());
+    }
+    let Some((source, position)) = read_by_views(&views)? else { return Ok(()) };
+    Err(StoreError::LogMissing(format!(
+        "there is none in {}, but {} has read log {source} up to {position}",
+        log.display(),
+        views.display()
+    )))
+}
+
+/// Looks at the folder's files. `is_ours` says that this process has the folder's lock.
+pub(super) fn inspect(
+    folder: &DataFolder,
+    trust: WalTrust,
+    is_ours: bool,
+) -> Result<Inspection, StoreError> {
+    let (log, views) = (File::Log.path(folder.path()), File::Views.path(folder.path()));
+    if !is_ours && folder.is_served() {
+        // Its write-ahead logs change all the time, and belong to who writes them.
+        return Ok(Inspection::default());
+    }
+    if let Some(pair) = Pair::look(&views)?
+        && let Some(why) = pair.is_older_than_file()
+    {
+        return Err(StoreError::ForeignWal(why));
+    }
+    let Some(pair) = Pair::look(&log)? else {
+        let short = if is_missing(&log) { None } else { wal::cut_short(&log)? };
+        return short
+            .map_or_else(|| Ok(Inspection::default()), |why| Err(StoreError::Damaged(why)));
+    };
+    let objection = match trust {
+        WalTrust::UnlessForeign => pair.is_foreign(),
+        WalTrust::UnlessLeftOver => pair.may_be_left_over(),
+        WalTrust::Always => None,
+    };
+    match objection {
+        Some(why) => Err(StoreError::ForeignWal(why)),
+        None => Ok(Inspection { is_unclean: !pair.is_folded() }),
+    }
+}
+
+/// Whether there is no database: no file, or an empty one.
+fn is_missing(file: &Path) -> bool {
+    fs::metadata(file).map_or(true, |found| found.len() == 0) && !has_wal(file)
+}
+
+/// A young database may be in its write-ahead log alone.
+fn has_wal(file: &Path) -> bool {
+    let mut wal = file.as_os_str().to_owned();
+    wal.push("-wal");
+    file.exists() && fs::metadata(wal).is_ok_and(|found| found.len() > 0)
+}
+
+/// Which log the views have read, and how far.
+fn read_by_views(views: &Path) -> Result<Option<(String, i64)>, StoreError> {
+    let read = || {
+        let views = Connection::open_with_flags(views, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let has = "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'checkpoints'";
+        if !views.query_row(has, [], |row| row.get::<_, bool>(0))? {
+            return Ok(None);
+        }
+        let furthest = "SELECT source, position FROM checkpoints WHERE position > 0 \
+                        ORDER BY position DESC LIMIT 1";
+        views.query_row(furthest, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    };
+    read().map_err(|error: rusqlite::Error| StoreError::from(error).in_file(views))
+}

@@ -1,0 +1,116 @@
+//! How the databases of a URL are opened: PostgreSQL by two pools, SQLite's two files after a look at them.
+
+use super::data_folder::DataFolder;
+use super::inspection::{Inspection, inspect, require_log};
+use super::{Databases, MissingViews};
+use crate::continuity::Continuity;
+use crate::db::sqlite::{self, File};
+use crate::db::{Db, postgres};
+use crate::error::StoreError;
+use crate::migrate;
+use crate::options::StoreOptions;
+use std::path::Path;
+
+/// Bytes of a log that a start proves whole after a process that died; a larger one takes too long.
+const PROVEN_AT_START: u64 = 64 * 1024 * 1024;
+
+impl Databases {
+    pub(crate) async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
+        if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
+            let continuity = Continuity::default();
+            postgres::reach(options).await?;
+            let log = Db::Postgres(postgres::log_pool(options, &continuity)?);
+            let views = Db::Postgres(postgres::views_pool(options, &continuity)?);
+            let (folder, without_views) = (None, None);
+            return Ok(Self { log, views, folder, continuity, without_views, is_fixed: false });
+        }
+        let Some(path) = sqlite::folder(&options.url) else {
+            let why = "the database's URL must be sqlite:<folder> or postgres://…";
+            return Err(StoreError::Misconfigured(why.to_owned()));
+        };
+        Self::open_folder(options, path, make).await
+    }
+
+    async fn open_folder(
+        options: &StoreOptions,
+        path: std::path::PathBuf,
+        make: bool,
+    ) -> Result<Self, StoreError> {
+        if make {
+            let path = path.clone();
+            blocking(move || require_log(&path)).await?;
+        }
+        let folder = DataFolder::open(path, make, !options.reading)?;
+        if options.exclusive {
+            folder.lock()?;
+        }
+        let found = look_at(options, folder.clone()).await?;
+        folder.tighten();
+        let (log, is_fixed) = match File::Log.open(options, folder.path()).await {
+            Err(StoreError::Storage { .. }) if options.reading && !found.is_unclean => {
+                (File::Log.open_fixed(options, folder.path()).await?, true)
+            }
+            opened => (opened?, false),
+        };
+        if found.is_unclean && is_small(&File::Log.path(folder.path())) {
+            let whole = sqlite::verify(&log).await;
+            whole.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
+        }
+        let (views, without_views) = views(options, folder.path()).await?;
+        let (folder, continuity) = (Some(folder), Continuity::default());
+        Ok(Self { log, views, folder, continuity, without_views, is_fixed })
+    }
+}
+
+async fn look_at(options: &StoreOptions, folder: DataFolder) -> Result<Inspection, StoreError> {
+    let (trust, is_ours) = (options.wal, options.exclusive);
+    blocking(move || inspect(&folder, trust, is_ours)).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| StoreError::Unavailable(error.to_string()))?
+}
+
+fn is_small(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.len() <= PROVEN_AT_START)
+}
+
+/// The views; for reading, nothing in their place where they are missing or damaged.
+async fn views(
+    options: &StoreOptions,
+    folder: &Path,
+) -> Result<(Db, Option<MissingViews>), StoreError> {
+    let path = File::Views.path(folder);
+    if !options.reading {
+        return Ok((File::Views.open(options, folder).await?, None));
+    }
+    let opened = if path.exists() {
+        match File::Views.open(options, folder).await {
+            Err(StoreError::Storage { .. }) => File::Views.open_fixed(options, folder).await,
+            opened => opened,
+        }
+    } else {
+        Err(StoreError::LogMissing(format!("there is no {}", path.display())))
+    };
+    let readable = match opened {
+        Ok(views) => migrate::check(&views, Some(File::Views)).await.map(|()| views),
+        Err(error) => Err(error),
+    };
+    match readable {
+        Ok(views) => Ok((views, None)),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::TooNew { .. })) => Err(error),
+        Err(error) => {
+            let nothing = sqlite::in_memory().await?;
+            migrate::apply(&nothing, Some(File::Views)).await?;
+            let is_damaged = matches!(error, StoreError::Damaged(_));
+            let why = match error {
+                StoreError::LogMissing(why) => why,
+                error => error.to_string(),
+            };
+            Ok((nothing, Some(MissingViews { why, is_damaged })))
+        }
+    }
+}
