@@ -77,8 +77,7 @@ enum Command {
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Can this program read the stored log, and does the log hold together? Changes nothing.
-    #[command(after_help = check::EXAMPLES)]
-    Check,
+    Check(check::CheckArgs),
     /// Build views anew beside what is served; compare, serve, or look back.
     Replay(replay::ReplayArgs),
     /// How far views and process managers are; hold a view up.
@@ -146,7 +145,9 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         Some(Command::Events(command)) => {
             events::run(&settings(&common, &serve)?.config, &command, console)
         }
-        Some(Command::Check) => check::run(&settings(&common, &serve)?.config, console),
+        Some(Command::Check(args)) => {
+            check::run(&settings(&common, &serve)?.config, &args, console)
+        }
         Some(Command::Replay(args)) => {
             replay::run(&args, &settings(&common, &serve)?.config, console)
         }

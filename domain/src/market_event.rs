@@ -90,6 +90,19 @@ impl MarketEvent {
     }
 }
 
+impl MarketEvent {
+    /// The number of the stream that it belongs to, as its payload names it.
+    pub const fn number(&self) -> i64 {
+        match self {
+            Self::Item(event) => event.item_no().get(),
+            Self::Reservation(event) => event.reservation_no().get(),
+            Self::Payment(event) => event.payment_no().get(),
+            Self::Alarm(event) => event.item_no().get(),
+            Self::Hold(event) => event.reservation_no().get(),
+        }
+    }
+}
+
 /// The event of a row, for whoever knows the aggregate already; as [`MarketEvent::decode`].
 pub fn decode_event<E: DomainEvent + DeserializeOwned>(
     event_type: &str,

@@ -17,6 +17,9 @@ pub(crate) enum Unreadable {
 /// What an event says.
 pub(crate) fn decode(event: EventRef<'_>) -> Result<MarketEvent, Unreadable> {
     let EventRef { kind, event_type, event_version, payload, .. } = event;
+    if let Some(damage) = event.damage {
+        return Err(Unreadable::Broken(damage.reason.clone()));
+    }
     if payload.len() > MAX_PAYLOAD {
         // No program appends this; read, it would weigh on every batch and row it comes into.
         let size = payload.len();
@@ -24,7 +27,16 @@ pub(crate) fn decode(event: EventRef<'_>) -> Result<MarketEvent, Unreadable> {
             "{size} bytes, more than the {MAX_PAYLOAD} of an event"
         )));
     }
-    Ok(MarketEvent::decode(kind, event_type, event_version, payload)?)
+    let decoded = MarketEvent::decode(kind, event_type, event_version, payload)?;
+    let named = decoded.number();
+    if named != event.number {
+        // Taken in, it would change what belongs to another stream.
+        let number = event.number;
+        return Err(Unreadable::Broken(format!(
+            "its payload names {kind}/{named}, but it is an event of {kind}/{number}"
+        )));
+    }
+    Ok(decoded)
 }
 
 impl From<DecodeError> for Unreadable {

@@ -135,6 +135,7 @@ mod tests {
             payload: payload.to_owned(),
             metadata: "{}".to_owned(),
             recorded_at: 0,
+            damage: None,
         }
     }
 

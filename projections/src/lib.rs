@@ -16,6 +16,7 @@ mod courtesy;
 mod decoded;
 mod error;
 mod feed;
+mod fold_check;
 mod follow;
 mod holding;
 mod item_info;
@@ -27,6 +28,7 @@ mod process_manager;
 mod projections;
 mod projector;
 mod queries;
+mod reaction_check;
 mod reactor;
 mod refusal;
 mod replay;
@@ -52,6 +54,7 @@ pub use census::{Failed, Trial, unreadable};
 pub use command_port::{Cause, CommandPort, Errand, Handled, Intent, PortError};
 pub use error::QueryError;
 pub use feed::{Delivery, Feed};
+pub use fold_check::{FoldCheck, Part};
 pub use follow::{About, Follower};
 pub use gdmarket_store::LogLimit;
 pub use item_info::{Busy, Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow};
@@ -63,6 +66,7 @@ pub use queries::{
     Filter, Found, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation, Page,
     PageRequest, Queries, Stale,
 };
+pub use reaction_check::ReactionCheck;
 pub use replay::{
     Difference, Explanation, Judge, Meter, Replay, ReplayError, Replayed, differences_from_rebuild,
 };

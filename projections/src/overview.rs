@@ -5,7 +5,8 @@ use crate::error::QueryError;
 use crate::{subscriptions, views};
 use chrono::{DateTime, Utc};
 use gdmarket_store::{
-    Checkpoints, Generation, Generations, Lease, Leases, ParkedKeys, Store, StoreError,
+    Checkpoints, Generation, Generations, Lease, Leases, LoopProblem, LoopProblems, ParkedKeys,
+    Store, StoreError,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -56,8 +57,12 @@ pub struct LoopStatus {
     pub lag_seconds: f64,
     /// Positions per second while it was looked at.
     pub rate: f64,
-    /// How many keys can't go on.
+    /// How many keys are parked.
     pub parked: usize,
+    /// Why it is blocked, if it is.
+    pub problem: Option<String>,
+    /// Since when it is blocked.
+    pub blocked_since: Option<DateTime<Utc>>,
 }
 
 /// Looks at every loop, twice, to see how fast it goes.
@@ -76,6 +81,7 @@ pub async fn overview(store: &Store, between: Duration) -> Result<Vec<LoopStatus
         generations: by(Generations::new(db.clone()).all().await?, |of| of.view.clone()),
         leases: by(Leases::new(db.clone()).all().await?, |lease| lease.name.clone()),
         parked: ParkedKeys::new(db.clone()),
+        problems: by(LoopProblems::new(db.clone()).all().await?, |of| of.subscription.clone()),
     };
     let mut all = vec![];
     for (name, position) in &after {
@@ -133,6 +139,7 @@ struct Look<'a> {
     generations: BTreeMap<String, Generation>,
     leases: BTreeMap<String, Lease>,
     parked: ParkedKeys,
+    problems: BTreeMap<String, LoopProblem>,
 }
 
 impl Look<'_> {
@@ -151,6 +158,7 @@ impl Look<'_> {
             Some(lease) if !lease.is_over => LoopState::Running,
             Some(_) | None => LoopState::Idle,
         };
+        let problem = self.problems.get(name);
         let generation = self.generations.get(name);
         let is_known = views::all().iter().any(|view| view.subscription() == name);
         Ok(LoopStatus {
@@ -167,6 +175,8 @@ impl Look<'_> {
             lag_seconds: seconds(waiting),
             rate: before.map_or(0.0, |before| per_second(position - before, self.seconds)),
             parked: usize::try_from(self.parked.count(name).await?).unwrap_or(usize::MAX),
+            problem: problem.map(|of| of.problem.clone()),
+            blocked_since: problem.and_then(|of| DateTime::from_timestamp_micros(of.since)),
         })
     }
 }

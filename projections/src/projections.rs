@@ -7,7 +7,7 @@ use crate::options::Options;
 use crate::queries::Queries;
 use crate::reactor::Reactor;
 use crate::replay::ReplayError;
-use crate::subscription::{Handler, Subscription};
+use crate::subscription::{Blocked, Handler, Subscription};
 use crate::{subscriptions, views};
 use gdmarket_store::{Checkpoints, Leases, ParkedKeys, Store, StoreError};
 use std::sync::Arc;
@@ -71,6 +71,7 @@ impl Projections {
                 lease_ttl,
                 tick: options.tick,
                 alone,
+                blocked: Blocked::default(),
             };
             tasks.spawn(subscription.run(stopping.clone()));
         }

@@ -7,6 +7,7 @@ mod alarms;
 mod at;
 mod items;
 mod payments;
+mod repair;
 mod reservations;
 mod select;
 

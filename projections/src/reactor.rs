@@ -21,7 +21,8 @@ use gdmarket_store::{Changes, Deadline, Deadlines, Parked, ParkedKeys, Store, Tx
 use outcome::Outcome;
 use plan::{Job, Plan};
 use send::Sender;
-use std::collections::BTreeSet;
+pub(crate) use send::reaction_id;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
@@ -35,9 +36,9 @@ pub(crate) struct Reactor {
     deadlines: Deadlines,
     concurrency: usize,
     tick: Duration,
-    /// The keys that can't go on. Held while a batch is decided, reacted to and written, and while a
+    /// The parked keys, with the position that each stopped at. Held while a batch is decided, reacted to and written, and while a
     /// key is let go: so nothing overtakes what queues.
-    stuck: Mutex<BTreeSet<String>>,
+    stuck: Mutex<BTreeMap<String, i64>>,
     /// Something was queued that needn't wait for the next tick.
     queued: Notify,
 }
@@ -142,6 +143,11 @@ impl Reactor {
     }
 }
 
+/// Reports the parked keys.
+fn report(run: &Run, stuck: &BTreeMap<String, i64>) {
+    run.report_parked(stuck.len(), stuck.values().min().copied());
+}
+
 #[async_trait]
 impl Handler for Reactor {
     async fn prepare(&self) -> Result<(), Halt> {
@@ -151,8 +157,8 @@ impl Handler for Reactor {
     async fn begin(&self, run: &Run) -> Result<(), Halt> {
         let parked = self.parked.all(&run.name).await?;
         let mut stuck = self.stuck.lock().await;
-        *stuck = parked.into_iter().map(|parked| parked.key).collect();
-        run.report_parked(stuck.len());
+        *stuck = parked.into_iter().map(|parked| (parked.key, parked.since_position)).collect();
+        report(run, &stuck);
         Ok(())
     }
 
@@ -171,7 +177,7 @@ impl Handler for Reactor {
         if plan.turns.is_empty() {
             return Ok(Reached::Passed(reached));
         }
-        let (waiting, ready) = plan::split(plan.turns, &stuck);
+        let (waiting, ready) = plan::split(plan.turns, &stuck.keys().cloned().collect());
         let turns: Vec<Vec<Done>> = futures::stream::iter(ready)
             .map(|jobs| self.take_turn(jobs))
             .buffer_unordered(self.concurrency)
@@ -192,11 +198,13 @@ impl Handler for Reactor {
         failpoint!("manager.checkpoint", &run.name);
         let stopped = all.into_iter().filter(|done| done.outcome.stops());
         let before = stuck.len();
-        stuck.extend(stopped.map(|done| done.job.key));
+        for done in stopped {
+            stuck.entry(done.job.key).or_insert(done.job.event.position);
+        }
         if stuck.len() > before {
             self.queued.notify_one();
         }
-        run.report_parked(stuck.len());
+        report(run, &stuck);
         Ok(Reached::Stored(reached))
     }
 

@@ -103,6 +103,10 @@ pub struct Replayed {
     pub differing: u64,
     /// How many rows of the build stand still, since their streams can't be read on.
     pub stale: u64,
+    /// How many of the differing rows stand still in the build: the log can't be read where they differ.
+    pub damaged: u64,
+    /// How many streams, and rows of the log that are of no stream, can't be read.
+    pub unreadable: u64,
     /// Which generation is served now, if the build took its place.
     pub promoted: Option<i64>,
 }

@@ -126,6 +126,9 @@ where
     A: Decider,
     A::Event: DeserializeOwned,
 {
+    if let Some(reason) = event.damage_reason() {
+        return Err(QueryError::Broken(format!("{event}: {reason}")));
+    }
     let RecordedEvent { event_type, event_version, payload, .. } = event;
     decode_event(event_type, event_version, payload).map_err(|error| match error.into() {
         Unreadable::Newer(what) => QueryError::Newer(format!("{event}: {what}")),

@@ -171,6 +171,8 @@ impl Stuck {
     ) -> Result<u64, QueryError> {
         let count = match parked.key.parse().ok().filter(|_| is_view) {
             Some(stream) => self.store.log().count_in(&stream, parked.since_position).await?,
+            // A row of no stream: nothing waits behind it.
+            None if is_view => 1,
             None => self.parked.queue_length(subscription, &parked.key).await?,
         };
         Ok(u64::try_from(count).unwrap_or(0))
@@ -185,9 +187,11 @@ impl Stuck {
     ) -> Result<Vec<RecordedEvent>, QueryError> {
         let log = self.store.log();
         if is_view {
+            let Ok(stream) = parked.key.parse() else {
+                return Ok(log.at(parked.since_position).await?.into_iter().collect());
+            };
             let after = parked.since_position - 1;
-            let filter =
-                EventFilter { stream: parked.key.parse().ok(), after, ..EventFilter::default() };
+            let filter = EventFilter { stream: Some(stream), after, ..EventFilter::default() };
             return Ok(log.query(filter).await?.next(SHOWN).await?.unwrap_or_default());
         }
         let mut events = vec![];

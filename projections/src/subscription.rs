@@ -12,10 +12,11 @@ use crate::backoff::pause;
 use crate::command_port::CommandPort;
 use crate::feed::{Delivery, Feed};
 use async_trait::async_trait;
-use gdmarket_store::{Checkpoints, Identity, Leases, ParkedKeys, StoreError};
-use std::sync::Arc;
+use gdmarket_store::{Checkpoints, Identity, Leases, LoopProblems, ParkedKeys, StoreError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The longest pause while the database is away: it is found again soon after its return.
@@ -26,6 +27,9 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// How long a loop that must not go on waits before it looks again.
 const STANDSTILL: Duration = Duration::from_secs(5);
+
+/// How often the log is reminded of a loop that is blocked.
+const REMIND_EVERY: Duration = Duration::from_mins(1);
 
 /// What a loop does with its batches.
 #[async_trait]
@@ -101,15 +105,39 @@ pub(crate) struct Subscription {
     pub(crate) tick: Duration,
     /// Nobody but this process can be at work: a lease left behind by a killed one is ended.
     pub(crate) alone: bool,
+    /// What is known of a time in which it is blocked.
+    pub(crate) blocked: Blocked,
+}
+
+/// What was reported of a loop that is blocked.
+#[derive(Debug, Default)]
+pub(crate) struct Blocked {
+    /// Tries in a row that failed.
+    attempts: AtomicU32,
+    /// What was logged last, and when.
+    logged: Mutex<Option<(&'static str, Instant)>>,
+    /// The database is known to hold no note of it.
+    is_cleared: AtomicBool,
+}
+
+impl Blocked {
+    /// Whether a line of this kind is to be written now: the first, and then one a minute.
+    fn is_to_be_logged(&self, kind: &'static str) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = logged.is_some_and(|(of, at)| of == kind && at.elapsed() < REMIND_EVERY);
+        if !is_known {
+            *logged = Some((kind, Instant::now()));
+        }
+        !is_known
+    }
 }
 
 impl Subscription {
     /// Runs until `stop`, finishing the batch it is at.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut attempt = 0;
         let mut end_leftover = self.alone;
         while !stop.is_cancelled() {
-            let ended = self.term(&stop, &mut end_leftover, &mut attempt).await;
+            let ended = self.term(&stop, &mut end_leftover).await;
             self.applied.update(&self.key, |progress| progress.led = false);
             let rest = match ended {
                 Ok(()) if stop.is_cancelled() => return,
@@ -117,7 +145,7 @@ impl Subscription {
                     self.report_stuck(false);
                     LONGEST_REST.min(self.lease_ttl / 3)
                 }
-                Err(halt) => self.standstill(&halt, &mut attempt),
+                Err(halt) => self.standstill(&halt).await,
             };
             if let Err(halt) = self.look_on().await {
                 tracing::debug!(subscription = self.key.1, problem = %halt, "not looked at");
@@ -127,12 +155,7 @@ impl Subscription {
     }
 
     /// One try to be the runner, and, if it succeeds, the time as such.
-    async fn term(
-        &self,
-        stop: &CancellationToken,
-        end_leftover: &mut bool,
-        attempt: &mut u32,
-    ) -> Result<(), Halt> {
+    async fn term(&self, stop: &CancellationToken, end_leftover: &mut bool) -> Result<(), Halt> {
         self.handler.prepare().await?;
         if std::mem::take(end_leftover) {
             self.leases.end(&self.key.1).await.inspect_err(|_| *end_leftover = true)?;
@@ -142,7 +165,7 @@ impl Subscription {
         };
         let run = Run { name: self.key.1.clone(), source: self.feed.source(), epoch };
         let ended = tokio::select! {
-            ended = self.lead(&run, stop, attempt) => ended,
+            ended = self.lead(&run, stop) => ended,
             halt = self.handler.beside(&run) => Err(halt),
             () = self.keep_lease(epoch) => Err(Halt::Overtaken),
         };
@@ -162,32 +185,73 @@ impl Subscription {
         let next = self.feed.read_after(reached, 1).await?;
         self.report_lag(reached, next.first());
         let parked = ParkedKeys::new(self.checkpoints.db().clone());
-        report_parked(name, parked.count(name).await?);
+        let first = parked.first(name).await?.unwrap_or(0);
+        report_parked(name, parked.count(name).await?, first);
         Ok(())
     }
 
-    fn standstill(&self, halt: &Halt, attempt: &mut u32) -> Duration {
+    async fn standstill(&self, halt: &Halt) -> Duration {
         let name = &self.key.1;
         let problem = halt.to_string();
-        *attempt = attempt.saturating_add(1);
-        let rest = match halt {
-            Halt::Store(_) => {
-                tracing::warn!(subscription = name, problem, "a loop waits for the database");
-                pause(*attempt, LONGEST_PAUSE)
-            }
-            Halt::Overtaken => {
-                tracing::info!(subscription = name, "another runner has taken over");
-                self.tick
-            }
-            Halt::Newer(_) | Halt::Refused(_) => {
-                tracing::error!(subscription = name, problem, "a loop stands still");
-                STANDSTILL
-            }
+        let tried = self.blocked.attempts.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if let Halt::Overtaken = halt {
+            tracing::info!(subscription = name, "another runner has taken over");
+            self.report_stuck(false);
+            self.applied.update(&self.key, |progress| progress.problem = None);
+            return self.tick;
+        }
+        let (kind, rest) = match halt {
+            Halt::Store(StoreError::Unavailable(_)) => ("waits", pause(tried, LONGEST_PAUSE)),
+            Halt::Store(_) | Halt::Overtaken => ("blocked", pause(tried, LONGEST_PAUSE)),
+            Halt::Newer(_) | Halt::Refused(_) => ("blocked", STANDSTILL),
         };
-        let stuck = !matches!(halt, Halt::Overtaken);
-        self.report_stuck(stuck);
-        self.applied.update(&self.key, |progress| progress.problem = stuck.then_some(problem));
+        if self.blocked.is_to_be_logged(kind) {
+            self.log_blocked(kind, &problem, tried);
+        }
+        self.report_stuck(true);
+        self.note_problem(&problem).await;
+        self.applied.update(&self.key, |progress| progress.problem = Some(problem));
         rest
+    }
+
+    fn log_blocked(&self, kind: &str, problem: &str, tried: u32) {
+        let name = &self.key.1;
+        if kind == "waits" {
+            tracing::warn!(subscription = name, problem, tried, "a loop waits for the database");
+        } else {
+            tracing::error!(subscription = name, problem, tried, "a loop is blocked");
+        }
+    }
+
+    /// Has the problem shown by `views status`, which may run in another process.
+    async fn note_problem(&self, problem: &str) {
+        self.blocked.is_cleared.store(false, Ordering::Relaxed);
+        // A database that doesn't answer must not hold up the next try.
+        let problems = self.problems();
+        match timeout(LONGEST_PAUSE, problems.put(&self.key.1, problem)).await {
+            Ok(Ok(())) => {}
+            not_noted => tracing::debug!(subscription = self.key.1, ?not_noted, "not noted"),
+        }
+    }
+
+    fn problems(&self) -> LoopProblems {
+        LoopProblems::new(self.checkpoints.db().clone())
+    }
+
+    /// The loop gets on: whatever was reported of a time before is over.
+    async fn gets_on(&self) {
+        self.report_stuck(false);
+        self.applied.update(&self.key, |progress| progress.problem = None);
+        if self.blocked.attempts.swap(0, Ordering::Relaxed) > 0 {
+            *self.blocked.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            tracing::info!(subscription = self.key.1, "a loop gets on again");
+        }
+        if !self.blocked.is_cleared.load(Ordering::Relaxed) {
+            match self.problems().clear(&self.key.1).await {
+                Ok(()) => self.blocked.is_cleared.store(true, Ordering::Relaxed),
+                Err(error) => tracing::debug!(subscription = self.key.1, %error, "still noted"),
+            }
+        }
     }
 
     fn report_stuck(&self, stuck: bool) {
@@ -213,9 +277,9 @@ impl Subscription {
 }
 
 impl Run {
-    /// Tells how many keys can't go on.
-    pub(crate) fn report_parked(&self, count: usize) {
-        report_parked(&self.name, i64::try_from(count).unwrap_or(i64::MAX));
+    /// Reports how many keys are parked, and the position of the first event that one of them stopped at.
+    pub(crate) fn report_parked(&self, count: usize, first: Option<i64>) {
+        report_parked(&self.name, i64::try_from(count).unwrap_or(i64::MAX), first.unwrap_or(0));
     }
 
     /// Keeps other runners out until `tx` ends, and says where the checkpoint stands.
@@ -238,7 +302,9 @@ impl Run {
 }
 
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
-fn report_parked(name: &str, count: i64) {
+fn report_parked(name: &str, count: i64, first: i64) {
     metrics::gauge!("gdmarket_projection_parked", "subscription" => name.to_owned())
         .set(count as f64);
+    metrics::gauge!("gdmarket_projection_parked_position", "subscription" => name.to_owned())
+        .set(first as f64);
 }

@@ -42,7 +42,11 @@ impl From<&RecordedEvent> for ToldEvent {
         let said = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
         Self {
             position: event.position,
-            stream: event.stream.to_string(),
+            stream: event
+                .damage
+                .as_ref()
+                .and_then(|damage| damage.foreign.clone())
+                .unwrap_or_else(|| event.stream.to_string()),
             sequence: event.sequence,
             event_type: event.event_type.clone(),
             version: event.event_version.clone(),
@@ -90,6 +94,7 @@ mod tests {
             payload: payload.to_owned(),
             metadata: metadata.to_owned(),
             recorded_at: 1_700_000_000_000_000,
+            damage: None,
         })
     }
 

@@ -7,10 +7,12 @@
 mod bulk;
 mod columns;
 mod ddl;
+mod rights;
 
 use crate::view::{Filters, View};
 use gdmarket_store::{Db, StoreError, Tx, on_tx};
 use serde::Serialize;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 
@@ -45,6 +47,15 @@ impl<R: Default> Stored<R> {
     pub(crate) fn new(number: i64) -> Self {
         Self { number, sequence: 0, stale: None, row: R::default() }
     }
+}
+
+/// Rows that were looked up.
+#[derive(Debug)]
+pub(crate) struct Found<R> {
+    /// Those that are there, by number.
+    pub(crate) rows: HashMap<i64, Stored<R>>,
+    /// Why those can't be read that can't.
+    pub(crate) broken: BTreeMap<i64, String>,
 }
 
 /// All columns of a row.
@@ -85,47 +96,85 @@ impl<V: View> ViewTable<V> {
         &self.name
     }
 
-    /// The rows of these streams, by number; absent before their first event.
+    /// The rows of these streams, by number; absent before their first event. A row that can't be read
+    /// is an error: what a build wrote itself can be.
     pub(crate) async fn load(
         &self,
         db: &Db,
         numbers: &[i64],
     ) -> Result<HashMap<i64, Stored<V::Row>>, StoreError> {
-        let mut rows = HashMap::with_capacity(numbers.len());
+        let Found { rows, broken } = self.look_up(db, numbers).await?;
+        broken.into_values().next().map_or(Ok(rows), |why| Err(StoreError::Corrupt(why)))
+    }
+
+    /// As [`ViewTable::load`], with the rows that can't be read.
+    pub(crate) async fn look_up(
+        &self,
+        db: &Db,
+        numbers: &[i64],
+    ) -> Result<Found<V::Row>, StoreError> {
+        let mut found =
+            Found { rows: HashMap::with_capacity(numbers.len()), broken: BTreeMap::new() };
         if numbers.is_empty() {
-            return Ok(rows);
+            return Ok(found);
         }
         let select = self.select_sql();
         // One parameter whatever the number of rows: the same prepared statement.
-        let raw: Vec<Raw> = match db {
+        let rows: Vec<(i64, Result<Raw, String>)> = match db {
             Db::Postgres(pool) => {
                 let sql = format!("{select} WHERE no = ANY($1)");
-                sqlx::query_as(&sql).bind(numbers).fetch_all(pool).await?
+                let rows = sqlx::query(&sql).bind(numbers).fetch_all(pool).await?;
+                rows.iter().map(read_row).collect::<Result<_, _>>()?
             }
             Db::Sqlite { read, .. } => {
                 let sql = format!("{select} WHERE no IN (SELECT value FROM json_each($1))");
-                sqlx::query_as(&sql).bind(json(&numbers)?).fetch_all(read).await?
+                let rows = sqlx::query(&sql).bind(json(&numbers)?).fetch_all(read).await?;
+                rows.iter().map(read_row).collect::<Result<_, _>>()?
             }
         };
-        for raw in raw {
-            let stored = self.read(raw)?;
-            rows.insert(stored.number, stored);
+        for (number, raw) in rows {
+            match self.decode((number, raw)) {
+                Ok(stored) => drop(found.rows.insert(number, stored)),
+                Err(why) => drop(found.broken.insert(number, why)),
+            }
         }
-        Ok(rows)
+        Ok(found)
     }
 
-    /// The first rows after a number as the table has them, gone ones too, as `tx` sees them.
+    /// A row of the table, or why it can't be read.
+    pub(crate) fn decode(
+        &self,
+        (number, raw): (i64, Result<Raw, String>),
+    ) -> Result<Stored<V::Row>, String> {
+        let why = match raw.map(|raw| self.read(raw)) {
+            Ok(Ok(stored)) => return Ok(stored),
+            Ok(Err(error)) => error.to_string(),
+            Err(why) => format!("row {number} of {} can't be read: {why}", self.name),
+        };
+        Err(why)
+    }
+
+    /// Takes a row away that no stream stands behind.
+    pub(crate) async fn remove_row(&self, tx: &mut Tx, number: i64) -> Result<(), StoreError> {
+        let sql = format!("DELETE FROM {} WHERE no = $1", self.name);
+        Ok(on_tx!(tx, connection => {
+            sqlx::query(&sql).bind(number).execute(connection).await.map(drop)
+        })?)
+    }
+
+    /// The first rows after a number as the table has them, gone ones too, as `tx` sees them; for a row
+    /// that can't be read, why.
     pub(crate) async fn part(
         &self,
         tx: &mut Tx,
         after: i64,
         limit: u32,
-    ) -> Result<BTreeMap<i64, Whole>, StoreError> {
+    ) -> Result<BTreeMap<i64, Result<Whole, String>>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM {} WHERE no > $1 ORDER BY no LIMIT $2", self.name);
-        let rows: Vec<Whole> = on_tx!(tx, connection => {
-            sqlx::query_as(&sql).bind(after).bind(i64::from(limit)).fetch_all(connection).await
-        })?;
-        Ok(rows.into_iter().map(|row| (row.0, row)).collect())
+        on_tx!(tx, connection => {
+            let query = sqlx::query(&sql).bind(after).bind(i64::from(limit));
+            query.fetch_all(connection).await?.iter().map(read_row).collect()
+        })
     }
 
     /// Writes rows, each once at most.
@@ -152,7 +201,7 @@ impl<V: View> ViewTable<V> {
         Ok(())
     }
 
-    fn whole(&self, stored: &Stored<V::Row>) -> Result<Whole, StoreError> {
+    pub(crate) fn whole(&self, stored: &Stored<V::Row>) -> Result<Whole, StoreError> {
         let filters: Filters = V::filters(&stored.row);
         let (since, reason) = stored.stale.clone().unzip();
         Ok((
@@ -190,6 +239,17 @@ impl<V: View> ViewTable<V> {
             StoreError::Corrupt(format!("row {number} of {} can't be kept: {error}", self.name))
         })
     }
+}
+
+/// The number of a row, and its columns or why they can't be read.
+pub(crate) fn read_row<'r, R, T>(row: &'r R) -> Result<(i64, Result<T, String>), StoreError>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    T: FromRow<'r, R>,
+{
+    Ok((row.try_get(0)?, T::from_row(row).map_err(|error| error.to_string())))
 }
 
 /// What rows are written from on PostgreSQL: an array for each of [`COLUMNS`].

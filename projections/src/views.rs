@@ -2,6 +2,7 @@
 
 use crate::alarms::Alarms;
 use crate::census::{self, Folding};
+use crate::fold_check::{AnyFold, FoldOf};
 use crate::item_info::ItemInfo;
 use crate::options::Options;
 use crate::payments::Payments;
@@ -34,6 +35,8 @@ pub(crate) trait KnownView: Send + Sync {
     fn aggregate(&self) -> &'static str;
     /// The fold of one stream, without a table.
     fn folding(&self) -> Box<dyn Folding>;
+    /// The check of all its rows.
+    fn fold_check(&self) -> Box<dyn AnyFold>;
     /// What its loop is called.
     fn subscription(&self) -> String;
     /// What its loop does.
@@ -71,6 +74,10 @@ impl<V: View> KnownView for Known<V> {
 
     fn folding(&self) -> Box<dyn Folding> {
         census::folding::<V>()
+    }
+
+    fn fold_check(&self) -> Box<dyn AnyFold> {
+        Box::new(FoldOf::<V>::default())
     }
 
     fn subscription(&self) -> String {

@@ -118,6 +118,9 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
     ) -> Result<i64, StoreError> {
         let stream = StreamId { kind: Cow::Borrowed(A::TYPE), number };
         for event in &self.0.loader.read((stream, version)).await? {
+            if let Some(reason) = event.damage_reason() {
+                return Err(StoreError::Corrupt(format!("{event}: {reason}")));
+            }
             if event.sequence != version + 1 {
                 return Err(StoreError::Corrupt(format!("{event} comes after {version}")));
             }

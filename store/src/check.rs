@@ -1,20 +1,22 @@
-//! The census of a stored log before a deploy: what is in it, samples of it for whoever can read them,
+//! The check of a stored log: what is in it, its events for a caller that can read them, all or samples,
 //! and whether what must hold between its rows does hold. It reads one snapshot and changes nothing.
 //!
 //! Nothing is held in memory whatever the log's length: the database groups and joins, and says at
 //! most some findings of each kind. Each question costs one pass over a table or an index.
 
 mod beside;
+mod everything;
 mod structure;
 
 pub(crate) use structure::STEPS;
 
 use crate::error::StoreError;
-use crate::event::{RecordedEvent, StreamId};
+use crate::event::{RecordedEvent, StreamId, lossy};
 use crate::identity::Identity;
 use crate::on_tx;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
+use sqlx::Row;
 
 /// Findings of one kind that are told at most.
 const TOLD: i64 = 20;
@@ -54,9 +56,6 @@ impl Finding {
         Self { code, is_fault: false, detail }
     }
 }
-
-/// An event, or why a row is none.
-type Sample = Result<RecordedEvent, String>;
 
 /// One kind of stored event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,23 +101,25 @@ impl Check {
         let sql = "SELECT aggregate_type, event_type, event_version, count(*), min(position), \
                    max(position) FROM events GROUP BY aggregate_type, event_type, event_version \
                    ORDER BY aggregate_type, event_type, event_version";
-        let rows: Vec<(String, String, String, i64, i64, i64)> = on_tx!(&mut self.snapshot.log, connection => {
-            sqlx::query_as(sql).fetch_all(connection).await?
-        });
-        let kind = |(aggregate, event_type, event_version, count, first, last)| EventKind {
-            aggregate,
-            event_type,
-            event_version,
-            count,
-            first,
-            last,
-        };
-        Ok(rows.into_iter().map(kind).collect())
+        on_tx!(&mut self.snapshot.log, connection => {
+            let rows = sqlx::query(sql).fetch_all(connection).await?;
+            let kind = |row| {
+                Ok(EventKind {
+                    aggregate: lossy(row, 0),
+                    event_type: lossy(row, 1),
+                    event_version: lossy(row, 2),
+                    count: Row::try_get(row, 3)?,
+                    first: Row::try_get(row, 4)?,
+                    last: Row::try_get(row, 5)?,
+                })
+            };
+            rows.iter().map(kind).collect()
+        })
     }
 
     /// The first and the last event of a kind, and some in between. A few thousand positions are
-    /// looked through for each. A row that is no event at all is told in words.
-    pub async fn samples(&mut self, kind: &EventKind) -> Result<Vec<Sample>, StoreError> {
+    /// looked through for each.
+    pub async fn samples(&mut self, kind: &EventKind) -> Result<Vec<RecordedEvent>, StoreError> {
         let columns = RecordedEvent::COLUMNS;
         let sql = format!(
             "SELECT {columns} FROM events WHERE position >= $1 AND position < $2 \
@@ -128,9 +129,9 @@ impl Check {
         let step = (kind.last - kind.first) / (BETWEEN + 1);
         let mut from: Vec<i64> = (0..=BETWEEN).map(|n| kind.first + n * step).collect();
         from.push(kind.last);
-        let mut samples: Vec<Sample> = Vec::new();
+        let mut samples = Vec::new();
         for from in from {
-            let found: Option<Result<RecordedEvent, StoreError>> = on_tx!(&mut self.snapshot.log, connection => {
+            let found: Option<RecordedEvent> = on_tx!(&mut self.snapshot.log, connection => {
                 let query = sqlx::query(&sql)
                     .bind(from)
                     .bind(from.saturating_add(WINDOW))
@@ -138,15 +139,9 @@ impl Check {
                     .bind(&kind.event_type)
                     .bind(&kind.event_version);
                 let row = query.fetch_optional(connection).await?;
-                row.as_ref().map(RecordedEvent::from_row)
+                row.as_ref().map(RecordedEvent::from_row).transpose()?
             });
-            let found = match found {
-                Some(Ok(event)) => Ok(event),
-                Some(Err(StoreError::Corrupt(why))) => Err(why),
-                Some(Err(error)) => return Err(error),
-                None => continue,
-            };
-            if !samples.contains(&found) {
+            if let Some(found) = found.filter(|found| !samples.contains(found)) {
                 samples.push(found);
             }
         }

@@ -1,11 +1,16 @@
 //! The rows of the log as values: what is to be appended, and what was recorded.
 
+mod damage;
+
 use crate::error::StoreError;
 use sqlx::{ColumnIndex, Decode, Row, Type};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
+
+pub use damage::Damage;
+pub(crate) use damage::{Cell, Cells, lossy};
 
 /// One stream: the events of one aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,9 +29,9 @@ impl StreamId {
 
     /// From the two columns of a row.
     pub(crate) fn parse(kind: String, id: &str) -> Result<Self, StoreError> {
-        let number = id
-            .parse()
-            .map_err(|_| StoreError::Corrupt(format!("stream {kind}/{id} has no number")))?;
+        let number = damage::number_of(id);
+        let number = number
+            .ok_or_else(|| StoreError::Corrupt(format!("stream {kind}/{id} has no number")))?;
         Ok(Self { kind: Cow::Owned(kind), number })
     }
 }
@@ -42,7 +47,7 @@ impl FromStr for StreamId {
 
     fn from_str(text: &str) -> Result<Self, NotAStream> {
         let (kind, number) = text.split_once('/').ok_or(NotAStream)?;
-        let number = number.parse().map_err(|_| NotAStream)?;
+        let number = damage::number_of(number).ok_or(NotAStream)?;
         if kind.is_empty() { Err(NotAStream) } else { Ok(Self::new(kind.to_owned(), number)) }
     }
 }
@@ -83,6 +88,9 @@ pub struct RecordedEvent {
     pub metadata: String,
     /// When it was written, by the database's clock: microseconds since 1970.
     pub recorded_at: i64,
+    /// What is wrong with the row, if it can't be read or is of no stream. Its other fields then hold
+    /// what can be read of them.
+    pub damage: Option<Box<Damage>>,
 }
 
 /// What a fold needs of an event, without owning it.
@@ -104,9 +112,42 @@ pub struct EventRef<'a> {
     pub payload: &'a str,
     /// When it was written, in microseconds.
     pub recorded_at: i64,
+    /// What is wrong with the row.
+    pub damage: Option<&'a Damage>,
+}
+
+impl EventRef<'_> {
+    /// What parks when the event can't be taken in; see [`RecordedEvent::key`].
+    pub fn key(&self) -> String {
+        match self.damage.and_then(|damage| damage.foreign.as_deref()) {
+            Some(foreign) => format!("{foreign}@{}", self.position),
+            None => format!("{}/{}", self.kind, self.number),
+        }
+    }
+
+    /// Whether the row is of a stream, even if it can't be read otherwise.
+    pub fn has_stream(&self) -> bool {
+        self.damage.is_none_or(|damage| damage.foreign.is_none())
+    }
 }
 
 impl RecordedEvent {
+    /// What parks when the event can't be taken in: its stream. A row that is of no stream parks
+    /// alone, under what it calls its stream and its position: `item/abc@17`.
+    pub fn key(&self) -> String {
+        self.seen().key()
+    }
+
+    /// Whether the row is of a stream, even if it can't be read otherwise.
+    pub fn has_stream(&self) -> bool {
+        self.seen().has_stream()
+    }
+
+    /// Why the row can't be read, if it can't.
+    pub fn damage_reason(&self) -> Option<&str> {
+        self.damage.as_ref().map(|damage| damage.reason.as_str())
+    }
+
     /// The event without its metadata, to look at.
     pub fn seen(&self) -> EventRef<'_> {
         EventRef {
@@ -118,6 +159,7 @@ impl RecordedEvent {
             event_version: &self.event_version,
             payload: &self.payload,
             recorded_at: self.recorded_at,
+            damage: self.damage.as_deref(),
         }
     }
 
@@ -130,7 +172,24 @@ impl RecordedEvent {
         size_of::<Self>() + self.payload.len() + self.metadata.len() + self.event_type.len()
     }
 
+    /// The event of a row. A row that isn't one is handed on with what is wrong with it: one bad row
+    /// must not keep anybody from reading the others.
     pub(crate) fn from_row<'r, R>(row: &'r R) -> Result<Self, StoreError>
+    where
+        R: Row,
+        usize: ColumnIndex<R>,
+        i64: Decode<'r, R::Database> + Type<R::Database>,
+        String: Decode<'r, R::Database> + Type<R::Database>,
+        &'r str: Decode<'r, R::Database> + Type<R::Database>,
+        Vec<u8>: Decode<'r, R::Database>,
+    {
+        match Self::intact(row) {
+            Ok(event) if event.sequence > 0 => Ok(event),
+            Ok(_) | Err(_) => Self::from_damaged_row(row),
+        }
+    }
+
+    fn intact<'r, R>(row: &'r R) -> Result<Self, StoreError>
     where
         R: Row,
         usize: ColumnIndex<R>,
@@ -147,12 +206,17 @@ impl RecordedEvent {
             payload: row.try_get(6)?,
             metadata: row.try_get(7)?,
             recorded_at: row.try_get(8)?,
+            damage: None,
         })
     }
 }
 
 impl fmt::Display for RecordedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} #{} {}", self.position, self.stream, self.sequence, self.event_type)
+        let Self { position, stream, sequence, event_type, damage, .. } = self;
+        match damage.as_ref().and_then(|damage| damage.foreign.as_ref()) {
+            Some(foreign) => write!(f, "{position} {foreign} #{sequence} {event_type}"),
+            None => write!(f, "{position} {stream} #{sequence} {event_type}"),
+        }
     }
 }

@@ -70,20 +70,26 @@ impl EventFilter {
     }
 
     /// The statement; only fixed words are put together here, values are bound.
-    fn sql(&self, descending: bool) -> String {
+    fn sql(&self, descending: bool, is_postgres: bool) -> String {
         let columns = RecordedEvent::COLUMNS;
         // The order of a stream is that of its sequences: its key is walked, not sorted.
         let (of_stream, key) = match self.stream {
             Some(_) => ("AND aggregate_type = $8 AND aggregate_id = $9", "sequence"),
             None => ("", "position"),
         };
+        // SQLite stores any text: one that is no JSON must not end the query.
+        let json = if is_postgres {
+            "metadata"
+        } else {
+            "(CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END)"
+        };
         let order = if descending { "DESC" } else { "ASC" };
         format!(
             "SELECT {columns} FROM events WHERE position > $1 AND position <= $2 \
              AND ($3 IS NULL OR event_type = $3) \
-             AND ($4 IS NULL OR metadata ->> 'actor' = $4) \
+             AND ($4 IS NULL OR {json} ->> 'actor' = $4) \
              AND ($5 IS NULL OR (CAST(metadata AS TEXT) LIKE $6 \
-                 AND metadata ->> 'correlationId' = $5)) {of_stream} \
+                 AND {json} ->> 'correlationId' = $5)) {of_stream} \
              ORDER BY {key} {order} LIMIT $7"
         )
     }
@@ -175,7 +181,7 @@ impl EventQuery {
         descending: bool,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         let EventFilter { stream, event_type, actor, correlation_id, .. } = &self.filter;
-        let sql = self.filter.sql(descending);
+        let sql = self.filter.sql(descending, self.log.db().is_postgres());
         on_db!(self.log.db(), pool => {
             let mut query = sqlx::query(&sql).bind(after).bind(until);
             query = query.bind(event_type).bind(actor).bind(correlation_id);

@@ -2,6 +2,7 @@
 //! Reads the whole log, a stretch of positions at a time, and keeps only the sums.
 
 use crate::error::StoreError;
+use crate::event::lossy;
 use crate::event_log::EventLog;
 use crate::on_db;
 use std::collections::BTreeMap;
@@ -79,9 +80,16 @@ impl EventLog {
         let mut after = first - 1;
         while after < head {
             let end = head.min(after.saturating_add(STRETCH));
-            let rows: Vec<Row> = on_db!(self.db(), pool => {
-                sqlx::query_as(COUNT).bind(after).bind(end).fetch_all(pool).await?
+            let rows: Result<Vec<Row>, StoreError> = on_db!(self.db(), pool => {
+                let rows = sqlx::query(COUNT).bind(after).bind(end).fetch_all(pool).await?;
+                let counted = |row| {
+                    let number = |column: usize| sqlx::Row::try_get::<i64, _>(row, column);
+                    let kind = (lossy(row, 0), lossy(row, 1), lossy(row, 2));
+                    Ok((kind.0, kind.1, kind.2, number(3)?, number(4)?, number(5)?))
+                };
+                rows.iter().map(counted).collect()
             });
+            let rows = rows?;
             after = if rows.is_empty() { self.before_next(end).await?.min(head) } else { end };
             for row in rows {
                 stats.add(row);

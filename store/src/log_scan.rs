@@ -1,14 +1,14 @@
 //! Reading a long stretch of the log fast, for rebuilding: the events of one aggregate type in the
 //! order of commits, in chunks.
 //!
-//! A scan ends with all there is or with an error; a lost connection never looks like the end.
+//! A row that can't be read is handed on as such. A scan ends with all there is or with an error; a lost connection never looks like the end.
 
 mod chunk;
 mod in_place;
 
 use crate::db::{Db, Pooled};
 use crate::error::StoreError;
-use crate::event::EventRef;
+use crate::event::{Cell, Cells};
 use chunk::Filling;
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
@@ -86,9 +86,8 @@ async fn read(
         let mut rows = query.fetch(&mut connection);
         let mut read = 0;
         while let Some(row) = rows.try_next().await? {
-            let event = event(kind, &row)?;
-            after = event.position;
-            chunk.push(event);
+            after = row.try_get_unchecked(0)?;
+            chunk.push(after, &cells(kind, &row));
             read += 1;
             if chunk.is_full() && chunks.send(Ok(chunk.take(kind))).await.is_err() {
                 return Ok(());
@@ -105,22 +104,22 @@ async fn read(
     Ok(())
 }
 
-/// The statement says what each column is; asking for it again for every row is dear.
-fn event<'r>(kind: &'static str, row: &'r PgRow) -> Result<EventRef<'r>, StoreError> {
-    Ok(EventRef {
-        position: row.try_get_unchecked(0)?,
-        kind,
-        number: number(kind, row.try_get_unchecked(1)?)?,
-        sequence: row.try_get_unchecked(2)?,
-        event_type: row.try_get_unchecked(3)?,
-        event_version: row.try_get_unchecked(4)?,
-        payload: row.try_get_unchecked(5)?,
-        recorded_at: row.try_get_unchecked(6)?,
-    })
-}
-
-fn number(kind: &str, id: &str) -> Result<i64, StoreError> {
-    id.parse().map_err(|_| StoreError::Corrupt(format!("{kind}/{id}: no number")))
+/// The statement says what each column is; asking for it again for every row is expensive.
+fn cells<'r>(kind: &'static str, row: &'r PgRow) -> Cells<'r> {
+    let cell = |column: usize| match row.try_get_unchecked::<Option<&str>, _>(column) {
+        Ok(Some(text)) => Cell::text(text),
+        Ok(None) => Cell::MISSING,
+        Err(_) => Cell::other(""),
+    };
+    Cells {
+        kind: Cell::text(kind),
+        id: cell(1),
+        sequence: row.try_get_unchecked(2).ok(),
+        event_type: cell(3),
+        event_version: cell(4),
+        payload: cell(5),
+        recorded_at: row.try_get_unchecked(6).ok(),
+    }
 }
 
 #[cfg(test)]

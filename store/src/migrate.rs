@@ -66,6 +66,14 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0005_token_key.sql"),
         sqlite: include_str!("../migrations/sqlite/log/0005_token_key.sql"),
     },
+    Migration {
+        version: 6,
+        name: "0006_loop_problems",
+        serves_from: 4,
+        file: File::Views,
+        postgres: include_str!("../migrations/postgres/0006_loop_problems.sql"),
+        sqlite: include_str!("../migrations/sqlite/views/0006_loop_problems.sql"),
+    },
 ];
 
 /// Serialises migrations of several processes on PostgreSQL.

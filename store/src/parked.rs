@@ -160,6 +160,15 @@ impl ParkedKeys {
         Ok(gone == 1)
     }
 
+    /// Has one key tried again at once, from the end of `tx` on.
+    pub async fn ask_in(tx: &mut Tx, subscription: &str, key: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE parked SET state = 'retrying', next_try_at = 0 \
+                   WHERE subscription = $1 AND key = $2";
+        Ok(on_tx!(tx, connection => {
+            sqlx::query(sql).bind(subscription).bind(key).execute(connection).await.map(drop)
+        })?)
+    }
+
     /// Has a key tried again at once; `None` means every key but those that were dropped. Says how
     /// many that are.
     pub async fn ask(&self, subscription: &str, key: Option<&str>) -> Result<u64, StoreError> {

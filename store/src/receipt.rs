@@ -2,13 +2,13 @@
 //! meets anything but success looks here first.
 
 use crate::continuity::Continuity;
-use crate::db::Db;
 use crate::db::held::HeldReader;
+use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::event::StreamId;
 use crate::shared_reads::{ReadMany, SharedReads};
 use sqlx::{ColumnIndex, Decode, Row, Type};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -132,6 +132,26 @@ impl ReadMany for ById {
         };
         Ok(asked.iter().map(|id| found.get(id).cloned()).collect())
     }
+}
+
+/// Which of these commands have a receipt.
+pub(crate) async fn present(log: &mut Tx, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
+    let found: Vec<Vec<u8>> = match log {
+        Tx::Postgres(tx) => {
+            let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+            let sql = "SELECT command_id FROM receipts WHERE command_id = ANY($1)";
+            sqlx::query_scalar(sql).bind(ids).fetch_all(&mut **tx).await?
+        }
+        Tx::Sqlite(tx) => {
+            let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+            let ids = serde_json::to_string(&ids)
+                .map_err(|error| StoreError::Rejected(error.to_string()))?;
+            let sql = "SELECT command_id FROM receipts \
+                       WHERE command_id IN (SELECT unhex(value) FROM json_each($1))";
+            sqlx::query_scalar(sql).bind(ids).fetch_all(&mut **tx).await?
+        }
+    };
+    Ok(found.iter().filter_map(|id| Uuid::from_slice(id).ok()).collect())
 }
 
 /// Receipts by their command's id, from rows of [`Receipt::COLUMNS`].

@@ -78,6 +78,7 @@ where
     i64: Decode<'r, R::Database> + Type<R::Database>,
     String: Decode<'r, R::Database> + Type<R::Database>,
     &'r str: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database>,
 {
     let mut streams = Vec::with_capacity(count);
     streams.resize_with(count, Vec::new);

@@ -9,6 +9,7 @@ use crate::continuity::Mark;
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::event_log::EventLog;
+use crate::log_limit::LogLimit;
 use ring::Ring;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,6 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often the log is asked who it is while nothing goes wrong.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// A log that can't be read is reported at once, and again every minute.
+static UNREAD: LogLimit = LogLimit::new(1, Duration::from_mins(1));
+/// Damaged rows are reported one by one; many at once are counted only.
+static DAMAGED: LogLimit = LogLimit::new(20, Duration::from_mins(1));
+
 /// The tail of the log. It begins to follow the log when it is first asked.
 #[derive(Clone)]
 pub struct Tail(Arc<Inner>);
@@ -37,6 +43,8 @@ struct Inner {
     poll: Duration,
     ring: Mutex<Ring>,
     head: watch::Sender<i64>,
+    /// Why the log can't be followed at the moment.
+    trouble: Mutex<Option<String>>,
     started: OnceLock<()>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -62,6 +70,7 @@ impl Tail {
             poll,
             ring: Mutex::new(Ring::new(events)),
             head: watch::Sender::new(0),
+            trouble: Mutex::default(),
             started: OnceLock::new(),
             tracker,
             stop,
@@ -84,6 +93,10 @@ impl Tail {
         self.start();
         self.0.signals.continuity.check()?;
         if let Some(events) = self.0.ring().after(position, limit) {
+            // A reader that is up to date must not take a log that can't be followed for a quiet one.
+            if events.is_empty() {
+                self.0.check_followed()?;
+            }
             return Ok(events);
         }
         let events = self.0.log.read_after(position, limit).await?;
@@ -125,6 +138,15 @@ impl Inner {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn check_followed(&self) -> Result<(), StoreError> {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone().map_or(Ok(()), |why| Err(StoreError::Unavailable(why)))
+    }
+
+    fn set_trouble(&self, why: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
     async fn follow(&self) {
         let mut written = self.signals.written.subscribe();
         let mut pause = self.poll;
@@ -139,6 +161,7 @@ impl Inner {
                     sleep(PATIENCE).await;
                 }
                 Ok(()) => {
+                    self.set_trouble(None);
                     pause = self.poll;
                     tokio::select! {
                         // Its sender is held by this very value: it never closes.
@@ -147,7 +170,13 @@ impl Inner {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "reading the tail of the log");
+                    if let Some(left_out) = UNREAD.admit("tail") {
+                        tracing::warn!(%error, left_out, "the tail of the log can't be read");
+                    }
+                    self.set_trouble(Some(match error {
+                        StoreError::Unavailable(why) => why,
+                        other => other.to_string(),
+                    }));
                     sleep(pause).await;
                     pause = PATIENCE.min(pause * 2);
                 }
@@ -177,7 +206,11 @@ impl Inner {
                 return Ok(());
             };
             let end = newest.position;
-            self.signals.continuity.remember(newest.clone());
+            // A row that is of no stream can't be looked up by its stream.
+            if let Some(known) = events.iter().rfind(|event| event.has_stream()) {
+                self.signals.continuity.remember(Mark::of(known));
+            }
+            events.iter().for_each(report_damage);
             *last = Some(newest);
             self.ring().push(events);
             self.publish(end);
@@ -193,8 +226,9 @@ impl Inner {
         let head = self.log.head().await?;
         let newest = self.log.read_after(head - 1, 1).await?;
         *last = newest.first().filter(|event| event.position == head).map(Mark::of);
-        if let Some(mark) = &*last {
-            self.signals.continuity.remember(mark.clone());
+        let known = newest.first().filter(|event| event.position == head && event.has_stream());
+        if let Some(known) = known {
+            self.signals.continuity.remember(Mark::of(known));
         }
         self.ring().begin(head);
         Ok(())
@@ -206,5 +240,15 @@ impl Inner {
             *head = position.max(*head);
             newer
         });
+    }
+}
+
+/// Names a row that can't be read, whether or not anybody wants its events.
+fn report_damage(event: &RecordedEvent) {
+    let Some(reason) = event.damage_reason() else { return };
+    metrics::counter!("gdmarket_log_damaged_rows_total").increment(1);
+    if let Some(left_out) = DAMAGED.admit("damaged row") {
+        let (position, key) = (event.position, event.key());
+        tracing::error!(position, key, reason, left_out, "a row of the log can't be read");
     }
 }

@@ -1,75 +1,86 @@
-//! `gdmarket check`: can this program read the stored log, and does the log hold together? To be asked
-//! with the new program before it is deployed; it changes nothing and may run beside a server.
+//! `gdmarket check`: can this program read the stored log, and does everything hold together? It reads
+//! all of it, changes nothing, and may run beside a server; to be run with the new program before a
+//! deploy.
 
+mod read;
 mod report;
 
 use super::progress::Progress;
 use super::tool::with_readable_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
+use clap::Args;
 use gdmarket_commands::NUMBERED;
-use gdmarket_projections::{Failed, Trial, is_view, managers, unreadable};
+use gdmarket_projections::{is_view, managers};
 use gdmarket_store::{
-    Check, EventKind, Finding, KnownSubscriptions, MissingViews, RecordedEvent, StoreError,
-    StreamId,
+    Check, EventKind, Finding, KnownSubscriptions, MissingViews, Store, StoreError,
 };
 use report::Report;
-use std::collections::BTreeSet;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   gdmarket check                        before a deploy, with the program that is to be deployed
+  gdmarket check --quick                samples only, for a very long log
   gdmarket check --json | jq '.faults'  for scripts
 
-Every kind of stored event is counted and samples of it are read and folded through every view;
-sequences, positions, receipts, numbers, checkpoints and parked queues are held against each other.
-Exit code 5 when something can't be read or doesn't hold; what is only worth a look doesn't fail.";
+Every event is read and folded through every view, and the rows that come out are compared with those
+that are served; what process managers should have done is looked up; sequences, positions, receipts,
+numbers, checkpoints and parked queues are compared with each other. On SQLite both files are checked
+page by page. Exit code 5 when something can't be read or doesn't hold; what is only worth a look
+doesn't fail.";
 
-pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
+/// How much is read.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CheckArgs {
+    /// Read some samples of each kind of event instead of everything.
+    #[arg(long)]
+    quick: bool,
+}
+
+pub(super) fn run(config: &Config, args: &CheckArgs, console: Console) -> Result<(), Failure> {
     with_readable_store(config, console, async |store| {
         let mut check = Check::begin(&store).await?;
-        let mut report = look(&mut check, console).await?;
+        let mut report = look(&store, &mut check, args, console).await?;
         report.findings.extend(store.without_views().map(missing));
         report.tell(console);
         match report.faults() {
             0 => Ok(()),
             count => {
                 let what = if count == 1 { "fault" } else { "faults" };
-                Err(Failure::new(Exit::Unreadable, format!("the log has {count} {what}"))
+                Err(Failure::new(Exit::Unreadable, format!("the check found {count} {what}"))
                     .next("docs/runbook.md says what each of them means"))
             }
         }
     })
 }
 
-async fn look(check: &mut Check, console: Console) -> Result<Report, StoreError> {
+async fn look(
+    store: &Store,
+    check: &mut Check,
+    args: &CheckArgs,
+    console: Console,
+) -> Result<Report, StoreError> {
     let managers = managers();
     let known = KnownSubscriptions { acting: &managers, is_derived: is_view };
-    let mut report = Report::new(*check.identity());
+    let mut report = Report::new(*check.identity(), args.quick);
+    if !args.quick {
+        let pass = Progress::pass(console, "pages of the files");
+        report.findings.extend(check.files().await?);
+        pass.end();
+        if report.faults() > 0 {
+            // What else would be found may only follow from that.
+            return Ok(report);
+        }
+    }
     let pass = Progress::pass(console, "counting the events");
     report.census = check.census().await?;
     pass.end();
-    let progress = Progress::start(console, "reading samples", report.events());
-    let (mut tried, mut told) = (BTreeSet::new(), BTreeSet::new());
-    let mut done = 0;
-    for kind in report.census.clone() {
-        for sample in check.samples(&kind).await? {
-            match sample {
-                Ok(event) => {
-                    report.samples += 1;
-                    report.findings.extend(read(&event, &mut told));
-                    if tried.insert(event.stream.clone()) {
-                        report.findings.extend(fold(check, &event.stream, &mut told).await?);
-                    }
-                }
-                Err(why) => report.findings.push(Finding::fault("unreadable", why)),
-            }
-        }
-        done += count(&kind);
-        progress.reached(done);
+    if args.quick {
+        read::samples(check, &mut report, console).await?;
+    } else {
+        read::everything(store, check, &mut report, console).await?;
     }
-    progress.finish();
-    report.streams = tried.len();
     let pass = Progress::pass(console, "sequences and positions");
     report.findings.extend(check.sequences().await?);
     report.findings.extend(check.positions().await?);
@@ -93,39 +104,4 @@ fn missing(views: &MissingViews) -> Finding {
 
 fn count(kind: &EventKind) -> u64 {
     u64::try_from(kind.count).unwrap_or(0)
-}
-
-/// An event through the upcaster chain; what is `told` already isn't told again.
-fn read(event: &RecordedEvent, told: &mut BTreeSet<i64>) -> Option<Finding> {
-    let why = unreadable(event)?;
-    let RecordedEvent { position, stream, event_type, event_version, .. } = event;
-    let what = format!("{position} {stream} {event_type} version {event_version}: {why}");
-    told.insert(*position).then(|| Finding::fault("unreadable", what))
-}
-
-/// A whole stream through the views, up to what can't be read.
-async fn fold(
-    check: &mut Check,
-    stream: &StreamId,
-    told: &mut BTreeSet<i64>,
-) -> Result<Vec<Finding>, StoreError> {
-    let mut trial = Trial::of(&stream.kind);
-    let mut findings = Vec::new();
-    let mut after = 0;
-    loop {
-        let events = check.stream(stream, after).await?;
-        let Some(last) = events.last() else { return Ok(findings) };
-        after = last.sequence;
-        for event in &events {
-            findings.extend(read(event, told));
-            if told.contains(&event.position) {
-                return Ok(findings);
-            }
-            let failed = trial.take(event).into_iter();
-            findings.extend(failed.map(|Failed { view, why }| {
-                let what = format!("{} {stream}: view {view}: {why}", event.position);
-                Finding::fault("unfoldable", what)
-            }));
-        }
-    }
 }

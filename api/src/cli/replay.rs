@@ -113,6 +113,7 @@ async fn rebuild(
 ) -> Result<(), Failure> {
     let replay = Replay::new(store.clone());
     let (mut differing, mut unseen) = (vec![], vec![]);
+    let mut damaged = 0;
     for view in views {
         let progress = Progress::start(console, &format!("{view}: events"), 0);
         let meter = |done, of| progress.reached_of(done, of);
@@ -121,6 +122,7 @@ async fn rebuild(
         progress.finish();
         tell(view, &replayed, console);
         if replayed.differing > 0 && replayed.promoted.is_none() {
+            damaged += replayed.damaged;
             differing.push(format!("{view}: {} of {} rows", replayed.differing, replayed.rows));
         }
         if wish == Wish::Verify && replayed.compared_at.is_none() {
@@ -137,11 +139,24 @@ async fn rebuild(
             .next("start a server, which builds it, or add --promote instead"));
     }
     Err(Failure::new(Exit::Differs, format!("what is served differs: {}", differing.join(", ")))
-        .next("serve what the log says with --promote"))
+        .next(advice(damaged)))
+}
+
+/// What to do about rows that differ: a build from a damaged log is not better than what is served.
+fn advice(damaged: u64) -> String {
+    if damaged == 0 {
+        return "serve what the log says with --promote".to_owned();
+    }
+    format!(
+        "{damaged} of these rows can't be rebuilt because the log is damaged, and the served ones are the \
+         better ones: don't serve the build; see what is damaged with `gdmarket check`, then follow \
+         \"A row or table damaged by hand\" in docs/runbook.md"
+    )
 }
 
 fn tell(view: &str, replayed: &Replayed, console: Console) {
-    let Replayed { events, counted, compared_at, rows, differing, stale, promoted, .. } = replayed;
+    let Replayed { events, counted, compared_at, rows, differing, unreadable, promoted, .. } =
+        replayed;
     if console.is_json() {
         Console::result_json(&json!({"replayed": replayed}));
         return;
@@ -158,9 +173,10 @@ fn tell(view: &str, replayed: &Replayed, console: Console) {
         None => String::new(),
     };
     Console::result(&format!("{view}: {events} of {counted} events; {compared}{served}"));
-    if *stale > 0 {
+    if *unreadable > 0 {
         console.note(&format!(
-            "{view}: {stale} of them stand still, their events can't be read: see `gdmarket parked list`"
+            "{view}: {unreadable} streams or rows of the log can't be read and are parked: see \
+             `gdmarket parked list` and `gdmarket check`"
         ));
     }
 }

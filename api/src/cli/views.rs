@@ -1,6 +1,7 @@
 //! `gdmarket views`: how far views and process managers are, and holding one up.
 
 use super::replay::{self, ReplayArgs};
+use super::told::moment;
 use super::tool::with_store;
 use super::{Console, Failure};
 use crate::config::Config;
@@ -124,6 +125,11 @@ async fn status(store: &Store, console: Console) -> Result<(), Failure> {
             format!("{cell:<width$}", width = widths.max().unwrap_or(0))
         });
         Console::result(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    for LoopStatus { name, problem, blocked_since, .. } in &all {
+        let Some(problem) = problem else { continue };
+        let since = blocked_since.map(moment).unwrap_or_default();
+        Console::result(&format!("{name} is blocked since {since}: {problem}"));
     }
     Ok(())
 }

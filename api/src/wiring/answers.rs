@@ -53,6 +53,9 @@ pub(super) const fn kind_of<A: Decider>() -> &'static str {
 }
 
 pub(super) fn decoded(event: &RecordedEvent) -> Result<MarketEvent, Problem> {
+    if let Some(reason) = event.damage_reason() {
+        return Err(Problem::internal(format!("{event}: {reason}")));
+    }
     let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
     MarketEvent::decode(&stream.kind, event_type, event_version, payload).map_err(|error| {
         match error {

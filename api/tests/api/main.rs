@@ -11,11 +11,15 @@
 mod actors;
 mod app;
 mod bare_start;
+mod blocked_loops;
 mod bodies;
 mod browser;
+mod checking;
 mod collections;
 mod command_line;
 mod conditions;
+mod damaged_rows;
+mod damaged_views;
 mod documented;
 mod documents;
 mod event_stream;

@@ -173,6 +173,7 @@ fn control_what_is_missing_doubled_or_refused_and_done_is_told() {
             payload: "{}".to_owned(),
             metadata: json!({"commandId": command}).to_string(),
             recorded_at: 0,
+            damage: None,
         };
         commands.iter().zip(1..).map(event).collect()
     };

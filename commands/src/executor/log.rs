@@ -181,14 +181,21 @@ impl Executor {
 
 /// An event of a stream of `A`, brought up to what this program knows.
 fn read_event<A: Decider>(event: &RecordedEvent) -> Result<A::Event, StoreError> {
+    refuse_damaged(event)?;
     let RecordedEvent { event_type, event_version, payload, .. } = event;
     decode_event(event_type, event_version, payload).map_err(|error| unread(event, &error))
 }
 
 fn decode(event: &RecordedEvent) -> Result<MarketEvent, StoreError> {
+    refuse_damaged(event)?;
     let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
     MarketEvent::decode(&stream.kind, event_type, event_version, payload)
         .map_err(|error| unread(event, &error))
+}
+
+fn refuse_damaged(event: &RecordedEvent) -> Result<(), StoreError> {
+    let damaged = |reason| Err(StoreError::Corrupt(format!("{event}: {reason}")));
+    event.damage_reason().map_or(Ok(()), damaged)
 }
 
 fn unread(event: &RecordedEvent, error: &DecodeError) -> StoreError {

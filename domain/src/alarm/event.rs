@@ -20,6 +20,17 @@ pub enum AlarmEvent {
     Withdrawn { item_no: ItemNo },
 }
 
+impl AlarmEvent {
+    /// The item whose alarm it belongs to.
+    pub const fn item_no(&self) -> ItemNo {
+        match self {
+            Self::Alerted { item_no, .. }
+            | Self::DeleteAlerted { item_no, .. }
+            | Self::Withdrawn { item_no, .. } => *item_no,
+        }
+    }
+}
+
 impl DomainEvent for AlarmEvent {
     fn event_type(&self) -> String {
         match self {

@@ -14,6 +14,15 @@ pub enum HoldEvent {
     Refused { reservation_no: ReservationNo, item_no: ItemNo, reason: String },
 }
 
+impl HoldEvent {
+    /// The reservation whose hold it belongs to.
+    pub const fn reservation_no(&self) -> ReservationNo {
+        match self {
+            Self::Refused { reservation_no, .. } => *reservation_no,
+        }
+    }
+}
+
 impl DomainEvent for HoldEvent {
     fn event_type(&self) -> String {
         match self {

@@ -62,6 +62,27 @@ pub enum ItemEvent {
     RegistrationAbandoned { item_no: ItemNo },
 }
 
+impl ItemEvent {
+    /// The item that it belongs to.
+    pub const fn item_no(&self) -> ItemNo {
+        match self {
+            Self::Registered { item_no, .. }
+            | Self::Changed { item_no, .. }
+            | Self::Deleted { item_no, .. }
+            | Self::PeriodBlocked { item_no, .. }
+            | Self::PeriodUnblocked { item_no, .. }
+            | Self::Held { item_no, .. }
+            | Self::Released { item_no, .. }
+            | Self::LendingAuthorized { item_no, .. }
+            | Self::LendingRevoked { item_no, .. }
+            | Self::LendingRevocationRefused { item_no, .. }
+            | Self::Rented { item_no, .. }
+            | Self::Returned { item_no, .. }
+            | Self::RegistrationAbandoned { item_no, .. } => *item_no,
+        }
+    }
+}
+
 impl DomainEvent for ItemEvent {
     fn event_type(&self) -> String {
         match self {

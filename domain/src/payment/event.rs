@@ -34,6 +34,21 @@ pub enum PaymentEvent {
     Cancelled { payment_no: PaymentNo, reservation_no: ReservationNo },
 }
 
+impl PaymentEvent {
+    /// The attempt that it belongs to.
+    pub const fn payment_no(&self) -> PaymentNo {
+        match self {
+            Self::Started { payment_no, .. }
+            | Self::Approved { payment_no, .. }
+            | Self::Declined { payment_no, .. }
+            | Self::OutcomeUnknown { payment_no, .. }
+            | Self::CancellationStarted { payment_no, .. }
+            | Self::Cancelled { payment_no, .. }
+            | Self::RefundRefused { payment_no, .. } => *payment_no,
+        }
+    }
+}
+
 impl DomainEvent for PaymentEvent {
     fn event_type(&self) -> String {
         match self {

@@ -91,6 +91,30 @@ pub enum ReservationEvent {
     Expired { reservation_no: ReservationNo, item_no: ItemNo },
 }
 
+impl ReservationEvent {
+    /// The reservation that it belongs to.
+    pub const fn reservation_no(&self) -> ReservationNo {
+        match self {
+            Self::Requested { reservation_no, .. }
+            | Self::Reserved { reservation_no, .. }
+            | Self::Rejected { reservation_no, .. }
+            | Self::CancellationRequested { reservation_no, .. }
+            | Self::CancellationRefused { reservation_no, .. }
+            | Self::Cancelled { reservation_no, .. }
+            | Self::PaymentRequested { reservation_no, .. }
+            | Self::Paid { reservation_no, .. }
+            | Self::PaymentFailed { reservation_no, .. }
+            | Self::PaymentCancellationRequested { reservation_no, .. }
+            | Self::PaymentCancellationRefused { reservation_no, .. }
+            | Self::PaymentCancelled { reservation_no, .. }
+            | Self::LatePaymentRecorded { reservation_no, .. }
+            | Self::RentalStarted { reservation_no, .. }
+            | Self::RentalCompleted { reservation_no, .. }
+            | Self::Expired { reservation_no, .. } => *reservation_no,
+        }
+    }
+}
+
 impl DomainEvent for ReservationEvent {
     fn event_type(&self) -> String {
         match self {

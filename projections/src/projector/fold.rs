@@ -23,6 +23,8 @@ pub(crate) enum Folded {
 pub(crate) struct Batch {
     pub(crate) touched: BTreeSet<i64>,
     pub(crate) poisoned: BTreeMap<i64, Arc<RecordedEvent>>,
+    /// Rows of the log that are of no stream, with the reason.
+    pub(crate) strays: Vec<(Arc<RecordedEvent>, String)>,
     /// The last event that was dealt with.
     pub(crate) reached: Option<i64>,
     /// What it had to stop for.
@@ -38,7 +40,13 @@ pub(crate) fn fold_batch<V: View>(
     let mut done = Batch::default();
     for Delivery { event, .. } in batch {
         let number = event.stream.number;
-        let concerns = event.stream.kind == V::AGGREGATE && !stuck.contains(&number);
+        let is_of_view = event.stream.kind == V::AGGREGATE;
+        if let Some(reason) = event.damage_reason().filter(|_| is_of_view && !event.has_stream()) {
+            done.strays.push((Arc::clone(event), reason.to_owned()));
+            done.reached = Some(event.position);
+            continue;
+        }
+        let concerns = is_of_view && !stuck.contains(&number);
         if concerns && !done.poisoned.contains_key(&number) {
             let row = rows.entry(number).or_insert_with(|| Stored::new(number));
             match fold::<V>(row, event.seen()) {
@@ -66,6 +74,9 @@ pub(crate) fn fold_batch<V: View>(
 pub(crate) fn fold<V: View>(stored: &mut Stored<V::Row>, event: EventRef<'_>) -> Folded {
     if event.sequence <= stored.sequence {
         return Folded::Old;
+    }
+    if let Some(damage) = event.damage {
+        return Folded::Poison(damage.reason.clone());
     }
     if event.sequence != stored.sequence + 1 {
         let (from, to) = (stored.sequence, event.sequence);

@@ -1,7 +1,7 @@
 //! Bringing a parked stream's row up to date from the log, exactly as a rebuild would.
 
-use super::Projector;
 use super::fold::{Folded, fold};
+use super::{Projector, stale_reason};
 use crate::subscription::{Halt, Run};
 use crate::view::View;
 use crate::view_table::Stored;
@@ -16,11 +16,34 @@ impl<V: View> Projector<V> {
         for parked in self.parked.due(&run.name, HEAL_AT_ONCE).await? {
             match parked.key.parse::<StreamId>() {
                 Ok(stream) => self.heal_stream(run, stream.number, &parked).await?,
-                Err(error) => {
-                    tracing::error!(view = run.name, key = parked.key, %error, "no row can be healed");
-                }
+                Err(_) => self.heal_stray(run, &parked).await?,
             }
         }
+        Ok(())
+    }
+
+    /// Looks again at a row of the log that was of no stream. Once it is one, or is gone, the key is
+    /// unparked and the row's stream is brought up to date.
+    async fn heal_stray(&self, run: &Run, parked: &Parked) -> Result<(), Halt> {
+        let event = self.store.log().at(parked.since_position).await?;
+        let mut stuck = self.stuck.lock().await;
+        let mut tx = self.store.views().begin().await?;
+        run.hold(&mut tx).await?;
+        if let Some(still) = event.as_ref().filter(|event| event.key() == parked.key) {
+            let reason = still.damage_reason().unwrap_or_default().to_owned();
+            self.park(run, &mut tx, reason, (still, parked.attempts + 1)).await?;
+        } else {
+            if let Some(event) = event.filter(|event| event.stream.kind == V::AGGREGATE) {
+                let reason = "a row of its stream was repaired".to_owned();
+                self.park(run, &mut tx, reason, (&event, 0)).await?;
+                stuck.streams.entry(event.stream.number).or_insert(event.position);
+                ParkedKeys::ask_in(&mut tx, &run.name, &event.key()).await?;
+            }
+            ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
+            stuck.strays.remove(&parked.key);
+        }
+        tx.commit().await?;
+        stuck.report(run);
         Ok(())
     }
 
@@ -33,8 +56,9 @@ impl<V: View> Projector<V> {
         let mut stuck = self.stuck.lock().await;
         let mut tx = self.store.views().begin().await?;
         let stored = run.hold(&mut tx).await?;
-        let mut rows = self.table.load(self.store.views(), &[number]).await?;
-        let mut row = rows.remove(&number).unwrap_or_else(|| Stored::new(number));
+        // A row that can't be read is folded from the first event on.
+        let mut found = self.table.look_up(self.store.views(), &[number]).await?;
+        let mut row = found.rows.remove(&number).unwrap_or_else(|| Stored::new(number));
         row.stale = None;
         let stream = StreamId::new(V::AGGREGATE, number);
         let events = self.store.log().stream(&stream, row.sequence).await?;
@@ -51,9 +75,16 @@ impl<V: View> Projector<V> {
                 Folded::Newer(what) => return Err(Halt::Newer(what)),
             }
         }
-        self.table.write(&mut tx, &[&row]).await?;
+        if row.sequence == 0 && poison.is_none() {
+            self.table.remove_row(&mut tx, number).await?;
+        } else {
+            self.table.write(&mut tx, &[&row]).await?;
+        }
         match &poison {
-            Some(event) => self.park(run, &mut tx, &row, (event, parked.attempts + 1)).await?,
+            Some(event) => {
+                let again = (event, parked.attempts + 1);
+                self.park(run, &mut tx, stale_reason(&row), again).await?;
+            }
             None => {
                 ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
             }
@@ -61,9 +92,9 @@ impl<V: View> Projector<V> {
         tx.commit().await?;
         if poison.is_none() {
             tracing::info!(view = run.name, key = parked.key, "a parked stream goes on");
-            stuck.remove(&number);
+            stuck.streams.remove(&number);
         }
-        run.report_parked(stuck.len());
+        stuck.report(run);
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ fn alerted(number: i64, sequence: i64) -> RecordedEvent {
         payload: format!("{{\"Alerted\":{{\"itemNo\":{number}}}}}"),
         metadata: "{}".to_owned(),
         recorded_at: 7,
+        damage: None,
     }
 }
 

@@ -9,15 +9,15 @@ use gdmarket_domain::ItemNo;
 impl Queries {
     /// An alarm, by its item's number.
     pub async fn alarm(&self, no: ItemNo) -> Answer<Option<FoundAlarm>> {
-        let row = one(self.0.store.views(), &self.0.alarms, no.get()).await?;
+        let row = one(&self.0.store, &self.0.alarms, no.get()).await?;
         Ok(row.and_then(alarm))
     }
 
     /// Alarms.
     pub async fn alarms(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundAlarm>> {
         let via = Via { people: Some((self.0.items.name(), "no")) };
-        let (db, table) = (self.0.store.views(), &self.0.alarms);
-        Ok(page(db, table, filter, request, via).await?.filter_map(alarm))
+        let (store, table) = (&self.0.store, &self.0.alarms);
+        Ok(page(store, table, filter, request, via).await?.filter_map(alarm))
     }
 }
 

@@ -1,7 +1,9 @@
 //! What is asked about items: the item, the owner's integrated view, and the calendar.
 
+use super::repair::rebuilt;
 use super::select::{Via, found, one, page, stale};
 use super::{Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries};
+use crate::alarms::Alarms;
 use crate::error::QueryError;
 use crate::item_info::{Calendar, ItemInfo, ItemInfoBody, ItemRow};
 use crate::view::View as _;
@@ -12,7 +14,7 @@ use gdmarket_domain::{Item, ItemEvent, ItemNo, MarketEvent};
 impl Queries {
     /// An item on the market.
     pub async fn item(&self, no: ItemNo) -> Answer<Option<FoundItem>> {
-        let row = one(self.0.store.views(), &self.0.items, no.get()).await?;
+        let row = one(&self.0.store, &self.0.items, no.get()).await?;
         Ok(row.and_then(item))
     }
 
@@ -33,13 +35,13 @@ impl Queries {
 
     /// Items on the market.
     pub async fn items(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundItem>> {
-        let (db, table) = (self.0.store.views(), &self.0.items);
-        Ok(page(db, table, filter, request, Via::default()).await?.filter_map(item))
+        let (store, table) = (&self.0.store, &self.0.items);
+        Ok(page(store, table, filter, request, Via::default()).await?.filter_map(item))
     }
 
     /// The integrated view of an item.
     pub async fn item_info(&self, no: ItemNo) -> Answer<Option<FoundItemInfo>> {
-        let row = one(self.0.store.views(), &self.0.items, no.get()).await?;
+        let row = one(&self.0.store, &self.0.items, no.get()).await?;
         let mut rows: Vec<_> = row.and_then(info).into_iter().collect();
         self.join(&mut rows).await?;
         Ok(rows.pop())
@@ -51,8 +53,8 @@ impl Queries {
         filter: &Filter,
         request: PageRequest,
     ) -> Answer<Page<FoundItemInfo>> {
-        let (db, table) = (self.0.store.views(), &self.0.items);
-        let mut infos = page(db, table, filter, request, Via::default()).await?.filter_map(info);
+        let (store, table) = (&self.0.store, &self.0.items);
+        let mut infos = page(store, table, filter, request, Via::default()).await?.filter_map(info);
         self.join(&mut infos.rows).await?;
         Ok(infos)
     }
@@ -65,7 +67,7 @@ impl Queries {
         to: Option<NaiveDate>,
         today: NaiveDate,
     ) -> Answer<Option<Found<Calendar, Item>>> {
-        let row = one(self.0.store.views(), &self.0.items, no.get()).await?;
+        let row = one(&self.0.store, &self.0.items, no.get()).await?;
         let calendar = |row: &ItemRow| Some(row.calendar(from, to, today));
         Ok(row.and_then(|row| found(row, calendar, |row| row.state().clone())))
     }
@@ -73,7 +75,12 @@ impl Queries {
     /// Joins what other streams say: the alarm, and the renter's name.
     async fn join(&self, infos: &mut [FoundItemInfo]) -> Answer<()> {
         let numbers: Vec<i64> = infos.iter().map(|info| info.number).collect();
-        let mut alarms = self.0.alarms.load(self.0.store.views(), &numbers).await?;
+        let mut found = self.0.alarms.look_up(self.0.store.views(), &numbers).await?;
+        for (number, why) in std::mem::take(&mut found.broken) {
+            let rebuilt = rebuilt::<Alarms>(&self.0.store, number, why).await?;
+            found.rows.extend(rebuilt.map(|row| (number, row)));
+        }
+        let mut alarms = found.rows;
         let shown = infos.iter().filter_map(|info| {
             let ItemInfoBody { item, customer_id, .. } = &info.body;
             item.reservation_no.zip(*customer_id)

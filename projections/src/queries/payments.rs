@@ -9,7 +9,7 @@ use gdmarket_domain::PaymentNo;
 impl Queries {
     /// A payment attempt.
     pub async fn payment(&self, no: PaymentNo) -> Answer<Option<FoundPayment>> {
-        let row = one(self.0.store.views(), &self.0.payments, no.get()).await?;
+        let row = one(&self.0.store, &self.0.payments, no.get()).await?;
         Ok(row.and_then(payment))
     }
 
@@ -26,8 +26,8 @@ impl Queries {
         request: PageRequest,
     ) -> Answer<Page<FoundPayment>> {
         let via = Via { people: Some((self.0.reservations.name(), "reservation_no")) };
-        let (db, table) = (self.0.store.views(), &self.0.payments);
-        Ok(page(db, table, filter, request, via).await?.filter_map(payment))
+        let (store, table) = (&self.0.store, &self.0.payments);
+        Ok(page(store, table, filter, request, via).await?.filter_map(payment))
     }
 }
 

@@ -10,7 +10,7 @@ use gdmarket_domain::ReservationNo;
 impl Queries {
     /// A reservation.
     pub async fn reservation(&self, no: ReservationNo) -> Answer<Option<FoundReservation>> {
-        let row = one(self.0.store.views(), &self.0.reservations, no.get()).await?;
+        let row = one(&self.0.store, &self.0.reservations, no.get()).await?;
         self.named(row.and_then(reservation)).await
     }
 
@@ -30,9 +30,9 @@ impl Queries {
         filter: &Filter,
         request: PageRequest,
     ) -> Answer<Page<FoundReservation>> {
-        let (db, table) = (self.0.store.views(), &self.0.reservations);
+        let (store, table) = (&self.0.store, &self.0.reservations);
         let mut found =
-            page(db, table, filter, request, Via::default()).await?.filter_map(reservation);
+            page(store, table, filter, request, Via::default()).await?.filter_map(reservation);
         self.join_names(&mut found.rows).await?;
         Ok(found)
     }

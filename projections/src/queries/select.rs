@@ -1,12 +1,16 @@
 //! Reading rows of a view's table: one by its number, or a page by filters.
 
+use super::repair::rebuilt;
 use super::{Answer, Filter, Found, Page, PageRequest, Stale};
 use crate::error::QueryError;
 use crate::view::View;
-use crate::view_table::{Stored, ViewTable};
+use crate::view_table::{Raw, Stored, ViewTable, read_row};
 use chrono::DateTime;
-use gdmarket_store::{Db, on_db};
+use gdmarket_store::{Store, StoreError, on_db};
 use sqlx::QueryBuilder;
+
+/// The number of a row, and its columns or why they can't be read.
+type Numbered = (i64, Result<Raw, String>);
 
 /// How a filter reaches a view whose rows don't hold the column themselves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,11 +22,15 @@ pub(super) struct Via<'a> {
 /// The row of a number, unless it is gone. Where already the first event can't be taken in, something
 /// is there and nobody can tell what.
 pub(super) async fn one<V: View>(
-    db: &Db,
+    store: &Store,
     table: &ViewTable<V>,
     number: i64,
 ) -> Answer<Option<Stored<V::Row>>> {
-    let found = table.load(db, &[number]).await?.remove(&number);
+    let mut looked_up = table.look_up(store.views(), &[number]).await?;
+    let found = match looked_up.broken.remove(&number) {
+        Some(why) => rebuilt::<V>(store, number, why).await?,
+        None => looked_up.rows.remove(&number),
+    };
     if let Some(Stored { sequence: 0, stale: Some((_, reason)), .. }) = found {
         return Err(QueryError::Broken(reason));
     }
@@ -32,14 +40,14 @@ pub(super) async fn one<V: View>(
 /// The rows that a filter lets pass, ascending by number; one more than the limit is read to know
 /// whether there is another page.
 pub(super) async fn page<V: View>(
-    db: &Db,
+    store: &Store,
     table: &ViewTable<V>,
     filter: &Filter,
     request: PageRequest,
     via: Via<'_>,
 ) -> Answer<Page<Stored<V::Row>>> {
     let limit = i64::from(request.limit.max(1));
-    let raw: Vec<_> = on_db!(db, pool => {
+    let raw: Result<Vec<Numbered>, StoreError> = on_db!(store.views(), pool => {
         let mut query = QueryBuilder::new(table.select_sql());
         query.push(" WHERE gone = 0 AND no > ").push_bind(request.after);
         if let Some(item_no) = filter.item_no {
@@ -59,14 +67,24 @@ pub(super) async fn page<V: View>(
             };
         }
         query.push(" ORDER BY no LIMIT ").push_bind(limit + 1);
-        query.build_query_as().fetch_all(pool).await
-    })
-    .map_err(gdmarket_store::StoreError::from)?;
-    let mut rows = raw.into_iter().map(|raw| table.read(raw)).collect::<Result<Vec<_>, _>>()?;
+        let found = query.build().fetch_all(pool).await.map_err(StoreError::from)?;
+        found.iter().map(read_row).collect()
+    });
+    let mut raw = raw?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > wanted;
-    rows.truncate(wanted);
-    let next = rows.last().filter(|_| more).map(|last| last.number);
+    let more = raw.len() > wanted;
+    raw.truncate(wanted);
+    let next = raw.last().filter(|_| more).map(|(number, _)| *number);
+    let mut rows = Vec::with_capacity(raw.len());
+    for (number, raw) in raw {
+        match table.decode((number, raw)) {
+            Ok(row) => rows.push(row),
+            Err(why) => {
+                let rebuilt = rebuilt::<V>(store, number, why).await?;
+                rows.extend(rebuilt.filter(|row| !V::is_gone(&row.row)));
+            }
+        }
+    }
     Ok(Page { rows, next })
 }
 

@@ -73,7 +73,11 @@ impl Reactor {
                     Queued::Nothing => (None, Outcome::Done),
                     Queued::Missing => {
                         let outcome = Outcome::Park(missing(position));
-                        self.sender.call_for_help(&outcome, key, "what queues behind it waits");
+                        self.sender.call_for_help(
+                            (&outcome, position),
+                            key,
+                            "what queues behind it waits",
+                        );
                         (None, outcome)
                     }
                 };
@@ -172,7 +176,7 @@ impl Reactor {
         failpoint!("manager.let-go", &run.name);
         if free {
             stuck.remove(key);
-            run.report_parked(stuck.len());
+            super::report(run, &stuck);
         }
         Ok(free)
     }

@@ -82,11 +82,19 @@ impl Sender {
             let moment = self.moment(deadline.due_at);
             Some((self.manager.due(&deadline.key, &payload.data, moment)?, payload))
         });
+        let mut position = 0;
         let (outcome, due) = match read {
             None => (Outcome::Park("the deadline's row can't be read".to_owned()), None),
-            Some((due, payload)) => (self.take_due_steps(deadline, &due, payload).await, Some(due)),
+            Some((due, payload)) => {
+                position = payload.position;
+                (self.take_due_steps(deadline, &due, payload).await, Some(due))
+            }
         };
-        self.call_for_help(&outcome, &deadline.key, "the deadline is tried again by itself");
+        self.call_for_help(
+            (&outcome, position),
+            &deadline.key,
+            "the deadline is tried again by itself",
+        );
         (outcome, due)
     }
 

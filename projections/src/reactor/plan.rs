@@ -67,9 +67,9 @@ impl Plan {
         plan
     }
 
-    /// Whose turn it would be can't be read, so its stream parks.
+    /// Whose turn it would be can't be read, so its stream parks; a row of no stream parks alone.
     fn add_unreadable(&mut self, event: &Arc<RecordedEvent>, why: String) {
-        let key = event.stream.to_string();
+        let key = event.key();
         let job = Job::unreadable(event, key.clone(), why);
         self.turns.entry(key).or_default().push(job);
     }
@@ -89,7 +89,7 @@ pub(super) fn split(
     for jobs in turns.into_values() {
         let mut turn = vec![];
         for mut job in jobs {
-            let stream = job.event.stream.to_string();
+            let stream = job.event.key();
             let behind = first.get(&stream).is_some_and(|first| *first < job.event.position);
             if stuck.contains(&job.key) {
                 waiting.push(job);

@@ -71,7 +71,8 @@ impl Sender {
             Some(why) => Outcome::Park(why.clone()),
             None => self.take_steps(job).await,
         };
-        self.call_for_help(&outcome, &job.key, "what waits: `gdmarket parked show`");
+        let at = (&outcome, job.event.position);
+        self.call_for_help(at, &job.key, "what waits: `gdmarket parked show`");
         outcome
     }
 
@@ -144,10 +145,15 @@ impl Sender {
     }
 
     /// Calls for a person, where only one can help; `next` says what happens until then.
-    pub(super) fn call_for_help(&self, outcome: &Outcome, key: &str, next: &str) {
+    pub(super) fn call_for_help(
+        &self,
+        (outcome, position): (&Outcome, i64),
+        key: &str,
+        next: &str,
+    ) {
         let Outcome::Park(reason) = outcome else { return };
         let manager = self.name();
-        tracing::error!(manager, key, reason, next, "this can't be done: a person must look");
+        tracing::error!(manager, key, position, reason, next, "a reaction is parked");
         metrics::counter!("gdmarket_manager_parked_total", "manager" => manager).increment(1);
     }
 
@@ -170,15 +176,20 @@ impl Sender {
         format!("{}/{}", self.source.log_id, self.source.epoch)
     }
 
-    /// The id of the same reaction to the same cause, whatever happens in between. Positions aren't in
-    /// it: they may change when a log is restored.
+    /// The id of the same reaction to the same cause, whatever happens in between.
     pub(super) fn command_id(&self, cause: &[&str], ordinal: usize) -> Uuid {
-        let mut name = self.source.log_id.as_bytes().to_vec();
-        let ordinal = ordinal.to_string();
-        for part in std::iter::once(self.name()).chain(cause.iter().copied()).chain([&*ordinal]) {
-            name.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            name.extend(part.as_bytes());
-        }
-        Uuid::new_v5(&NAMESPACE, &name)
+        reaction_id((self.source.log_id, self.name()), cause, ordinal)
     }
+}
+
+/// The id of the command that a manager of this log sends because of a cause. Positions aren't in it:
+/// they may change when a log is restored.
+pub(crate) fn reaction_id((log_id, manager): (Uuid, &str), cause: &[&str], ordinal: usize) -> Uuid {
+    let mut name = log_id.as_bytes().to_vec();
+    let ordinal = ordinal.to_string();
+    for part in std::iter::once(manager).chain(cause.iter().copied()).chain([&*ordinal]) {
+        name.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        name.extend(part.as_bytes());
+    }
+    Uuid::new_v5(&NAMESPACE, &name)
 }

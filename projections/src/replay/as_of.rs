@@ -31,7 +31,7 @@ impl<V: View> Build<V> {
             after = *last;
             let mut told = BTreeMap::new();
             for (number, whole) in rows {
-                if let Some(row) = self.told(whole)? {
+                if let Some(row) = self.told(whole.map_err(ReplayError::Broken)?)? {
                     told.insert(number, row);
                 }
             }

@@ -33,12 +33,17 @@ pub struct Difference {
     pub events: Vec<Explanation>,
 }
 
+/// Some rows of a table, by number; for those that can't be read, why.
+type Part = BTreeMap<i64, Result<Whole, String>>;
+
 /// Where two tables were compared.
 pub(super) struct Compared {
     pub(super) position: i64,
     pub(super) rows: u64,
     pub(super) differing: u64,
     pub(super) stale: u64,
+    /// Of the differing rows, those that stand still in the build.
+    pub(super) damaged: u64,
 }
 
 /// Where the served view stands, if it was built and reads this very log.
@@ -50,10 +55,13 @@ pub(super) async fn served_position<V: View>(
     Ok(at.filter(|(source, _)| source == store.identity()).map(|(_, position)| position))
 }
 
-/// As [`served_position`], now; `None` too for a view that was never built, or that is past the head.
+/// As [`served_position`], now; `None` too for a view that was never built, whose table is gone, or that is
+/// past the head.
 pub(super) async fn served_now<V: View>(store: &Store) -> Result<Option<i64>, ReplayError> {
     let db = store.views();
-    if Generations::new(db.clone()).served(&V::subscription()).await?.is_none() {
+    if Generations::new(db.clone()).served(&V::subscription()).await?.is_none()
+        || !ViewTable::<V>::served().exists(db).await?
+    {
         return Ok(None);
     }
     let mut tx = db.snapshot().await?;
@@ -79,7 +87,7 @@ impl<V: View> Build<V> {
         self.fold_to(position, meter).await?;
         let live = ViewTable::<V>::served();
         let mut built = self.store.views().snapshot().await?;
-        let mut compared = Compared { position, rows: 0, differing: 0, stale: 0 };
+        let mut compared = Compared { position, rows: 0, differing: 0, stale: 0, damaged: 0 };
         let mut after = 0;
         loop {
             let began = Instant::now();
@@ -91,8 +99,9 @@ impl<V: View> Build<V> {
                 compared.rows += 1;
                 let (ours, theirs) = (ours.get(&number), theirs.get(&number));
                 compared.stale += u64::from(theirs.is_some_and(is_stale));
-                if ours != theirs {
+                if !is_same(ours, theirs) {
                     compared.differing += 1;
+                    compared.damaged += u64::from(theirs.is_some_and(is_stale));
                     tell(self.difference((number, position), ours, theirs).await?);
                 }
             }
@@ -107,8 +116,8 @@ impl<V: View> Build<V> {
     async fn difference(
         &self,
         (number, position): (i64, i64),
-        live: Option<&Whole>,
-        rebuilt: Option<&Whole>,
+        live: Option<&Result<Whole, String>>,
+        rebuilt: Option<&Result<Whole, String>>,
     ) -> Result<Difference, ReplayError> {
         let (live, rebuilt) = (columns(live), columns(rebuilt));
         let columns = NAMES.iter().filter(|name| live.get(**name) != rebuilt.get(**name));
@@ -127,14 +136,23 @@ impl<V: View> Build<V> {
     }
 }
 
-fn is_stale((.., since, _, _): &Whole) -> bool {
-    since.is_some()
+fn is_stale(row: &Result<Whole, String>) -> bool {
+    row.as_ref().is_ok_and(|(.., since, _, _)| since.is_some())
+}
+
+/// A row that can't be read is the same as none.
+fn is_same(ours: Option<&Result<Whole, String>>, theirs: Option<&Result<Whole, String>>) -> bool {
+    match (ours, theirs) {
+        (Some(Ok(ours)), Some(Ok(theirs))) => ours == theirs,
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 /// Up to which number both parts are whole.
-fn end_of(ours: &BTreeMap<i64, Whole>, theirs: &BTreeMap<i64, Whole>) -> Option<i64> {
-    let full = |rows: &BTreeMap<i64, Whole>| rows.len() >= usize::try_from(ROWS).unwrap_or(0);
-    let last = |rows: &BTreeMap<i64, Whole>| rows.keys().next_back().copied();
+fn end_of(ours: &Part, theirs: &Part) -> Option<i64> {
+    let full = |rows: &Part| rows.len() >= usize::try_from(ROWS).unwrap_or(0);
+    let last = |rows: &Part| rows.keys().next_back().copied();
     match (full(ours), full(theirs)) {
         (true, true) => last(ours).min(last(theirs)),
         (true, false) => last(ours),
@@ -156,8 +174,12 @@ const NAMES: [&str; 10] = [
     "row",
 ];
 
-fn columns(row: Option<&Whole>) -> Value {
-    let Some(row) = row else { return Value::Null };
+fn columns(row: Option<&Result<Whole, String>>) -> Value {
+    let row = match row {
+        None => return Value::Null,
+        Some(Err(why)) => return json!({ "row": why }),
+        Some(Ok(row)) => row,
+    };
     let (_, sequence, gone, owner, customer, item, reservation, status, since, reason, doc) = row;
     let doc: Value = serde_json::from_str(doc).unwrap_or_else(|_| json!(doc));
     let values = [

@@ -34,7 +34,8 @@ const WAITING: usize = 4;
 /// Told how many events were read so far.
 pub(super) type Read<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
-/// Streams that can't be folded, by number.
+/// What can't be folded: streams by number, and rows of the log that are of no stream by their negative
+/// position. Numbers of streams begin with 1.
 pub(super) type Poisoned = BTreeMap<i64, Parked>;
 
 /// A stretch of the log, and where its rows go.
@@ -116,7 +117,7 @@ fn whose(number: i64, workers: usize) -> usize {
 /// A stream that stops at this event.
 pub(super) fn parked(event: EventRef<'_>, reason: String) -> Parked {
     Parked {
-        key: format!("{}/{}", event.kind, event.number),
+        key: event.key(),
         state: Parked::PARKED.to_owned(),
         reason,
         since_position: event.position,

@@ -108,11 +108,11 @@ impl<V: View> Build<V> {
     ) -> Result<u64, ReplayError> {
         let concerned = || {
             let of_view = events.iter().filter(|event| event.stream.kind == V::AGGREGATE);
-            of_view.map(|event| event.stream.number)
+            of_view.map(|event| if event.has_stream() { event.stream.number } else { 0 })
         };
         let read = u64::try_from(concerned().count()).unwrap_or(0);
         let missing: BTreeSet<i64> =
-            concerned().filter(|number| !rows.contains_key(number)).collect();
+            concerned().filter(|number| *number > 0 && !rows.contains_key(number)).collect();
         let missing: Vec<i64> = missing.into_iter().collect();
         rows.extend(self.table.load(self.store.views(), &missing).await?);
         let stuck = poisoned.keys().copied().collect();
@@ -129,6 +129,11 @@ impl<V: View> Build<V> {
             let reason = stale.map(|(_, reason)| reason).unwrap_or_default();
             (*number, parked(event.seen(), reason))
         }));
+        poisoned.extend(
+            done.strays
+                .into_iter()
+                .map(|(event, reason)| (-event.position, parked(event.seen(), reason))),
+        );
         Ok(read)
     }
 }

@@ -45,14 +45,17 @@ async fn build_and_judge<V: View>(
         rows: 0,
         differing: 0,
         stale: 0,
+        damaged: 0,
+        unreadable: 0,
         promoted: None,
     };
     if served.is_some() {
         let compared = build.compare(&mut |row| judge.differs(row), meter).await?;
         replayed.compared_at = Some(compared.position);
         (replayed.rows, replayed.differing) = (compared.rows, compared.differing);
-        replayed.stale = compared.stale;
+        (replayed.stale, replayed.damaged) = (compared.stale, compared.damaged);
     }
+    replayed.unreadable = u64::try_from(build.poisoned.len()).unwrap_or(u64::MAX);
     (replayed.events, replayed.counted) = (build.events, build.counted);
     if judge.serve(&replayed).await {
         replayed.promoted = Some(build.generation);
@@ -150,14 +153,12 @@ async fn build_and_tell<V: View>(
 /// Has the view's version of this program built, if it never was: by this process, or by whichever is
 /// at it already. What other versions serve is left alone.
 pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayError> {
-    let generations = Generations::new(store.views().clone());
-    let name = V::subscription();
     loop {
-        if generations.served(&name).await?.is_some() {
+        if is_served::<V>(store).await? {
             return Ok(());
         }
         if let Some(build) = Build::<V>::try_begin(store).await? {
-            if generations.served(&name).await?.is_some() {
+            if is_served::<V>(store).await? {
                 return build.discard().await;
             }
             let right = build.lease.right().clone();
@@ -169,6 +170,13 @@ pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayErr
         }
         sleep(LOOK_AGAIN).await;
     }
+}
+
+/// Whether the view was built and its table is there: one that was dropped by hand is built again.
+async fn is_served<V: View>(store: &Store) -> Result<bool, ReplayError> {
+    let generations = Generations::new(store.views().clone());
+    let is_built = generations.served(&V::subscription()).await?.is_some();
+    Ok(is_built && ViewTable::<V>::served().exists(store.views()).await?)
 }
 
 async fn build_first<V: View>(store: &Store, mut build: Build<V>) -> Result<(), ReplayError> {

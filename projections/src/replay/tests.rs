@@ -11,7 +11,7 @@ use crate::command_port::{CommandPort, Errand, Handled, Intent, PortError};
 use crate::courtesy::Courtesy;
 use crate::feed::{Feed, LocalFeed};
 use crate::projector::Projector;
-use crate::subscription::Subscription;
+use crate::subscription::{Blocked, Subscription};
 use crate::view::{Filters, FoldError, View};
 use crate::view_table::ViewTable;
 use async_trait::async_trait;
@@ -90,6 +90,7 @@ fn keep<V: View>(store: &Store, stop: &CancellationToken) -> JoinHandle<()> {
         lease_ttl: Duration::from_secs(3),
         tick,
         alone: false,
+        blocked: Blocked::default(),
     };
     tokio::spawn(subscription.run(stop.clone()))
 }

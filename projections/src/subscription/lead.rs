@@ -35,12 +35,7 @@ impl Subscription {
         Ok(Place { led_to: head, ..Place::at(position) })
     }
 
-    pub(super) async fn lead(
-        &self,
-        run: &Run,
-        stop: &CancellationToken,
-        attempt: &mut u32,
-    ) -> Result<(), Halt> {
+    pub(super) async fn lead(&self, run: &Run, stop: &CancellationToken) -> Result<(), Halt> {
         let mut place = self.claim(run).await?;
         self.handler.begin(run).await?;
         tracing::debug!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
@@ -58,8 +53,7 @@ impl Subscription {
                 self.report_lag(place.reached, batch.first());
                 self.handle(run, &mut place, &batch).await?;
             }
-            *attempt = 0;
-            self.report_stuck(false);
+            self.gets_on().await;
         }
     }
 
@@ -136,7 +130,6 @@ impl Subscription {
             progress.position = place.reached;
             progress.led_to = place.led_to;
             progress.led = true;
-            progress.problem = None;
         });
     }
 

@@ -1,7 +1,7 @@
 //! Making, swapping and throwing away the tables of a view. Each build has a table of its own, and the
 //! one that is served has the view's plain name.
 
-use super::ViewTable;
+use super::{ViewTable, rights};
 use crate::view::View;
 use gdmarket_store::{Db, Leases, StoreError, Tx, on_db, on_tx};
 use sqlx::Executor;
@@ -55,8 +55,43 @@ impl<V: View> ViewTable<V> {
         if let Tx::Postgres(_) = tx {
             run(tx, LOCK_WITHIN).await?;
         }
+        rights::carry_over(tx, &live.name, &self.name).await?;
         run(tx, &format!("DROP TABLE IF EXISTS {}", live.name)).await?;
         run(tx, &format!("ALTER TABLE {} RENAME TO {}", self.name, live.name)).await
+    }
+
+    /// Whether the table is there.
+    pub(crate) async fn exists(&self, db: &Db) -> Result<bool, StoreError> {
+        let sql = match db {
+            Db::Postgres(_) => {
+                "SELECT count(*) FROM pg_tables \
+                                WHERE schemaname = current_schema() AND tablename = $1"
+            }
+            Db::Sqlite { .. } => {
+                "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1"
+            }
+        };
+        let count: i64 = on_db!(db, pool => {
+            sqlx::query_scalar(sql).bind(&self.name).fetch_one(pool).await?
+        });
+        Ok(count > 0)
+    }
+
+    /// As [`ViewTable::exists`], as `tx` sees it.
+    pub(crate) async fn exists_in(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        let sql = match tx {
+            Tx::Postgres(_) => {
+                "SELECT count(*) FROM pg_tables \
+                                WHERE schemaname = current_schema() AND tablename = $1"
+            }
+            Tx::Sqlite(_) => {
+                "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1"
+            }
+        };
+        let count: i64 = on_tx!(tx, connection => {
+            sqlx::query_scalar(sql).bind(&self.name).fetch_one(connection).await?
+        });
+        Ok(count > 0)
     }
 
     /// Throws the table away.

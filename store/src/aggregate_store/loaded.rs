@@ -107,6 +107,7 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
                 payload: event.payload.clone(),
                 metadata: String::new(),
                 recorded_at: 0,
+                damage: None,
             };
             (self.store.0.decode)(&recorded)
         };

@@ -246,6 +246,7 @@ impl<'a> EventLine<'a> {
             payload,
             metadata,
             recorded_at: self.recorded_at,
+            damage: None,
         })
     }
 }
@@ -292,6 +293,7 @@ mod tests {
             payload: payload.to_owned(),
             metadata: "{\"actor\":\"ü\\u0001\"}".to_owned(),
             recorded_at: -1,
+            damage: None,
         }
     }
 

@@ -3,7 +3,9 @@
 use super::{Check, Finding, TOLD};
 use crate::db::Tx;
 use crate::error::StoreError;
+use crate::event::lossy;
 use crate::on_tx;
+use sqlx::Row;
 use std::fmt::Display;
 
 /// Each event with what stands before it in its stream. One pass over the index of streams.
@@ -31,14 +33,23 @@ const ACCOUNTS: &str = "SELECT e.aggregate_type, e.aggregate_id, e.events, \
     ON e.aggregate_type = r.aggregate_type AND e.aggregate_id = r.aggregate_id \
     WHERE e.events <> coalesce(r.receipted, 0) LIMIT $1";
 
+/// A stream with its events and those that receipts account for.
+type Account = (String, String, i64, i64);
+
 impl Check {
     /// Sequences of each stream begin with 1 and have neither gaps nor doubles, in the order of
     /// positions.
     pub async fn sequences(&mut self) -> Result<Vec<Finding>, StoreError> {
         type Step = (String, String, i64, i64, i64, i64);
-        let rows: Vec<Step> = on_tx!(&mut self.snapshot.log, connection => {
-            sqlx::query_as(STEPS).bind(TOLD).fetch_all(connection).await?
+        let rows: Result<Vec<Step>, StoreError> = on_tx!(&mut self.snapshot.log, connection => {
+            let rows = sqlx::query(STEPS).bind(TOLD).fetch_all(connection).await?;
+            let step = |row| {
+                let number = |column: usize| Row::try_get::<i64, _>(row, column);
+                Ok((lossy(row, 0), lossy(row, 1), number(2)?, number(3)?, number(4)?, number(5)?))
+            };
+            rows.iter().map(step).collect()
         });
+        let rows = rows?;
         let finding = |(kind, id, sequence, position, before, position_before): Step| {
             if sequence != before + 1 {
                 let code = if sequence == before { "sequence-double" } else { "sequence-gap" };
@@ -104,9 +115,15 @@ impl Check {
             Finding::fault("receipt-without-events", detail)
         };
         let mut findings: Vec<Finding> = rows.into_iter().map(missing).collect();
-        let rows: Vec<(String, String, i64, i64)> = on_tx!(&mut self.snapshot.log, connection => {
-            sqlx::query_as(ACCOUNTS).bind(TOLD).fetch_all(connection).await?
+        let rows: Result<Vec<Account>, StoreError> = on_tx!(&mut self.snapshot.log, connection => {
+            let rows = sqlx::query(ACCOUNTS).bind(TOLD).fetch_all(connection).await?;
+            let account = |row| {
+                let number = |column: usize| Row::try_get::<i64, _>(row, column);
+                Ok((lossy(row, 0), lossy(row, 1), number(2)?, number(3)?))
+            };
+            rows.iter().map(account).collect()
         });
+        let rows = rows?;
         let differs = |(kind, id, events, receipted): (String, String, i64, i64)| {
             let detail = format!("{kind}/{id}: {events} events, receipts of {receipted}");
             if events > receipted {
@@ -138,7 +155,10 @@ impl Check {
                         "CASE WHEN aggregate_id ~ '^[0-9]{1,18}$' \
                          THEN CAST(aggregate_id AS bigint) END"
                     }
-                    Tx::Sqlite(_) => "CAST(aggregate_id AS integer)",
+                    Tx::Sqlite(_) => {
+                        "CASE WHEN aggregate_id NOT GLOB '*[^0-9]*' AND length(aggregate_id) < 19 \
+                         THEN CAST(aggregate_id AS integer) END"
+                    }
                 };
                 let sql = format!(
                     "SELECT max({number}) FROM events WHERE aggregate_type = $1 AND sequence = 1"

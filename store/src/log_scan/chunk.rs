@@ -1,6 +1,6 @@
 //! Some events of a scan: their texts one after another, whichever engine they come from.
 
-use crate::event::EventRef;
+use crate::event::{Cells, Damage, EventRef};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::mem::replace;
@@ -31,6 +31,7 @@ struct Place {
     event_type: Range<usize>,
     event_version: Range<usize>,
     payload: Range<usize>,
+    damage: Option<Arc<Damage>>,
 }
 
 /// A chunk that is being filled.
@@ -42,15 +43,16 @@ pub(super) struct Filling {
 
 impl Filling {
     /// Takes an event in, of the scan's aggregate type.
-    pub(super) fn push(&mut self, event: EventRef<'_>) {
+    pub(super) fn push(&mut self, position: i64, cells: &Cells<'_>) {
         let place = Place {
-            position: event.position,
-            number: event.number,
-            sequence: event.sequence,
-            recorded_at: event.recorded_at,
-            event_type: self.append(event.event_type),
-            event_version: self.append(event.event_version),
-            payload: self.append(event.payload),
+            position,
+            number: cells.number(),
+            sequence: cells.sequence.unwrap_or(0),
+            recorded_at: cells.recorded_at.unwrap_or(0),
+            event_type: self.append(&cells.event_type.text),
+            event_version: self.append(&cells.event_version.text),
+            payload: self.append(&cells.payload.text),
+            damage: cells.damage().map(Arc::new),
         };
         self.events.push(place);
     }
@@ -110,6 +112,7 @@ impl LogChunk {
             event_version: text(&place.event_version),
             payload: text(&place.payload),
             recorded_at: place.recorded_at,
+            damage: place.damage.as_deref(),
         })
     }
 
@@ -117,7 +120,8 @@ impl LogChunk {
     /// each once.
     pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Vec<i64> {
         let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
-        for Place { number, sequence, .. } in &self.events {
+        let of_streams = self.events.iter().filter(|place| place.number > 0);
+        for Place { number, sequence, .. } in of_streams {
             if *sequence == 1 {
                 begun.insert(*number);
             } else if !begun.contains(number) && !is_known(*number) {

@@ -2,11 +2,12 @@
 //! each column, which takes several times as long as the reading; here one thread reads, through the
 //! same SQLite library, and copies the texts of a whole chunk one after another.
 
+use super::LogChunk;
 use super::chunk::{CHUNK, Filling};
-use super::{LogChunk, number};
 use crate::db::sqlite::BUSY;
 use crate::error::StoreError;
-use crate::event::EventRef;
+use crate::event::{Cell, Cells};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, Statement};
 use std::path::Path;
 use tokio::runtime::Handle;
@@ -78,27 +79,28 @@ fn fill(
     while !chunk.is_full()
         && let Some(row) = rows.next()?
     {
-        let event = event(kind, row)?;
-        last = Some(event.position);
-        chunk.push(event);
+        let position = row.get(0)?;
+        last = Some(position);
+        chunk.push(position, &cells(kind, row));
     }
     Ok(last)
 }
 
-fn event<'r>(kind: &'static str, row: &'r Row<'_>) -> Result<EventRef<'r>, StoreError> {
-    Ok(EventRef {
-        position: row.get(0)?,
-        kind,
-        number: number(kind, text(row, 1)?)?,
-        sequence: row.get(2)?,
-        event_type: text(row, 3)?,
-        event_version: text(row, 4)?,
-        payload: text(row, 5)?,
-        recorded_at: row.get(6)?,
-    })
-}
-
-fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, StoreError> {
-    let text = row.get_ref(column)?.as_str();
-    text.map_err(|error| StoreError::Corrupt(format!("an event's column {column}: {error}")))
+fn cells<'r>(kind: &'static str, row: &'r Row<'_>) -> Cells<'r> {
+    let cell = |column: usize| match row.get_ref(column) {
+        Ok(ValueRef::Text(bytes)) => Cell::bytes(bytes),
+        Ok(ValueRef::Blob(bytes)) => Cell::other(String::from_utf8_lossy(bytes)),
+        Ok(ValueRef::Integer(number)) => Cell::other(number.to_string()),
+        Ok(ValueRef::Real(number)) => Cell::other(number.to_string()),
+        Ok(ValueRef::Null) | Err(_) => Cell::MISSING,
+    };
+    Cells {
+        kind: Cell::text(kind),
+        id: cell(1),
+        sequence: row.get(2).ok(),
+        event_type: cell(3),
+        event_version: cell(4),
+        payload: cell(5),
+        recorded_at: row.get(6).ok(),
+    }
 }

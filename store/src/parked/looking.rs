@@ -34,6 +34,14 @@ impl ParkedKeys {
         })?)
     }
 
+    /// The lowest position that a key of a subscription stopped at; `None` if none is parked.
+    pub async fn first(&self, subscription: &str) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT min(since_position) FROM parked WHERE subscription = $1";
+        Ok(on_db!(&self.0, pool => {
+            sqlx::query_scalar(sql).bind(subscription).fetch_one(pool).await
+        })?)
+    }
+
     /// One parked key; `None` if it goes on.
     pub async fn find(&self, subscription: &str, key: &str) -> Result<Option<Parked>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND key = $2");

@@ -75,6 +75,7 @@ mod tests {
             payload: "{}".to_owned(),
             metadata: "{}".to_owned(),
             recorded_at: 0,
+            damage: None,
         }
     }
 

@@ -5,19 +5,50 @@ use super::super::text::{Text, Tone};
 use super::count;
 use gdmarket_store::{EventKind, Finding, Identity};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Everything that is to be told.
 pub(super) struct Report {
     identity: Identity,
     pub(super) census: Vec<EventKind>,
-    pub(super) samples: usize,
+    /// Whether only samples are read.
+    is_quick: bool,
+    /// How many events were read.
+    pub(super) read: usize,
     pub(super) streams: usize,
     pub(super) findings: Vec<Finding>,
+    /// How many findings of each kind there were, those that aren't listed included.
+    counts: BTreeMap<&'static str, usize>,
 }
 
+/// Findings of one kind that are listed.
+const LISTED: usize = 100;
+
 impl Report {
-    pub(super) const fn new(identity: Identity) -> Self {
-        Self { identity, census: Vec::new(), samples: 0, streams: 0, findings: Vec::new() }
+    pub(super) const fn new(identity: Identity, is_quick: bool) -> Self {
+        Self {
+            identity,
+            census: Vec::new(),
+            is_quick,
+            read: 0,
+            streams: 0,
+            findings: Vec::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Adds findings, the first of each kind only: a log that is damaged everywhere has millions.
+    pub(super) fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            let count = self.counts.entry(finding.code).or_default();
+            *count += 1;
+            if *count <= LISTED {
+                self.findings.push(finding);
+            } else if *count == LISTED + 1 {
+                let detail = format!("there are more than the {LISTED} that are listed");
+                self.findings.push(Finding { detail, ..finding });
+            }
+        }
     }
 
     /// How many events are stored.
@@ -47,10 +78,11 @@ impl Report {
             console.print(&Text::default().toned(tone, word).then(about));
         }
         console.note(&format!(
-            "{} events of {} kinds, {} samples read, {} streams folded: {} faults, {} to look at.",
+            "{} events of {} kinds, {} {} read, {} streams folded: {} faults, {} to look at.",
             self.events(),
             self.census.len(),
-            self.samples,
+            self.read,
+            if self.is_quick { "samples" } else { "events" },
             self.streams,
             self.faults(),
             self.findings.len() - self.faults()
@@ -72,7 +104,7 @@ impl Report {
         json!({
             "logId": self.identity.log_id, "epoch": self.identity.epoch,
             "events": self.events(), "census": self.census.iter().map(kind).collect::<Vec<_>>(),
-            "samples": self.samples, "streams": self.streams,
+            "quick": self.is_quick, "read": self.read, "streams": self.streams,
             "faults": told(true), "warnings": told(false),
         })
     }

@@ -109,6 +109,10 @@ impl<V: View> Worker<V> {
     }
 
     fn take(&mut self, event: EventRef<'_>) -> Result<(), ReplayError> {
+        if let Some(damage) = event.damage.filter(|_| !event.has_stream()) {
+            self.poisoned.insert(-event.position, parked(event, damage.reason.clone()));
+            return Ok(());
+        }
         let number = event.number;
         if self.shared.known.contains_key(&number) || self.poisoned.contains_key(&number) {
             return Ok(());

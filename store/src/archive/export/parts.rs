@@ -78,6 +78,11 @@ impl Export {
         });
         let events = events?;
         for event in &events {
+            if let Some(reason) = event.damage_reason() {
+                // Left out, the archive would look whole.
+                let what = format!("the row at position {}: {reason}", event.position);
+                return Err(StoreError::Corrupt(what).into());
+            }
             self.sequences.add(event);
             self.put(lines, &Line::Event(EventLine::new(event)))?;
         }

@@ -1,0 +1,172 @@
+//! Rows of the log that are of no stream, as another program or a hand at the database writes them: each
+//! parks alone and is named with its position in the log lines, the metrics, `parked` and `check`, and
+//! everything else continues, after a restart too.
+
+use crate::command_line::{PROGRAM, errors};
+use crate::tools::{Tools, register};
+use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
+use reqwest::Client;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const VIEW: &str = "item_info_v3";
+const SOON: Duration = Duration::from_secs(20);
+
+/// What a program that shares the log may write: type, id, event type, payload, metadata as SQL.
+const STRAYS: [[&str; 5]; 6] = [
+    ["'item'", "'abc'", "'ItemChanged'", "'{}'", "'{}'"],
+    ["'item'", "'-5'", "'ItemChanged'", "'{}'", "'{}'"],
+    ["'item'", "'007'", "'ItemChanged'", "'{}'", "'{}'"],
+    ["'item'", "'99999999999999999999'", "'ItemChanged'", "'{}'", "'[1]'"],
+    ["'reservation'", "''", "'Odd'", "'1'", "'null'"],
+    ["'payment'", "'a b'", "'Odd'", "'\"text\"'", "'{}'"],
+];
+
+/// What only SQLite stores: bytes that are no text.
+const BYTES: [[&str; 5]; 3] = [
+    ["'item'", "CAST(x'ff' AS TEXT)", "'ItemChanged'", "'{}'", "'{}'"],
+    ["CAST(x'fe' AS TEXT)", "'1'", "'Odd'", "'{}'", "'{}'"],
+    ["'item'", "'1'", "'ItemChanged'", "CAST(x'7bff' AS TEXT)", "CAST(x'ff' AS TEXT)"],
+];
+
+async fn write(db: &TestDb, [kind, id, event_type, payload, metadata]: [&str; 5]) -> i64 {
+    // Nobody's sequence but the last one's: of item 1.
+    let sequence = if id == "'1'" { 2 } else { 1 };
+    db.log_sql(&format!(
+        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
+         payload, metadata) VALUES ({kind}, {id}, {sequence}, {event_type}, '1', {payload}, {metadata})"
+    ))
+    .await;
+    db.log_number("SELECT max(position) FROM events").await
+}
+
+async fn is_shown(server: &Server, no: i64) {
+    eventually(SOON, || async {
+        let answer = Client::new().get(server.url(&format!("/itemInfoes/{no}"))).send().await;
+        let item: Value = answer.expect("an answer").json().await.expect("JSON");
+        if item["alarmStatus"] == "Alerted" { Ok(()) } else { Err(item) }
+    })
+    .await;
+}
+
+/// The positions that keys of a subscription stopped at.
+fn parked_at(tools: &Tools<'_>, subscription: &str) -> Vec<i64> {
+    let all = tools.json("parked list");
+    let own = all.iter().filter(|of| of["subscription"] == subscription);
+    let mut positions: Vec<i64> = own.filter_map(|of| of["sincePosition"].as_i64()).collect();
+    positions.sort_unstable();
+    positions
+}
+
+async fn figure(server: &Server, name: &str) -> f64 {
+    let figures = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
+    let figures = figures.text().await.expect("text");
+    let found = figures.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    found.unwrap_or_else(|| panic!("{name}: {figures}"))
+}
+
+/// Everything else continues: a whole rental, and what is asked of the log itself.
+async fn all_else_continues(server: &Server, tools: &Tools<'_>, no: i64) {
+    register(server).await;
+    is_shown(server, no).await;
+    let lag = format!("gdmarket_projection_lag_events{{subscription=\"{VIEW}\"}}");
+    for stuck in [VIEW, "holding"] {
+        let stuck = format!("gdmarket_projection_stuck{{subscription=\"{stuck}\"}}");
+        assert!(figure(server, &stuck).await.abs() < 0.5);
+    }
+    eventually(SOON, || async {
+        let lag = figure(server, &lag).await;
+        if lag < 0.5 { Ok(()) } else { Err(lag) }
+    })
+    .await;
+    let listed = tools.json("events list --limit 1000");
+    assert!(listed.iter().any(|event| event["stream"] == "item/abc"), "{listed:?}");
+    tools.text("views status");
+}
+
+on_each_engine! {
+    async fn a_row_of_no_stream_parks_alone_and_all_else_continues(db: &TestDb) {
+        let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        register(&server).await;
+        register(&server).await;
+        is_shown(&server, 2).await;
+        let mut rows = STRAYS.to_vec();
+        if db.folder().is_some() {
+            rows.extend(BYTES);
+        }
+        let mut positions = Vec::new();
+        for row in rows {
+            positions.push((row, write(db, row).await));
+        }
+        all_else_continues(&server, &tools, 3).await;
+
+        // Named with its position wherever an operator looks.
+        let of = |kind: &str| -> Vec<i64> {
+            let own = positions.iter().filter(|([of, ..], _)| *of == kind);
+            own.map(|(_, position)| *position).collect()
+        };
+        for (subscription, expected) in
+            [(VIEW, of("'item'")), ("reservations_v1", of("'reservation'")), ("payments_v2", of("'payment'"))]
+        {
+            eventually(SOON, || async {
+                let parked = parked_at(&tools, subscription);
+                if parked == expected { Ok(()) } else { Err((subscription, parked)) }
+            })
+            .await;
+            let of = |name: &str| format!("{name}{{subscription=\"{subscription}\"}}");
+            let count = u32::try_from(expected.len()).expect("few");
+            assert!((figure(&server, &of("gdmarket_projection_parked")).await - f64::from(count)).abs() < 0.5);
+            let first = u32::try_from(expected[0]).expect("small");
+            let shown = figure(&server, &of("gdmarket_projection_parked_position")).await;
+            assert!((shown - f64::from(first)).abs() < 0.5, "{shown}");
+        }
+        assert!(!parked_at(&tools, "holding").is_empty());
+        let damaged = figure(&server, "gdmarket_log_damaged_rows_total ").await;
+        assert!(damaged >= f64::from(u32::try_from(positions.len()).expect("few")), "{damaged}");
+        let log = server.stderr();
+        let check = tools.run("check --json");
+        assert_eq!(check.status.code(), Some(5), "{}", errors(&check));
+        let found: Value = serde_json::from_slice(&check.stdout).expect("JSON");
+        let faults = found["faults"].to_string();
+        for (row, position) in &positions {
+            let named = format!("\"position\":{position}");
+            assert!(log.contains(&named), "{row:?} at {position}: {log}");
+            assert!(faults.contains(&format!("position {position}:")), "{row:?} at {position}: {faults}");
+            let shown = tools.json(&format!("events show {position}"));
+            assert!(shown[0]["unreadable"].is_string(), "{shown:?}");
+        }
+        let shown = tools.text(&format!("parked show item-info item/abc@{}", positions[0].1));
+        assert!(shown.contains("aggregate_id"), "{shown}");
+        let export = tools.run("events export out.ndjson");
+        assert_eq!(export.status.code(), Some(5), "{}", errors(&export));
+        assert!(errors(&export).contains(&format!("position {}", positions[0].1)), "{}", errors(&export));
+        let verified = tools.run("replay --all --verify");
+        assert_eq!(verified.status.code(), Some(0), "{}", errors(&verified));
+        assert!(errors(&verified).contains("gdmarket check"), "{}", errors(&verified));
+
+        // The same after a restart, and after a rebuild.
+        server.restart().await;
+        all_else_continues(&server, &tools, 4).await;
+        assert_eq!(parked_at(&tools, VIEW), of("'item'"));
+        tools.text("replay item-info --promote");
+        all_else_continues(&server, &tools, 5).await;
+        assert_eq!(parked_at(&tools, VIEW), of("'item'"));
+
+        // Repaired, its stream is brought up to date.
+        let payload = json!({"ItemChanged": {"itemNo": 2, "itemName": "Repaired", "itemPrice": 7}});
+        db.log_sql(&format!(
+            "UPDATE events SET aggregate_id = '2', sequence = 2, payload = '{payload}' \
+             WHERE aggregate_id = 'abc'"
+        ))
+        .await;
+        tools.text(&format!("parked retry item_info_v3 item/abc@{}", positions[0].1));
+        eventually(SOON, || async {
+            let answer = Client::new().get(server.url("/itemInfoes/2")).send().await;
+            let item: Value = answer.expect("an answer").json().await.expect("JSON");
+            if item["itemName"] == "Repaired" && item["stale"].is_null() { Ok(()) } else { Err(item) }
+        })
+        .await;
+        assert_eq!(parked_at(&tools, VIEW), of("'item'").split_off(1));
+    }
+}

@@ -1,0 +1,138 @@
+//! Views that somebody changed by hand: a row that can't be read is answered from its stream and written
+//! again, a table that was dropped is built again, and a build keeps the owner and grants of what it
+//! replaces.
+
+use crate::command_line::PROGRAM;
+use crate::tools::{Tools, register, send};
+use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const VIEW: &str = "item_info_v3";
+const SOON: Duration = Duration::from_secs(20);
+
+/// The names in a collection, or the answer that has none.
+async fn names(server: &Server) -> Result<Vec<String>, Value> {
+    let answer = Client::new().get(server.url("/itemInfoes")).send().await.expect("an answer");
+    let body: Value = answer.json().await.expect("JSON");
+    let Some(items) = body["_embedded"]["itemInfoes"].as_array() else { return Err(body) };
+    Ok(items.iter().filter_map(|item| item["itemName"].as_str().map(str::to_owned)).collect())
+}
+
+async fn are_shown(server: &Server, expected: &[&str]) {
+    eventually(SOON, || async {
+        match names(server).await {
+            Ok(names) if names == expected => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+}
+
+async fn damage(db: &TestDb, no: i64) {
+    db.views_sql(&format!("UPDATE view_{VIEW} SET doc = '{{oops', sequence = 77 WHERE no = {no}"))
+        .await;
+}
+
+/// Written again, and nothing is parked any more.
+async fn is_repaired(db: &TestDb, tools: &Tools<'_>) {
+    eventually(SOON, || async {
+        let sql = format!("SELECT count(*) FROM view_{VIEW} WHERE doc = '{{oops'");
+        let (left, parked) = (db.views_number(&sql).await, tools.json("parked list"));
+        if left == 0 && parked.is_empty() { Ok(()) } else { Err((left, parked)) }
+    })
+    .await;
+}
+
+async fn rename(server: &Server, no: i64, name: &str) {
+    send(server, Method::PATCH, &format!("/items/{no}"), json!({"itemName": name})).await;
+}
+
+on_each_engine! {
+    async fn a_row_that_cannot_be_read_is_answered_and_written_again(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        for _ in 0..3 {
+            register(&server).await;
+        }
+        are_shown(&server, &["Camera", "Camera", "Camera"]).await;
+        // Read: the collection is whole at once.
+        damage(db, 2).await;
+        assert_eq!(names(&server).await.expect("a collection").len(), 3);
+        is_repaired(db, &tools).await;
+        damage(db, 3).await;
+        let one = Client::new().get(server.url("/items/3")).send().await.expect("an answer");
+        assert_eq!(one.status(), 200);
+        is_repaired(db, &tools).await;
+        // Written to: the view continues with everything else.
+        damage(db, 1).await;
+        rename(&server, 1, "Boat").await;
+        rename(&server, 2, "Drill").await;
+        are_shown(&server, &["Boat", "Drill", "Camera"]).await;
+        is_repaired(db, &tools).await;
+        // Compared: it differs, and the other rows are compared all the same.
+        let stopped = tools.json("views pause item-info");
+        assert_eq!(stopped[0]["state"], "paused");
+        damage(db, 2).await;
+        let verified = tools.run("replay item-info --verify");
+        assert_eq!(verified.status.code(), Some(4));
+        tools.text("replay item-info --promote");
+        tools.text("views resume item-info");
+        are_shown(&server, &["Boat", "Drill", "Camera"]).await;
+        tools.text("replay --all --verify");
+        tools.text("check");
+    }
+
+    async fn a_table_that_was_dropped_is_built_again(db: &TestDb) {
+        let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        register(&server).await;
+        are_shown(&server, &["Camera"]).await;
+        // By the server that runs, by a start, and by each command.
+        db.views_sql(&format!("DROP TABLE view_{VIEW}")).await;
+        rename(&server, 1, "Boat").await;
+        are_shown(&server, &["Boat"]).await;
+        server.terminate().await;
+        assert_eq!(server.wait(SOON).await.code(), Some(0));
+        for line in ["views rebuild item-info", "replay item-info --promote"] {
+            db.views_sql(&format!("DROP TABLE view_{VIEW}")).await;
+            tools.text(line);
+            assert_eq!(db.views_number(&format!("SELECT count(*) FROM view_{VIEW}")).await, 1, "{line}");
+        }
+        db.views_sql(&format!("DROP TABLE view_{VIEW}")).await;
+        server.restart().await;
+        are_shown(&server, &["Boat"]).await;
+        tools.text("replay --all --verify");
+    }
+}
+
+#[test]
+fn a_build_keeps_the_owner_and_the_grants_of_what_it_replaces() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let server = ServerOptions::new(PROGRAM).on(&db).start().await;
+        let tools = Tools { db: &db };
+        register(&server).await;
+        let database = db.url().rsplit('/').next().expect("a name").replace('-', "_");
+        let (owner, reader) = (format!("o_{database}"), format!("r_{database}"));
+        db.views_sql(&format!("CREATE ROLE {owner}; CREATE ROLE {reader}")).await;
+        db.views_sql(&format!(
+            "ALTER TABLE view_{VIEW} OWNER TO {owner}; \
+             GRANT SELECT ON view_{VIEW} TO {reader} WITH GRANT OPTION"
+        ))
+        .await;
+        let rights = format!(
+            "SELECT count(*) FROM pg_class WHERE relname = 'view_{VIEW}' \
+             AND pg_get_userbyid(relowner) = '{owner}' \
+             AND has_table_privilege('{reader}', oid, 'SELECT WITH GRANT OPTION') \
+             AND NOT has_table_privilege('{reader}', oid, 'UPDATE')"
+        );
+        assert_eq!(db.views_number(&rights).await, 1, "control");
+        tools.text("replay item-info --promote");
+        let kept = db.views_number(&rights).await;
+        db.views_sql(&format!("DROP OWNED BY {owner}, {reader}")).await;
+        db.views_sql(&format!("DROP ROLE {owner}, {reader}")).await;
+        assert_eq!(kept, 1);
+    });
+}

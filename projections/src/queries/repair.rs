@@ -1,0 +1,60 @@
+//! A row of a view that can't be read: it is answered from its stream at once, and its loop is asked to
+//! write it again. One such row must cost neither its collection nor the rest of the view.
+
+use super::Answer;
+use crate::error::QueryError;
+use crate::projector::{Folded, fold};
+use crate::view::View;
+use crate::view_table::Stored;
+use gdmarket_store::{LogLimit, Parked, ParkedKeys, Store, StoreError, StreamId};
+use std::time::Duration;
+
+static BROKEN: LogLimit = LogLimit::new(5, Duration::from_mins(1));
+
+/// The row as its stream says; `None` if there is no such stream.
+pub(super) async fn rebuilt<V: View>(
+    store: &Store,
+    number: i64,
+    why: String,
+) -> Answer<Option<Stored<V::Row>>> {
+    let view = V::subscription();
+    if let Some(left_out) = BROKEN.admit(V::NAME) {
+        tracing::error!(view, number, why, left_out, "a row of a view is damaged and is rebuilt");
+    }
+    let stream = StreamId::new(V::AGGREGATE, number);
+    let events = store.log().stream(&stream, 0).await?;
+    let mut row = Stored::new(number);
+    for event in &events {
+        match fold::<V>(&mut row, event.seen()) {
+            Folded::Taken | Folded::Old => {}
+            Folded::Newer(what) => return Err(QueryError::Newer(what)),
+            Folded::Poison(reason) => {
+                row.stale = Some((event.recorded_at, reason));
+                break;
+            }
+        }
+    }
+    let parked = Parked {
+        key: stream.to_string(),
+        state: Parked::RETRYING.to_owned(),
+        reason: why,
+        since_position: events.first().map_or(0, |event| event.position),
+        since_time: events.first().map_or(0, |event| event.recorded_at),
+        attempts: 0,
+    };
+    if let Err(error) = ask_for_repair(store, &view, &parked).await {
+        // The answer is right without it; the next one asks again.
+        tracing::debug!(view, number, %error, "the repair of a row isn't asked for");
+    }
+    Ok((row.sequence > 0 || row.stale.is_some()).then_some(row))
+}
+
+async fn ask_for_repair(store: &Store, view: &str, parked: &Parked) -> Result<(), StoreError> {
+    let known = ParkedKeys::new(store.views().clone()).find(view, &parked.key).await?;
+    if known.is_some() {
+        return Ok(());
+    }
+    let mut tx = store.views().begin().await?;
+    ParkedKeys::park(&mut tx, view, parked, Duration::ZERO).await?;
+    tx.commit().await
+}

@@ -1,0 +1,6 @@
+-- Why a loop is blocked: for operators who look from another process.
+CREATE TABLE loop_problems (
+    subscription text PRIMARY KEY,
+    problem text NOT NULL,
+    since integer NOT NULL
+) STRICT;

@@ -1,0 +1,100 @@
+//! Reading everything that a check looks at: all rows of the log in the order of positions, receipts by
+//! the ids of commands, and what process managers have set aside.
+
+use super::{Check, Finding};
+use crate::db::Tx;
+use crate::error::StoreError;
+use crate::event::RecordedEvent;
+use crate::on_tx;
+use crate::receipt::present;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Events of one statement.
+const PAGE: i64 = 4_096;
+
+impl Check {
+    /// The next events after a position, damaged rows among them; none at the end of the log. Metadata are
+    /// those of the row, byte for byte as far as they are text.
+    pub async fn page(&mut self, after: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+        let columns = RecordedEvent::COLUMNS;
+        let sql =
+            format!("SELECT {columns} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
+        on_tx!(&mut self.snapshot.log, connection => {
+            let query = sqlx::query(&sql).bind(after).bind(PAGE);
+            query.fetch_all(connection).await?.iter().map(RecordedEvent::from_row).collect()
+        })
+    }
+
+    /// What SQLite finds wrong with the pages of its files; nothing on PostgreSQL, whose own tools do that.
+    /// Reads both files whole.
+    pub async fn files(&mut self) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = pages("log.db", &mut self.snapshot.log).await?;
+        if let Tx::Sqlite(_) = self.snapshot.log {
+            findings.extend(pages("views.db", self.snapshot.views()).await?);
+        }
+        Ok(findings)
+    }
+
+    /// How many streams there are. One pass over the index of streams.
+    pub async fn count_streams(&mut self) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM events WHERE sequence = 1";
+        let count: i64 = on_tx!(&mut self.snapshot.log, connection => {
+            sqlx::query_scalar(sql).fetch_one(connection).await?
+        });
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Which of these commands have no receipt.
+    pub async fn without_receipt(&mut self, ids: &[Uuid]) -> Result<BTreeSet<Uuid>, StoreError> {
+        let there = present(&mut self.snapshot.log, ids).await?;
+        Ok(ids.iter().copied().filter(|id| !there.contains(id)).collect())
+    }
+
+    /// How far a subscription is in this log; `None` if it never ran.
+    pub async fn reached(&mut self, subscription: &str) -> Result<Option<i64>, StoreError> {
+        let (log_id, epoch) = (self.identity.log_id.to_string(), self.identity.epoch);
+        let sql = "SELECT position FROM checkpoints \
+                   WHERE subscription = $1 AND source = $2 AND log_epoch = $3";
+        on_tx!(self.snapshot.views(), connection => {
+            let query = sqlx::query_scalar(sql).bind(subscription).bind(log_id).bind(epoch);
+            Ok(query.fetch_optional(connection).await?)
+        })
+    }
+
+    /// Whether a view of this name and version was built.
+    pub async fn is_built(&mut self, view: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM generations WHERE view = $1";
+        let count: i64 = on_tx!(self.snapshot.views(), connection => {
+            sqlx::query_scalar(sql).bind(view).fetch_one(connection).await?
+        });
+        Ok(count > 0)
+    }
+
+    /// The positions that a subscription has set aside: queued behind a parked key, or dropped.
+    pub async fn set_aside(&mut self, subscription: &str) -> Result<BTreeSet<i64>, StoreError> {
+        let sql = "SELECT position FROM parked_events WHERE subscription = $1 \
+                   UNION SELECT position FROM dropped WHERE subscription = $1";
+        let positions: Vec<i64> = on_tx!(self.snapshot.views(), connection => {
+            sqlx::query_scalar(sql).bind(subscription).fetch_all(connection).await?
+        });
+        Ok(positions.into_iter().collect())
+    }
+
+    /// The transaction that tables of views are read in.
+    pub const fn views(&mut self) -> &mut Tx {
+        self.snapshot.views()
+    }
+}
+
+async fn pages(file: &str, tx: &mut Tx) -> Result<Vec<Finding>, StoreError> {
+    let Tx::Sqlite(tx) = tx else { return Ok(vec![]) };
+    let found =
+        sqlx::query_scalar::<_, String>("PRAGMA quick_check(20)").fetch_all(&mut **tx).await;
+    let fault = |what: String| Finding::fault("file-damaged", format!("{file}: {what}"));
+    match found.map_err(StoreError::from) {
+        Ok(lines) => Ok(lines.into_iter().filter(|line| line != "ok").map(fault).collect()),
+        Err(StoreError::Damaged(why) | StoreError::Corrupt(why)) => Ok(vec![fault(why)]),
+        Err(error) => Err(error),
+    }
+}
