@@ -46,6 +46,8 @@ mod view_table;
 mod views;
 
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod reaction_tests;
 
 pub use alarms::{AlarmBody, AlarmRow, Alarms};

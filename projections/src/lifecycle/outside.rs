@@ -1,0 +1,254 @@
+//! The gateway, the tasks that call it, and what settling and refunding do: the steps of the payment
+//! service, each of which a crash may be the last of.
+
+use super::left_out::LeftOut;
+use super::people::{item_no, payment_no, reservation_no};
+use super::search::{Local, Search};
+use super::wish::{Attempt, Task};
+use crate::process_manager::Step;
+use gdmarket_domain::payment::{NOT_FOUND, Progress};
+use gdmarket_domain::{MarketCommand, PaymentCommand};
+
+type Steps = Vec<(String, Local)>;
+
+impl Search {
+    /// What the payment side does next, and must do in the end.
+    pub(super) fn of_outside(&mut self, local: &Local) -> Steps {
+        let mut all = vec![];
+        for attempt in 0..usize::from(local.wish.opened) {
+            let Attempt { task, settling, .. } = local.wish.attempts[attempt];
+            match task {
+                Task::None => {}
+                Task::Starting => all.extend(self.start(local, attempt)),
+                Task::Calling => all.extend(self.call(local, attempt)),
+            }
+            if settling != 0 {
+                all.extend(self.settle(local, attempt));
+            }
+        }
+        all
+    }
+
+    /// What may happen out there, and mustn't.
+    pub(super) fn of_mishaps(&mut self, local: &Local) -> Steps {
+        let mut all = vec![];
+        for attempt in 0..usize::from(local.wish.opened) {
+            let now = local.wish.attempts[attempt];
+            let with = |change: &dyn Fn(&mut Attempt)| {
+                let mut after = local.clone();
+                change(&mut after.wish.attempts[attempt]);
+                after
+            };
+            if now.task == Task::Starting
+                && let Some(mut crashed) = local.mishap(self.bounds)
+            {
+                crashed.wish.attempts[attempt].task = Task::None;
+                all.push((format!("a crash before attempt {attempt} starts"), crashed));
+            }
+            if now.in_flight {
+                let landed = with(&|a| (a.in_flight, a.charged) = (false, true));
+                all.push((format!("attempt {attempt} is charged late"), landed));
+            }
+            if self.left_out == Some(LeftOut::OneConfirm)
+                && now.task == Task::None
+                && now.was_called
+            {
+                all.push((format!("a repeat calls for attempt {attempt}"), calls(local, attempt)));
+            }
+        }
+        all
+    }
+
+    fn record(&mut self, local: &mut Local, attempt: usize, command: PaymentCommand) -> bool {
+        let number = payment_no(local.index, attempt);
+        let label = format!("{command:?}");
+        match self.execute(local, &MarketCommand::Payment(number, command)) {
+            Ok(wrote) => wrote,
+            Err(code) => {
+                local.broken = Some(format!("{label} of attempt {attempt} is refused: {code}"));
+                false
+            }
+        }
+    }
+
+    fn start_command(&self, local: &Local, attempt: usize) -> PaymentCommand {
+        let reservation = self.reservations.state(local.wish.reservation);
+        PaymentCommand::Start {
+            payment_no: payment_no(local.index, attempt),
+            reservation_no: reservation_no(local.index),
+            item_no: item_no(),
+            amount: reservation.terms().expect("what is paid was granted").total_price,
+        }
+    }
+
+    /// The task starts the attempt, or finds it started; or the payment side can't be reached.
+    fn start(&mut self, local: &Local, attempt: usize) -> Steps {
+        let mut after = local.clone();
+        let command = self.start_command(local, attempt);
+        let wrote = self.record(&mut after, attempt, command);
+        let started = if wrote {
+            calls(&after, attempt)
+        } else {
+            after.wish.attempts[attempt].task = Task::None;
+            after
+        };
+        let mut unreachable = local.clone();
+        unreachable.wish.attempts[attempt].task = Task::None;
+        let failed = self.failed(local, attempt);
+        self.execute(&mut unreachable, &failed).expect("a fact is never refused");
+        vec![
+            (format!("attempt {attempt} starts"), started),
+            (format!("attempt {attempt} can't be started"), unreachable),
+        ]
+    }
+
+    /// Each outcome of the call; an answer that differs from what was asked is unknown too.
+    fn call(&mut self, local: &Local, attempt: usize) -> Steps {
+        let outcome = |charged: bool, in_flight: bool| {
+            let mut after = local.clone();
+            let now = &mut after.wish.attempts[attempt];
+            (now.task, now.charged, now.in_flight) =
+                (Task::None, now.charged || charged, in_flight);
+            after
+        };
+        let declined = PaymentCommand::RecordDeclined { reason: "no-cover".to_owned() };
+        let mut all = vec![
+            ("approved", outcome(true, false), Some(PaymentCommand::RecordApproved)),
+            ("declined", outcome(false, false), Some(declined)),
+        ];
+        let unsure = [(true, false), (false, false), (false, true)];
+        for (charged, in_flight) in
+            unsure.into_iter().filter(|_| self.bounds.is_unsure[local.index])
+        {
+            let after = outcome(charged, in_flight);
+            all.push(("unknown", after.clone(), Some(PaymentCommand::RecordUnknown)));
+            if let Some(crashed) = after.mishap(self.bounds) {
+                all.push(("a crash", crashed, None));
+            }
+        }
+        let mut steps = vec![];
+        for (what, mut after, fact) in all {
+            if let Some(fact) = fact {
+                self.record(&mut after, attempt, fact);
+            }
+            let Attempt { charged, in_flight, .. } = after.wish.attempts[attempt];
+            let label =
+                format!("attempt {attempt}: {what} (charged {charged}, in flight {in_flight})");
+            steps.push((label, after));
+        }
+        steps
+    }
+
+    /// Asks the gateway, and never charges. The last time nothing is on its way any more.
+    fn settle(&mut self, local: &Local, attempt: usize) -> Steps {
+        let number = payment_no(local.index, attempt);
+        let row = local.wish.attempts[attempt].settling;
+        let (step, again) = self.tables.due("payment_process", &format!("payment/{number}"), row);
+        assert_eq!(step, Step::Settle(number));
+        let is_last = again == 0;
+        if is_last && local.wish.attempts[attempt].task == Task::Calling {
+            return vec![];
+        }
+        let mut after = local.clone();
+        let mut steps = vec![];
+        if self.progress(&after, attempt).is_none() {
+            let command = self.start_command(local, attempt);
+            self.record(&mut after, attempt, command);
+            if let Some(crashed) = after.mishap(self.bounds) {
+                steps.push((format!("settling starts attempt {attempt}, then a crash"), crashed));
+            }
+        }
+        let now = &mut after.wish.attempts[attempt];
+        now.settling = again;
+        now.in_flight &= !is_last;
+        let charged = now.charged;
+        let is_known = matches!(
+            self.progress(&after, attempt),
+            Some(
+                Progress::Approved
+                    | Progress::Cancelling
+                    | Progress::RefundRefused
+                    | Progress::Cancelled
+            )
+        );
+        if !is_known {
+            let fact = if charged {
+                PaymentCommand::RecordApproved
+            } else {
+                PaymentCommand::RecordDeclined { reason: NOT_FOUND.to_owned() }
+            };
+            self.record(&mut after, attempt, fact);
+        }
+        steps.push((format!("attempt {attempt} is settled, last {is_last}"), after));
+        steps
+    }
+
+    pub(super) fn progress(&self, local: &Local, attempt: usize) -> Option<Progress> {
+        self.payments.state(local.wish.attempts[attempt].payment).progress()
+    }
+
+    /// One reaction, repeated as a whole: `done` is the state without its cause.
+    pub(super) fn refund(&mut self, local: &Local, done: Local, attempt: usize) -> Steps {
+        let mut begun = local.clone();
+        let was = self.progress(local, attempt);
+        self.record(&mut begun, attempt, PaymentCommand::Cancel);
+        if begun.broken.is_some() {
+            return vec![(format!("refund of attempt {attempt}"), begun)];
+        }
+        match self.progress(&begun, attempt) {
+            Some(Progress::Cancelled) => {
+                return vec![(format!("refund of attempt {attempt}: done before"), done)];
+            }
+            // A crash before the gateway is asked.
+            _ if was == Some(Progress::Approved) => {
+                return vec![(format!("refund of attempt {attempt} begins"), begun)];
+            }
+            _ => {}
+        }
+        self.ask_for_refund(local, done, attempt)
+    }
+
+    fn ask_for_refund(&mut self, local: &Local, done: Local, attempt: usize) -> Steps {
+        let mut back = local.clone();
+        let now = &mut back.wish.attempts[attempt];
+        if !now.charged {
+            let broken = Some(format!("attempt {attempt} is refunded and was never charged"));
+            return vec![(format!("refund of attempt {attempt}"), Local { broken, ..back })];
+        }
+        let was_back = std::mem::replace(&mut now.refunded, true);
+        let is_refused = self.progress(local, attempt) == Some(Progress::RefundRefused);
+        if is_refused && self.left_out == Some(LeftOut::RefundRetry) {
+            return vec![(format!("refund of attempt {attempt}: taken for done"), done)];
+        }
+        let mut recorded = done.clone();
+        recorded.wish.attempts[attempt].refunded = true;
+        self.record(&mut recorded, attempt, PaymentCommand::RecordCancelled);
+        let mut steps = vec![(format!("attempt {attempt} is refunded"), recorded)];
+        if self.left_out == Some(LeftOut::RefundRecorded) {
+            let mut forgotten = done;
+            forgotten.wish.attempts[attempt].refunded = true;
+            steps.push((format!("attempt {attempt} is refunded, and not recorded"), forgotten));
+        } else if let Some(crashed) = back.mishap(self.bounds) {
+            steps.push((format!("attempt {attempt} is refunded, then a crash"), crashed));
+        }
+        if !was_back {
+            let mut refused = local.clone();
+            let reason = "account-closed".to_owned();
+            self.record(&mut refused, attempt, PaymentCommand::RecordRefundRefused { reason });
+            steps.push((format!("the refund of attempt {attempt} is refused"), refused));
+        }
+        steps
+    }
+}
+
+/// The attempt with its task calling the gateway.
+fn calls(local: &Local, attempt: usize) -> Local {
+    let mut after = local.clone();
+    let now = &mut after.wish.attempts[attempt];
+    if now.was_called {
+        after.broken = Some(format!("attempt {attempt} is confirmed twice"));
+    }
+    now.task = Task::Calling;
+    now.was_called = true;
+    after
+}

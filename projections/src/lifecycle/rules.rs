@@ -1,0 +1,145 @@
+//! What must hold: in every state, with every event, and once nothing is left to do. Where the
+//! aggregates are on trial, the gateway's books and the days themselves are asked.
+
+use super::people::{owner, reservation_no};
+use super::search::{Local, Search};
+use super::tables::{Id, day};
+use gdmarket_domain::item::Booking;
+use gdmarket_domain::payment::Progress;
+use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::{Item, ItemEvent, MarketEvent, ReservationEvent, Span};
+
+/// The rule that this state breaks.
+pub(super) fn always(search: &Search, local: &Local) -> Option<String> {
+    let item = search.items.state(local.item);
+    let standing: Vec<&Booking> = item.holds().iter().chain(item.rental()).collect();
+    for (at, one) in standing.iter().enumerate() {
+        if standing[at + 1..].iter().any(|other| other.span.overlaps(&one.span)) {
+            return Some("two reservations have the same days".to_owned());
+        }
+    }
+    if item.listed().is_none() && !standing.is_empty() {
+        return Some("an item that is held or lent is deleted".to_owned());
+    }
+    for (number, attempt) in local.wish.attempts.iter().enumerate() {
+        let progress = search.progress(local, number);
+        if attempt.refunded && !attempt.charged {
+            return Some(format!("attempt {number} has more refunded than charged"));
+        }
+        if progress == Some(Progress::Cancelled) && !attempt.refunded {
+            return Some(format!("attempt {number} is shown as cancelled without its money back"));
+        }
+        let goes_back = matches!(
+            progress,
+            Some(Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled)
+        );
+        if usize::from(local.wish.lent_by) == number + 1 && (goes_back || attempt.refunded) {
+            return Some("lent and refunded".to_owned());
+        }
+    }
+    None
+}
+
+/// The rule that is broken by an event, by the state before it and after it.
+pub(super) fn on_event(
+    search: &mut Search,
+    before: &Local,
+    after: &mut Local,
+    id: Id,
+) -> Option<String> {
+    let own = reservation_no(before.index);
+    match search.events.get(id) {
+        MarketEvent::Item(ItemEvent::Held { .. }) => held(search, before),
+        MarketEvent::Item(ItemEvent::Rented { reservation_no, .. }) => {
+            assert_eq!(*reservation_no, own);
+            lent(search, before, after)
+        }
+        MarketEvent::Reservation(ReservationEvent::PaymentFailed { pay_by, .. }) => {
+            let reservation = search.reservations.state(before.wish.reservation);
+            let times = reservation.pay_times()?;
+            let latest = times.standing.max(times.first + search.tables.options().pay_within);
+            (*pay_by > latest || *pay_by < times.standing)
+                .then(|| format!("a failed payment holds the item longer: until {pay_by}"))
+        }
+        MarketEvent::Item(_)
+        | MarketEvent::Reservation(_)
+        | MarketEvent::Payment(_)
+        | MarketEvent::Hold(_)
+        | MarketEvent::Alarm(_) => None,
+    }
+}
+
+fn held(search: &Search, before: &Local) -> Option<String> {
+    let request = search.reservations.state(before.wish.reservation).request()?;
+    if request.renter_id == owner() {
+        return Some("an owner rents their own item".to_owned());
+    }
+    let asked = Span::requested(request.period, request.asked_on);
+    let starts_then = asked.from <= request.asked_on;
+    let rental = search.items.state(before.item).rental();
+    let is_out = rental.is_some_and(|rental| rental.span.from <= request.asked_on);
+    (is_out && starts_then).then(|| "an item that is out is promised for that day".to_owned())
+}
+
+fn lent(search: &Search, before: &Local, after: &mut Local) -> Option<String> {
+    let reservation = search.reservations.state(before.wish.reservation);
+    let (Stage::Paid { payment_no } | Stage::CancellationPending { payment_no, .. }) =
+        reservation.stage()
+    else {
+        return Some(format!("lent while it is {:?}", reservation.stage()));
+    };
+    let attempt = usize::try_from(payment_no.get() - 1).unwrap() % 2;
+    after.wish.lent_by = u8::try_from(attempt + 1).unwrap();
+    let paid = before.wish.attempts[attempt];
+    if !paid.charged || paid.refunded {
+        return Some("lent without its money".to_owned());
+    }
+    let request = reservation.request()?;
+    let today = day(before.today);
+    let period = request.period?;
+    if today < period.from() {
+        return Some("lent before its first day".to_owned());
+    }
+    (today >= period.to()).then(|| "lent after its last day".to_owned())
+}
+
+/// What is wrong where nothing is left to do for this reservation.
+pub(super) fn at_rest(search: &Search, local: &Local) -> Option<String> {
+    let reservation = search.reservations.state(local.wish.reservation);
+    let item = search.items.state(local.item);
+    let own = reservation_no(local.index);
+    let stage = reservation.stage();
+    let hold = item.hold_of(own);
+    let (stands, is_paid) = match stage {
+        Stage::New => return None,
+        Stage::Paid { .. } => (hold.is_some_and(|hold| hold.authorized), true),
+        Stage::Renting { request: None, .. } => (item.is_rented_by(own), true),
+        Stage::Completed { request: None, .. } => (is_free(item, local), true),
+        Stage::Rejected | Stage::Cancelled | Stage::Expired => (is_free(item, local), false),
+        Stage::Requested
+        | Stage::Unpaid { .. }
+        | Stage::PaymentOpen { .. }
+        | Stage::CancellationPending { .. }
+        | Stage::Renting { .. }
+        | Stage::Completed { .. } => return Some(format!("stuck: {stage:?}")),
+    };
+    if !stands {
+        return Some(format!("the item holds or lends otherwise than {stage:?}: {item:?}"));
+    }
+    for number in 0..usize::from(local.wish.opened) {
+        let progress = search.progress(local, number);
+        if !matches!(
+            progress,
+            None | Some(Progress::Approved | Progress::Declined | Progress::Cancelled)
+        ) {
+            return Some(format!("attempt {number} is stuck: {progress:?}"));
+        }
+    }
+    let kept = local.wish.attempts.iter().filter(|a| a.charged && !a.refunded).count();
+    (kept != usize::from(is_paid)).then(|| format!("{stage:?} keeps the money of {kept} attempts"))
+}
+
+fn is_free(item: &Item, local: &Local) -> bool {
+    let own = reservation_no(local.index);
+    item.hold_of(own).is_none() && !item.is_rented_by(own)
+}
