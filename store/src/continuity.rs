@@ -8,7 +8,7 @@
 
 use crate::db::Db;
 use crate::db::open_files::OpenFiles;
-use crate::error::StoreError;
+use crate::error::{StorageFault, StoreError};
 use crate::event::{RecordedEvent, StreamId};
 use crate::identity::Identity;
 use crate::on_db;
@@ -36,6 +36,7 @@ struct Inner {
 enum Ended {
     Other(String),
     Damaged(String),
+    Unsynced(String),
 }
 
 impl From<Ended> for StoreError {
@@ -43,6 +44,7 @@ impl From<Ended> for StoreError {
         match ended {
             Ended::Other(why) => Self::OtherLog(why),
             Ended::Damaged(why) => Self::Damaged(why),
+            Ended::Unsynced(why) => Self::Storage { fault: StorageFault::Unsynced, why },
         }
     }
 }
@@ -114,13 +116,23 @@ impl Continuity {
         }
     }
 
-    /// Ends it where an error of the log says that its file is damaged: nothing may be acknowledged
-    /// into such a file.
+    /// Ends it where an error of the log says that its file is damaged, or that the disk failed to take
+    /// what was written: nothing may be acknowledged into such a file.
     pub(crate) fn notice(&self, error: &StoreError) {
-        let (StoreError::Damaged(why), Some(files)) = (error, self.0.files.get()) else { return };
+        let Some(files) = self.0.files.get() else { return };
         let log = files.log().display().to_string();
-        let why = if why.contains(&log) { why.clone() } else { format!("{log}: {why}") };
-        self.finish(Ended::Damaged(why));
+        let of_the_log = |why: &String| {
+            if why.contains(&log) { why.clone() } else { format!("{log}: {why}") }
+        };
+        match error {
+            StoreError::Damaged(why) => {
+                self.finish(Ended::Damaged(of_the_log(why)));
+            }
+            StoreError::Storage { fault: StorageFault::Unsynced, why } => {
+                self.finish(Ended::Unsynced(of_the_log(why)));
+            }
+            _ => {}
+        }
     }
 
     /// Remembers an event that is in the log.

@@ -80,6 +80,9 @@ pub enum StorageFault {
     CannotOpen,
     /// The system reports an error of the device.
     Io,
+    /// The system reports that what was written may not be on the disk. Another try would succeed without it:
+    /// the system forgets what it couldn't write.
+    Unsynced,
 }
 
 impl fmt::Display for StorageFault {
@@ -89,6 +92,7 @@ impl fmt::Display for StorageFault {
             Self::ReadOnly => "the database can't be written",
             Self::CannotOpen => "the database's files can't be opened",
             Self::Io => "the disk reports an error",
+            Self::Unsynced => "what was written could not be synced to the disk",
         })
     }
 }
@@ -160,6 +164,9 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// SQLite's extended result codes of a failed sync, of a file and of its folder.
+pub(crate) const UNSYNCED: [u32; 2] = [1034, 1290];
+
 enum CodeKind {
     Conflict,
     Data,
@@ -178,7 +185,11 @@ fn kind_of(code: &str) -> CodeKind {
         };
     }
     // The primary code is the low byte: 19 a constraint, 18 too big, 20 a mismatch, 1 an error.
-    match code.parse::<u32>().map(|code| code & 0xff) {
+    let code = code.parse::<u32>();
+    if code.as_ref().is_ok_and(|code| UNSYNCED.contains(code)) {
+        return CodeKind::Storage(StorageFault::Unsynced);
+    }
+    match code.map(|code| code & 0xff) {
         // A damaged page, or a file that is no database.
         Ok(11 | 26) => CodeKind::Damage,
         Ok(13) => CodeKind::Storage(StorageFault::Full),
@@ -236,6 +247,8 @@ mod tests {
         assert_eq!(of("13"), "the disk is full: why");
         assert_eq!(of("1032"), "the database can't be written: why");
         assert_eq!(of("522"), "the disk reports an error: why");
+        let unsynced = "what was written could not be synced to the disk: why";
+        assert_eq!((of("1034"), of("1290")), (unsynced.to_owned(), unsynced.to_owned()));
         assert_eq!(of("779"), "the database is damaged: why");
         assert_eq!(of("5"), "the database is not available: why");
         assert_eq!(of("57014"), "the database is not available: why");

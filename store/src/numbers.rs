@@ -8,6 +8,7 @@
 mod ahead;
 mod urn;
 
+use crate::continuity::Continuity;
 use crate::db::LogConnection;
 use crate::db::held;
 use crate::error::StoreError;
@@ -46,12 +47,13 @@ impl Numbers {
     /// The task ends when `stop` is cancelled; whoever waits then is told that the store is closed.
     pub(crate) fn start(
         writer: &LogConnection,
+        continuity: &Continuity,
         tracker: &TaskTracker,
         stop: CancellationToken,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let ahead = Ahead::default();
-        let drawer = Drawer { urn: Urn::of(writer), ahead: ahead.clone() };
+        let drawer = Drawer { urn: Urn::of(writer, continuity), ahead: ahead.clone() };
         tracker.spawn(drawer.serve(waiting, stop));
         Self { queue, ahead }
     }

@@ -190,7 +190,7 @@ impl Store {
             loader,
             appender,
             receipts: Receipts::start(log_db, watched, &stop),
-            numbers: Numbers::start(&connection, &tracker, stop.clone()),
+            numbers: Numbers::start(&connection, continuity, &tracker, stop.clone()),
             personal_data: PersonalDataTable::new(log_db.clone(), connection.clone()),
             connection,
             without_views: databases.without_views.clone(),

@@ -90,7 +90,9 @@ const fn storage_advice(fault: StorageFault) -> &'static str {
         StorageFault::ReadOnly | StorageFault::CannotOpen => {
             "check who owns the folder and its files (ls -la), and that they may be written"
         }
-        StorageFault::Io => "look at the system's log for errors of the disk",
+        StorageFault::Io | StorageFault::Unsynced => {
+            "look at the system's log for errors of the disk"
+        }
     }
 }
 

@@ -21,6 +21,14 @@ use tokio::time::Instant;
 enum Step {
     /// The disk is full for a while.
     FullDisk,
+    /// The log's file is moved away.
+    LogMoved,
+    /// The views' files are removed.
+    ViewsRemoved,
+    /// An older copy is written over the log.
+    LogOverwritten,
+    /// An older copy of the log comes next to a newer write-ahead log.
+    LeftOverWal,
     /// The database takes no writes for a while, and cuts everybody off before and after.
     ReadOnlyPeriod,
     /// Every session is cut off.
@@ -41,13 +49,18 @@ enum Step {
 
 const OF_BOTH: [Step; 5] =
     [Step::FloodsOfNames, Step::SlowClients, Step::Kill, Step::End, Step::HangUp];
-const OF_SQLITE: [Step; 1] = [Step::FullDisk];
+const OF_SQLITE: [Step; 5] =
+    [Step::FullDisk, Step::LogMoved, Step::ViewsRemoved, Step::LogOverwritten, Step::LeftOverWal];
 const OF_POSTGRES: [Step; 3] = [Step::ReadOnlyPeriod, Step::CutOff, Step::SilentWriter];
 
 impl Step {
     async fn act(self, scene: &mut Scene, disk: Option<&SmallDisk<'_>>) {
         match self {
             Self::FullDisk => sqlite::full_disk(scene, disk).await,
+            Self::LogMoved => sqlite::log_moved(scene).await,
+            Self::ViewsRemoved => sqlite::views_removed(scene).await,
+            Self::LogOverwritten => sqlite::log_overwritten(scene).await,
+            Self::LeftOverWal => sqlite::left_over_wal(scene).await,
             Self::ReadOnlyPeriod => postgres::read_only_period(scene).await,
             Self::CutOff => postgres::cut_off(scene).await,
             Self::SilentWriter => postgres::silent_writer(scene).await,

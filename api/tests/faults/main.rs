@@ -13,6 +13,7 @@ mod control;
 mod crowds;
 mod database_away;
 mod dies_inside;
+mod failing_sync;
 #[path = "../shared/following.rs"]
 mod following;
 mod full_disk;

@@ -6,7 +6,7 @@ use super::judge::{is_own, objection};
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::{Append, AppendError, Appended};
 use crate::continuity::{Continuity, Mark};
-use crate::error::StoreError;
+use crate::error::{StorageFault, StoreError};
 use crate::failpoint;
 use crate::log_limit::LogLimit;
 use std::sync::Arc;
@@ -73,6 +73,7 @@ impl<W: LogWriter> Driver<W> {
             Err(Fault::Data(_)) => self.each_alone(batch).await,
             Err(Fault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
             Err(Fault::Damaged(why)) => self.damaged(batch, why),
+            Err(Fault::Unsynced(why)) => self.unsynced(batch, why),
             Err(Fault::Lost(why)) => {
                 let answers = self.find_out(batch, why).await;
                 self.once_more(batch, answers).await
@@ -86,6 +87,14 @@ impl<W: LogWriter> Driver<W> {
         self.commands.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         self.seconds.record(began.elapsed().as_secs_f64());
         answers
+    }
+
+    /// Neither acknowledged nor tried again: the system has forgotten what it couldn't write, so that a
+    /// second try would succeed, and the process ends.
+    fn unsynced(&self, batch: &[&Append], why: String) -> Vec<Answer> {
+        let error = StoreError::Storage { fault: StorageFault::Unsynced, why };
+        self.signals.continuity.notice(&error);
+        all(batch, &AppendError::Unknown(error.to_string()))
     }
 
     /// A damaged log takes nothing any more.
@@ -130,6 +139,7 @@ impl<W: LogWriter> Driver<W> {
                 Err(Fault::Contended(_) | Fault::Data(_)) => return self.each_alone(batch).await,
                 Err(Fault::Unavailable(why)) => return all(batch, &AppendError::Unavailable(why)),
                 Err(Fault::Damaged(why)) => return self.damaged(batch, why),
+                Err(Fault::Unsynced(why)) => return self.unsynced(batch, why),
                 Err(Fault::Lost(why)) => return self.find_out(batch, why).await,
             }
         }

@@ -6,7 +6,7 @@ mod rows;
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::Append;
 use crate::db::sqlite::{LogWriterConnection, OwnSession, Writer};
-use crate::error::StoreError;
+use crate::error::{StoreError, UNSYNCED};
 use crate::event::StreamId;
 use crate::receipt::{Receipt, by_id};
 use rows::{events, ids, names, receipts, streams};
@@ -105,7 +105,11 @@ fn fault(error: &sqlx::Error) -> Fault {
     };
     let code = database.code().unwrap_or_default();
     let why = format!("{} ({code})", database.message());
-    match code.parse::<u32>().map(|code| code & 0xff) {
+    let code = code.parse::<u32>();
+    if code.as_ref().is_ok_and(|code| UNSYNCED.contains(code)) {
+        return Fault::Unsynced(why);
+    }
+    match code.map(|code| code & 0xff) {
         Ok(19) => Fault::Contended(why),
         // An error in the data, too big, a mismatch of types.
         Ok(1 | 18 | 20) => Fault::Data(why),

@@ -20,6 +20,9 @@ pub(crate) enum Fault {
     Unavailable(String),
     /// The log's file is damaged. Nothing was written.
     Damaged(String),
+    /// The disk failed to take what was written. It may be there or not, and nobody may look: what is in
+    /// memory may not be on the disk.
+    Unsynced(String),
     /// The connection is gone, and with it the answer.
     Lost(String),
 }

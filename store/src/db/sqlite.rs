@@ -188,6 +188,14 @@ pub(crate) async fn verify(db: &Db) -> Result<(), StoreError> {
     Err(StoreError::Damaged(found.join("; ").replace('\n', " ")))
 }
 
+/// Folds into the file what a process that died left in the write-ahead log, with a sync of both: what one
+/// sync failed to write can still be read from memory, but may not be on the disk.
+pub(crate) async fn fold(db: &Db) -> Result<(), StoreError> {
+    let Db::Sqlite { write, .. } = db else { return Ok(()) };
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await?;
+    Ok(())
+}
+
 /// A writer for a log that isn't written: an empty database in memory.
 pub(crate) async fn no_writer(folder: &Path) -> Result<Writer, StoreError> {
     let open = Session::new(Box::new(nothing().await?));

@@ -1,6 +1,7 @@
 //! Where numbers are drawn from: a row per kind with the last that was drawn. Only the drawer next door
 //! asks; an error means that the connection must be let go.
 
+use crate::continuity::Continuity;
 use crate::db::LogConnection;
 use crate::db::held::Held;
 use crate::db::sqlite::Writer;
@@ -17,14 +18,14 @@ const PUT_BACK: &str = "UPDATE numbers SET last = $2 WHERE kind = $1 AND last = 
 /// What numbers are drawn from.
 pub(super) enum Urn {
     Postgres(Held<Postgres>),
-    Sqlite(Writer),
+    Sqlite(Writer, Continuity),
 }
 
 impl Urn {
-    pub(super) fn of(writer: &LogConnection) -> Self {
+    pub(super) fn of(writer: &LogConnection, continuity: &Continuity) -> Self {
         match writer {
             LogConnection::Postgres(pool) => Self::Postgres(Held::new(pool.clone())),
-            LogConnection::Sqlite(writer) => Self::Sqlite(Arc::clone(writer)),
+            LogConnection::Sqlite(writer) => Self::Sqlite(Arc::clone(writer), continuity.clone()),
         }
     }
 
@@ -36,9 +37,10 @@ impl Urn {
                 let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
                 query.fetch_all(held.get().await?).await?
             }
-            Self::Sqlite(writer) => {
+            Self::Sqlite(writer, continuity) => {
                 let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
-                query.fetch_all(writer.lock().await.session().await?).await?
+                let drawn = query.fetch_all(writer.lock().await.session().await?).await;
+                drawn.map_err(|error| noticed(error, continuity))?
             }
         };
         let last = last.first().copied().ok_or(sqlx::Error::RowNotFound)?;
@@ -57,9 +59,10 @@ impl Urn {
                 let query = sqlx::query(PUT_BACK).bind(kind).bind(before).bind(last);
                 query.execute(held.get().await?).await?;
             }
-            Self::Sqlite(writer) => {
+            Self::Sqlite(writer, continuity) => {
                 let query = sqlx::query(PUT_BACK).bind(kind).bind(before).bind(last);
-                query.execute(writer.lock().await.session().await?).await?;
+                let put_back = query.execute(writer.lock().await.session().await?).await;
+                put_back.map_err(|error| noticed(error, continuity))?;
             }
         }
         Ok(())
@@ -71,4 +74,11 @@ impl Urn {
             held.give_back();
         }
     }
+}
+
+/// A log that failed to sync ends, whoever wrote.
+fn noticed(error: sqlx::Error, continuity: &Continuity) -> StoreError {
+    let error = StoreError::from(error);
+    continuity.notice(&error);
+    error
 }

@@ -56,6 +56,10 @@ impl Databases {
             let whole = sqlite::verify(&log).await;
             whole.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
+        if found.is_unclean && options.exclusive {
+            let folded = sqlite::fold(&log).await;
+            folded.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
+        }
         let (views, without_views) = views(options, folder.path()).await?;
         let (folder, continuity) = (Some(folder), Continuity::default());
         Ok(Self { log, views, folder, continuity, without_views, is_fixed })

@@ -99,6 +99,14 @@ impl Scene {
         .await;
     }
 
+    /// The process ends without being asked, with this code, and names why in its last words.
+    pub(super) async fn ends_by_itself(&mut self, code: i32, words: &[&str]) {
+        let ended = self.server.wait(ENDS_WITHIN).await;
+        assert_eq!(ended.code(), Some(code), "{}", self.written());
+        let words: Vec<&str> = ["gdmarket: "].iter().chain(words).copied().collect();
+        self.is_named(&words).await;
+    }
+
     /// The process ends by a signal, in order.
     pub(super) async fn end_in_order(&mut self, signal: &str) {
         self.server.signal(signal).await;
