@@ -21,7 +21,7 @@ pub(crate) fn router(shutdown: Shutdown) -> Router {
 async fn ready(State(shutdown): State<Shutdown>) -> Response {
     if shutdown.is_draining() {
         return Problem::new(&kind::UNAVAILABLE)
-            .with_detail("This server is about to end.")
+            .with_detail("This server is about to end.", "이 서버는 곧 종료돼요.")
             .into_response();
     }
     Json(json!({"status": "ready"})).into_response()

@@ -4,6 +4,7 @@
 //! Handlers return a `Problem`; what is outermost (`answer`) renders it with the request's
 //! language, address and trace, and gives a body to what the framework refuses by itself.
 
+mod advice;
 pub(crate) mod context;
 pub(crate) mod field_fault;
 mod from_errors;
@@ -42,12 +43,20 @@ static REFUSALS: LogLimit = LogLimit::new(20, Duration::from_secs(10));
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     kind: &'static Kind,
-    detail: Option<String>,
+    /// Instead of the kind's advice.
+    detail: Option<Box<Detail>>,
     errors: Vec<FieldFault>,
     retry_after: Option<Duration>,
     headers: Vec<(&'static str, HeaderValue)>,
     /// For the log alone; callers never see it.
     cause: Option<String>,
+}
+
+/// What to do about one problem, in both languages.
+#[derive(Debug, Clone)]
+struct Detail {
+    en: String,
+    ko: String,
 }
 
 /// A problem on the wire.
@@ -100,8 +109,9 @@ impl Problem {
         Self { errors, ..self }
     }
 
-    pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..self }
+    /// With other advice than the kind's, in English and Korean.
+    pub(crate) fn with_detail(self, en: impl Into<String>, ko: impl Into<String>) -> Self {
+        Self { detail: Some(Box::new(Detail { en: en.into(), ko: ko.into() })), ..self }
     }
 
     pub(crate) fn with_cause(self, cause: impl Into<String>) -> Self {
@@ -130,7 +140,11 @@ impl Problem {
     pub(crate) fn render(self, context: &RequestContext) -> Response {
         self.log(context);
         let language = context.language;
-        let advice = || self.kind.advice.in_language(language).to_owned();
+        let advice = || advice::of(self.kind, context).in_language(language).to_owned();
+        let detail = self.detail.as_deref().map(|Detail { en, ko }| match language {
+            Language::English => en.clone(),
+            Language::Korean => ko.clone(),
+        });
         let listed = self.errors.iter().take(MAX_ERRORS);
         let errors: Vec<_> = listed.map(|error| error.told(language)).collect();
         let errors_omitted = self.errors.len().saturating_sub(errors.len());
@@ -138,7 +152,7 @@ impl Problem {
             page: self.kind.page(),
             title: self.kind.title.in_language(language),
             status: self.kind.status.as_u16(),
-            detail: self.detail.clone().unwrap_or_else(advice),
+            detail: detail.unwrap_or_else(advice),
             instance: &context.path,
             code: self.kind.code,
             trace_id: context.trace_id(),

@@ -3,9 +3,11 @@
 //! reach a caller.
 
 mod actions;
+mod links;
 mod words;
 
 pub(crate) use actions::{Action, Viewer, item_actions, reservation_actions};
+pub(crate) use links::{Link, Links};
 pub(crate) use words::{
     AlarmStatusWord, ItemStatusWord, PaymentStatusWord, PaymentWord, RentalStatusWord,
     ReservationWord,
@@ -49,7 +51,8 @@ pub(crate) struct Period {
     "actions": [{
         "name": "lend", "allowed": false, "reason": "not-reserved", "method": "POST",
         "href": "/items/1/lend"
-    }]
+    }],
+    "_links": {"self": {"href": "/items/1"}, "calendar": {"href": "/items/1/calendar"}}
 }))]
 pub(crate) struct ItemResource {
     pub(crate) item_no: i64,
@@ -70,6 +73,8 @@ pub(crate) struct ItemResource {
     pub(crate) stale: Option<Stale>,
     /// What this actor may do now.
     pub(crate) actions: Vec<Action>,
+    #[serde(rename = "_links")]
+    pub(crate) links: Links,
 }
 
 /// The owner's integrated view of an item.
@@ -101,7 +106,10 @@ pub(crate) struct ItemInfoResource {
     "actions": [{
         "name": "pay", "allowed": true, "reason": null, "method": "POST",
         "href": "/reservations/1/payment"
-    }]
+    }],
+    "_links": {
+        "self": {"href": "/reservations/1"}, "trace": {"href": "/reservations/1/trace"}
+    }
 }))]
 pub(crate) struct ReservationResource {
     pub(crate) reservation_no: i64,
@@ -140,6 +148,8 @@ pub(crate) struct ReservationResource {
     pub(crate) stale: Option<Stale>,
     /// What this actor may do now.
     pub(crate) actions: Vec<Action>,
+    #[serde(rename = "_links")]
+    pub(crate) links: Links,
 }
 
 /// One attempt to pay a reservation.
@@ -163,6 +173,8 @@ pub(crate) struct PaymentResource {
     pub(crate) reason: Option<String>,
     #[schema(required)]
     pub(crate) stale: Option<Stale>,
+    #[serde(rename = "_links")]
+    pub(crate) links: Links,
 }
 
 /// An item's alarm; it has the item's number.
@@ -176,6 +188,8 @@ pub(crate) struct AlarmResource {
     pub(crate) alarm_status: &'static str,
     #[schema(required)]
     pub(crate) stale: Option<Stale>,
+    #[serde(rename = "_links")]
+    pub(crate) links: Links,
 }
 
 /// The currency of the market.

@@ -172,15 +172,24 @@ impl ItemPatch {
         if form.has("rentalStatus") {
             return Self::transition(form);
         }
+        let changed = ["itemName", "itemPrice"].into_iter().find(|field| form.has(field));
+        let mut is_transition = false;
         for field in ["reservationNo", "itemStatus"] {
             if form.has(field) {
                 form.ignore(&[field]);
-                form.fault("rentalStatus", Fault::Required);
-                return None;
+                match changed {
+                    Some(other) => form.fault(field, Fault::NotTogetherWith(other)),
+                    None => is_transition = true,
+                }
             }
         }
+        if is_transition {
+            form.required::<()>("rentalStatus", None);
+            return None;
+        }
         let (item_name, item_price) = (form.name("itemName"), form.price("itemPrice"));
-        if item_name.is_none() && item_price.is_none() {
+        if changed.is_none() || (item_name.is_none() && item_price.is_none() && form.is_faultless())
+        {
             form.required::<()>("rentalStatus", None);
         }
         Some(Self::Change { item_name, item_price })

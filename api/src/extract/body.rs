@@ -124,7 +124,11 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Fields, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let detail = format!("The body is not UTF-8: byte {}.", error.valid_up_to());
+        let byte = error.valid_up_to();
+        let detail = (
+            format!("The body is not UTF-8: byte {byte}."),
+            format!("본문이 UTF-8이 아니에요: {byte}번째 바이트를 확인하세요."),
+        );
         malformed_in(bytes, &String::from_utf8_lossy(bytes), Fault::NotUtf8, detail)
     })?;
     if let Some(field) = too_deep(text) {
@@ -132,7 +136,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Fields, Problem> {
         return Err(Problem::new(&kind::MALFORMED_JSON).with_errors(errors));
     }
     let fields = object(text).map_err(|error| {
-        let detail = format!("The body is no JSON object: {error}.");
+        let (line, column) = (error.line(), error.column());
+        let detail = (
+            format!("The body is no JSON object: {error}."),
+            format!("본문이 JSON 객체가 아니에요: {line}번째 줄 {column}번째 글자를 확인하세요."),
+        );
         let is_control = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r');
         let marked = text.replace(is_control, REPLACEMENT);
         malformed_in(bytes, &marked, Fault::ControlCharacter, detail)
@@ -151,7 +159,7 @@ fn object(text: &str) -> Result<Fields, serde_json::Error> {
 
 /// Names the field whose value is at fault, if `marked`, the body with replacement characters instead
 /// of what can't stand there, is an object.
-fn malformed_in(bytes: &[u8], marked: &str, fault: Fault, detail: String) -> Problem {
+fn malformed_in(bytes: &[u8], marked: &str, fault: Fault, (en, ko): (String, String)) -> Problem {
     // Where one stood before, it isn't known which of them is a mark.
     let is_marked = !bytes.windows(REPLACEMENT.len()).any(|part| part == REPLACEMENT.as_bytes());
     let fields = object(marked).unwrap_or_default().0;
@@ -162,7 +170,7 @@ fn malformed_in(bytes: &[u8], marked: &str, fault: Fault, detail: String) -> Pro
     };
     let errors =
         at_fault.map(|(name, _)| FieldFault::new(shown(&name), fault)).into_iter().collect();
-    Problem::new(&kind::MALFORMED_JSON).with_detail(detail).with_errors(errors)
+    Problem::new(&kind::MALFORMED_JSON).with_detail(en, ko).with_errors(errors)
 }
 
 /// The field that nests deeper than allowed. It only counts brackets, so that a body made to

@@ -23,7 +23,10 @@ pub(crate) struct Form {
 
 impl Form {
     pub(crate) fn new(fields: Fields) -> Self {
-        Self::within("", fields)
+        let mut form = Self::within("", fields);
+        // A client of HAL sends back what it got.
+        form.ignore(&["_links"]);
+        form
     }
 
     fn within(prefix: &'static str, Fields(fields): Fields) -> Self {
@@ -47,6 +50,11 @@ impl Form {
         self.faults.push(FieldFault::new(format!("{}{}", self.prefix, name.as_ref()), fault));
     }
 
+    /// Whether no field has had a fault so far.
+    pub(crate) const fn is_faultless(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     /// The JSON text of a field; `null` is as if absent.
     fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
         let at = self.fields.iter().position(|(known, _)| known == name)?;
@@ -68,7 +76,12 @@ impl Form {
     /// Says that a field is missing, unless it was there and had another fault.
     pub(crate) fn required<T>(&mut self, name: &str, value: Option<T>) -> Option<T> {
         let field = format!("{}{name}", self.prefix);
-        if value.is_none() && !self.faults.iter().any(|known| known.field == field) {
+        // A fault of something inside it is a fault of its own.
+        let is_of_it = |known: &FieldFault| {
+            let rest = known.field.strip_prefix(&field);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if value.is_none() && !self.faults.iter().any(is_of_it) {
             self.fault(name, Fault::Required);
         }
         value
@@ -133,7 +146,7 @@ impl Form {
         match RentalPeriod::new(from, to) {
             Ok(period) => Some(period),
             Err(PeriodError::UpsideDown) => {
-                self.fault("from", Fault::UpsideDown);
+                self.fault("from", Fault::UpsideDown("period.to"));
                 None
             }
             Err(PeriodError::TooLong) => {

@@ -85,14 +85,33 @@ impl Params {
         self.read(name, day)
     }
 
+    /// How many members at most; `size` is what others call it.
     pub(crate) fn limit(&mut self) -> u32 {
-        let limit = self.read("limit", |text| whole_number(text, 1, i64::from(MAX_LIMIT)));
+        let parse = |text: &str| whole_number(text, 1, i64::from(MAX_LIMIT));
+        let names_both = self.names("limit") && self.names("size");
+        let (limit, size) = (self.read("limit", parse), self.read("size", parse));
+        if names_both {
+            self.fault("size", Fault::NotTogetherWith("limit"));
+        }
+        let limit = limit.or(size);
         limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT)
     }
 
     /// The number that a page begins after.
     pub(crate) fn after(&mut self) -> Option<i64> {
         self.read("after", |text| read_cursor(text).ok_or(Fault::UnknownToken))
+    }
+
+    /// Refuses the number of a page, with the way that there is.
+    pub(crate) fn refuse_page_number(&mut self) {
+        if self.names("page") {
+            self.params.retain(|(known, _)| known != "page");
+            self.fault("page", Fault::PageNumber);
+        }
+    }
+
+    fn names(&self, name: &str) -> bool {
+        self.params.iter().any(|(known, _)| known == name)
     }
 
     /// What a caller wants to see applied: the opaque value of `Gdmarket-At`.
@@ -113,8 +132,8 @@ impl Params {
         self.fault("at_least", Fault::UnknownToken);
     }
 
-    pub(crate) fn upside_down(&mut self, name: &str) {
-        self.fault(name, Fault::UpsideDown);
+    pub(crate) fn upside_down(&mut self, name: &str, end: &'static str) {
+        self.fault(name, Fault::UpsideDown(end));
     }
 
     /// Refuses what nobody read, and tells all faults.

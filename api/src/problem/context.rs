@@ -1,7 +1,7 @@
 //! What every answer to one request shares: its trace, its language, and the address it was sent to.
 
 use super::kind::Language;
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ pub(crate) struct RequestContext {
     pub(crate) language: Language,
     /// The path, as it was sent; the beginning of a very long one.
     pub(crate) path: String,
+    pub(crate) method: Method,
 }
 
 /// How much of a path an answer repeats, in characters.
@@ -43,6 +44,7 @@ impl RequestContext {
             flags,
             language: language(headers),
             path: shortened(request.uri().path(), SHOWN_PATH).into_owned(),
+            method: request.method().clone(),
         }
     }
 

@@ -36,7 +36,8 @@ pub(crate) enum Fault {
     TooDeep,
     TooManyFields(usize),
     InThePast,
-    UpsideDown,
+    /// It must come before this other field.
+    UpsideDown(&'static str),
     PeriodTooLong,
     /// It should say this, by the path or by what the request leads to.
     Contradicts(String),
@@ -44,6 +45,8 @@ pub(crate) enum Fault {
     NotTogetherWith(&'static str),
     /// Made by another log, or by nobody.
     UnknownToken,
+    /// Pages have no numbers.
+    PageNumber,
 }
 
 /// What a field may have to be.
@@ -110,11 +113,12 @@ impl Fault {
             Self::TooDeep => "too-deep",
             Self::TooManyFields(_) => "too-many-fields",
             Self::InThePast => "in-the-past",
-            Self::UpsideDown => "upside-down",
+            Self::UpsideDown(_) => "upside-down",
             Self::PeriodTooLong => "period-too-long",
             Self::Contradicts(_) => "contradicts",
             Self::NotTogetherWith(_) => "not-together",
             Self::UnknownToken => "unknown-token",
+            Self::PageNumber => "page-number",
         }
     }
 
@@ -136,11 +140,16 @@ impl Fault {
             Self::TooDeep => "is nested too deep".to_owned(),
             Self::TooManyFields(most) => format!("must have at most {most} fields"),
             Self::InThePast => "must be today or later".to_owned(),
-            Self::UpsideDown => "must be before period.to".to_owned(),
+            Self::UpsideDown(end) => format!("must be before {end}"),
             Self::PeriodTooLong => format!("must be at most {MAX_DAYS} days after period.from"),
             Self::Contradicts(expected) => format!("must be {expected} or left out"),
             Self::NotTogetherWith(other) => format!("can't stand beside {other}"),
             Self::UnknownToken => "was not given out by this market".to_owned(),
+            Self::PageNumber => {
+                "is not known here: pages have no numbers; follow the link next, or \
+                                 send its cursor as after"
+                    .to_owned()
+            }
         }
     }
 
@@ -162,11 +171,16 @@ impl Fault {
             Self::TooDeep => "너무 깊이 중첩되었습니다".to_owned(),
             Self::TooManyFields(most) => format!("필드는 {most}개까지예요"),
             Self::InThePast => "오늘이거나 그 이후여야 합니다".to_owned(),
-            Self::UpsideDown => "period.to보다 앞이어야 합니다".to_owned(),
+            Self::UpsideDown(end) => format!("{end}보다 앞이어야 합니다"),
             Self::PeriodTooLong => format!("period.from에서 {MAX_DAYS}일까지입니다"),
             Self::Contradicts(expected) => format!("{expected}이거나 없어야 합니다"),
             Self::NotTogetherWith(other) => format!("{other}와 함께 쓸 수 없습니다"),
             Self::UnknownToken => "이 마켓에서 발급한 것이 아닙니다".to_owned(),
+            Self::PageNumber => {
+                "여기에서는 쓸 수 없어요. 페이지 번호 대신 next 링크를 따라가거나 그 \
+                                 커서를 after로 보내세요"
+                    .to_owned()
+            }
         }
     }
 }

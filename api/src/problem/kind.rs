@@ -171,8 +171,8 @@ kinds! {
         "빌려준 물건만 반납할 수 있습니다.";
     NOT_PAID "not-paid" CONFLICT
         "The reservation is not paid" "결제되지 않은 예약입니다"
-        "Pay first: POST /reservations/{reservationNo}/payment."
-        "먼저 결제하세요: POST /reservations/{reservationNo}/payment.";
+        "Pay the reservation first, by its action pay."
+        "먼저 결제하세요. 예약의 actions에 있는 pay를 쓰면 돼요.";
     TOO_EARLY "too-early" CONFLICT
         "The reservation's first day hasn't come" "예약 첫날이 아직 오지 않았습니다"
         "Lend the item from the first day of its period on."
@@ -199,8 +199,8 @@ kinds! {
         "지난 기간을 먼저 풀어 주세요.";
     ALREADY_LENT "already-lent" CONFLICT
         "The item was handed over already" "이미 빌려준 물건입니다"
-        "It can't be cancelled any more; bring the item back."
-        "이제 취소할 수 없습니다. 물건을 반납하세요.";
+        "It can't be cancelled any more; the rental ends when the item is brought back."
+        "이제 취소할 수 없어요. 물건을 반납하면 대여가 끝나요.";
     RESERVATION_CLOSED "reservation-closed" CONFLICT
         "The reservation is closed" "끝난 예약입니다"
         "Make a new reservation."

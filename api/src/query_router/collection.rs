@@ -3,6 +3,7 @@
 
 use crate::extract::query::{Params, cursor};
 use crate::problem::Problem;
+use crate::resource::Link;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
 use gdmarket_projections::{Filter, Page, PageRequest};
@@ -112,6 +113,7 @@ pub(super) fn read(params: &mut Params, statuses: Statuses) -> (Filter, PageRequ
         item_no: params.number("itemNo"),
         status: params.word("status", statuses).map(str::to_owned),
     };
+    params.refuse_page_number();
     let page = PageRequest { after: params.after().unwrap_or(0), limit: params.limit() };
     (filter, page)
 }
@@ -123,7 +125,7 @@ pub(super) fn answer<T: Serialize>(asked: &Asked, key: &str, page: Page<T>) -> R
     let (media_type, body) = if asked.is_plain {
         ("application/json", text(&Plain { items: page.rows, next }))
     } else {
-        let link = |href| HalLink { href };
+        let link = Link::to;
         let links = HalLinks { own: link(asked.own_link()), next: next_link.clone().map(link) };
         let embedded = BTreeMap::from([(key, page.rows)]);
         (HAL_JSON, text(&Hal { embedded, links }))
@@ -175,15 +177,9 @@ pub(super) struct Hal<T> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct HalLinks {
     #[serde(rename = "self")]
-    own: HalLink,
+    own: Link,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<HalLink>,
-}
-
-/// A link.
-#[derive(Serialize, ToSchema)]
-pub(super) struct HalLink {
-    href: String,
+    next: Option<Link>,
 }
 
 /// A collection for whoever names `application/json` first.

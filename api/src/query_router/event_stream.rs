@@ -124,6 +124,7 @@ async fn events(
     if !may_follow(&state.queries, &actor, &about).await? {
         return Err(Problem::new(&kind::WRONG_ACTOR).with_detail(
             "Name an item that you own with itemNo, or a reservation of yours with reservationNo.",
+            "내 물건은 itemNo로, 내 예약은 reservationNo로 지정하세요.",
         ));
     }
     let place = state.event_streams.place(peer.as_ref().map(|Extension(peer)| peer))?;

@@ -122,7 +122,7 @@ async fn calendar(
 ) -> Answer {
     let (from, to) = (params.day("from"), params.day("to"));
     if from.zip(to).is_some_and(|(from, to)| from >= to) {
-        params.upside_down("from");
+        params.upside_down("from", "to");
     }
     state.catch_up(params).await?;
     let today = state.viewer(actor).today;

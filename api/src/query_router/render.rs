@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use crate::resource::{
-    AlarmResource, ItemInfoResource, ItemResource, KRW, PaymentResource, Period,
+    AlarmResource, ItemInfoResource, ItemResource, KRW, Links, PaymentResource, Period,
     ReservationResource, Stale, Versioned, Viewer, item_actions, reservation_actions,
 };
 use gdmarket_domain::{Item, ItemNo, Money, PersonId, RentalPeriod, ReservationNo};
@@ -36,32 +36,34 @@ fn stale(stale: Option<projections::Stale>) -> Option<Stale> {
 
 pub(crate) fn item(found: FoundItem, viewer: &Viewer) -> Versioned<ItemResource> {
     let FoundItem { version, stale, body, state, .. } = found;
-    Versioned { version, body: item_body(body, stale, &state, viewer) }
+    Versioned { version, body: item_body(body, stale, (&state, "items"), viewer) }
 }
 
 fn item_body(
     body: ItemBody,
     is_stale: Option<projections::Stale>,
-    state: &Item,
+    (state, collection): (&Item, &str),
     viewer: &Viewer,
 ) -> ItemResource {
+    let reservation_no = body.reservation_no.map(ReservationNo::get);
     ItemResource {
         item_no: body.item_no.get(),
         item_name: body.item_name,
         item_price: body.item_price.won(),
         item_status: body.item_status.as_str(),
         rental_status: body.rental_status.as_str(),
-        reservation_no: body.reservation_no.map(ReservationNo::get),
+        reservation_no,
         owner_id: body.owner_id.map(PersonId::get),
         stale: stale(is_stale),
         actions: item_actions(body.item_no.get(), state, viewer),
+        links: Links::of_item(collection, body.item_no.get(), reservation_no),
     }
 }
 
 pub(super) fn item_info(found: FoundItemInfo, viewer: &Viewer) -> Versioned<ItemInfoResource> {
     let FoundItemInfo { version, stale, body, state, .. } = found;
     let body = ItemInfoResource {
-        item: item_body(body.item, stale, &state, viewer),
+        item: item_body(body.item, stale, (&state, "itemInfoes"), viewer),
         customer_id: body.customer_id.map(PersonId::get),
         customer_name: body.customer_name,
         alarm_status: body.alarm_status.map(projections::AlarmStatus::as_str),
@@ -93,6 +95,7 @@ pub(crate) fn reservation(
         pay_by: body.pay_by,
         stale: stale(is_stale),
         actions: reservation_actions(reservation_no, &state, viewer),
+        links: Links::of_reservation(reservation_no),
     };
     Versioned { version, body }
 }
@@ -109,6 +112,7 @@ pub(super) fn payment(found: FoundPayment) -> Versioned<PaymentResource> {
         status: body.status.as_str(),
         reason: body.reason,
         stale: stale(is_stale),
+        links: Links::of_payment(body.payment_no.get(), body.reservation_no.get()),
     };
     Versioned { version, body }
 }
@@ -120,6 +124,7 @@ pub(super) fn alarm(found: FoundAlarm) -> Versioned<AlarmResource> {
         item_no: body.item_no.get(),
         alarm_status: body.alarm_status.as_str(),
         stale: stale(is_stale),
+        links: Links::of_alarm(ItemNo::get(body.alarm_no)),
     };
     Versioned { version, body }
 }

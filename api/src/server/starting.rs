@@ -54,8 +54,8 @@ impl Door {
         // Behind the door the passage does it, for all routes.
         let context = RequestContext::of(&request);
         let starting = || {
-            let detail = "This server is still starting.";
-            Problem::new(&kind::UNAVAILABLE).with_detail(detail).retry_after(AGAIN).render(&context)
+            let (en, ko) = ("This server is still starting.", "이 서버는 아직 시작하는 중이에요.");
+            Problem::new(&kind::UNAVAILABLE).with_detail(en, ko).retry_after(AGAIN).render(&context)
         };
         if self.0.borrow().is_none() {
             match request.uri().path() {

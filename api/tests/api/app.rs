@@ -162,7 +162,7 @@ impl Call<'_> {
         self.header("content-type", "application/json")
     }
 
-    fn json(self, body: &Value) -> Self {
+    pub(crate) fn json(self, body: &Value) -> Self {
         self.bytes(body.to_string())
     }
 

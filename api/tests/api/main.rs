@@ -44,6 +44,7 @@ mod rare_refusals;
 mod refunds;
 mod refusals;
 mod replaying;
+mod right_answers;
 mod secrets;
 mod starting;
 mod tools;

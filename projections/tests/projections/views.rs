@@ -178,6 +178,10 @@ on_each_engine! {
         assert_eq!(busy(None, None).await, [span(2, 6), span(8, 9)], "what touches is one");
         assert_eq!(busy(Some(day(6)), None).await, [span(8, 9)]);
         assert_eq!(busy(None, Some(day(8))).await, [span(2, 6)]);
+        // A window shows whole what it touches: both ends are true, also beyond it.
+        assert_eq!(busy(Some(day(4)), Some(day(5))).await, [span(2, 6)]);
+        assert_eq!(busy(Some(day(2)), Some(day(3))).await, [span(2, 6)]);
+        assert_eq!(busy(Some(day(6)), Some(day(8))).await, []);
         loops.stop().await;
     }
 }

@@ -1,0 +1,69 @@
+//! The links of a resource, as HAL has them: where it is itself, and what hangs on it.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = HalLink)]
+pub(crate) struct Link {
+    #[schema(example = "/items/1")]
+    href: String,
+}
+
+/// The links of a resource; a client's body may carry them, and they are ignored there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Links {
+    #[serde(rename = "self")]
+    own: Link,
+    /// An item's taken days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calendar: Option<Link>,
+    /// The reservation that holds it, or that it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservation: Option<Link>,
+    /// All that led to a reservation and followed from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<Link>,
+}
+
+impl Link {
+    pub(crate) const fn to(href: String) -> Self {
+        Self { href }
+    }
+}
+
+impl Links {
+    const fn own(href: String) -> Self {
+        Self { own: Link::to(href), calendar: None, reservation: None, trace: None }
+    }
+
+    fn to_reservation(reservation_no: i64) -> Link {
+        Link::to(format!("/reservations/{reservation_no}"))
+    }
+
+    /// Of a member of `collection` that shows an item.
+    pub(crate) fn of_item(collection: &str, item_no: i64, reservation_no: Option<i64>) -> Self {
+        Self {
+            calendar: Some(Link::to(format!("/items/{item_no}/calendar"))),
+            reservation: reservation_no.map(Self::to_reservation),
+            ..Self::own(format!("/{collection}/{item_no}"))
+        }
+    }
+
+    pub(crate) fn of_reservation(reservation_no: i64) -> Self {
+        let own = format!("/reservations/{reservation_no}");
+        Self { trace: Some(Link::to(format!("{own}/trace"))), ..Self::own(own) }
+    }
+
+    pub(crate) fn of_payment(payment_no: i64, reservation_no: i64) -> Self {
+        Self {
+            reservation: Some(Self::to_reservation(reservation_no)),
+            ..Self::own(format!("/payments/{payment_no}"))
+        }
+    }
+
+    pub(crate) fn of_alarm(alarm_no: i64) -> Self {
+        Self::own(format!("/alarms/{alarm_no}"))
+    }
+}
