@@ -18,7 +18,7 @@ pub use export::{Export, ExportOptions};
 pub use import::{ImportOptions, Imported, import};
 pub use line::Header;
 pub use manifest::Manifest;
-pub use reader::ArchiveReader;
+pub use reader::{ArchiveReader, CheckEntry, Entry};
 pub use sequences::Gap;
 pub use verify::{Verified, verify};
 

@@ -64,6 +64,23 @@ on_each_engine! {
     }
 }
 
+on_each_engine! {
+    async fn an_import_refuses_names_and_actors_that_no_caller_could_have_sent(db: &TestDb) {
+        hostile_log(db).await;
+        let tools = Tools { db };
+        let folder = folder();
+        let file = folder.path().join("a.ndjson").display().to_string();
+        tools.text(&format!("events export {file}"));
+        let empty = TestDb::sqlite();
+        let into = Tools { db: &empty };
+        let (code, told) = into.refused(&format!("events import {file}"));
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains("line 2 of the archive: metadata.actor: an actor is"), "{told}");
+        assert!(told.contains("nothing was imported"), "{told}");
+        is_safe("import", &into.run(&format!("events import {file}")));
+    }
+}
+
 /// Answers every request with hostile texts.
 async fn hostile_server() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");

@@ -45,6 +45,18 @@ pub(super) enum Batch {
     End(Manifest),
 }
 
+/// What an archive brings in that callers wrote once.
+#[derive(Debug)]
+pub enum Entry<'a> {
+    /// An event, with the actor in its metadata.
+    Event(&'a RecordedEvent),
+    /// A person's name.
+    Name(&'a str),
+}
+
+/// Says what is wrong with an entry that the program wouldn't have taken from a caller.
+pub type CheckEntry = fn(&Entry<'_>) -> Result<(), String>;
+
 /// An archive whose first line was read and is understood.
 #[derive(Debug)]
 pub struct ArchiveReader {
@@ -55,6 +67,14 @@ pub struct ArchiveReader {
 impl ArchiveReader {
     /// Reads the first line; the rest is read, on a thread of its own, as it is taken.
     pub async fn open(input: impl Read + Send + 'static) -> Result<Self, ArchiveError> {
+        Self::open_checked(input, |_| Ok(())).await
+    }
+
+    /// As [`ArchiveReader::open`]; the line of an entry that isn't accepted ends the reading.
+    pub async fn open_checked(
+        input: impl Read + Send + 'static,
+        accept: CheckEntry,
+    ) -> Result<Self, ArchiveError> {
         let (send_header, header) = tokio::sync::oneshot::channel();
         let (batches, received) = mpsc::channel(WAITING);
         let reading = move || {
@@ -63,7 +83,7 @@ impl ArchiveReader {
                 Ok(header) => header,
                 Err(error) => return drop(send_header.send(Err(error))),
             };
-            let parser = Parser::new(lines, &header);
+            let parser = Parser::new(lines, &header, accept);
             if send_header.send(Ok(header)).is_ok()
                 && let Some(last) = parser.run(&batches).transpose()
             {
@@ -167,12 +187,13 @@ struct Parser<R> {
     has_persons: bool,
     /// Which kind the last line was; kinds come in one order.
     rank: u8,
+    accept: CheckEntry,
 }
 
 impl<R: Read> Parser<R> {
-    fn new(lines: Lines<R>, header: &Header) -> Self {
+    fn new(lines: Lines<R>, header: &Header, accept: CheckEntry) -> Self {
         let (manifest, has_persons) = (Manifest::begin(header), header.personal_data);
-        Self { lines, manifest, has_persons, rank: 0 }
+        Self { lines, manifest, has_persons, rank: 0, accept }
     }
 
     /// Reads to the end; answers the last batch, or nothing when nobody takes them any more.
@@ -200,7 +221,8 @@ impl<R: Read> Parser<R> {
             self.check(&parsed)?;
             self.lines.chain.add(&line);
             self.manifest.count(&parsed);
-            let full = match batch.add(parsed).map_err(|fault| self.lines.fault(&fault))? {
+            let added = batch.add(parsed, self.accept);
+            let full = match added.map_err(|fault| self.lines.fault(&fault))? {
                 Added::Here(rows) => {
                     (rows >= ROWS || bytes + line.len() >= BYTES).then(|| batch.begin_alike())
                 }
@@ -293,7 +315,15 @@ enum Added {
 }
 
 impl Batch {
-    fn add(&mut self, line: Line<'_>) -> Result<Added, String> {
+    fn add(&mut self, line: Line<'_>, accept: CheckEntry) -> Result<Added, String> {
+        let name = match &line {
+            Line::Person(person) => person.name.as_deref(),
+            Line::Name(name) => name.name.as_deref(),
+            _ => None,
+        };
+        if let Some(name) = name {
+            accept(&Entry::Name(name))?;
+        }
         macro_rules! add {
             ($kind:ident, $row:expr) => {{
                 let row = $row;
@@ -306,7 +336,11 @@ impl Batch {
             }};
         }
         Ok(match line {
-            Line::Event(event) => add!(Events, event.into_event()?),
+            Line::Event(event) => {
+                let event = event.into_event()?;
+                accept(&Entry::Event(&event))?;
+                add!(Events, event)
+            }
             Line::Receipt(receipt) => add!(Receipts, receipt.into_receipt()?),
             Line::Number(number) => add!(Numbers, number),
             Line::Deadline(deadline) => add!(Deadlines, deadline),

@@ -1,12 +1,15 @@
 //! `gdmarket events import`: fills an empty log from an exported file, on either engine; the way from
 //! SQLite to PostgreSQL and back. All of it or nothing.
 
+mod accept;
+
 use super::super::progress::Progress;
 use super::super::tool::until_told_to_end;
 use super::super::{Console, Exit, Failure};
 use super::archive_failure;
 use crate::config::Config;
 use crate::wiring::store_options;
+use accept::accept;
 use clap::Args;
 use gdmarket_commands::NUMBERED;
 use gdmarket_projections::{is_view, managers};
@@ -42,7 +45,7 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
     let input = open(&args.file)
         .map_err(|error| Failure::new(Exit::Usage, format!("{place} can't be read: {error}")))?;
     until_told_to_end(async {
-        let archive = ArchiveReader::open(input).await.map_err(archive_failure)?;
+        let archive = ArchiveReader::open_checked(input, accept).await.map_err(archive_failure)?;
         let progress = Progress::start(console, "importing events", archive.header().events);
         let managers = managers();
         let settings =
