@@ -5,9 +5,11 @@
 //! to what the program says.
 
 mod problems;
+mod requests;
 
 use crate::command_router;
 use crate::query_router;
+use gdmarket_domain::ids::MAX_ID;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
 
@@ -81,6 +83,7 @@ fn complete(document: &mut Value) {
             schemas.insert("Problem".to_owned(), problems::schema());
         }
     }
+    requests::narrow(document);
 }
 
 fn health(paths: &mut Map<String, Value>) {
@@ -129,15 +132,19 @@ fn add_parameters(method: &str, path: &str, operation: &mut Value) {
     if is_of_the_market(path) {
         names.push("Actor");
         if writes(method) {
-            names.extend(["IdempotencyKey", "IfMatch", "IfNoneMatch", "Prefer"]);
+            names.extend(["IdempotencyKey", "IfNoneMatch", "Prefer"]);
+            // What doesn't exist yet has no version.
+            if !is_collection(path) {
+                names.push("IfMatch");
+            }
         } else {
             names.push("AtLeast");
             if is_member(path) {
-                names.extend(["IfMatch", "IfNoneMatch"]);
+                names.extend(["ReadIfMatch", "ReadIfNoneMatch"]);
             }
         }
         if is_collection(path) && !writes(method) {
-            names.extend(["After", "Limit", "ItemNoFilter", "StatusFilter"]);
+            names.extend(["After", "Limit", "Size", "ItemNoFilter"]);
             names.extend(["CustomerIdFilter", "OwnerIdFilter"]);
         }
     }
@@ -182,7 +189,8 @@ fn parameter(name: &str, place: &str, description: &str, schema: &Value) -> Valu
 
 fn parameters() -> Value {
     let text = || json!({"type": "string"});
-    let number = || json!({"type": "integer", "minimum": 1});
+    let number = || json!({"type": "integer", "minimum": 1, "maximum": MAX_ID});
+    let token = || json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"});
     json!({
         "Actor": parameter("X-Gdmarket-Actor", "header",
             "On whose behalf: `operator:NAME`, `owner:ID` or `renter:ID`; without it \
@@ -196,25 +204,28 @@ fn parameters() -> Value {
             "The `ETag`s that the caller has seen, or `*`; another version is refused with 412.",
             &tags()),
         "IfNoneMatch": parameter("If-None-Match", "header",
-            "The `ETag`s that the caller has, or `*`: a read of one of them is answered with 304, a \
-             write with 412.",
+            "The `ETag`s that the caller has, or `*`: a write of one of them is refused with 412.",
             &tags()),
+        "ReadIfMatch": parameter("If-Match", "header",
+            "`ETag`s or `*`; another version is refused with 412. Anything else is ignored.", &text()),
+        "ReadIfNoneMatch": parameter("If-None-Match", "header",
+            "`ETag`s or `*`: a read of one of them is answered with 304. Anything else is ignored.",
+            &text()),
         "Prefer": parameter("Prefer", "header",
             "`respond-async`: answer without waiting for what follows.", &text()),
         "AcceptLanguage": parameter("Accept-Language", "header",
             "`ko` or `en`: the language of problems.", &text()),
         "Traceparent": parameter("traceparent", "header", "The W3C trace to carry on.", &text()),
         "AtLeast": parameter("at_least", "query",
-            "The `Gdmarket-At` of a write that must be seen; waited for up to 2 s.", &text()),
-        "After": parameter("after", "query", "The cursor of the next page.", &text()),
+            "The `Gdmarket-At` of a write that must be seen; waited for up to 2 s.", &token()),
+        "After": parameter("after", "query", "The cursor of the next page.", &token()),
         "Limit": parameter("limit", "query", "How many members at most.",
             &json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 100})),
+        "Size": parameter("size", "query", "`limit`, as others call it; one of the two.",
+            &json!({"type": "integer", "minimum": 1, "maximum": 500})),
         "CustomerIdFilter": parameter("customerId", "query", "Only this renter's.", &number()),
         "OwnerIdFilter": parameter("ownerId", "query", "Only this owner's.", &number()),
         "ItemNoFilter": parameter("itemNo", "query", "Only this item's.", &number()),
-        "StatusFilter": parameter("status", "query",
-            "Only with this status: `itemStatus` of items, `alarmStatus` of alarms, `status` of \
-             the others.", &text()),
     })
 }
 

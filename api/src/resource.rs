@@ -102,7 +102,7 @@ pub(crate) struct ItemInfoResource {
     "reservationNo": 1, "customerId": 1, "customerName": "YoungEunSong", "itemNo": 1,
     "itemName": "Camera", "itemPrice": 100, "totalPrice": 100, "currency": "KRW",
     "period": null, "status": "Reserved", "reason": null, "rentalStatus": "NotRenting",
-    "paymentStatus": "NotPaid", "payBy": "2027-01-05T03:15:00Z", "stale": null,
+    "paymentStatus": "NotPaid", "payBy": "2099-01-05T03:15:00Z", "stale": null,
     "actions": [{
         "name": "pay", "allowed": true, "reason": null, "method": "POST",
         "href": "/reservations/1/payment"

@@ -20,13 +20,14 @@ pub(crate) enum WholeNumber {
 
 /// Whole days: `from` is taken, `to` is free again.
 #[derive(ToSchema)]
+#[schema(as = Period)]
 #[expect(dead_code, reason = "it only describes what is taken")]
 pub(crate) struct PeriodBody {
     /// Today or later.
-    #[schema(example = "2027-01-05")]
+    #[schema(example = "2099-01-05")]
     from: NaiveDate,
     /// After `from`, at most 365 days.
-    #[schema(example = "2027-01-08")]
+    #[schema(example = "2099-01-08")]
     to: NaiveDate,
 }
 
@@ -69,7 +70,7 @@ impl NewItemBody {
 #[serde(rename_all = "camelCase")]
 #[schema(as = NewReservation, example = json!({
     "itemNo": 1, "customerId": 9_007_199_254_740_991_i64, "customerName": "Demo Renter",
-    "period": {"from": "2027-01-05", "to": "2027-01-08"}
+    "period": {"from": "2099-01-05", "to": "2099-01-08"}
 }))]
 pub(crate) struct NewReservationBody {
     #[schema(value_type = WholeNumber)]

@@ -23,10 +23,7 @@ pub(crate) struct Form {
 
 impl Form {
     pub(crate) fn new(fields: Fields) -> Self {
-        let mut form = Self::within("", fields);
-        // A client of HAL sends back what it got.
-        form.ignore(&["_links"]);
-        form
+        Self::within("", fields)
     }
 
     fn within(prefix: &'static str, Fields(fields): Fields) -> Self {
