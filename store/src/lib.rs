@@ -47,8 +47,8 @@ pub use aggregate_store::{AggregateStore, DecodeEvent, Loaded};
 pub use append::{Append, AppendError, Appended, MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD};
 pub use appender::Appender;
 pub use archive::{
-    ArchiveError, ArchiveReader, CheckEntry, Entry, Export, ExportOptions, Gap, Header, ImportOptions,
-    Imported, Manifest, Verified, import, verify,
+    ArchiveError, ArchiveReader, CheckEntry, Entry, Export, ExportOptions, Gap, Header,
+    ImportOptions, Imported, Manifest, Verified, import, verify,
 };
 pub use check::{Check, EventKind, Finding, KnownSubscriptions};
 pub use checkpoint::{Checkpoints, Claim};
