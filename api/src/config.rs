@@ -12,7 +12,7 @@ mod toml_file;
 mod values;
 
 pub use secret::{DatabaseUrl, masked};
-pub use settings::{SETTINGS, Setting};
+pub use settings::{RETIRED, SETTINGS, Setting};
 pub use sources::{Faults, Flag, Loaded, Shown, Sources};
 pub(crate) use values::list;
 
@@ -113,8 +113,10 @@ pub struct Payment {
     pub gateway: Outside,
     /// Which share of the charges is declined.
     pub decline_rate: f64,
-    /// Where charges and refunds are written down.
-    pub ledger: PathBuf,
+    /// Files in which older programs wrote down charges and refunds.
+    pub old_ledgers: Vec<PathBuf>,
+    /// Who still names such a file.
+    pub ledger_set_by: Option<String>,
 }
 
 /// Reservations.

@@ -21,7 +21,7 @@ use answers::LogAnswers;
 use axum::Router;
 use gdmarket_commands::{
     AlarmOptions, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions,
-    InProcessGateway, InProcessGatewayOptions, PaymentOptions,
+    InProcessGateway, InProcessGatewayOptions, PaymentOptions, take_over_ledger,
 };
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
@@ -125,6 +125,7 @@ impl Market {
         if let Err(error) = store.require_whole().await {
             return Err(store.locate(error).await.into());
         }
+        take_over_ledgers(config, &store).await?;
         let commands = commands(config, store.clone())?;
         let port = Arc::new(Port::new(commands.clone()));
         if let Err(error) = Projections::prepare(&store).await {
@@ -224,9 +225,8 @@ async fn tokens(store: &Store) -> Result<Tokens, StartError> {
 }
 
 fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
-    let gateway = InProcessGateway::open(gateway_options(&config.payment)).map_err(|source| {
-        StartError::Folder { path: config.payment.ledger.display().to_string(), source }
-    })?;
+    let gateway =
+        InProcessGateway::with_books(gateway_options(&config.payment), store.books().clone());
     let alarm = InProcessAlarm::new(InProcessAlarmOptions {
         delay_ms: millis(config.alarm.delay),
         jitter_ms: millis(config.alarm.jitter),
@@ -256,8 +256,30 @@ fn gateway_options(payment: &config::Payment) -> InProcessGatewayOptions {
         jitter_ms: millis(payment.gateway.jitter),
         fail_rate: payment.gateway.fail_rate,
         decline_rate: payment.decline_rate,
-        ledger: Some(payment.ledger.clone()),
     }
+}
+
+/// Writes what older programs kept in files of the gateway's into its books.
+async fn take_over_ledgers(config: &Config, store: &Store) -> Result<(), StartError> {
+    if let Some(source) = &config.payment.ledger_set_by {
+        tracing::warn!(
+            source,
+            "payment.ledger is no longer used: the payment gateway's books are in the database; remove it"
+        );
+    }
+    for file in &config.payment.old_ledgers {
+        let path = file.display().to_string();
+        let taken = take_over_ledger(store.books(), file).await;
+        let taken = taken.map_err(|source| StartError::Folder { path: path.clone(), source })?;
+        if taken > 0 {
+            tracing::info!(
+                file = path,
+                entries = taken,
+                "the payment gateway's ledger is in the database now; the file isn't used any more"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn projection_options(config: &Config) -> Options {

@@ -43,6 +43,6 @@ pub use options::{AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};
 pub use panic::told_by_panic;
 pub use payment_gateway::{
     Charge, Confirmation, GatewayError, InProcessGateway, InProcessGatewayOptions, LedgerEntry,
-    PaymentGateway, read_ledger,
+    PaymentGateway, read_ledger, take_over_ledger,
 };
 pub use payment_service::{PaymentAttempt, PaymentOutcome, Settled};

@@ -7,7 +7,7 @@ mod in_process;
 mod ledger;
 
 pub use in_process::{InProcessGateway, InProcessGatewayOptions};
-pub use ledger::{LedgerEntry, read_ledger};
+pub use ledger::{LedgerEntry, read_ledger, take_over_ledger};
 
 use async_trait::async_trait;
 use gdmarket_domain::{Money, PaymentNo, ReservationNo};

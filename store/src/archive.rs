@@ -30,8 +30,8 @@ pub(crate) const FORMAT: &str = "gdmarket-log";
 /// The version of the format that this program writes, and the newest it reads.
 pub(crate) const FORMAT_VERSION: u32 = 2;
 
-/// The version from which on a name stands with its stream.
-pub(crate) const WITH_NAMES: u32 = 2;
+/// The version from which on a name stands with its stream, and books are part of an archive.
+pub(crate) const WITH_BOOKS: u32 = 2;
 
 /// Why an archive was not written, or not read.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ mod aggregate_store;
 mod append;
 mod appender;
 mod archive;
+mod books;
 mod check;
 mod checkpoint;
 mod continuity;
@@ -50,6 +51,7 @@ pub use archive::{
     ArchiveError, ArchiveReader, CheckEntry, Entry, Export, ExportOptions, Gap, Header,
     ImportOptions, Imported, Manifest, Verified, import, verify,
 };
+pub use books::{BookEntry, Books};
 pub use check::{Check, EventKind, Finding, KnownSubscriptions};
 pub use checkpoint::{Checkpoints, Claim};
 pub use copy_in::CopyIn;

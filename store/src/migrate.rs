@@ -74,6 +74,15 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0006_loop_problems.sql"),
         sqlite: include_str!("../migrations/sqlite/views/0006_loop_problems.sql"),
     },
+    Migration {
+        version: 7,
+        name: "0007_books",
+        // One that keeps its books elsewhere would not know what was done here.
+        serves_from: 7,
+        file: File::Log,
+        postgres: include_str!("../migrations/postgres/0007_books.sql"),
+        sqlite: include_str!("../migrations/sqlite/log/0007_books.sql"),
+    },
 ];
 
 /// Serialises migrations of several processes on PostgreSQL.

@@ -8,6 +8,7 @@ pub use data_folder::make_private_folder;
 
 use crate::aggregate_store::{AggregateStore, DecodeEvent, decode_as_is};
 use crate::appender::{Appender, PostgresWriter, Signals, SqliteWriter};
+use crate::books::Books;
 use crate::checkpoint::Checkpoints;
 use crate::continuity::Continuity;
 use crate::db::open_files::OpenFiles;
@@ -67,6 +68,7 @@ struct Inner {
     receipts: Receipts,
     numbers: Numbers,
     personal_data: PersonalDataTable,
+    books: Books,
     tail: Tail,
     identity: Identity,
     continuity: Continuity,
@@ -191,6 +193,7 @@ impl Store {
             appender,
             receipts: Receipts::start(log_db, watched, &stop),
             numbers: Numbers::start(&connection, continuity, &tracker, stop.clone()),
+            books: Books::new(log_db.clone(), connection.clone()),
             personal_data: PersonalDataTable::new(log_db.clone(), connection.clone()),
             connection,
             without_views: databases.without_views.clone(),
@@ -236,6 +239,11 @@ impl Store {
     /// Names of persons.
     pub fn personal_data(&self) -> &PersonalDataTable {
         &self.0.personal_data
+    }
+
+    /// What is written down beside the log.
+    pub fn books(&self) -> &Books {
+        &self.0.books
     }
 
     /// What is new in the log.

@@ -8,6 +8,8 @@ mod archive;
 mod basics;
 #[path = "contract/batches.rs"]
 mod batches;
+#[path = "contract/books.rs"]
+mod books;
 #[path = "contract/broken_sessions.rs"]
 mod broken_sessions;
 #[path = "contract/caches.rs"]

@@ -36,13 +36,11 @@ impl Reader {
     fn payment(&mut self, server: Option<&Server>) -> Option<Payment> {
         let gateway = self.outside("payment");
         let decline_rate = self.read("payment.decline_rate", share);
-        let ledger = self.read("payment.ledger", |text| Ok(PathBuf::from(text)))?;
-        let ledger = if ledger.as_os_str().is_empty() {
-            server?.data_dir.join("payments.ledger")
-        } else {
-            ledger
-        };
-        Some(Payment { gateway: gateway?, decline_rate: decline_rate?, ledger })
+        let in_folder = server?.data_dir.join("payments.ledger");
+        let (named, ledger_set_by) = self.retired("payment.ledger").unzip();
+        let old_ledgers = named.map(PathBuf::from).into_iter().chain([in_folder]).collect();
+        let decline_rate = decline_rate?;
+        Some(Payment { gateway: gateway?, decline_rate, old_ledgers, ledger_set_by })
     }
 
     fn server(&mut self) -> Option<Server> {

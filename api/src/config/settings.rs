@@ -53,11 +53,6 @@ pub const SETTINGS: &[Setting] = &[
     setting("payment.jitter_ms", "0", "how much longer it may take, at random"),
     setting("payment.fail_rate", "0", "which share of its calls fails, 0 to 1"),
     setting("payment.decline_rate", "0", "which share of its charges is declined, 0 to 1"),
-    setting(
-        "payment.ledger",
-        "",
-        "file of its charges; without it in the data folder; servers on one database share it",
-    ),
     setting("alarm.answer_within_ms", "610", "how long a registration waits for the alarm"),
     setting("alarm.timeout_ms", "60000", "how long a call to the alarm may go on"),
     setting("alarm.delay_ms", "0", "how long the alarm inside this program takes"),
@@ -68,6 +63,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("telemetry.format", "auto", "auto, json or pretty"),
     setting("telemetry.core_dumps", "false", "write core dumps, which hold passwords and names"),
 ];
+
+/// Settings of older programs: taken, and reported as no longer used.
+pub const RETIRED: &[&str] = &["payment.ledger"];
 
 impl Setting {
     /// The setting with this key.

@@ -1,7 +1,7 @@
 //! Puts the sources on top of each other, remembers which one a value came from, and turns texts into
 //! values. Every fault is kept; nothing is used unless there is none.
 
-use super::settings::{SETTINGS, Setting};
+use super::settings::{RETIRED, SETTINGS, Setting};
 use super::toml_file::TomlFile;
 use super::values::text_of;
 use super::{Config, DatabaseUrl, masked};
@@ -167,7 +167,10 @@ impl Reader {
                 _ => unknown.push(section),
             }
         }
-        unknown.retain(|key| Setting::of(key).is_none() && secret_of(key).is_none());
+        unknown.retain(|key| {
+            let is_retired = RETIRED.contains(&key.as_str());
+            !is_retired && Setting::of(key).is_none() && secret_of(key).is_none()
+        });
         for key in unknown {
             let source = self.source(&key);
             self.faults.push(format!("{key}: there is no such setting ({source})"));
@@ -197,6 +200,12 @@ impl Reader {
                 set.map_or_else(|| DEFAULT.to_owned(), |set| set.name.to_string())
             }
         }
+    }
+
+    /// What a setting says that no program uses any more, and who set it.
+    pub(super) fn retired(&self, key: &str) -> Option<(String, String)> {
+        let value = self.figment.find_value(key).ok().and_then(|value| text_of(&value))?;
+        (!value.is_empty()).then(|| (value, self.source(key)))
     }
 
     /// The text of a setting, from its own key or from the file that holds a secret.

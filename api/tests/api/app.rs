@@ -23,7 +23,7 @@ pub(crate) struct App {
     router: Router,
     stage: watch::Sender<Stage>,
     /// Where the payments are written down; the log's own folder belongs to the test.
-    _ledger: TempDir,
+    _folder: TempDir,
 }
 
 /// A market on SQLite with the default settings, gone with the test.
@@ -51,13 +51,10 @@ pub(crate) async fn app_with(settings: &[(&'static str, &str)]) -> OwnApp {
     OwnApp { app: App::on(&db, settings).await, _db: db }
 }
 
-fn config(db: &TestDb, ledger: &TempDir, settings: &[(&'static str, &str)]) -> Config {
+fn config(db: &TestDb, spare: &TempDir, settings: &[(&'static str, &str)]) -> Config {
     let flag = |key, value: &str| Flag { flag: "test", key, value: value.to_owned() };
-    let folder = db.folder().unwrap_or_else(|| ledger.path()).display().to_string();
-    let mut flags = vec![
-        flag("server.data_dir", &folder),
-        flag("payment.ledger", &ledger.path().join("ledger").display().to_string()),
-    ];
+    let folder = db.folder().unwrap_or_else(|| spare.path()).display().to_string();
+    let mut flags = vec![flag("server.data_dir", &folder)];
     if db.folder().is_none() {
         flags.push(flag("database.url", db.url()));
     }
@@ -68,28 +65,28 @@ fn config(db: &TestDb, ledger: &TempDir, settings: &[(&'static str, &str)]) -> C
 
 impl App {
     pub(crate) async fn on(db: &TestDb, settings: &[(&'static str, &str)]) -> Self {
-        let (config, ledger) = Self::config(db, settings);
+        let (config, spare) = Self::config(db, settings);
         let market = Market::start(&config).await.expect("the market starts");
-        Self::around(market, &config, ledger)
+        Self::around(market, &config, spare)
     }
 
     /// Where nothing follows the log: whatever waits for a decision waits in vain.
     pub(crate) async fn undecided(db: &TestDb, settings: &[(&'static str, &str)]) -> Self {
-        let (config, ledger) = Self::config(db, settings);
+        let (config, spare) = Self::config(db, settings);
         let market = Market::start_writing_only(&config).await.expect("the market starts");
-        Self::around(market, &config, ledger)
+        Self::around(market, &config, spare)
     }
 
     fn config(db: &TestDb, settings: &[(&'static str, &str)]) -> (Config, TempDir) {
         start_figures();
-        let ledger = tempfile::tempdir().expect("a temporary folder");
-        (config(db, &ledger, settings), ledger)
+        let spare = tempfile::tempdir().expect("a temporary folder");
+        (config(db, &spare, settings), spare)
     }
 
-    fn around(market: Market, config: &Config, ledger: TempDir) -> Self {
+    fn around(market: Market, config: &Config, spare: TempDir) -> Self {
         let (stage, shutdown) = Shutdown::new();
         let router = market.router(config, config.server.listen, shutdown);
-        Self { market, router, stage, _ledger: ledger }
+        Self { market, router, stage, _folder: spare }
     }
 
     pub(crate) fn begin_the_end(&self) {

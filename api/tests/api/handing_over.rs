@@ -61,7 +61,7 @@ async fn refused(app: &App) -> u64 {
 /// What the item side does about a payment.
 #[expect(clippy::disallowed_methods, reason = "a command of the test's own")]
 async fn authorise(store: &Store, item: i64, reservation: i64) {
-    let gateway = InProcessGateway::open(InProcessGatewayOptions::default()).expect("a gateway");
+    let gateway = InProcessGateway::in_memory(InProcessGatewayOptions::default());
     let alarm = InProcessAlarm::new(InProcessAlarmOptions::default());
     let options = CommandOptions::default();
     let commands = Commands::new(store.clone(), Arc::new(gateway), Arc::new(alarm), options)

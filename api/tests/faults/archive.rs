@@ -1,16 +1,15 @@
 //! A market moves from one engine to the other with the real program: it goes on where it was, what was
 //! done is not done again, and an import that is killed or refused leaves nothing behind.
 
-use crate::kills::{at_rest, whole_log};
+use crate::kills::{at_rest, gateway_book, whole_log};
 use crate::market::Market;
 use crate::views::everything;
-use gdmarket_commands::read_ledger;
 use gdmarket_testkit::{Engine, Server, ServerOptions, TestDb, eventually, on_each_engine};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -44,10 +43,8 @@ async fn elsewhere(db: &TestDb) -> TestDb {
     }
 }
 
-/// A served market whose gateway remembers its charges in a file of the test's.
-async fn serve(db: &TestDb, ledger: &Path) -> Server {
-    let options = ServerOptions::new(PROGRAM).on(db);
-    options.variable("GDMARKET__PAYMENT__LEDGER", &ledger.display().to_string()).start().await
+async fn serve(db: &TestDb) -> Server {
+    ServerOptions::new(PROGRAM).on(db).start().await
 }
 
 async fn end(mut server: Server) {
@@ -64,7 +61,7 @@ struct Moved {
 impl Moved {
     async fn out_of(db: &TestDb) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = serve(db, &folder.path().join("ledger")).await;
+        let server = serve(db).await;
         let market = Market::at(&server.url(""));
         let item = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
         market.send(Method::POST, "/items", Some(item), Some("first")).await.unwrap().expect(201);
@@ -142,18 +139,18 @@ on_each_engine! {
     /// From one engine to the other: same answers, same numbers, nothing charged twice.
     async fn a_market_that_moved_goes_on_where_it_was(db: &TestDb) {
         let moved = Moved::out_of(db).await;
-        let (ledger, before) = (moved.path("ledger"), whole_log(db).await);
-        let charges = read_ledger(&ledger).unwrap();
+        let before = whole_log(db).await;
+        let charges = gateway_book(db).await;
         assert_eq!(charges.len(), 1);
         let other = elsewhere(db).await;
         // Somebody had a look at the empty market: its views are built.
-        end(serve(&other, &ledger).await).await;
+        end(serve(&other).await).await;
         let (code, out, said) =
             gdmarket(&other, &["events", "import", &moved.file("log.ndjson"), "--json"]);
         assert_eq!(code, Some(0), "{said}");
         assert!(out.contains("\"epoch\":2"), "{out}");
         assert_eq!(whole_log(&other).await, before);
-        let server = serve(&other, &ledger).await;
+        let server = serve(&other).await;
         let market = Market::at(&server.url(""));
         eventually(SOON, || async {
             let shown = everything(&market).await;
@@ -169,8 +166,9 @@ on_each_engine! {
         market.pay(3).await.expect(200);
         market.lend(1).await.expect(200);
         at_rest(&market, &other).await;
-        assert_eq!(read_ledger(&ledger).unwrap()[..1], charges);
-        assert_eq!(read_ledger(&ledger).unwrap().len(), 2, "the new payment's, and no other");
+        let book = gateway_book(&other).await;
+        assert_eq!(book[..1], charges);
+        assert_eq!(book.len(), 2, "the new payment's, and no other");
         end(server).await;
         let (code, _, said) = gdmarket(&other, &["check"]);
         assert_eq!(code, Some(0), "{said}");
@@ -239,7 +237,7 @@ on_each_engine! {
         let away = ["events", "import", &moved.file("log.ndjson"), "--database-url", "postgres://postgres@127.0.0.1:1/x"];
         let away = Command::new(PROGRAM).args(away).output().unwrap();
         assert_eq!(away.status.code(), Some(3), "{:?}", told(&away));
-        let server = serve(&other, &moved.path("other-ledger")).await;
+        let server = serve(&other).await;
         refused(&other, &moved.file("log.ndjson"), 1, "in use");
         end(server).await;
         assert_eq!(whole_log(&other).await.len(), 0);

@@ -2,10 +2,10 @@
 //! once: one item, one reservation, one charge and its refund.
 
 use crate::charges::{attempts, closed, wrongly_charged};
-use crate::kills::{at_rest, whole_log};
+use crate::kills::{at_rest, gateway_book, whole_log};
 use crate::market::{Answer, Market};
 use crate::views::{everything, rebuilt_views_equal};
-use gdmarket_commands::{LedgerEntry, read_ledger};
+use gdmarket_commands::LedgerEntry;
 use gdmarket_testkit::{ServerOptions, on_each_engine};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -70,11 +70,8 @@ async fn rental(market: &Market, round: usize) -> Option<()> {
 
 on_each_engine! {
     async fn what_was_cut_off_inside_a_command_is_done_once_when_asked_again(db: &TestDb) {
-        let folder = tempfile::tempdir().unwrap();
-        let ledger = folder.path().join("ledger");
         let options = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
             .on(db)
-            .variable("GDMARKET__PAYMENT__LEDGER", &ledger.display().to_string())
             .variable("GDMARKET__PAYMENT__TIMEOUT_MS", "2000");
         for (round, step) in STEPS.into_iter().enumerate() {
             let dying = options.clone().variable("FAILPOINTS", &format!("{step}=return"));
@@ -96,7 +93,7 @@ on_each_engine! {
         for once in ["ItemRegistered", "Reserved", "ReservationPaid", "ReservationCancelled", "PaymentCancelled"] {
             assert_eq!(count(once), STEPS.len(), "{once}");
         }
-        let book = read_ledger(&ledger).unwrap();
+        let book = gateway_book(db).await;
         assert_eq!(wrongly_charged(&book, &attempts(&log), &closed(&log)), Vec::<String>::new());
         let refunds = book.iter().filter(|entry| matches!(entry, LedgerEntry::Refund { .. }));
         assert_eq!((book.len(), refunds.count()), (2 * STEPS.len(), STEPS.len()), "{book:?}");

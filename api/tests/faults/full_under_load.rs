@@ -3,13 +3,12 @@
 //! and all of the market is back within seconds.
 
 use crate::charges::{assert_notices_what_is_charged_wrongly, attempts, unpaid, wrongly_charged};
-use crate::kills::{at_rest, whole_log};
+use crate::kills::{at_rest, gateway_book, whole_log};
 use crate::ledger::{Ledger, Seen, assert_notices_what_is_lost_or_doubled};
 use crate::load::Load;
 use crate::market::Market;
 use crate::small_disk::SmallDisk;
 use crate::views::{everything, rebuilt_views_equal};
-use gdmarket_commands::read_ledger;
 use gdmarket_testkit::{ServerOptions, TestDb, eventually, run, size};
 use reqwest::Method;
 use serde_json::json;
@@ -57,9 +56,8 @@ fn a_disk_that_is_full_under_load_costs_nobody_anything_but_time() {
         all_of_it_is_back(&market).await;
 
         load.stop().await;
-        let books = server.data_dir().join("payments.ledger");
         eventually(RESTS_WITHIN, || async {
-            let (book, log) = (read_ledger(&books).unwrap(), whole_log(&db).await);
+            let (book, log) = (gateway_book(&db).await, whole_log(&db).await);
             let wrong = wrongly_charged(&book, &attempts(&log), &unpaid(&log));
             if wrong.is_empty() { Ok(()) } else { Err(wrong) }
         })
@@ -69,7 +67,7 @@ fn a_disk_that_is_full_under_load_costs_nobody_anything_but_time() {
         let log = whole_log(&db).await;
         assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
         assert_notices_what_is_lost_or_doubled(&ledger, &log);
-        let book = read_ledger(&books).unwrap();
+        let book = gateway_book(&db).await;
         assert_notices_what_is_charged_wrongly(&book, &attempts(&log), &unpaid(&log));
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
         rebuilt_views_equal(&shown, &mut server, &db).await;

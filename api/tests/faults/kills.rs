@@ -5,7 +5,7 @@ use crate::ledger::{Ledger, Seen, assert_notices_what_is_lost_or_doubled};
 use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
-use gdmarket_commands::read_ledger;
+use gdmarket_commands::{LedgerEntry, read_ledger};
 use gdmarket_store::{RecordedEvent, Store, StoreOptions};
 use gdmarket_testkit::{Engine, ServerOptions, TestDb, eventually, on_each_engine, times};
 use serde_json::Value;
@@ -44,9 +44,8 @@ on_each_engine! {
         load.stop().await;
         println!("killed after {lives:?} ms");
 
-        let ledger_of_the_gateway = server.data_dir().join("payments.ledger");
         eventually(RESTS_WITHIN, || async {
-            let (book, log) = (read_ledger(&ledger_of_the_gateway).unwrap(), whole_log(db).await);
+            let (book, log) = (gateway_book(db).await, whole_log(db).await);
             let wrong = wrongly_charged(&book, &attempts(&log), &unpaid(&log));
             if wrong.is_empty() { Ok(()) } else { Err(wrong) }
         })
@@ -63,7 +62,7 @@ on_each_engine! {
         );
         assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
         assert_notices_what_is_lost_or_doubled(&ledger, &log);
-        let book = read_ledger(&ledger_of_the_gateway).unwrap();
+        let book = gateway_book(db).await;
         let (attempts, unpaid) = (attempts(&log), unpaid(&log));
         assert_eq!(wrongly_charged(&book, &attempts, &unpaid), [""; 0]);
         assert_notices_what_is_charged_wrongly(&book, &attempts, &unpaid);
@@ -92,6 +91,15 @@ pub(crate) async fn at_rest(market: &Market, db: &TestDb) {
         last = head;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// Everything that the gateway has done, in order.
+pub(crate) async fn gateway_book(db: &TestDb) -> Vec<LedgerEntry> {
+    let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+    let store = Store::open(&options).await.unwrap();
+    let book = read_ledger(store.books()).await.unwrap();
+    store.close().await;
+    book
 }
 
 /// Every event, in order.

@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod books;
 mod charges;
 mod control;
 mod crowds;

@@ -1,10 +1,9 @@
 //! Two people want opposite things at the same moment; the outcome is one of theirs, never both.
 
 use crate::charges::{assert_notices_what_is_charged_wrongly, attempts, closed, wrongly_charged};
-use crate::kills::whole_log;
+use crate::kills::{gateway_book, whole_log};
 use crate::market::{Answer, Market};
 use crate::settled::{Settled, settled};
-use gdmarket_commands::read_ledger;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine, times};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -47,7 +46,7 @@ on_each_engine! {
             }
         })
         .await;
-        judged_by_the_gateway(db, &server).await;
+        judged_by_the_gateway(db).await;
         both_ends("cancel against lend", &ends, ["Cancelled", "Renting"]);
     }
 
@@ -68,7 +67,7 @@ on_each_engine! {
             }
         })
         .await;
-        judged_by_the_gateway(db, &server).await;
+        judged_by_the_gateway(db).await;
         both_ends("cancel against pay", &ends, ["cancel first", "pay first"]);
     }
 
@@ -86,7 +85,7 @@ on_each_engine! {
             end
         })
         .await;
-        assert_eq!(judged_by_the_gateway(db, &server).await, ends.len(), "all of them were judged");
+        assert_eq!(judged_by_the_gateway(db).await, ends.len(), "all of them were judged");
         println!("pay twice, {} rounds", ends.len());
     }
 
@@ -111,15 +110,14 @@ on_each_engine! {
             }
         })
         .await;
-        judged_by_the_gateway(db, &server).await;
+        judged_by_the_gateway(db).await;
         both_ends("expire against pay", &ends, ["Expired", "Reserved"]);
     }
 }
 
-/// Holds the gateway's own ledger against the log; how many reservations had attempts.
-async fn judged_by_the_gateway(db: &TestDb, server: &Server) -> usize {
-    let book = read_ledger(&server.data_dir().join("payments.ledger")).unwrap();
-    let log = whole_log(db).await;
+/// Holds the gateway's own books against the log; how many reservations had attempts.
+async fn judged_by_the_gateway(db: &TestDb) -> usize {
+    let (book, log) = (gateway_book(db).await, whole_log(db).await);
     let (attempts, closed) = (attempts(&log), closed(&log));
     assert_eq!(wrongly_charged(&book, &attempts, &closed), [""; 0]);
     assert_notices_what_is_charged_wrongly(&book, &attempts, &closed);

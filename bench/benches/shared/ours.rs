@@ -58,7 +58,7 @@ impl Ours {
         let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
         Store::migrate(&options).await?;
         let store = Store::open(&options).await?;
-        let gateway = InProcessGateway::open(InProcessGatewayOptions::default())?;
+        let gateway = InProcessGateway::in_memory(InProcessGatewayOptions::default());
         let alarm = InProcessAlarm::new(InProcessAlarmOptions::default());
         let (gateway, alarm) = (Arc::new(gateway), Arc::new(alarm));
         let commands = Commands::new(store.clone(), gateway, alarm, CommandOptions::default())?;

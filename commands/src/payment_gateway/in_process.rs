@@ -7,14 +7,12 @@ use super::ledger::Ledger;
 use super::{Charge, Confirmation, GatewayError, PaymentGateway};
 use crate::latency::drawn;
 use async_trait::async_trait;
-use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::task::spawn_blocking;
+use gdmarket_store::{Books, StoreError};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// How the in-process gateway behaves.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct InProcessGatewayOptions {
     /// How long a call takes, in milliseconds.
     pub delay_ms: u64,
@@ -25,14 +23,12 @@ pub struct InProcessGatewayOptions {
     pub fail_rate: f64,
     /// The share of charges that are declined, 0 to 1.
     pub decline_rate: f64,
-    /// Where charges and refunds are written down; in memory if absent.
-    pub ledger: Option<PathBuf>,
 }
 
 /// The gateway of a market that runs by itself.
 pub struct InProcessGateway {
     options: InProcessGatewayOptions,
-    ledger: Arc<Mutex<Ledger>>,
+    ledger: Ledger,
 }
 
 /// What goes wrong with one call.
@@ -45,20 +41,21 @@ enum Fault {
 }
 
 impl InProcessGateway {
-    /// A gateway with the charges and refunds of its ledger's file.
-    pub fn open(options: InProcessGatewayOptions) -> io::Result<Self> {
-        let ledger =
-            options.ledger.as_deref().map_or_else(|| Ok(Ledger::default()), Ledger::open)?;
-        Ok(Self { options, ledger: Arc::new(Mutex::new(ledger)) })
+    /// A gateway whose charges and refunds are in these books.
+    pub const fn with_books(options: InProcessGatewayOptions, books: Books) -> Self {
+        Self { options, ledger: Ledger::Kept(books) }
+    }
+
+    /// A gateway whose charges end with the process.
+    pub fn in_memory(options: InProcessGatewayOptions) -> Self {
+        Self { options, ledger: Ledger::Memory(Arc::default()) }
     }
 
     /// One call: half of the delay, the effect, the other half, and what goes wrong on the way.
-    async fn call<T>(
-        &self,
-        effect: impl FnOnce(&mut Ledger) -> Result<T, GatewayError> + Send + 'static,
-    ) -> Result<T, GatewayError>
+    async fn call<T, F>(&self, effect: impl FnOnce(Ledger) -> F + Send) -> Result<T, GatewayError>
     where
         T: Send + 'static,
+        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
     {
         let fault = self.fault();
         if fault == Fault::Refused {
@@ -69,10 +66,8 @@ impl InProcessGateway {
         if fault == Fault::LostBefore {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
         }
-        // Another server may have the file for a moment.
-        let ledger = Arc::clone(&self.ledger);
-        let work = move || effect(&mut ledger.lock().unwrap_or_else(PoisonError::into_inner));
-        let done = spawn_blocking(work).await;
+        // In a task of its own: what was begun is done, whether or not the caller still waits.
+        let done = tokio::spawn(effect(self.ledger.clone())).await;
         let done = done.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
         tokio::time::sleep(half).await;
         if fault == Fault::LostAfter {
@@ -97,7 +92,8 @@ fn happens(rate: f64) -> bool {
     rand::random::<f64>() < rate
 }
 
-fn unwritten(error: &io::Error) -> GatewayError {
+/// Whether it was written down isn't known; the same call again finds out.
+fn unwritten(error: &StoreError) -> GatewayError {
     GatewayError::Unknown(error.to_string())
 }
 
@@ -106,21 +102,20 @@ impl PaymentGateway for InProcessGateway {
     async fn confirm(&self, key: Uuid, charge: &Charge) -> Result<Confirmation, GatewayError> {
         let Charge { payment_no, amount, .. } = *charge;
         let declines = happens(self.options.decline_rate);
-        self.call(move |ledger| {
-            if declines && ledger.charged(key).map_err(|e| unwritten(&e))?.is_none() {
+        self.call(move |ledger| async move {
+            if declines && ledger.charged(key).await.map_err(|error| unwritten(&error))?.is_none() {
                 return Err(GatewayError::Declined("card-declined".to_owned()));
             }
-            let (payment_no, amount) =
-                ledger.charge(key, payment_no, amount).map_err(|e| unwritten(&e))?;
+            let charged = ledger.charge(key, payment_no, amount).await;
+            let (payment_no, amount) = charged.map_err(|error| unwritten(&error))?;
             Ok(Confirmation { key, payment_no, amount })
         })
         .await
     }
 
     async fn cancel(&self, key: Uuid) -> Result<Confirmation, GatewayError> {
-        self.call(move |ledger| {
-            ledger.refund(key).map_err(|error| unwritten(&error))?;
-            match ledger.charged(key).map_err(|error| unwritten(&error))? {
+        self.call(move |ledger| async move {
+            match ledger.refund(key).await.map_err(|error| unwritten(&error))? {
                 Some((payment_no, amount)) => Ok(Confirmation { key, payment_no, amount }),
                 None => Err(GatewayError::Declined("not-charged".to_owned())),
             }
@@ -130,16 +125,20 @@ impl PaymentGateway for InProcessGateway {
 
     async fn find(&self, key: Uuid) -> Result<Option<Confirmation>, GatewayError> {
         let confirmation = |(payment_no, amount)| Confirmation { key, payment_no, amount };
-        let find = move |ledger: &mut Ledger| ledger.charged(key).map_err(|e| unwritten(&e));
-        Ok(self.call(find).await?.map(confirmation))
+        let charged = move |ledger: Ledger| async move {
+            ledger.charged(key).await.map_err(|error| unwritten(&error))
+        };
+        Ok(self.call(charged).await?.map(confirmation))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment_gateway::{LedgerEntry, read_ledger};
+    use crate::payment_gateway::{LedgerEntry, read_ledger, take_over_ledger};
     use gdmarket_domain::{Money, PaymentNo, ReservationNo};
+    use gdmarket_store::{Store, StoreOptions};
+    use gdmarket_testkit::{TestDb, on_each_engine};
 
     fn charge() -> Charge {
         Charge {
@@ -149,55 +148,88 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn one_key_is_charged_and_refunded_once_also_across_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger");
-        let options = InProcessGatewayOptions { ledger: Some(path.clone()), ..Default::default() };
-        let key = Uuid::from_u128(1);
-        for _ in 0..2 {
-            let gateway = InProcessGateway::open(options.clone()).unwrap();
-            for _ in 0..2 {
-                gateway.confirm(key, &charge()).await.unwrap();
-                gateway.cancel(key).await.unwrap();
-                assert!(gateway.find(key).await.unwrap().is_some());
-            }
-            // As a kill in the middle of a line leaves it.
-            let mut torn = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-            io::Write::write_all(&mut torn, b"{\"kind\":").unwrap();
-        }
-        let entries = read_ledger(&path).unwrap();
-        let payment_no = PaymentNo::new(1).unwrap();
-        let amount = Money::price(300).unwrap();
-        assert_eq!(
-            entries,
-            [LedgerEntry::Charge { key, payment_no, amount }, LedgerEntry::Refund { key }]
-        );
+    async fn opened(db: &TestDb) -> Store {
+        let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        Store::migrate(&options).await.unwrap();
+        Store::open(&options).await.unwrap()
     }
 
-    #[tokio::test]
-    async fn two_servers_with_one_ledger_know_of_each_others_charges() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger");
-        let options = InProcessGatewayOptions { ledger: Some(path.clone()), ..Default::default() };
-        let (one, other) = (
-            InProcessGateway::open(options.clone()).unwrap(),
-            InProcessGateway::open(options).unwrap(),
-        );
-        let key = Uuid::from_u128(1);
-        one.confirm(key, &charge()).await.unwrap();
-        assert!(other.find(key).await.unwrap().is_some());
-        other.confirm(key, &charge()).await.unwrap();
-        other.cancel(key).await.unwrap();
-        one.cancel(key).await.unwrap();
-        assert_eq!(read_ledger(&path).unwrap().len(), 2, "one charge, one refund");
+    fn gateway(store: &Store) -> InProcessGateway {
+        InProcessGateway::with_books(InProcessGatewayOptions::default(), store.books().clone())
+    }
+
+    fn once(key: Uuid) -> [LedgerEntry; 2] {
+        let Charge { payment_no, amount, .. } = charge();
+        [LedgerEntry::Charge { key, payment_no, amount }, LedgerEntry::Refund { key }]
+    }
+
+    on_each_engine! {
+        async fn one_key_is_charged_and_refunded_once_also_across_a_restart(db: &TestDb) {
+            let key = Uuid::from_u128(1);
+            for _ in 0..2 {
+                let store = opened(db).await;
+                let gateway = gateway(&store);
+                for _ in 0..2 {
+                    gateway.confirm(key, &charge()).await.unwrap();
+                    gateway.cancel(key).await.unwrap();
+                    assert!(gateway.find(key).await.unwrap().is_some());
+                }
+                assert_eq!(read_ledger(store.books()).await.unwrap(), once(key));
+                store.close().await;
+            }
+        }
+
+        async fn servers_on_one_log_know_of_each_others_charges(db: &TestDb) {
+            let stores = [opened(db).await, opened(db).await];
+            let [one, other] = stores.each_ref().map(gateway);
+            let key = Uuid::from_u128(1);
+            one.confirm(key, &charge()).await.unwrap();
+            assert!(other.find(key).await.unwrap().is_some());
+            let dearer = Charge { amount: Money::price(500).unwrap(), ..charge() };
+            let confirmed = other.confirm(key, &dearer).await.unwrap();
+            assert_eq!(confirmed.amount, charge().amount, "what was taken");
+            other.cancel(key).await.unwrap();
+            one.cancel(key).await.unwrap();
+            assert_eq!(read_ledger(stores[0].books()).await.unwrap(), once(key));
+            for store in stores {
+                store.close().await;
+            }
+        }
+
+        /// As older programs wrote it, the last line cut off by a kill.
+        async fn a_file_is_taken_over_once(db: &TestDb) {
+            let store = opened(db).await;
+            let (books, folder) = (store.books(), tempfile::tempdir().unwrap());
+            let path = folder.path().join("payments.ledger");
+            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 0, "there is none");
+            let [first, second] = [1, 2].map(|key| once(Uuid::from_u128(key)));
+            let lines = [&first[0], &second[0], &first[1]];
+            let lines: Vec<String> =
+                lines.map(|entry| serde_json::to_string(entry).unwrap() + "\n").into();
+            std::fs::write(&path, lines.concat() + "{\"kind\":").unwrap();
+            gateway(&store).confirm(Uuid::from_u128(1), &charge()).await.unwrap();
+            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 2, "one was known");
+            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 0, "once");
+            let all = read_ledger(books).await.unwrap();
+            assert_eq!(all, [first[0].clone(), second[0].clone(), first[1].clone()]);
+            gateway(&store).cancel(Uuid::from_u128(2)).await.unwrap();
+            std::fs::write(&path, format!("{}broken\n", lines[0])).unwrap();
+            let error = take_over_ledger(books, &path).await.unwrap_err();
+            assert!(error.to_string().contains("line 2"), "{error}");
+            store.close().await;
+        }
     }
 
     #[tokio::test]
     async fn what_was_never_charged_is_neither_found_nor_refunded() {
-        let gateway = InProcessGateway::open(InProcessGatewayOptions::default()).unwrap();
+        let gateway = InProcessGateway::in_memory(InProcessGatewayOptions::default());
         let key = Uuid::from_u128(1);
         assert_eq!(gateway.find(key).await.unwrap(), None);
         assert!(matches!(gateway.cancel(key).await, Err(GatewayError::Declined(_))));
+        for _ in 0..2 {
+            gateway.confirm(key, &charge()).await.unwrap();
+            gateway.cancel(key).await.unwrap();
+        }
+        assert!(gateway.find(key).await.unwrap().is_some());
     }
 }

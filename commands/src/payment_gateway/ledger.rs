@@ -1,18 +1,22 @@
-//! What the in-process gateway has done: one line per charge or refund, appended before it answers.
+//! What the in-process gateway has done: an entry per charge and per refund, written down before it
+//! answers, in the books beside the log, as a real gateway keeps books of its own. So charges outlive the
+//! process, every server on the log knows of them, and a copy of the log has them too.
 //!
-//! With a file, charges outlive the process as a real gateway's do, and a test that kills the
-//! program can count them. Without one they die with it: then the money was never taken anywhere,
-//! and settling rightly finds nothing. Never a second charge or refund under one key.
+//! Never a second charge or refund under one key: the key of an entry is taken once, whoever writes it.
 
 use gdmarket_domain::{Money, PaymentNo};
+use gdmarket_store::{BookEntry, Books, StoreError};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
-/// One line of the ledger.
+/// The gateway's book.
+const BOOK: &str = "payment-gateway";
+
+/// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum LedgerEntry {
@@ -32,144 +36,122 @@ pub enum LedgerEntry {
     },
 }
 
-/// Reads a ledger's file; a last line that was cut off while being written doesn't count.
-pub fn read_ledger(path: &Path) -> io::Result<Vec<LedgerEntry>> {
-    let text = match std::fs::read_to_string(path) {
+impl LedgerEntry {
+    fn written(&self) -> Result<BookEntry, StoreError> {
+        let key = match self {
+            Self::Charge { key, .. } => charge_of(*key),
+            Self::Refund { key } => format!("refund/{key}"),
+        };
+        let value =
+            serde_json::to_string(self).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        Ok(BookEntry { key, value })
+    }
+
+    fn read(value: &str) -> Result<Self, StoreError> {
+        let unread = |error| StoreError::Corrupt(format!("the payment gateway's books: {error}"));
+        serde_json::from_str(value).map_err(unread)
+    }
+}
+
+fn charge_of(key: Uuid) -> String {
+    format!("charge/{key}")
+}
+
+/// Everything that the gateway has done, in order.
+pub async fn read_ledger(books: &Books) -> Result<Vec<LedgerEntry>, StoreError> {
+    let entries = books.all(BOOK).await?;
+    entries.iter().map(|entry| LedgerEntry::read(&entry.value)).collect()
+}
+
+/// Writes down what older programs kept in a file, where it isn't known yet; returns how many that were.
+///
+/// Once more changes nothing, so it doesn't matter where it was cut short; a last line that was
+/// cut off while being written never happened.
+pub async fn take_over_ledger(books: &Books, file: &Path) -> io::Result<u64> {
+    let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(error),
     };
-    entries(&text)
+    let entries = text
+        .split_inclusive('\n')
+        .zip(1..)
+        .filter(|(line, _)| line.ends_with('\n'))
+        .map(|(line, number): (&str, u64)| {
+            let entry = LedgerEntry::read(line).and_then(|entry| entry.written());
+            entry.map_err(|error| io::Error::other(format!("line {number}: {error}")))
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    books.record_all(BOOK, &entries).await.map_err(io::Error::other)
 }
 
-/// Charges and refunds by key.
-#[derive(Default)]
-pub(super) struct Ledger {
-    charges: HashMap<Uuid, Charged>,
-    book: Option<Book>,
-}
-
-/// The file, with how much of it is known here. Whoever reads or writes it holds its lock, so several
-/// servers on one machine may share it.
-struct Book {
-    file: File,
-    known: u64,
-}
-
-struct Charged {
-    payment_no: PaymentNo,
-    amount: Money,
-    is_refunded: bool,
+/// Where the entries are; clones are the same ledger.
+#[derive(Clone)]
+pub(super) enum Ledger {
+    /// In memory: the money was never taken anywhere once the process has ended.
+    Memory(Arc<Mutex<BTreeMap<String, String>>>),
+    /// In the books beside the log.
+    Kept(Books),
 }
 
 impl Ledger {
-    /// The ledger in this file, which is made if it isn't there.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-        let mut ledger = Self { charges: HashMap::new(), book: Some(Book { file, known: 0 }) };
-        ledger.alone(|_| Ok(()))?;
-        Ok(ledger)
+    /// Which attempt was charged under this key and how much, refunded or not.
+    pub(super) async fn charged(
+        &self,
+        key: Uuid,
+    ) -> Result<Option<(PaymentNo, Money)>, StoreError> {
+        let found = self.find(&charge_of(key)).await?;
+        found.map_or(Ok(None), |value| charge_in(&value).map(Some))
     }
 
-    /// For which attempt what was taken under this key, refunded or not.
-    pub(super) fn charged(&mut self, key: Uuid) -> io::Result<Option<(PaymentNo, Money)>> {
-        let standing = |charged: &Charged| (charged.payment_no, charged.amount);
-        self.alone(|ledger| Ok(ledger.charges.get(&key).map(standing)))
-    }
-
-    /// Takes the money, unless this key was charged before; gives for which attempt what was taken.
-    pub(super) fn charge(
-        &mut self,
+    /// Takes the money, unless this key was charged before; gives the attempt and the amount that was taken.
+    pub(super) async fn charge(
+        &self,
         key: Uuid,
         payment_no: PaymentNo,
         amount: Money,
-    ) -> io::Result<(PaymentNo, Money)> {
-        self.alone(|ledger| match ledger.charges.get(&key) {
-            Some(taken) => Ok((taken.payment_no, taken.amount)),
-            None => ledger
-                .append(&LedgerEntry::Charge { key, payment_no, amount })
-                .map(|()| (payment_no, amount)),
-        })
+    ) -> Result<(PaymentNo, Money), StoreError> {
+        let standing = self.record(&LedgerEntry::Charge { key, payment_no, amount }).await?;
+        charge_in(&standing)
     }
 
-    /// Gives the money back, once; false if none was taken under this key.
-    pub(super) fn refund(&mut self, key: Uuid) -> io::Result<bool> {
-        self.alone(|ledger| match ledger.charges.get(&key) {
-            None => Ok(false),
-            Some(charged) if charged.is_refunded => Ok(true),
-            Some(_) => ledger.append(&LedgerEntry::Refund { key }).map(|()| true),
-        })
-    }
-
-    /// Does something while no other server touches the file, knowing all that is in it.
-    fn alone<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
-        if let Some(book) = &self.book {
-            book.file.lock()?;
+    /// Gives the money back, once; returns what was taken under this key, if anything was.
+    pub(super) async fn refund(&self, key: Uuid) -> Result<Option<(PaymentNo, Money)>, StoreError> {
+        let charged = self.charged(key).await?;
+        if charged.is_some() {
+            self.record(&LedgerEntry::Refund { key }).await?;
         }
-        let done = self.catch_up().and_then(|()| work(self));
-        if let Some(book) = &self.book {
-            book.file.unlock()?;
-        }
-        done
+        Ok(charged)
     }
 
-    /// Takes in what others have written. A line cut off by a kill goes, so that the next one starts
-    /// on a line of its own.
-    fn catch_up(&mut self) -> io::Result<()> {
-        let Some(book) = &mut self.book else { return Ok(()) };
-        match book.file.metadata()?.len() {
-            same if same == book.known => return Ok(()),
-            shorter if shorter < book.known => {
-                return Err(io::Error::other("somebody cut the ledger short"));
+    async fn find(&self, key: &str) -> Result<Option<String>, StoreError> {
+        match self {
+            Self::Memory(entries) => {
+                let entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(entries.get(key).cloned())
             }
-            _ => {}
+            Self::Kept(books) => books.find(BOOK, key).await,
         }
-        let mut text = String::new();
-        book.file.seek(SeekFrom::Start(book.known))?;
-        book.file.read_to_string(&mut text)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let entries = entries(&text)?;
-        book.known += u64::try_from(whole).map_err(io::Error::other)?;
-        book.file.set_len(book.known)?;
-        for entry in &entries {
-            self.note(entry);
-        }
-        Ok(())
     }
 
-    /// The file first: what isn't written down, and whole, hasn't happened.
-    fn append(&mut self, entry: &LedgerEntry) -> io::Result<()> {
-        if let Some(book) = &mut self.book {
-            let line = serde_json::to_string(entry)? + "\n";
-            if let Err(error) = book.file.write_all(line.as_bytes()) {
-                book.file.set_len(book.known)?;
-                return Err(error);
+    /// What stands under the entry's key from now on.
+    async fn record(&self, entry: &LedgerEntry) -> Result<String, StoreError> {
+        let entry = entry.written()?;
+        match self {
+            Self::Memory(entries) => {
+                let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(entries.entry(entry.key).or_insert(entry.value).clone())
             }
-            book.known += u64::try_from(line.len()).map_err(io::Error::other)?;
-        }
-        self.note(entry);
-        Ok(())
-    }
-
-    fn note(&mut self, entry: &LedgerEntry) {
-        match entry {
-            LedgerEntry::Charge { key, payment_no, amount } => {
-                let (payment_no, amount) = (*payment_no, *amount);
-                self.charges.insert(*key, Charged { payment_no, amount, is_refunded: false });
-            }
-            LedgerEntry::Refund { key } => {
-                if let Some(charged) = self.charges.get_mut(key) {
-                    charged.is_refunded = true;
-                }
-            }
+            Self::Kept(books) => books.record(BOOK, &entry).await,
         }
     }
 }
 
-/// The whole lines of a text.
-fn entries(text: &str) -> io::Result<Vec<LedgerEntry>> {
-    text.split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
-        .map(|line| serde_json::from_str(line).map_err(io::Error::from))
-        .collect()
+fn charge_in(value: &str) -> Result<(PaymentNo, Money), StoreError> {
+    match LedgerEntry::read(value)? {
+        LedgerEntry::Charge { payment_no, amount, .. } => Ok((payment_no, amount)),
+        LedgerEntry::Refund { key } => {
+            Err(StoreError::Corrupt(format!("a refund stands under the charge of {key}")))
+        }
+    }
 }

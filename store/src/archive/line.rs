@@ -28,6 +28,7 @@ pub(super) enum Line<'a> {
     Parked(ParkedLine),
     Waiting(WaitingLine),
     Dropped(DroppedLine),
+    Book(BookLine),
     Person(PersonLine),
     #[serde(borrow)]
     Name(NameLine<'a>),
@@ -155,6 +156,16 @@ pub(super) struct DroppedLine {
     pub(super) parked_for: String,
     pub(super) reason: String,
     pub(super) dropped_at: i64,
+}
+
+/// What is written down in a book.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct BookLine {
+    pub(super) book: String,
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) recorded_at: i64,
 }
 
 /// What was known of a person before names stood with streams: nothing any more once erased.

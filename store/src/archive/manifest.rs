@@ -1,7 +1,7 @@
 //! The last line of an archive: what there must have been before it. A reader makes its own from
 //! what it read and compares, so no byte of this line is taken on trust either.
 
-use super::WITH_NAMES;
+use super::WITH_BOOKS;
 use super::line::{Header, Line};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -34,6 +34,9 @@ pub struct Manifest {
     pub waiting: u64,
     /// How much was given up.
     pub dropped: u64,
+    /// How many entries of books; archives of version 1 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub books: Option<u64>,
     /// How many persons.
     pub persons: u64,
     /// How many streams with what is known of whose they are; archives of version 1 have none.
@@ -46,8 +49,9 @@ pub struct Manifest {
 impl Manifest {
     /// The manifest of what is still to be counted.
     pub(super) fn begin(header: &Header) -> Self {
-        let names = (header.version >= WITH_NAMES).then_some(0);
-        Self { log_id: header.log_id, epoch: header.epoch, names, ..Self::default() }
+        let newer = (header.version >= WITH_BOOKS).then_some(0);
+        let (log_id, epoch) = (header.log_id, header.epoch);
+        Self { log_id, epoch, books: newer, names: newer, ..Self::default() }
     }
 
     /// Counts a line.
@@ -68,6 +72,7 @@ impl Manifest {
             Line::Parked(_) => self.parked += 1,
             Line::Waiting(_) => self.waiting += 1,
             Line::Dropped(_) => self.dropped += 1,
+            Line::Book(_) => self.books = self.books.map(|books| books + 1),
             Line::Person(_) => self.persons += 1,
             Line::Name(_) => self.names = self.names.map(|names| names + 1),
         }

@@ -6,8 +6,8 @@
 
 use super::chain::Chain;
 use super::line::{
-    CheckpointLine, DeadlineLine, DroppedLine, Header, Line, NameLine, NumberLine, ParkedLine,
-    PersonLine, WaitingLine,
+    BookLine, CheckpointLine, DeadlineLine, DroppedLine, Header, Line, NameLine, NumberLine,
+    ParkedLine, PersonLine, WaitingLine,
 };
 use super::manifest::Manifest;
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
@@ -39,6 +39,7 @@ pub(super) enum Batch {
     Parked(Vec<ParkedLine>),
     Waiting(Vec<WaitingLine>),
     Dropped(Vec<DroppedLine>),
+    Books(Vec<BookLine>),
     Persons(Vec<PersonLine>),
     Names(Vec<NameLine<'static>>),
     /// All was read and is as the file itself says.
@@ -251,8 +252,8 @@ impl<R: Read> Parser<R> {
             Line::Person(_) | Line::Name(_) if !self.has_persons => {
                 Err(self.lines.fault("a person, though the header says that there are none"))
             }
-            Line::Name(_) if self.manifest.names.is_none() => {
-                Err(self.lines.fault("version 1 of the format has no names of streams"))
+            Line::Name(_) | Line::Book(_) if self.manifest.books.is_none() => {
+                Err(self.lines.fault("version 1 of the format has no such kind of line"))
             }
             Line::Event(event) if event.position() <= self.manifest.last_position => {
                 let (position, last) = (event.position(), self.manifest.last_position);
@@ -300,9 +301,10 @@ const fn rank(line: &Line<'_>) -> u8 {
         Line::Parked(_) => 6,
         Line::Waiting(_) => 7,
         Line::Dropped(_) => 8,
-        Line::Person(_) => 9,
-        Line::Name(_) => 10,
-        Line::Manifest(_) => 11,
+        Line::Book(_) => 9,
+        Line::Person(_) => 10,
+        Line::Name(_) => 11,
+        Line::Manifest(_) => 12,
     }
 }
 
@@ -348,6 +350,7 @@ impl Batch {
             Line::Parked(parked) => add!(Parked, parked),
             Line::Waiting(waiting) => add!(Waiting, waiting),
             Line::Dropped(dropped) => add!(Dropped, dropped),
+            Line::Book(entry) => add!(Books, entry),
             Line::Person(person) => add!(Persons, person),
             Line::Name(name) => add!(Names, name.into_owned()),
             Line::Header(_) | Line::Manifest(_) => return Err("it is out of place".to_owned()),
@@ -365,6 +368,7 @@ impl Batch {
             Self::Parked(_) => Self::Parked(vec![]),
             Self::Waiting(_) => Self::Waiting(vec![]),
             Self::Dropped(_) => Self::Dropped(vec![]),
+            Self::Books(_) => Self::Books(vec![]),
             Self::Persons(_) => Self::Persons(vec![]),
             Self::Names(_) => Self::Names(vec![]),
         }

@@ -2,9 +2,9 @@
 
 use crate::support::{append, counted, id, open, options, raw, stream, whole_log};
 use gdmarket_store::{
-    Append, ArchiveError, ArchiveReader, Changes, Checkpoints, Deadline, Deadlines, Export,
-    ExportOptions, ImportOptions, Imported, Leases, Parked, ParkedKeys, PersonalData, ReceiptKind,
-    Store, StoreError, StoreOptions, import, on_db,
+    Append, ArchiveError, ArchiveReader, BookEntry, Changes, Checkpoints, Deadline, Deadlines,
+    Export, ExportOptions, ImportOptions, Imported, Leases, Parked, ParkedKeys, PersonalData,
+    ReceiptKind, Store, StoreError, StoreOptions, import, on_db,
 };
 use gdmarket_testkit::{Engine, TestDb, on_each_engine};
 use sha2::{Digest, Sha256};
@@ -67,6 +67,10 @@ async fn filled(db: &TestDb) -> Store {
         store.numbers().draw("number").await.unwrap();
     }
     beside(&store).await;
+    for key in ["b", "a"] {
+        let entry = BookEntry { key: key.to_owned(), value: "{\"a\": 1}".to_owned() };
+        store.books().record("book", &entry).await.unwrap();
+    }
     store
 }
 
@@ -111,8 +115,8 @@ fn lines<'a>(archive: &'a str, kinds: &[&str]) -> Vec<&'a str> {
     archive.lines().filter(is).collect()
 }
 
-const KEPT: [&str; 8] =
-    ["event", "receipt", "deadline", "parked", "waiting", "dropped", "person", "name"];
+const KEPT: [&str; 9] =
+    ["event", "receipt", "deadline", "parked", "waiting", "dropped", "book", "person", "name"];
 
 /// The archive with its chain put right, as somebody would make it who means harm or has a bug.
 fn sealed(lines: &[String]) -> String {
@@ -211,15 +215,16 @@ on_each_engine! {
         let store = filled(db).await;
         let archive = exported(&store, true).await;
         store.close().await;
-        let is_newer = |line: &&str| line.starts_with("{\"name\"");
+        let is_newer = |line: &&str| line.starts_with("{\"name\"") || line.starts_with("{\"book\"");
         let mut lines: Vec<String> =
             archive.lines().filter(|line| !is_newer(line)).map(str::to_owned).collect();
         lines[0] = lines[0].replacen("\"version\":2", "\"version\":1", 1);
         let last = lines.pop().unwrap();
         let with_names = lines.iter().cloned().chain(archive.lines().filter(is_newer).map(str::to_owned));
         let mixed = sealed(&with_names.chain([last.clone()]).collect::<Vec<_>>());
-        assert!(last.contains(",\"names\":3"), "{last}");
-        lines.push(last.replacen(",\"names\":3", "", 1));
+        let newer = [",\"names\":3", ",\"books\":2"];
+        assert!(newer.iter().all(|count| last.contains(count)), "{last}");
+        lines.push(last.replacen(newer[0], "", 1).replacen(newer[1], "", 1));
         let other = elsewhere(db).await;
         let error = imported(&other, &mixed).await.unwrap_err();
         assert!(error.to_string().contains("version 1"), "{error}");

@@ -2,12 +2,11 @@
 
 use crate::archive::gdmarket;
 use crate::charges::{assert_notices_what_is_charged_wrongly, attempts, unpaid, wrongly_charged};
-use crate::kills::{at_rest, whole_log};
+use crate::kills::{at_rest, gateway_book, whole_log};
 use crate::ledger::{Ledger, Seen, assert_notices_what_is_lost_or_doubled};
 use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
-use gdmarket_commands::read_ledger;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,9 +116,8 @@ impl Scene {
     /// Nothing was lost, doubled, charged wrongly or shown wrongly.
     pub(super) async fn judge(mut self) {
         self.load.stop().await;
-        let books = self.server.data_dir().join("payments.ledger");
         eventually(RESTS_WITHIN, || async {
-            let (book, log) = (read_ledger(&books).unwrap(), whole_log(&self.db).await);
+            let (book, log) = (gateway_book(&self.db).await, whole_log(&self.db).await);
             let wrong = wrongly_charged(&book, &attempts(&log), &unpaid(&log));
             if wrong.is_empty() { Ok(()) } else { Err(wrong) }
         })
@@ -136,7 +134,7 @@ impl Scene {
         );
         assert_eq!(self.ledger.broken_promises(&log), Vec::<String>::new());
         assert_notices_what_is_lost_or_doubled(&self.ledger, &log);
-        let book = read_ledger(&books).unwrap();
+        let book = gateway_book(&self.db).await;
         assert_notices_what_is_charged_wrongly(&book, &attempts(&log), &unpaid(&log));
         let (code, out, written) = gdmarket(&self.db, &["check"]);
         assert_eq!(code, Some(0), "{out}{written}");

@@ -3,8 +3,8 @@
 use super::Export;
 use crate::archive::ArchiveError;
 use crate::archive::line::{
-    CheckpointLine, DeadlineLine, DroppedLine, EventLine, Line, NameLine, NumberLine, ParkedLine,
-    PersonLine, ReceiptLine, WaitingLine,
+    BookLine, CheckpointLine, DeadlineLine, DroppedLine, EventLine, Line, NameLine, NumberLine,
+    ParkedLine, PersonLine, ReceiptLine, WaitingLine,
 };
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
@@ -29,6 +29,7 @@ pub(super) enum Part {
     Parked(String, String),
     Waiting(String, String, i64),
     Dropped(String, String, i64),
+    Books(i64),
     Persons(i64),
     Names(String, String),
     Manifest,
@@ -56,6 +57,7 @@ impl Export {
             Part::Dropped(subscription, key, position) => {
                 self.dropped(lines, (subscription, key, position)).await?
             }
+            Part::Books(after) => self.books(lines, after).await?,
             Part::Persons(after) => self.persons(lines, after).await?,
             Part::Names(kind, id) => self.names(lines, (kind, id)).await?,
             Part::Manifest => {
@@ -227,6 +229,19 @@ impl Export {
                     DroppedLine { subscription, key, position, parked_for, reason, dropped_at };
                 self.put(lines, &Line::Dropped(line))?;
             }
+        }
+        Ok(next.unwrap_or(Part::Books(0)))
+    }
+
+    async fn books(&mut self, lines: &mut Vec<u8>, after: i64) -> Result<Part, ArchiveError> {
+        let sql = "SELECT entry, book, key, value, recorded_at FROM books WHERE entry > $1 \
+                   ORDER BY entry LIMIT $2";
+        let rows: Vec<(i64, String, String, String, i64)> = on_tx!(&mut self.snapshot.log, connection => {
+            sqlx::query_as(sql).bind(after).bind(PAGE).fetch_all(connection).await?
+        });
+        let next = rows.last().map(|row| Part::Books(row.0));
+        for (_, book, key, value, recorded_at) in rows {
+            self.put(lines, &Line::Book(BookLine { book, key, value, recorded_at }))?;
         }
         Ok(next.unwrap_or(Part::Persons(0)))
     }

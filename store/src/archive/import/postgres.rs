@@ -18,7 +18,7 @@ const NOT_GIVEN: [&str; 2] = ["55P03", "40P01"];
 /// Whoever opens the log reads its identity first, so a server that starts now waits for the end.
 const LOCK: &str = "SET LOCAL lock_timeout = '2s'; \
     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL work_mem = '64MB'; \
-    LOCK TABLE identity, events, receipts, numbers, personal_data, personal_names, checkpoints, \
+    LOCK TABLE identity, events, receipts, numbers, personal_data, personal_names, books, checkpoints, \
     leases, deadlines, parked, parked_events, dropped, generations IN ACCESS EXCLUSIVE MODE";
 
 const EVENTS: &str = "position, aggregate_type, aggregate_id, sequence, event_type, event_version, \

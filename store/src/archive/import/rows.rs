@@ -2,8 +2,8 @@
 
 use crate::archive::ArchiveError;
 use crate::archive::line::{
-    CheckpointLine, DeadlineLine, DroppedLine, NameLine, NumberLine, ParkedLine, PersonLine,
-    WaitingLine,
+    BookLine, CheckpointLine, DeadlineLine, DroppedLine, NameLine, NumberLine, ParkedLine,
+    PersonLine, WaitingLine,
 };
 use crate::db::Tx;
 use crate::event::RecordedEvent;
@@ -90,6 +90,20 @@ pub(super) async fn persons(tx: &mut Tx, persons: &[PersonLine]) -> Result<(), A
         "INSERT INTO personal_data (person_id, name) ",
         |row, person| row.push_bind(person.id).push_bind(person.name.as_deref()),
         " ON CONFLICT (person_id) DO UPDATE SET name = excluded.name"
+    )
+}
+
+pub(super) async fn books(tx: &mut Tx, entries: &[BookLine]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        entries,
+        "INSERT INTO books (book, key, value, recorded_at) ",
+        |row, entry| row
+            .push_bind(entry.book.as_str())
+            .push_bind(entry.key.as_str())
+            .push_bind(entry.value.as_str())
+            .push_bind(entry.recorded_at),
+        " ON CONFLICT (book, key) DO NOTHING"
     )
 }
 

@@ -113,6 +113,7 @@ impl Target {
     pub(super) async fn rows(&mut self, batch: &Batch) -> Result<(), ArchiveError> {
         match batch {
             Batch::Numbers(numbers) => rows::numbers(&mut self.log, numbers).await,
+            Batch::Books(entries) => rows::books(&mut self.log, entries).await,
             Batch::Persons(persons) => rows::persons(&mut self.log, persons).await,
             Batch::Names(names) => rows::names(&mut self.log, names).await,
             Batch::Deadlines(deadlines) => rows::deadlines(self.views(), deadlines).await,

@@ -1,0 +1,9 @@
+-- Books that somebody keeps beside the log: what is written down under a key stays as it is.
+CREATE TABLE books (
+    entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    book text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    value text NOT NULL,
+    recorded_at bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    UNIQUE (book, key)
+);

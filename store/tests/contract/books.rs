@@ -1,0 +1,47 @@
+//! What is written down under a key stays, whoever comes second, in every copy of the log.
+
+use crate::support::*;
+use gdmarket_store::BookEntry;
+use gdmarket_testkit::on_each_engine;
+
+fn entry(key: &str, value: &str) -> BookEntry {
+    BookEntry { key: key.to_owned(), value: value.to_owned() }
+}
+
+on_each_engine! {
+    async fn the_first_entry_under_a_key_stands(db: &TestDb) {
+        let store = open(db).await;
+        let books = store.books();
+        assert_eq!(books.find("book", "b").await.unwrap(), None);
+        assert_eq!(books.record("book", &entry("b", "1")).await.unwrap(), "1");
+        assert_eq!(books.record("book", &entry("b", "2")).await.unwrap(), "1");
+        let some = [entry("z", "3"), entry("b", "4"), entry("a", "'5\u{1f600}\\\"{}")];
+        assert_eq!(books.record_all("book", &some).await.unwrap(), 2);
+        assert_eq!(books.record_all("book", &some).await.unwrap(), 0);
+        let kept = [entry("b", "1"), some[0].clone(), some[2].clone()];
+        assert_eq!(books.all("book").await.unwrap(), kept, "in the order of writing");
+        assert_eq!(books.all("other").await.unwrap(), []);
+        store.close().await;
+        let again = open(db).await;
+        assert_eq!(again.books().all("book").await.unwrap(), kept);
+        again.close().await;
+    }
+
+    /// Two processes want the same at the same moment: both learn the one thing that stands.
+    async fn of_two_at_once_one_is_first(db: &TestDb) {
+        let stores = [open(db).await, open(db).await];
+        for round in 0..50 {
+            let key = round.to_string();
+            let (one, other) = (entry(&key, "one"), entry(&key, "other"));
+            let (one, other) = tokio::join!(
+                stores[0].books().record("book", &one),
+                stores[1].books().record("book", &other)
+            );
+            assert_eq!(one.unwrap(), other.unwrap(), "{round}");
+        }
+        assert_eq!(stores[0].books().all("book").await.unwrap().len(), 50);
+        for store in stores {
+            store.close().await;
+        }
+    }
+}
