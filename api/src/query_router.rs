@@ -8,6 +8,7 @@ mod meta;
 pub(crate) mod render;
 mod reservations;
 
+use crate::extract::caller::ACTOR;
 use crate::extract::query::Params;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
@@ -103,5 +104,6 @@ fn member<T: Serialize>(found: Option<Versioned<T>>, absent: &'static kind::Kind
         headers.insert(header::ETAG, etag);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static(ACTOR));
     response
 }

@@ -87,7 +87,8 @@ pub(crate) struct ItemInfoResource {
     /// Who holds or has it.
     #[schema(required)]
     pub(crate) customer_id: Option<i64>,
-    /// Their name, as long as it is known.
+    /// Their name for this reservation, as long as it is known; shown to them, to the item's owner and
+    /// to operators.
     #[schema(required)]
     pub(crate) customer_name: Option<String>,
     /// What the item's alarm announced last.
@@ -114,6 +115,8 @@ pub(crate) struct ItemInfoResource {
 pub(crate) struct ReservationResource {
     pub(crate) reservation_no: i64,
     pub(crate) customer_id: i64,
+    /// The name that came with it, as long as it is known; shown to its renter, to the item's owner and
+    /// to operators.
     #[schema(required)]
     pub(crate) customer_name: Option<String>,
     pub(crate) item_no: i64,

@@ -36,6 +36,9 @@ pub struct ReservationBody {
     pub customer_name: Option<String>,
     /// Which item.
     pub item_no: ItemNo,
+    /// Whose the item is, as far as it is known here; who else sees the name depends on it.
+    #[serde(skip)]
+    pub owner_id: Option<PersonId>,
     /// What the item was called when it was held.
     pub item_name: Option<String>,
     /// What a day cost when it was held.
@@ -110,6 +113,7 @@ impl ReservationRow {
             customer_id: request.renter_id,
             customer_name: None,
             item_no: request.item_no,
+            owner_id: terms.and_then(|terms| terms.owner_id),
             item_name: terms.map(|terms| terms.item_name.clone()),
             item_price: terms.map(|terms| terms.item_price),
             total_price: terms.map(|terms| terms.total_price),

@@ -3,12 +3,14 @@
 //! Too large is 413, not JSON by its header 415, not JSON by its bytes 400, too slow 408. An absent
 //! body is an empty object: most actions need no field.
 
+use super::number::whole_number;
 use crate::problem::Problem;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::kind;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::BytesMut;
+use gdmarket_domain::checked_name;
 use gdmarket_domain::name::MAX_NAME;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
@@ -44,17 +46,54 @@ pub(crate) const READ_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Fields(pub(super) Vec<(String, Box<RawValue>)>);
 
 impl Fields {
-    /// What the body says, whatever its blanks and the order of its fields.
+    /// What the body says as it is understood: whatever its blanks, the order of its fields, numbers as
+    /// strings of digits, and how names are written. Where older programs understood it otherwise, their
+    /// fingerprint follows, so that a key that they remember is known.
     pub(crate) fn fingerprint(&self, method: &str, path: &str) -> Vec<u8> {
-        let canonical: BTreeMap<&str, String> =
+        let understood: BTreeMap<&str, String> = self
+            .0
+            .iter()
+            .filter_map(|(name, json)| Some((name.as_str(), understood(name, json)?)))
+            .collect();
+        let older: BTreeMap<&str, String> =
             self.0.iter().map(|(name, json)| (name.as_str(), canonical(json))).collect();
-        let mut hash = Sha256::new();
-        for part in [method, path, &serde_json::json!(canonical).to_string()] {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
+        let mut fingerprint = hash([method, path, &serde_json::json!(understood).to_string()]);
+        if older != understood {
+            fingerprint.extend(hash([method, path, &serde_json::json!(older).to_string()]));
         }
-        hash.finalize().to_vec()
+        fingerprint
     }
+}
+
+fn hash(parts: [&str; 3]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().to_vec()
+}
+
+/// A field as it is understood; what is `null` is as if absent.
+fn understood(name: &str, json: &RawValue) -> Option<String> {
+    const NUMBERS: [&str; 6] =
+        ["itemNo", "reservationNo", "paymentNo", "customerId", "ownerId", "itemPrice"];
+    const NAMES: [&str; 2] = ["itemName", "customerName"];
+    if json.get() == "null" {
+        return None;
+    }
+    if NUMBERS.contains(&name)
+        && let Ok(number) = whole_number(json.get(), i64::MIN, i64::MAX)
+    {
+        return Some(number.to_string());
+    }
+    if NAMES.contains(&name)
+        && let Ok(text) = serde_json::from_str::<String>(json.get())
+        && let Ok(name) = checked_name(&text)
+    {
+        return Some(serde_json::json!(name).to_string());
+    }
+    Some(canonical(json))
 }
 
 fn canonical(json: &RawValue) -> String {
@@ -261,6 +300,35 @@ mod tests {
         assert_eq!(of(r#"{"a":1,"b":[1, 2]}"#), of(r#" {"b" : [1,2], "a": 1} "#));
         assert_ne!(of(r#"{"a":1}"#), of(r#"{"a":2}"#));
         assert_ne!(of(r#"{"a":1}"#), of(r#"{"a":"1"}"#));
+        let period = |text: &str| of(&format!(r#"{{"period": {text}}}"#));
+        assert_eq!(period(r#"{"from": "x", "to": "y"}"#), period(r#"{"to":"y","from":"x"}"#));
+    }
+
+    /// The first part is what is compared; the second is how older programs understood it, if otherwise.
+    #[test]
+    fn numbers_and_names_are_compared_as_they_are_understood() {
+        let of = |text: &str| parse(text.as_bytes()).unwrap().fingerprint("POST", "/items");
+        let plain = of(r#"{"itemNo": 5, "customerName": "Kim"}"#);
+        assert_eq!(plain.len(), 32);
+        for (same, parts) in [
+            (r#"{"itemNo": "5", "customerName": "Kim"}"#, 2),
+            (r#"{"itemNo": "005", "customerName": "Kim"}"#, 2),
+            (r#"{"customerName": " Kim\t", "itemNo": 5}"#, 2),
+            (r#"{"itemNo": 5, "customerName": "Kim", "period": null}"#, 2),
+            (r#"{"itemNo": 5, "customerName": "K\u0069m"}"#, 1),
+        ] {
+            let said = of(same);
+            assert_eq!((&said[..32], said.len()), (&plain[..], parts * 32), "{same}");
+        }
+        for other in [
+            r#"{"itemNo": 6, "customerName": "Kim"}"#,
+            r#"{"itemNo": "5 ", "customerName": "Kim"}"#,
+            r#"{"itemNo": 5.0, "customerName": "Kim"}"#,
+            r#"{"itemNo": 5, "customerName": "K im"}"#,
+            r#"{"itemNo": 5, "customerName": 5}"#,
+        ] {
+            assert_ne!(of(other)[..32], plain, "{other}");
+        }
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub(super) fn answer<T: Serialize>(asked: &Asked, key: &str, page: Page<T>) -> R
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, x-gdmarket-actor"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let link = next_link.and_then(|href| format!("<{href}>; rel=\"next\"").parse().ok());
     if let Some(link) = link {

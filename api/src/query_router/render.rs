@@ -62,10 +62,11 @@ fn item_body(
 
 pub(super) fn item_info(found: FoundItemInfo, viewer: &Viewer) -> Versioned<ItemInfoResource> {
     let FoundItemInfo { version, stale, body, state, .. } = found;
+    let is_shown = viewer.sees_name(body.customer_id, body.item.owner_id);
     let body = ItemInfoResource {
         item: item_body(body.item, stale, (&state, "itemInfoes"), viewer),
         customer_id: body.customer_id.map(PersonId::get),
-        customer_name: body.customer_name,
+        customer_name: body.customer_name.filter(|_| is_shown),
         alarm_status: body.alarm_status.map(projections::AlarmStatus::as_str),
     };
     Versioned { version, body }
@@ -77,11 +78,12 @@ pub(crate) fn reservation(
 ) -> Versioned<ReservationResource> {
     let FoundReservation { version, stale: is_stale, body, state, .. } = found;
     let reservation_no = body.reservation_no.get();
+    let is_shown = viewer.sees_name(Some(body.customer_id), body.owner_id);
     let period = body.period.map(|p: RentalPeriod| Period { from: p.from(), to: p.to() });
     let body = ReservationResource {
         reservation_no,
         customer_id: body.customer_id.get(),
-        customer_name: body.customer_name,
+        customer_name: body.customer_name.filter(|_| is_shown),
         item_no: body.item_no.get(),
         item_name: body.item_name,
         item_price: body.item_price.map(Money::won),

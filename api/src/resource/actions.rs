@@ -4,7 +4,8 @@
 use chrono::NaiveDate;
 use gdmarket_domain::reservation::Stage;
 use gdmarket_domain::{
-    Actor, Decider, Item, ItemCommand, PaymentNo, Refusal as _, Reservation, ReservationCommand,
+    Actor, Decider, Item, ItemCommand, PaymentNo, PersonId, Refusal as _, Reservation,
+    ReservationCommand,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,6 +31,13 @@ pub(crate) struct Viewer {
     pub(crate) actor: Actor,
     /// Today in the market's time zone.
     pub(crate) today: NaiveDate,
+}
+
+impl Viewer {
+    /// Whether a renter's name is shown: to that renter, to the item's owner, and to operators.
+    pub(crate) fn sees_name(&self, renter: Option<PersonId>, owner: Option<PersonId>) -> bool {
+        self.actor.is_owner(owner) || renter.is_some_and(|renter| self.actor.is_renter(renter))
+    }
 }
 
 const WRONG_ACTOR: &str = "wrong-actor";

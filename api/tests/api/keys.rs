@@ -34,6 +34,29 @@ on_each_engine! {
     }
 }
 
+/// Numbers as strings of digits, blanks, order, an absent and a `null` field: all the same request.
+#[tokio::test]
+async fn bodies_are_compared_as_they_are_understood() {
+    let app = app().await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    let first = app.post("/items", camera).key("i").expect(201).await;
+    let again = json!({"itemPrice": "100", "ownerId": null, "itemName": " Camera "});
+    let again = app.post("/items", again).key("i").expect(201).await;
+    assert_eq!((again.header("idempotency-replayed"), &again.text), ("true", &first.text));
+    let wish = json!({"itemNo": "1", "customerId": "5", "customerName": "Kim", "period": null});
+    let first = app.post("/reservations", wish).key("r").expect(201).await;
+    let again = json!({"customerName": "Kim", "customerId": 5, "itemNo": 1});
+    let again = app.post("/reservations", again).key("r").expect(201).await;
+    assert_eq!((again.header("idempotency-replayed"), &again.text), ("true", &first.text));
+    for other in [
+        json!({"itemNo": 1, "customerId": 6, "customerName": "Kim"}),
+        json!({"itemNo": 1, "customerId": 5, "customerName": "Lee"}),
+        json!({"itemNo": 1, "customerId": 5}),
+    ] {
+        app.post("/reservations", other).key("r").refused(422, "key-reused").await;
+    }
+}
+
 #[tokio::test]
 async fn a_key_is_for_one_request_of_one_actor() {
     let app = app().await;

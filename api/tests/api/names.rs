@@ -26,6 +26,20 @@ async fn name_at(app: &App, path: &str) -> Value {
     app.get(path).expect(200).await.json()["customerName"].clone()
 }
 
+/// A market in which renter 92 has reserved what owner 7 lets, and renter 93 what the operator lets.
+async fn two_renters(db: &TestDb) -> App {
+    let app = App::on(db, &[]).await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100});
+    app.post("/items", camera).actor("owner:7").expect(201).await;
+    app.camera().await;
+    for (item, renter, name) in [(1, 92, "Kim"), (2, 93, "Lee")] {
+        let actor = format!("renter:{renter}");
+        let made = app.post("/reservations", wish(item, renter, name)).actor(&actor).expect(201);
+        assert_eq!(made.await.json()["customerName"], name, "to themselves");
+    }
+    app
+}
+
 /// How often a name stands in what is kept of persons.
 async fn kept(db: &TestDb, name: &str) -> i64 {
     db.log_number(&format!(
@@ -101,6 +115,63 @@ on_each_engine! {
         Tools { db }.text("persons erase 7 --yes");
         assert_eq!(names(&app).await, json!([null, null, null, null, null]));
         assert_eq!(kept(db, "Kim").await + kept(db, "Lee").await, 0);
+        app.stop().await;
+    }
+
+    async fn a_name_is_shown_to_its_renter_the_owner_and_operators(db: &TestDb) {
+        let app = two_renters(db).await;
+        for (actor, kim, lee) in [
+            ("renter:92", true, false),
+            ("renter:93", false, true),
+            ("renter:7", false, false),
+            ("owner:7", true, false),
+            ("owner:92", false, false),
+            ("operator:local", true, true),
+        ] {
+            let name = |name: &str, is_shown: bool| if is_shown { json!(name) } else { Value::Null };
+            let expected = [name("Kim", kim), name("Lee", lee)];
+            for collection in ["reservations", "itemInfoes"] {
+                let all = app.get(&format!("/{collection}")).actor(actor).expect(200).await;
+                assert!(all.header("vary").contains("x-gdmarket-actor"), "{collection}");
+                for (index, expected) in expected.iter().enumerate() {
+                    let path = format!("/{collection}/{}", index + 1);
+                    let alone = app.get(&path).actor(actor).expect(200).await;
+                    assert!(alone.header("vary").contains("x-gdmarket-actor"), "{path}");
+                    let listed = &all.json()["_embedded"][collection][index];
+                    let shown = [&alone.json()["customerName"], &listed["customerName"]].map(Clone::clone);
+                    assert_eq!(shown, [expected.clone(), expected.clone()], "{actor} {path}");
+                    assert_eq!(alone.json()["customerId"], listed["customerId"]);
+                    assert_ne!(alone.json()["customerId"], Value::Null, "{path}");
+                }
+            }
+        }
+        app.stop().await;
+    }
+
+    /// Wherever a stranger looks, whatever a stranger tries.
+    async fn a_stranger_sees_no_name_anywhere(db: &TestDb) {
+        let app = two_renters(db).await;
+        let stranger = "renter:94";
+        for path in [
+            "/reservations?customerId=92", "/reservations?itemNo=1", "/reservations?ownerId=7",
+            "/reservations?status=Reserved", "/itemInfoes?customerId=92", "/itemInfoes?ownerId=7",
+            "/items", "/items/1", "/items/1/calendar", "/payments", "/alarms",
+            "/reservations/1/trace", "/events?after=0",
+        ] {
+            let answer = app.get(path).actor(stranger).send().await;
+            assert!(!answer.text.contains("Kim"), "{path}: {}", answer.text);
+        }
+        let wanted = app.post("/reservations", wish(1, 94, "Park")).actor(stranger);
+        let taken = wanted.refused(409, "item-taken").await;
+        let cancel = app.delete("/reservations/1").actor(stranger).refused(403, "wrong-actor").await;
+        let pay = app.post("/reservations/1/payment", json!({})).actor(stranger);
+        let pay = pay.refused(403, "wrong-actor").await;
+        for refused in [taken, cancel, pay] {
+            assert!(!refused.text.contains("Kim"), "{}", refused.text);
+        }
+        // Who may cancel sees whose it was.
+        let cancelled = app.delete("/reservations/1").actor("owner:7").expect(200).await;
+        assert_eq!(cancelled.json()["customerName"], "Kim");
         app.stop().await;
     }
 }

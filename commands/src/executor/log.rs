@@ -11,6 +11,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// Bytes of one fingerprint.
+const FINGERPRINT: usize = 32;
+
 impl Executor {
     /// Which log this is.
     pub(crate) fn log_id(&self) -> Uuid {
@@ -34,9 +37,7 @@ impl Executor {
         meta: &CommandMeta,
     ) -> Result<Option<Receipt>, CommandError> {
         match self.receipt_if(meta.keyed, meta).await? {
-            Some(receipt) if receipt.fingerprint != meta.fingerprint => {
-                Err(CommandError::KeyReused)
-            }
+            Some(receipt) if !is_same_request(&receipt, meta) => Err(CommandError::KeyReused),
             receipt => Ok(receipt),
         }
     }
@@ -64,7 +65,7 @@ impl Executor {
         receipt: Receipt,
         meta: &CommandMeta,
     ) -> Result<Executed, CommandError> {
-        if receipt.fingerprint != meta.fingerprint {
+        if !is_same_request(&receipt, meta) {
             return Err(CommandError::KeyReused);
         }
         let Receipt { stream, first_sequence, count, kind, .. } = receipt;
@@ -179,6 +180,14 @@ impl Executor {
     }
 }
 
+/// Whether a receipt is of this very request. A fingerprint may be followed by one as older programs made
+/// it, which their receipts hold alone.
+fn is_same_request(receipt: &Receipt, meta: &CommandMeta) -> bool {
+    let (kept, sent) = (&receipt.fingerprint, &meta.fingerprint);
+    let first = kept.get(..FINGERPRINT).unwrap_or(kept);
+    kept == sent || sent.chunks(FINGERPRINT).any(|sent| sent == first)
+}
+
 /// An event of a stream of `A`, brought up to what this program knows.
 fn read_event<A: Decider>(event: &RecordedEvent) -> Result<A::Event, StoreError> {
     refuse_damaged(event)?;
@@ -202,5 +211,53 @@ fn unread(event: &RecordedEvent, error: &DecodeError) -> StoreError {
     match error {
         DecodeError::Newer { .. } => StoreError::Newer,
         error => StoreError::Corrupt(format!("{}/{}: {error}", event.stream, event.sequence)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta::Precondition;
+
+    #[test]
+    fn a_receipt_of_an_older_program_is_known() {
+        let (new, old, other) = (vec![1; 32], vec![2; 32], vec![3; 32]);
+        let is_same = |kept: &[u8], sent: &[u8]| {
+            let receipt = Receipt {
+                command_id: Uuid::nil(),
+                fingerprint: kept.to_vec(),
+                stream: StreamId::new("item", 1),
+                first_sequence: 1,
+                count: 1,
+                kind: ReceiptKind::Done,
+            };
+            let meta = CommandMeta { fingerprint: sent.to_vec(), ..meta() };
+            is_same_request(&receipt, &meta)
+        };
+        let both = [new.clone(), old.clone()].concat();
+        for (kept, sent) in
+            [(&new, &new), (&new, &both), (&both, &new), (&old, &both), (&both, &both)]
+        {
+            assert!(is_same(kept, sent), "{kept:?} {sent:?}");
+        }
+        let foreign = [other.clone(), old.clone()].concat();
+        for (kept, sent) in [(&other, &both), (&both, &other), (&both, &foreign), (&both, &old)] {
+            assert!(!is_same(kept, sent), "{kept:?} {sent:?}");
+        }
+        assert!(is_same(&[], &[]) && !is_same(&[], &new) && !is_same(&new, &[]));
+    }
+
+    fn meta() -> CommandMeta {
+        CommandMeta {
+            command_id: Uuid::nil(),
+            correlation_id: Uuid::nil(),
+            causation: None,
+            actor: gdmarket_domain::Actor::Process("test"),
+            traceparent: None,
+            fingerprint: Vec::new(),
+            precondition: Precondition::default(),
+            keyed: true,
+            is_last_word: false,
+        }
     }
 }

@@ -49,8 +49,29 @@ impl Queries {
             found.iter().filter(|found| found.body.status != ReservationStatus::Rejected);
         let accepted = accepted.map(|found| (found.body.reservation_no, found.body.customer_id));
         let mut names = self.names(accepted).await?;
-        for found in found {
+        for found in &mut *found {
             found.body.customer_name = names.remove(&found.number);
+        }
+        self.join_owners(found).await
+    }
+
+    /// Before the item has answered, the reservation doesn't say whose the item is.
+    async fn join_owners(&self, found: &mut [FoundReservation]) -> Answer<()> {
+        let mut open: Vec<_> = found
+            .iter_mut()
+            .map(|found| &mut found.body)
+            .filter(|body| {
+                body.status == ReservationStatus::Requested && body.customer_name.is_some()
+            })
+            .collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let items: Vec<i64> = open.iter().map(|body| body.item_no.get()).collect();
+        let items = self.0.items.load(self.0.store.views(), &items).await?;
+        for body in &mut open {
+            let item = items.get(&body.item_no.get());
+            body.owner_id = item.and_then(|item| item.row.state().owner_id());
         }
         Ok(())
     }
