@@ -71,7 +71,7 @@ pub use loop_problem::{LoopProblem, LoopProblems};
 pub use numbers::Numbers;
 pub use options::{StoreOptions, WalTrust};
 pub use parked::{Dropped, Parked, ParkedKeys};
-pub use personal_data::{PersonalData, PersonalDataTable};
+pub use personal_data::{Erased, PersonalData, PersonalDataTable, Remains};
 pub use receipt::{Receipt, ReceiptKind, Receipts};
 pub use restore::Restored;
 pub use store::{MissingViews, Store, make_private_folder};

@@ -83,6 +83,14 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0007_books.sql"),
         sqlite: include_str!("../migrations/sqlite/log/0007_books.sql"),
     },
+    Migration {
+        version: 8,
+        name: "0008_no_statistics_of_names",
+        serves_from: 1,
+        file: File::Log,
+        postgres: include_str!("../migrations/postgres/0008_no_statistics_of_names.sql"),
+        sqlite: include_str!("../migrations/sqlite/log/0008_no_statistics_of_names.sql"),
+    },
 ];
 
 /// Serialises migrations of several processes on PostgreSQL.

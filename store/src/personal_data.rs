@@ -4,8 +4,11 @@
 //! Before there was a name per stream there was one per person. A stream without a row of its own is
 //! from that time and shows that name; nothing writes it any more but its erasure.
 
-use crate::db::{Db, LogConnection, on_writer};
+mod erase;
+
+use crate::db::{Db, LogConnection};
 use crate::error::StoreError;
+pub use erase::{Erased, Remains};
 use std::collections::HashMap;
 
 /// What is known of the person whose stream it is.
@@ -119,20 +122,14 @@ impl PersonalDataTable {
         Ok(rows.into_iter().collect())
     }
 
-    /// Erases the names of a person from all their streams; returns whether there were any. A stream
-    /// that begins later may come with a name again, which the others don't show.
-    pub async fn erase(&self, person_id: i64) -> Result<bool, StoreError> {
-        const EACH: [&str; 2] = [
-            "UPDATE personal_names SET name = NULL WHERE person_id = $1 AND name IS NOT NULL",
-            "UPDATE personal_data SET name = NULL WHERE person_id = $1 AND name IS NOT NULL",
-        ];
-        let mut erased = 0;
-        for sql in EACH {
-            erased += on_writer!(&self.writer, connection => {
-                sqlx::query(sql).bind(person_id).execute(connection).await?.rows_affected()
-            });
+    /// Erases the names of a person from all their streams, and what the engine left of them, as far as it
+    /// can: also of names that are erased already. A stream that begins later may come with a name again,
+    /// which the others don't show.
+    pub async fn erase(&self, person_id: i64) -> Result<Erased, StoreError> {
+        match &self.writer {
+            LogConnection::Postgres(pool) => erase::postgres(pool, person_id).await,
+            LogConnection::Sqlite(writer) => erase::sqlite(writer, person_id).await,
         }
-        Ok(erased > 0)
     }
 }
 

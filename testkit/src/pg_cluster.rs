@@ -60,6 +60,11 @@ impl PgCluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Where its files are.
+    pub fn data_folder(&self) -> PathBuf {
+        PathBuf::from(self.data())
+    }
+
     /// One of PostgreSQL's own programs, `pgbench` for example.
     pub fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)

@@ -22,6 +22,7 @@ mod damaged_rows;
 mod damaged_views;
 mod documented;
 mod documents;
+mod erasure;
 mod event_stream;
 #[path = "../shared/following.rs"]
 mod following;

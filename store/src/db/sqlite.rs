@@ -106,7 +106,8 @@ impl File {
             .pragma("journal_size_limit", WAL_KEPT)
             .pragma("temp_store", "memory");
         match self {
-            Self::Log => options,
+            // What is erased is overwritten, not only forgotten.
+            Self::Log => options.pragma("secure_delete", "on"),
             Self::Views => options.pragma("wal_autocheckpoint", CHECKPOINT),
         }
     }

@@ -112,8 +112,8 @@ on_each_engine! {
         db.log_sql("INSERT INTO personal_data (person_id, name) VALUES (7, 'Old')").await;
         let older = [(1, "Kim"), (2, "Kim Minsu"), (4, "Lee"), (6, "Old"), (9, "Old")];
         assert_eq!(names().await, named(&older));
-        assert!(store.personal_data().erase(7).await.unwrap());
-        assert!(!store.personal_data().erase(7).await.unwrap());
+        assert_eq!(store.personal_data().erase(7).await.unwrap().names, 3);
+        assert_eq!(store.personal_data().erase(7).await.unwrap().names, 0);
         assert_eq!(names().await, named(&[(4, "Lee")]));
         store.appender().append(wish(9, 9, 7, Some("Kim again"))).await.unwrap();
         assert_eq!(names().await, named(&[(4, "Lee"), (9, "Kim again")]));
