@@ -14,6 +14,7 @@ pub(crate) use words::{
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
+use gdmarket_domain::Actor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -193,6 +194,22 @@ pub(crate) struct AlarmResource {
     pub(crate) stale: Option<Stale>,
     #[serde(rename = "_links")]
     pub(crate) links: Links,
+}
+
+impl ItemInfoResource {
+    /// Without the name for a caller that doesn't say who it is.
+    pub(crate) fn shown_to(self, actor: &Actor) -> Self {
+        let customer_name = self.customer_name.filter(|_| *actor != Actor::Anonymous);
+        Self { customer_name, ..self }
+    }
+}
+
+impl ReservationResource {
+    /// Without the name for a caller that doesn't say who it is.
+    pub(crate) fn shown_to(self, actor: &Actor) -> Self {
+        let customer_name = self.customer_name.filter(|_| *actor != Actor::Anonymous);
+        Self { customer_name, ..self }
+    }
 }
 
 /// The currency of the market.

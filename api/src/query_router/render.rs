@@ -69,7 +69,7 @@ pub(super) fn item_info(found: FoundItemInfo, viewer: &Viewer) -> Versioned<Item
         customer_name: body.customer_name.filter(|_| is_shown),
         alarm_status: body.alarm_status.map(projections::AlarmStatus::as_str),
     };
-    Versioned { version, body }
+    Versioned { version, body: body.shown_to(&viewer.actor) }
 }
 
 pub(crate) fn reservation(
@@ -99,7 +99,7 @@ pub(crate) fn reservation(
         actions: reservation_actions(reservation_no, &state, viewer),
         links: Links::of_reservation(reservation_no),
     };
-    Versioned { version, body }
+    Versioned { version, body: body.shown_to(&viewer.actor) }
 }
 
 pub(super) fn payment(found: FoundPayment) -> Versioned<PaymentResource> {

@@ -166,7 +166,15 @@ async fn beyond_loopback_a_caller_without_a_name_reads_and_writes_nothing() {
     app.post("/items", camera).actor("owner:7").expect(201).await;
     let wanted = json!({"itemNo": 1, "customerId": 1, "customerName": "YoungEunSong"});
     app.post("/reservations", wanted).actor("renter:1").expect(201).await;
+    app.see("/reservations/1", "/status", json!("Reserved")).await;
+    app.see("/itemInfoes/1", "/customerId", json!(1)).await;
+    let own = app.get("/reservations/1").actor("renter:1").expect(200).await;
+    assert_eq!(own.json()["customerName"], "YoungEunSong");
     app.get("/items/1").expect(200).await;
+    for path in ["/reservations/1", "/itemInfoes/1"] {
+        let shown = app.get(path).expect(200).await.json();
+        assert_eq!(shown["customerName"], json!(null), "{path}");
+    }
     app.get("/reservations/1/trace").refused(403, "wrong-actor").await;
     app.get("/events").refused(403, "wrong-actor").await;
     app.call(Method::POST, "/items/1/delete").refused(401, "actor-required").await;
