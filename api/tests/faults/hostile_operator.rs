@@ -5,6 +5,7 @@
 
 mod clients;
 mod postgres;
+mod rows;
 mod scene;
 mod sqlite;
 
@@ -37,6 +38,8 @@ enum Step {
     SilentWriter,
     /// Objects of very many fields, and methods that nobody knows.
     FloodsOfNames,
+    /// Another program writes an event that nobody can address.
+    PoisonRow,
     /// Connections from one address that say nothing, or only half.
     SlowClients,
     /// The process is killed and started again.
@@ -47,8 +50,8 @@ enum Step {
     HangUp,
 }
 
-const OF_BOTH: [Step; 5] =
-    [Step::FloodsOfNames, Step::SlowClients, Step::Kill, Step::End, Step::HangUp];
+const OF_BOTH: [Step; 6] =
+    [Step::FloodsOfNames, Step::SlowClients, Step::PoisonRow, Step::Kill, Step::End, Step::HangUp];
 const OF_SQLITE: [Step; 5] =
     [Step::FullDisk, Step::LogMoved, Step::ViewsRemoved, Step::LogOverwritten, Step::LeftOverWal];
 const OF_POSTGRES: [Step; 3] = [Step::ReadOnlyPeriod, Step::CutOff, Step::SilentWriter];
@@ -65,6 +68,7 @@ impl Step {
             Self::CutOff => postgres::cut_off(scene).await,
             Self::SilentWriter => postgres::silent_writer(scene).await,
             Self::FloodsOfNames => clients::floods_of_names(scene).await,
+            Self::PoisonRow => rows::poison_row(scene).await,
             Self::SlowClients => clients::slow(scene).await,
             Self::Kill => scene.server.restart().await,
             Self::End | Self::HangUp => {
