@@ -2,6 +2,7 @@
 //! the log's own database, so every copy of the log has them and every process on it sees them. An entry
 //! is never changed; who comes second learns what stands.
 
+use crate::continuity::Continuity;
 use crate::db::{Db, LogConnection, on_writer};
 use crate::error::StoreError;
 use crate::on_db;
@@ -23,11 +24,12 @@ pub struct BookEntry {
 pub struct Books {
     db: Db,
     writer: LogConnection,
+    continuity: Continuity,
 }
 
 impl Books {
-    pub(crate) const fn new(db: Db, writer: LogConnection) -> Self {
-        Self { db, writer }
+    pub(crate) const fn new(db: Db, writer: LogConnection, continuity: Continuity) -> Self {
+        Self { db, writer, continuity }
     }
 
     /// Writes an entry down unless one stands under its key; returns what stands there.
@@ -73,7 +75,10 @@ impl Books {
                     .map_err(|error| StoreError::Rejected(error.to_string()))?;
                 on_writer!(&self.writer, connection => {
                     let query = sqlx::query(sql).bind(book).bind(rows);
-                    Ok(query.execute(connection).await?.rows_affected())
+                    // What a failed sync left behind must not be taken for written when it is found.
+                    let done = query.execute(connection).await.map_err(StoreError::from);
+                    done.map(|done| done.rows_affected())
+                        .inspect_err(|error| self.continuity.notice(error))
                 })
             }
         }

@@ -185,7 +185,7 @@ mod tests {
         let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
         Store::migrate(&options).await.unwrap();
         let writer = sqlite::writer(db.folder().unwrap()).await.unwrap();
-        let urn = Urn::of(&LogConnection::Sqlite(writer));
+        let urn = Urn::of(&LogConnection::Sqlite(writer), &Continuity::default());
         let mut drawer = Drawer { urn, ahead: Ahead::default() };
         assert_eq!(draw(&mut drawer, 1).await, [1]);
         assert_eq!(drawer.ahead.take("kind"), None, "who draws alone draws one");

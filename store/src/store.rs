@@ -193,7 +193,7 @@ impl Store {
             appender,
             receipts: Receipts::start(log_db, watched, &stop),
             numbers: Numbers::start(&connection, continuity, &tracker, stop.clone()),
-            books: Books::new(log_db.clone(), connection.clone()),
+            books: Books::new(log_db.clone(), connection.clone(), continuity.clone()),
             personal_data: PersonalDataTable::new(log_db.clone(), connection.clone()),
             connection,
             without_views: databases.without_views.clone(),

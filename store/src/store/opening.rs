@@ -57,8 +57,8 @@ impl Databases {
             whole.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
         if found.is_unclean && options.exclusive {
-            let folded = sqlite::fold(&log).await;
-            folded.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
+            let fold = sqlite::fold(&log).await;
+            fold.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
         let (views, without_views) = views(options, folder.path()).await?;
         let (folder, continuity) = (Some(folder), Continuity::default());
