@@ -3,6 +3,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use url::Url;
@@ -14,6 +15,30 @@ const MISPLACED: &str = "has a password that cuts the URL short: write % in it a
     ? as %3F, # as %23, @ as %40 and : as %3A";
 const UNREADABLE: &str = "can't be read as a URL: postgres://USER:PASSWORD@HOST:PORT/DATABASE; in the \
     password write % as %25, / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A";
+
+/// What may follow the `?`. Anything else would be ignored by the client: a misspelt `sslmode` would connect
+/// without TLS.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "options",
+    "application_name",
+];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// The URL of a PostgreSQL database.
 #[derive(Clone)]
@@ -36,19 +61,20 @@ impl DatabaseUrl {
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = &'static str;
+    type Err = Cow<'static, str>;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if !SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
-            return Err(NO_POSTGRES);
+            return Err(NO_POSTGRES.into());
         }
         let url = Url::parse(text).map_err(|_| UNREADABLE)?;
         // A password with an unescaped delimiter ends the authority early, and its rest would count as
         // a database, a parameter or a fragment. Such a rest still has the @ of the authority.
         let behind = [url.path(), url.query().unwrap_or_default()];
         if url.fragment().is_some() || behind.iter().any(|part| part.contains('@')) {
-            return Err(MISPLACED);
+            return Err(MISPLACED.into());
         }
+        refuse_unknown_parameters(&url)?;
         Ok(Self {
             shown: without_password(&url),
             has_password: url.password().is_some()
@@ -56,6 +82,28 @@ impl FromStr for DatabaseUrl {
             secret: SecretString::from(text.to_owned()),
         })
     }
+}
+
+fn refuse_unknown_parameters(url: &Url) -> Result<(), Cow<'static, str>> {
+    let mut seen = BTreeSet::new();
+    for (name, value) in url.query_pairs() {
+        let is_option = name.starts_with("options[") && name.ends_with(']');
+        if !is_option && !PARAMETERS.contains(&name.as_ref()) {
+            return Err("has a parameter that isn't known; those that are known: sslmode, sslrootcert, sslcert, \
+                        sslkey, host, hostaddr, port, dbname, user, password, options, \
+                        application_name, statement-cache-capacity"
+                .into());
+        }
+        if name.replace('-', "") == "sslmode" && !SSL_MODES.contains(&value.as_ref()) {
+            return Err(
+                format!("has a wrong sslmode; choose one of {}", SSL_MODES.join(", ")).into()
+            );
+        }
+        if !is_option && !seen.insert(name.replace('-', "")) {
+            return Err("has a parameter twice".into());
+        }
+    }
+    Ok(())
 }
 
 fn without_password(url: &Url) -> String {
@@ -132,6 +180,32 @@ mod tests {
             let url = format!("postgres://me:{password}@db/market");
             let fault = url.parse::<DatabaseUrl>().unwrap_err();
             assert!(fault.contains("%3F"), "{url}: {fault}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_the_client_would_ignore_are_refused() {
+        for query in [
+            "sslmod=require",
+            "SSLMODE=require",
+            "sslmode=required",
+            "sslmode=require&sslmode=disable",
+            "sslmode=require&ssl-mode=disable",
+            "sslmode=",
+            "pool_max_conns=3",
+            "x",
+        ] {
+            let url = format!("postgres://me:s3cret@db/market?{query}");
+            let fault = url.parse::<DatabaseUrl>().unwrap_err();
+            assert!(!fault.contains("s3cret") && fault.starts_with("has a"), "{url}: {fault}");
+        }
+        for query in [
+            "sslmode=verify-full&sslrootcert=/ca.pem",
+            "options=-c%20search_path=market",
+            "options[search_path]=a",
+        ] {
+            let url = format!("postgres://me@db/market?{query}");
+            url.parse::<DatabaseUrl>().unwrap();
         }
     }
 

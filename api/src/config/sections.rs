@@ -6,6 +6,7 @@ use super::values::{flag, list, log_filter, log_format, parsed, share, within};
 use super::{
     Config, Database, DatabaseUrl, Market, Outside, Payment, Reservation, Server, Telemetry,
 };
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -84,7 +85,7 @@ impl Reader {
     fn database(&mut self) -> Option<Database> {
         let url = self.read("database.url", |text| match text {
             "" => Ok(None),
-            text => DatabaseUrl::from_str(text).map(Some).map_err(str::to_owned),
+            text => DatabaseUrl::from_str(text).map(Some).map_err(Cow::into_owned),
         });
         let read_connections = self.read("database.read_connections", |t| within(t, 1, 1_000));
         let cache_entries = self.read("database.cache_entries", |t| within(t, 1, 100_000_000));

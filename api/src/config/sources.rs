@@ -214,6 +214,12 @@ impl Reader {
         let file_key = format!("{}_file", setting.key);
         let file = self.figment.find_value(&file_key).ok().filter(|_| setting.secret);
         let source = self.source(setting.key);
+        if own.as_ref().is_some_and(|own| own.trim().is_empty())
+            && self.origin(setting.key) != Origin::Default
+        {
+            self.set_but_empty(setting.key, &source);
+            return None;
+        }
         let both = own.as_ref().is_some_and(|own| !own.is_empty()) && file.is_some();
         let file = file.as_ref().and_then(text_of);
         let (of_own, of_file) = (self.origin(setting.key), self.origin(&file_key));
@@ -225,7 +231,16 @@ impl Reader {
                 ));
                 None
             }
+            Some(path) if path.trim().is_empty() => {
+                let source = self.source(&file_key);
+                self.set_but_empty(&file_key, &source);
+                None
+            }
             Some(path) => match std::fs::read_to_string(&path) {
+                Ok(text) if text.trim().is_empty() => {
+                    self.set_but_empty(setting.key, &format!("file {path}"));
+                    None
+                }
                 Ok(text) => {
                     Some((text.trim_end_matches(['\r', '\n']).to_owned(), format!("file {path}")))
                 }
@@ -240,6 +255,13 @@ impl Reader {
             }
             None => own.map(|own| (own, source)),
         }
+    }
+
+    /// An empty value is never taken for none: a variable whose secret wasn't filled in would start the market on
+    /// another database than the one that is meant.
+    fn set_but_empty(&mut self, key: &str, source: &str) {
+        self.faults
+            .push(format!("{key}: is set but empty ({source}); give it a value or remove it"));
     }
 
     pub(super) fn read<T>(
@@ -334,6 +356,33 @@ mod tests {
             Config::load(&absent).unwrap_err().0,
             ["/does/not/exist: there is no such file"]
         );
+    }
+
+    #[test]
+    fn every_setting_that_is_set_but_empty_is_a_fault() {
+        for setting in SETTINGS {
+            for empty in ["", "  "] {
+                let faults = Config::load(&flags(&[(setting.key, empty)])).unwrap_err().0;
+                let fault = format!(
+                    "{}: is set but empty (flag --x); give it a value or remove it",
+                    setting.key
+                );
+                assert_eq!(faults, [fault]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_file_of_a_secret_is_a_fault() {
+        let (_empty, empty) = file("\n");
+        for (path, named) in
+            [(empty.display().to_string(), "database.url:"), (String::new(), "database.url_file:")]
+        {
+            let (_folder, config) = file(&format!("[database]\nurl_file = {path:?}\n"));
+            let sources = Sources { file: Some(config), ..Sources::default() };
+            let faults = Config::load(&sources).unwrap_err().0;
+            assert!(faults[0].starts_with(named) && faults[0].contains("empty"), "{faults:?}");
+        }
     }
 
     #[test]
