@@ -21,13 +21,13 @@ use answers::LogAnswers;
 use axum::Router;
 use gdmarket_commands::{
     AlarmOptions, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions,
-    InProcessGateway, InProcessGatewayOptions, PaymentOptions, take_over_ledger,
+    InProcessGateway, InProcessGatewayOptions, NUMBERED, PaymentOptions, take_over_ledger,
 };
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
-use gdmarket_store::{Store, StoreError, StoreOptions, make_private_folder};
+use gdmarket_store::{Raised, Store, StoreError, StoreOptions, make_private_folder};
 use port::Port;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,6 +83,16 @@ impl From<ReplayError> for StartError {
     }
 }
 
+/// Numbers continue after those that the log has, also where their table is older than the log.
+async fn raise_numbers(store: &Store) -> Result<(), StoreError> {
+    for (kind, stream_types) in NUMBERED {
+        if let Some(Raised { from, to }) = store.numbers().raise(kind, stream_types).await? {
+            tracing::warn!(kind, from, to, "numbers were behind the log, and continue after it");
+        }
+    }
+    Ok(())
+}
+
 /// How the store is opened for this configuration.
 pub fn store_options(config: &Config, exclusive: bool) -> StoreOptions {
     StoreOptions {
@@ -126,6 +136,7 @@ impl Market {
             return Err(store.locate(error).await.into());
         }
         take_over_ledgers(config, &store).await?;
+        raise_numbers(&store).await?;
         let commands = commands(config, store.clone())?;
         let port = Arc::new(Port::new(commands.clone()));
         if let Err(error) = Projections::prepare(&store).await {

@@ -60,6 +60,8 @@ enum Tried<A: Decider> {
     NotNew,
     /// It would write, and was not to.
     WouldWrite,
+    /// It was to begin a stream, and the stream is another command's.
+    Taken,
 }
 
 /// Whether a try may write events.
@@ -67,6 +69,8 @@ enum Tried<A: Decider> {
 enum Mode {
     Write,
     UnlessItWrites,
+    /// The stream must be new, or begun by this very command.
+    Begin,
 }
 
 impl Executor {
@@ -98,6 +102,15 @@ impl Executor {
         self.execute_as(&request, Mode::UnlessItWrites).await
     }
 
+    /// Executes a command that begins a stream under a new number; `None` if the number is in use. What another
+    /// command began is never taken for what this one asks for.
+    pub(crate) async fn begin<A: Decider + 'static>(
+        &self,
+        request: Request<'_, A>,
+    ) -> Result<Option<Done<A>>, CommandError> {
+        self.execute_as(&request, Mode::Begin).await
+    }
+
     async fn execute_as<A: Decider + 'static>(
         &self,
         request: &Request<'_, A>,
@@ -117,11 +130,11 @@ impl Executor {
     ) -> Result<Option<Done<A>>, CommandError> {
         let mut retry = Retry::new(&self.retry);
         // Whether it would write is only known of a state that was looked at.
-        let mut unread = mode == Mode::Write;
+        let mut unread = mode != Mode::UnlessItWrites;
         loop {
             match self.attempt(request, mode, unread).await {
                 Ok(Tried::Done(done)) => return Ok(Some(done)),
-                Ok(Tried::WouldWrite) => return Ok(None),
+                Ok(Tried::WouldWrite | Tried::Taken) => return Ok(None),
                 // Nobody was in the way: no pause.
                 Ok(Tried::NotNew) => unread = false,
                 Ok(Tried::Lost) => {
@@ -151,6 +164,15 @@ impl Executor {
         if !decision.writes() && !loaded.is_current() {
             loaded.refresh().await.map_err(|error| self.store_error(&error))?;
             decision = Decision::of(&loaded, request);
+        }
+        if mode == Mode::Begin && loaded.version() > 0 {
+            return match self.receipt(request.meta).await? {
+                Some(receipt) => {
+                    drop(loaded);
+                    self.replayed(receipt, request).await
+                }
+                None => Ok(Tried::Taken),
+            };
         }
         match decision {
             Decision::Events(_) if mode == Mode::UnlessItWrites => Ok(Tried::WouldWrite),

@@ -16,6 +16,9 @@ use crate::meta::CommandMeta;
 use gdmarket_domain::IdError;
 use tokio::sync::OwnedMutexGuard;
 
+/// How often a number that turns out to be in use is replaced before a request gives up.
+const NUMBER_ATTEMPTS: u32 = 8;
+
 impl Inner {
     /// The turn of a request with a key: equal requests pass one at a time.
     async fn turn(&self, meta: &CommandMeta) -> Option<OwnedMutexGuard<()>> {

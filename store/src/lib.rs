@@ -68,7 +68,7 @@ pub use lease::{Lease, Leases};
 pub use log_limit::LogLimit;
 pub use log_scan::{LogChunk, LogScan};
 pub use loop_problem::{LoopProblem, LoopProblems};
-pub use numbers::Numbers;
+pub use numbers::{Numbers, Raised};
 pub use options::{StoreOptions, WalTrust};
 pub use parked::{Dropped, Parked, ParkedKeys};
 pub use personal_data::{Erased, PersonalData, PersonalDataTable, Remains};

@@ -9,10 +9,10 @@ mod ahead;
 mod urn;
 
 use crate::continuity::Continuity;
-use crate::db::LogConnection;
-use crate::db::held;
+use crate::db::{Db, LogConnection, held, on_writer};
 use crate::error::StoreError;
 use crate::gather::gather;
+use crate::on_db;
 use ahead::{Ahead, FRESH};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -41,11 +41,27 @@ struct Draw {
 pub struct Numbers {
     queue: mpsc::Sender<Draw>,
     ahead: Ahead,
+    log: Db,
+    writer: LogConnection,
 }
+
+/// Numbers that were behind the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raised {
+    /// The last number that counted as drawn.
+    pub from: i64,
+    /// The highest number that is in use, which is the last one drawn from now on.
+    pub to: i64,
+}
+
+/// Numbers only ever rise.
+const RAISE: &str = "INSERT INTO numbers (kind, last) VALUES ($1, $2) ON CONFLICT (kind) DO UPDATE \
+    SET last = CASE WHEN excluded.last > numbers.last THEN excluded.last ELSE numbers.last END";
 
 impl Numbers {
     /// The task ends when `stop` is cancelled; whoever waits then is told that the store is closed.
     pub(crate) fn start(
+        log: &Db,
         writer: &LogConnection,
         continuity: &Continuity,
         tracker: &TaskTracker,
@@ -55,7 +71,34 @@ impl Numbers {
         let ahead = Ahead::default();
         let drawer = Drawer { urn: Urn::of(writer, continuity), ahead: ahead.clone() };
         tracker.spawn(drawer.serve(waiting, stop));
-        Self { queue, ahead }
+        Self { queue, ahead, log: log.clone(), writer: writer.clone() }
+    }
+
+    /// Makes sure that numbers of this kind continue after the highest one that a stream of these types has: the
+    /// table of numbers may be older than the log, after a restore by hand for example. One pass over the
+    /// index of streams.
+    pub async fn raise(
+        &self,
+        kind: &str,
+        stream_types: &[&str],
+    ) -> Result<Option<Raised>, StoreError> {
+        self.ahead.forget(kind);
+        let last: Option<i64> = on_db!(&self.log, pool => {
+            let query = sqlx::query_scalar("SELECT last FROM numbers WHERE kind = $1").bind(kind);
+            query.fetch_optional(pool).await?
+        });
+        let from = last.unwrap_or(0);
+        let mut to = from;
+        for stream_type in stream_types {
+            to = to.max(highest(&self.log, stream_type).await?);
+        }
+        if to <= from {
+            return Ok(None);
+        }
+        on_writer!(&self.writer, connection => {
+            sqlx::query(RAISE).bind(kind).bind(to).execute(connection).await?;
+        });
+        Ok(Some(Raised { from, to }))
     }
 
     /// The next number of this kind.
@@ -69,6 +112,23 @@ impl Numbers {
         self.queue.send(draw).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
+}
+
+/// The highest number of a stream of this type, 0 without any.
+async fn highest(log: &Db, stream_type: &str) -> Result<i64, StoreError> {
+    // An id that is no number is none of ours.
+    let number = match log {
+        Db::Postgres(_) => {
+            "CASE WHEN aggregate_id ~ '^[0-9]{1,18}$' THEN CAST(aggregate_id AS bigint) END"
+        }
+        Db::Sqlite { .. } => "CAST(aggregate_id AS integer)",
+    };
+    let sql =
+        format!("SELECT max({number}) FROM events WHERE aggregate_type = $1 AND sequence = 1");
+    let highest: Option<i64> = on_db!(log, pool => {
+        sqlx::query_scalar(&sql).bind(stream_type).fetch_one(pool).await?
+    });
+    Ok(highest.unwrap_or(0))
 }
 
 /// Who draws for all of this process.

@@ -192,7 +192,7 @@ impl Store {
             loader,
             appender,
             receipts: Receipts::start(log_db, watched, &stop),
-            numbers: Numbers::start(&connection, continuity, &tracker, stop.clone()),
+            numbers: Numbers::start(log_db, &connection, continuity, &tracker, stop.clone()),
             books: Books::new(log_db.clone(), connection.clone(), continuity.clone()),
             personal_data: PersonalDataTable::new(log_db.clone(), connection.clone()),
             connection,

@@ -56,7 +56,7 @@ pub(super) async fn register(
     let written = Written::by(&executed, StatusCode::CREATED);
     match event {
         Some(event) => state.show_new_item(&caller, item_no, (event, written)),
-        None => state.show_item(&caller, item_no, written).await,
+        None => state.show_registered_item(&caller, item_no, (owner_id, written)).await,
     }
 }
 

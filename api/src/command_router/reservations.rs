@@ -70,7 +70,7 @@ pub(super) async fn reserve(
             }
         }
     };
-    state.show_reservation(&caller, no, written).await
+    state.show_own_reservation(&caller, no, (renter_id, written)).await
 }
 
 /// Whose a reservation will be: the body's customer, whom a renter can't contradict.

@@ -9,7 +9,7 @@ use crate::resource::{ItemResource, Versioned};
 use axum::body::Body;
 use axum::response::Response;
 use gdmarket_commands::Executed;
-use gdmarket_domain::{ItemEvent, ItemNo, ReservationNo};
+use gdmarket_domain::{ItemEvent, ItemNo, PersonId, ReservationNo};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -64,6 +64,20 @@ impl CommandState {
         self.answer_item(no, written, found)
     }
 
+    /// The answer to a repeated registration. An item that isn't the caller's own is shown to nobody here.
+    pub(super) async fn show_registered_item(
+        &self,
+        caller: &Caller,
+        no: ItemNo,
+        (owner_id, written): (Option<PersonId>, Written),
+    ) -> Result<Response, Problem> {
+        let found = self.answers.item_at(no, written.version, &self.viewer(caller)).await?;
+        if found.as_ref().is_some_and(|item| item.body.owner_id != owner_id.map(PersonId::get)) {
+            return Err(Problem::internal(format!("item {no} was registered for another owner")));
+        }
+        self.answer_item(no, written, found)
+    }
+
     fn answer_item(
         &self,
         no: ItemNo,
@@ -72,6 +86,23 @@ impl CommandState {
     ) -> Result<Response, Problem> {
         let found = found.ok_or_else(|| Problem::new(&kind::ITEM_NOT_FOUND))?;
         Ok(self.answer(written, &format!("/items/{no}"), &found))
+    }
+
+    /// The answer to a request to reserve. A reservation that another person made is shown to nobody here, whatever
+    /// led to its number.
+    pub(super) async fn show_own_reservation(
+        &self,
+        caller: &Caller,
+        no: ReservationNo,
+        (renter_id, written): (PersonId, Written),
+    ) -> Result<Response, Problem> {
+        let viewer = self.viewer(caller);
+        let found = self.answers.reservation_at(no, written.version, &viewer).await?;
+        let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
+        if found.body.customer_id != renter_id.get() {
+            return Err(Problem::internal(format!("reservation {no} is another customer's")));
+        }
+        Ok(self.answer(written, &format!("/reservations/{no}"), &found))
     }
 
     /// The answer that shows a reservation.

@@ -35,6 +35,7 @@ mod looking_inside;
 mod main_job;
 mod manual;
 mod names;
+mod numbers_behind;
 mod operating;
 mod persons;
 mod poison;

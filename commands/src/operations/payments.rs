@@ -4,6 +4,7 @@
 //! the log holds after it; it never opens a second attempt. What nobody waits for any more is the
 //! payment process's matter: settling asks the gateway, and never charges.
 
+use super::NUMBER_ATTEMPTS;
 use crate::breaker::Permit;
 use crate::command_id::process_command_id;
 use crate::commands::{Commands, Inner};
@@ -15,7 +16,8 @@ use crate::payment_service::{
     Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentOutcome, Settled,
 };
 use gdmarket_domain::{
-    MarketEvent, PaymentNo, Reservation, ReservationCommand, ReservationEvent, ReservationNo,
+    MarketEvent, Payment, PaymentNo, Reservation, ReservationCommand, ReservationEvent,
+    ReservationNo,
 };
 use std::time::Duration;
 
@@ -119,11 +121,23 @@ impl Inner {
             return self.asked_now(done, None).await;
         }
         let permit = self.payments.admit().await?;
-        let payment_no = payment_no(self.executor.draw(numbered::PAYMENT).await?)?;
+        let payment_no = self.new_payment_no().await?;
         let command = ReservationCommand::RequestPayment { payment_no };
         let request = Request::<Reservation>::new(reservation_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;
         self.asked_now(done, Some(permit)).await
+    }
+
+    /// A number that no payment has. The intent comes before the payment begins, so this is looked up here.
+    async fn new_payment_no(&self) -> Result<PaymentNo, CommandError> {
+        for _ in 0..NUMBER_ATTEMPTS {
+            let number = self.executor.draw(numbered::PAYMENT).await?;
+            if !self.executor.is_begun::<Payment>(number).await? {
+                return payment_no(number);
+            }
+            self.executor.raise_numbers(numbered::PAYMENT).await?;
+        }
+        Err(CommandError::Conflict { attempts: NUMBER_ATTEMPTS })
     }
 
     async fn asked_now(

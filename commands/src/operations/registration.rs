@@ -4,7 +4,7 @@
 //! and rings nothing. A registration that took so long that its number was given up starts over
 //! with the next two steps and a new number: the item's stream decides who was first.
 
-use super::{NewItem, Registered};
+use super::{NUMBER_ATTEMPTS, NewItem, Registered};
 use crate::breaker::Verdict;
 use crate::commands::Inner;
 use crate::error::{CommandError, Service};
@@ -27,10 +27,12 @@ impl Inner {
         for round in 0..ROUNDS {
             let item_no = self.announce(&meta.step(2 * round)).await?;
             gdmarket_store::failpoint!("commands.after-alarm");
-            let done = self.list(item_no, item, &meta.step(2 * round + 1)).await;
-            match done {
+            match self.list(item_no, item, &meta.step(2 * round + 1)).await {
+                // A first try was refused so, and its receipt says it.
                 Err(error) if error.code() == Some(ItemError::RegistrationAbandoned.code()) => {}
-                done => return done,
+                Ok(None) => {}
+                Ok(Some(done)) => return Ok(done),
+                Err(error) => return Err(error),
             }
         }
         Err(CommandError::Conflict { attempts: ROUNDS })
@@ -41,13 +43,18 @@ impl Inner {
         if let Some(receipt) = self.executor.done_before(meta).await? {
             return item_no(receipt.stream.number);
         }
-        let item_no = self.ring().await?;
-        gdmarket_store::failpoint!("commands.after-alert");
-        let command = AlarmCommand::RaiseRegistration { item_no };
-        let request = Request::<Alarm>::new(item_no.get(), &command, meta);
-        let done = self.executor.execute(request).await?;
-        // Another process may have had the same request's turn: then its number stands.
-        self::item_no(done.executed.number)
+        for _ in 0..NUMBER_ATTEMPTS {
+            let item_no = self.ring().await?;
+            gdmarket_store::failpoint!("commands.after-alert");
+            let command = AlarmCommand::RaiseRegistration { item_no };
+            let request = Request::<Alarm>::new(item_no.get(), &command, meta);
+            if let Some(done) = self.executor.begin(request).await? {
+                // Another process may have had the same request's turn: then its number stands.
+                return self::item_no(done.executed.number);
+            }
+            self.executor.raise_numbers(numbered::ITEM).await?;
+        }
+        Err(CommandError::Conflict { attempts: NUMBER_ATTEMPTS })
     }
 
     /// Draws a number and tells the alarm of it; slow or down means no item.
@@ -71,17 +78,21 @@ impl Inner {
         raised.map_err(|cause| down(self.options.retry_after, cause))
     }
 
+    /// Puts the item on the market; `None` if its number was given up or is another item's.
     async fn list(
         &self,
         item_no: ItemNo,
         item: &NewItem,
         meta: &CommandMeta,
-    ) -> Result<Registered, CommandError> {
+    ) -> Result<Option<Registered>, CommandError> {
         let NewItem { owner_id, item_name, item_price } = item.clone();
         let command = ItemCommand::Register { item_no, owner_id, item_name, item_price };
         let request = Request::<Item>::new(item_no.get(), &command, meta);
-        let Done { executed, events, .. } = self.executor.execute(request).await?;
-        Ok(Registered { executed, event: events.into_iter().next() })
+        let registered = |Done { executed, events, .. }| Registered {
+            executed,
+            event: events.into_iter().next(),
+        };
+        Ok(self.executor.begin(request).await?.map(registered))
     }
 }
 

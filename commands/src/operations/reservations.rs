@@ -1,6 +1,7 @@
 //! What renters do with their reservations; paying is in `payments.rs`.
 
-use crate::commands::Commands;
+use super::NUMBER_ATTEMPTS;
+use crate::commands::{Commands, Inner};
 use crate::error::CommandError;
 use crate::executor::Request;
 use crate::meta::{CommandMeta, Executed};
@@ -37,20 +38,13 @@ impl Commands {
         let meta = meta.clone();
         self.run(move |inner| async move {
             let _turn = inner.turn(&meta).await;
-            let reservation_no: ReservationNo = inner.number(numbered::RESERVATION, &meta).await?;
-            let NewReservation { item_no, renter_id, customer_name, period, asked_on } =
-                reservation;
-            let command = ReservationCommand::Reserve {
-                reservation_no,
-                item_no,
-                renter_id,
-                period,
-                asked_on,
-            };
-            let mut request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
-            let person_id = renter_id.get();
-            request.personal = Some(PersonalData::Of { person_id, name: customer_name });
-            Ok(inner.executor.execute(request).await?.executed)
+            for _ in 0..NUMBER_ATTEMPTS {
+                if let Some(executed) = inner.reserve(&reservation, &meta).await? {
+                    return Ok(executed);
+                }
+                inner.executor.raise_numbers(numbered::RESERVATION).await?;
+            }
+            Err(CommandError::Conflict { attempts: NUMBER_ATTEMPTS })
         })
         .await
     }
@@ -90,5 +84,23 @@ impl Commands {
     ) -> Result<Executed, CommandError> {
         let command = ReservationCommand::RequestPaymentCancellation;
         self.execute::<Reservation>(reservation_no.get(), command, meta).await
+    }
+}
+
+impl Inner {
+    /// Reserves under the next number; `None` if it is another reservation's.
+    async fn reserve(
+        &self,
+        reservation: &NewReservation,
+        meta: &CommandMeta,
+    ) -> Result<Option<Executed>, CommandError> {
+        let reservation_no: ReservationNo = self.number(numbered::RESERVATION, meta).await?;
+        let NewReservation { item_no, renter_id, period, asked_on, .. } = *reservation;
+        let command =
+            ReservationCommand::Reserve { reservation_no, item_no, renter_id, period, asked_on };
+        let mut request = Request::<Reservation>::new(reservation_no.get(), &command, meta);
+        let (person_id, name) = (renter_id.get(), reservation.customer_name.clone());
+        request.personal = Some(PersonalData::Of { person_id, name });
+        Ok(self.executor.begin(request).await?.map(|done| done.executed))
     }
 }

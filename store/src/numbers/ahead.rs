@@ -45,6 +45,11 @@ impl Ahead {
         Some((kind, stock.numbers))
     }
 
+    /// Gives up those of one kind.
+    pub(super) fn forget(&self, kind: &str) {
+        self.stocks().remove(kind);
+    }
+
     /// Gives all up; of how many kinds.
     pub(super) fn lose(&self) -> usize {
         std::mem::take(&mut *self.stocks()).len()
