@@ -132,6 +132,7 @@ impl Market {
             }
         }
         let store = Store::open(&options).await?;
+        store.verify_schema().await?;
         if let Err(error) = store.require_whole().await {
             return Err(store.locate(error).await.into());
         }

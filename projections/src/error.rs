@@ -31,6 +31,8 @@ impl From<StoreError> for QueryError {
             | StoreError::Storage { .. }
             | StoreError::LogMissing(_)
             | StoreError::ForeignWal(_)
+            | StoreError::Server { .. }
+            | StoreError::Schema(_)
             | StoreError::Conflict(_)
             | StoreError::Rejected(_)
             | StoreError::TooNew { .. }

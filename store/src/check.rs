@@ -30,7 +30,7 @@ const PAGE: i64 = 500;
 /// A check under way.
 #[derive(Debug)]
 pub struct Check {
-    snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     identity: Identity,
 }
 

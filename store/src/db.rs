@@ -19,6 +19,8 @@ use crate::error::StoreError;
 use sqlite::Writer;
 use sqlx::{Executor, Postgres, Sqlite};
 
+/// Whatever the defaults are.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED NOT DEFERRABLE";
 const POSTGRES_NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const SQLITE_NOW: &str = "CAST(round(unixepoch('now', 'subsec') * 1000000) AS INTEGER)";
 
@@ -76,7 +78,7 @@ impl Db {
     /// A writing transaction: READ COMMITTED on PostgreSQL, the one writer on SQLite.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Postgres(pool) => Tx::Postgres(Transaction::begin(pool, "BEGIN").await?),
+            Self::Postgres(pool) => Tx::Postgres(Transaction::begin(pool, BEGIN).await?),
             // Taking the write lock at once: a transaction that reads first and writes later is
             // refused by SQLite, without waiting, when another process wrote in between.
             Self::Sqlite { write, .. } => {
@@ -89,7 +91,7 @@ impl Db {
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Postgres(pool) => {
-                let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE";
                 let mut transaction = Transaction::begin(pool, sql).await?;
                 // It holds nobody up, so it may be idle for longer than one that writes.
                 let idle = "SET LOCAL idle_in_transaction_session_timeout = '60s'";

@@ -1,6 +1,7 @@
 //! What went wrong, by what the caller can do about it. Nothing of the database's own words is
 //! needed to decide; they are kept for the log.
 
+use crate::server_fault::ServerFault;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,14 @@ pub enum StoreError {
         /// What kind of trouble.
         fault: StorageFault,
         /// The file, if it is known, and the words of the database or the system.
+        why: String,
+    },
+    /// The PostgreSQL server refuses; an operator must act.
+    #[error("{fault}: {why}")]
+    Server {
+        /// What kind of refusal.
+        fault: ServerFault,
+        /// The server's own words.
         why: String,
     },
     /// The log isn't the one that was known here: it was restored from an older copy, or replaced.
@@ -61,6 +70,9 @@ pub enum StoreError {
         /// The newest migration of this program.
         program: i64,
     },
+    /// The schema lacks something that the log relies on: it was changed by hand, or restored in parts.
+    #[error("the database's schema isn't as it must be: {0}")]
+    Schema(String),
     /// Another process serves from this data folder.
     #[error("the data folder {} is in use by another process", .0.display())]
     Locked(PathBuf),
@@ -130,6 +142,7 @@ impl StoreError {
             CodeKind::Data => Self::Rejected(message),
             CodeKind::Damage => Self::Damaged(message),
             CodeKind::Storage(fault) => Self::Storage { fault, why: message },
+            CodeKind::Server(fault) => Self::Server { fault, why: message },
             CodeKind::Trouble => Self::Unavailable(message),
         }
     }
@@ -172,17 +185,14 @@ enum CodeKind {
     Data,
     Damage,
     Storage(StorageFault),
+    Server(ServerFault),
     Trouble,
 }
 
 /// Five characters are PostgreSQL's SQLSTATE, digits are SQLite's extended result code.
 fn kind_of(code: &str) -> CodeKind {
     if code.len() == 5 {
-        return match code.get(..2) {
-            Some("23" | "40") => CodeKind::Conflict,
-            Some("22" | "21" | "42") => CodeKind::Data,
-            _ => CodeKind::Trouble,
-        };
+        return kind_of_state(code);
     }
     // The primary code is the low byte: 19 a constraint, 18 too big, 20 a mismatch, 1 an error.
     let code = code.parse::<u32>();
@@ -199,6 +209,23 @@ fn kind_of(code: &str) -> CodeKind {
         Ok(10) => CodeKind::Storage(StorageFault::Io),
         Ok(19) => CodeKind::Conflict,
         Ok(1 | 18 | 20 | 25) => CodeKind::Data,
+        _ => CodeKind::Trouble,
+    }
+}
+
+fn kind_of_state(code: &str) -> CodeKind {
+    if let Some(fault) = ServerFault::of(code) {
+        return CodeKind::Server(fault);
+    }
+    match (code.get(..2), code) {
+        // A damaged table, a damaged index.
+        (_, "XX001" | "XX002") => CodeKind::Damage,
+        (_, "53100") => CodeKind::Storage(StorageFault::Full),
+        // A read-only transaction: a stand-by, or a default that a host has set.
+        (_, "25006") => CodeKind::Storage(StorageFault::ReadOnly),
+        (Some("58"), _) => CodeKind::Storage(StorageFault::Io),
+        (Some("23" | "40"), _) => CodeKind::Conflict,
+        (Some("22" | "21" | "42"), _) => CodeKind::Data,
         _ => CodeKind::Trouble,
     }
 }
@@ -251,6 +278,19 @@ mod tests {
         assert_eq!((of("1034"), of("1290")), (unsynced.to_owned(), unsynced.to_owned()));
         assert_eq!(of("779"), "the database is damaged: why");
         assert_eq!(of("5"), "the database is not available: why");
-        assert_eq!(of("57014"), "the database is not available: why");
+    }
+
+    #[test]
+    fn states_of_postgresql_are_sorted_by_what_can_be_done() {
+        let of = |code: &str| StoreError::by_code(code, "why".to_owned()).to_string();
+        assert_eq!(of("57014"), "a time limit of the database ended the statement: why");
+        assert_eq!(of("28P01"), "the database server refuses the log-in: why");
+        assert_eq!(of("3D000"), "the database server has no such database: why");
+        assert_eq!(of("42501"), "the database role lacks a right: why");
+        assert_eq!(of("26000"), "a pooler before the database mixes sessions: why");
+        assert_eq!(of("XX001"), "the database is damaged: why");
+        assert_eq!(of("25006"), "the database can't be written: why");
+        assert_eq!(of("53100"), "the disk is full: why");
+        assert_eq!(of("57P01"), "the database is not available: why");
     }
 }

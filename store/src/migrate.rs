@@ -96,7 +96,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
 /// Serialises migrations of several processes on PostgreSQL.
 const MIGRATION_LOCK: i64 = 0x6764_6d6b_6d69_6772;
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version bigint PRIMARY KEY,
     name text NOT NULL,
     serves_from bigint NOT NULL,
@@ -110,7 +110,7 @@ pub(crate) fn newest(file: Option<File>) -> i64 {
 }
 
 /// Without a file: to the one PostgreSQL database.
-fn belongs(migration: &Migration, file: Option<File>) -> bool {
+pub(crate) fn belongs(migration: &Migration, file: Option<File>) -> bool {
     file.is_none_or(|file| migration.file == file)
 }
 

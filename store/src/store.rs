@@ -12,6 +12,7 @@ use crate::books::Books;
 use crate::checkpoint::Checkpoints;
 use crate::continuity::Continuity;
 use crate::db::open_files::OpenFiles;
+use crate::db::postgres::SessionSettings;
 use crate::db::sqlite::{self, File};
 use crate::db::{Db, LogConnection, postgres};
 use crate::error::StoreError;
@@ -23,6 +24,7 @@ use crate::options::StoreOptions;
 use crate::personal_data::PersonalDataTable;
 use crate::receipt::Receipts;
 use crate::restore::{self, Restored};
+use crate::schema;
 use crate::stream_loader::{StreamLoader, Streams};
 use crate::tail::Tail;
 use cqrs_es::Aggregate;
@@ -90,6 +92,8 @@ pub(crate) struct Databases {
     pub(crate) views: Db,
     folder: Option<DataFolder>,
     continuity: Continuity,
+    /// What each session of PostgreSQL begins with.
+    session: Option<SessionSettings>,
     /// Why there are no views, where they can't be opened for reading.
     without_views: Option<MissingViews>,
     /// The files can be read but not written.
@@ -137,6 +141,10 @@ impl Store {
         let databases = Databases::open(options, true).await?;
         let mut applied = Vec::new();
         let mut failed = None;
+        if let Err(error) = schema::refuse_encoding(&databases.log).await {
+            databases.close().await;
+            return Err(error);
+        }
         for (db, file) in databases.files() {
             match migrate::apply(db, file).await {
                 Ok(names) => applied.extend(names),
@@ -385,8 +393,11 @@ async fn appending(
 ) -> Result<(LogConnection, Appender), StoreError> {
     match (&databases.log, &databases.folder) {
         (Db::Postgres(pool), _) => {
+            let session = databases.session.as_ref().ok_or_else(|| {
+                StoreError::Misconfigured("PostgreSQL without settings of its sessions".to_owned())
+            })?;
             let connect = postgres::connect_options(options)?;
-            let writer = PostgresWriter::new(connect, databases.continuity.clone());
+            let writer = PostgresWriter::new(connect, session, databases.continuity.clone());
             let appender = Appender::start(writer, start, tracker);
             Ok((LogConnection::Postgres(pool.clone()), appender))
         }

@@ -20,6 +20,8 @@ mod check;
 mod dropped_futures;
 #[path = "contract/fenced.rs"]
 mod fenced;
+#[path = "contract/foreign_defaults.rs"]
+mod foreign_defaults;
 #[path = "contract/idempotency.rs"]
 mod idempotency;
 #[path = "contract/lost_connection.rs"]
@@ -36,10 +38,14 @@ mod proxy;
 mod query;
 #[path = "contract/restored.rs"]
 mod restored;
+#[path = "contract/rights.rs"]
+mod rights;
 #[path = "contract/scan.rs"]
 mod scan;
 #[path = "contract/schema.rs"]
 mod schema;
+#[path = "contract/schema_faults.rs"]
+mod schema_faults;
 #[path = "contract/stock.rs"]
 mod stock;
 #[path = "contract/support.rs"]

@@ -73,6 +73,7 @@ async fn look(
             return Ok(report);
         }
     }
+    report.findings.extend(check.schema().await?);
     let pass = Progress::pass(console, "counting the events");
     report.census = check.census().await?;
     pass.end();

@@ -113,6 +113,11 @@ impl From<StoreError> for Failure {
             StoreError::Storage { fault, .. } => {
                 Self::new(Exit::Failed, message).next(storage_advice(fault))
             }
+            StoreError::Server { fault, .. } => {
+                Self::new(Exit::Unreachable, message).next(fault.advice())
+            }
+            StoreError::Schema(_) => Self::new(Exit::Failed, message)
+                .next("mend it as docs/runbook.md says under \"The schema lacks something\""),
             StoreError::Locked(_) => Self::new(Exit::Failed, message)
                 .next("end the other one, or name another folder with --data-dir"),
             StoreError::Misconfigured(_) => Self::new(Exit::Usage, message),

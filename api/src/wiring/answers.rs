@@ -36,7 +36,10 @@ impl LogAnswers {
 /// What the store's trouble means to a caller.
 pub(super) fn store_problem(error: &StoreError) -> Problem {
     match error {
-        StoreError::Unavailable(_) | StoreError::OtherLog(_) | StoreError::Storage { .. } => {
+        StoreError::Unavailable(_)
+        | StoreError::OtherLog(_)
+        | StoreError::Storage { .. }
+        | StoreError::Server { .. } => {
             Problem::new(&kind::UNAVAILABLE).with_cause(error.to_string())
         }
         StoreError::Newer | StoreError::TooNew { .. } => Problem::new(&kind::NEWER_PROGRAM),

@@ -187,7 +187,8 @@ impl Executor {
             StoreError::Unavailable(_)
             | StoreError::Conflict(_)
             | StoreError::OtherLog(_)
-            | StoreError::Storage { .. } => self.unavailable(error.to_string()),
+            | StoreError::Storage { .. }
+            | StoreError::Server { .. } => self.unavailable(error.to_string()),
             StoreError::Newer => CommandError::NewerEvent,
             StoreError::Rejected(why) => CommandError::Rejected(why.clone()),
             error => CommandError::Broken(error.to_string()),

@@ -7,6 +7,7 @@ mod connection;
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::append::Append;
 use crate::continuity::Continuity;
+use crate::db::postgres::SessionSettings;
 use crate::db::session::ends_session;
 use crate::error::StoreError;
 use crate::event::StreamId;
@@ -32,8 +33,12 @@ pub(crate) struct PostgresWriter {
 
 impl PostgresWriter {
     /// Connects when it is first used.
-    pub(crate) fn new(options: PgConnectOptions, continuity: Continuity) -> Self {
-        Self { connection: Connection::new(options, continuity) }
+    pub(crate) fn new(
+        options: PgConnectOptions,
+        session: &SessionSettings,
+        continuity: Continuity,
+    ) -> Self {
+        Self { connection: Connection::new(options, session, continuity) }
     }
 
     /// Begins with the lock. As a statement of its own: what comes after sees all commits of those

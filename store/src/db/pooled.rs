@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use sqlx::{Database, Describe, Either, Error, Execute, Executor, Pool, Postgres, Sqlite};
 use std::fmt;
 
-/// A pool that lends out watched sessions; clones share it. As an executor it takes a session for each statement.
+/// A pool that hands out watched sessions; clones share it. As an executor it takes a session for each statement.
 pub struct Pooled<D: Database>(Pool<D>);
 
 impl<D: Database> Clone for Pooled<D> {
@@ -34,7 +34,7 @@ impl<D: Database> Pooled<D> {
         self.0.acquire().await.map(Session::new)
     }
 
-    /// The most sessions that it lends out.
+    /// The most sessions that it hands out.
     pub fn max_connections(&self) -> u32 {
         self.0.options().get_max_connections()
     }
@@ -43,7 +43,7 @@ impl<D: Database> Pooled<D> {
         self.0.is_closed()
     }
 
-    /// Lends out none any more; the future waits for those that are lent.
+    /// Hands out none any more; the future waits for those that are in use.
     pub fn close(&self) -> impl Future<Output = ()> + '_ {
         self.0.close()
     }
@@ -58,7 +58,7 @@ impl Pooled<Sqlite> {
 
 type Step<D> = Either<<D as Database>::QueryResult, <D as Database>::Row>;
 
-macro_rules! lend {
+macro_rules! hand_out {
     ($engine:ident) => {
         impl<'p> Executor<'p> for &Pooled<$engine> {
             type Database = $engine;
@@ -134,5 +134,5 @@ macro_rules! lend {
     };
 }
 
-lend!(Postgres);
-lend!(Sqlite);
+hand_out!(Postgres);
+hand_out!(Sqlite);

@@ -1,6 +1,11 @@
 //! How PostgreSQL is connected to: a pool for the log and one for the views, and the options that
 //! the appender's own connection starts from.
 
+mod pooler;
+mod session_settings;
+
+pub(crate) use session_settings::SessionSettings;
+
 use super::Pooled;
 use super::held::HOLDERS;
 use crate::continuity::Continuity;
@@ -8,6 +13,7 @@ use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, Postgres};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -29,13 +35,18 @@ pub(crate) fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions
 }
 
 /// Makes sure that the server can be reached, for as long as a connection may be waited for; a pool
-/// would only tell that it waited. A server that says no is believed at once.
-pub(crate) async fn reach(options: &StoreOptions) -> Result<(), StoreError> {
+/// would only tell that it waited. A server that says no is believed at once. Returns what every session sets.
+pub(crate) async fn reach(options: &StoreOptions) -> Result<SessionSettings, StoreError> {
     let connect = connect_options(options)?;
     let until = Instant::now() + options.acquire_timeout;
     loop {
         match timeout_at(until, connect.connect()).await {
-            Ok(Ok(connection)) => return Ok(connection.close().await?),
+            Ok(Ok(mut connection)) => {
+                pooler::refuse_shared_sessions(&mut connection, &connect).await?;
+                let settings = SessionSettings::of(&mut connection).await?;
+                connection.close().await?;
+                return Ok(settings);
+            }
             Ok(Err(sqlx::Error::Io(error))) if Instant::now() + RETRY >= until => {
                 let (host, port) = (connect.get_host(), connect.get_port());
                 return Err(StoreError::Unavailable(format!("{host}:{port}: {error}")));
@@ -50,6 +61,11 @@ pub(crate) async fn reach(options: &StoreOptions) -> Result<(), StoreError> {
     }
 }
 
+/// What is acknowledged is on the disk, however the server was set up; stronger settings stay.
+/// Set in any case: a server that is set up anew changes every session that never said what it wants.
+pub(crate) const DURABILITY: &str = "SELECT set_config('synchronous_commit', \
+    coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
+
 /// What keeps a plan right for a table of every size. A plan is made once per connection and kept;
 /// made while the table is small it would read all of it, and still do so when it is big. With
 /// sequential scans and joins of whole tables forbidden, the indexes are used from the first row on.
@@ -63,7 +79,8 @@ pub(crate) const BY_INDEX: &str = "SET plan_cache_mode = force_generic_plan; \
 pub(crate) const LIMIT_SILENCE: &str = "DO $$
 BEGIN
     PERFORM pg_advisory_xact_lock(7450199991742195570);
-    IF current_setting('idle_in_transaction_session_timeout') = '0' AND NOT EXISTS (
+    -- What this session sets for itself doesn't count.
+    IF (SELECT reset_val FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') = '0' AND NOT EXISTS (
         SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
         WHERE d.datname = current_database() AND c LIKE 'idle_in_transaction_session_timeout=%'
     ) THEN
@@ -78,10 +95,11 @@ $$";
 
 fn pool_options(
     options: &StoreOptions,
-    settings: &'static str,
+    settings: String,
     continuity: &Continuity,
 ) -> PgPoolOptions {
     let continuity = continuity.clone();
+    let settings: Arc<str> = settings.into();
     PgPoolOptions::new()
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
@@ -91,9 +109,9 @@ fn pool_options(
             )
         })
         .after_connect(move |connection, _| {
-            let continuity = continuity.clone();
+            let (continuity, settings) = (continuity.clone(), Arc::clone(&settings));
             Box::pin(async move {
-                connection.execute(settings).await?;
+                connection.execute(settings.as_ref()).await?;
                 let greeted = continuity.greet(connection).await;
                 greeted.map_err(|error| sqlx::Error::Protocol(error.to_string()))
             })
@@ -109,9 +127,10 @@ const BY_SIZE: &str = "SET plan_cache_mode = force_custom_plan";
 /// For views and all that hangs on them. Opens its first connection when first asked for one.
 pub(crate) fn views_pool(
     options: &StoreOptions,
+    session: &SessionSettings,
     continuity: &Continuity,
 ) -> Result<Pooled<Postgres>, StoreError> {
-    Ok(pool_options(options, BY_SIZE, continuity)
+    Ok(pool_options(options, session.with(&[BY_SIZE]), continuity)
         .max_connections(options.read_connections.max(2))
         .connect_lazy_with(connect_options(options)?)
         .into())
@@ -120,9 +139,10 @@ pub(crate) fn views_pool(
 /// For the log, beside the appender's own connection.
 pub(crate) fn log_pool(
     options: &StoreOptions,
+    session: &SessionSettings,
     continuity: &Continuity,
 ) -> Result<Pooled<Postgres>, StoreError> {
-    Ok(pool_options(options, BY_INDEX, continuity)
+    Ok(pool_options(options, session.with(&[DURABILITY, BY_INDEX]), continuity)
         .max_connections(options.log_connections.max(2).saturating_add(HOLDERS))
         .connect_lazy_with(connect_options(options)?)
         .into())

@@ -22,8 +22,8 @@ use std::ops::{Deref, DerefMut};
 pub struct Session<D: Database, C: Closes<D> = PoolConnection<D>> {
     connection: C,
     must_close: bool,
-    /// The connection was lent out past this type, so errors may have gone unseen.
-    was_lent: bool,
+    /// The connection was handed out past this type, so errors may have gone unseen.
+    was_exposed: bool,
     database: PhantomData<fn() -> D>,
 }
 
@@ -75,7 +75,7 @@ impl Closes<Sqlite> for Box<SqliteConnection> {
 
 impl<D: Database, C: Closes<D>> Session<D, C> {
     pub(crate) const fn new(connection: C) -> Self {
-        Self { connection, must_close: false, was_lent: false, database: PhantomData }
+        Self { connection, must_close: false, was_exposed: false, database: PhantomData }
     }
 
     /// Closes the session when it is dropped; until then it refuses every statement.
@@ -89,8 +89,8 @@ impl<D: Database, C: Closes<D>> Session<D, C> {
     }
 
     /// Whether it was used in a way that hides errors from it.
-    pub(crate) const fn was_lent(&self) -> bool {
-        self.was_lent
+    pub(crate) const fn was_exposed(&self) -> bool {
+        self.was_exposed
     }
 }
 
@@ -130,7 +130,7 @@ impl<D: Database, C: Closes<D>> Deref for Session<D, C> {
 
 impl<D: Database, C: Closes<D>> DerefMut for Session<D, C> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        self.was_lent = true;
+        self.was_exposed = true;
         &mut self.connection
     }
 }

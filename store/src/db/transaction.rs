@@ -67,7 +67,7 @@ impl<D: Engine> Transaction<D> {
 /// Rolls back what was dropped. A session that had an error, or may have had one unseen, closes instead.
 fn roll_back<D: Engine>(mut session: Session<D>) {
     match Handle::try_current() {
-        Ok(runtime) if !session.is_discarded() && !session.was_lent() => {
+        Ok(runtime) if !session.is_discarded() && !session.was_exposed() => {
             runtime.spawn(async move {
                 // Without an answer in time the session is closed as it is dropped.
                 drop(timeout(ROLLBACK_TIMEOUT, session.turn("ROLLBACK")).await);

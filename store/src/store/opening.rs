@@ -18,11 +18,12 @@ impl Databases {
     pub(crate) async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
         if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
             let continuity = Continuity::default();
-            postgres::reach(options).await?;
-            let log = Db::Postgres(postgres::log_pool(options, &continuity)?);
-            let views = Db::Postgres(postgres::views_pool(options, &continuity)?);
-            let (folder, without_views) = (None, None);
-            return Ok(Self { log, views, folder, continuity, without_views, is_fixed: false });
+            let session = postgres::reach(options).await?;
+            let log = Db::Postgres(postgres::log_pool(options, &session, &continuity)?);
+            let views = Db::Postgres(postgres::views_pool(options, &session, &continuity)?);
+            let (folder, session, without_views) = (None, Some(session), None);
+            let is_fixed = false;
+            return Ok(Self { log, views, folder, continuity, session, without_views, is_fixed });
         }
         let Some(path) = sqlite::folder(&options.url) else {
             let why = "the database's URL must be sqlite:<folder> or postgres://…";
@@ -61,8 +62,8 @@ impl Databases {
             fold.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
         let (views, without_views) = views(options, folder.path()).await?;
-        let (folder, continuity) = (Some(folder), Continuity::default());
-        Ok(Self { log, views, folder, continuity, without_views, is_fixed })
+        let (folder, continuity, session) = (Some(folder), Continuity::default(), None);
+        Ok(Self { log, views, folder, continuity, session, without_views, is_fixed })
     }
 }
 

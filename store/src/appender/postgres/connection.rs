@@ -3,7 +3,7 @@
 
 use super::super::writer::{Fault, Outcome};
 use crate::continuity::Continuity;
-use crate::db::postgres::BY_INDEX;
+use crate::db::postgres::{BY_INDEX, DURABILITY, SessionSettings};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
 use std::time::Duration;
@@ -18,11 +18,6 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// A writer that holds the turn and went silent must not hold up all others for long.
 const PATIENCE: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'";
-/// What is acknowledged is on the disk, however the server was set up; stronger settings stay.
-/// Set in any case: a server that is set up anew changes every session that never said what it wants.
-const DURABILITY: &str = "SELECT set_config('synchronous_commit', \
-    coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
-
 /// One server process: its number may be used again, its start tells the two apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Backend {
@@ -33,14 +28,21 @@ struct Backend {
 /// The connection, if there is one, and the backends of lost ones.
 pub(super) struct Connection {
     options: PgConnectOptions,
+    /// What each session begins with.
+    settings: String,
     continuity: Continuity,
     open: Option<(PgConnection, Backend)>,
     old: Vec<Backend>,
 }
 
 impl Connection {
-    pub(super) const fn new(options: PgConnectOptions, continuity: Continuity) -> Self {
-        Self { options, continuity, open: None, old: Vec::new() }
+    pub(super) fn new(
+        options: PgConnectOptions,
+        session: &SessionSettings,
+        continuity: Continuity,
+    ) -> Self {
+        let settings = session.with(&[PATIENCE, DURABILITY, BY_INDEX]);
+        Self { options, settings, continuity, open: None, old: Vec::new() }
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -59,7 +61,7 @@ impl Connection {
     pub(super) async fn open(&mut self) -> Outcome<&mut PgConnection> {
         if self.open.is_none() {
             let unavailable = |error: sqlx::Error| Fault::Unavailable(error.to_string());
-            let connecting = timeout(CONNECT, connect(&self.options)).await;
+            let connecting = timeout(CONNECT, connect(&self.options, &self.settings)).await;
             let (mut connection, backend) = connecting
                 .map_err(|_| Fault::Unavailable(format!("no connection within {CONNECT:?}")))?
                 .map_err(unavailable)?;
@@ -79,11 +81,12 @@ impl Connection {
     }
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<(PgConnection, Backend), sqlx::Error> {
+async fn connect(
+    options: &PgConnectOptions,
+    settings: &str,
+) -> Result<(PgConnection, Backend), sqlx::Error> {
     let mut connection = options.connect().await?;
-    connection.execute(PATIENCE).await?;
-    connection.execute(DURABILITY).await?;
-    connection.execute(BY_INDEX).await?;
+    connection.execute(settings).await?;
     let sql = "SELECT pid, backend_start::text FROM pg_stat_activity \
                WHERE pid = pg_backend_pid()";
     let (pid, started) = sqlx::query_as(sql).fetch_one(&mut connection).await?;

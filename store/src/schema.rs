@@ -1,0 +1,99 @@
+//! What the log relies on in the database's schema: columns, keys, and on PostgreSQL the encoding, the ordering
+//! trigger and the identity of positions. A database that was restored in parts, or worked on by hand, may lack some
+//! of it, and then events would be skipped or stored twice without an error. A start refuses such a database;
+//! `check` names each fault.
+//!
+//! What is expected isn't written down a second time: the migrations are applied to an empty SQLite database in
+//! memory, and its columns and keys are those that either engine must have.
+
+mod expected;
+mod postgres;
+mod sqlite;
+
+use crate::check::{Check, Finding};
+use crate::db::sqlite::File;
+use crate::db::{Db, Tx};
+use crate::error::StoreError;
+use crate::store::Store;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Something that must hold of a table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Fact {
+    /// The table has this column.
+    Column(String, String),
+    /// The column takes no NULL.
+    NotNull(String, String),
+    /// These columns together are unique, in whatever order.
+    Unique(String, BTreeSet<String>),
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Column(table, column) => write!(f, "{table} has no column {column}"),
+            Self::NotNull(table, column) => write!(f, "{table}.{column} takes NULL"),
+            Self::Unique(table, columns) => {
+                let columns = columns.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "{table} has no unique key over ({columns})")
+            }
+        }
+    }
+}
+
+/// What is missing in the tables of a file, or of the whole PostgreSQL database.
+async fn faults(tx: &mut Tx, file: Option<File>) -> Result<Vec<String>, StoreError> {
+    let expected = expected::facts(file)?;
+    let (found, mut faults) = match tx {
+        Tx::Postgres(session) => {
+            (postgres::facts(session).await?, postgres::faults(session).await?)
+        }
+        Tx::Sqlite(session) => {
+            (sqlite::facts(session).await?, sqlite::faults(session, file).await?)
+        }
+    };
+    faults.extend(expected.difference(&found).map(ToString::to_string));
+    Ok(faults)
+}
+
+/// Refuses a PostgreSQL database that can't hold every name, before anything is made in it.
+pub(crate) async fn refuse_encoding(db: &Db) -> Result<(), StoreError> {
+    let Db::Postgres(pool) = db else { return Ok(()) };
+    let encoding = postgres::encoding_fault(&mut pool.acquire().await?).await?;
+    encoding.map_or(Ok(()), |fault| Err(StoreError::Schema(fault)))
+}
+
+impl Store {
+    /// Refuses a database whose schema lacks what the log relies on.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] names everything that is missing.
+    pub async fn verify_schema(&self) -> Result<(), StoreError> {
+        let mut missing = Vec::new();
+        if self.views().is_postgres() {
+            let mut tx = self.views().snapshot().await?;
+            missing.extend(faults(&mut tx, None).await?);
+        } else {
+            for (db, file) in [(self.log_db(), File::Log), (self.views(), File::Views)] {
+                let mut tx = db.snapshot().await?;
+                missing.extend(faults(&mut tx, Some(file)).await?);
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { Err(StoreError::Schema(missing.join("; "))) }
+    }
+}
+
+impl Check {
+    /// Everything that the schema lacks.
+    pub async fn schema(&mut self) -> Result<Vec<Finding>, StoreError> {
+        let mut missing = Vec::new();
+        if matches!(self.snapshot.log, Tx::Postgres(_)) {
+            missing.extend(faults(&mut self.snapshot.log, None).await?);
+        } else {
+            missing.extend(faults(&mut self.snapshot.log, Some(File::Log)).await?);
+            missing.extend(faults(self.snapshot.views(), Some(File::Views)).await?);
+        }
+        Ok(missing.into_iter().map(|detail| Finding::fault("schema", detail)).collect())
+    }
+}
