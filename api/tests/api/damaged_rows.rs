@@ -107,7 +107,7 @@ on_each_engine! {
             own.map(|(_, position)| *position).collect()
         };
         for (subscription, expected) in
-            [(VIEW, of("'item'")), ("reservations_v1", of("'reservation'")), ("payments_v2", of("'payment'"))]
+            [(VIEW, of("'item'")), ("reservations_v2", of("'reservation'")), ("payments_v2", of("'payment'"))]
         {
             eventually(SOON, || async {
                 let parked = parked_at(&tools, subscription);
