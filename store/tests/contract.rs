@@ -50,3 +50,5 @@ mod schema_faults;
 mod stock;
 #[path = "contract/support.rs"]
 mod support;
+#[path = "contract/wal_size.rs"]
+mod wal_size;

@@ -2,19 +2,27 @@
 //!
 //! No checkpoint in it is further than its events. On SQLite one may be behind by what happened between
 //! two glances: that is reacted to again after an import, under the same command ids.
+//!
+//! On SQLite a snapshot keeps the write-ahead log from being folded, and a reader of the archive may be slow.
+//! So everything but the events is written to a file without a name first, and the snapshot ends with
+//! that; events never change, and are read a page at a time.
 
 mod parts;
+mod spool;
 
 use super::chain::Chain;
 use super::line::{Header, Line};
 use super::manifest::Manifest;
 use super::sequences::{Gap, Sequences};
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
+use crate::db::{Db, Tx};
+use crate::error::StoreError;
 use crate::identity::Identity;
 use crate::on_tx;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use parts::Part;
+use spool::Spool;
 
 /// What an export holds beside events and receipts.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +36,11 @@ pub struct ExportOptions {
 /// An export under way. Dropped, it ends its snapshot.
 #[derive(Debug)]
 pub struct Export {
-    snapshot: Snapshot,
+    snapshot: Option<Snapshot>,
+    /// Where events are read without the snapshot, and the last one of them.
+    events: Option<(Db, i64)>,
+    /// Everything but the events, where there is no snapshot any more.
+    spool: Option<Spool>,
     options: ExportOptions,
     header: Header,
     manifest: Manifest,
@@ -55,8 +67,32 @@ impl Export {
             written_by: concat!("gdmarket ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let (manifest, chain) = (Manifest::begin(&header), Chain::default());
-        let (sequences, part) = (Sequences::default(), Part::Header);
-        Ok(Self { snapshot, options, header, manifest, chain, sequences, part })
+        let last: i64 = on_tx!(&mut snapshot.log, connection => {
+            let sql = "SELECT coalesce(max(position), 0) FROM events";
+            sqlx::query_scalar(sql).fetch_one(connection).await?
+        });
+        let holds_up = matches!(&snapshot.log, Tx::Sqlite(_));
+        let mut export = Self {
+            snapshot: Some(snapshot),
+            events: holds_up.then(|| (store.log_db().clone(), last)),
+            spool: None,
+            options,
+            header,
+            manifest,
+            chain,
+            sequences: Sequences::default(),
+            part: Part::Header,
+        };
+        if holds_up {
+            export.spool = Some(export.spooled().await?);
+            export.snapshot = None;
+        }
+        Ok(export)
+    }
+
+    fn snapshot(&mut self) -> Result<&mut Snapshot, ArchiveError> {
+        let ended = || StoreError::Unavailable("the snapshot has ended".to_owned());
+        self.snapshot.as_mut().ok_or_else(|| ended().into())
     }
 
     /// What is exported; known from the beginning.
@@ -89,9 +125,11 @@ impl Export {
     fn put(&mut self, lines: &mut Vec<u8>, line: &Line<'_>) -> Result<(), ArchiveError> {
         let start = lines.len();
         line.write(lines)?;
-        // Without its end.
-        self.chain.add(lines.get(start..lines.len().saturating_sub(1)).unwrap_or_default());
         self.manifest.count(line);
+        // Lines of the spool are chained in their turn, and each without its end.
+        if self.snapshot.is_none() || self.events.is_none() {
+            self.chain.add(lines.get(start..lines.len().saturating_sub(1)).unwrap_or_default());
+        }
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ pub(crate) const BUSY: Duration = Duration::from_secs(2);
 /// for the disk. SQLite's own 1,000 are less than one transaction of a build writes.
 const CHECKPOINT: &str = "4000";
 /// Bytes that a write-ahead log keeps of what it had grown to while a reader held it up.
-const WAL_KEPT: &str = "67108864";
+const WAL_KEPT: &str = "16777216";
 /// How often folding is tried again while somebody still reads.
 const FOLD_TRIES: u32 = 40;
 const FOLD_PAUSE: Duration = Duration::from_millis(50);

@@ -6,7 +6,7 @@ use gdmarket_store::{
     Export, ExportOptions, ImportOptions, Imported, Leases, Parked, ParkedKeys, PersonalData,
     ReceiptKind, Store, StoreError, StoreOptions, import, on_db,
 };
-use gdmarket_testkit::{Engine, TestDb, on_each_engine};
+use gdmarket_testkit::{Engine, TestDb, on_each_engine, run};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -419,4 +419,28 @@ impl Read for Held {
         let _gone = self.0.recv();
         Ok(0)
     }
+}
+
+/// A reader of an export may be slow. SQLite's write-ahead log must not grow meanwhile, and what is
+/// exported is of one moment all the same.
+#[test]
+fn an_export_that_waits_for_its_reader_holds_no_write_ahead_log_up() {
+    run(async {
+        let db = TestDb::sqlite();
+        let store = filled(&db).await;
+        let whole = exported(&store, true).await;
+        let options = ExportOptions { with_personal_data: true, is_derived: IMPORT.is_derived };
+        let mut export = Export::begin(&store, options).await.unwrap();
+        store.appender().append(append(99, 99, 0)).await.unwrap();
+        let busy: i64 = on_db!(write & raw(&db).await, pool => {
+            sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await.unwrap()
+        });
+        assert_eq!(busy, 0, "everything is folded");
+        let mut all = vec![];
+        while let Some(lines) = export.next().await.unwrap() {
+            all.extend(lines);
+        }
+        assert_eq!(String::from_utf8(all).unwrap(), whole);
+        store.close().await;
+    });
 }

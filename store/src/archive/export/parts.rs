@@ -8,8 +8,8 @@ use crate::archive::line::{
 };
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
-use crate::on_tx;
 use crate::receipt::Receipt;
+use crate::{on_db, on_tx};
 
 /// Rows per page: some hundred KiB, as events go.
 const PAGE: i64 = 1000;
@@ -32,6 +32,7 @@ pub(super) enum Part {
     Books(i64),
     Persons(i64),
     Names(String, String),
+    Spool,
     Manifest,
     Done,
 }
@@ -60,6 +61,7 @@ impl Export {
             Part::Books(after) => self.books(lines, after).await?,
             Part::Persons(after) => self.persons(lines, after).await?,
             Part::Names(kind, id) => self.names(lines, (kind, id)).await?,
+            Part::Spool => self.unspool(lines)?,
             Part::Manifest => {
                 self.manifest.chain = self.chain.hex();
                 Line::Manifest(self.manifest.clone()).write(lines)?;
@@ -72,12 +74,20 @@ impl Export {
 
     async fn events(&mut self, lines: &mut Vec<u8>, after: i64) -> Result<Part, ArchiveError> {
         let columns = RecordedEvent::COLUMNS;
-        let sql =
-            format!("SELECT {columns} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
-        let events: Result<Vec<RecordedEvent>, StoreError> = on_tx!(&mut self.snapshot.log, connection => {
-            let query = sqlx::query(&sql).bind(after).bind(PAGE);
-            query.fetch_all(connection).await?.iter().map(RecordedEvent::from_row).collect()
-        });
+        let sql = format!(
+            "SELECT {columns} FROM events WHERE position > $1 AND position <= $2 \
+             ORDER BY position LIMIT $3"
+        );
+        let events: Result<Vec<RecordedEvent>, StoreError> = match &self.events {
+            Some((db, last)) => on_db!(db, pool => {
+                let query = sqlx::query(&sql).bind(after).bind(*last).bind(PAGE);
+                query.fetch_all(pool).await?.iter().map(RecordedEvent::from_row).collect()
+            }),
+            None => on_tx!(&mut self.snapshot()?.log, connection => {
+                let query = sqlx::query(&sql).bind(after).bind(i64::MAX).bind(PAGE);
+                query.fetch_all(connection).await?.iter().map(RecordedEvent::from_row).collect()
+            }),
+        };
         let events = events?;
         for event in &events {
             if let Some(reason) = event.damage_reason() {
@@ -88,7 +98,11 @@ impl Export {
             self.sequences.add(event);
             self.put(lines, &Line::Event(EventLine::new(event)))?;
         }
-        Ok(events.last().map_or(Part::Receipts(vec![]), |event| Part::Events(event.position)))
+        Ok(match events.last() {
+            Some(event) => Part::Events(event.position),
+            None if self.spool.is_some() => Part::Spool,
+            None => Part::Receipts(vec![]),
+        })
     }
 
     async fn receipts(
@@ -100,7 +114,7 @@ impl Export {
         let sql = format!(
             "SELECT {columns} FROM receipts WHERE command_id > $1 ORDER BY command_id LIMIT $2"
         );
-        let receipts: Result<Vec<Receipt>, StoreError> = on_tx!(&mut self.snapshot.log, connection => {
+        let receipts: Result<Vec<Receipt>, StoreError> = on_tx!(&mut self.snapshot()?.log, connection => {
             let query = sqlx::query(&sql).bind(after).bind(PAGE);
             query.fetch_all(connection).await?.iter().map(Receipt::from_row).collect()
         });
@@ -114,7 +128,7 @@ impl Export {
 
     async fn numbers(&mut self, lines: &mut Vec<u8>) -> Result<Part, ArchiveError> {
         let sql = "SELECT kind, last FROM numbers ORDER BY kind";
-        let rows: Vec<(String, i64)> = on_tx!(&mut self.snapshot.log, connection => {
+        let rows: Vec<(String, i64)> = on_tx!(&mut self.snapshot()?.log, connection => {
             sqlx::query_as(sql).fetch_all(connection).await?
         });
         for (kind, last) in rows {
@@ -130,7 +144,7 @@ impl Export {
     ) -> Result<Part, ArchiveError> {
         let sql = "SELECT manager, key, due_at, payload FROM deadlines \
                    WHERE (manager, key) > ($1, $2) ORDER BY manager, key LIMIT $3";
-        let rows: Vec<(String, String, i64, String)> = on_tx!(self.snapshot.views(), connection => {
+        let rows: Vec<(String, String, i64, String)> = on_tx!(self.snapshot()?.views(), connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
             query.fetch_all(connection).await?
         });
@@ -144,7 +158,7 @@ impl Export {
     async fn checkpoints(&mut self, lines: &mut Vec<u8>) -> Result<Part, ArchiveError> {
         let sql = "SELECT subscription, source, log_epoch, position FROM checkpoints \
                    ORDER BY subscription, source";
-        let rows: Vec<(String, String, i64, i64)> = on_tx!(self.snapshot.views(), connection => {
+        let rows: Vec<(String, String, i64, i64)> = on_tx!(self.snapshot()?.views(), connection => {
             sqlx::query_as(sql).fetch_all(connection).await?
         });
         for (subscription, source, epoch, position) in rows {
@@ -164,7 +178,7 @@ impl Export {
         let sql = "SELECT subscription, key, state, reason, since_position, since_time, attempts, \
                    next_try_at FROM parked WHERE (subscription, key) > ($1, $2) \
                    ORDER BY subscription, key LIMIT $3";
-        let rows: Vec<ParkedRow> = on_tx!(self.snapshot.views(), connection => {
+        let rows: Vec<ParkedRow> = on_tx!(self.snapshot()?.views(), connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
             query.fetch_all(connection).await?
         });
@@ -197,7 +211,7 @@ impl Export {
         let sql = "SELECT subscription, key, position FROM parked_events \
                    WHERE (subscription, key, position) > ($1, $2, $3) \
                    ORDER BY subscription, key, position LIMIT $4";
-        let rows: Vec<(String, String, i64)> = on_tx!(self.snapshot.views(), connection => {
+        let rows: Vec<(String, String, i64)> = on_tx!(self.snapshot()?.views(), connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(after.2).bind(PAGE);
             query.fetch_all(connection).await?
         });
@@ -218,7 +232,7 @@ impl Export {
         let sql = "SELECT subscription, key, position, parked_for, reason, dropped_at FROM dropped \
                    WHERE (subscription, key, position) > ($1, $2, $3) \
                    ORDER BY subscription, key, position LIMIT $4";
-        let rows: Vec<(String, String, i64, String, String, i64)> = on_tx!(self.snapshot.views(), connection => {
+        let rows: Vec<(String, String, i64, String, String, i64)> = on_tx!(self.snapshot()?.views(), connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(after.2);
             query.bind(PAGE).fetch_all(connection).await?
         });
@@ -236,7 +250,7 @@ impl Export {
     async fn books(&mut self, lines: &mut Vec<u8>, after: i64) -> Result<Part, ArchiveError> {
         let sql = "SELECT entry, book, key, value, recorded_at FROM books WHERE entry > $1 \
                    ORDER BY entry LIMIT $2";
-        let rows: Vec<(i64, String, String, String, i64)> = on_tx!(&mut self.snapshot.log, connection => {
+        let rows: Vec<(i64, String, String, String, i64)> = on_tx!(&mut self.snapshot()?.log, connection => {
             sqlx::query_as(sql).bind(after).bind(PAGE).fetch_all(connection).await?
         });
         let next = rows.last().map(|row| Part::Books(row.0));
@@ -252,7 +266,7 @@ impl Export {
         }
         let sql = "SELECT person_id, name FROM personal_data WHERE person_id > $1 \
                    ORDER BY person_id LIMIT $2";
-        let rows: Vec<(i64, Option<String>)> = on_tx!(&mut self.snapshot.log, connection => {
+        let rows: Vec<(i64, Option<String>)> = on_tx!(&mut self.snapshot()?.log, connection => {
             sqlx::query_as(sql).bind(after).bind(PAGE).fetch_all(connection).await?
         });
         let next = rows.last().map(|(id, _)| Part::Persons(*id));
@@ -271,7 +285,7 @@ impl Export {
         let sql = "SELECT aggregate_type, aggregate_id, person_id, name FROM personal_names \
                    WHERE (aggregate_type, aggregate_id) > ($1, $2) \
                    ORDER BY aggregate_type, aggregate_id LIMIT $3";
-        let rows: Vec<Row> = on_tx!(&mut self.snapshot.log, connection => {
+        let rows: Vec<Row> = on_tx!(&mut self.snapshot()?.log, connection => {
             let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
             query.fetch_all(connection).await?
         });
