@@ -63,6 +63,7 @@ mod tests {
             payload: payload.to_owned(),
             metadata: metadata.to_owned(),
             recorded_at: 0,
+            damage: None,
         }
     }
 
