@@ -40,6 +40,10 @@ enum Step {
     FloodsOfNames,
     /// Another program writes an event that nobody can address.
     PoisonRow,
+    /// A row of a view is overwritten.
+    ViewRowDamaged,
+    /// The table of a view is dropped.
+    ViewTableDropped,
     /// Connections from one address that say nothing, or only half.
     SlowClients,
     /// The process is killed and started again.
@@ -50,8 +54,16 @@ enum Step {
     HangUp,
 }
 
-const OF_BOTH: [Step; 6] =
-    [Step::FloodsOfNames, Step::SlowClients, Step::PoisonRow, Step::Kill, Step::End, Step::HangUp];
+const OF_BOTH: [Step; 8] = [
+    Step::FloodsOfNames,
+    Step::SlowClients,
+    Step::PoisonRow,
+    Step::ViewRowDamaged,
+    Step::ViewTableDropped,
+    Step::Kill,
+    Step::End,
+    Step::HangUp,
+];
 const OF_SQLITE: [Step; 5] =
     [Step::FullDisk, Step::LogMoved, Step::ViewsRemoved, Step::LogOverwritten, Step::LeftOverWal];
 const OF_POSTGRES: [Step; 3] = [Step::ReadOnlyPeriod, Step::CutOff, Step::SilentWriter];
@@ -69,6 +81,8 @@ impl Step {
             Self::SilentWriter => postgres::silent_writer(scene).await,
             Self::FloodsOfNames => clients::floods_of_names(scene).await,
             Self::PoisonRow => rows::poison_row(scene).await,
+            Self::ViewRowDamaged => rows::view_row_damaged(scene).await,
+            Self::ViewTableDropped => rows::view_table_dropped(scene).await,
             Self::SlowClients => clients::slow(scene).await,
             Self::Kill => scene.server.restart().await,
             Self::End | Self::HangUp => {

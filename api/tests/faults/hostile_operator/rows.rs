@@ -9,6 +9,13 @@ const REPAIRED_WITHIN: Duration = Duration::from_secs(30);
 /// Numbers of items that other programs write: beyond those of the market.
 const FOREIGN: i64 = 9_000_000;
 
+/// The table that the items are served from.
+async fn items(scene: &Scene) -> String {
+    let tables = scene.db.view_tables().await;
+    let served = |table: &&String| table.starts_with("view_item_info_v") && !table.contains("_g");
+    tables.iter().find(served).expect("a view of the items").clone()
+}
+
 /// Another program writes an event of a stream that nobody can address, and repairs that later.
 pub(super) async fn poison_row(scene: &Scene) {
     let head = scene.db.log_number("SELECT max(position) FROM events").await;
@@ -37,10 +44,43 @@ pub(super) async fn poison_row(scene: &Scene) {
     is_shown(scene, item).await;
 }
 
+/// An item of nobody else's, which its view shows.
+async fn registered(scene: &Scene) -> i64 {
+    let item = scene.market.register(100).await;
+    is_shown(scene, item).await;
+    item
+}
+
 async fn is_shown(scene: &Scene, item: i64) {
     eventually(REPAIRED_WITHIN, || async {
         let shown = scene.market.get(&format!("/items/{item}")).await;
         if shown.status == 200 { Ok(()) } else { Err(shown) }
     })
     .await;
+}
+
+/// A row of a view is overwritten with what nobody can read.
+pub(super) async fn view_row_damaged(scene: &Scene) {
+    let table = items(scene).await;
+    let item = registered(scene).await;
+    let damage = format!("UPDATE {table} SET doc = '{{oops', sequence = 77 WHERE no = {item}");
+    scene.db.views_sql(&damage).await;
+    is_shown(scene, item).await;
+    scene.market.get("/itemInfoes").await.expect(200);
+    scene.is_named(&["a row of a view is damaged"]).await;
+    let left = format!("SELECT count(*) FROM {table} WHERE doc = '{{oops'");
+    eventually(REPAIRED_WITHIN, || async {
+        let left = scene.db.views_number(&left).await;
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+}
+
+/// The table of a view is dropped: it is built again by the running server.
+pub(super) async fn view_table_dropped(scene: &Scene) {
+    let table = items(scene).await;
+    let item = registered(scene).await;
+    scene.db.views_sql(&format!("DROP TABLE {table}")).await;
+    scene.is_named(&[&table]).await;
+    is_shown(scene, item).await;
 }
