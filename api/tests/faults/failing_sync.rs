@@ -30,8 +30,8 @@ impl BrokenDisk {
         let library = folder.join("failing_sync.so");
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source);
-        let compiled = compiler.output().expect("a C compiler: apt-get install gcc libc6-dev");
-        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        let output = compiler.output().expect("a C compiler: apt-get install gcc libc6-dev");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Self { library, trigger: folder.join("fail") }
     }
 
