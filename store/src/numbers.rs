@@ -114,15 +114,21 @@ impl Numbers {
     }
 }
 
+/// An SQL expression for the number of a row's stream, NULL for an id that was not allocated: one in another
+/// spelling, as a foreign program writes, or of more than fifteen digits, since a sequence that was
+/// raised to such a number could allocate no others.
+pub(crate) const fn allocated_number(is_postgres: bool) -> &'static str {
+    if is_postgres {
+        "CASE WHEN aggregate_id ~ '^[1-9][0-9]{0,14}$' THEN CAST(aggregate_id AS bigint) END"
+    } else {
+        "CASE WHEN aggregate_id GLOB '[1-9]*' AND aggregate_id NOT GLOB '*[^0-9]*' \
+         AND length(aggregate_id) <= 15 THEN CAST(aggregate_id AS integer) END"
+    }
+}
+
 /// The highest number of a stream of this type, 0 without any.
 async fn highest(log: &Db, stream_type: &str) -> Result<i64, StoreError> {
-    // An id that is no number is none of ours.
-    let number = match log {
-        Db::Postgres(_) => {
-            "CASE WHEN aggregate_id ~ '^[0-9]{1,18}$' THEN CAST(aggregate_id AS bigint) END"
-        }
-        Db::Sqlite { .. } => "CAST(aggregate_id AS integer)",
-    };
+    let number = allocated_number(log.is_postgres());
     let sql =
         format!("SELECT max({number}) FROM events WHERE aggregate_type = $1 AND sequence = 1");
     let highest: Option<i64> = on_db!(log, pool => {

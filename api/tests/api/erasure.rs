@@ -2,7 +2,7 @@
 
 use crate::command_line::PROGRAM;
 use crate::tools::{Tools, register, send};
-use gdmarket_store::{Export, ExportOptions, Store, StoreOptions};
+use gdmarket_store::{Check, Store, StoreOptions};
 use gdmarket_testkit::{PgCluster, Server, ServerOptions, TestDb};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -61,8 +61,7 @@ fn no_file_of_the_data_folder_holds_an_erased_name() {
         // Somebody reads the log as it is: what they see can't be taken away.
         let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
         let store = Store::open(&options).await.expect("the log");
-        let options = ExportOptions { with_personal_data: false, is_derived: |_| false };
-        let reader = Export::begin(&store, options).await.expect("a snapshot");
+        let reader = Check::begin(&store).await.expect("a snapshot");
         let tools = Tools { db: &db };
         assert_eq!(erased(&tools), (json!("erased"), vec![json!("log.db-wal")]));
         drop(reader);

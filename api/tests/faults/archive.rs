@@ -324,7 +324,7 @@ on_each_engine! {
         let (code, out, said) = gdmarket(&other, &["check"]);
         assert_eq!(code, Some(5), "{said}");
         assert!(out.contains("fault unreadable: "), "{out}");
-        assert!(said.contains("the log has 1 fault → docs/runbook.md"), "{said}");
+        assert!(said.contains("the check found 1 fault → docs/runbook.md"), "{said}");
     }
 
     /// Events that can be read, but that a view can't make a row of: one before them is gone.

@@ -4,6 +4,7 @@ use super::{Check, Finding, TOLD};
 use crate::db::Tx;
 use crate::error::StoreError;
 use crate::event::lossy;
+use crate::numbers::allocated_number;
 use crate::on_tx;
 use sqlx::Row;
 use std::fmt::Display;
@@ -149,17 +150,8 @@ impl Check {
             });
             let last = last.unwrap_or(0);
             for bearer in *bearers {
-                // An id that is no number is told when it is read.
-                let number = match &self.snapshot.log {
-                    Tx::Postgres(_) => {
-                        "CASE WHEN aggregate_id ~ '^[0-9]{1,18}$' \
-                         THEN CAST(aggregate_id AS bigint) END"
-                    }
-                    Tx::Sqlite(_) => {
-                        "CASE WHEN aggregate_id NOT GLOB '*[^0-9]*' AND length(aggregate_id) < 19 \
-                         THEN CAST(aggregate_id AS integer) END"
-                    }
-                };
+                // An id that is no number is reported when its row is read.
+                let number = allocated_number(matches!(&self.snapshot.log, Tx::Postgres(_)));
                 let sql = format!(
                     "SELECT max({number}) FROM events WHERE aggregate_type = $1 AND sequence = 1"
                 );
