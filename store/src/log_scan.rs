@@ -26,7 +26,7 @@ const AHEAD: usize = 16;
 /// rest.
 const STATEMENT: i64 = if cfg!(test) { 1_000 } else { 16_384 };
 
-/// The columns are read by their places: see [`event`]. JSON is sent as the text it is; cast to text, it
+/// The columns are read by their places: see [`cells`]. JSON is sent as the text it is; cast to text, it
 /// would be copied twice before.
 const POSTGRES: &str = "SELECT position, aggregate_id, sequence, event_type, event_version, \
      payload, recorded_at FROM events WHERE position > $1 AND position <= $2 \

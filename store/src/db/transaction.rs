@@ -15,7 +15,7 @@ use tokio::time::timeout;
 /// How long a rollback that nobody waits for may take before the session is closed instead.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A transaction. Dropped without [`Transaction::commit`], it is rolled back.
+/// A transaction. Dropped without `commit`, it is rolled back.
 pub struct Transaction<D: Database>(ScopeGuard<Session<D>, fn(Session<D>)>);
 
 impl<D: Database> fmt::Debug for Transaction<D> {
