@@ -43,6 +43,7 @@ pub struct Numbers {
     ahead: Ahead,
     log: Db,
     writer: LogConnection,
+    continuity: Continuity,
 }
 
 /// Numbers that were behind the log.
@@ -71,7 +72,8 @@ impl Numbers {
         let ahead = Ahead::default();
         let drawer = Drawer { urn: Urn::of(writer, continuity), ahead: ahead.clone() };
         tracker.spawn(drawer.serve(waiting, stop));
-        Self { queue, ahead, log: log.clone(), writer: writer.clone() }
+        let continuity = continuity.clone();
+        Self { queue, ahead, log: log.clone(), writer: writer.clone(), continuity }
     }
 
     /// Makes sure that numbers of this kind continue after the highest one that a stream of these types has: the
@@ -96,7 +98,10 @@ impl Numbers {
             return Ok(None);
         }
         on_writer!(&self.writer, connection => {
-            sqlx::query(RAISE).bind(kind).bind(to).execute(connection).await?;
+            let query = sqlx::query(RAISE).bind(kind).bind(to);
+            // As for numbers that are drawn: a log that failed to sync ends.
+            let written = query.execute(connection).await.map_err(StoreError::from);
+            written.inspect_err(|error| self.continuity.notice(error))?;
         });
         Ok(Some(Raised { from, to }))
     }

@@ -23,8 +23,15 @@ pub struct Restored {
 }
 
 /// What is derived from the log, beside the tables of views.
-const DERIVED: [&str; 6] =
-    ["checkpoints", "deadlines", "parked", "parked_events", "dropped", "generations"];
+const DERIVED: [&str; 7] = [
+    "checkpoints",
+    "deadlines",
+    "parked",
+    "parked_events",
+    "dropped",
+    "generations",
+    "loop_problems",
+];
 
 /// Checkpoints first: cut short before the log's own epoch is raised, everything that reads it refuses
 /// to go on, and the same again mends that.
