@@ -83,6 +83,13 @@ impl From<ReplayError> for StartError {
     }
 }
 
+/// Refuses a log that lacks something, and brings numbers up to it.
+async fn verify(store: &Store) -> Result<(), StoreError> {
+    store.verify_schema().await?;
+    store.require_whole().await?;
+    raise_numbers(store).await
+}
+
 /// Numbers continue after those that the log has, also where their table is older than the log.
 async fn raise_numbers(store: &Store) -> Result<(), StoreError> {
     for (kind, stream_types) in NUMBERED {
@@ -132,12 +139,10 @@ impl Market {
             }
         }
         let store = Store::open(&options).await?;
-        store.verify_schema().await?;
-        if let Err(error) = store.require_whole().await {
+        if let Err(error) = verify(&store).await {
             return Err(store.locate(error).await.into());
         }
         take_over_ledgers(config, &store).await?;
-        raise_numbers(&store).await?;
         let commands = commands(config, store.clone())?;
         let port = Arc::new(Port::new(commands.clone()));
         if let Err(error) = Projections::prepare(&store).await {

@@ -111,7 +111,11 @@ impl Continuity {
             Ok(Ok(None)) => Ok(()),
             Ok(Ok(Some(why))) => Err(self.end(why)),
             Ok(Err(StoreError::Damaged(why))) => Err(self.finish(Ended::Damaged(why))),
-            Ok(Err(error)) => Err(self.end(error.to_string())),
+            // It couldn't be read just now, which says nothing about it.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the log's file is read again later");
+                Ok(())
+            }
             Err(error) => Err(StoreError::Unavailable(error.to_string())),
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod session;
 pub(crate) mod sqlite;
 mod transaction;
 pub(crate) mod wal;
+mod wal_index;
 
 pub use pooled::Pooled;
 pub use session::Session;

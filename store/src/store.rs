@@ -356,10 +356,13 @@ impl Store {
         self.0.stop.cancel();
         self.0.tracker.close();
         self.0.tracker.wait().await;
+        // The last connection folds its write-ahead log, which must not get into a file put there since.
+        let are_ours = self.0.continuity.check_files().await.is_ok();
         self.0.views.close().await;
         self.0.log_db.close().await;
         if let LogConnection::Sqlite(writer) = &self.0.connection
-            && self.0.continuity.check().is_ok()
+            && are_ours
+            && self.0.continuity.check_files().await.is_ok()
         {
             sqlite::close_writer(writer).await;
             if let Some(folder) = self.0.folder.as_ref().filter(|folder| folder.is_locked()) {

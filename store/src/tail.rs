@@ -155,11 +155,6 @@ impl Inner {
             match self.read(&mut last, &mut look_at).await {
                 // It isn't followed any more; whoever waits for its end is told why.
                 Err(StoreError::OtherLog(_)) => return,
-                Err(error @ StoreError::Damaged(_)) => {
-                    self.signals.continuity.notice(&error);
-                    tracing::error!(%error, "reading the tail of the log");
-                    sleep(PATIENCE).await;
-                }
                 Ok(()) => {
                     self.set_trouble(None);
                     pause = self.poll;
@@ -170,6 +165,7 @@ impl Inner {
                     }
                 }
                 Err(error) => {
+                    self.signals.continuity.notice(&error);
                     if let Some(left_out) = UNREAD.admit("tail") {
                         tracing::warn!(%error, left_out, "the tail of the log can't be read");
                     }

@@ -117,7 +117,7 @@ impl From<StoreError> for Failure {
                 Self::new(Exit::Unreachable, message).next(fault.advice())
             }
             StoreError::Schema(_) => Self::new(Exit::Failed, message)
-                .next("mend it as docs/runbook.md says under \"The schema lacks something\""),
+                .next("repair it as docs/runbook.md says under \"The schema lacks something\""),
             StoreError::Locked(_) => Self::new(Exit::Failed, message)
                 .next("end the other one, or name another folder with --data-dir"),
             StoreError::Misconfigured(_) => Self::new(Exit::Usage, message),

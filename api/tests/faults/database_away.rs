@@ -92,7 +92,14 @@ pub(crate) async fn no_append_waits_for_the_disk(db: &TestDb) {
          PERFORM set_config('synchronous_commit', 'off', true); RETURN NULL; END $$",
     )
     .await;
-    db.log_sql("CREATE TRIGGER hurry AFTER INSERT ON events EXECUTE FUNCTION hurry()").await;
+    // Of every table: what waits for the disk takes with it all that was committed before.
+    db.log_sql(
+        "DO $$ DECLARE name text; BEGIN \
+         FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP \
+         EXECUTE format('CREATE TRIGGER hurry AFTER INSERT OR UPDATE OR DELETE ON %I \
+         EXECUTE FUNCTION hurry()', name); END LOOP; END $$",
+    )
+    .await;
     let writer = "SELECT pid::bigint FROM pg_stat_activity WHERE backend_type = 'walwriter'";
     let writer = db.views_number(writer).await.to_string();
     let stopped = Command::new("kill").args(["-STOP", &writer]).status().unwrap();

@@ -41,6 +41,7 @@ impl BrokenDisk {
             .on(db)
             .variable("LD_PRELOAD", &text(&self.library))
             .variable("FAIL_SYNC", &text(&self.trigger))
+            .variable("GDMARKET__PAYMENT__TIMEOUT_MS", "2000")
             .start()
             .await
     }

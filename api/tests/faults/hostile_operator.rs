@@ -36,6 +36,12 @@ enum Step {
     CutOff,
     /// A foreign transaction begins to append and goes silent.
     SilentWriter,
+    /// The database gets defaults that would change what statements mean, and cuts everybody off.
+    ForeignDefaults,
+    /// The trigger that orders appends is disabled while the server is ended.
+    TriggerDisabled,
+    /// The table of numbers is set back to the beginning.
+    NumbersSetBack,
     /// Objects of very many fields, and methods that nobody knows.
     FloodsOfNames,
     /// Another program writes an event that nobody can address.
@@ -54,19 +60,26 @@ enum Step {
     HangUp,
 }
 
-const OF_BOTH: [Step; 8] = [
+const OF_BOTH: [Step; 9] = [
     Step::FloodsOfNames,
     Step::SlowClients,
     Step::PoisonRow,
     Step::ViewRowDamaged,
     Step::ViewTableDropped,
+    Step::NumbersSetBack,
     Step::Kill,
     Step::End,
     Step::HangUp,
 ];
 const OF_SQLITE: [Step; 5] =
     [Step::FullDisk, Step::LogMoved, Step::ViewsRemoved, Step::LogOverwritten, Step::LeftOverWal];
-const OF_POSTGRES: [Step; 3] = [Step::ReadOnlyPeriod, Step::CutOff, Step::SilentWriter];
+const OF_POSTGRES: [Step; 5] = [
+    Step::ReadOnlyPeriod,
+    Step::CutOff,
+    Step::SilentWriter,
+    Step::ForeignDefaults,
+    Step::TriggerDisabled,
+];
 
 impl Step {
     async fn act(self, scene: &mut Scene, disk: Option<&SmallDisk<'_>>) {
@@ -79,6 +92,9 @@ impl Step {
             Self::ReadOnlyPeriod => postgres::read_only_period(scene).await,
             Self::CutOff => postgres::cut_off(scene).await,
             Self::SilentWriter => postgres::silent_writer(scene).await,
+            Self::ForeignDefaults => postgres::foreign_defaults(scene).await,
+            Self::TriggerDisabled => postgres::trigger_disabled(scene).await,
+            Self::NumbersSetBack => rows::numbers_set_back(scene).await,
             Self::FloodsOfNames => clients::floods_of_names(scene).await,
             Self::PoisonRow => rows::poison_row(scene).await,
             Self::ViewRowDamaged => rows::view_row_damaged(scene).await,

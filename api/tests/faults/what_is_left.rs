@@ -47,12 +47,20 @@ async fn stopped(items: usize) -> (TestDb, Server) {
     (db, server)
 }
 
-/// Makes nonsense of the pages in this part of a file, in thirds: the second of three.
-fn damage(file: &Path) {
+/// The first byte of a page that holds rows of a table, not the keys of an index.
+const ROWS: u8 = 0x0D;
+
+/// Makes nonsense of pages in the second of a file's three thirds: of those that begin with this byte, or
+/// of all.
+fn damage(file: &Path, only: Option<u8>) {
     let pages = fs::metadata(file).unwrap().len() / PAGE;
-    let open = fs::File::options().write(true).open(file).unwrap();
+    let open = fs::File::options().read(true).write(true).open(file).unwrap();
     for page in pages / 3..pages * 2 / 3 {
-        open.write_all_at(&[0xA5; 4096], page * PAGE).unwrap();
+        let mut first = [0];
+        open.read_exact_at(&mut first, page * PAGE).unwrap();
+        if only.is_none_or(|only| first == [only]) {
+            open.write_all_at(&[0xA5; 4096], page * PAGE).unwrap();
+        }
     }
 }
 
@@ -61,7 +69,7 @@ fn a_damaged_log_is_named_by_every_tool_and_takes_nothing() {
     run(async {
         let (db, mut server) = stopped(300).await;
         let data = db.folder().unwrap().to_owned();
-        damage(&data.join("log.db"));
+        damage(&data.join("log.db"), Some(ROWS));
         let states = (1..=300)
             .step_by(20)
             .map(|number| gdmarket(&data, &["state", "item", &number.to_string()]));
@@ -92,6 +100,11 @@ fn a_damaged_log_is_named_by_every_tool_and_takes_nothing() {
         assert_eq!(server.wait(ENDS_WITHIN).await.code(), Some(5), "{}", server.stderr());
         let last = server.stderr();
         assert!(last.lines().last().unwrap().contains("log.db"), "{last}");
+        // What a start itself reads is damaged too: it is refused.
+        damage(&data.join("log.db"), None);
+        let (code, said) = serve(&data);
+        assert_eq!(code, Some(5), "{said}");
+        assert!(said.contains("log.db") && !said.contains("database.url"), "{said}");
     });
 }
 

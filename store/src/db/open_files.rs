@@ -6,9 +6,10 @@
 //! content is read only after the file was changed, which a fold of the write-ahead log does too.
 //!
 //! The files are never opened here but through SQLite: closing any other handle of a file would end the
-//! locks that SQLite has on it.
+//! locks that SQLite has on it. A file that is being folded is looked at again later.
 
 use super::sqlite::File;
+use super::wal_index::WalIndex;
 use crate::error::StoreError;
 use crate::identity::Identity;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
@@ -81,7 +82,8 @@ impl OpenFiles {
             }
         }
         places.extend(Place::of(folder.join("lock"))?);
-        let content = Mutex::new(Content::read(&log).map_err(|error| error.in_file(&log))?);
+        let content = Content::read(&log).map_err(|error| error.in_file(&log))?;
+        let content = Mutex::new(content.unwrap_or_default());
         Ok(Self { log, places, content })
     }
 
@@ -107,7 +109,8 @@ impl OpenFiles {
         let mut tries = 1;
         loop {
             let found = match Content::read(&self.log) {
-                Ok(now) => match known.differs_from(&now, &self.log) {
+                Ok(None) => return Ok(None),
+                Ok(Some(now)) => match known.differs_from(&now, &self.log) {
                     None => {
                         *known = now;
                         return Ok(None);
@@ -140,12 +143,18 @@ impl Place {
         match fs::metadata(&self.path) {
             Ok(now) if (now.dev(), now.ino()) == (self.device, self.inode) => None,
             Ok(_) => Some(format!("{path} was replaced by another file while it was open")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if is_absence(&error) => {
                 Some(format!("{path} was moved or removed while it was open"))
             }
-            Err(error) => Some(format!("{path} can't be reached any more: {error}")),
+            // A lack of memory or of file descriptors says nothing about the file.
+            Err(_) => None,
         }
     }
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, StaleNetworkFileHandle};
+    matches!(error.kind(), NotFound | NotADirectory | StaleNetworkFileHandle)
 }
 
 impl Stamp {
@@ -159,10 +168,23 @@ impl Stamp {
 }
 
 impl Content {
-    /// The stamp is taken first: what is written while the content is read is looked at the next time.
-    fn read(log: &Path) -> Result<Self, StoreError> {
-        let found = fs::metadata(log).map_err(|error| StoreError::of_file(log, &error))?;
-        Ok(Self { stamp: Stamp::of(&found), head: Head::read(log)? })
+    /// The stamp is taken first: what is written while the content is read is looked at the next time. `None`
+    /// while the file alone is no consistent database, so that its content says nothing.
+    fn read(log: &Path) -> Result<Option<Self>, StoreError> {
+        let stamp = || match fs::metadata(log) {
+            Ok(found) => Ok(Stamp::of(&found)),
+            Err(error) => Err(StoreError::of_file(log, &error)),
+        };
+        let index = || WalIndex::of(log).map_err(|error| StoreError::of_file(log, &error));
+        let (before, wal) = (stamp()?, index()?);
+        if wal.is_some_and(|wal| !wal.is_consistent()) {
+            return Ok(None);
+        }
+        let head = Head::read(log);
+        if index()?.map(WalIndex::folds) != wal.map(WalIndex::folds) || stamp()? != before {
+            return Ok(None);
+        }
+        Ok(Some(Self { stamp: before, head: head? }))
     }
 
     fn differs_from(&self, now: &Self, log: &Path) -> Option<String> {

@@ -230,7 +230,8 @@ pub(crate) async fn fold_left_over(folder: &Path) {
             if !Path::new(&wal).exists() {
                 break;
             }
-            let closed = match file.write_options(folder).connect().await {
+            let options = file.write_options(folder).create_if_missing(false);
+            let closed = match options.connect().await {
                 Ok(connection) => connection.close().await,
                 Err(error) => Err(error),
             };

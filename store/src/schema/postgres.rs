@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const COLUMNS: &str = "SELECT c.relname::text, a.attname::text, a.attnotnull \
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') \
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p') \
     AND a.attnum > 0 AND NOT a.attisdropped";
 /// Columns of unique keys that hold at once and for every row.
 const KEYS: &str = "SELECT c.relname::text, i.indexrelid::bigint, a.attname::text \
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid \
     CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, ord) \
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum \
-    WHERE c.relnamespace = current_schema()::regnamespace AND k.ord <= i.indnkeyatts \
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND k.ord <= i.indnkeyatts \
     AND i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate \
     AND i.indpred IS NULL AND i.indexprs IS NULL";
 

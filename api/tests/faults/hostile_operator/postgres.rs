@@ -1,7 +1,8 @@
 //! What is done to the database.
 
 use super::scene::Scene;
-use gdmarket_testkit::{ForeignWriter, eventually};
+use crate::archive::gdmarket;
+use gdmarket_testkit::{ForeignWriter, eventually, free_port};
 use std::time::Duration;
 
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
@@ -36,8 +37,8 @@ pub(super) async fn read_only_period(scene: &Scene) {
 /// Something that counts for every session that begins from now on.
 async fn alter_database(scene: &Scene, what: &str) {
     let sql = format!(
-        "SET TRANSACTION READ WRITE; DO $do$ BEGIN \
-         EXECUTE format($f$ALTER DATABASE %I {what}$f$, current_database()); END $do$"
+        "SET TRANSACTION READ WRITE; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+         DO $do$ BEGIN EXECUTE format($f$ALTER DATABASE %I {what}$f$, current_database()); END $do$"
     );
     scene.db.log_sql(&sql).await;
 }
@@ -57,4 +58,42 @@ pub(super) async fn silent_writer(scene: &Scene) {
     };
     assert!(tokio::time::timeout(REFUSED_WITHIN, ends).await.is_ok(), "nobody ends it");
     scene.is_named(&["lock"]).await;
+}
+
+/// What a host may set for all of its databases: none of it may change what the market's statements do.
+const DEFAULTS: [(&str, &str); 6] = [
+    ("default_transaction_isolation", "serializable"),
+    ("statement_timeout", "50"),
+    ("lock_timeout", "1"),
+    ("idle_session_timeout", "200"),
+    ("search_path", "elsewhere"),
+    ("standard_conforming_strings", "off"),
+];
+
+/// The market works under foreign defaults: its sessions set what they rely on.
+pub(super) async fn foreign_defaults(scene: &Scene) {
+    for (setting, value) in DEFAULTS {
+        alter_database(scene, &format!("SET {setting} = {value}")).await;
+    }
+    scene.db.cut_off(SERVER).await;
+    scene.works().await;
+    for (setting, _) in DEFAULTS {
+        alter_database(scene, &format!("RESET {setting}")).await;
+    }
+}
+
+/// No server starts on a log whose appends nothing orders, and `check` names the trigger.
+pub(super) async fn trigger_disabled(scene: &mut Scene) {
+    scene.end_in_order("TERM").await;
+    for state in ["DISABLE", "ENABLE"] {
+        scene.db.log_sql(&format!("ALTER TABLE events {state} TRIGGER events_take_turns")).await;
+        let listen = format!("127.0.0.1:{}", free_port());
+        for (tool, expected) in [(&["serve", "--listen", &listen][..], 1), (&["check"], 5)] {
+            let (code, out, written) = gdmarket(&scene.db, tool);
+            assert_eq!(code, Some(expected), "{tool:?} {state}: {out}{written}");
+            assert!(format!("{out}{written}").contains("events_take_turns"), "{out}{written}");
+        }
+    }
+    scene.db.log_sql("ALTER TABLE events ENABLE ALWAYS TRIGGER events_take_turns").await;
+    scene.server.restart().await;
 }

@@ -84,3 +84,10 @@ pub(super) async fn view_table_dropped(scene: &Scene) {
     scene.is_named(&[&table]).await;
     is_shown(scene, item).await;
 }
+
+/// The numbers begin again: none that is in use is given to anybody, which the log says.
+pub(super) async fn numbers_set_back(scene: &Scene) {
+    scene.db.log_sql("UPDATE numbers SET last = 0").await;
+    scene.is_named(&["numbers were behind the log"]).await;
+    scene.works().await;
+}
