@@ -102,7 +102,7 @@ async fn all_of_it_is_back(market: &Market) {
         let shown = market.get(&format!("/items/{item}")).await;
         // A repeat of a 202 has the outcome once it is known.
         let wish = json!({"customerName": "Renter", "customerId": 7, "itemNo": item});
-        let wish = market.send(Method::POST, "/reservations", Some(wish), Some("back too")).await;
+        let wish = market.send(Method::POST, "/reservations", Some(wish), Some("back-too")).await;
         match wish {
             Ok(reserved) if (shown.status, reserved.status) == (200, 201) => Ok(()),
             reserved => Err(format!("{shown:?} {reserved:?}")),
