@@ -120,7 +120,8 @@ impl CommandState {
             causation: None,
             actor: actor.clone(),
             traceparent: caller.traceparent.clone(),
-            fingerprint: fields.fingerprint(method, path),
+            // Without a key nothing can be sent again, and there is nothing to compare.
+            fingerprint: key.as_ref().map(|_| fields.fingerprint(method, path)).unwrap_or_default(),
             precondition: caller.precondition(),
             keyed: key.is_some(),
             is_last_word: false,
