@@ -6,8 +6,8 @@ use gdmarket_testkit::eventually;
 use std::time::Duration;
 
 const REPAIRED_WITHIN: Duration = Duration::from_secs(30);
-/// Numbers of items that other programs write: beyond those of the market.
-const FOREIGN: i64 = 9_000_000;
+/// How far beyond the market's numbers another program's item is: more than are allocated meanwhile.
+const BEYOND: i64 = 10_000;
 
 /// The table that the items are served from.
 async fn items(scene: &Scene) -> String {
@@ -18,8 +18,8 @@ async fn items(scene: &Scene) -> String {
 
 /// Another program writes an event of a stream that nobody can address, and repairs that later.
 pub(super) async fn poison_row(scene: &Scene) {
-    let head = scene.db.log_number("SELECT max(position) FROM events").await;
-    let item = FOREIGN + head;
+    let last = "SELECT max(CAST(aggregate_id AS bigint)) FROM events WHERE aggregate_type = 'item'";
+    let item = scene.db.log_number(last).await + BEYOND;
     let payload = format!(
         "{{\"ItemRegistered\":{{\"itemNo\":{item},\"ownerId\":7,\"itemName\":\"Tent\",\"itemPrice\":1}}}}"
     );
@@ -39,6 +39,8 @@ pub(super) async fn poison_row(scene: &Scene) {
     assert!(out.contains(&format!("position {position}:")), "{out}");
     let repair = format!("UPDATE events SET aggregate_id = '{item}' WHERE aggregate_id = 'abc'");
     scene.db.log_sql(&repair).await;
+    let numbers = format!("UPDATE numbers SET last = {item} WHERE kind = 'item'");
+    scene.db.log_sql(&numbers).await;
     let (code, out, written) = gdmarket(&scene.db, &["parked", "retry", "--all"]);
     assert_eq!(code, Some(0), "{out}{written}");
     is_shown(scene, item).await;
