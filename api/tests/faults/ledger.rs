@@ -15,7 +15,10 @@ use std::sync::Mutex;
 pub(crate) enum Seen {
     /// 2xx: promised.
     Acknowledged,
-    /// 4xx: nothing may have happened.
+    /// 402: the attempt is in the log, and so is its end. A payment that was cut off before the card company
+    /// heard of it ends so, once it is settled.
+    Declined,
+    /// Any other 4xx: nothing may have happened.
     Refused,
     /// 5xx, reset, timed out: at most once.
     Unknown,
@@ -55,6 +58,7 @@ impl Ledger {
     pub(crate) fn answered<E>(&self, key: &str, answer: &Result<Answer, E>) -> Seen {
         let seen = match answer {
             Ok(answer) if answer.status < 400 => Seen::Acknowledged,
+            Ok(answer) if answer.status == 402 => Seen::Declined,
             Ok(answer) if !is_unknown(answer.status) => Seen::Refused,
             Ok(_) | Err(_) => Seen::Unknown,
         };
@@ -91,7 +95,7 @@ impl Ledger {
             .filter_map(|entry| {
                 let times = written.get(&entry.command_id).copied().unwrap_or_default();
                 let kept = match entry.seen {
-                    Seen::Acknowledged => times == 1,
+                    Seen::Acknowledged | Seen::Declined => times == 1,
                     Seen::Refused => times == 0,
                     Seen::Unknown => times <= 1,
                 };

@@ -121,7 +121,7 @@ impl Caller {
             let answer = self.market.send(Method::POST, &step.path, body, Some(&key)).await;
             match self.ledger.answered(&key, &answer) {
                 Seen::Acknowledged => return answer.ok(),
-                Seen::Refused => return None,
+                Seen::Refused | Seen::Declined => return None,
                 Seen::Unknown if round % 3 == 1 || Instant::now() > gives_up => return None,
                 Seen::Unknown => tokio::time::sleep(Duration::from_millis(20)).await,
             }

@@ -70,7 +70,9 @@ async fn register(market: &Market, ledger: &Ledger, caller: usize) {
             let answer = market.send(Method::POST, "/items", Some(body.clone()), Some(&key)).await;
             match ledger.answered(&key, &answer) {
                 Seen::Acknowledged => Ok(()),
-                Seen::Refused | Seen::Unknown => Err(answer.map(|answer| answer.status)),
+                Seen::Declined | Seen::Refused | Seen::Unknown => {
+                    Err(answer.map(|answer| answer.status))
+                }
             }
         })
         .await;
