@@ -362,7 +362,6 @@ impl Store {
         self.0.log_db.close().await;
         if let LogConnection::Sqlite(writer) = &self.0.connection
             && are_ours
-            && self.0.continuity.check_files().await.is_ok()
         {
             sqlite::close_writer(writer).await;
             if let Some(folder) = self.0.folder.as_ref().filter(|folder| folder.is_locked()) {

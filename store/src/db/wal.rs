@@ -52,7 +52,12 @@ impl Pair {
             (Err(error), _) => return Err(StoreError::of_file(database, &error)),
             (_, Err(error)) => return Err(StoreError::of_file(&path, &error)),
         };
-        let frames = Frames::read(&path).map_err(|error| StoreError::of_file(&path, &error))?;
+        let frames = match Frames::read(&path) {
+            Ok(frames) => frames,
+            // The last connection of another process folded and removed it just now.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::of_file(&path, &error)),
+        };
         let Some(frames) = frames.filter(|frames| !frames.latest.is_empty()) else {
             return Ok(None);
         };
