@@ -3,7 +3,7 @@
 
 use crate::kills::at_rest;
 use crate::market::Market;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, free_port, run};
+use gdmarket_testkit::{Server, ServerOptions, TestDb, free_port, run};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -90,12 +90,7 @@ fn a_restore_next_to_an_old_write_ahead_log_is_refused_and_not_undone() {
                 let (code, said) = told(&gdmarket(&data, &["migrate", "--restored"]));
                 assert_eq!(code, Some(0), "way {way}, {more}: {said}");
                 server.restart().await;
-                // The views are built again, and then hold exactly the copy.
-                eventually(ENDS_WITHIN, || async {
-                    let shown = items(&server).await;
-                    if shown == 20 { Ok(()) } else { Err(format!("way {way}, {more}: {shown}")) }
-                })
-                .await;
+                assert_eq!(items(&server).await, 20, "way {way}, {more}: exactly the copy");
                 register(&server, 1).await;
                 let (code, said) = told(&gdmarket(&data, &["check"]));
                 assert_eq!(code, Some(0), "{said}");
