@@ -227,6 +227,8 @@ impl Executor {
             if let Err(error) = loaded.append_events(append, Vec::new()).await {
                 return self.append_failed(error, request).await;
             }
+        } else {
+            self.store.confirm_log().await.map_err(|error| self.store_error(&error))?;
         }
         decision.into_error()?;
         let executed = Executed {

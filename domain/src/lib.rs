@@ -39,7 +39,7 @@ pub use item::{Item, ItemCommand, ItemError, ItemEvent};
 pub use market_command::MarketCommand;
 pub use market_event::{DecodeError, MarketEvent, decode_event};
 pub use money::{Money, PriceError};
-pub use name::{NameError, checked_name};
+pub use name::{NameError, check_name_of_earlier_versions, checked_name};
 pub use payment::{Payment, PaymentCommand, PaymentError, PaymentEvent};
 pub use rental_period::{PeriodError, RentalPeriod, Span};
 pub use reservation::{Reservation, ReservationCommand, ReservationError, ReservationEvent};

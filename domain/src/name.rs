@@ -61,6 +61,21 @@ pub fn checked_name(text: &str) -> Result<String, NameError> {
     if is_visible { Ok(name.to_owned()) } else { Err(NameError::Empty) }
 }
 
+/// The rule of versions before [`checked_name`]: 1 to [`MAX_NAME`] characters after trimming, none of them
+/// a control character. Logs of those versions hold such names.
+pub fn check_name_of_earlier_versions(text: &str) -> Result<(), NameError> {
+    let name = text.trim();
+    if name.is_empty() {
+        Err(NameError::Empty)
+    } else if name.chars().any(char::is_control) {
+        Err(NameError::ControlCharacter)
+    } else if name.chars().count() > MAX_NAME {
+        Err(NameError::TooLong)
+    } else {
+        Ok(())
+    }
+}
+
 fn check(character: char) -> Result<(), NameError> {
     let category = character.general_category();
     let has_no_shape = matches!(
@@ -191,6 +206,21 @@ mod tests {
             assert_eq!(checked_name(&format!("a{hidden}b")), refused, "{hidden:?}");
             let alone = checked_name(&hidden.to_string());
             assert!(alone == refused || alone == Err(NameError::Empty), "{hidden:?}: {alone:?}");
+        }
+    }
+
+    #[test]
+    fn earlier_versions_took_invisible_characters_and_no_control_characters() {
+        for name in ["a\u{200b}b", "\u{202e}a", "\u{3164}", &"\u{958}".repeat(100), "카메라"] {
+            assert_eq!(check_name_of_earlier_versions(name), Ok(()), "{name:?}");
+        }
+        for (text, fault) in [
+            (" ", NameError::Empty),
+            ("a\u{1b}[31m", NameError::ControlCharacter),
+            ("a\u{85}b", NameError::ControlCharacter),
+            (&"a".repeat(101), NameError::TooLong),
+        ] {
+            assert_eq!(check_name_of_earlier_versions(text), Err(fault), "{text:?}");
         }
     }
 

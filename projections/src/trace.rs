@@ -62,6 +62,7 @@ impl Queries {
         let own = StreamId::new(Reservation::TYPE, no.get());
         self.gather(&mut gathered, own, 0, |event| named.learn(event)).await?;
         let Some(first) = gathered.events.first().map(|event| event.position) else {
+            self.store().confirm_log().await?;
             return Ok(None);
         };
         let mut streams = vec![StreamId::new(Hold::TYPE, no.get())];

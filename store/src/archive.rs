@@ -18,7 +18,7 @@ pub use export::{Export, ExportOptions};
 pub use import::{ImportOptions, Imported, import};
 pub use line::Header;
 pub use manifest::Manifest;
-pub use reader::{ArchiveReader, CheckEntry, Entry};
+pub use reader::{ArchiveReader, CheckEntry, Entry, EntryFault};
 pub use sequences::Gap;
 pub use verify::{Verified, verify};
 
@@ -49,6 +49,16 @@ pub enum ArchiveError {
         line: u64,
         /// What is wrong with it.
         fault: String,
+    },
+    /// The file is whole, but brings in what no caller could have sent; nothing of it was taken.
+    #[error("line {line} of the archive: {fault}")]
+    Entry {
+        /// Counted from 1.
+        line: u64,
+        /// Which field is wrong, and how.
+        fault: String,
+        /// What the operator does about it.
+        next: &'static str,
     },
     /// The file was written by a newer program.
     #[error("the archive has format version {0}, this program reads up to {FORMAT_VERSION}")]

@@ -50,7 +50,7 @@ pub use aggregate_store::{AggregateStore, DecodeEvent, Loaded};
 pub use append::{Append, AppendError, Appended, MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD};
 pub use appender::Appender;
 pub use archive::{
-    ArchiveError, ArchiveReader, CheckEntry, Entry, Export, ExportOptions, Gap, Header,
+    ArchiveError, ArchiveReader, CheckEntry, Entry, EntryFault, Export, ExportOptions, Gap, Header,
     ImportOptions, Imported, Manifest, Verified, import, verify,
 };
 pub use books::{BookEntry, Books};

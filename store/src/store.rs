@@ -323,6 +323,12 @@ impl Store {
         self.0.log.head().await.map(|_| ())
     }
 
+    /// Refuses where the log that was read isn't the one that was opened any more. Whatever is answered without an
+    /// append rests on reading alone, and SQLite reads on in a file that was overwritten.
+    pub async fn confirm_log(&self) -> Result<(), StoreError> {
+        self.0.continuity.check_files().await
+    }
+
     /// The aggregates of one type, with one cache for the whole process. Events are read as they
     /// are; who has upcasters says so first with [`Store::aggregates_with`].
     pub fn aggregates<A: Aggregate + Clone + 'static>(&self) -> AggregateStore<A> {

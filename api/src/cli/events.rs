@@ -68,6 +68,7 @@ fn archive_failure(error: ArchiveError) -> Failure {
             Failure::new(Exit::Usage, message)
                 .next("nothing was imported; take another copy of the file, or export it again")
         }
+        ArchiveError::Entry { next, .. } => Failure::new(Exit::Usage, message).next(next),
         ArchiveError::Newer(_) => {
             Failure::new(Exit::Usage, message).next("install the newer gdmarket")
         }

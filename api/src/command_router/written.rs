@@ -49,7 +49,8 @@ impl CommandState {
         no: ItemNo,
         written: Written,
     ) -> Result<Response, Problem> {
-        let found = self.answers.item_at(no, written.version, &self.viewer(caller)).await?;
+        let found = self.answers.item_at(no, written.version, &self.viewer(caller)).await;
+        let found = found.map_err(Problem::after_a_write)?;
         self.answer_item(no, written, found)
     }
 
@@ -71,7 +72,8 @@ impl CommandState {
         no: ItemNo,
         (owner_id, written): (Option<PersonId>, Written),
     ) -> Result<Response, Problem> {
-        let found = self.answers.item_at(no, written.version, &self.viewer(caller)).await?;
+        let found = self.answers.item_at(no, written.version, &self.viewer(caller)).await;
+        let found = found.map_err(Problem::after_a_write)?;
         if found.as_ref().is_some_and(|item| item.body.owner_id != owner_id.map(PersonId::get)) {
             return Err(Problem::internal(format!("item {no} was registered for another owner")));
         }
@@ -97,7 +99,8 @@ impl CommandState {
         (renter_id, written): (PersonId, Written),
     ) -> Result<Response, Problem> {
         let viewer = self.viewer(caller);
-        let found = self.answers.reservation_at(no, written.version, &viewer).await?;
+        let found = self.answers.reservation_at(no, written.version, &viewer).await;
+        let found = found.map_err(Problem::after_a_write)?;
         let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
         if found.body.customer_id != renter_id.get() {
             return Err(Problem::internal(format!("reservation {no} is another customer's")));
@@ -113,7 +116,8 @@ impl CommandState {
         written: Written,
     ) -> Result<Response, Problem> {
         let viewer = self.viewer(caller);
-        let found = self.answers.reservation_at(no, written.version, &viewer).await?;
+        let found = self.answers.reservation_at(no, written.version, &viewer).await;
+        let found = found.map_err(Problem::after_a_write)?;
         let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
         Ok(self.answer(written, &format!("/reservations/{no}"), &found))
     }

@@ -75,7 +75,7 @@ on_each_engine! {
         let into = Tools { db: &empty };
         let (code, told) = into.refused(&format!("events import {file}"));
         assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains("line 2 of the archive: metadata.actor: an actor is"), "{told}");
+        assert!(told.contains("line 2 of the archive: event 1 (alarm/1), metadata.actor: an actor is"), "{told}");
         assert!(told.contains("nothing was imported"), "{told}");
         is_safe("import", &into.run(&format!("events import {file}")));
     }

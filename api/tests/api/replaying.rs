@@ -164,3 +164,25 @@ on_each_engine! {
         assert!(told.contains("newer"), "{told}");
     }
 }
+
+on_each_engine! {
+    async fn a_row_that_differs_because_the_log_is_damaged_is_not_to_be_served(db: &TestDb) {
+        let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        for _ in 0..2 {
+            register(&server).await;
+        }
+        send(&server, Method::PATCH, "/items/2", json!({"itemName": "Tent"})).await;
+        at_rest(&tools).await;
+        server.terminate().await;
+        server.wait(SOON).await;
+        let damaged = "{\"ItemChanged\":{\"itemNo\":\"?\"}}";
+        let row = "aggregate_type = 'item' AND aggregate_id = '2' AND sequence = 2";
+        db.log_sql(&format!("UPDATE events SET payload = '{damaged}' WHERE {row}")).await;
+        let output = tools.run("replay item-info --verify");
+        let said = errors(&output);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains("the log is damaged") && said.contains("gdmarket check"), "{said}");
+        assert!(!said.contains("--promote"), "the served row is the better one: {said}");
+    }
+}

@@ -5,6 +5,7 @@ use crate::market::{Answer, is_unknown};
 use gdmarket_store::{RecordedEvent, StreamId};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -15,8 +16,8 @@ use std::sync::Mutex;
 pub(crate) enum Seen {
     /// 2xx: promised.
     Acknowledged,
-    /// 402: the attempt is in the log, and so is its end. A payment that was cut off before the card company
-    /// heard of it ends so, once it is settled.
+    /// 402 to a payment: the attempt is in the log once, and after it that it failed. A payment that was cut off
+    /// before the card company heard of it ends so, once it is settled.
     Declined,
     /// Any other 4xx: nothing may have happened.
     Refused,
@@ -38,6 +39,55 @@ pub(crate) struct Entry {
     pub(crate) command_id: String,
     pub(crate) seen: Seen,
     pub(crate) what: String,
+    /// The last answer as it came, for people.
+    answer: String,
+}
+
+/// The events of a log by the command that wrote them.
+struct Written<'a> {
+    log: &'a [RecordedEvent],
+    by_command: HashMap<String, Vec<&'a RecordedEvent>>,
+}
+
+impl<'a> Written<'a> {
+    fn of(log: &'a [RecordedEvent]) -> Self {
+        let mut by_command: HashMap<String, Vec<&RecordedEvent>> = HashMap::new();
+        for event in log {
+            by_command.entry(command_id(event)).or_default().push(event);
+        }
+        Self { log, by_command }
+    }
+
+    fn by(&self, entry: &Entry) -> &[&'a RecordedEvent] {
+        self.by_command.get(&entry.command_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the payment attempt that a command began came to nothing.
+    fn has_failed(&self, attempt: &RecordedEvent) -> bool {
+        let of_it = |event: &&RecordedEvent| {
+            event.stream == attempt.stream && event.sequence > attempt.sequence
+        };
+        self.log.iter().filter(of_it).any(|event| event.event_type == "PaymentFailed")
+    }
+
+    /// All events of the streams that a command wrote to.
+    fn streams(&self, entry: &Entry) -> Vec<String> {
+        let streams: HashSet<_> = self.by(entry).iter().map(|event| &event.stream).collect();
+        let events = self.log.iter().filter(|event| streams.contains(&event.stream));
+        events.map(|event| format!("{event}: {} {}", event.payload, event.metadata)).collect()
+    }
+
+    fn is_kept(&self, entry: &Entry) -> bool {
+        match (entry.seen, self.by(entry)) {
+            (Seen::Acknowledged, events) => events.len() == 1,
+            (Seen::Declined, [attempt]) => {
+                attempt.event_type == "PaymentRequested" && self.has_failed(attempt)
+            }
+            (Seen::Declined, _) => false,
+            (Seen::Refused, events) => events.is_empty(),
+            (Seen::Unknown, events) => events.len() <= 1,
+        }
+    }
 }
 
 impl Ledger {
@@ -49,13 +99,17 @@ impl Ledger {
     /// Before sending: from now on the command may have happened.
     pub(crate) fn sent(&self, key: &str, command_id: &str, what: &str) {
         self.write(&format!("{{\"key\":\"{key}\",\"sent\":\"{what}\"}}"));
-        let entry =
-            Entry { command_id: command_id.to_owned(), seen: Seen::Unknown, what: what.to_owned() };
+        let entry = Entry {
+            command_id: command_id.to_owned(),
+            seen: Seen::Unknown,
+            what: what.to_owned(),
+            answer: "not at all".to_owned(),
+        };
         self.entries.lock().unwrap().insert(key.to_owned(), entry);
     }
 
     /// After the answer, or the lack of one.
-    pub(crate) fn answered<E>(&self, key: &str, answer: &Result<Answer, E>) -> Seen {
+    pub(crate) fn answered<E: Debug>(&self, key: &str, answer: &Result<Answer, E>) -> Seen {
         let seen = match answer {
             Ok(answer) if answer.status < 400 => Seen::Acknowledged,
             Ok(answer) if answer.status == 402 => Seen::Declined,
@@ -71,6 +125,10 @@ impl Ledger {
         }
         if let Some(entry) = self.entries.lock().unwrap().get_mut(key) {
             entry.seen = seen;
+            entry.answer = match answer {
+                Ok(Answer { status, body, .. }) => format!("{status} {body}"),
+                Err(error) => format!("{error:?}"),
+            };
         }
         seen
     }
@@ -85,23 +143,18 @@ impl Ledger {
 
     /// What the log holds against what was promised; every sentence is one broken promise.
     pub(crate) fn broken_promises(&self, log: &[RecordedEvent]) -> Vec<String> {
-        let mut written: HashMap<String, usize> = HashMap::new();
-        for event in log {
-            *written.entry(command_id(event)).or_default() += 1;
-        }
+        let written = Written::of(log);
         let entries = self.entries.lock().unwrap();
-        let mut broken: Vec<String> = entries
-            .values()
-            .filter_map(|entry| {
-                let times = written.get(&entry.command_id).copied().unwrap_or_default();
-                let kept = match entry.seen {
-                    Seen::Acknowledged | Seen::Declined => times == 1,
-                    Seen::Refused => times == 0,
-                    Seen::Unknown => times <= 1,
-                };
-                (!kept).then(|| format!("{} {:?} is in the log {times} times", entry.what, entry))
-            })
-            .collect();
+        let broken = entries.values().filter(|entry| !written.is_kept(entry)).map(|entry| {
+            let Entry { command_id, seen, what, answer } = entry;
+            format!(
+                "{what} ({command_id}) is {seen:?}, answered {answer}, its streams are {:#?}, \
+                 and it is in the log {} times",
+                written.streams(entry),
+                written.by(entry).len(),
+            )
+        });
+        let mut broken: Vec<String> = broken.collect();
         broken.extend(self.rude.lock().unwrap().iter().cloned());
         broken.extend(disorder(log));
         broken
@@ -195,6 +248,42 @@ fn control_what_is_missing_doubled_or_refused_and_done_is_told() {
     assert!(book.broken_promises(&gap).len() > 1, "out of order");
     book.answered("unknown", &answer(500));
     assert_eq!(broken(&["kept", "lost"]), 1, "a bare 500");
+    declined_payments_are_judged(folder.path());
+}
+
+/// A declined payment has an attempt and its failure in the log; any other refusal has nothing there.
+fn declined_payments_are_judged(folder: &Path) {
+    let event = |(command, kind, sequence): (&str, &str, i64)| RecordedEvent {
+        position: sequence,
+        stream: StreamId::new("reservation", 1),
+        sequence,
+        event_type: kind.to_owned(),
+        event_version: "1".to_owned(),
+        payload: "{}".to_owned(),
+        metadata: json!({"commandId": command}).to_string(),
+        recorded_at: 0,
+        damage: None,
+    };
+    let attempt = event(("pay", "PaymentRequested", 1));
+    let failed = event(("settle", "PaymentFailed", 2));
+    let paid = event(("settle", "ReservationPaid", 2));
+    for (status, log, is_kept) in [
+        (402, vec![attempt.clone(), failed.clone()], true),
+        (402, vec![attempt.clone(), paid], false),
+        (402, vec![attempt.clone()], false),
+        (402, vec![], false),
+        (409, vec![], true),
+        (409, vec![attempt, failed], false),
+    ] {
+        let book = Ledger::in_folder(folder);
+        book.sent("pay", "pay", "pay");
+        let body = json!({"code": "why"});
+        book.answered("pay", &Ok::<_, ()>(Answer { status, body, retry_after: false }));
+        let broken = book.broken_promises(&log);
+        assert_eq!(broken.is_empty(), is_kept, "{status}: {broken:?}");
+        let shows = |broken: &String| broken.contains(&format!("{status} {{\"code\":\"why\"}}"));
+        assert!(broken.iter().all(shows), "the answer is shown: {broken:?}");
+    }
 }
 
 fn command_id(event: &RecordedEvent) -> String {

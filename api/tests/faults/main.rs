@@ -27,6 +27,7 @@ mod load;
 mod long_holds;
 mod market;
 mod races;
+mod reads_while_full;
 mod renters;
 mod replaced_files;
 mod replay_cut;

@@ -168,3 +168,49 @@ fn a_clean_stop_folds_and_removes_the_write_ahead_logs() {
         }
     });
 }
+
+/// Items of a market whose log is so large that no connection has all of it in memory.
+const MANY: usize = 400;
+
+/// SQLite reads on in a file that was overwritten. What an older copy lacks was acknowledged, so nobody may be
+/// answered that it isn't there.
+#[test]
+fn what_was_acknowledged_is_never_absent_because_the_log_was_overwritten() {
+    run(async {
+        let db = TestDb::sqlite();
+        let log = db.folder().unwrap().join("log.db");
+        let mut server = ServerOptions::new(PROGRAM).on(&db).start().await;
+        register(&server, MANY).await;
+        let head = db.log_number("SELECT max(position) FROM events").await;
+        let market = Market::at(&server.url(""));
+        let item = market.register(100).await;
+        market.reserve(item, 7).await.expect(201);
+        end(&mut server).await;
+        // Of the same size, as logs are whose old receipts are removed: otherwise it would count as damaged.
+        let older = db.copy().await;
+        older.log_sql(&format!("DELETE FROM events WHERE position > {head}")).await;
+        let older = fs::read(older.folder().unwrap().join("log.db")).unwrap();
+        let newest = fs::read(&log).unwrap();
+        for (method, path, body) in [
+            (Method::PATCH, format!("/items/{item}"), Some(json!({"itemPrice": 7}))),
+            (Method::POST, format!("/items/{item}/lend"), Some(json!({"reservationNo": 1}))),
+            (Method::DELETE, format!("/items/{item}"), None),
+            (Method::POST, "/reservations/1/payment".to_owned(), None),
+            (Method::DELETE, "/reservations/1".to_owned(), None),
+            (Method::GET, "/reservations/1/trace".to_owned(), None),
+        ] {
+            server.restart().await;
+            fs::write(&log, &older).unwrap();
+            let answer = market.send(method.clone(), &path, body, None).await;
+            let status = answer.as_ref().map(|answer| answer.status).unwrap_or_default();
+            assert!(status == 0 || status >= 500, "{method} {path}: {answer:?}");
+            // Pages of two times don't fit together, which may be what is noticed first.
+            let code = server.wait(ENDS_WITHIN).await.code();
+            assert!(matches!(code, Some(1 | 5)), "{method} {path}: {}", server.stderr());
+            for file in ["log.db-wal", "log.db-shm"] {
+                let _not_there = fs::remove_file(log.with_file_name(file));
+            }
+            fs::write(&log, &newest).unwrap();
+        }
+    });
+}

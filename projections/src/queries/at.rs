@@ -13,7 +13,8 @@ const SHORT: i64 = 16;
 
 impl Queries {
     /// The row of a stream at `version`, from the view where that isn't further yet, else from the
-    /// stream's beginning; what the log holds before `version` is all there is, if that is less.
+    /// stream's beginning. Where the log ends before `version`, its end is the answer for `i64::MAX` alone, and only
+    /// if the log is still the one that was opened: any other version was in it once.
     pub(super) async fn at<V: View>(
         &self,
         table: &ViewTable<V>,
@@ -37,6 +38,14 @@ impl Queries {
                     Folded::Newer(what) => return Err(QueryError::Newer(what)),
                     Folded::Poison(reason) => return Err(QueryError::Broken(reason)),
                 }
+            }
+        }
+        if row.sequence < version {
+            self.0.store.confirm_log().await?;
+            if version < i64::MAX {
+                let stream = StreamId::new(V::AGGREGATE, number);
+                let what = format!("{stream} ends before version {version}, which was in the log");
+                return Err(QueryError::Unavailable(what));
             }
         }
         Ok((row.sequence > 0).then_some(row))

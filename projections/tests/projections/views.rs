@@ -3,7 +3,7 @@
 use crate::market::{Market, day, days, item, payment, person, reservation};
 use crate::story;
 use gdmarket_domain::{ItemCommand, Span};
-use gdmarket_projections::{Filter, PageRequest};
+use gdmarket_projections::{Filter, PageRequest, QueryError};
 use gdmarket_testkit::on_each_engine;
 use serde_json::json;
 
@@ -156,7 +156,10 @@ on_each_engine! {
             assert_eq!(name(i64::MAX).await, Some(("Tent".to_owned(), 3)));
             market.settle(&loops).await;
         }
-        assert_eq!(market.queries().payment_at(payment(9), 1).await.unwrap(), None);
+        assert_eq!(market.queries().payment_at(payment(9), i64::MAX).await.unwrap(), None);
+        // What was written must not be said to be absent.
+        let lost = market.queries().payment_at(payment(9), 1).await.unwrap_err();
+        assert!(matches!(lost, QueryError::Unavailable(_)), "{lost}");
         loops.stop().await;
     }
 

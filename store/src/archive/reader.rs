@@ -51,12 +51,44 @@ pub(super) enum Batch {
 pub enum Entry<'a> {
     /// An event, with the actor in its metadata.
     Event(&'a RecordedEvent),
-    /// A person's name.
-    Name(&'a str),
+    /// A name of a person.
+    Name {
+        /// The stream that the name came with, or the person.
+        of: std::fmt::Arguments<'a>,
+        /// The name itself.
+        name: &'a str,
+    },
 }
 
-/// Says what is wrong with an entry that the program wouldn't have taken from a caller.
-pub type CheckEntry = fn(&Entry<'_>) -> Result<(), String>;
+/// Why an entry is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryFault {
+    /// Which field is wrong, and how.
+    pub fault: String,
+    /// What the operator does about it.
+    pub next: &'static str,
+}
+
+/// Refuses entries that no caller could have sent.
+pub type CheckEntry = Box<dyn Fn(&Entry<'_>) -> Result<(), EntryFault> + Send>;
+
+/// Why a line isn't taken.
+enum LineFault {
+    Damaged(String),
+    Refused(EntryFault),
+}
+
+impl From<String> for LineFault {
+    fn from(fault: String) -> Self {
+        Self::Damaged(fault)
+    }
+}
+
+impl From<EntryFault> for LineFault {
+    fn from(fault: EntryFault) -> Self {
+        Self::Refused(fault)
+    }
+}
 
 /// An archive whose first line was read and is understood.
 #[derive(Debug)]
@@ -68,7 +100,7 @@ pub struct ArchiveReader {
 impl ArchiveReader {
     /// Reads the first line; the rest is read, on a thread of its own, as it is taken.
     pub async fn open(input: impl Read + Send + 'static) -> Result<Self, ArchiveError> {
-        Self::open_checked(input, |_| Ok(())).await
+        Self::open_checked(input, Box::new(|_| Ok(()))).await
     }
 
     /// As [`ArchiveReader::open`]; the line of an entry that isn't accepted ends the reading.
@@ -147,6 +179,15 @@ impl<R: Read> Lines<R> {
         ArchiveError::Line { line: self.number, fault: fault.to_owned() }
     }
 
+    fn refuse(&self, fault: LineFault) -> ArchiveError {
+        match fault {
+            LineFault::Damaged(fault) => self.fault(&fault),
+            LineFault::Refused(EntryFault { fault, next }) => {
+                ArchiveError::Entry { line: self.number, fault, next }
+            }
+        }
+    }
+
     fn header(&mut self) -> Result<Header, ArchiveError> {
         /// What every version of the format begins with.
         #[derive(Deserialize)]
@@ -220,10 +261,11 @@ impl<R: Read> Parser<R> {
                 return self.end().map(|manifest| Some(Batch::End(manifest)));
             }
             self.check(&parsed)?;
+            check_name(&parsed, &self.accept).map_err(|fault| self.lines.refuse(fault.into()))?;
             self.lines.chain.add(&line);
             self.manifest.count(&parsed);
-            let added = batch.add(parsed, self.accept);
-            let full = match added.map_err(|fault| self.lines.fault(&fault))? {
+            let added = batch.add(parsed, &self.accept);
+            let full = match added.map_err(|fault| self.lines.refuse(fault))? {
                 Added::Here(rows) => {
                     (rows >= ROWS || bytes + line.len() >= BYTES).then(|| batch.begin_alike())
                 }
@@ -290,6 +332,18 @@ impl<R: Read> Parser<R> {
     }
 }
 
+fn check_name(line: &Line<'_>, accept: &CheckEntry) -> Result<(), EntryFault> {
+    match line {
+        Line::Person(PersonLine { id, name: Some(name) }) => {
+            accept(&Entry::Name { of: format_args!("person {id}"), name })
+        }
+        Line::Name(NameLine { aggregate, number, name: Some(name), .. }) => {
+            accept(&Entry::Name { of: format_args!("{aggregate}/{number}"), name })
+        }
+        _ => Ok(()),
+    }
+}
+
 const fn rank(line: &Line<'_>) -> u8 {
     match line {
         Line::Header(_) => 0,
@@ -317,15 +371,7 @@ enum Added {
 }
 
 impl Batch {
-    fn add(&mut self, line: Line<'_>, accept: CheckEntry) -> Result<Added, String> {
-        let name = match &line {
-            Line::Person(person) => person.name.as_deref(),
-            Line::Name(name) => name.name.as_deref(),
-            _ => None,
-        };
-        if let Some(name) = name {
-            accept(&Entry::Name(name))?;
-        }
+    fn add(&mut self, line: Line<'_>, accept: &CheckEntry) -> Result<Added, LineFault> {
         macro_rules! add {
             ($kind:ident, $row:expr) => {{
                 let row = $row;
@@ -353,7 +399,9 @@ impl Batch {
             Line::Book(entry) => add!(Books, entry),
             Line::Person(person) => add!(Persons, person),
             Line::Name(name) => add!(Names, name.into_owned()),
-            Line::Header(_) | Line::Manifest(_) => return Err("it is out of place".to_owned()),
+            Line::Header(_) | Line::Manifest(_) => {
+                return Err("it is out of place".to_owned().into());
+            }
         })
     }
 

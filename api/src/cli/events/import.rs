@@ -1,7 +1,7 @@
 //! `gdmarket events import`: fills an empty log from an exported file, on either engine; the way from
 //! SQLite to PostgreSQL and back. All of it or nothing.
 
-mod accept;
+pub(super) mod accept;
 
 use super::super::progress::Progress;
 use super::super::tool::until_told_to_end;
@@ -9,7 +9,7 @@ use super::super::{Console, Exit, Failure};
 use super::archive_failure;
 use crate::config::Config;
 use crate::wiring::store_options;
-use accept::accept;
+use accept::{NameRule, accept};
 use clap::Args;
 use gdmarket_commands::NUMBERED;
 use gdmarket_projections::{is_view, managers};
@@ -24,10 +24,12 @@ Examples:
   gdmarket events import market.ndjson.zst --database-url postgres://…
   gdmarket events import market.ndjson --data-dir ./other-data
   zcat old.ndjson.gz | gdmarket events import -
+  gdmarket events import of-2026.ndjson --accept-names-of-earlier-versions
 
 The log that is filled must be empty and served by nobody; its schema is made if there is none.
 Positions, times and receipts stay as they were, numbers go on after the highest, and nothing that
-was reacted to is reacted to again. The epoch is raised: who follows the log elsewhere notices.";
+was reacted to is reacted to again. The epoch is raised: who follows the log elsewhere notices.
+Names and actors that the interface would refuse are refused, with line, field and next step.";
 
 /// What to import.
 #[derive(Debug, Args)]
@@ -35,6 +37,20 @@ was reacted to is reacted to again. The epoch is raised: who follows the log els
 pub(in super::super) struct ImportArgs {
     /// The file to read, compressed with zstd or not; `-` for stdin.
     file: PathBuf,
+    /// Take names that the interface refuses today and took in earlier versions: with invisible characters, or
+    /// characters that change the direction of text. Control characters are refused all the same.
+    #[arg(long)]
+    accept_names_of_earlier_versions: bool,
+}
+
+impl ImportArgs {
+    const fn name_rule(&self) -> NameRule {
+        if self.accept_names_of_earlier_versions {
+            NameRule::EarlierVersions
+        } else {
+            NameRule::Today
+        }
+    }
 }
 
 /// What every file of zstd begins with.
@@ -44,8 +60,11 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
     let place = args.file.display().to_string();
     let input = open(&args.file)
         .map_err(|error| Failure::new(Exit::Usage, format!("{place} can't be read: {error}")))?;
+    let rule = args.name_rule();
     until_told_to_end(async {
-        let archive = ArchiveReader::open_checked(input, accept).await.map_err(archive_failure)?;
+        let archive =
+            ArchiveReader::open_checked(input, Box::new(move |entry| accept(entry, rule)));
+        let archive = archive.await.map_err(archive_failure)?;
         let progress = Progress::start(console, "importing events", archive.header().events);
         let managers = managers();
         let settings =

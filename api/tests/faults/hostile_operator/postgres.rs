@@ -1,7 +1,6 @@
 //! What is done to the database.
 
 use super::scene::Scene;
-use crate::archive::gdmarket;
 use gdmarket_testkit::{ForeignWriter, eventually, free_port};
 use std::time::Duration;
 
@@ -75,7 +74,7 @@ pub(super) async fn foreign_defaults(scene: &Scene) {
     for (setting, value) in DEFAULTS {
         alter_database(scene, &format!("SET {setting} = {value}")).await;
     }
-    scene.db.cut_off(SERVER).await;
+    cut_off(scene).await;
     scene.works().await;
     for (setting, _) in DEFAULTS {
         alter_database(scene, &format!("RESET {setting}")).await;
@@ -89,9 +88,10 @@ pub(super) async fn trigger_disabled(scene: &mut Scene) {
         scene.db.log_sql(&format!("ALTER TABLE events {state} TRIGGER events_take_turns")).await;
         let listen = format!("127.0.0.1:{}", free_port());
         for (tool, expected) in [(&["serve", "--listen", &listen][..], 1), (&["check"], 5)] {
-            let (code, out, written) = gdmarket(&scene.db, tool);
+            let (code, out, written) = scene.tool(tool);
             assert_eq!(code, Some(expected), "{tool:?} {state}: {out}{written}");
             assert!(format!("{out}{written}").contains("events_take_turns"), "{out}{written}");
+            scene.named();
         }
     }
     scene.db.log_sql("ALTER TABLE events ENABLE ALWAYS TRIGGER events_take_turns").await;

@@ -1,7 +1,6 @@
 //! What is done to rows and tables by hand, on both engines.
 
 use super::scene::Scene;
-use crate::archive::gdmarket;
 use gdmarket_testkit::eventually;
 use std::time::Duration;
 
@@ -34,14 +33,12 @@ pub(super) async fn poison_row(scene: &Scene) {
     let position = scene.db.log_number(position).await;
     scene.is_named(&["a row of the log can't be read", &format!("\"position\":{position}")]).await;
     scene.works().await;
-    let (code, out, written) = gdmarket(&scene.db, &["check", "--json"]);
-    assert_eq!(code, Some(5), "{out}{written}");
-    assert!(out.contains(&format!("position {position}:")), "{out}");
+    scene.is_found_by_check(&format!("position {position}:"));
     let repair = format!("UPDATE events SET aggregate_id = '{item}' WHERE aggregate_id = 'abc'");
     scene.db.log_sql(&repair).await;
     let numbers = format!("UPDATE numbers SET last = {item} WHERE kind = 'item'");
     scene.db.log_sql(&numbers).await;
-    let (code, out, written) = gdmarket(&scene.db, &["parked", "retry", "--all"]);
+    let (code, out, written) = scene.tool(&["parked", "retry", "--all"]);
     assert_eq!(code, Some(0), "{out}{written}");
     is_shown(scene, item).await;
 }

@@ -1,5 +1,6 @@
 //! The market under load that things are done to, and what is asked of it in between and at the end.
 
+use super::secrets;
 use crate::archive::gdmarket;
 use crate::charges::{assert_notices_what_is_charged_wrongly, attempts, unpaid, wrongly_charged};
 use crate::kills::{at_rest, gateway_book, whole_log};
@@ -8,7 +9,10 @@ use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually};
-use std::sync::Arc;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -22,30 +26,48 @@ const NAMED_WITHIN: Duration = Duration::from_secs(20);
 /// A payment that was cut off is settled after the gateway's call limit.
 const RESTS_WITHIN: Duration = Duration::from_mins(2);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
+/// Warnings and errors of one kind that a step may leave in the log, and of all kinds.
+const OF_ONE_KIND: usize = 40;
+const OF_ALL_KINDS: usize = 150;
 
 pub(super) struct Scene {
     pub(super) db: TestDb,
     pub(super) server: Server,
     pub(super) market: Market,
     pub(super) ledger: Arc<Ledger>,
-    load: Load,
+    /// `None` once the market is judged.
+    load: Option<Load>,
     _books: TempDir,
     written_before: usize,
+    /// Whether the fault of the current step was named.
+    is_named: AtomicBool,
+    /// What the tools have printed.
+    printed: Mutex<String>,
 }
 
 impl Scene {
     pub(super) async fn begin(db: TestDb) -> Self {
         let books = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::in_folder(books.path()));
-        let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
-            .on(&db)
-            .variable("GDMARKET__PAYMENT__JITTER_MS", "3")
-            .variable("GDMARKET__PAYMENT__TIMEOUT_MS", "2000")
-            .start()
-            .await;
+        let server =
+            secrets::with_password(ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")), &db)
+                .variable("GDMARKET__PAYMENT__JITTER_MS", "3")
+                .variable("GDMARKET__PAYMENT__TIMEOUT_MS", "2000")
+                .start()
+                .await;
         let market = Market::at(&server.url(""));
         let load = Load::start(&market, &ledger, CALLERS);
-        let scene = Self { db, server, market, ledger, load, _books: books, written_before: 0 };
+        let scene = Self {
+            db,
+            server,
+            market,
+            ledger,
+            load: Some(load),
+            _books: books,
+            written_before: 0,
+            is_named: AtomicBool::default(),
+            printed: Mutex::default(),
+        };
         scene.works().await;
         scene
     }
@@ -75,9 +97,65 @@ impl Scene {
         .await;
     }
 
-    /// From now on only what the server writes anew counts.
-    pub(super) fn forget_what_was_written(&mut self) {
+    /// From now on only what the server writes anew counts, and the next fault isn't named yet.
+    pub(super) fn begin_step(&mut self) {
         self.written_before = self.server.stderr().len();
+        self.is_named.store(false, Ordering::Relaxed);
+    }
+
+    /// The fault of this step was named, by the log, a metric or a tool.
+    pub(super) fn named(&self) {
+        self.is_named.store(true, Ordering::Relaxed);
+    }
+
+    /// The step has named its fault, if it is one, and hasn't flooded the log.
+    pub(super) fn assert_log_is_short(&self, is_fault: bool) {
+        assert!(!is_fault || self.is_named.load(Ordering::Relaxed), "nothing has named the fault");
+        let written = self.written();
+        let kinds = troubles(&written);
+        let all: usize = kinds.values().sum();
+        println!("  warnings and errors: {kinds:?}");
+        assert!(kinds.values().all(|lines| *lines <= OF_ONE_KIND), "{kinds:?}: {written}");
+        assert!(all <= OF_ALL_KINDS, "{kinds:?}: {written}");
+    }
+
+    /// Runs one of the program's tools on the market's database.
+    pub(super) fn tool(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let (code, out, written) = gdmarket(&self.db, arguments);
+        self.keep_printed(&format!("{out}{written}"));
+        (code, out, written)
+    }
+
+    /// Keeps what was printed, to look for secrets at the end.
+    pub(super) fn keep_printed(&self, text: &str) {
+        self.printed.lock().unwrap().push_str(text);
+    }
+
+    /// `check` finds the fault and names it so; at rest it would find others, too.
+    pub(super) fn is_found_by_check(&self, part: &str) {
+        let (code, out, written) = self.tool(&["check", "--json"]);
+        assert_eq!(code, Some(5), "{out}{written}");
+        assert!(out.contains(part) || written.contains(part), "{part} is not in: {out}{written}");
+        self.named();
+    }
+
+    /// The sum of a metric over all lines that have this label.
+    pub(super) async fn metric(&self, name: &str, label: &str) -> f64 {
+        let answer = reqwest::get(self.server.url("/metrics")).await.expect("an answer");
+        let text = answer.text().await.expect("text");
+        self.keep_printed(&text);
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
+    /// The metric grows beyond what it was.
+    pub(super) async fn is_counted(&self, name: &str, label: &str, before: f64) {
+        eventually(NAMED_WITHIN, || async {
+            let now = self.metric(name, label).await;
+            if now > before { Ok(()) } else { Err(format!("{name} {label} is still {now}")) }
+        })
+        .await;
+        self.named();
     }
 
     fn written(&self) -> String {
@@ -96,6 +174,7 @@ impl Scene {
             }
         })
         .await;
+        self.named();
     }
 
     /// The process ends without being asked, with this code, and names why in its last words.
@@ -115,7 +194,9 @@ impl Scene {
 
     /// Nothing was lost, doubled, charged wrongly or shown wrongly.
     pub(super) async fn judge(mut self) {
-        self.load.stop().await;
+        if let Some(load) = self.load.take() {
+            load.stop().await;
+        }
         eventually(RESTS_WITHIN, || async {
             let (book, log) = (gateway_book(&self.db).await, whole_log(&self.db).await);
             let wrong = wrongly_charged(&book, &attempts(&log), &unpaid(&log));
@@ -136,9 +217,26 @@ impl Scene {
         assert_notices_what_is_lost_or_doubled(&self.ledger, &log);
         let book = gateway_book(&self.db).await;
         assert_notices_what_is_charged_wrongly(&book, &attempts(&log), &unpaid(&log));
-        let (code, out, written) = gdmarket(&self.db, &["check"]);
+        let (code, out, written) = self.tool(&["check"]);
         assert_eq!(code, Some(0), "{out}{written}");
+        secrets::assert_absent(&self.server.stderr());
+        secrets::assert_absent(&self.printed.lock().unwrap());
         assert!(!self.server.stderr().contains("panicked"), "{}", self.server.stderr());
         rebuilt_views_equal(&shown, &mut self.server, &self.db).await;
     }
+}
+
+/// The warnings and errors of a log by their message, without the numbers in it.
+fn troubles(log: &str) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for line in log.lines() {
+        let parsed: Value = serde_json::from_str(line).unwrap_or_default();
+        if matches!(parsed["level"].as_str(), Some("WARN" | "ERROR")) {
+            let message =
+                parsed["fields"]["message"].as_str().or_else(|| parsed["message"].as_str());
+            let kind = message.unwrap_or(line).replace(|c: char| c.is_ascii_digit(), "#");
+            *kinds.entry(kind).or_default() += 1;
+        }
+    }
+    kinds
 }

@@ -1,7 +1,6 @@
 //! What is done to the files.
 
 use super::scene::Scene;
-use crate::archive::gdmarket;
 use crate::small_disk::SmallDisk;
 use gdmarket_testkit::{eventually, free_port};
 use std::fs;
@@ -10,6 +9,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
+/// Bytes of a page of a database.
+const PAGE: usize = 4096;
 
 /// Something else takes all the room, and gives it back later.
 pub(super) async fn full_disk(scene: &Scene, disk: Option<&SmallDisk<'_>>) {
@@ -116,9 +117,29 @@ pub(super) async fn left_over_wal(scene: &mut Scene) {
     let newest = Kept::of(&data);
     fs::write(data.join("log.db"), older).unwrap();
     let listen = format!("127.0.0.1:{}", free_port());
-    let (code, out, written) = gdmarket(&scene.db, &["serve", "--listen", &listen]);
-    assert_eq!(code, Some(5), "{out}{written}");
-    assert!(written.contains("log.db-wal"), "{written}");
+    for arguments in [&["serve", "--listen", &listen][..], &["migrate", "--restored"]] {
+        let (code, out, written) = scene.tool(arguments);
+        assert_eq!(code, Some(5), "{arguments:?}: {out}{written}");
+        assert!(written.contains("log.db-wal"), "{arguments:?}: {written}");
+    }
+    scene.named();
     newest.put_back(&data);
+    scene.server.restart().await;
+}
+
+/// Pages of the views' file are overwritten while the server is ended: `check` names the file, and the
+/// views are built again from the log once it is out of the way.
+pub(super) async fn views_damaged(scene: &mut Scene) {
+    let data = scene.server.data_dir().to_owned();
+    scene.end_in_order("TERM").await;
+    let views = data.join("views.db");
+    let mut content = fs::read(&views).unwrap();
+    // The first page says that it is a database; without it SQLite wouldn't open the file at all.
+    content[PAGE..].fill(0x5a);
+    fs::write(&views, content).unwrap();
+    scene.is_found_by_check("views.db");
+    for file in ["views.db", "views.db-wal", "views.db-shm"] {
+        let _not_there = fs::remove_file(data.join(file));
+    }
     scene.server.restart().await;
 }

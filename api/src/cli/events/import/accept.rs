@@ -1,51 +1,97 @@
-//! What an archive may bring in: the names and actors that the interface takes, by the same rules.
+//! What an archive may bring in: the names and actors that the interface takes, by the same rules. The
+//! rule for names was wider once; where the operator says so, names of that time are taken too.
 
-use gdmarket_domain::{Actor, checked_name};
-use gdmarket_store::{Entry, RecordedEvent};
+use gdmarket_domain::{Actor, NameError, check_name_of_earlier_versions, checked_name};
+use gdmarket_store::{Entry, EntryFault, RecordedEvent};
 use serde_json::{Map, Value};
 
 /// The field of an event that holds a name.
 const ITEM_NAME: &str = "itemName";
+/// The next step for a name that earlier versions took.
+const NAME_OF_EARLIER_VERSIONS: &str = "nothing was imported; if the archive is of a market of an earlier \
+     version, import its names as they are with --accept-names-of-earlier-versions";
+/// The next step for what no version took from a caller.
+const NEVER_TAKEN: &str = "nothing was imported; no version takes this from a caller, so another program \
+     wrote it: export again from a copy of the log without it, or repair that log first";
 
-/// Says which field of an entry the interface would have refused, and why.
-pub(super) fn accept(entry: &Entry<'_>) -> Result<(), String> {
+/// Which names are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum NameRule {
+    /// Those that the interface takes.
+    Today,
+    /// Those that the interface took at any time.
+    EarlierVersions,
+}
+
+/// Refuses an entry that no caller could have sent, and says which field of it is wrong.
+pub(in super::super) fn accept(entry: &Entry<'_>, rule: NameRule) -> Result<(), EntryFault> {
     match entry {
-        Entry::Name(name) => name_fault("name", name),
-        Entry::Event(event) => actor_fault(event).and_then(|()| item_name_fault(event)),
+        Entry::Name { of, name } => {
+            check_name(name, rule).map_err(|refusal| refusal.of(&format!("the name of {of}")))
+        }
+        Entry::Event(event) => {
+            check_actor(event)?;
+            check_item_names(event, rule)
+        }
     }
 }
 
-fn name_fault(field: &str, name: &str) -> Result<(), String> {
-    checked_name(name).map(drop).map_err(|error| format!("{field}: {error}"))
+/// Why a name isn't taken.
+struct NameRefusal {
+    error: NameError,
+    next: &'static str,
 }
 
-/// Metadata that can't be read has no actor; the tools show it as it is.
-fn actor_fault(event: &RecordedEvent) -> Result<(), String> {
+impl NameRefusal {
+    fn of(&self, field: &str) -> EntryFault {
+        EntryFault { fault: format!("{field}: {}", self.error), next: self.next }
+    }
+}
+
+fn check_name(name: &str, rule: NameRule) -> Result<(), NameRefusal> {
+    let Err(today) = checked_name(name) else { return Ok(()) };
+    match (check_name_of_earlier_versions(name), rule) {
+        (Ok(()), NameRule::EarlierVersions) => Ok(()),
+        (Ok(()), NameRule::Today) => {
+            Err(NameRefusal { error: today, next: NAME_OF_EARLIER_VERSIONS })
+        }
+        (Err(error), _) => Err(NameRefusal { error, next: NEVER_TAKEN }),
+    }
+}
+
+/// The rule for actors was always the same. Metadata that can't be read has no actor; the tools show it
+/// as it is.
+fn check_actor(event: &RecordedEvent) -> Result<(), EntryFault> {
     let metadata = serde_json::from_str::<Map<String, Value>>(&event.metadata).unwrap_or_default();
     let Some(actor) = metadata.get("actor").and_then(Value::as_str) else { return Ok(()) };
     let is_process = actor.strip_prefix("process:").is_some_and(|name| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
     });
-    if is_process {
-        return Ok(());
+    match actor.parse::<Actor>() {
+        Err(error) if !is_process => {
+            let fault = format!("{}, metadata.actor: {error}", place(event));
+            Err(EntryFault { fault, next: NEVER_TAKEN })
+        }
+        _ => Ok(()),
     }
-    actor.parse::<Actor>().map(drop).map_err(|error| format!("metadata.actor: {error}"))
 }
 
-fn item_name_fault(event: &RecordedEvent) -> Result<(), String> {
+fn check_item_names(event: &RecordedEvent, rule: NameRule) -> Result<(), EntryFault> {
     if !event.payload.contains(ITEM_NAME) {
         return Ok(());
     }
     let payload = serde_json::from_str::<Map<String, Value>>(&event.payload).unwrap_or_default();
-    let mut said = payload.iter().filter_map(|(event, data)| Some((event, data.get(ITEM_NAME)?)));
-    said.try_for_each(|(event, name)| {
-        let name = name.as_str().unwrap_or_default();
-        if name.is_empty() {
-            Ok(())
-        } else {
-            name_fault(&format!("payload.{event}.{ITEM_NAME}"), name)
-        }
+    let mut names = payload.iter().filter_map(|(kind, data)| Some((kind, data.get(ITEM_NAME)?)));
+    names.try_for_each(|(kind, name)| match name.as_str() {
+        Some(name) if !name.is_empty() => check_name(name, rule).map_err(|refusal| {
+            refusal.of(&format!("{}, payload.{kind}.{ITEM_NAME}", place(event)))
+        }),
+        _ => Ok(()),
     })
+}
+
+fn place(event: &RecordedEvent) -> String {
+    format!("event {} ({})", event.position, event.stream)
 }
 
 #[cfg(test)]
@@ -67,29 +113,70 @@ mod tests {
         }
     }
 
+    fn named(name: &str) -> String {
+        format!("{{\"ItemRegistered\":{{\"itemName\":\"{name}\"}}}}")
+    }
+
+    fn next_step(payload: &str, metadata: &str, rule: NameRule) -> Option<&'static str> {
+        let refused = accept(&Entry::Event(&event(payload, metadata)), rule).err()?;
+        let field = if payload.contains("Camera") {
+            "event 1 (item/1), metadata.actor: "
+        } else {
+            "event 1 (item/1), payload.ItemRegistered.itemName: "
+        };
+        assert!(refused.fault.starts_with(field), "{refused:?}");
+        Some(refused.next)
+    }
+
     #[test]
-    fn what_the_interface_refuses_is_named_by_its_field() {
-        let named = |name: &str| format!("{{\"ItemRegistered\":{{\"itemName\":\"{name}\"}}}}");
-        for (payload, metadata, field) in [
-            (named("Camera"), "{\"actor\":\"owner:7\"}", None),
-            (named("Camera"), "{\"actor\":\"process:alarm_saga\"}", None),
-            (named("Camera"), "{}", None),
-            ("not JSON".to_owned(), "not JSON", None),
-            ("{\"ItemChanged\":{\"itemName\":null}}".to_owned(), "{}", None),
-            (named("a\\u001b[31m"), "{}", Some("payload.ItemRegistered.itemName: ")),
-            (named("a\\u202eb"), "{}", Some("payload.ItemRegistered.itemName: ")),
-            (named(&"a".repeat(101)), "{}", Some("payload.ItemRegistered.itemName: ")),
-            (named("Camera"), "{\"actor\":\"operator:\\u001b\"}", Some("metadata.actor: ")),
-            (named("Camera"), "{\"actor\":\"process:\\u001b\"}", Some("metadata.actor: ")),
-            (named("Camera"), "{\"actor\":\"root\"}", Some("metadata.actor: ")),
+    fn what_no_version_took_is_refused_by_either_rule() {
+        for (payload, metadata) in [
+            (named("a\\u001b[31m"), "{}"),
+            (named(&"a".repeat(101)), "{}"),
+            (named("Camera"), "{\"actor\":\"operator:\\u001b\"}"),
+            (named("Camera"), "{\"actor\":\"process:\\u001b\"}"),
+            (named("Camera"), "{\"actor\":\"root\"}"),
         ] {
-            let fault = accept(&Entry::Event(&event(&payload, metadata))).err();
-            let starts =
-                fault.as_ref().zip(field).is_some_and(|(fault, field)| fault.starts_with(field));
-            assert_eq!(starts, field.is_some(), "{payload} {metadata}: {fault:?}");
-            assert_eq!(fault.is_some(), field.is_some(), "{payload} {metadata}: {fault:?}");
+            for rule in [NameRule::Today, NameRule::EarlierVersions] {
+                let next = next_step(&payload, metadata, rule);
+                assert_eq!(next, Some(NEVER_TAKEN), "{payload} {metadata} {rule:?}");
+            }
         }
-        assert!(accept(&Entry::Name("김")).is_ok());
-        assert!(accept(&Entry::Name("a\nb")).is_err_and(|fault| fault.starts_with("name: ")));
+    }
+
+    #[test]
+    fn names_of_earlier_versions_are_taken_only_where_they_are_asked_for() {
+        for name in ["a\\u202eb", "a\\u200bb", "\\u3164"] {
+            let next = next_step(&named(name), "{}", NameRule::Today);
+            assert_eq!(next, Some(NAME_OF_EARLIER_VERSIONS), "{name}");
+            assert_eq!(next_step(&named(name), "{}", NameRule::EarlierVersions), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_interface_takes_is_taken_by_either_rule() {
+        for (payload, metadata) in [
+            (named("Camera"), "{\"actor\":\"owner:7\"}"),
+            (named("Camera"), "{\"actor\":\"process:alarm_saga\"}"),
+            (named("Camera"), "{}"),
+            ("not JSON".to_owned(), "not JSON"),
+            ("{\"ItemChanged\":{\"itemName\":null}}".to_owned(), "{}"),
+        ] {
+            for rule in [NameRule::Today, NameRule::EarlierVersions] {
+                assert_eq!(next_step(&payload, metadata, rule), None, "{payload} {metadata}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_persons_are_held_to_the_same_rules() {
+        let check = |name, rule| accept(&Entry::Name { of: format_args!("person 3"), name }, rule);
+        assert_eq!(check("김", NameRule::Today), Ok(()));
+        let fault = check("a\nb", NameRule::EarlierVersions).unwrap_err();
+        assert_eq!(fault.fault, "the name of person 3: a name has no control characters");
+        assert_eq!(fault.next, NEVER_TAKEN);
+        let fault = check("a\u{200b}", NameRule::Today).unwrap_err();
+        assert_eq!(fault.next, NAME_OF_EARLIER_VERSIONS);
+        assert_eq!(check("a\u{200b}", NameRule::EarlierVersions), Ok(()));
     }
 }
