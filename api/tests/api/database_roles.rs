@@ -138,15 +138,12 @@ fn one_role_migrates_and_another_one_serves_with_the_grants_of_the_runbook() {
                 roles.sql(&grants).await;
             }
             serves(&roles).await;
-            roles.sql("REVOKE SELECT ON events FROM market_server").await;
+            roles.sql("REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM market_server").await;
             let refused = roles.tool("server", "events list");
             let said = errors(&refused);
             assert_eq!(refused.status.code(), Some(3), "{said}");
             assert!(said.contains("the database role lacks a right"), "{said}");
-            assert!(
-                said.contains("events") && said.contains("Rights of the database role"),
-                "{said}"
-            );
+            assert!(said.contains("Rights of the database role"), "{said}");
             roles.sql(&grants).await;
             roles.succeeds("server", "events list");
             roles.dropped().await;

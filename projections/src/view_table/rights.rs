@@ -5,24 +5,28 @@ use gdmarket_store::{StoreError, Tx};
 use sqlx::{Executor, PgConnection};
 
 /// The owner and the grants that `$1` has, or, where it isn't there, those of the table of
-/// generations, which the same servers use.
+/// generations, which the same servers use; whether that is all that a new table has anyway, whether `$1`
+/// isn't there, and whether this role may give a table to that owner.
 const RIGHTS: &str = "SELECT quote_ident(r.rolname), \
     coalesce((SELECT array_agg(format('GRANT %s ON TABLE %%s TO %s%s', g.privilege_type, \
         CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END, \
         CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)) \
       FROM aclexplode(c.relacl) g WHERE g.grantee <> c.relowner), '{}'), \
-    c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user) AND c.relacl IS NULL \
+    c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user) AND c.relacl IS NULL, \
+    to_regclass($1) IS NULL, pg_has_role(c.relowner, 'MEMBER') \
     FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner \
     WHERE c.oid = coalesce(to_regclass($1), to_regclass('generations'))";
 
+type Rights = (String, Vec<String>, bool, bool, bool);
+
 /// Gives the table `to` the owner and the grants of the table `from`, inside the transaction in which it
-/// takes that one's place.
+/// takes that one's place. A new view of a role that only serves stays its own; the role that migrates may use it.
 pub(super) async fn carry_over(tx: &mut Tx, from: &str, to: &str) -> Result<(), StoreError> {
     let Tx::Postgres(tx) = tx else { return Ok(()) };
     let connection: &mut PgConnection = &mut *tx;
-    let rights: Option<(String, Vec<String>, bool)> =
+    let rights: Option<Rights> =
         sqlx::query_as(RIGHTS).bind(from).fetch_optional(&mut *connection).await?;
-    let Some((owner, grants, is_plain)) = rights else { return Ok(()) };
+    let Some((owner, grants, is_plain, is_new, is_member)) = rights else { return Ok(()) };
     if is_plain {
         return Ok(());
     }
@@ -30,6 +34,11 @@ pub(super) async fn carry_over(tx: &mut Tx, from: &str, to: &str) -> Result<(), 
         connection.execute(grant.replace("%s", to).as_str()).await?;
     }
     // Last: from here on the table is the owner's.
-    connection.execute(format!("ALTER TABLE {to} OWNER TO {owner}").as_str()).await?;
+    let last = if is_new && !is_member {
+        format!("GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {to} TO {owner}")
+    } else {
+        format!("ALTER TABLE {to} OWNER TO {owner}")
+    };
+    connection.execute(last.as_str()).await?;
     Ok(())
 }
