@@ -202,6 +202,22 @@ mod tests {
         assert_eq!(found, [""; 0], "these have no examples");
     }
 
+    /// The help is laid out by hand; a longer line would be broken where it reads worst.
+    #[test]
+    fn no_line_of_the_examples_is_too_long_for_the_help() {
+        fn long(command: &clap::Command, found: &mut Vec<String>) {
+            for below in command.get_subcommands() {
+                long(below, found);
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let is_long = |line: &&str| line.chars().count() > 100;
+            found.extend(help.lines().filter(is_long).map(str::to_owned));
+        }
+        let mut found = vec![];
+        long(&Cli::command(), &mut found);
+        assert_eq!(found, [""; 0], "these are too long");
+    }
+
     #[test]
     fn without_a_subcommand_it_serves_with_the_same_flags() {
         let bare = Cli::try_parse_from(["gdmarket", "--listen", "127.0.0.1:1"]).unwrap();

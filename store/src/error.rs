@@ -180,6 +180,9 @@ impl From<rusqlite::Error> for StoreError {
 /// SQLite's extended result codes of a failed sync, of a file and of its folder.
 pub(crate) const UNSYNCED: [u32; 2] = [1034, 1290];
 
+/// SQLite's extended result code where the index of a write-ahead log can't be made larger.
+const NO_ROOM_FOR_INDEX: u32 = 4874;
+
 enum CodeKind {
     Conflict,
     Data,
@@ -198,6 +201,9 @@ fn kind_of(code: &str) -> CodeKind {
     let code = code.parse::<u32>();
     if code.as_ref().is_ok_and(|code| UNSYNCED.contains(code)) {
         return CodeKind::Storage(StorageFault::Unsynced);
+    }
+    if code == Ok(NO_ROOM_FOR_INDEX) {
+        return CodeKind::Storage(StorageFault::Full);
     }
     match code.map(|code| code & 0xff) {
         // A damaged page, or a file that is no database.
@@ -271,7 +277,7 @@ mod tests {
     #[test]
     fn codes_of_sqlite_are_sorted_by_what_can_be_done() {
         let of = |code: &str| StoreError::by_code(code, "why".to_owned()).to_string();
-        assert_eq!(of("13"), "the disk is full: why");
+        assert_eq!((of("13"), of("4874")), ("the disk is full: why".into(), of("13")));
         assert_eq!(of("1032"), "the database can't be written: why");
         assert_eq!(of("522"), "the disk reports an error: why");
         let unsynced = "what was written could not be synced to the disk: why";

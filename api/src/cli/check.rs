@@ -23,11 +23,11 @@ Examples:
   gdmarket check --quick                samples only, for a very long log
   gdmarket check --json | jq '.faults'  for scripts
 
-Every event is read and folded through every view, and the rows that come out are compared with those
-that are served; what process managers should have done is looked up; sequences, positions, receipts,
-numbers, checkpoints and parked queues are compared with each other. On SQLite both files are checked
-page by page. Exit code 5 when something can't be read or doesn't hold; what is only worth a look
-doesn't fail.";
+Every event is read and folded through every view, and the rows that come out are compared with
+those that are served; what process managers should have done is looked up; sequences, positions,
+receipts, numbers, checkpoints and parked queues are compared with each other. On SQLite both
+files are checked page by page. Exit code 5 when something can't be read or doesn't hold; what is
+only worth a look doesn't fail.";
 
 /// How much is read.
 #[derive(Debug, Clone, Args)]

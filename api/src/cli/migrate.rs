@@ -12,7 +12,7 @@ use serde_json::json;
 
 const EXAMPLES: &str = "\
 Examples:
-  gdmarket migrate                    before the servers of a new program, which may not migrate themselves
+  gdmarket migrate                    before servers that may not migrate themselves
   gdmarket migrate --restored         after an older copy of the database was put back
   gdmarket migrate --restored --with-wal    the copy has a log.db-wal of its own";
 

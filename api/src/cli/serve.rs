@@ -26,7 +26,7 @@ const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  gdmarket serve                                  on http://127.0.0.1:8080, SQLite in ./gdmarket-data
+  gdmarket serve                          on http://127.0.0.1:8080, SQLite in ./gdmarket-data
   gdmarket serve --listen 127.0.0.1:9000 --data-dir /var/lib/gdmarket
   gdmarket serve --database-url postgres://market@db/market";
 

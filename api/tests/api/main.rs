@@ -9,6 +9,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "bodies are written where they are sent")]
 
 mod actors;
+mod ambiguous_requests;
 mod app;
 mod bare_start;
 mod blocked_loops;

@@ -122,14 +122,12 @@ async fn a_long_hold(commits: bool) {
     rebuilt_views_equal(&shown, &mut server, &db).await;
 }
 
+/// Both at the same time, each in a database of its own: most of it is waiting.
 #[test]
-fn nobody_skips_what_was_held_for_long_and_then_committed() {
-    run(a_long_hold(true));
-}
-
-#[test]
-fn nobody_waits_for_what_was_held_for_long_and_then_given_up() {
-    run(a_long_hold(false));
+fn nobody_skips_what_was_held_for_long_and_then_committed_or_given_up() {
+    run(async {
+        tokio::join!(a_long_hold(true), a_long_hold(false));
+    });
 }
 
 /// Holds positions again and again, for a random while each; some are given up.

@@ -39,6 +39,18 @@ impl<D: Database> Pooled<D> {
         self.0.options().get_max_connections()
     }
 
+    /// After how much idling a session is closed.
+    #[cfg(test)]
+    pub(crate) fn idle_timeout(&self) -> Option<std::time::Duration> {
+        self.0.options().get_idle_timeout()
+    }
+
+    /// After what age a session is closed.
+    #[cfg(test)]
+    pub(crate) fn max_lifetime(&self) -> Option<std::time::Duration> {
+        self.0.options().get_max_lifetime()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

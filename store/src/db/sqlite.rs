@@ -162,6 +162,10 @@ impl File {
             .max_connections(options.read_connections.max(1).saturating_add(held))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
+            // The last connection that closes removes the write-ahead log and its index, and the next one must make
+            // them again, which a full disk refuses: readers that were opened once stay.
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_lazy_with(self.read_options(folder))
             .into()
     }
@@ -281,6 +285,19 @@ fn is_busy(error: &sqlx::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reads need no room on the disk as long as one connection has the write-ahead log's index open.
+    #[tokio::test]
+    async fn readers_that_were_opened_once_stay_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions::default();
+        for file in [File::Log, File::Views] {
+            let opened = file.open(&options, folder.path()).await.unwrap();
+            let Db::Sqlite { write, read } = opened else { panic!("SQLite") };
+            assert_eq!((read.idle_timeout(), read.max_lifetime()), (None, None), "{file:?}");
+            write.close().await;
+        }
+    }
 
     /// What is acknowledged is on the disk: `FULL`, on every connection that writes to the log.
     #[tokio::test]
