@@ -63,6 +63,10 @@ pub struct Server {
     pub connections: usize,
     /// Which share of every limit one address may take.
     pub address_share_percent: usize,
+    /// How long a connection stays open between two requests.
+    pub keep_alive: Duration,
+    /// How long a client may take next to nothing of its answer.
+    pub stalled_reader: Duration,
     /// How many bodies are received at once.
     pub reading: usize,
     /// How many requests may wait at once.

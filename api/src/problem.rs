@@ -34,7 +34,8 @@ pub(crate) const REPLAYED: &str = "idempotency-replayed";
 /// Where readiness is asked for.
 const READYZ: &str = "/readyz";
 
-/// Lines about failed requests of one code: the first of them say what is wrong, the others add nothing.
+/// Lines about failed requests of one code: the first of them, and of each cause, say what is wrong; the
+/// others add nothing.
 static FAILURES: LogLimit = LogLimit::new(5, Duration::from_secs(10));
 /// Lines about refused requests of one code, which callers can cause at will.
 static REFUSALS: LogLimit = LogLimit::new(20, Duration::from_secs(10));
@@ -201,8 +202,12 @@ impl Problem {
     fn log_limited(&self, path: &str, cause: Option<&str>) {
         let (status, code) = (self.kind.status.as_u16(), self.kind.code);
         let is_failure = self.kind.status.is_server_error();
-        let lines = if is_failure { &FAILURES } else { &REFUSALS };
-        match lines.admit(code) {
+        let admitted = match cause {
+            Some(cause) if is_failure => FAILURES.admit_cause(code, cause),
+            None if is_failure => FAILURES.admit(code),
+            _ => REFUSALS.admit(code),
+        };
+        match admitted {
             Some(left_out) if is_failure => {
                 tracing::error!(status, code, path, cause, left_out, "request failed");
             }

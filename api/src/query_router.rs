@@ -77,8 +77,11 @@ impl QueryState {
         if !self.queries.reaches(position).await? {
             return Err(Problem::invalid(vec![FieldFault::new("at_least", Fault::UnknownToken)]));
         }
+        if self.applied.views_have(position) {
+            return Ok(());
+        }
         if !places::wait() {
-            return Err(Problem::new(&kind::OVERLOADED));
+            return Err(places::overloaded());
         }
         let now = Instant::now();
         let until = now.checked_add(AT_LEAST_WITHIN).unwrap_or(now);

@@ -8,7 +8,9 @@ pub(crate) mod addresses;
 mod answer_body;
 mod compression;
 pub(crate) mod connection;
+mod connection_watch;
 mod connections;
+mod counts;
 mod files;
 pub(crate) mod guard;
 pub(crate) mod passage;
@@ -17,6 +19,7 @@ mod read_conditions;
 mod shutdown;
 mod socket;
 mod starting;
+mod streams;
 
 pub use shutdown::{Shutdown, Stage};
 pub use starting::{Door, Opener};

@@ -73,6 +73,13 @@ impl Applied {
         self.wait(Kind::Manager, position, until).await
     }
 
+    /// Whether every view is known to have taken in everything up to `position`. Of a view that another
+    /// replica keeps it is known only as of the last wait.
+    pub fn views_have(&self, position: i64) -> bool {
+        let mut views = self.0.loops.iter().filter(|((kind, _), _)| *kind == Kind::View);
+        views.all(|(_, sender)| sender.borrow().position >= position)
+    }
+
     /// Waits until every view has taken in everything up to `position`; `false` if not at `until`.
     pub async fn wait_views(&self, position: i64, until: Instant) -> bool {
         self.wait(Kind::View, position, until).await

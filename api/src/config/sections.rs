@@ -60,6 +60,10 @@ impl Reader {
         let request_timeout = self.millis("server.request_timeout_ms");
         let connections = self.read("server.connections", |text| within(text, 1, 65_536));
         let share = self.read("server.address_share_percent", |text| within(text, 1, 100));
+        let keep_alive = self.millis("server.keep_alive_ms");
+        let stalled_reader = self
+            .read("server.stalled_reader_ms", |text| within(text, 1_000, MAX_MS))
+            .map(Duration::from_millis);
         let reading = self.read("server.reading", |text| within(text, 1, 65_536));
         let waiting = self.read("server.waiting", |text| within(text, 1, 65_536));
         let concurrency = self.read("server.concurrency", |text| within(text, 1, 65_536));
@@ -75,6 +79,8 @@ impl Reader {
             request_timeout: request_timeout?,
             connections: usize::try_from(connections?).ok()?,
             address_share_percent: usize::try_from(share?).ok()?,
+            keep_alive: keep_alive?,
+            stalled_reader: stalled_reader?,
             reading: usize::try_from(reading?).ok()?,
             waiting: usize::try_from(waiting?).ok()?,
             concurrency: usize::try_from(concurrency?).ok()?,

@@ -32,7 +32,13 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "server.address_share_percent",
         "50",
-        "which share of every limit one address may take",
+        "which share of every limit one address may take; 100 behind a gateway",
+    ),
+    setting("server.keep_alive_ms", "75000", "how long a connection stays open between requests"),
+    setting(
+        "server.stalled_reader_ms",
+        "90000",
+        "how long a client may take next to nothing of its answer",
     ),
     setting("server.reading", "1024", "how many bodies are received at once"),
     setting("server.waiting", "1024", "how many requests may wait for an outcome at once"),

@@ -43,13 +43,15 @@ pub(crate) struct EventStreams {
     places: Bound,
     shutdown: Shutdown,
     drain_delay: Duration,
+    stalled_reader: Duration,
 }
 
 impl EventStreams {
     pub(crate) fn new(server: &config::Server, shutdown: Shutdown) -> Self {
         let (most, share) = (server.event_streams, server.address_share_percent);
         let places = Bound::new(Resource::Following, most, share);
-        Self { places, shutdown, drain_delay: server.drain_delay }
+        let (drain_delay, stalled_reader) = (server.drain_delay, server.stalled_reader);
+        Self { places, shutdown, drain_delay, stalled_reader }
     }
 
     fn place(&self, peer: Option<&Peer>) -> Result<Following, Problem> {
@@ -136,9 +138,9 @@ async fn events(
         }
         (None, Some(_) | None) => true,
     };
-    let EventStreams { shutdown, drain_delay, .. } = state.event_streams;
+    let EventStreams { shutdown, drain_delay, stalled_reader, .. } = state.event_streams;
     let (frames, received) = mpsc::channel(WAITING);
-    let pump = Pump::new(follower, state.tokens, frames);
+    let pump = Pump::new(follower, state.tokens, frames, stalled_reader);
     tokio::spawn(async move {
         pump.run(is_known, shutdown.stopped_accepting(drain_delay)).await;
         drop(place);

@@ -20,10 +20,11 @@ pub(crate) struct Activity {
     /// `opened`.
     waits_since: AtomicU64,
     written: AtomicU64,
-    is_blocked: AtomicBool,
+    is_full: AtomicBool,
     /// Answers with bytes that the peer makes no room for.
     offered: AtomicUsize,
     cut: Notify,
+    last: Notify,
 }
 
 impl Activity {
@@ -36,9 +37,10 @@ impl Activity {
             is_head_begun: AtomicBool::new(false),
             waits_since: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            is_blocked: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
             offered: AtomicUsize::new(0),
             cut: Notify::new(),
+            last: Notify::new(),
         })
     }
 
@@ -56,7 +58,7 @@ impl Activity {
 
     /// Bytes went out, or could not.
     pub(super) fn has_written(&self, bytes: Option<usize>) {
-        self.is_blocked.store(bytes.is_none(), Ordering::Relaxed);
+        self.is_full.store(bytes.is_none(), Ordering::Relaxed);
         let bytes = u64::try_from(bytes.unwrap_or(0)).unwrap_or(0);
         self.written.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -98,13 +100,28 @@ impl Activity {
         self.opened.elapsed().saturating_sub(since)
     }
 
-    /// Whether the peer doesn't take what is there for it.
+    /// Whether the peer doesn't take what is there for it, on the whole connection or on one stream.
     pub(super) fn is_blocked(&self) -> bool {
-        self.is_blocked.load(Ordering::Relaxed) || self.offered.load(Ordering::Relaxed) > 0
+        self.is_full() || self.offered.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the socket takes nothing more.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
     }
 
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Makes the connection take no further request.
+    pub(super) fn end_after_answers(&self) {
+        self.last.notify_one();
+    }
+
+    /// Waits until the connection is to take no further request.
+    pub(super) async fn ends_after_answers(&self) {
+        self.last.notified().await;
     }
 
     /// Ends the connection.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What is limited.
@@ -31,9 +31,23 @@ pub(crate) struct AddressUse {
     following: AtomicUsize,
     working: AtomicUsize,
     reads: AtomicUsize,
+    /// Where it is known, and as which address.
+    table: Option<(Weak<Table>, IpAddr)>,
 }
 
 impl AddressUse {
+    fn new(table: Weak<Table>, address: IpAddr) -> Self {
+        Self {
+            connections: AtomicUsize::new(0),
+            reading: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            following: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            table: Some((table, address)),
+        }
+    }
+
     const fn of(&self, resource: Resource) -> &AtomicUsize {
         match resource {
             Resource::Reading => &self.reading,
@@ -45,24 +59,42 @@ impl AddressUse {
     }
 }
 
-/// The uses of all addresses that are connected.
+type Table = Mutex<HashMap<IpAddr, Weak<AddressUse>>>;
+
+/// The uses of all addresses that use anything. An address is in the table for as long as a connection, a
+/// request or a follower of it holds its use, and not longer.
 #[derive(Debug, Default)]
-pub(super) struct Addresses(Mutex<HashMap<IpAddr, Arc<AddressUse>>>);
+pub(super) struct Addresses(Arc<Table>);
 
 impl Addresses {
     /// The use of this address.
     pub(super) fn of(&self, address: IpAddr) -> Arc<AddressUse> {
-        let mut addresses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(addresses.entry(address).or_default())
+        let mut addresses = lock(&self.0);
+        if let Some(known) = addresses.get(&address).and_then(Weak::upgrade) {
+            return known;
+        }
+        let new = Arc::new(AddressUse::new(Arc::downgrade(&self.0), address));
+        addresses.insert(address, Arc::downgrade(&new));
+        new
     }
 
-    /// Forgets an address without connections.
-    pub(super) fn forget(&self, address: IpAddr) {
-        let mut addresses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_unused = addresses
-            .get(&address)
-            .is_some_and(|found| found.connections.load(Ordering::Relaxed) == 0);
-        if is_unused {
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        lock(&self.0).len()
+    }
+}
+
+fn lock(table: &Table) -> MutexGuard<'_, HashMap<IpAddr, Weak<AddressUse>>> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for AddressUse {
+    fn drop(&mut self) {
+        let Some((table, address)) = self.table.take() else { return };
+        let Some(table) = table.upgrade() else { return };
+        let mut addresses = lock(&table);
+        // The address may have come back meanwhile: then its new use stays.
+        if addresses.get(&address).is_some_and(|known| known.strong_count() == 0) {
             addresses.remove(&address);
         }
     }

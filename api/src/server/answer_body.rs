@@ -1,10 +1,12 @@
 //! The body of an answer on its way out: it belongs to its request until its last byte is taken.
 
 use super::activity::Answering;
+use super::streams::Stream;
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, SizeHint};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// The most bytes that are handed over at once on HTTP/2, where they wait inside the connection until
@@ -17,13 +19,14 @@ type NextFrame = Option<Result<Frame<Bytes>, axum::Error>>;
 pub(super) struct AnswerBody {
     body: Body,
     rest: Bytes,
-    is_in_pieces: bool,
+    /// On HTTP/2.
+    stream: Option<Arc<Stream>>,
     answering: Answering,
 }
 
 impl AnswerBody {
-    pub(super) const fn new(body: Body, answering: Answering, is_in_pieces: bool) -> Self {
-        Self { body, rest: Bytes::new(), is_in_pieces, answering }
+    pub(super) const fn new(body: Body, answering: Answering, stream: Option<Arc<Stream>>) -> Self {
+        Self { body, rest: Bytes::new(), stream, answering }
     }
 
     fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<NextFrame> {
@@ -37,7 +40,7 @@ impl AnswerBody {
     /// The first piece of a frame; the rest is kept.
     fn piece(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match frame.into_data() {
-            Ok(mut data) if self.is_in_pieces && data.len() > PIECE => {
+            Ok(mut data) if self.stream.is_some() && data.len() > PIECE => {
                 self.rest = data.split_off(PIECE);
                 Frame::data(data)
             }
@@ -53,9 +56,16 @@ impl hyper::body::Body for AnswerBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<NextFrame> {
         let next = self.poll_whole(cx);
-        let is_offered = matches!(next, Poll::Ready(Some(Ok(_))));
-        self.answering.offer(is_offered);
-        next.map(|next| next.map(|frame| frame.map(|frame| self.piece(frame))))
+        let next = next.map(|next| next.map(|frame| frame.map(|frame| self.piece(frame))));
+        let offered = match &next {
+            Poll::Ready(Some(Ok(frame))) => Some(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(_) | Poll::Pending => None,
+        };
+        self.answering.offer(offered.is_some());
+        if let Some(stream) = &self.stream {
+            stream.offer(offered);
+        }
+        next
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,15 +1,16 @@
 //! One connection from its first byte to its end: HTTP/1.1, or HTTP/2 for clients that begin with it.
-//!
-//! Its watch cuts it when it sends nothing, sends a head too slowly, or doesn't take its answers; and,
-//! while the server drains, when it holds no complete request.
 
 use super::activity::Activity;
 use super::addresses::AddressUse;
 use super::answer_body::AnswerBody;
+use super::connection_watch::{Watch, count_cut};
 use super::connections::Connection;
+use super::counts;
 use super::guard::is_for_monitors;
+use super::places;
 use super::socket::Socket;
-use crate::problem::{self, Problem, kind};
+use super::streams::{Stream, StreamExecutor};
+use crate::problem;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -18,31 +19,20 @@ use http::{HeaderValue, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 use tower::Service as _;
 
 /// How long a client may take for its first request, and for the head of each.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// The same for a connection that is there for monitors.
 const SPARE_HEAD_WITHIN: Duration = Duration::from_secs(2);
-/// How long a client may be silent between two requests.
-const IDLE_FOR: Duration = Duration::from_secs(30);
-/// How long the rest of a body may take to arrive while the server drains.
-const BODY_WHILE_DRAINING: Duration = Duration::from_secs(2);
-/// In how much time a client must take [`TAKEN`] bytes of what is there for it.
-const TAKEN_WITHIN: Duration = Duration::from_secs(15);
-/// 1 KiB a second.
-const TAKEN: u64 = 15 * 1024;
-/// How often a connection is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How soon a first byte that may begin either protocol is looked at again.
 const PEEK_AGAIN: Duration = Duration::from_millis(10);
 /// How HTTP/2 begins; no method of HTTP/1.1 does.
@@ -98,9 +88,10 @@ pub(super) async fn converse(
     );
     let service =
         service_fn(move |request| answer(request, routes.clone(), peer.clone(), is_spare));
-    let watch = Watch { activity, phase, head_within, is_http2 };
+    let timeouts = connection.timeouts;
+    let watch = Watch { activity, phase, head_within, timeouts, is_http2 };
     if is_http2 {
-        let serving = http2::Builder::new(TokioExecutor::new())
+        let serving = http2::Builder::new(StreamExecutor::new(timeouts.stalled_reader))
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEADER_LIST)
@@ -148,124 +139,31 @@ async fn answer(
     peer: Peer,
     is_spare: bool,
 ) -> Result<http::Response<AnswerBody>, Infallible> {
-    let is_in_pieces = request.version() == Version::HTTP_2;
+    let is_http2 = request.version() == Version::HTTP_2;
     let answering = peer.activity.begin();
     let mut request = request.map(Body::new);
-    let response = if is_spare && !is_for_monitors(request.uri().path()) {
+    if is_spare {
+        // On HTTP/2 the client learns by a GOAWAY that this connection takes no more.
+        peer.activity.end_after_answers();
+    }
+    let mut response = if is_spare && !is_for_monitors(request.uri().path()) {
         refuse(request).await
     } else {
         request.extensions_mut().insert(peer);
         let Ok(response) = routes.call(request).await;
         response
     };
-    Ok(response.map(|body| AnswerBody::new(body, answering, is_in_pieces)))
+    if is_spare && !is_http2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| AnswerBody::new(body, answering, Stream::current())))
 }
 
 /// What a connection that is there for monitors answers to anything else.
 async fn refuse(request: Request) -> Response {
-    let is_http2 = request.version() == Version::HTTP_2;
-    let overloaded = |_| async { Problem::new(&kind::OVERLOADED).into_response() };
-    let mut response = problem::answer(request, overloaded).await;
-    if !is_http2 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
+    let method = request.method().clone();
+    let overloaded = |_| async { places::overloaded().into_response() };
+    let response = problem::answer(request, overloaded).await;
+    counts::count_unrouted(&method, response.status());
     response
-}
-
-/// What ends a connection that doesn't end by itself.
-struct Watch {
-    activity: Arc<Activity>,
-    phase: watch::Receiver<Phase>,
-    head_within: Duration,
-    is_http2: bool,
-}
-
-impl Watch {
-    async fn over<C, E>(mut self, serving: C, drain: impl Fn(Pin<&mut C>))
-    where
-        C: Future<Output = Result<(), E>>,
-        E: std::fmt::Display,
-    {
-        tokio::pin!(serving);
-        let activity = Arc::clone(&self.activity);
-        let mut look = interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut taken, mut draining) = (Taken::new(), None);
-        loop {
-            tokio::select! {
-                biased;
-                ended = serving.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection broke");
-                    }
-                    return;
-                }
-                () = activity.is_cut() => return,
-                changed = self.phase.changed() => {
-                    let phase = *self.phase.borrow_and_update();
-                    if changed.is_err() || phase == Phase::Over {
-                        return count_cut("end");
-                    }
-                    draining = Some(Instant::now());
-                    drain(serving.as_mut());
-                }
-                _ = look.tick() => {}
-            }
-            if let Some(reason) = self.reason_to_end(&mut taken, draining) {
-                return count_cut(reason);
-            }
-        }
-    }
-
-    fn reason_to_end(&self, taken: &mut Taken, draining: Option<Instant>) -> Option<&'static str> {
-        let activity = &self.activity;
-        if taken.is_too_slow(activity) {
-            return Some("slow-reader");
-        }
-        if let Some(since) = draining.filter(|_| !activity.is_working() && !activity.is_blocked()) {
-            // On HTTP/2 the client first learns which of its streams are answered.
-            let is_incomplete = activity.is_answering();
-            let patience = if is_incomplete {
-                BODY_WHILE_DRAINING
-            } else if self.is_http2 {
-                LOOK_EVERY
-            } else {
-                Duration::ZERO
-            };
-            return (since.elapsed() >= patience).then_some("draining");
-        }
-        if activity.is_answering() || activity.is_blocked() {
-            return None;
-        }
-        let is_head = !activity.has_requested() || (activity.is_head_begun() && !self.is_http2);
-        let limit = if is_head { self.head_within } else { IDLE_FOR };
-        let reason = if is_head { "slow-head" } else { "idle" };
-        (activity.waits_for() >= limit).then_some(reason)
-    }
-}
-
-/// What a client has taken of what is there for it.
-struct Taken {
-    since: Instant,
-    written: u64,
-}
-
-impl Taken {
-    fn new() -> Self {
-        Self { since: Instant::now(), written: 0 }
-    }
-
-    fn is_too_slow(&mut self, activity: &Activity) -> bool {
-        let written = activity.written();
-        if activity.is_blocked() && self.since.elapsed() < TAKEN_WITHIN {
-            return false;
-        }
-        let is_slow = activity.is_blocked() && written.saturating_sub(self.written) < TAKEN;
-        *self = Self { since: Instant::now(), written };
-        is_slow
-    }
-}
-
-fn count_cut(reason: &'static str) {
-    metrics::counter!("gdmarket_http_connections_cut_total", "reason" => reason).increment(1);
 }

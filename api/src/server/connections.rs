@@ -5,6 +5,7 @@
 
 use super::activity::Activity;
 use super::addresses::{AddressUse, Addresses, network_of, share_of};
+use super::connection_watch::Timeouts;
 use crate::config;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -15,8 +16,8 @@ use tokio::time::Instant;
 
 /// Connections beyond the limit, for monitors.
 pub(super) const SPARE: usize = 32;
-/// How many of the oldest connections are looked at for one that gives way.
-const LOOKED_AT: usize = 256;
+/// Among how many of the oldest connections that wait for a request one is chosen that gives way.
+const CHOSEN_FROM: usize = 256;
 /// How often a full table is reported.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
 
@@ -25,6 +26,7 @@ const REPORT_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct Connections {
     most: usize,
     per_address: usize,
+    timeouts: Timeouts,
     addresses: Addresses,
     table: Mutex<Table>,
 }
@@ -45,6 +47,14 @@ struct Entry {
     activity: Arc<Activity>,
 }
 
+impl Entry {
+    /// Whether the connection waits for a request: nothing is being answered, and its client has taken
+    /// all that was.
+    fn is_waiting(&self) -> bool {
+        !self.activity.is_answering() && !self.activity.is_blocked()
+    }
+}
+
 /// One connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -53,6 +63,7 @@ pub(super) struct Connection {
     pub(super) activity: Arc<Activity>,
     pub(super) address: Arc<AddressUse>,
     pub(super) is_spare: bool,
+    pub(super) timeouts: Timeouts,
     open: metrics::Gauge,
 }
 
@@ -62,7 +73,8 @@ impl Connections {
         let most = server.connections.min(files.saturating_sub(SPARE)).max(1);
         let per_address = share_of(most, server.address_share_percent);
         let (addresses, table) = (Addresses::default(), Mutex::default());
-        Arc::new(Self { most, per_address, addresses, table })
+        let timeouts = Timeouts::of(server);
+        Arc::new(Self { most, per_address, timeouts, addresses, table })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -105,16 +117,15 @@ impl Connections {
         }
         let open = metrics::gauge!("gdmarket_http_connections_open");
         open.increment(1.0);
-        let connections = Arc::clone(self);
-        Some(Connection { connections, number, activity, address: of_address, is_spare, open })
+        let (connections, timeouts) = (Arc::clone(self), self.timeouts);
+        let address = of_address;
+        Some(Connection { connections, number, activity, address, is_spare, timeouts, open })
     }
 
     fn close(&self, number: u64) {
         let mut table = self.table();
         table.spare.remove(&number);
-        if let Some(address) = table.remove(number) {
-            self.addresses.forget(address);
-        }
+        table.remove(number);
     }
 }
 
@@ -122,35 +133,19 @@ impl Table {
     /// Closes a connection that waits for a request, one that never sent any before others; of this
     /// address if one is given. `false` if there is none.
     fn give_way(&mut self, address: Option<IpAddr>) -> bool {
-        let numbers: Vec<u64> = match address {
-            Some(address) => self
-                .by_address
-                .get(&address)
-                .into_iter()
-                .flatten()
-                .take(LOOKED_AT)
-                .copied()
-                .collect(),
-            None => self.open.keys().take(LOOKED_AT).copied().collect(),
+        let found = match address {
+            Some(address) => {
+                let numbers = self.by_address.get(&address).into_iter().flatten();
+                gives_way(numbers.filter_map(|number| Some((*number, self.open.get(number)?))))
+            }
+            None => gives_way(self.open.iter().map(|(number, entry)| (*number, entry))),
         };
-        let waiting = |number: &&u64| {
-            self.open.get(number).is_some_and(|entry| !entry.activity.is_answering())
-        };
-        let never_asked = |number: &&u64| {
-            self.open.get(number).is_some_and(|entry| !entry.activity.has_requested())
-        };
-        let found = numbers
-            .iter()
-            .filter(waiting)
-            .find(never_asked)
-            .or_else(|| numbers.iter().find(waiting))
-            .copied();
         let Some(number) = found else { return false };
         if let Some(entry) = self.open.get(&number) {
             entry.activity.cut();
         }
         metrics::counter!("gdmarket_http_connections_cut_total", "reason" => "room").increment(1);
-        self.remove(number).is_some()
+        self.remove(number)
     }
 
     /// Whether one more connection for monitors can be taken, after closing a silent one if need be.
@@ -166,9 +161,11 @@ impl Table {
         })
     }
 
-    /// Takes a connection out of the count; its address if that was counted.
-    fn remove(&mut self, number: u64) -> Option<IpAddr> {
-        let Entry { address, of_address, .. } = self.open.remove(&number)?;
+    /// Takes a connection out of the count; `false` if it wasn't counted.
+    fn remove(&mut self, number: u64) -> bool {
+        let Some(Entry { address, of_address, .. }) = self.open.remove(&number) else {
+            return false;
+        };
         of_address.connections.fetch_sub(1, Ordering::Relaxed);
         if let Some(numbers) = self.by_address.get_mut(&address) {
             numbers.remove(&number);
@@ -176,7 +173,7 @@ impl Table {
                 self.by_address.remove(&address);
             }
         }
-        Some(address)
+        true
     }
 
     fn is_to_be_reported(&mut self) -> bool {
@@ -187,6 +184,15 @@ impl Table {
         }
         is_due
     }
+}
+
+/// The connection that gives way: of the oldest ones that wait for a request the first that never sent
+/// any, else the first.
+fn gives_way<'a>(oldest_first: impl Iterator<Item = (u64, &'a Entry)>) -> Option<u64> {
+    let waiting = oldest_first.filter(|(_, entry)| entry.is_waiting());
+    let waiting: Vec<_> = waiting.take(CHOSEN_FROM).collect();
+    let never_asked = waiting.iter().find(|(_, entry)| !entry.activity.has_requested());
+    never_asked.or_else(|| waiting.first()).map(|(number, _)| *number)
 }
 
 impl Drop for Connection {
@@ -200,10 +206,14 @@ impl Drop for Connection {
 mod tests {
     use super::*;
     use crate::config::{Config, Flag, Sources};
+    use crate::server::addresses::{Bound, Resource};
 
+    /// One address gets half of them, but where there is one only or 301.
     fn table(most: &str) -> Arc<Connections> {
         let flag = |key, value: &str| Flag { flag: "test", key, value: value.to_owned() };
-        let flags = vec![flag("server.connections", most)];
+        let share = if matches!(most, "1" | "301") { "100" } else { "50" };
+        let flags =
+            vec![flag("server.connections", most), flag("server.address_share_percent", share)];
         let config = Config::load(&Sources { flags, ..Sources::default() }).unwrap().config;
         Connections::new(&config.server, 1_000)
     }
@@ -243,5 +253,55 @@ mod tests {
         let _last = spare.first().unwrap().activity.begin();
         drop(busy);
         assert!(!connections.open(address(4)).unwrap().is_spare);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_behind_many_busy_ones_gives_way() {
+        let connections = table("301");
+        let busy: Vec<_> = (0..300).map(|_| connections.open(address(1)).unwrap()).collect();
+        let _answering: Vec<_> = busy.iter().map(|busy| busy.activity.begin()).collect();
+        let idle = connections.open(address(1)).unwrap();
+        assert!(!connections.open(address(1)).unwrap().is_spare);
+        idle.activity.is_cut().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_answer_is_not_taken_yet_does_not_give_way() {
+        let connections = table("1");
+        let sending = connections.open(address(1)).unwrap();
+        drop(sending.activity.begin());
+        sending.activity.has_written(None);
+        assert!(connections.open(address(1)).unwrap().is_spare);
+        sending.activity.has_written(Some(1));
+        assert!(!connections.open(address(1)).unwrap().is_spare);
+        sending.activity.is_cut().await;
+    }
+
+    #[tokio::test]
+    async fn addresses_are_known_only_while_something_of_theirs_is_there() {
+        let connections = table("1");
+        let first = connections.open(address(1)).unwrap();
+        let _answering = first.activity.begin();
+        let spare: Vec<_> = (0..SPARE).filter_map(|_| connections.open(address(2))).collect();
+        let _asking: Vec<_> = spare.iter().map(|one| one.activity.begin()).collect();
+        for last in 3..=250 {
+            assert!(connections.open(address(last)).is_none(), "there is no place at all");
+        }
+        assert_eq!(connections.addresses.count(), 2);
+        drop(spare);
+        assert_eq!(connections.addresses.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_address_keeps_its_use_beyond_its_last_connection() {
+        let connections = table("2");
+        let bound = Bound::new(Resource::Following, 2, 50);
+        let first = connections.open(address(1)).unwrap();
+        let following = bound.place(Some(&first.address)).unwrap();
+        drop(first);
+        let again = connections.open(address(1)).unwrap();
+        assert!(bound.place(Some(&again.address)).is_none(), "its share is one");
+        drop(following);
+        assert!(bound.place(Some(&again.address)).is_some());
     }
 }

@@ -1,13 +1,14 @@
 //! What happens to every request on its way in and out, in this order: context and problem bodies,
-//! panics, guard, limits, a trailing slash; each route counts its own.
+//! panics, guard, limits, a trailing slash. Every answer is counted.
 //!
 //! One future around the routes. A stack of middleware would copy itself and box its future for each
 //! layer and request, a tenth of what answering a command costs.
 
 use super::compression;
 use super::connection::Peer;
-use super::guard::{Guard, is_for_monitors, method_name};
-use super::places::Places;
+use super::counts::{Route, note_route};
+use super::guard::{Guard, is_for_monitors};
+use super::places::{Places, overloaded};
 use super::read_conditions::ReadConditions;
 use crate::config;
 use crate::extract::body::{self, MAX_BODY, READ_WITHIN};
@@ -15,8 +16,8 @@ use crate::extract::caller::{ACTOR, Anonymous};
 use crate::problem::{self, Problem, kind};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::{self, Next};
+use axum::extract::Request;
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use gdmarket_commands::told_by_panic;
@@ -24,7 +25,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use tower::Service as _;
 
 /// A body that says it is larger than this is refused before anything reads it.
@@ -37,7 +37,7 @@ const ALL_METHODS: &str = "GET,HEAD,POST,PATCH,DELETE,OPTIONS";
 pub(crate) fn around(routes: Router, server: &config::Server, guard: Guard) -> Router {
     let (places, within) = (Arc::new(Places::new(server)), server.request_timeout);
     let passage = Passage {
-        routes: routes.route_layer(middleware::from_fn(count)),
+        routes: routes.route_layer(middleware::from_fn(note_route)),
         gate: Arc::new(Gate { guard, places, within }),
     };
     compression::where_asked_for(move |request| passage.clone().answer(request))
@@ -58,14 +58,18 @@ struct Gate {
 }
 
 impl Passage {
-    async fn answer(self, request: Request) -> Response {
+    async fn answer(self, mut request: Request) -> Response {
+        let (method, route) = (request.method().clone(), Route::default());
+        request.extensions_mut().insert(route.clone());
         let caught = |request| async move {
             let answer = AssertUnwindSafe(self.conditional(request)).catch_unwind().await;
             answer.unwrap_or_else(|panic| {
                 Problem::internal(told_by_panic(panic.as_ref())).into_response()
             })
         };
-        problem::answer(request, caught).await
+        let response = problem::answer(request, caught).await;
+        route.count(&method, response.status());
+        response
     }
 
     async fn conditional(self, request: Request) -> Response {
@@ -101,7 +105,6 @@ impl Passage {
         let Some(held) = gate.places.work(peer.map(|peer| peer.address), is_read) else {
             return overloaded().into_response();
         };
-        let _counted = UnderWay::new();
         tokio::time::timeout(gate.within, held.during(self.route(request)))
             .await
             .unwrap_or_else(|_| Problem::new(&kind::TIMED_OUT).into_response())
@@ -134,11 +137,6 @@ impl Gate {
     }
 }
 
-fn overloaded() -> Problem {
-    metrics::counter!("gdmarket_http_shed_total").increment(1);
-    Problem::new(&kind::OVERLOADED)
-}
-
 fn without_trailing_slash(mut request: Request) -> Request {
     let uri = request.uri();
     let path = uri.path();
@@ -155,49 +153,9 @@ fn without_trailing_slash(mut request: Request) -> Request {
     request
 }
 
-/// A request that is being worked on, counted until it is dropped, however that comes.
-struct UnderWay(metrics::Gauge);
-
-impl UnderWay {
-    fn new() -> Self {
-        let gauge = metrics::gauge!("gdmarket_http_requests_under_way");
-        gauge.increment(1.0);
-        Self(gauge)
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
-}
-
 fn said_length(headers: &HeaderMap) -> Option<u64> {
     const { assert!(MAX_BODY < 1024 * 1024, "what is drained is more than what is taken") };
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// Counts requests by route, never by path: paths are the callers' to invent.
-async fn count(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let is_options = request.method() == Method::OPTIONS;
-    let method = method_name(request.method()).unwrap_or("other").to_owned();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    let status = if is_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        StatusCode::NO_CONTENT
-    } else {
-        response.status()
-    };
-    let status = status.as_u16().to_string();
-    let labels = [("method", method), ("route", route), ("status", status)];
-    metrics::counter!("gdmarket_http_requests_total", &labels).increment(1);
-    metrics::histogram!("gdmarket_http_request_duration_seconds", &labels)
-        .record(started.elapsed().as_secs_f64());
-    response
 }
 
 /// The answer to OPTIONS at an address that takes these methods.

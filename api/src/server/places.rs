@@ -3,6 +3,7 @@
 
 use super::addresses::{AddressUse, Bound, Place, Resource};
 use crate::config;
+use crate::problem::{Problem, kind};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -25,6 +26,36 @@ pub(super) struct Held {
     address: Option<Arc<AddressUse>>,
     place: Option<Place>,
     is_waiting: bool,
+    level: Level,
+}
+
+/// Requests that hold a place to work.
+const WORKING: &str = "gdmarket_http_requests_under_way";
+/// Requests that hold a place to wait.
+const WAITING: &str = "gdmarket_http_requests_waiting";
+
+/// A request in a gauge, until it is dropped.
+#[derive(Debug)]
+struct Level(metrics::Gauge);
+
+impl Level {
+    fn of(name: &'static str) -> Self {
+        let gauge = metrics::gauge!(name);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// The answer to a request that finds no place.
+pub(crate) fn overloaded() -> Problem {
+    metrics::counter!("gdmarket_http_shed_total").increment(1);
+    Problem::new(&kind::OVERLOADED)
 }
 
 tokio::task_local! {
@@ -52,7 +83,8 @@ impl Places {
         let place = self.working.place(address.as_ref());
         let place =
             place.or_else(|| is_read.then(|| self.reads.place(address.as_ref())).flatten())?;
-        Some(Held { places: Arc::clone(self), address, place: Some(place), is_waiting: false })
+        let (places, level) = (Arc::clone(self), Level::of(WORKING));
+        Some(Held { places, address, place: Some(place), is_waiting: false, level })
     }
 }
 
@@ -65,9 +97,11 @@ impl Held {
     fn wait(&mut self) -> bool {
         if !self.is_waiting {
             let Some(place) = self.places.waiting.place(self.address.as_ref()) else {
+                metrics::counter!("gdmarket_http_waits_refused_total").increment(1);
                 return false;
             };
             self.place = Some(place);
+            self.level = Level::of(WAITING);
             self.is_waiting = true;
         }
         true

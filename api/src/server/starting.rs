@@ -2,12 +2,14 @@
 //! is made before it is read, which takes a while on a long log: meanwhile `/livez` and `/readyz` tell
 //! how it is, and whoever asks for anything else waits for the answer.
 
+use super::counts::count_unrouted;
 use super::every_request;
 use crate::problem::context::RequestContext;
 use crate::problem::{Problem, harden, kind};
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
+use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -53,7 +55,9 @@ impl Door {
     async fn answer(mut self, request: Request) -> Response {
         // Behind the door the passage does it, for all routes.
         let context = RequestContext::of(&request);
+        let method = request.method().clone();
         let starting = || {
+            count_unrouted(&method, StatusCode::SERVICE_UNAVAILABLE);
             let (en, ko) = ("This server is still starting.", "이 서버는 아직 시작하는 중이에요.");
             Problem::new(&kind::UNAVAILABLE).with_detail(en, ko).retry_after(AGAIN).render(&context)
         };

@@ -19,6 +19,7 @@ mod checking;
 mod collections;
 mod command_line;
 mod conditions;
+mod counting;
 mod damaged_rows;
 mod damaged_views;
 mod database_roles;

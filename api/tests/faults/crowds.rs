@@ -3,12 +3,14 @@
 
 use gdmarket_testkit::{Server, ServerOptions, eventually};
 use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, timeout};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -128,6 +130,28 @@ async fn an_end_waits_for_complete_requests_only() {
     }
 }
 
+const SLOW_READER: &str = "gdmarket_http_connections_cut_total{reason=\"slow-reader\"} 1";
+
+async fn metrics(server: &Server) -> String {
+    reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap()
+}
+
+fn of_http(metrics: &str) -> String {
+    let lines = metrics
+        .lines()
+        .filter(|line| line.starts_with("gdmarket_http_") && !line.contains("_seconds"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Waits until a line is in the metrics.
+async fn counted(server: &Server, line: &str) {
+    eventually(Duration::from_secs(20), || async {
+        let metrics = metrics(server).await;
+        if metrics.contains(line) { Ok(()) } else { Err(of_http(&metrics)) }
+    })
+    .await;
+}
+
 /// Asks for more than the system keeps for a client that takes nothing.
 async fn takes_nothing(server: &Server) -> TcpStream {
     let file = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -136,14 +160,9 @@ async fn takes_nothing(server: &Server) -> TcpStream {
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_cut() {
-    let mut server = server(&[("FINISH_WITHIN_MS", "1000")]).await;
+    let mut server = server(&[("FINISH_WITHIN_MS", "1000"), ("STALLED_READER_MS", "2000")]).await;
     let mut stalled = takes_nothing(&server).await;
-    let cut = || async {
-        let metrics = reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap();
-        let line = "gdmarket_http_connections_cut_total{reason=\"slow-reader\"} 1";
-        if metrics.contains(line) { Ok(()) } else { Err(()) }
-    };
-    eventually(Duration::from_secs(40), cut).await;
+    counted(&server, SLOW_READER).await;
     assert!(closed(&mut stalled, SOON).await.is_some());
     let _stalled = takes_nothing(&server).await;
     server.terminate().await;
@@ -178,4 +197,112 @@ async fn http2_is_spoken_without_tls() {
     for answer in futures::future::join_all(many).await {
         assert_eq!(answer.unwrap().status(), 200);
     }
+}
+
+/// The systems of both ends make room in steps of up to 64 KiB, which at this rate take 20 s.
+#[tokio::test]
+async fn a_client_that_reads_slowly_is_not_cut() {
+    const A_SECOND: usize = 3 * 1024;
+    let server = server(&[]).await;
+    let mut reader = takes_nothing(&server).await;
+    let mut every = interval(Duration::from_secs(1));
+    let mut bytes = vec![0; A_SECOND];
+    for second in 0..50 {
+        every.tick().await;
+        let read = timeout(SOON, reader.read_exact(&mut bytes)).await;
+        assert!(matches!(read, Ok(Ok(_))), "after {second} s: {read:?}");
+    }
+    assert!(!metrics(&server).await.contains("slow-reader"));
+}
+
+#[tokio::test]
+async fn a_connection_stays_open_between_requests_for_as_long_as_is_set() {
+    let server = server(&[("KEEP_ALIVE_MS", "1000")]).await;
+    let mut idle = connect(&server, WHOLE).await;
+    let sent = closed(&mut idle, SOON).await.unwrap();
+    assert!(sent.starts_with("HTTP/1.1 200 OK"), "{sent}");
+    counted(&server, "gdmarket_http_connections_cut_total{reason=\"idle\"}").await;
+}
+
+#[tokio::test]
+async fn one_half_sent_head_does_not_hold_up_the_end() {
+    for first in [HALF_A_HEAD.to_owned(), format!("{WHOLE}{HALF_A_HEAD}")] {
+        let mut server = server(&[]).await;
+        let mut half = connect(&server, &first).await;
+        if first.len() > HALF_A_HEAD.len() {
+            let mut answer = [0; 15];
+            half.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        }
+        // The server answers others, so it has seen the first bytes of this one.
+        assert_eq!(status(&server, "/livez").await, Some(200));
+        let begun = Instant::now();
+        server.terminate().await;
+        let ended = server.wait(SOON).await;
+        assert_eq!(ended.code(), Some(0), "{}", server.stderr());
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(closed(&mut half, SOON).await.is_some());
+    }
+}
+
+type Sender = http2::SendRequest<Empty<bytes::Bytes>>;
+
+/// Begins HTTP/2; each stream has a window of 64 KiB.
+async fn http2_to(server: &Server) -> (Sender, JoinHandle<hyper::Result<()>>) {
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(65_535).initial_connection_window_size(16 * 1024 * 1024);
+    let (sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+async fn ask(sender: &mut Sender, path: &str) -> hyper::Result<http::Response<Incoming>> {
+    let request = http::Request::get(format!("http://localhost{path}"));
+    sender.send_request(request.body(Empty::new()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_stream_of_http2_that_stalls_is_ended_alone() {
+    let server = server(&[("STALLED_READER_MS", "2000")]).await;
+    let (mut sender, _connection) = http2_to(&server).await;
+    let mut following = ask(&mut sender, "/events").await.unwrap().into_body();
+    following.frame().await.unwrap().unwrap();
+    let stalled = ask(&mut sender, "/docs/swagger-ui-bundle.js").await.unwrap();
+    counted(&server, "gdmarket_http_streams_reset_total 1").await;
+    assert_eq!(ask(&mut sender, "/items").await.unwrap().status(), 200);
+    let register = reqwest::Client::new().post(server.url("/items"));
+    let register = register.header("content-type", "application/json");
+    let registered = register.body(r#"{"itemName": "Camera", "itemPrice": 100}"#).send().await;
+    assert_eq!(registered.unwrap().status(), 201);
+    let event = timeout(SOON, following.frame()).await.unwrap().unwrap().unwrap();
+    let event = event.into_data().unwrap();
+    assert!(String::from_utf8_lossy(&event).contains("data: "), "{event:?}");
+    assert!(stalled.into_body().collect().await.is_err(), "the rest doesn't come");
+    assert!(!metrics(&server).await.contains("slow-reader"));
+}
+
+#[tokio::test]
+async fn a_connection_for_monitors_ends_after_its_request() {
+    let server = server(&[("CONNECTIONS", "1"), ("ADDRESS_SHARE_PERCENT", "100")]).await;
+    let mut following = connect(&server, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let mut first = [0; 15];
+    following.read_exact(&mut first).await.unwrap();
+    for (path, expected) in [("/items", 503), ("/livez", 200)] {
+        let (mut sender, connection) = http2_to(&server).await;
+        let answer = ask(&mut sender, path).await.unwrap();
+        assert_eq!(answer.status(), expected, "{path}");
+        answer.into_body().collect().await.unwrap();
+        timeout(Duration::from_secs(5), connection).await.expect("GOAWAY").unwrap().unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut plain = connect(&server, &request).await;
+        let sent = closed(&mut plain, Duration::from_secs(5)).await.expect("it is closed");
+        assert!(
+            sent.contains(&expected.to_string()) && sent.contains("connection: close"),
+            "{sent}"
+        );
+    }
+    let metrics = metrics(&server).await;
+    assert!(metrics.contains("gdmarket_http_shed_total 2\n"), "{}", of_http(&metrics));
+    let refused = "gdmarket_http_requests_total{method=\"GET\",route=\"none\",status=\"503\"} 2";
+    assert!(metrics.contains(refused), "{}", of_http(&metrics));
 }

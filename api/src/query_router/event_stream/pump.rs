@@ -15,8 +15,6 @@ use utoipa::ToSchema;
 
 /// How often a stream without news shows that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How long a reader may take nothing before it is let go.
-const STALLED_AFTER: Duration = Duration::from_secs(15);
 /// How long a stream waits when the database doesn't answer.
 const PAUSE: Duration = Duration::from_secs(1);
 /// When a reader comes back after its stream broke, in milliseconds.
@@ -70,6 +68,8 @@ pub(super) struct Pump {
     follower: Follower,
     tokens: Tokens,
     frames: mpsc::Sender<Bytes>,
+    /// How long a reader may take nothing.
+    stalled_reader: Duration,
 }
 
 impl Pump {
@@ -77,8 +77,9 @@ impl Pump {
         follower: Follower,
         tokens: Tokens,
         frames: mpsc::Sender<Bytes>,
+        stalled_reader: Duration,
     ) -> Self {
-        Self { follower, tokens, frames }
+        Self { follower, tokens, frames, stalled_reader }
     }
 
     /// Goes on until the reader or the server ends it. A reader that came with an id of another log is
@@ -150,7 +151,7 @@ impl Pump {
     /// Sends a frame whose id is the token of a position.
     async fn send(&self, lines: String, position: i64) -> Result<(), &'static str> {
         let frame = format!("{lines}id: {}\n\n", self.tokens.token(position));
-        match timeout(STALLED_AFTER, self.frames.send(frame.into())).await {
+        match timeout(self.stalled_reader, self.frames.send(frame.into())).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(GONE),
             Err(_) => Err(STALLED),
