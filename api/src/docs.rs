@@ -1,6 +1,7 @@
 //! What a person reads in a browser: the interface (`/docs`) and the pages of problems
 //! (`/docs/errors/<code>`). Everything is inside the program; no page asks another server.
 
+mod document;
 mod markdown;
 mod pages;
 
@@ -10,12 +11,16 @@ use crate::problem::context::RequestContext;
 use crate::problem::kind::{KINDS, Kind, Language};
 use crate::problem::{Problem, kind, words};
 use crate::representation::hash;
+use crate::server::compression::Coding;
 use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::{Extension, Router, routing};
+use bytes::Bytes;
+use document::{Document, KEPT_FOR_AN_HOUR, REVALIDATED};
 use http::{HeaderValue, header};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use utoipa_swagger_ui::{Config, serve};
 
 /// Only this server's own files, and none of them inline; swagger-ui styles its elements in place.
@@ -42,65 +47,76 @@ const INTERFACE: &str = r#"<!doctype html>
 </html>
 "#;
 
+/// The files of swagger-ui, each once it was asked for.
+struct Files {
+    config: Arc<Config<'static>>,
+    known: Mutex<BTreeMap<String, Arc<Document>>>,
+}
+
+impl Files {
+    fn new() -> Self {
+        let config = Arc::new(Config::from("/openapi.json").validator_url("none"));
+        Self { config, known: Mutex::default() }
+    }
+
+    /// `None` if there is no such file.
+    fn get(&self, name: &str) -> Result<Option<Arc<Document>>, Problem> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(document) = known.get(name) {
+            return Ok(Some(Arc::clone(document)));
+        }
+        let found = serve(name, Arc::clone(&self.config));
+        let Some(found) = found.map_err(|error| Problem::internal(error.to_string()))? else {
+            return Ok(None);
+        };
+        let bytes = Bytes::from(found.bytes.into_owned());
+        let document = Arc::new(Document::new(&found.content_type, KEPT_FOR_AN_HOUR, bytes));
+        known.insert(name.to_owned(), Arc::clone(&document));
+        Ok(Some(document))
+    }
+}
+
 /// The routes under `/docs`, and `/openapi.json`.
 pub(crate) fn router(openapi: String) -> Router {
-    let openapi = Arc::<str>::from(openapi);
+    let openapi = Arc::new(Document::new("application/json", REVALIDATED, openapi.into()));
+    let interface = Bytes::from_static(INTERFACE.as_bytes());
+    let interface = Arc::new(Document::new("text/html; charset=utf-8", REVALIDATED, interface));
     Router::new()
-        .route("/openapi.json", routing::get(async move || json(&openapi)))
-        .route("/docs", routing::get(async || page(INTERFACE.to_owned())))
+        .route("/openapi.json", routing::get(async move |coding: Coding| openapi.answer(coding)))
+        .route("/docs", routing::get(async move |coding: Coding| allowed(interface.answer(coding))))
         .route("/docs/{file}", routing::get(file))
         .route("/docs/errors", routing::get(errors))
         .route("/docs/errors/{code}", routing::get(error))
-        .with_state(Arc::new(Config::from("/openapi.json").validator_url("none")))
-}
-
-fn json(text: &str) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    let etag = format!("\"{}\"", hash(text.as_bytes()));
-    cached(([(header::CONTENT_TYPE, json)], text.to_owned()).into_response(), &etag, REVALIDATED)
+        .with_state(Arc::new(Files::new()))
 }
 
 fn page(html: String) -> Response {
-    let policy = HeaderValue::from_static(POLICY);
     let etag = format!("\"{}\"", hash(html.as_bytes()));
-    let page = ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response();
-    cached(page, &etag, REVALIDATED)
-}
-
-/// Pages change with the program: caches ask each time whether theirs is current.
-const REVALIDATED: &str = "no-cache";
-/// The files of swagger-ui change with the program only; they are large.
-const KEPT_FOR_AN_HOUR: &str = "public, max-age=3600";
-
-/// The answer with what caches need to know.
-fn cached(mut response: Response, etag: &str, control: &'static str) -> Response {
+    let mut response = allowed(Html(html).into_response());
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding, Accept-Language"));
-    if let Ok(etag) = HeaderValue::from_str(etag) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(REVALIDATED));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-language"));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
         headers.insert(header::ETAG, etag);
     }
     response
 }
 
+/// A page that may use the files of this server.
+fn allowed(mut page: Response) -> Response {
+    let policy = HeaderValue::from_static(POLICY);
+    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    page
+}
+
 /// A file of swagger-ui.
-async fn file(State(config): State<Arc<Config<'static>>>, Path(file): Path<String>) -> Response {
-    match serve(&file, config) {
-        Ok(Some(found)) => {
-            let content_type = HeaderValue::from_str(&found.content_type)
-                .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-            let etag = format!("\"{}-{:x}\"", env!("CARGO_PKG_VERSION"), found.bytes.len());
-            let mut response =
-                ([(header::CONTENT_TYPE, content_type)], found.bytes.into_owned()).into_response();
-            if found.gzpipped {
-                let gzip = HeaderValue::from_static("gzip");
-                response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
-            }
-            cached(response, &etag, KEPT_FOR_AN_HOUR)
-        }
-        Ok(None) => Problem::new(&kind::NOT_FOUND).into_response(),
-        Err(error) => Problem::internal(error.to_string()).into_response(),
-    }
+async fn file(
+    State(files): State<Arc<Files>>,
+    coding: Coding,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let document = files.get(&name)?.ok_or_else(|| Problem::new(&kind::NOT_FOUND))?;
+    Ok(document.answer(coding))
 }
 
 /// All kinds of problems.

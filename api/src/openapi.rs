@@ -16,7 +16,9 @@ use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
 /// What everything is called under.
 const DESCRIPTION: &str = "A rental market between neighbours. Every write answers with what the \
     event log says came of it; reads come from views. Until log-ins come, callers say who they are \
-    with `X-Gdmarket-Actor`, and the server listens on loopback only. Numbers are taken as strings \
+    with `X-Gdmarket-Actor`, and the server listens on loopback only, unless it is started with \
+    `--allow-open`: then a request without that header reads without names, and its writes are 401 \
+    `actor-required`. Numbers are taken as strings \
     of digits too, and a trailing slash is served like none.";
 
 /// The document, pretty-printed, with a line feed at its end.
@@ -68,6 +70,7 @@ fn complete(document: &mut Value) {
             for (method, operation) in item.iter_mut() {
                 add_parameters(method, path, operation);
                 add_not_modified(method, path, operation);
+                add_hal(method, path, operation);
                 add_answer_headers(method, path, operation);
                 problems::add(method, path, operation);
             }
@@ -121,6 +124,19 @@ fn add_not_modified(method: &str, path: &str, operation: &mut Value) {
     if let Some(responses) = responses.filter(|_| !writes(method) && is_member(path)) {
         let description = "`If-None-Match` names this representation.";
         responses.insert("304".to_owned(), json!({"description": description}));
+    }
+}
+
+/// A member has its links, so that it is HAL too for callers that name that.
+fn add_hal(method: &str, path: &str, operation: &mut Value) {
+    if writes(method) || !is_member(path) || !path.ends_with('}') {
+        return;
+    }
+    let content = operation.pointer_mut("/responses/200/content").and_then(Value::as_object_mut);
+    if let Some(content) = content
+        && let Some(json) = content.get("application/json").cloned()
+    {
+        content.insert("application/hal+json".to_owned(), json);
     }
 }
 
@@ -193,9 +209,10 @@ fn parameters() -> Value {
     let token = || json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"});
     json!({
         "Actor": parameter("X-Gdmarket-Actor", "header",
-            "On whose behalf: `operator:NAME`, `owner:ID` or `renter:ID`; without it \
-             `operator:local`, who may act for anyone.",
-            &json!({"type": "string", "default": "operator:local", "examples": ["renter:1"],
+            "On whose behalf: `operator:NAME`, `owner:ID` or `renter:ID`. Without it, on a server that \
+             listens on loopback, `operator:local`, who may act for anyone; on one that listens beyond \
+             loopback nobody, who reads without names and is refused writes with 401 `actor-required`.",
+            &json!({"type": "string", "examples": ["renter:1"],
                 "pattern": "^(operator:[A-Za-z0-9._-]{1,64}|(owner|renter):[1-9][0-9]{0,15})$"})),
         "IdempotencyKey": parameter("Idempotency-Key", "header",
             "A repeat with the same key does nothing twice and gets the same answer.",

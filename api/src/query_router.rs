@@ -8,7 +8,6 @@ mod meta;
 pub(crate) mod render;
 mod reservations;
 
-use crate::extract::caller::ACTOR;
 use crate::extract::query::Params;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
@@ -20,6 +19,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use collection::MemberType;
 use gdmarket_domain::Actor;
 use gdmarket_projections::{Applied, Queries};
 use http::{HeaderValue, header};
@@ -94,7 +94,11 @@ impl QueryState {
 }
 
 /// The answer that shows one member.
-fn member<T: Serialize>(found: Option<Versioned<T>>, absent: &'static kind::Kind) -> Response {
+fn member<T: Serialize>(
+    found: Option<Versioned<T>>,
+    absent: &'static kind::Kind,
+    shown_as: MemberType,
+) -> Response {
     let Some(found) = found else {
         return Problem::new(absent).into_response();
     };
@@ -102,11 +106,11 @@ fn member<T: Serialize>(found: Option<Versioned<T>>, absent: &'static kind::Kind
     let etag = representation.etag_header();
     let mut response = Response::new(Body::from(representation.json));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(shown_as.0));
     if let Some(etag) = etag {
         headers.insert(header::ETAG, etag);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::VARY, HeaderValue::from_static(ACTOR));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, x-gdmarket-actor"));
     response
 }

@@ -6,7 +6,7 @@
 mod activity;
 pub(crate) mod addresses;
 mod answer_body;
-mod compression;
+pub(crate) mod compression;
 pub(crate) mod connection;
 mod connection_watch;
 mod connections;
@@ -16,6 +16,7 @@ pub(crate) mod guard;
 pub(crate) mod passage;
 pub(crate) mod places;
 mod read_conditions;
+mod refused_heads;
 mod shutdown;
 mod socket;
 mod starting;

@@ -5,6 +5,7 @@ use super::out::Out;
 use super::{Cli, Console, Failure};
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
+use serde_json::json;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +25,11 @@ pub(super) fn run(args: CompletionsArgs, console: Console) -> Result<(), Failure
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "gdmarket", &mut script);
     let mut out = Out::new(console);
-    out.program_text(String::from_utf8_lossy(&script).trim_end())?;
+    let script = String::from_utf8_lossy(&script);
+    if console.is_json() {
+        out.line(json!({"shell": args.shell.to_string(), "script": script}).to_string())?;
+    } else {
+        out.program_text(script.trim_end())?;
+    }
     out.flush()
 }

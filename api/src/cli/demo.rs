@@ -40,7 +40,13 @@ enum Lang {
 
 /// A server's address.
 fn server(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    if url.as_ref().is_some_and(|url| url.scheme() == "https") {
+        return Err("the demo doesn't speak TLS: name the server's own address, like \
+                    http://127.0.0.1:8080"
+            .to_owned());
+    }
+    let url = url.filter(|url| url.scheme() == "http");
     let url = url.ok_or("an address begins with its scheme, like http://127.0.0.1:8080")?;
     if url.password().is_some() || !url.username().is_empty() {
         return Err("the market knows no names and passwords yet; leave them out".to_owned());
@@ -74,5 +80,26 @@ fn failure(stop: Stop) -> Failure {
             .next("start a server in another terminal with `gdmarket`, or name one with --url"),
         Stop::Differs(what) => Failure::new(Exit::Failed, what)
             .next("look at the server's log, and at GET /reservations/{reservationNo}/trace"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::server;
+
+    #[test]
+    fn an_address_that_the_demo_cannot_use_is_refused_with_the_reason() {
+        for (address, reason) in [
+            ("https://market.example", "TLS"),
+            ("HTTPS://market.example", "TLS"),
+            ("127.0.0.1:8080", "scheme"),
+            ("localhost:8080", "scheme"),
+            ("ftp://market.example", "scheme"),
+            ("http://me:secret@market.example", "passwords"),
+        ] {
+            let refused = server(address).unwrap_err();
+            assert!(refused.contains(reason), "{address}: {refused}");
+        }
+        assert!(server("http://127.0.0.1:9000").is_ok());
     }
 }

@@ -5,6 +5,7 @@ use super::{Cli, Console, Exit, Failure};
 use clap::builder::Resettable;
 use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
+use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,12 @@ pub(super) fn run(args: &ManArgs, console: Console) -> Result<(), Failure> {
     })?;
     let page = page(wanted).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let mut out = Out::new(console);
-    out.program_text(page.trim_end())?;
+    if console.is_json() {
+        let name = wanted.get_display_name().unwrap_or_else(|| wanted.get_name());
+        out.line(json!({"command": name, "manual": page}).to_string())?;
+    } else {
+        out.program_text(page.trim_end())?;
+    }
     out.flush()
 }
 

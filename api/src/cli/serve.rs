@@ -85,6 +85,7 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
         }
     });
     announce(config, listen, console);
+    hint_at_gateways(config, listen);
     let all_finished = tokio::select! {
         all_finished = &mut serving => all_finished,
         error = market.log_replaced() => {
@@ -131,6 +132,18 @@ fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
             _ => failure(format!("{listen}: {error}")).next("choose another address with --listen"),
         }
     })
+}
+
+/// Behind a gateway all callers have one address, and would share the part of one.
+fn hint_at_gateways(config: &Config, listen: SocketAddr) {
+    let percent = config.server.address_share_percent;
+    if !listen.ip().is_loopback() && percent < 100 {
+        tracing::info!(
+            percent,
+            "one address may take this share of every limit; behind a gateway, where all callers have one \
+             address, set server.address_share_percent to 100"
+        );
+    }
 }
 
 fn announce(config: &Config, listen: SocketAddr, console: Console) {

@@ -13,31 +13,32 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 const NO_POSTGRES: &str = "must begin with postgres:// (for SQLite set server.data_dir instead)";
 const MISPLACED: &str = "has a password that cuts the URL short: write % in it as %25, / as %2F, \
     ? as %3F, # as %23, @ as %40 and : as %3A";
+const UNKNOWN: &str = "has a parameter that isn't known; those that are known: sslmode, sslrootcert, \
+    sslcert, sslkey, host, hostaddr, port, dbname, user, password, options, application_name, \
+    statement-cache-capacity";
 const UNREADABLE: &str = "can't be read as a URL: postgres://USER:PASSWORD@HOST:PORT/DATABASE; in the \
     password write % as %25, / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A";
 
-/// What may follow the `?`. Anything else would be ignored by the client: a misspelt `sslmode` would connect
-/// without TLS.
-const PARAMETERS: [&str; 18] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "statement-cache-capacity",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "options",
-    "application_name",
+/// What may follow the `?`, the names of one parameter each. The client ignores anything else: with a misspelt
+/// `sslmode` it would connect without TLS.
+const PARAMETERS: [&[&str]; 12] = [
+    &["sslmode", "ssl-mode"],
+    &["sslrootcert", "ssl-root-cert", "ssl-ca"],
+    &["sslcert", "ssl-cert"],
+    &["sslkey", "ssl-key"],
+    &["statement-cache-capacity"],
+    // The client takes an address for the host, so that one of the two would be ignored.
+    &["host", "hostaddr"],
+    &["port"],
+    &["dbname"],
+    &["user"],
+    &["password"],
+    &[OPTIONS],
+    &["application_name"],
 ];
+/// The client joins them with blanks when there are several.
+const OPTIONS: &str = "options";
+/// The client takes them in upper case too.
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// The URL of a PostgreSQL database.
@@ -70,11 +71,10 @@ impl FromStr for DatabaseUrl {
         let url = Url::parse(text).map_err(|_| UNREADABLE)?;
         // A password with an unescaped delimiter ends the authority early, and its rest would count as
         // a database, a parameter or a fragment. Such a rest still has the @ of the authority.
-        let behind = [url.path(), url.query().unwrap_or_default()];
-        if url.fragment().is_some() || behind.iter().any(|part| part.contains('@')) {
+        if url.fragment().is_some() || url.path().contains('@') {
             return Err(MISPLACED.into());
         }
-        refuse_unknown_parameters(&url)?;
+        check_parameters(&url)?;
         Ok(Self {
             shown: without_password(&url),
             has_password: url.password().is_some()
@@ -84,23 +84,28 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-fn refuse_unknown_parameters(url: &Url) -> Result<(), Cow<'static, str>> {
+/// Refuses parameters that the client would ignore, and values that it can't take.
+fn check_parameters(url: &Url) -> Result<(), Cow<'static, str>> {
+    let is_misplaced = url.query().unwrap_or_default().contains('@');
     let mut seen = BTreeSet::new();
     for (name, value) in url.query_pairs() {
-        let is_option = name.starts_with("options[") && name.ends_with(']');
-        if !is_option && !PARAMETERS.contains(&name.as_ref()) {
-            return Err("has a parameter that isn't known; those that are known: sslmode, sslrootcert, sslcert, \
-                        sslkey, host, hostaddr, port, dbname, user, password, options, \
-                        application_name, statement-cache-capacity"
-                .into());
-        }
-        if name.replace('-', "") == "sslmode" && !SSL_MODES.contains(&value.as_ref()) {
+        let is_setting = name.starts_with("options[") && name.ends_with(']');
+        let known = PARAMETERS.iter().position(|names| names.contains(&name.as_ref()));
+        let known = known.or_else(|| is_setting.then_some(PARAMETERS.len()));
+        let Some(known) = known else {
+            return Err(if is_misplaced { MISPLACED } else { UNKNOWN }.into());
+        };
+        let mode = value.to_ascii_lowercase();
+        if known == 0 && !SSL_MODES.contains(&mode.as_str()) {
             return Err(
                 format!("has a wrong sslmode; choose one of {}", SSL_MODES.join(", ")).into()
             );
         }
-        if !is_option && !seen.insert(name.replace('-', "")) {
-            return Err("has a parameter twice".into());
+        if !is_setting && name != OPTIONS && !seen.insert(known) {
+            return Err("has a parameter twice, of which one would be ignored".into());
+        }
+        if name == "hostaddr" && url.host_str().is_some_and(|host| !host.is_empty()) {
+            return Err("has a host and a hostaddr, of which one would be ignored".into());
         }
     }
     Ok(())
@@ -191,6 +196,12 @@ mod tests {
             "sslmode=required",
             "sslmode=require&sslmode=disable",
             "sslmode=require&ssl-mode=disable",
+            "sslrootcert=/a.pem&ssl-ca=/b.pem",
+            "host=a&host=b",
+            "hostaddr=127.0.0.1",
+            "connect_timeout=5",
+            "Options=x",
+            "options[a=b",
             "sslmode=",
             "pool_max_conns=3",
             "x",
@@ -206,6 +217,26 @@ mod tests {
         ] {
             let url = format!("postgres://me@db/market?{query}");
             url.parse::<DatabaseUrl>().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_the_client_takes_is_taken() {
+        for query in [
+            "sslmode=REQUIRE",
+            "ssl-mode=Verify-Full&ssl-ca=/ca.pem",
+            "options=-c%20search_path=market&options=-c%20work_mem=8MB",
+            "options[search_path]=a&options[work_mem]=8MB&options=-c%20jit=off",
+            "application_name=me@here",
+            "user=me@tenant&password=s3@cret",
+            "application_name=a%26b",
+        ] {
+            for url in [
+                format!("postgres://me@db/market?{query}"),
+                format!("postgres:///market?host=/run/postgresql&{query}"),
+            ] {
+                assert!(url.parse::<DatabaseUrl>().is_ok(), "{url}");
+            }
         }
     }
 

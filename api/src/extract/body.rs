@@ -9,7 +9,7 @@ use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::kind;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use gdmarket_domain::checked_name;
 use gdmarket_domain::name::MAX_NAME;
 use http::{HeaderMap, HeaderValue, header};
@@ -119,23 +119,34 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     }
 }
 
-pub(crate) async fn read(mut body: Body) -> Result<BytesMut, Problem> {
-    let mut kept = BytesMut::new();
+/// The whole body. One that comes in one piece, as it does when it was read before, is not copied.
+pub(crate) async fn read(mut body: Body) -> Result<Bytes, Problem> {
+    let (mut first, mut kept) = (Bytes::new(), BytesMut::new());
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             Problem::new(&kind::MALFORMED_JSON).with_cause(format!("reading the body: {error}"))
         })?;
-        let Some(data) = frame.data_ref() else { continue };
+        let Ok(data) = frame.into_data() else { continue };
+        let is_first = seen == 0;
         seen = seen.saturating_add(data.len());
         if seen > DRAIN_AT_MOST {
             break;
         }
-        if seen <= MAX_BODY {
-            kept.extend_from_slice(data);
+        if is_first {
+            first = data;
+        } else if seen <= MAX_BODY {
+            if kept.is_empty() {
+                kept.extend_from_slice(&first);
+            }
+            kept.extend_from_slice(&data);
         }
     }
-    if seen > MAX_BODY { Err(Problem::new(&kind::BODY_TOO_LARGE)) } else { Ok(kept) }
+    match (seen > MAX_BODY, kept.is_empty()) {
+        (true, _) => Err(Problem::new(&kind::BODY_TOO_LARGE)),
+        (false, true) => Ok(first),
+        (false, false) => Ok(kept.freeze()),
+    }
 }
 
 /// Bodies are taken as they are: a small one that unpacks to a large one is never met.
@@ -280,6 +291,17 @@ mod tests {
         let fine = format!(r#"{{"a": {}{}}}"#, "[".repeat(31), "]".repeat(31));
         assert_eq!(too_deep(&fine), None);
         assert_eq!(too_deep(r#"{"a": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"{{{{"}"#), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_in_one_piece_is_not_copied() {
+        let sent = Bytes::from(vec![b' '; 1_000]);
+        let read_once = read(Body::from(sent.clone())).await.unwrap();
+        let read_twice = read(Body::from(read_once.clone())).await.unwrap();
+        assert_eq!((read_once.as_ptr(), read_twice.as_ptr()), (sent.as_ptr(), sent.as_ptr()));
+        let pieces = ["a", "", "b", "c"].map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
+        let pieces = Body::from_stream(futures::stream::iter(pieces));
+        assert_eq!(read(pieces).await.unwrap(), "abc");
     }
 
     #[test]

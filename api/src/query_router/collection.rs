@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use utoipa::ToSchema;
 
 /// The media type of HAL.
@@ -37,9 +38,33 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     }
 }
 
-/// Whether a caller gets plain JSON: it prefers that to HAL. The higher quality wins, then what is named
-/// first; HAL is for callers that take anything.
+/// The media type that a member is shown as; its bytes are the same. HAL is for callers that name it and
+/// don't prefer plain JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MemberType(pub(super) &'static str);
+
+impl MemberType {
+    pub(super) const JSON: Self = Self("application/json");
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MemberType {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let (hal, plain) = preferences(&parts.headers);
+        let is_hal = hal.by == Some(Specific::Type) && !is_preferred(&plain, &hal);
+        Ok(if is_hal && hal.quality > 0.0 { Self(HAL_JSON) } else { Self::JSON })
+    }
+}
+
+/// Whether a caller gets plain JSON: it prefers that to HAL. HAL is for callers that take anything.
 fn prefers_plain(headers: &HeaderMap) -> bool {
+    let (hal, plain) = preferences(headers);
+    is_preferred(&plain, &hal)
+}
+
+/// What a caller says about HAL, and about plain JSON.
+fn preferences(headers: &HeaderMap) -> (Preference, Preference) {
     let lines = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges = lines.flat_map(|line| line.split(','));
     let (mut hal, mut plain) = (Preference::default(), Preference::default());
@@ -59,6 +84,11 @@ fn prefers_plain(headers: &HeaderMap) -> bool {
             _ => {}
         }
     }
+    (hal, plain)
+}
+
+/// Whether plain JSON is preferred: the higher quality wins, then what is named first.
+fn is_preferred(plain: &Preference, hal: &Preference) -> bool {
     match plain.quality.total_cmp(&hal.quality) {
         Ordering::Greater => true,
         Ordering::Less => false,

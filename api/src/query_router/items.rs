@@ -1,6 +1,6 @@
 //! Reading items, their integrated view, their calendar and their alarms.
 
-use super::collection::{self, Asked, Hal, Plain};
+use super::collection::{self, Asked, Hal, MemberType, Plain};
 use super::{QueryState, member, render};
 use crate::extract::caller::Reader;
 use crate::extract::path::{AlarmNumber, Numbered};
@@ -98,12 +98,13 @@ async fn item(
     State(state): State<QueryState>,
     Reader(actor): Reader,
     Numbered(no): Numbered<ItemNo>,
+    shown_as: MemberType,
     params: Params,
 ) -> Answer {
     state.catch_up(params).await?;
     let viewer = state.viewer(actor);
     let found = render::one(state.queries.item(no).await, |row| render::item(row, &viewer))?;
-    Ok(member(found, &kind::ITEM_NOT_FOUND))
+    Ok(member(found, &kind::ITEM_NOT_FOUND, shown_as))
 }
 
 /// Which days of an item are taken.
@@ -134,7 +135,7 @@ async fn calendar(
         });
         Versioned { version: row.version, body: Calendar { busy: busy.collect() } }
     })?;
-    Ok(member(found, &kind::ITEM_NOT_FOUND))
+    Ok(member(found, &kind::ITEM_NOT_FOUND, MemberType::JSON))
 }
 
 /// The integrated view of the items: who has what, and what was announced.
@@ -166,13 +167,14 @@ async fn item_info(
     State(state): State<QueryState>,
     Reader(actor): Reader,
     Numbered(no): Numbered<ItemNo>,
+    shown_as: MemberType,
     params: Params,
 ) -> Answer {
     state.catch_up(params).await?;
     let viewer = state.viewer(actor);
     let found = state.queries.item_info(no).await;
     let found = render::one(found, |row| render::item_info(row, &viewer))?;
-    Ok(member(found, &kind::ITEM_NOT_FOUND))
+    Ok(member(found, &kind::ITEM_NOT_FOUND, shown_as))
 }
 
 /// What was announced about items.
@@ -201,9 +203,10 @@ async fn alarm(
     State(state): State<QueryState>,
     _: Reader,
     Numbered(AlarmNumber(no)): Numbered<AlarmNumber>,
+    shown_as: MemberType,
     params: Params,
 ) -> Answer {
     state.catch_up(params).await?;
     let found = render::one(state.queries.alarm(no).await, render::alarm)?;
-    Ok(member(found, &kind::ALARM_NOT_FOUND))
+    Ok(member(found, &kind::ALARM_NOT_FOUND, shown_as))
 }

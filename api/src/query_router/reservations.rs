@@ -1,6 +1,6 @@
 //! Reading reservations, their payments, and the story behind one.
 
-use super::collection::{self, Asked, Hal, Plain};
+use super::collection::{self, Asked, Hal, MemberType, Plain};
 use super::{QueryState, member, render};
 use crate::extract::caller::Reader;
 use crate::extract::path::Numbered;
@@ -70,13 +70,14 @@ async fn reservation(
     State(state): State<QueryState>,
     Reader(actor): Reader,
     Numbered(no): Numbered<ReservationNo>,
+    shown_as: MemberType,
     params: Params,
 ) -> Answer {
     state.catch_up(params).await?;
     let viewer = state.viewer(actor);
     let found = state.queries.reservation(no).await;
     let found = render::one(found, |row| render::reservation(row, &viewer))?;
-    Ok(member(found, &kind::RESERVATION_NOT_FOUND))
+    Ok(member(found, &kind::RESERVATION_NOT_FOUND, shown_as))
 }
 
 /// The story of a reservation: what was asked, and all that followed, across every stream. For its
@@ -126,9 +127,10 @@ async fn payment(
     State(state): State<QueryState>,
     _: Reader,
     Numbered(no): Numbered<PaymentNo>,
+    shown_as: MemberType,
     params: Params,
 ) -> Answer {
     state.catch_up(params).await?;
     let found = render::one(state.queries.payment(no).await, render::payment)?;
-    Ok(member(found, &kind::PAYMENT_NOT_FOUND))
+    Ok(member(found, &kind::PAYMENT_NOT_FOUND, shown_as))
 }

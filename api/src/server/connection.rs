@@ -164,6 +164,6 @@ async fn refuse(request: Request) -> Response {
     let method = request.method().clone();
     let overloaded = |_| async { places::overloaded().into_response() };
     let response = problem::answer(request, overloaded).await;
-    counts::count_unrouted(&method, response.status());
+    counts::count_unrouted(Some(&method), response.status());
     response
 }

@@ -91,14 +91,10 @@ impl Connections {
         let is_full = is_over_its_share || table.open.len() >= self.most;
         let is_spare = is_full && !table.give_way(is_over_its_share.then_some(address));
         if is_full && table.is_to_be_reported() {
-            let (open, of_address) =
-                (table.open.len(), of_address.connections.load(Ordering::Relaxed));
-            tracing::warn!(
+            let open = table.open.len();
+            self.report(
                 open,
-                of_address,
-                most = self.most,
-                per_address = self.per_address,
-                "connections are at their limit: those that wait for a request are closed for new ones"
+                is_over_its_share.then(|| of_address.connections.load(Ordering::Relaxed)),
             );
         }
         if is_spare && !table.has_spare_place() {
@@ -120,6 +116,25 @@ impl Connections {
         let (connections, timeouts) = (Arc::clone(self), self.timeouts);
         let address = of_address;
         Some(Connection { connections, number, activity, address, is_spare, timeouts, open })
+    }
+
+    fn report(&self, open: usize, of_one_address: Option<usize>) {
+        let (most, per_address) = (self.most, self.per_address);
+        if let Some(of_address) = of_one_address {
+            tracing::warn!(
+                of_address,
+                per_address,
+                "one address has its share of the connections: those of it that wait for a request are closed \
+                 for new ones; behind a gateway, where all callers have one address, set \
+                 server.address_share_percent to 100"
+            );
+        } else {
+            tracing::warn!(
+                open,
+                most,
+                "connections are at their limit: those that wait for a request are closed for new ones"
+            );
+        }
     }
 
     fn close(&self, number: u64) {

@@ -16,8 +16,8 @@ pub(super) struct Route(Arc<OnceLock<(MatchedPath, Instant)>>);
 impl Route {
     /// Counts the answer, and how long the route took for it.
     pub(super) fn count(&self, method: &Method, status: StatusCode) {
-        let Some((path, since)) = self.0.get() else { return count_unrouted(method, status) };
-        let labels = labels(method, path.as_str(), status);
+        let Some((path, since)) = self.0.get() else { return count_unrouted(Some(method), status) };
+        let labels = labels(Some(method), path.as_str(), status);
         metrics::counter!("gdmarket_http_requests_total", &labels).increment(1);
         metrics::histogram!("gdmarket_http_request_duration_seconds", &labels)
             .record(since.elapsed().as_secs_f64());
@@ -25,13 +25,13 @@ impl Route {
 }
 
 /// Counts an answer that no route gave.
-pub(super) fn count_unrouted(method: &Method, status: StatusCode) {
+pub(super) fn count_unrouted(method: Option<&Method>, status: StatusCode) {
     let labels = labels(method, "none", status);
     metrics::counter!("gdmarket_http_requests_total", &labels).increment(1);
 }
 
-fn labels(method: &Method, route: &str, status: StatusCode) -> [(&'static str, String); 3] {
-    let method = method_name(method).unwrap_or("other");
+fn labels(method: Option<&Method>, route: &str, status: StatusCode) -> [(&'static str, String); 3] {
+    let method = method.and_then(method_name).unwrap_or("other");
     [
         ("method", method.to_owned()),
         ("route", route.to_owned()),

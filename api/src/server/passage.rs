@@ -4,9 +4,10 @@
 //! One future around the routes. A stack of middleware would copy itself and box its future for each
 //! layer and request, a tenth of what answering a command costs.
 
-use super::compression;
+use super::compression::Coding;
 use super::connection::Peer;
 use super::counts::{Route, note_route};
+use super::every_request;
 use super::guard::{Guard, is_for_monitors};
 use super::places::{Places, overloaded};
 use super::read_conditions::ReadConditions;
@@ -40,7 +41,7 @@ pub(crate) fn around(routes: Router, server: &config::Server, guard: Guard) -> R
         routes: routes.route_layer(middleware::from_fn(note_route)),
         gate: Arc::new(Gate { guard, places, within }),
     };
-    compression::where_asked_for(move |request| passage.clone().answer(request))
+    every_request(move |request| passage.clone().answer(request))
 }
 
 /// The way to the routes and back.
@@ -61,21 +62,26 @@ impl Passage {
     async fn answer(self, mut request: Request) -> Response {
         let (method, route) = (request.method().clone(), Route::default());
         request.extensions_mut().insert(route.clone());
+        let coding = Coding::requested(request.headers());
         let caught = |request| async move {
-            let answer = AssertUnwindSafe(self.conditional(request)).catch_unwind().await;
+            let answer = AssertUnwindSafe(self.conditional(request, coding)).catch_unwind().await;
             answer.unwrap_or_else(|panic| {
                 Problem::internal(told_by_panic(panic.as_ref())).into_response()
             })
         };
         let response = problem::answer(request, caught).await;
         route.count(&method, response.status());
-        response
+        coding.apply(response).await
     }
 
-    async fn conditional(self, request: Request) -> Response {
-        match ReadConditions::of(&request) {
-            Some(conditions) => conditions.apply(self.admit(request).await),
-            None => self.admit(request).await,
+    /// The coding first: a 304 has the tag that the whole answer has in its coding.
+    async fn conditional(self, request: Request, coding: Coding) -> Response {
+        let conditions = ReadConditions::of(&request);
+        let mut response = self.admit(request).await;
+        coding.mark(&mut response);
+        match conditions {
+            Some(conditions) => conditions.apply(response),
+            None => response,
         }
     }
 
@@ -133,7 +139,7 @@ impl Gate {
         let (parts, body) = request.into_parts();
         let reading = tokio::time::timeout(READ_WITHIN, body::read(body));
         let bytes = reading.await.map_err(|_| Problem::new(&kind::REQUEST_TIMEOUT))??;
-        Ok(Request::from_parts(parts, Body::from(bytes.freeze())))
+        Ok(Request::from_parts(parts, Body::from(bytes)))
     }
 }
 

@@ -47,6 +47,7 @@ impl ReadConditions {
             *response.body_mut() = Body::empty();
             response.headers_mut().remove(header::CONTENT_TYPE);
             response.headers_mut().remove(header::CONTENT_LENGTH);
+            response.headers_mut().remove(header::CONTENT_ENCODING);
         }
         response
     }

@@ -57,7 +57,7 @@ impl Door {
         let context = RequestContext::of(&request);
         let method = request.method().clone();
         let starting = || {
-            count_unrouted(&method, StatusCode::SERVICE_UNAVAILABLE);
+            count_unrouted(Some(&method), StatusCode::SERVICE_UNAVAILABLE);
             let (en, ko) = ("This server is still starting.", "이 서버는 아직 시작하는 중이에요.");
             Problem::new(&kind::UNAVAILABLE).with_detail(en, ko).retry_after(AGAIN).render(&context)
         };

@@ -5,8 +5,10 @@ use base64::Engine as _;
 use gdmarket_api::openapi;
 use gdmarket_projections::{overview, pause_view};
 use gdmarket_store::{Store, StoreOptions};
-use gdmarket_testkit::TestDb;
+use gdmarket_testkit::{TestDb, on_each_engine};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -143,6 +145,39 @@ async fn a_token_that_was_made_up_is_refused_at_once() {
     }
 }
 
+on_each_engine! {
+    /// As after a restore from an older copy: the token is genuine, and the log doesn't reach that far.
+    async fn a_token_beyond_the_log_is_refused_at_once(db: &TestDb) {
+        let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let app = App::on(db, &[]).await;
+        let camera = json!({"itemName": "Camera", "itemPrice": 1});
+        let written = app.post("/items", camera).expect(201).await;
+        let token = base64.decode(written.header("gdmarket-at")).expect("a token");
+        let at = token.iter().position(|byte| *byte == b'@').expect("a position");
+        let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        let store = Store::open(&options).await.expect("the store");
+        let key = store.log().token_key().await.expect("the key");
+        store.close().await;
+        let genuine = |position: i64| {
+            let text = [&token[..=at], position.to_string().as_bytes()].concat();
+            let key = Hmac::<Sha256>::new_from_slice(&key).expect("a key");
+            let signature = key.chain_update(&text).finalize().into_bytes();
+            base64.encode([&text, &signature[..16]].concat())
+        };
+        let head = app.market.head();
+        app.get(&format!("/items?at_least={}", genuine(head))).expect(200).await;
+        for beyond in [head + 1, head + 1_000_000, i64::MAX] {
+            let began = Instant::now();
+            for path in ["/items?at_least=", "/items/1?at_least=", "/events?after="] {
+                let refused = app.get(&format!("{path}{}", genuine(beyond))).refused(422, "invalid");
+                let refused = refused.await.json();
+                assert_eq!(refused["errors"][0]["code"], "unknown-token", "{refused}");
+            }
+            assert!(began.elapsed() < Duration::from_millis(1_900), "{:?}", began.elapsed());
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_collection_is_filtered_by_its_people() {
     let app = app().await;
@@ -212,5 +247,30 @@ async fn every_word_of_the_document_is_a_filter() {
         let known = words.iter().map(|word| word.as_str().expect("a word")).collect::<Vec<_>>();
         let told = format!("must be one of {}", known.join(", "));
         assert_eq!(refused.json()["errors"][0]["message"], told, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_hal_for_callers_that_name_it() {
+    let app = app().await;
+    let item = app.camera().await;
+    let reservation = app.reserved(item, 1).await;
+    app.pay(reservation).await;
+    app.see("/reservations/1", "/paymentStatus", json!("Paid")).await;
+    let (hal, plain) = ("application/hal+json", "application/json");
+    for path in ["/items/1", "/itemInfoes/1", "/reservations/1", "/payments/1", "/alarms/1"] {
+        for (accept, media_type) in [
+            ("*/*", plain),
+            (plain, plain),
+            (hal, hal),
+            ("application/hal+json, application/json", hal),
+            ("application/json, application/hal+json", plain),
+            ("application/hal+json;q=0.4, application/json;q=0.5", plain),
+            ("application/hal+json;q=0", plain),
+        ] {
+            let answer = app.get(path).header("accept", accept).expect(200).await;
+            assert_eq!(answer.header("content-type"), media_type, "{path} as {accept}");
+            assert!(answer.header("vary").contains("accept"), "{path}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `ETag` and `If-Match`, and what they guard.
 
-use crate::app::app;
+use crate::app::{Answer, app};
+use http::Method;
 use serde_json::json;
 
 #[tokio::test]
@@ -98,4 +99,64 @@ async fn deleting_by_post_is_deleting() {
     app.post(&delete, json!({})).header("if-match", "\"1\"").expect(200).await;
     app.get(&path).refused(404, "item-not-found").await;
     app.post(&delete, json!({})).expect(200).await;
+}
+
+/// All lines of a header.
+fn all(answer: &Answer, name: &str) -> Vec<String> {
+    let lines = answer.headers.get_all(name).iter();
+    lines.map(|line| line.to_str().expect("text").to_lowercase()).collect()
+}
+
+#[tokio::test]
+async fn an_answer_without_its_bytes_has_the_headers_of_the_whole_one() {
+    let app = app().await;
+    let (camera, name) = ("카메라".repeat(33), "가".repeat(100));
+    app.post("/items", json!({"itemName": camera, "itemPrice": 100})).expect(201).await;
+    let wanted = json!({"itemNo": 1, "customerId": 1, "customerName": name});
+    app.post("/reservations", wanted).expect(201).await;
+    app.see("/reservations/1", "/status", json!("Reserved")).await;
+    for path in
+        ["/reservations/1", "/openapi.json", "/docs", "/docs/errors", "/docs/swagger-ui.css"]
+    {
+        let any = app.get(path).expect(200).await;
+        assert!(all(&any, "vary").join(",").contains("accept-encoding"), "{path}");
+        for coding in ["gzip", "identity"] {
+            let get = || app.get(path).header("accept-encoding", coding);
+            let whole = get().expect(200).await;
+            let is_packed = path != "/docs" && coding == "gzip";
+            let packed = if is_packed { "gzip" } else { "" };
+            let etag = whole.header("etag").to_owned();
+            assert_eq!(
+                (whole.header("content-encoding"), etag.starts_with("W/")),
+                (packed, is_packed),
+                "{path}"
+            );
+            let known = get().header("if-none-match", &etag).expect(304).await;
+            assert_eq!(known.header("content-encoding"), "", "{path}");
+            let head = app.call(Method::HEAD, path).header("accept-encoding", coding);
+            let head = head.send_undocumented().await;
+            assert_eq!(head.header("content-encoding"), packed, "{path}");
+            for name in ["etag", "vary", "cache-control"] {
+                assert_eq!(all(&known, name), all(&whole, name), "{name} of {path} as {coding}");
+                assert_eq!(all(&head, name), all(&whole, name), "{name} of {path} as {coding}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_collection_says_that_its_coding_varies() {
+    let app = app().await;
+    for _ in 0..5 {
+        app.camera().await;
+    }
+    app.see("/items/5", "/itemNo", json!(5)).await;
+    for coding in ["gzip", "identity"] {
+        let answer = app.get("/items").header("accept-encoding", coding).expect(200).await;
+        let vary = all(&answer, "vary").join(",");
+        assert_eq!(answer.header("content-encoding") == "gzip", coding == "gzip");
+        for name in ["accept", "x-gdmarket-actor", "accept-encoding"] {
+            assert!(vary.split(',').any(|part| part.trim() == name), "{name}: {vary}");
+        }
+    }
 }

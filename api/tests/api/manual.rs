@@ -42,3 +42,18 @@ fn the_manual_has_a_page_for_every_subcommand() {
         assert!(pages.join(page).exists(), "{page} is missing");
     }
 }
+
+#[test]
+fn with_json_both_are_json() {
+    let folder = folder();
+    for (line, name, begins) in [
+        (&["man", "events", "list", "--json"][..], "manual", ".ie"),
+        (&["--json", "completions", "bash"], "script", "_gdmarket()"),
+    ] {
+        let output = run(folder.path(), line, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let text = answer[name].as_str().expect("a text");
+        assert!(text.starts_with(begins), "{line:?}: {text}");
+    }
+}

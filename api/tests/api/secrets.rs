@@ -1,7 +1,7 @@
 //! The database's password: no command, error or log line prints it, in whichever form it was given.
 
 use crate::command_line::{PROGRAM, errors, folder, run};
-use gdmarket_testkit::{ServerOptions, free_port};
+use gdmarket_testkit::{ServerOptions, TestDb, free_port};
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -36,6 +36,22 @@ fn urls() -> Vec<String> {
     urls.push(format!("mysql://me:{CANARY}@127.0.0.1/market"));
     urls.push(CANARY.to_owned());
     urls
+}
+
+/// What the client takes, the configuration takes too: upper case, several options, an @ in a value.
+#[test]
+fn parameters_that_mean_what_they_say_lead_to_the_database() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        let folder = folder();
+        let joined = if db.url().contains('?') { '&' } else { '?' };
+        let url = format!(
+            "{}{joined}sslmode=DISABLE&options=-c%20work_mem=8MB&options=-c%20jit=off&application_name=me@here",
+            db.url()
+        );
+        let output = run(folder.path(), &["migrate"], &[("GDMARKET__DATABASE__URL", &url)]);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    });
 }
 
 fn shows_none(what: &str, output: &Output) {

@@ -84,7 +84,9 @@ async fn silent_sockets_give_way_and_are_closed() {
     }
     assert!(closed(&mut slow_head, Duration::from_secs(20)).await.is_some());
     assert!(begun.elapsed() > Duration::from_secs(5), "they are given some time");
-    assert!(server.stderr().matches("connections are at their limit").count() <= 1);
+    let lines = server.stderr();
+    assert_eq!(lines.matches("one address has its share of the connections").count(), 1, "{lines}");
+    assert!(lines.contains("server.address_share_percent to 100"), "{lines}");
 }
 
 #[tokio::test]
@@ -305,4 +307,56 @@ async fn a_connection_for_monitors_ends_after_its_request() {
     assert!(metrics.contains("gdmarket_http_shed_total 2\n"), "{}", of_http(&metrics));
     let refused = "gdmarket_http_requests_total{method=\"GET\",route=\"none\",status=\"503\"} 2";
     assert!(metrics.contains(refused), "{}", of_http(&metrics));
+}
+
+/// hyper answers them by itself, before there is a request.
+#[tokio::test]
+async fn heads_that_cannot_be_read_are_answered_like_all_others() {
+    let server = server(&[]).await;
+    let fields = "X: x\r\n".repeat(101);
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/9.9\r\n\r\n".to_owned(), "400"),
+        ("\u{7f} /\r\n\r\n".to_owned(), "400"),
+        (format!("GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"), "431"),
+    ] {
+        for before in ["", WHOLE] {
+            let mut stream = connect(&server, &format!("{before}{head}")).await;
+            let sent = closed(&mut stream, SOON).await.unwrap();
+            let answer = sent.rsplit_once("HTTP/1.1 ").map_or("", |(_, last)| last);
+            assert!(answer.starts_with(status), "{head}: {sent}");
+            for line in [
+                "x-content-type-options: nosniff\r\n",
+                "referrer-policy: no-referrer\r\n",
+                "content-security-policy: default-src 'none'",
+                "content-length: 0\r\n",
+            ] {
+                assert_eq!(answer.matches(line).count(), 1, "{line} of {head}: {sent}");
+            }
+        }
+    }
+    let metrics = metrics(&server).await;
+    for (status, count) in [("400", 6), ("431", 2)] {
+        let counted = format!(
+            "gdmarket_http_requests_total{{method=\"other\",route=\"none\",status=\"{status}\"}} {count}"
+        );
+        assert!(metrics.contains(&counted), "{}", of_http(&metrics));
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_head_says_nothing_wrong_about_its_length() {
+    let server = server(&[]).await;
+    for path in ["/docs/errors", "/openapi.json"] {
+        let head = format!(
+            "HEAD {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        );
+        let mut stream = connect(&server, &head).await;
+        let sent = closed(&mut stream, SOON).await.unwrap();
+        assert!(
+            sent.starts_with("HTTP/1.1 200") && sent.contains("content-encoding: gzip"),
+            "{sent}"
+        );
+        assert!(!sent.contains("content-length: 0") && sent.ends_with("\r\n\r\n"), "{sent}");
+    }
 }
