@@ -5,7 +5,10 @@ use crate::command_line::PROGRAM;
 use gdmarket_testkit::{ServerOptions, eventually, get_status, on_each_engine};
 use reqwest::Client;
 use serde_json::{Value, json};
+use std::process::Stdio;
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -41,4 +44,30 @@ on_each_engine! {
         tokio::join!(server.restart(), early);
         assert_eq!(get_status(port, "/readyz").await.ok(), Some(200));
     }
+}
+
+/// Behind a gateway all callers have one address; on the loopback there is rarely one.
+#[test]
+fn a_server_beyond_loopback_says_what_a_gateway_needs() {
+    gdmarket_testkit::run(async {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut server = tokio::process::Command::new(PROGRAM)
+            .args(["serve", "--listen", "0.0.0.0:0", "--allow-open"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program starts");
+        let mut lines = BufReader::new(server.stderr.take().expect("its stderr")).lines();
+        let hint = async {
+            while let Some(line) = lines.next_line().await.expect("a line") {
+                if line.contains("server.address_share_percent to 100") {
+                    return;
+                }
+            }
+            panic!("it ended without the hint");
+        };
+        timeout(Duration::from_secs(30), hint).await.expect("the hint");
+    });
 }
