@@ -92,8 +92,9 @@ async fn verify(store: &Store) -> Result<(), StoreError> {
 
 /// Numbers continue after those that the log has, also where their table is older than the log.
 async fn raise_numbers(store: &Store) -> Result<(), StoreError> {
-    for (kind, stream_types) in NUMBERED {
-        if let Some(Raised { from, to }) = store.numbers().raise(kind, stream_types).await? {
+    for of in NUMBERED {
+        if let Some(Raised { from, to }) = store.numbers().raise(of).await? {
+            let kind = of.kind;
             tracing::warn!(kind, from, to, "numbers were behind the log, and continue after it");
         }
     }

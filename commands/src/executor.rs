@@ -35,11 +35,13 @@ pub(crate) struct Request<'a, A: Decider> {
     pub(crate) meta: &'a CommandMeta,
     /// What is kept with the events, outside the log.
     pub(crate) personal: Option<PersonalData>,
+    /// Why somebody asked for it, kept with the events.
+    pub(crate) note: Option<&'a str>,
 }
 
 impl<'a, A: Decider> Request<'a, A> {
     pub(crate) const fn new(number: i64, command: &'a A::Command, meta: &'a CommandMeta) -> Self {
-        Self { number, command, meta, personal: None }
+        Self { number, command, meta, personal: None, note: None }
     }
 }
 

@@ -45,4 +45,7 @@ pub use payment_gateway::{
     Charge, Confirmation, GatewayError, InProcessGateway, InProcessGatewayOptions, LedgerEntry,
     PaymentGateway, read_ledger, take_over_ledger,
 };
-pub use payment_service::{PaymentAttempt, PaymentOutcome, Settled};
+pub use payment_service::{
+    FoundOutcome, NotRecorded, OutcomeRecorded, PaymentAttempt, PaymentOutcome, Settled,
+    record_found_outcome,
+};

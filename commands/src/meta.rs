@@ -54,8 +54,9 @@ impl CommandMeta {
         }
     }
 
-    /// The metadata of the events: a flat JSON map of strings, as cqrs-es reads it.
-    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
+    /// The metadata of the events: a flat JSON map of strings, as cqrs-es reads it. `note` is why somebody
+    /// asked for it.
+    pub(crate) fn to_json(&self, note: Option<&str>) -> Result<String, serde_json::Error> {
         let mut map = BTreeMap::from([
             ("commandId", self.command_id.to_string()),
             ("correlationId", self.correlation_id.to_string()),
@@ -65,6 +66,9 @@ impl CommandMeta {
         if let Some((source, position)) = &self.causation {
             map.insert("causationSource", source.clone());
             map.insert("causationPosition", position.to_string());
+        }
+        if let Some(note) = note {
+            map.insert("reason", note.to_owned());
         }
         if let Some(traceparent) = &self.traceparent {
             map.insert("traceparent", traceparent.clone());

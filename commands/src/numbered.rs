@@ -1,19 +1,25 @@
-//! Which numbers are drawn, and which streams bear them: whoever fills a log from elsewhere must have
-//! drawing go on after them.
+//! Which numbers are allocated, and what uses them: a program that fills a log from elsewhere must have
+//! allocation continue after them.
 
 use cqrs_es::Aggregate;
 use gdmarket_domain::{Alarm, Hold, Item, Payment, Reservation};
+use gdmarket_store::{NamingEvent, NumberKind};
 
-/// Numbers of items; an alarm bears its item's.
-pub(crate) const ITEM: &str = Item::TYPE;
-/// Numbers of reservations; a refused hold bears its reservation's.
-pub(crate) const RESERVATION: &str = Reservation::TYPE;
-/// Numbers of payment attempts.
-pub(crate) const PAYMENT: &str = Payment::TYPE;
+/// Numbers of items; an alarm has its item's.
+pub(crate) const ITEM: NumberKind<'static> =
+    NumberKind { kind: Item::TYPE, stream_types: &[Item::TYPE, Alarm::TYPE], named_by: None };
+/// Numbers of reservations; a refused hold has its reservation's.
+pub(crate) const RESERVATION: NumberKind<'static> = NumberKind {
+    kind: Reservation::TYPE,
+    stream_types: &[Reservation::TYPE, Hold::TYPE],
+    named_by: None,
+};
+/// Numbers of payment attempts; the request to pay names one before the payment begins.
+pub(crate) const PAYMENT: NumberKind<'static> = NumberKind {
+    kind: Payment::TYPE,
+    stream_types: &[Payment::TYPE],
+    named_by: Some(NamingEvent { event_type: "PaymentRequested", field: "paymentNo" }),
+};
 
-/// Each kind of number that is drawn, with the kinds of streams that bear it.
-pub const NUMBERED: [(&str, &[&str]); 3] = [
-    (ITEM, &[Item::TYPE, Alarm::TYPE]),
-    (RESERVATION, &[Reservation::TYPE, Hold::TYPE]),
-    (PAYMENT, &[Payment::TYPE]),
-];
+/// Each kind of number that is allocated, with what uses it.
+pub const NUMBERED: [NumberKind<'static>; 3] = [ITEM, RESERVATION, PAYMENT];

@@ -14,6 +14,7 @@ use crate::commands::Inner;
 use crate::error::CommandError;
 use crate::meta::CommandMeta;
 use gdmarket_domain::IdError;
+use gdmarket_store::NumberKind;
 use tokio::sync::OwnedMutexGuard;
 
 /// How often a number that turns out to be in use is replaced before a request gives up.
@@ -26,13 +27,13 @@ impl Inner {
     }
 
     /// The number of this step's stream if a repeat finds the step done, else a new one.
-    async fn number<N>(&self, kind: &str, meta: &CommandMeta) -> Result<N, CommandError>
+    async fn number<N>(&self, of: NumberKind<'_>, meta: &CommandMeta) -> Result<N, CommandError>
     where
         N: TryFrom<i64, Error = IdError>,
     {
         let number = match self.executor.done_before(meta).await? {
             Some(receipt) => receipt.stream.number,
-            None => self.executor.draw(kind).await?,
+            None => self.executor.draw(of).await?,
         };
         number.try_into().map_err(|error: IdError| CommandError::Broken(error.to_string()))
     }

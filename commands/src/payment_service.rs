@@ -7,10 +7,12 @@
 mod call;
 mod charge;
 mod local;
+mod operator;
 mod refund;
 mod settle;
 
 pub(crate) use local::LocalPayments;
+pub use operator::{FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome};
 
 use crate::breaker::Permit;
 use crate::error::CommandError;
@@ -45,6 +47,9 @@ pub enum Settled {
     Approved,
     /// The gateway knows of no charge.
     Declined,
+    /// The payment of this number is another reservation's: this attempt never began, so it was never
+    /// charged, and it ended as failed.
+    NumberTaken,
 }
 
 /// How an attempt went, seen from the reservation's side.

@@ -3,6 +3,10 @@
 //! A manager has one deadline per key. Rows are written and removed in the transaction of whatever
 //! they follow from.
 
+mod blocked;
+
+pub use blocked::{BlockedDeadline, Postponed, Tried};
+
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::{on_db, on_tx};

@@ -91,6 +91,22 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0008_no_statistics_of_names.sql"),
         sqlite: include_str!("../migrations/sqlite/log/0008_no_statistics_of_names.sql"),
     },
+    Migration {
+        version: 9,
+        name: "0009_requested_numbers",
+        serves_from: 1,
+        file: File::Log,
+        postgres: include_str!("../migrations/postgres/0009_requested_numbers.sql"),
+        sqlite: include_str!("../migrations/sqlite/log/0009_requested_numbers.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "0010_deadline_problems",
+        serves_from: 1,
+        file: File::Views,
+        postgres: include_str!("../migrations/postgres/0010_deadline_problems.sql"),
+        sqlite: include_str!("../migrations/sqlite/views/0010_deadline_problems.sql"),
+    },
 ];
 
 /// Serialises migrations of several processes on PostgreSQL.

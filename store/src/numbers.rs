@@ -6,6 +6,7 @@
 //! comes for within a moment goes back. Who draws alone draws one.
 
 mod ahead;
+mod number_kind;
 mod urn;
 
 use crate::continuity::Continuity;
@@ -14,6 +15,8 @@ use crate::error::StoreError;
 use crate::gather::gather;
 use crate::on_db;
 use ahead::{Ahead, FRESH};
+pub(crate) use number_kind::NumberUser;
+pub use number_kind::{NamingEvent, NumberKind};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -76,14 +79,11 @@ impl Numbers {
         Self { queue, ahead, log: log.clone(), writer: writer.clone(), continuity }
     }
 
-    /// Makes sure that numbers of this kind continue after the highest one that a stream of these types has: the
-    /// table of numbers may be older than the log, after a restore by hand for example. One pass over the
-    /// index of streams.
-    pub async fn raise(
-        &self,
-        kind: &str,
-        stream_types: &[&str],
-    ) -> Result<Option<Raised>, StoreError> {
+    /// Makes sure that numbers of this kind continue after the highest one that the log uses: the table of
+    /// numbers may be older than the log, after a restore by hand for example. One pass over the index of
+    /// streams.
+    pub async fn raise(&self, of: NumberKind<'_>) -> Result<Option<Raised>, StoreError> {
+        let kind = of.kind;
         self.ahead.forget(kind);
         let last: Option<i64> = on_db!(&self.log, pool => {
             let query = sqlx::query_scalar("SELECT last FROM numbers WHERE kind = $1").bind(kind);
@@ -91,8 +91,11 @@ impl Numbers {
         });
         let from = last.unwrap_or(0);
         let mut to = from;
-        for stream_type in stream_types {
-            to = to.max(highest(&self.log, stream_type).await?);
+        for user in of.users(self.log.is_postgres()) {
+            let highest: Option<i64> = on_db!(&self.log, pool => {
+                sqlx::query_scalar(&user.highest).fetch_one(pool).await?
+            });
+            to = to.max(highest.unwrap_or(0));
         }
         if to <= from {
             return Ok(None);
@@ -106,6 +109,16 @@ impl Numbers {
         Ok(Some(Raised { from, to }))
     }
 
+    /// Whether the log uses this number already. Two looks at an index.
+    pub async fn is_in_use(&self, of: NumberKind<'_>, number: i64) -> Result<bool, StoreError> {
+        let sql = of.uses(self.log.is_postgres());
+        let uses: i64 = on_db!(&self.log, pool => {
+            let query = sqlx::query_scalar(&sql).bind(number).bind(number.to_string());
+            query.fetch_one(pool).await?
+        });
+        Ok(uses > 0)
+    }
+
     /// The next number of this kind.
     pub async fn draw(&self, kind: &str) -> Result<i64, StoreError> {
         if let Some(number) = self.ahead.take(kind) {
@@ -117,29 +130,6 @@ impl Numbers {
         self.queue.send(draw).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
-}
-
-/// An SQL expression for the number of a row's stream, NULL for an id that was not allocated: one in another
-/// spelling, as a foreign program writes, or of more than fifteen digits, since a sequence that was
-/// raised to such a number could allocate no others.
-pub(crate) const fn allocated_number(is_postgres: bool) -> &'static str {
-    if is_postgres {
-        "CASE WHEN aggregate_id ~ '^[1-9][0-9]{0,14}$' THEN CAST(aggregate_id AS bigint) END"
-    } else {
-        "CASE WHEN aggregate_id GLOB '[1-9]*' AND aggregate_id NOT GLOB '*[^0-9]*' \
-         AND length(aggregate_id) <= 15 THEN CAST(aggregate_id AS integer) END"
-    }
-}
-
-/// The highest number of a stream of this type, 0 without any.
-async fn highest(log: &Db, stream_type: &str) -> Result<i64, StoreError> {
-    let number = allocated_number(log.is_postgres());
-    let sql =
-        format!("SELECT max({number}) FROM events WHERE aggregate_type = $1 AND sequence = 1");
-    let highest: Option<i64> = on_db!(log, pool => {
-        sqlx::query_scalar(&sql).bind(stream_type).fetch_one(pool).await?
-    });
-    Ok(highest.unwrap_or(0))
 }
 
 /// Who draws for all of this process.

@@ -66,4 +66,31 @@ on_each_engine! {
         one_more(&app, 4, "after").await;
         app.stop().await;
     }
+
+    /// A server was killed between the request to pay and the payment's first event.
+    async fn a_number_that_a_request_to_pay_names_is_in_use(db: &TestDb) {
+        let app = App::on(db, &[]).await;
+        three_of_each(&app).await;
+        let item = app.camera().await;
+        let no = app.reserved(item, 5).await;
+        app.stop().await;
+        drop(app);
+        let payload = json!({"PaymentRequested":
+            {"reservationNo": no, "itemNo": item, "paymentNo": 4, "amount": 100}});
+        db.log_sql(&format!(
+            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+             event_version, payload, metadata) VALUES \
+             ('reservation', '{no}', 3, 'PaymentRequested', '1', '{payload}', '{{}}')"
+        ))
+        .await;
+        let app = App::on(db, &[]).await;
+        let last = "SELECT last FROM numbers WHERE kind = 'payment'";
+        assert_eq!(db.log_number(last).await, 4);
+        db.log_sql("DELETE FROM numbers WHERE kind = 'payment'").await;
+        let item = app.camera().await;
+        let other = app.reserved(item, 6).await;
+        app.pay(other).await;
+        app.see("/payments/5", "/reservationNo", json!(other)).await;
+        app.stop().await;
+    }
 }

@@ -4,10 +4,11 @@
 use super::Executor;
 use crate::error::{CommandError, Service};
 use crate::meta::{CommandMeta, Executed};
-use crate::numbered::NUMBERED;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::{Decider, DecodeError, MarketEvent, decode_event};
-use gdmarket_store::{Loaded, Raised, Receipt, ReceiptKind, RecordedEvent, StoreError, StreamId};
+use gdmarket_store::{
+    Loaded, NumberKind, Raised, Receipt, ReceiptKind, RecordedEvent, StoreError, StreamId,
+};
 use std::borrow::Cow;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -28,26 +29,29 @@ impl Executor {
     }
 
     /// Draws the next number of this kind.
-    pub(crate) async fn draw(&self, kind: &str) -> Result<i64, CommandError> {
-        self.store.numbers().draw(kind).await.map_err(|error| self.store_error(&error))
+    pub(crate) async fn draw(&self, of: NumberKind<'_>) -> Result<i64, CommandError> {
+        self.store.numbers().draw(of.kind).await.map_err(|error| self.store_error(&error))
     }
 
     /// A number turned out to be in use: numbers of this kind continue after the log's highest.
-    pub(crate) async fn raise_numbers(&self, kind: &str) -> Result<(), CommandError> {
-        let stream_types = NUMBERED.iter().find(|(numbered, _)| *numbered == kind);
-        let stream_types = stream_types.map_or(&[][..], |(_, stream_types)| *stream_types);
-        let raised = self.store.numbers().raise(kind, stream_types).await;
+    pub(crate) async fn raise_numbers(&self, of: NumberKind<'_>) -> Result<(), CommandError> {
+        let raised = self.store.numbers().raise(of).await;
         let raised = raised.map_err(|error| self.store_error(&error))?;
         if let Some(Raised { from, to }) = raised {
+            let kind = of.kind;
             tracing::warn!(kind, from, to, "numbers were behind the log, and continue after it");
         }
         Ok(())
     }
 
-    /// Whether a stream has events.
-    pub(crate) async fn is_begun<A: Decider>(&self, number: i64) -> Result<bool, CommandError> {
-        let stream = StreamId { kind: Cow::Borrowed(A::TYPE), number };
-        Ok(!self.recorded(&stream, 1).await?.is_empty())
+    /// Whether the log uses this number already.
+    pub(crate) async fn is_in_use(
+        &self,
+        of: NumberKind<'_>,
+        number: i64,
+    ) -> Result<bool, CommandError> {
+        let is_in_use = self.store.numbers().is_in_use(of, number).await;
+        is_in_use.map_err(|error| self.store_error(&error))
     }
 
     /// The receipt of a client's earlier, equal request; without a key there is none.

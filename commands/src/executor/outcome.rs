@@ -127,7 +127,7 @@ pub(super) fn append<A: Decider + 'static>(
         stream: StreamId { kind: Cow::Borrowed(A::TYPE), number: request.number },
         expected: loaded.version(),
         events,
-        metadata: request.meta.to_json().map_err(broken)?,
+        metadata: request.meta.to_json(request.note).map_err(broken)?,
         kind,
         personal,
     })

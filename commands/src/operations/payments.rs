@@ -16,8 +16,7 @@ use crate::payment_service::{
     Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentOutcome, Settled,
 };
 use gdmarket_domain::{
-    MarketEvent, Payment, PaymentNo, Reservation, ReservationCommand, ReservationEvent,
-    ReservationNo,
+    MarketEvent, PaymentNo, Reservation, ReservationCommand, ReservationEvent, ReservationNo,
 };
 use std::time::Duration;
 
@@ -67,8 +66,7 @@ impl Commands {
         meta: &CommandMeta,
     ) -> Result<Settled, CommandError> {
         let meta = meta.clone();
-        self.run(move |inner| async move { inner.local_payments.settle(payment_no, &meta).await })
-            .await
+        self.run(move |inner| async move { inner.settle(payment_no, &meta).await }).await
     }
 
     /// Gives the money of an approved attempt back; to be repeated as a whole until it says `Ok`.
@@ -128,11 +126,12 @@ impl Inner {
         self.asked_now(done, Some(permit)).await
     }
 
-    /// A number that no payment has. The intent comes before the payment begins, so this is looked up here.
+    /// A number that no payment and no other request has. The intent comes before the payment begins, so this
+    /// is looked up here.
     async fn new_payment_no(&self) -> Result<PaymentNo, CommandError> {
         for _ in 0..NUMBER_ATTEMPTS {
             let number = self.executor.draw(numbered::PAYMENT).await?;
-            if !self.executor.is_begun::<Payment>(number).await? {
+            if !self.executor.is_in_use(numbered::PAYMENT, number).await? {
                 return payment_no(number);
             }
             self.executor.raise_numbers(numbered::PAYMENT).await?;
@@ -204,6 +203,22 @@ impl Inner {
             }
         };
         Ok(PaymentAsked { executed, payment_no: Some(attempt.payment_no), outcome })
+    }
+
+    /// An attempt whose number is another reservation's is over on the reservation's side.
+    async fn settle(
+        &self,
+        payment_no: PaymentNo,
+        meta: &CommandMeta,
+    ) -> Result<Settled, CommandError> {
+        let settled = self.local_payments.settle(payment_no, meta).await?;
+        if settled == Settled::NumberTaken
+            && let Some((_, requested_at)) = meta.causation
+            && let Some(attempt) = self.local_payments.requested(payment_no, meta).await?
+        {
+            self.record_failed(attempt, requested_at, meta).await?;
+        }
+        Ok(settled)
     }
 
     /// The payment side surely has no such attempt: it is over at once.

@@ -56,8 +56,8 @@ impl LocalPayments {
         }
         tracing::error!(
             payment_no = %attempt.payment_no, ?asked, ?answer,
-            "the gateway's answer is about something else than what was asked: compare the payment \
-             with its books"
+            "the gateway's answer is about something else than what was asked: compare the payment with its \
+             books, then run `gdmarket payments settle`"
         );
         metrics::counter!("gdmarket_payment_mismatches_total").increment(1);
         Err(GatewayError::Unknown("the answer differs from what was asked".to_owned()))

@@ -9,6 +9,7 @@ use crate::command_id::{gateway_key, process_command_id};
 use crate::error::{CommandError, Service};
 use crate::executor::{Done, Executor, Request};
 use crate::meta::CommandMeta;
+use crate::numbered;
 use crate::options::PaymentOptions;
 use crate::payment_gateway::PaymentGateway;
 use async_trait::async_trait;
@@ -91,6 +92,23 @@ impl LocalPayments {
         }
     }
 
+    /// Whether the payment of this number is another reservation's. Then this attempt never began, and can't
+    /// begin any more; what another renter paid says nothing about it.
+    pub(super) async fn is_taken(&self, attempt: &PaymentAttempt, payment: &Payment) -> bool {
+        let PaymentAttempt { payment_no, reservation_no, .. } = *attempt;
+        let other = payment.attempt().map(|begun| begun.reservation_no);
+        let Some(other) = other.filter(|other| *other != reservation_no) else { return false };
+        tracing::error!(
+            %payment_no, %reservation_no, %other,
+            "two reservations have one payment number: the attempt that didn't begin ends as failed"
+        );
+        // The next attempt gets a number of its own also without this, only later.
+        if let Err(error) = self.executor.raise_numbers(numbered::PAYMENT).await {
+            tracing::warn!(%error, "raising the numbers of payments");
+        }
+        true
+    }
+
     /// The breaker opened between the intent and the call: the attempt ends unsent.
     async fn give_up(
         &self,
@@ -167,6 +185,9 @@ impl PaymentService for LocalPayments {
         let request = Request::<Payment>::new(payment_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;
         if done.events.is_empty() {
+            if self.is_taken(&attempt, &done.state).await {
+                return Ok(Attempted::Unreachable { retry_after: None });
+            }
             return self.wait(payment_no, patience).await;
         }
         let meta = self.executor.caused_by(meta.clone(), &done.executed);

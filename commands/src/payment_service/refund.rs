@@ -52,8 +52,8 @@ impl LocalPayments {
         let reason = reason(code, REFUND_REFUSED);
         tracing::error!(
             %payment_no, reason,
-            "the gateway refuses a refund: clear it up with the gateway, then run \
-             `gdmarket parked retry`"
+            "the gateway refuses a refund: clear it up with the gateway, then run `gdmarket parked retry`, or \
+             `gdmarket payments settle` once the money is back"
         );
         metrics::counter!("gdmarket_payment_refunds_refused_total").increment(1);
         let refused = PaymentCommand::RecordRefundRefused { reason };

@@ -23,12 +23,19 @@ impl LocalPayments {
         payment_no: PaymentNo,
         meta: &CommandMeta,
     ) -> Result<Settled, CommandError> {
+        let requested = self.requested(payment_no, meta).await?;
         let mut payment = self.executor.fresh::<Payment>(payment_no.get()).await?;
+        if let Some(attempt) = &requested
+            && self.is_taken(attempt, &payment).await
+        {
+            return Ok(Settled::NumberTaken);
+        }
         if is_charged(&payment) {
             return Ok(Settled::Approved);
         }
         if payment.attempt().is_none() {
-            payment = self.begin_unsent(payment_no, meta).await?;
+            let nobody = || CommandError::Broken(format!("nobody asked for payment {payment_no}"));
+            payment = self.begin_unsent(requested.ok_or_else(nobody)?, meta).await?;
         }
         match self.ask(self.gateway.find(self.key(payment_no))).await? {
             Ok(Some(answer)) => {
@@ -41,28 +48,34 @@ impl LocalPayments {
         }
     }
 
-    /// Begins an attempt that nobody began, so that a `confirm` that hasn't been sent never is, and
-    /// "not found" stays true.
-    async fn begin_unsent(
+    /// The attempt that the cause of this settling asked for; `None` if the cause is something else.
+    pub(crate) async fn requested(
         &self,
         payment_no: PaymentNo,
         meta: &CommandMeta,
-    ) -> Result<Arc<Payment>, CommandError> {
-        let event = match meta.causation {
-            Some((_, position)) => self.executor.event_at(position).await?,
-            None => None,
-        };
-        let (reservation_no, item_no, amount) = match event {
+    ) -> Result<Option<PaymentAttempt>, CommandError> {
+        let Some((_, position)) = meta.causation else { return Ok(None) };
+        Ok(match self.executor.event_at(position).await? {
             Some(MarketEvent::Reservation(ReservationEvent::PaymentRequested {
                 reservation_no,
                 item_no,
                 payment_no: requested,
                 amount,
-            })) if requested == payment_no => (reservation_no, item_no, amount),
-            _ => {
-                return Err(CommandError::Broken(format!("nobody asked for payment {payment_no}")));
+            })) if requested == payment_no => {
+                Some(PaymentAttempt { payment_no, reservation_no, item_no, amount })
             }
-        };
+            _ => None,
+        })
+    }
+
+    /// Begins an attempt that nobody began, so that a `confirm` that hasn't been sent never is, and
+    /// "not found" stays true.
+    async fn begin_unsent(
+        &self,
+        attempt: PaymentAttempt,
+        meta: &CommandMeta,
+    ) -> Result<Arc<Payment>, CommandError> {
+        let PaymentAttempt { payment_no, reservation_no, item_no, amount } = attempt;
         let start = PaymentCommand::Start { payment_no, reservation_no, item_no, amount };
         Ok(self.record(payment_no, "settled-start", &start, meta).await?.state)
     }

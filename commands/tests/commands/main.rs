@@ -15,3 +15,4 @@ mod new_streams;
 mod payments;
 mod registration;
 mod settling;
+mod taken_numbers;

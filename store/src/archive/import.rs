@@ -14,6 +14,7 @@ use super::manifest::Manifest;
 use super::reader::{ArchiveReader, Batch};
 use super::{ArchiveError, line};
 use crate::identity::Identity;
+use crate::numbers::NumberKind;
 use crate::options::StoreOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use target::Target;
@@ -21,9 +22,9 @@ use target::Target;
 /// What an import must be told about the program that is to go on with the log.
 #[derive(Debug, Clone, Copy)]
 pub struct ImportOptions<'a> {
-    /// Kinds of numbers that are drawn, each with the kinds of streams that bear them: drawing goes on
-    /// after the highest number in the archive.
-    pub numbered: &'a [(&'a str, &'a [&'a str])],
+    /// Kinds of numbers that are allocated, each with what uses them: allocation continues after the
+    /// highest number in the archive.
+    pub numbered: &'a [NumberKind<'a>],
     /// Subscriptions that act on events: what is imported is never acted on again, so one that the
     /// archive says nothing of starts at its end.
     pub acting: &'a [&'a str],
@@ -95,6 +96,7 @@ async fn fill(
     let begun: Vec<_> = source.unknown(settings.acting, &identity);
     target.checkpoints(&begun).await?;
     target.lift_numbers(&source.highest(settings.numbered)).await?;
+    target.lift_numbers_in_use(settings.numbered).await?;
     target.check_sequences().await?;
     target.become_log(&identity, manifest.last_position).await?;
     Ok(Imported { identity, manifest })
@@ -178,11 +180,12 @@ impl<'a> Source<'a> {
             .collect()
     }
 
-    /// The highest number of each of these kinds that is in the archive.
-    fn highest(&self, numbered: &[(&str, &[&str])]) -> Vec<line::NumberLine> {
-        let highest = |(kind, bearers): &(&str, &[&str])| {
-            let last = bearers.iter().filter_map(|bearer| self.highest.get(*bearer)).max()?;
-            Some(line::NumberLine { kind: (*kind).to_owned(), last: *last })
+    /// The highest number of a stream of each of these kinds that is in the archive.
+    fn highest(&self, numbered: &[NumberKind<'_>]) -> Vec<line::NumberLine> {
+        let highest = |of: &NumberKind<'_>| {
+            let types = of.stream_types.iter();
+            let last = types.filter_map(|stream_type| self.highest.get(*stream_type)).max()?;
+            Some(line::NumberLine { kind: of.kind.to_owned(), last: *last })
         };
         numbered.iter().filter_map(highest).collect()
     }

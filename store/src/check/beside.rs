@@ -79,8 +79,24 @@ impl Check {
                 format!("{subscription} {key}: event {position} queues behind a key that goes on");
             Finding::fault("queue-without-parked", detail)
         }));
+        findings.extend(self.blocked_deadlines().await?);
         findings.extend(self.queued().await?);
         Ok(findings)
+    }
+
+    /// Deadlines that were due and couldn't be done.
+    async fn blocked_deadlines(&mut self) -> Result<Vec<Finding>, StoreError> {
+        let rows: Vec<(String, String, String)> = on_tx!(self.snapshot.views(), connection => {
+            let sql = "SELECT p.manager, p.key, p.problem FROM deadline_problems p \
+                       JOIN deadlines d USING (manager, key, due_at) \
+                       ORDER BY p.manager, p.key LIMIT $1";
+            sqlx::query_as(sql).bind(TOLD).fetch_all(connection).await?
+        });
+        let finding = |(manager, key, problem): (String, String, String)| {
+            let detail = format!("{manager} {key}: the deadline can't be done: {problem}");
+            Finding::warning("parked", detail)
+        };
+        Ok(rows.into_iter().map(finding).collect())
     }
 
     /// Queued positions without an event. A look at the log's index for each, a page at a time.

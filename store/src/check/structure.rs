@@ -4,10 +4,9 @@ use super::{Check, Finding, TOLD};
 use crate::db::Tx;
 use crate::error::StoreError;
 use crate::event::lossy;
-use crate::numbers::allocated_number;
+use crate::numbers::{NumberKind, NumberUser};
 use crate::on_tx;
 use sqlx::Row;
-use std::fmt::Display;
 
 /// Each event with what stands before it in its stream. One pass over the index of streams.
 pub(crate) const STEPS: &str = "SELECT aggregate_type, aggregate_id, sequence, position, sequence_before, \
@@ -137,38 +136,30 @@ impl Check {
         Ok(findings)
     }
 
-    /// Numbers that are drawn next are not borne yet. One pass over the index of streams.
-    pub async fn numbers(
-        &mut self,
-        numbered: &[(&str, &[&str])],
-    ) -> Result<Vec<Finding>, StoreError> {
+    /// Numbers that are allocated next are not in use. One pass over the index of streams.
+    pub async fn numbers(&mut self, kinds: &[NumberKind<'_>]) -> Result<Vec<Finding>, StoreError> {
         let mut findings = Vec::new();
-        for (kind, bearers) in numbered {
+        for of in kinds {
             let last: Option<i64> = on_tx!(&mut self.snapshot.log, connection => {
                 let sql = "SELECT last FROM numbers WHERE kind = $1";
-                sqlx::query_scalar(sql).bind(*kind).fetch_optional(connection).await?
+                sqlx::query_scalar(sql).bind(of.kind).fetch_optional(connection).await?
             });
             let last = last.unwrap_or(0);
-            for bearer in *bearers {
-                // An id that is no number is reported when its row is read.
-                let number = allocated_number(matches!(&self.snapshot.log, Tx::Postgres(_)));
-                let sql = format!(
-                    "SELECT max({number}) FROM events WHERE aggregate_type = $1 AND sequence = 1"
-                );
+            // An id that is no number is reported when its row is read.
+            for user in of.users(matches!(&self.snapshot.log, Tx::Postgres(_))) {
                 let highest: Option<i64> = on_tx!(&mut self.snapshot.log, connection => {
-                    sqlx::query_scalar(&sql).bind(*bearer).fetch_one(connection).await?
+                    sqlx::query_scalar(&user.highest).fetch_one(connection).await?
                 });
-                findings.extend(behind(kind, last, bearer, highest.unwrap_or(0)));
+                let used = highest.filter(|highest| last < *highest);
+                findings.extend(used.map(|highest| behind(of.kind, last, &user, highest)));
             }
         }
         Ok(findings)
     }
 }
 
-fn behind(kind: &str, last: i64, bearer: &str, highest: i64) -> Option<Finding> {
-    let taken = || {
-        let next: &dyn Display = &(last + 1);
-        format!("the next number of {kind} is {next}, but there is {bearer}/{highest}")
-    };
-    (last < highest).then(|| Finding::fault("number-behind", taken()))
+fn behind(kind: &str, last: i64, user: &NumberUser, highest: i64) -> Finding {
+    let (next, name) = (last + 1, &user.name);
+    let detail = format!("the next number of {kind} is {next}, but {name}{highest}");
+    Finding::fault("number-behind", detail)
 }

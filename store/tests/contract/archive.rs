@@ -1,6 +1,6 @@
 //! There and back between the engines, and everything that an import refuses.
 
-use crate::support::{append, counted, id, open, options, raw, stream, whole_log};
+use crate::support::{NUMBERS, append, counted, id, named, open, options, raw, stream, whole_log};
 use gdmarket_store::{
     Append, ArchiveError, ArchiveReader, BookEntry, Changes, Checkpoints, Deadline, Deadlines,
     Export, ExportOptions, ImportOptions, Imported, Leases, Parked, ParkedKeys, PersonalData,
@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 const IMPORT: ImportOptions<'_> = ImportOptions {
-    numbered: &[("number", &["counter"])],
+    numbered: &[NUMBERS],
     acting: &["acting", "new"],
     is_derived: |subscription| subscription.starts_with("view"),
 };
@@ -233,6 +233,19 @@ on_each_engine! {
         let store = Store::open(&options(&other)).await.unwrap();
         let names = store.personal_data().of_streams("counter", &[(1, 4), (2, 2)]).await.unwrap();
         assert_eq!(names, HashMap::from([(1, "Ünal".to_owned())]));
+        store.close().await;
+    }
+
+    /// A request to pay names a number before the payment's stream begins: it is in use all the same.
+    async fn an_import_lifts_numbers_to_those_that_events_name(db: &TestDb) {
+        let store = filled(db).await;
+        db.log_sql(&named(12, "17")).await;
+        let archive = exported(&store, false).await;
+        store.close().await;
+        let other = elsewhere(db).await;
+        imported(&other, &archive).await.unwrap();
+        let store = Store::open(&options(&other)).await.unwrap();
+        assert_eq!(store.numbers().draw("number").await.unwrap(), 18);
         store.close().await;
     }
 

@@ -1,6 +1,6 @@
 //! What a check finds in a log that was tampered with, and that it finds nothing in one that wasn't.
 
-use crate::support::{append, counted, open, raw};
+use crate::support::{NUMBERS, append, counted, named, open, raw};
 use gdmarket_store::{
     Append, Check, Checkpoints, Finding, KnownSubscriptions, Parked, ParkedKeys, ReceiptKind,
     Store, on_db, on_tx,
@@ -38,7 +38,7 @@ async fn findings(store: &Store) -> Vec<Finding> {
     let mut all = check.sequences().await.unwrap();
     all.extend(check.positions().await.unwrap());
     all.extend(check.receipts().await.unwrap());
-    all.extend(check.numbers(&[("number", &["counter"])]).await.unwrap());
+    all.extend(check.numbers(&[NUMBERS]).await.unwrap());
     all.extend(check.checkpoints(KNOWN).await.unwrap());
     all.extend(check.parked(KNOWN).await.unwrap());
     all.extend(check.deadlines(KNOWN).await.unwrap());
@@ -106,6 +106,20 @@ on_each_engine! {
     async fn a_sound_log_has_no_findings(db: &TestDb) {
         let store = filled(db).await;
         assert_eq!(findings(&store).await, []);
+        store.close().await;
+    }
+
+    async fn a_number_that_an_event_names_counts_as_used(db: &TestDb) {
+        let store = filled(db).await;
+        let behind = async || {
+            let mut check = Check::begin(&store).await.unwrap();
+            check.numbers(&[NUMBERS]).await.unwrap()
+        };
+        tamper(db, &named(1, "3")).await;
+        assert_eq!(behind().await, [], "it was allocated");
+        tamper(db, &named(2, "4")).await;
+        let detail = "the next number of number is 4, but there is a PaymentRequested with paymentNo 4";
+        assert_eq!(behind().await, [Finding::fault("number-behind", detail.to_owned())]);
         store.close().await;
     }
 
@@ -206,7 +220,7 @@ on_each_engine! {
         let samples = check.samples(&census[1]).await.unwrap();
         assert!(samples[0].key().starts_with("counter/x@"), "{samples:?}");
         assert!(samples[0].damage_reason().is_some(), "{samples:?}");
-        assert_eq!(check.numbers(&[("number", &["counter"])]).await.unwrap(), []);
+        assert_eq!(check.numbers(&[NUMBERS]).await.unwrap(), []);
         drop(check);
         store.close().await;
     }

@@ -1,7 +1,7 @@
 //! Numbers: each is given once, and those that were drawn ahead go back.
 
-use crate::support::{LIMIT, all, open, raw, spawn_each};
-use gdmarket_store::{Store, on_db};
+use crate::support::{LIMIT, NUMBERS, all, append, named, open, raw, spawn_each};
+use gdmarket_store::{Raised, Store, on_db};
 use gdmarket_testkit::{TestDb, eventually, on_each_engine};
 use std::collections::BTreeSet;
 
@@ -90,5 +90,23 @@ on_each_engine! {
         let different: BTreeSet<i64> = drawn.iter().copied().collect();
         assert_eq!(different.len(), drawn.len(), "{drawn:?}");
         other.close().await;
+    }
+
+    async fn a_number_that_an_event_names_is_in_use_and_raised_to(db: &TestDb) {
+        let store = open(db).await;
+        let is_in_use = async |number| store.numbers().is_in_use(NUMBERS, number).await.unwrap();
+        store.appender().append(append(1, 3, 0)).await.unwrap();
+        // What no program of ours writes is no number, and refused by nothing.
+        for (reservation, number) in [(1, "5"), (2, "\"x\""), (3, "1e300"), (4, "null"), (5, "7777777777777777777")] {
+            db.log_sql(&named(reservation, number)).await;
+        }
+        for (number, expected) in [(1, false), (3, true), (4, false), (5, true), (9000, false)] {
+            assert_eq!(is_in_use(number).await, expected, "{number}");
+        }
+        let raised = store.numbers().raise(NUMBERS).await.unwrap();
+        assert_eq!(raised, Some(Raised { from: 0, to: 5 }));
+        assert_eq!(store.numbers().draw("number").await.unwrap(), 6);
+        assert_eq!(store.numbers().raise(NUMBERS).await.unwrap(), None);
+        store.close().await;
     }
 }

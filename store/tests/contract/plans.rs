@@ -27,6 +27,7 @@ fn no_statement_of_the_log_reads_a_whole_table() {
             // The careful way, and a look for its receipt.
             store.appender().append(append(command, number, 2)).await.unwrap_err();
             store.receipts().find(id(command)).await.unwrap().unwrap();
+            assert!(store.numbers().is_in_use(NUMBERS, number).await.unwrap());
         }
         // A session tells what it did, at the latest when it ends.
         store.close().await;

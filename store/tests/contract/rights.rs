@@ -1,7 +1,7 @@
 //! The grants of the runbook are enough, and no more is needed: one role migrates, another one serves.
 
 use crate::support::*;
-use gdmarket_store::{Store, StoreError, StoreOptions, on_tx};
+use gdmarket_store::{NumberKind, Store, StoreError, StoreOptions, on_tx};
 use gdmarket_testkit::{TestDb, run};
 use sqlx::{Connection, Executor, PgConnection};
 use std::path::Path;
@@ -74,7 +74,7 @@ async fn migrate_and_serve(
     store.verify_schema().await?;
     store.appender().append(append(1, 1, 0)).await?;
     store.numbers().draw("kind").await?;
-    store.numbers().raise("kind", &["counter"]).await?;
+    store.numbers().raise(NumberKind { kind: "kind", ..NUMBERS }).await?;
     store.personal_data().erase(1).await?;
     let mut tx = store.views().begin().await?;
     on_tx!(&mut tx, connection => connection.execute("CREATE TABLE view_x (no bigint)").await.map(drop))?;
@@ -82,7 +82,7 @@ async fn migrate_and_serve(
     assert_eq!(whole_log(&store).await.len(), 1);
     // Without a right, it is named.
     superuser.execute(format!("REVOKE INSERT ON numbers FROM {role}").as_str()).await?;
-    let refused = store.numbers().raise("other", &["counter"]).await;
+    let refused = store.numbers().raise(NumberKind { kind: "other", ..NUMBERS }).await;
     store.close().await;
     match refused {
         Err(StoreError::Server { why, .. }) if why.contains("numbers") => Ok(()),

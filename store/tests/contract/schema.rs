@@ -42,10 +42,10 @@ on_each_engine! {
         // A later schema that still serves this program.
         Store::open(&options(db)).await.unwrap().close().await;
         on_db!(write &raw(db).await, pool => {
-            pool.execute(newer(9).as_str()).await.unwrap();
+            pool.execute(newer(99).as_str()).await.unwrap();
         });
         match Store::open(&options(db)).await {
-            Err(StoreError::TooNew { schema: 909, program }) => assert!(program < 9),
+            Err(StoreError::TooNew { schema: 9099, program }) => assert!(program < 99),
             other => panic!("{other:?}"),
         }
     }

@@ -3,8 +3,8 @@
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use gdmarket_store::{
-    Append, AppendError, Appended, Db, NewEvent, ReceiptKind, RecordedEvent, Store, StoreOptions,
-    StreamId,
+    Append, AppendError, Appended, Db, NamingEvent, NewEvent, NumberKind, ReceiptKind,
+    RecordedEvent, Store, StoreOptions, StreamId,
 };
 use gdmarket_testkit::TestDb;
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,22 @@ pub(crate) const fn id(number: u128) -> Uuid {
 
 pub(crate) fn stream(number: i64) -> StreamId {
     StreamId::new(Counter::TYPE, number)
+}
+
+/// A kind of numbers that counters have, and that `PaymentRequested` names before a counter begins.
+pub(crate) const NUMBERS: NumberKind<'static> = NumberKind {
+    kind: "number",
+    stream_types: &["counter"],
+    named_by: Some(NamingEvent { event_type: "PaymentRequested", field: "paymentNo" }),
+};
+
+/// The statement that appends the first event of a stream, which names a number.
+pub(crate) fn named(stream: i64, number: &str) -> String {
+    format!(
+        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
+         payload, metadata) VALUES ('reservation', '{stream}', 1, 'PaymentRequested', '1', \
+         '{{\"PaymentRequested\": {{\"itemNo\": 9000, \"paymentNo\": {number}, \"amount\": 8000}}}}', '{{}}')"
+    )
 }
 
 pub(crate) fn counted(by: i64) -> NewEvent {

@@ -50,7 +50,7 @@ fn number() -> clap::builder::RangedI64ValueParser<i64> {
 
 /// A stream, as events name it.
 fn stream(text: &str) -> Result<StreamId, String> {
-    let kinds = NUMBERED.iter().flat_map(|(_, bearers)| bearers.iter().copied());
+    let kinds = NUMBERED.iter().flat_map(|of| of.stream_types.iter().copied());
     let stream = text.parse::<StreamId>().ok().filter(|stream| stream.number > 0);
     let known = stream.filter(|stream| kinds.clone().any(|kind| *stream.kind == *kind));
     known.ok_or_else(|| {

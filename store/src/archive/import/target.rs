@@ -8,6 +8,7 @@ use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::identity::Identity;
+use crate::numbers::NumberKind;
 use crate::options::StoreOptions;
 use crate::receipt::Receipt;
 use crate::restore::forget;
@@ -135,6 +136,24 @@ impl Target {
     /// Numbers go on after these at least.
     pub(super) async fn lift_numbers(&mut self, to: &[NumberLine]) -> Result<(), ArchiveError> {
         rows::numbers(&mut self.log, to).await
+    }
+
+    /// The same for numbers that events name before a stream has them: by what is written by now.
+    pub(super) async fn lift_numbers_in_use(
+        &mut self,
+        numbered: &[NumberKind<'_>],
+    ) -> Result<(), ArchiveError> {
+        for of in numbered {
+            for user in of.users(matches!(&self.log, Tx::Postgres(_))) {
+                let highest: Option<i64> = on_tx!(&mut self.log, connection => {
+                    sqlx::query_scalar(&user.highest).fetch_one(connection).await?
+                });
+                let line = |last| NumberLine { kind: of.kind.to_owned(), last };
+                let lines: Vec<NumberLine> = highest.map(line).into_iter().collect();
+                self.lift_numbers(&lines).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Every stream begins with 1 and goes on without gap, in the order of positions.

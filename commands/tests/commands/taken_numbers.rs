@@ -1,0 +1,101 @@
+//! A payment number that a request to pay names is in use, also before the payment begins: it is given to no
+//! other reservation, and what happened to another reservation's payment is no answer.
+
+use crate::market::{LONG, Market, keyed, process};
+use gdmarket_commands::{CommandError, CommandMeta, PaymentOutcome, Service, Settled};
+use gdmarket_domain::{PaymentNo, Reservation, ReservationCommand, ReservationNo};
+use gdmarket_testkit::{TestDb, on_each_engine};
+
+fn payment(number: i64) -> PaymentNo {
+    PaymentNo::new(number).unwrap()
+}
+
+fn key_of(no: ReservationNo) -> CommandMeta {
+    keyed(&format!("/reservations/{no}/payment"), "k", "")
+}
+
+/// The intent of a server that was killed before the payment began.
+async fn intend(market: &Market, no: ReservationNo, payment_no: PaymentNo) {
+    let command = ReservationCommand::RequestPayment { payment_no };
+    market.commands.execute::<Reservation>(no.get(), command, &key_of(no)).await.unwrap();
+}
+
+async fn requested(market: &Market, no: ReservationNo) -> i64 {
+    let log = market.log().await.into_iter();
+    let of = |event: &gdmarket_store::RecordedEvent| {
+        event.event_type == "PaymentRequested" && event.stream.number == no.get()
+    };
+    log.filter(of).map(|event| event.position).next_back().unwrap()
+}
+
+/// Settles as the payment process would, because of this reservation's request.
+async fn settle(market: &Market, no: ReservationNo) -> Result<Settled, CommandError> {
+    let causation = Some(("log".to_owned(), requested(market, no).await));
+    let meta = CommandMeta { causation, ..process() };
+    market.commands.settle_payment(payment(1), &meta).await
+}
+
+async fn last(market: &Market, no: ReservationNo) -> String {
+    market.stream("reservation", no.get()).await.pop().unwrap()
+}
+
+async fn set_back(db: &TestDb) {
+    db.log_sql("DELETE FROM numbers WHERE kind = 'payment'").await;
+}
+
+on_each_engine! {
+    async fn a_number_that_was_requested_is_given_to_no_other_reservation(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, first) = market.reserved().await;
+        let (_, second) = market.reserved().await;
+        intend(&market, first, payment(1)).await;
+        set_back(db).await;
+        let paid = market.commands.request_payment(second, LONG, &key_of(second)).await.unwrap();
+        assert_eq!((paid.payment_no, paid.outcome), (Some(payment(2)), PaymentOutcome::Approved));
+        let paid = market.commands.request_payment(first, LONG, &key_of(first)).await.unwrap();
+        assert_eq!((paid.payment_no, paid.outcome), (Some(payment(1)), PaymentOutcome::Approved));
+        let mut charged: Vec<_> =
+            market.gateway.accounts().iter().map(|account| account.payment_no.get()).collect();
+        charged.sort_unstable();
+        assert_eq!(charged, [1, 2], "each its own");
+        market.close().await;
+    }
+
+    /// As older programs left it: both requests name payment 1, and the payment is the first one's.
+    async fn another_reservation_s_payment_is_no_outcome_of_a_request_to_pay(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, first) = market.reserved().await;
+        let (_, second) = market.reserved().await;
+        intend(&market, first, payment(1)).await;
+        intend(&market, second, payment(1)).await;
+        let paid = market.commands.request_payment(first, LONG, &key_of(first)).await.unwrap();
+        assert_eq!(paid.outcome, PaymentOutcome::Approved);
+        set_back(db).await;
+        let refused = market.commands.request_payment(second, LONG, &key_of(second)).await;
+        assert!(
+            matches!(refused, Err(CommandError::Unavailable { what: Service::Payment, .. })),
+            "{refused:?}"
+        );
+        assert_eq!(last(&market, second).await, "PaymentFailed");
+        let again = CommandMeta { keyed: false, ..process() };
+        let paid = market.commands.request_payment(second, LONG, &again).await.unwrap();
+        assert_eq!((paid.payment_no, paid.outcome), (Some(payment(2)), PaymentOutcome::Approved));
+        market.close().await;
+    }
+
+    async fn another_reservation_s_payment_settles_nothing(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (_, first) = market.reserved().await;
+        let (_, second) = market.reserved().await;
+        intend(&market, first, payment(1)).await;
+        intend(&market, second, payment(1)).await;
+        market.commands.request_payment(first, LONG, &key_of(first)).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(settle(&market, second).await, Ok(Settled::NumberTaken));
+            assert_eq!(last(&market, second).await, "PaymentFailed");
+        }
+        assert_eq!(settle(&market, first).await, Ok(Settled::Approved));
+        assert_eq!(market.payment(payment(1)).await, ["PaymentStarted", "PaymentApproved"]);
+        market.close().await;
+    }
+}

@@ -1,0 +1,168 @@
+//! Deadlines that were due and couldn't be done: when they are tried again, and what an operator sees of them.
+
+use super::{Deadline, Deadlines};
+use crate::db::Tx;
+use crate::error::StoreError;
+use crate::{on_db, on_tx};
+use std::time::Duration;
+
+/// A deadline whose reaction was refused when it was tried last. It is tried again by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedDeadline {
+    /// Whose deadline.
+    pub manager: String,
+    /// Tells it apart from the manager's others.
+    pub key: String,
+    /// What its manager must know: JSON.
+    pub payload: String,
+    /// Why it couldn't be done.
+    pub problem: String,
+    /// How often it was tried.
+    pub attempts: i64,
+}
+
+/// How a deadline that fired is due again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postponed {
+    /// How long from now, by the database's clock.
+    pub pause: Duration,
+    /// What its manager must know by then: JSON.
+    pub payload: String,
+    /// What became of it this time.
+    pub tried: Tried,
+}
+
+/// What became of a deadline that fired and is due again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// It was done.
+    Done,
+    /// It couldn't be tried now; what was known of it stays.
+    NotNow,
+    /// It was refused, for this reason: an operator must look.
+    Refused(String),
+}
+
+type Row = (String, String, String, String, i64);
+
+impl From<Row> for BlockedDeadline {
+    fn from((manager, key, payload, problem, attempts): Row) -> Self {
+        Self { manager, key, payload, problem, attempts }
+    }
+}
+
+impl Deadlines {
+    /// Has a deadline that fired fire again later, unless it was set anew or forgotten meanwhile.
+    pub async fn postpone(
+        tx: &mut Tx,
+        manager: &str,
+        deadline: &Deadline,
+        postponed: &Postponed,
+    ) -> Result<(), StoreError> {
+        let pause = i64::try_from(postponed.pause.as_micros()).unwrap_or(i64::MAX / 2);
+        let sql = format!(
+            "UPDATE deadlines SET due_at = {} + $4, payload = $5 \
+             WHERE manager = $1 AND key = $2 AND due_at = $3 RETURNING due_at",
+            tx.now()
+        );
+        let due_at: Option<i64> = on_tx!(&mut *tx, connection => {
+            let query = sqlx::query_scalar(&sql).bind(manager).bind(&deadline.key);
+            let query = query.bind(deadline.due_at).bind(pause).bind(&postponed.payload);
+            query.fetch_optional(connection).await?
+        });
+        let Some(due_at) = due_at else { return Ok(()) };
+        let of = (manager, deadline.key.as_str());
+        match &postponed.tried {
+            Tried::Done => forget_problem(tx, of).await,
+            Tried::NotNow => keep_problem(tx, of, (deadline.due_at, due_at)).await,
+            Tried::Refused(why) => note_problem(tx, of, (deadline.due_at, due_at, why)).await,
+        }
+    }
+
+    /// The blocked deadlines of all managers, or of one.
+    pub async fn blocked(&self, manager: Option<&str>) -> Result<Vec<BlockedDeadline>, StoreError> {
+        let sql = "SELECT p.manager, p.key, d.payload, p.problem, p.attempts \
+                   FROM deadline_problems p JOIN deadlines d USING (manager, key, due_at) \
+                   WHERE CAST($1 AS text) IS NULL OR p.manager = $1 ORDER BY p.manager, p.key";
+        let rows: Vec<Row> =
+            on_db!(&self.0, pool => sqlx::query_as(sql).bind(manager).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(BlockedDeadline::from).collect())
+    }
+
+    /// Has a blocked deadline tried again at once.
+    pub async fn retry(&self, manager: &str, key: &str) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        let now = tx.now();
+        on_tx!(&mut tx, connection => {
+            let due = format!(
+                "UPDATE deadlines SET due_at = {now} WHERE manager = $1 AND key = $2 AND {BLOCKED} \
+                 RETURNING due_at"
+            );
+            let query = sqlx::query_scalar(&due).bind(manager).bind(key);
+            let due_at: Option<i64> = query.fetch_optional(&mut *connection).await?;
+            if let Some(due_at) = due_at {
+                let sql = "UPDATE deadline_problems SET due_at = $3 \
+                           WHERE manager = $1 AND key = $2";
+                let query = sqlx::query(sql).bind(manager).bind(key).bind(due_at);
+                query.execute(connection).await?;
+            }
+        });
+        tx.commit().await
+    }
+
+    /// Gives a blocked deadline up; `false` if it isn't blocked any more.
+    pub async fn drop_blocked(tx: &mut Tx, manager: &str, key: &str) -> Result<bool, StoreError> {
+        let sql = format!("DELETE FROM deadlines WHERE manager = $1 AND key = $2 AND {BLOCKED}");
+        let gone = on_tx!(&mut *tx, connection => {
+            let query = sqlx::query(&sql).bind(manager).bind(key).execute(connection);
+            query.await.map(|done| done.rows_affected())
+        })?;
+        forget_problem(tx, (manager, key)).await?;
+        Ok(gone == 1)
+    }
+}
+
+/// Whether a row of `deadlines` is one that couldn't be done.
+const BLOCKED: &str = "EXISTS (SELECT 1 FROM deadline_problems p WHERE p.manager = deadlines.manager \
+    AND p.key = deadlines.key AND p.due_at = deadlines.due_at)";
+
+async fn forget_problem(tx: &mut Tx, (manager, key): (&str, &str)) -> Result<(), StoreError> {
+    let sql = "DELETE FROM deadline_problems WHERE manager = $1 AND key = $2";
+    Ok(on_tx!(tx, connection => {
+        sqlx::query(sql).bind(manager).bind(key).execute(connection).await.map(drop)
+    })?)
+}
+
+async fn keep_problem(
+    tx: &mut Tx,
+    (manager, key): (&str, &str),
+    (before, due_at): (i64, i64),
+) -> Result<(), StoreError> {
+    let sql = "UPDATE deadline_problems SET due_at = $4 \
+               WHERE manager = $1 AND key = $2 AND due_at = $3";
+    Ok(on_tx!(tx, connection => {
+        let query = sqlx::query(sql).bind(manager).bind(key).bind(before).bind(due_at);
+        query.execute(connection).await.map(drop)
+    })?)
+}
+
+/// Notes why it couldn't be done. Rows of deadlines that were set anew or forgotten go now.
+async fn note_problem(
+    tx: &mut Tx,
+    (manager, key): (&str, &str),
+    (before, due_at, why): (i64, i64, &str),
+) -> Result<(), StoreError> {
+    let note = "INSERT INTO deadline_problems (manager, key, due_at, problem, attempts) \
+                VALUES ($1, $2, $3, $4, 1) ON CONFLICT (manager, key) DO UPDATE SET \
+                due_at = excluded.due_at, problem = excluded.problem, attempts = CASE \
+                WHEN deadline_problems.due_at = $5 THEN deadline_problems.attempts + 1 ELSE 1 END";
+    let prune = "DELETE FROM deadline_problems WHERE manager = $1 AND NOT EXISTS \
+                 (SELECT 1 FROM deadlines d WHERE d.manager = deadline_problems.manager \
+                 AND d.key = deadline_problems.key AND d.due_at = deadline_problems.due_at)";
+    on_tx!(tx, connection => {
+        let query = sqlx::query(note).bind(manager).bind(key).bind(due_at).bind(why).bind(before);
+        query.execute(&mut *connection).await?;
+        sqlx::query(prune).bind(manager).execute(connection).await?;
+    });
+    Ok(())
+}
