@@ -5,6 +5,7 @@ mod at;
 mod check;
 mod completions;
 mod config;
+mod confirm;
 mod console;
 mod core_dumps;
 mod demo;
@@ -16,6 +17,7 @@ mod migrate;
 mod openapi;
 mod out;
 mod parked;
+mod payments;
 mod persons;
 mod progress;
 mod replay;
@@ -84,6 +86,8 @@ enum Command {
     Views(views::ViewsArgs),
     /// What can't go on, and what is to become of it.
     Parked(parked::ParkedArgs),
+    /// Record what became of a payment that the gateway leaves open.
+    Payments(payments::PaymentsArgs),
     /// What is known of people, outside the log.
     Persons(persons::PersonsArgs),
     /// Look at the settings.
@@ -156,6 +160,9 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         }
         Some(Command::Parked(args)) => {
             parked::run(&args, &settings(&common, &serve)?.config, console)
+        }
+        Some(Command::Payments(args)) => {
+            payments::run(args, &settings(&common, &serve)?.config, console)
         }
         Some(Command::Persons(args)) => {
             persons::run(args, &settings(&common, &serve)?.config, console)

@@ -68,7 +68,7 @@ macro_rules! needed {
 }
 
 needed! {
-    only_the_starter_of_an_attempt_may_call_the_gateway ALONE OneConfirm "confirmed twice",
+    only_the_starter_of_an_attempt_may_call_the_gateway ALONE OneConfirm "charged twice",
     an_attempt_needs_its_settle_row ALONE Settling "stuck",
     a_late_approval_needs_its_refund ALONE LateRefund "money",
     a_hold_and_its_refusal_need_one_command_id WHOLE OneHoldAnswer "parked",

@@ -2,11 +2,12 @@
 //! view's loop from running.
 
 use crate::error::QueryError;
+use crate::reactor::BlockedDeadlines;
 use crate::{subscriptions, views};
 use chrono::{DateTime, Utc};
 use gdmarket_store::{
-    Checkpoints, Generation, Generations, Lease, Leases, LoopProblem, LoopProblems, ParkedKeys,
-    Store, StoreError,
+    Checkpoints, Deadlines, Generation, Generations, Lease, Leases, LoopProblem, LoopProblems,
+    ParkedKeys, Store, StoreError,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -174,7 +175,10 @@ impl Look<'_> {
             lag_events,
             lag_seconds: seconds(waiting),
             rate: before.map_or(0.0, |before| per_second(position - before, self.seconds)),
-            parked: usize::try_from(self.parked.count(name).await?).unwrap_or(usize::MAX),
+            parked: usize::try_from(self.parked.count(name).await?).unwrap_or(usize::MAX)
+                + BlockedDeadlines::of(&Deadlines::new(self.store.views().clone()), name)
+                    .await?
+                    .count,
             problem: problem.map(|of| of.problem.clone()),
             blocked_since: problem.and_then(|of| DateTime::from_timestamp_micros(of.since)),
         })

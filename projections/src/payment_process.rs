@@ -91,11 +91,11 @@ impl Manager for PaymentProcess {
         }
     }
 
-    fn due(&self, _key: &str, data: &Value, moment: Moment) -> Option<Due> {
+    fn due(&self, _key: &str, data: &Value, _moment: Moment) -> Option<Due> {
         let row = serde_json::from_value::<Settling>(data.clone()).ok()?;
         let looks = row.looks.saturating_add(1);
-        let again = (looks < self.looks)
-            .then(|| (moment.now + self.settle_again, json!(Settling { looks, ..row })));
+        let again =
+            (looks < self.looks).then(|| (self.settle_again, json!(Settling { looks, ..row })));
         Some(Due { steps: vec![Step::Settle(row.payment_no)], again })
     }
 }

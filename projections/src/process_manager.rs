@@ -7,6 +7,7 @@ use crate::refusal::Rule;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::{MarketCommand, MarketEvent, PaymentNo};
 use serde_json::Value;
+use std::time::Duration;
 
 /// A table of reactions.
 pub(crate) trait Manager: Send + Sync + 'static {
@@ -23,13 +24,19 @@ pub(crate) trait Manager: Send + Sync + 'static {
     fn due(&self, key: &str, data: &Value, moment: Moment) -> Option<Due>;
 }
 
-/// The times that a reaction may speak of.
+/// The time that a reaction may speak of. What time it is on the server is no reaction's concern.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
-    /// When the event was recorded, or the deadline was due: the same at every delivery.
+    /// When the event was recorded, or the deadline was due, by the database's clock: the same at every
+    /// delivery.
     pub(crate) recorded_at: DateTime<Utc>,
-    /// What time it is now, for what begins now.
-    pub(crate) now: DateTime<Utc>,
+}
+
+impl Moment {
+    /// Of an event or a deadline as the database has it, in microseconds.
+    pub(crate) fn of(recorded_at: i64) -> Self {
+        Self { recorded_at: DateTime::from_timestamp_micros(recorded_at).unwrap_or_default() }
+    }
 }
 
 /// What follows from one event.
@@ -99,6 +106,6 @@ impl Step {
 pub(crate) struct Due {
     /// What is to be done, in order.
     pub(crate) steps: Vec<Step>,
-    /// When it is due again, with which data; never, if `None`.
-    pub(crate) again: Option<(DateTime<Utc>, Value)>,
+    /// How long from now it is due again, by the database's clock, and with which data; never, if `None`.
+    pub(crate) again: Option<(Duration, Value)>,
 }

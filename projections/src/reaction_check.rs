@@ -8,7 +8,6 @@ use crate::options::Options;
 use crate::process_manager::{Manager, Moment, Reaction, Step};
 use crate::reactor::reaction_id;
 use crate::subscriptions;
-use chrono::{DateTime, Utc};
 use gdmarket_domain::{
     Alarm, Decider, DecodeError, Hold, Item, MarketCommand, Payment, Reservation, decode_event,
 };
@@ -43,7 +42,6 @@ struct Reached {
 pub struct ReactionCheck {
     managers: Vec<Reached>,
     log_id: Uuid,
-    now: DateTime<Utc>,
     waiting: Vec<Expected>,
     without_receipt: Vec<Expected>,
 }
@@ -55,8 +53,8 @@ impl std::fmt::Debug for ReactionCheck {
 }
 
 impl ReactionCheck {
-    /// Starts with how far each manager is; `now` is what time it is.
-    pub async fn start(check: &mut Check, now: i64) -> Result<Self, StoreError> {
+    /// Starts with how far each manager is.
+    pub async fn start(check: &mut Check) -> Result<Self, StoreError> {
         let mut managers = vec![];
         for manager in subscriptions::tables(&Options::default()) {
             let Some(position) = check.reached(manager.name()).await? else { continue };
@@ -66,7 +64,6 @@ impl ReactionCheck {
         Ok(Self {
             managers,
             log_id: check.identity().log_id,
-            now: DateTime::from_timestamp_micros(now).unwrap_or_default(),
             waiting: vec![],
             without_receipt: vec![],
         })
@@ -79,8 +76,7 @@ impl ReactionCheck {
         event: &RecordedEvent,
     ) -> Result<(), StoreError> {
         let Ok(decoded) = decode(event.seen()) else { return Ok(()) };
-        let recorded_at = DateTime::from_timestamp_micros(event.recorded_at).unwrap_or(self.now);
-        let moment = Moment { recorded_at, now: self.now };
+        let moment = Moment::of(event.recorded_at);
         for Reached { manager, position, set_aside } in &self.managers {
             let is_due = event.position <= *position
                 && manager.sources().contains(&event.stream.kind.as_ref())

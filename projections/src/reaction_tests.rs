@@ -11,11 +11,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 const RECORDED: &str = "2027-01-01T00:00:00Z";
-const NOW: &str = "2027-01-02T00:00:00Z";
 
 fn moment() -> Moment {
-    let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-    Moment { recorded_at: at(RECORDED), now: at(NOW) }
+    Moment { recorded_at: RECORDED.parse::<DateTime<Utc>>().unwrap() }
 }
 
 fn event(aggregate: &str, event_type: &str, body: &serde_json::Value) -> MarketEvent {

@@ -10,6 +10,8 @@ mod outcome;
 mod plan;
 mod send;
 
+pub(crate) use deadlines::{BlockedDeadlines, cause_position};
+
 use crate::command_port::CommandPort;
 use crate::feed::{Delivery, Feed};
 use crate::options::Options;
@@ -23,7 +25,7 @@ use plan::{Job, Plan};
 use send::Sender;
 pub(crate) use send::reaction_id;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -39,6 +41,8 @@ pub(crate) struct Reactor {
     /// The parked keys, with the position that each stopped at. Held while a batch is decided, reacted to and written, and while a
     /// key is let go: so nothing overtakes what queues.
     stuck: Mutex<BTreeMap<String, i64>>,
+    /// The deadlines that were refused when they were tried last.
+    blocked: StdMutex<BlockedDeadlines>,
     /// Something was queued that needn't wait for the next tick.
     queued: Notify,
 }
@@ -66,6 +70,7 @@ impl Reactor {
             concurrency: options.concurrency.max(1),
             tick: options.tick,
             stuck: Mutex::default(),
+            blocked: StdMutex::default(),
             queued: Notify::new(),
         }
     }
@@ -125,6 +130,17 @@ impl Reactor {
         Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?)
     }
 
+    fn blocked(&self) -> BlockedDeadlines {
+        *self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports the parked keys and the blocked deadlines.
+    fn report(&self, run: &Run, stuck: &BTreeMap<String, i64>) {
+        let blocked = self.blocked();
+        let first = stuck.values().copied().chain(blocked.first).min();
+        run.report_parked(stuck.len() + blocked.count, first);
+    }
+
     fn note_deadlines(&self, job: &Job, deadlines: &mut Changes) {
         for reaction in &job.steps {
             match reaction {
@@ -143,11 +159,6 @@ impl Reactor {
     }
 }
 
-/// Reports the parked keys.
-fn report(run: &Run, stuck: &BTreeMap<String, i64>) {
-    run.report_parked(stuck.len(), stuck.values().min().copied());
-}
-
 #[async_trait]
 impl Handler for Reactor {
     async fn prepare(&self) -> Result<(), Halt> {
@@ -158,7 +169,8 @@ impl Handler for Reactor {
         let parked = self.parked.all(&run.name).await?;
         let mut stuck = self.stuck.lock().await;
         *stuck = parked.into_iter().map(|parked| (parked.key, parked.since_position)).collect();
-        report(run, &stuck);
+        self.look_for_blocked().await?;
+        self.report(run, &stuck);
         Ok(())
     }
 
@@ -204,7 +216,7 @@ impl Handler for Reactor {
         if stuck.len() > before {
             self.queued.notify_one();
         }
-        report(run, &stuck);
+        self.report(run, &stuck);
         Ok(Reached::Stored(reached))
     }
 

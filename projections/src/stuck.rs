@@ -4,6 +4,7 @@
 //! process manager then goes on after the event it stopped at, a view's row stays as it was, stale,
 //! until somebody asks again or the view is rebuilt.
 
+mod deadlines;
 mod key;
 
 use crate::error::QueryError;
@@ -46,7 +47,7 @@ impl Stuck {
     /// All of them; those of one key, if one is named.
     pub async fn list(&self, key: Option<&str>) -> Result<Vec<StuckKey>, QueryError> {
         let around = self.around().await?;
-        let mut all = vec![];
+        let mut all = self.blocked_deadlines(key, &around).await?;
         for (subscription, parked) in self.parked.everything(key).await? {
             all.push(self.told(subscription, parked, &around).await?);
         }
@@ -76,6 +77,7 @@ impl Stuck {
         let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
         Ok(StuckKey {
             is_view,
+            is_deadline: false,
             queued,
             dropped: around.dropped.get(&noted).cloned(),
             since: DateTime::from_timestamp_micros(parked.since_time).unwrap_or_default(),
@@ -94,14 +96,16 @@ impl Stuck {
         Ok(dropped.map(GivenUp::from).collect())
     }
 
-    /// One of them, with what waits; `None` if the key goes on.
+    /// One of them, with what waits, or with the event that set the deadline; `None` if the key goes on.
     pub async fn show(
         &self,
         subscription: &str,
         key: &str,
     ) -> Result<Option<StuckDetail>, QueryError> {
-        let Some(parked) = self.parked.find(subscription, key).await? else { return Ok(None) };
         let around = self.around().await?;
+        let Some(parked) = self.parked.find(subscription, key).await? else {
+            return self.show_deadline((subscription, key), &around).await;
+        };
         let is_view = around.views.contains(subscription);
         let events = self.waiting(is_view, subscription, &parked).await?;
         let key = self.told(subscription.to_owned(), parked, &around).await?;
@@ -111,6 +115,9 @@ impl Stuck {
 
     /// Has a key tried again, given up or not, by a running loop.
     pub async fn ask(&self, of: &StuckKey) -> Result<(), QueryError> {
+        if of.is_deadline {
+            return self.ask_deadline(of).await;
+        }
         self.parked.ask(&of.subscription, Some(&of.key)).await?;
         Ok(())
     }
@@ -118,33 +125,42 @@ impl Stuck {
     /// What became of a key that was asked for as it stood; waits for a running loop until then.
     pub async fn outcome(&self, of: &StuckKey, until: Instant) -> Result<Asked, QueryError> {
         loop {
-            match self.parked.find(&of.subscription, &of.key).await? {
-                None => return Ok(Asked::GoesOn),
-                Some(now) if now.attempts != of.attempts => {
-                    let around = self.around().await?;
-                    let now = self.told(of.subscription.clone(), now, &around).await?;
-                    return Ok(Asked::StoppedAgain(now));
-                }
-                Some(_) if Instant::now() >= until => return Ok(Asked::NotYet),
-                Some(_) => sleep(LOOK_AGAIN).await,
+            let tried = if of.is_deadline {
+                self.deadline_outcome(of).await?
+            } else {
+                self.key_outcome(of).await?
+            };
+            match tried {
+                Some(asked) => return Ok(asked),
+                None if Instant::now() >= until => return Ok(Asked::NotYet),
+                None => sleep(LOOK_AGAIN).await,
             }
         }
+    }
+
+    /// What became of a key by now; `None` if it wasn't tried yet.
+    async fn key_outcome(&self, of: &StuckKey) -> Result<Option<Asked>, QueryError> {
+        Ok(match self.parked.find(&of.subscription, &of.key).await? {
+            None => Some(Asked::GoesOn),
+            Some(now) if now.attempts != of.attempts => {
+                let around = self.around().await?;
+                let now = self.told(of.subscription.clone(), now, &around).await?;
+                Some(Asked::StoppedAgain(now))
+            }
+            Some(_) => None,
+        })
     }
 
     /// Gives up what a key stopped at, and keeps why; `false` if it has gone on meanwhile, or somebody
     /// gave it up before: then it is their reason that is kept.
     pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<bool, QueryError> {
+        if stuck.is_deadline {
+            return self.give_up_deadline(stuck, reason).await;
+        }
         let (subscription, key) = (&stuck.subscription, &stuck.key);
         // A process manager goes on at the next one that waits.
         let queue = self.parked.queued(subscription, key, 2).await?;
-        let parked = Parked {
-            key: key.clone(),
-            state: stuck.state.clone(),
-            reason: stuck.reason.clone(),
-            since_position: stuck.since_position,
-            since_time: stuck.since.timestamp_micros(),
-            attempts: stuck.attempts,
-        };
+        let parked = stuck.parked();
         let mut tx = self.store.views().begin().await?;
         let is_new = ParkedKeys::note_dropped(&mut tx, subscription, &parked, reason).await?;
         if !stuck.is_view {

@@ -11,8 +11,11 @@ use crate::applied::{Applied, Kind};
 use crate::backoff::pause;
 use crate::command_port::CommandPort;
 use crate::feed::{Delivery, Feed};
+use crate::reactor::BlockedDeadlines;
 use async_trait::async_trait;
-use gdmarket_store::{Checkpoints, Identity, Leases, LoopProblems, ParkedKeys, StoreError};
+use gdmarket_store::{
+    Checkpoints, Deadlines, Identity, Leases, LoopProblems, ParkedKeys, StoreError,
+};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -184,9 +187,12 @@ impl Subscription {
         let Some((_, reached)) = all.into_iter().find(|(of, _)| of == name) else { return Ok(()) };
         let next = self.feed.read_after(reached, 1).await?;
         self.report_lag(reached, next.first());
-        let parked = ParkedKeys::new(self.checkpoints.db().clone());
-        let first = parked.first(name).await?.unwrap_or(0);
-        report_parked(name, parked.count(name).await?, first);
+        let db = self.checkpoints.db();
+        let parked = ParkedKeys::new(db.clone());
+        let blocked = BlockedDeadlines::of(&Deadlines::new(db.clone()), name).await?;
+        let first = parked.first(name).await?.into_iter().chain(blocked.first).min();
+        let count = parked.count(name).await? + i64::try_from(blocked.count).unwrap_or(i64::MAX);
+        report_parked(name, count, first.unwrap_or(0));
         Ok(())
     }
 

@@ -12,9 +12,7 @@ use crate::config::Config;
 use clap::Args;
 use gdmarket_commands::NUMBERED;
 use gdmarket_projections::{is_view, managers};
-use gdmarket_store::{
-    Check, EventKind, Finding, KnownSubscriptions, MissingViews, Store, StoreError,
-};
+use gdmarket_store::{Check, EventKind, Finding, KnownSubscriptions, MissingViews, StoreError};
 use report::Report;
 
 pub(super) const EXAMPLES: &str = "\
@@ -41,7 +39,7 @@ pub(super) struct CheckArgs {
 pub(super) fn run(config: &Config, args: &CheckArgs, console: Console) -> Result<(), Failure> {
     with_readable_store(config, console, async |store| {
         let mut check = Check::begin(&store).await?;
-        let mut report = look(&store, &mut check, args, console).await?;
+        let mut report = look(&mut check, args, console).await?;
         report.findings.extend(store.without_views().map(missing));
         report.tell(console);
         match report.faults() {
@@ -55,12 +53,7 @@ pub(super) fn run(config: &Config, args: &CheckArgs, console: Console) -> Result
     })
 }
 
-async fn look(
-    store: &Store,
-    check: &mut Check,
-    args: &CheckArgs,
-    console: Console,
-) -> Result<Report, StoreError> {
+async fn look(check: &mut Check, args: &CheckArgs, console: Console) -> Result<Report, StoreError> {
     let managers = managers();
     let known = KnownSubscriptions { acting: &managers, is_derived: is_view };
     let mut report = Report::new(*check.identity(), args.quick);
@@ -80,7 +73,7 @@ async fn look(
     if args.quick {
         read::samples(check, &mut report, console).await?;
     } else {
-        read::everything(store, check, &mut report, console).await?;
+        read::everything(check, &mut report, console).await?;
     }
     let pass = Progress::pass(console, "sequences and positions");
     report.findings.extend(check.sequences().await?);

@@ -178,8 +178,10 @@ fn line(of: &StuckKey) -> String {
     let StuckKey { subscription, key, state, queued, since, since_position, reason, .. } = of;
     let since = since.format("%Y-%m-%dT%H:%M:%SZ");
     let dropped = of.dropped.as_ref().map(|why| format!("; given up: {why}")).unwrap_or_default();
+    let waiting =
+        if of.is_deadline { "a deadline".to_owned() } else { format!("{queued} waiting") };
     format!(
-        "{subscription} {key}: {state}, {queued} waiting, since position {since_position} \
+        "{subscription} {key}: {state}, {waiting}, since position {since_position} \
          ({since}), tried {}: {reason}{dropped}",
         if of.attempts == 1 { "once".to_owned() } else { format!("{} times", of.attempts) }
     )

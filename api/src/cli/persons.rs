@@ -1,13 +1,13 @@
 //! `gdmarket persons`: what is known of people, which is their names, beside the log.
 
+use super::confirm::confirm;
 use super::tool::with_store;
-use super::{Console, Exit, Failure};
+use super::{Console, Failure};
 use crate::config::Config;
 use clap::{Args, Subcommand};
 use gdmarket_domain::PersonId;
 use gdmarket_store::{Erased, Remains};
 use serde_json::json;
-use std::io::{self, IsTerminal as _, Write as _};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,31 +38,17 @@ enum PersonsCommand {
 pub(super) fn run(args: PersonsArgs, config: &Config, console: Console) -> Result<(), Failure> {
     let PersonsCommand::Erase { no, yes } = args.command;
     if !yes {
-        ask(no)?;
+        confirm(
+            &format!("Erase the names of person {no}? They can't be brought back."),
+            &format!("person {no} is to be forgotten"),
+            format!("person {no} was not erased"),
+        )?;
     }
     with_store(config, async |store| {
         let erased = store.personal_data().erase(no.get()).await?;
         say(no, &erased, console);
         Ok(())
     })
-}
-
-/// What is erased can't be brought back: somebody has to mean it.
-fn ask(no: PersonId) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() {
-        let what = format!("nobody is here to ask whether person {no} is to be forgotten");
-        return Err(Failure::new(Exit::Usage, what).next("add --yes"));
-    }
-    drop(write!(
-        io::stderr(),
-        "Erase the names of person {no}? They can't be brought back. [y/N] "
-    ));
-    let mut answer = String::new();
-    let heard = io::stdin().read_line(&mut answer);
-    if heard.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Failed, format!("person {no} was not erased")))
 }
 
 fn say(no: PersonId, erased: &Erased, console: Console) {

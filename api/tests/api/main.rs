@@ -29,6 +29,7 @@ mod erasure;
 mod event_stream;
 #[path = "../shared/following.rs"]
 mod following;
+mod found_outcomes;
 mod guarding;
 mod handing_over;
 mod hostile;

@@ -7,6 +7,7 @@ use super::search::{Local, Search};
 use super::wish::{Attempt, Task};
 use crate::process_manager::Step;
 use gdmarket_domain::payment::{NOT_FOUND, Progress};
+use gdmarket_domain::reservation::Stage;
 use gdmarket_domain::{MarketCommand, PaymentCommand};
 
 type Steps = Vec<(String, Local)>;
@@ -46,17 +47,24 @@ impl Search {
                 all.push((format!("a crash before attempt {attempt} starts"), crashed));
             }
             if now.in_flight {
-                let landed = with(&|a| (a.in_flight, a.charged) = (false, true));
+                let landed = with(&|a| (a.in_flight, a.charges) = (false, a.charges + 1));
                 all.push((format!("attempt {attempt} is charged late"), landed));
             }
-            if self.left_out == Some(LeftOut::OneConfirm)
-                && now.task == Task::None
-                && now.was_called
+            if now.task == Task::None
+                && self.is_open(local, attempt)
+                && let Some(mut repeated) = local.mishap(self.bounds)
             {
-                all.push((format!("a repeat calls for attempt {attempt}"), calls(local, attempt)));
+                repeated.wish.attempts[attempt].task = Task::Starting;
+                all.push((format!("the request for attempt {attempt} is repeated"), repeated));
             }
         }
         all
+    }
+
+    /// Whether the log holds no end of this attempt: then a repeat of the request goes on with it.
+    fn is_open(&self, local: &Local, attempt: usize) -> bool {
+        let stage = self.reservations.state(local.wish.reservation).stage();
+        stage == Stage::PaymentOpen { payment_no: payment_no(local.index, attempt) }
     }
 
     fn record(&mut self, local: &mut Local, attempt: usize, command: PaymentCommand) -> bool {
@@ -81,17 +89,16 @@ impl Search {
         }
     }
 
-    /// The task starts the attempt, or finds it started; or the payment side can't be reached.
+    /// The task starts the attempt, or finds it started and only waits; or the payment side can't be reached.
     fn start(&mut self, local: &Local, attempt: usize) -> Steps {
-        let mut after = local.clone();
+        let mut started = local.clone();
         let command = self.start_command(local, attempt);
-        let wrote = self.record(&mut after, attempt, command);
-        let started = if wrote {
-            calls(&after, attempt)
-        } else {
-            after.wish.attempts[attempt].task = Task::None;
-            after
-        };
+        let wrote = self.record(&mut started, attempt, command);
+        let calls = wrote || self.left_out == Some(LeftOut::OneConfirm);
+        started.wish.attempts[attempt].task = if calls { Task::Calling } else { Task::None };
+        if !wrote {
+            return vec![(format!("attempt {attempt} is found started"), started)];
+        }
         let mut unreachable = local.clone();
         unreachable.wish.attempts[attempt].task = Task::None;
         let failed = self.failed(local, attempt);
@@ -102,13 +109,14 @@ impl Search {
         ]
     }
 
-    /// Each outcome of the call; an answer that differs from what was asked is unknown too.
+    /// Each outcome of the call; an answer that differs from what was asked is unknown too. The gateway here takes
+    /// the money at each call: that there is one call per attempt is the market's own promise.
     fn call(&mut self, local: &Local, attempt: usize) -> Steps {
         let outcome = |charged: bool, in_flight: bool| {
             let mut after = local.clone();
             let now = &mut after.wish.attempts[attempt];
-            (now.task, now.charged, now.in_flight) =
-                (Task::None, now.charged || charged, in_flight);
+            (now.task, now.in_flight) = (Task::None, in_flight);
+            now.charges += u8::from(charged);
             after
         };
         let declined = PaymentCommand::RecordDeclined { reason: "no-cover".to_owned() };
@@ -131,9 +139,9 @@ impl Search {
             if let Some(fact) = fact {
                 self.record(&mut after, attempt, fact);
             }
-            let Attempt { charged, in_flight, .. } = after.wish.attempts[attempt];
+            let Attempt { charges, in_flight, .. } = after.wish.attempts[attempt];
             let label =
-                format!("attempt {attempt}: {what} (charged {charged}, in flight {in_flight})");
+                format!("attempt {attempt}: {what} (charges {charges}, in flight {in_flight})");
             steps.push((label, after));
         }
         steps
@@ -161,7 +169,7 @@ impl Search {
         let now = &mut after.wish.attempts[attempt];
         now.settling = again;
         now.in_flight &= !is_last;
-        let charged = now.charged;
+        let charged = now.charges > 0;
         let is_known = matches!(
             self.progress(&after, attempt),
             Some(
@@ -211,22 +219,24 @@ impl Search {
     fn ask_for_refund(&mut self, local: &Local, done: Local, attempt: usize) -> Steps {
         let mut back = local.clone();
         let now = &mut back.wish.attempts[attempt];
-        if !now.charged {
+        if now.charges == 0 {
             let broken = Some(format!("attempt {attempt} is refunded and was never charged"));
             return vec![(format!("refund of attempt {attempt}"), Local { broken, ..back })];
         }
-        let was_back = std::mem::replace(&mut now.refunded, true);
+        // It is asked again as a whole, so the gateway must give nothing back twice under one key.
+        let was_back = now.refunds > 0;
+        now.refunds = 1;
         let is_refused = self.progress(local, attempt) == Some(Progress::RefundRefused);
         if is_refused && self.left_out == Some(LeftOut::RefundRetry) {
             return vec![(format!("refund of attempt {attempt}: taken for done"), done)];
         }
         let mut recorded = done.clone();
-        recorded.wish.attempts[attempt].refunded = true;
+        recorded.wish.attempts[attempt].refunds = 1;
         self.record(&mut recorded, attempt, PaymentCommand::RecordCancelled);
         let mut steps = vec![(format!("attempt {attempt} is refunded"), recorded)];
         if self.left_out == Some(LeftOut::RefundRecorded) {
             let mut forgotten = done;
-            forgotten.wish.attempts[attempt].refunded = true;
+            forgotten.wish.attempts[attempt].refunds = 1;
             steps.push((format!("attempt {attempt} is refunded, and not recorded"), forgotten));
         } else if let Some(crashed) = back.mishap(self.bounds) {
             steps.push((format!("attempt {attempt} is refunded, then a crash"), crashed));
@@ -239,16 +249,4 @@ impl Search {
         }
         steps
     }
-}
-
-/// The attempt with its task calling the gateway.
-fn calls(local: &Local, attempt: usize) -> Local {
-    let mut after = local.clone();
-    let now = &mut after.wish.attempts[attempt];
-    if now.was_called {
-        after.broken = Some(format!("attempt {attempt} is confirmed twice"));
-    }
-    now.task = Task::Calling;
-    now.was_called = true;
-    after
 }

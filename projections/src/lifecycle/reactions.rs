@@ -43,8 +43,9 @@ impl Search {
     /// What may be delivered again, and mustn't.
     pub(super) fn of_redelivery(&mut self, local: &Local) -> Steps {
         let mut all = vec![];
+        let again = local.wish.again;
         let Some(local) = &local.mishap(self.bounds) else { return all };
-        for cause in local.wish.again.all() {
+        for cause in again.all() {
             for waiting in self.tables.reactions(cause, &self.events).iter() {
                 let Reaction::Do(Step::Send(rule, command)) = &waiting.reaction else { continue };
                 if *rule == Rule::Hold {
@@ -121,12 +122,12 @@ impl Search {
                 vec![(label, after)]
             }
             Ok(false) => {
-                after.wish.again.remember(cause);
+                self.remember(&mut after, cause);
                 vec![(format!("{label}: no change"), after)]
             }
             Err(code) => match verdict(rule, Code::parse(code)) {
                 Verdict::Done => {
-                    after.wish.again.remember(cause);
+                    self.remember(&mut after, cause);
                     vec![(format!("{label}: {code}"), after)]
                 }
                 Verdict::Park => {
@@ -144,6 +145,14 @@ impl Search {
                     steps
                 }
             },
+        }
+    }
+
+    /// What wrote nothing has left no receipt, and is decided again if it is delivered again.
+    fn remember(&self, after: &mut Local, cause: Id) {
+        let may_be_redelivered = after.wish.mishaps < self.bounds.mishaps[after.index];
+        if may_be_redelivered && !after.wish.again.remember(cause) {
+            after.broken = Some("more may be delivered again than the search can hold".to_owned());
         }
     }
 

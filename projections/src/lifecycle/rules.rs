@@ -21,19 +21,40 @@ pub(super) fn always(search: &Search, local: &Local) -> Option<String> {
     if item.listed().is_none() && !standing.is_empty() {
         return Some("an item that is held or lent is deleted".to_owned());
     }
-    for (number, attempt) in local.wish.attempts.iter().enumerate() {
-        let progress = search.progress(local, number);
-        if attempt.refunded && !attempt.charged {
+    money(local).or_else(|| shown(search, local))
+}
+
+/// The gateway's books: a charge per attempt, and never more back than was taken.
+fn money(local: &Local) -> Option<String> {
+    let attempts = local.wish.attempts.iter();
+    for (number, attempt) in attempts.clone().enumerate() {
+        if attempt.charges > 1 {
+            return Some(format!("attempt {number} is charged twice"));
+        }
+        if attempt.refunds > attempt.charges {
             return Some(format!("attempt {number} has more refunded than charged"));
         }
-        if progress == Some(Progress::Cancelled) && !attempt.refunded {
+    }
+    let charges: u8 = attempts.clone().map(|attempt| attempt.charges).sum();
+    let refunds: u8 = attempts.map(|attempt| attempt.refunds).sum();
+    if charges > local.wish.opened {
+        return Some("a reservation is charged more often than it was to be paid".to_owned());
+    }
+    (refunds > charges).then(|| "a reservation has more refunded than charged".to_owned())
+}
+
+/// What the payments say of it.
+fn shown(search: &Search, local: &Local) -> Option<String> {
+    for (number, attempt) in local.wish.attempts.iter().enumerate() {
+        let progress = search.progress(local, number);
+        if progress == Some(Progress::Cancelled) && attempt.is_kept() {
             return Some(format!("attempt {number} is shown as cancelled without its money back"));
         }
         let goes_back = matches!(
             progress,
             Some(Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled)
         );
-        if usize::from(local.wish.lent_by) == number + 1 && (goes_back || attempt.refunded) {
+        if usize::from(local.wish.lent_by) == number + 1 && (goes_back || attempt.refunds > 0) {
             return Some("lent and refunded".to_owned());
         }
     }
@@ -91,7 +112,7 @@ fn lent(search: &Search, before: &Local, after: &mut Local) -> Option<String> {
     let attempt = usize::try_from(payment_no.get() - 1).unwrap() % 2;
     after.wish.lent_by = u8::try_from(attempt + 1).unwrap();
     let paid = before.wish.attempts[attempt];
-    if !paid.charged || paid.refunded {
+    if !paid.is_kept() {
         return Some("lent without its money".to_owned());
     }
     let request = reservation.request()?;
@@ -135,7 +156,7 @@ pub(super) fn at_rest(search: &Search, local: &Local) -> Option<String> {
             return Some(format!("attempt {number} is stuck: {progress:?}"));
         }
     }
-    let kept = local.wish.attempts.iter().filter(|a| a.charged && !a.refunded).count();
+    let kept = local.wish.attempts.iter().filter(|attempt| attempt.is_kept()).count();
     (kept != usize::from(is_paid)).then(|| format!("{stage:?} keeps the money of {kept} attempts"))
 }
 

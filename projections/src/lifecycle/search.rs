@@ -8,7 +8,7 @@ use super::left_out::LeftOut;
 use super::people::reservation_no;
 use super::rules;
 use super::tables::{Events, Id, Tables};
-use super::wish::Wish;
+use super::wish::{Line, Wish};
 use gdmarket_domain::{Hold, Item, MarketEvent, Payment, Reservation};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,7 +21,7 @@ pub(super) struct Bounds {
     pub(super) wishes: usize,
     /// How many attempts to pay each reservation has.
     pub(super) attempts: [u8; 2],
-    /// How many crashes and redeliveries there are in the history of each reservation.
+    /// How many crashes, redeliveries and repeats there are in the history of each reservation.
     pub(super) mishaps: [u8; 2],
     /// Whether every outcome of a call is tried for each reservation, or only "yes" and "no".
     pub(super) is_unsure: [bool; 2],
@@ -98,11 +98,21 @@ pub(super) struct Found {
 }
 
 impl Local {
-    /// The same after a crash or a redelivery, if there may be another one.
+    /// The same after a crash, a redelivery or a repeat, if there may be another one.
     pub(super) fn mishap(&self, bounds: Bounds) -> Option<Self> {
         let mut after = self.clone();
         after.wish.mishaps += 1;
+        if after.wish.mishaps == bounds.mishaps[self.index] {
+            // Nothing is delivered again after the last one.
+            after.wish.again = Line::default();
+        }
         (after.wish.mishaps <= bounds.mishaps[self.index]).then_some(after)
+    }
+
+    /// Whether the step led to another state, or broke a rule.
+    fn is_effective(&self, before: &Self) -> bool {
+        self.broken.is_some()
+            || (self.today, self.item, self.wish) != (before.today, before.item, before.wish)
     }
 }
 
@@ -249,19 +259,17 @@ impl Search {
         let local = Local { index, today, item, wish, broken: None };
         let mut people = self.of_people(&local);
         let systems = [self.of_reactions(&local), self.of_outside(&local)].concat();
+        // What is tried again and again without effect is no way out.
+        let is_at_rest = !systems.iter().any(|(_, after)| after.is_effective(&local));
         let broken = rules::always(self, &local)
-            .or_else(|| systems.is_empty().then(|| rules::at_rest(self, &local)).flatten());
+            .or_else(|| is_at_rest.then(|| rules::at_rest(self, &local)).flatten());
         people.extend(systems);
         people.extend(self.of_redelivery(&local));
         people.extend(self.of_mishaps(&local));
         let is_private = !people.is_empty() && self.is_private(&local);
         people.extend(self.of_chance(&local));
-        let is_new = |after: &&(String, Local)| {
-            let (_, after) = after;
-            after.broken.is_some()
-                || (after.today, after.item, after.wish) != (local.today, local.item, local.wish)
-        };
-        let steps = people.iter().filter(is_new).map(|(label, after)| Step {
+        let effective = people.iter().filter(|(_, after)| after.is_effective(&local));
+        let steps = effective.map(|(label, after)| Step {
             label: label.clone(),
             today: after.today,
             item: after.item,

@@ -68,7 +68,7 @@ impl Tables {
         }
         let event = events.get(id);
         let source = kind(event);
-        let moment = Moment { recorded_at: recorded_at(event), now: never() };
+        let moment = Moment { recorded_at: recorded_at(event) };
         let mut all = vec![];
         for manager in self.managers.iter().filter(|m| m.sources().contains(&source)) {
             let Some(reactions) = manager.react(event, moment) else { continue };
@@ -109,7 +109,7 @@ impl Tables {
     /// What follows from a row that is due: the step, and the row that comes after it.
     pub(super) fn due(&mut self, manager: &str, key: &str, row: Id) -> (Step, Id) {
         let data = &self.rows[usize::from(row) - 1];
-        let moment = Moment { recorded_at: never(), now: never() };
+        let moment = Moment { recorded_at: never() };
         let manager = self.managers.iter().find(|m| m.name() == manager).expect("a manager");
         let Due { steps, again } = manager.due(key, data, moment).expect("a row that can be read");
         let again = again.map_or(0, |(_, data)| self.row(&data));
@@ -128,7 +128,7 @@ pub(super) fn day(number: u8) -> NaiveDate {
     DateTime::UNIX_EPOCH.date_naive() + chrono::Days::new(u64::from(number))
 }
 
-/// What no reaction may look at: the server's own clock.
+/// What nothing that follows from a row may depend on.
 fn never() -> DateTime<Utc> {
     minute(1_000_000)
 }

@@ -29,17 +29,19 @@ impl Line {
         self.0.into_iter().take_while(|id| *id != 0)
     }
 
-    /// Adds it to a set of at most four; one is forgotten where there is no room.
-    pub(super) fn remember(&mut self, id: Id) {
+    /// Adds it to a set; whether there was room.
+    #[must_use]
+    pub(super) fn remember(&mut self, id: Id) -> bool {
         if self.0.contains(&id) {
-            return;
+            return true;
         }
-        if self.0[3] != 0 {
-            self.pop();
-        }
-        self.push(id);
         let filled = self.all().count();
-        self.0[..filled].sort_unstable();
+        let has_room = filled < self.0.len();
+        if has_room {
+            self.push(id);
+            self.0[..=filled].sort_unstable();
+        }
+        has_room
     }
 
     pub(super) fn forget(&mut self, id: Id) {
@@ -98,7 +100,6 @@ pub(super) enum Task {
 }
 
 /// One attempt to pay.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Attempt {
     pub(super) payment: Id,
@@ -108,11 +109,19 @@ pub(super) struct Attempt {
     pub(super) asked: Line,
     pub(super) settled: Line,
     pub(super) task: Task,
-    pub(super) was_called: bool,
     /// The call was lost on its way and may still charge.
     pub(super) in_flight: bool,
-    pub(super) charged: bool,
-    pub(super) refunded: bool,
+    /// How often the gateway took the money, by its own books.
+    pub(super) charges: u8,
+    /// How often it gave the money back.
+    pub(super) refunds: u8,
+}
+
+impl Attempt {
+    /// Whether the gateway has the money.
+    pub(super) const fn is_kept(self) -> bool {
+        self.charges > self.refunds
+    }
 }
 
 /// One reservation.

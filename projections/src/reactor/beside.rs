@@ -176,7 +176,7 @@ impl Reactor {
         failpoint!("manager.let-go", &run.name);
         if free {
             stuck.remove(key);
-            super::report(run, &stuck);
+            self.report(run, &stuck);
         }
         Ok(free)
     }

@@ -6,12 +6,13 @@ use super::outcome::Outcome;
 use super::plan::Job;
 use super::send::Sender;
 use crate::command_port::Cause;
-use crate::process_manager::Due;
+use crate::process_manager::{Due, Moment};
 use crate::subscription::{Halt, Run};
 use futures::StreamExt;
-use gdmarket_store::{Changes, Deadline, Deadlines, failpoint};
+use gdmarket_store::{Deadline, Deadlines, Postponed, StoreError, Tried, failpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::PoisonError;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -34,11 +35,17 @@ struct Payload {
 impl Reactor {
     pub(super) async fn fire(&self, run: &Run) -> Result<(), Halt> {
         let due = self.deadlines.due(self.sender.name(), AT_ONCE).await?;
+        let is_any_due = !due.is_empty();
         let mut fired = futures::stream::iter(due)
             .map(|deadline| self.fire_one(run, deadline))
             .buffer_unordered(self.concurrency);
         while let Some(fired) = fired.next().await {
             fired?;
+        }
+        // What was blocked may have been forgotten, or given up by an operator.
+        if (is_any_due || self.blocked().count > 0) && self.look_for_blocked().await? {
+            let stuck = self.stuck.lock().await;
+            self.report(run, &stuck);
         }
         Ok(())
     }
@@ -46,32 +53,73 @@ impl Reactor {
     async fn fire_one(&self, run: &Run, deadline: Deadline) -> Result<(), Halt> {
         let (outcome, due) = self.sender.fire(&deadline).await;
         failpoint!("manager.fired", &run.name);
-        let again = match (outcome, due.and_then(|due| due.again)) {
-            (Outcome::Newer, _) => return Err(Halt::Newer(deadline.key)),
-            (Outcome::Retry(_), _) => {
-                Some(Sender::again(&deadline, self.sender.micros_after(POSTPONED), None))
-            }
-            (_, Some((due_at, data))) => {
-                Some(Sender::again(&deadline, due_at.timestamp_micros(), Some(&data)))
-            }
-            // A deadline is never lost for a fault.
-            (Outcome::Park(_) | Outcome::Later | Outcome::Queue, None) => {
-                Some(Sender::again(&deadline, self.sender.micros_after(IMPOSSIBLE), None))
-            }
-            (Outcome::Done, None) => None,
-        };
+        if outcome == Outcome::Newer {
+            return Err(Halt::Newer(deadline.key));
+        }
+        let postponed = postponed(&deadline, outcome, due);
+        let manager = self.sender.name();
         let mut tx = self.store.views().begin().await?;
         run.hold(&mut tx).await?;
         // Set anew or cleared meanwhile: then that stands.
-        let was_there = Deadlines::fired(&mut tx, self.sender.name(), &deadline).await?;
-        if let Some(again) = again.filter(|_| was_there) {
-            let changes = Changes::from([(again.key.clone(), Some(again))]);
-            Deadlines::change(&mut tx, self.sender.name(), &changes).await?;
+        match &postponed {
+            Some(postponed) => Deadlines::postpone(&mut tx, manager, &deadline, postponed).await?,
+            None => drop(Deadlines::fired(&mut tx, manager, &deadline).await?),
         }
         tx.commit().await?;
         failpoint!("manager.noted", &run.name);
         Ok(())
     }
+
+    /// Looks how many deadlines are blocked; whether that has changed.
+    pub(super) async fn look_for_blocked(&self) -> Result<bool, Halt> {
+        let blocked = BlockedDeadlines::of(&self.deadlines, self.sender.name()).await?;
+        let mut known = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::replace(&mut *known, blocked) != blocked)
+    }
+}
+
+/// How many deadlines of a manager are blocked, and the lowest position of what set them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct BlockedDeadlines {
+    pub(crate) count: usize,
+    pub(crate) first: Option<i64>,
+}
+
+impl BlockedDeadlines {
+    pub(crate) async fn of(deadlines: &Deadlines, manager: &str) -> Result<Self, StoreError> {
+        let all = deadlines.blocked(Some(manager)).await?;
+        let first = all.iter().map(|blocked| cause_position(&blocked.payload)).min();
+        Ok(Self { count: all.len(), first })
+    }
+}
+
+/// Where the event is that set a deadline; 0 if its row can't be read.
+pub(crate) fn cause_position(payload: &str) -> i64 {
+    serde_json::from_str::<Payload>(payload).map_or(0, |payload| payload.position)
+}
+
+/// How a deadline that fired is due again; `None` if it is done with. No deadline is lost for a fault.
+fn postponed(deadline: &Deadline, outcome: Outcome, due: Option<Due>) -> Option<Postponed> {
+    let same = || deadline.payload.clone();
+    let (pause, payload, tried) = match (outcome, due.and_then(|due| due.again)) {
+        (Outcome::Retry(_), _) => (POSTPONED, same(), Tried::NotNow),
+        (Outcome::Done, None) => return None,
+        (Outcome::Done, Some((pause, data))) => {
+            (pause, with_data(&deadline.payload, &data).unwrap_or_else(same), Tried::Done)
+        }
+        (Outcome::Park(problem), _) => (IMPOSSIBLE, same(), Tried::Refused(problem)),
+        (Outcome::Later | Outcome::Queue | Outcome::Newer, _) => {
+            (IMPOSSIBLE, same(), Tried::NotNow)
+        }
+    };
+    Some(Postponed { pause, payload, tried })
+}
+
+/// The row of a deadline that is due again, with the same cause.
+fn with_data(payload: &str, data: &Value) -> Option<String> {
+    let mut payload: Payload = serde_json::from_str(payload).ok()?;
+    payload.data = data.clone();
+    serde_json::to_string(&payload).ok()
 }
 
 impl Sender {
@@ -79,7 +127,7 @@ impl Sender {
     /// unless the row can't be read.
     async fn fire(&self, deadline: &Deadline) -> (Outcome, Option<Due>) {
         let read = serde_json::from_str::<Payload>(&deadline.payload).ok().and_then(|payload| {
-            let moment = self.moment(deadline.due_at);
+            let moment = Moment::of(deadline.due_at);
             Some((self.manager.due(&deadline.key, &payload.data, moment)?, payload))
         });
         let mut position = 0;
@@ -121,21 +169,5 @@ impl Sender {
         let Cause { correlation_id, position, traceparent, .. } = self.cause(&job.event);
         serde_json::json!(Payload { correlation_id, position, traceparent, data: data.clone() })
             .to_string()
-    }
-
-    /// The row of a deadline that is due again, with the same cause.
-    fn again(deadline: &Deadline, due_at: i64, data: Option<&Value>) -> Deadline {
-        let payload = data.and_then(|data| {
-            let mut payload: Payload = serde_json::from_str(&deadline.payload).ok()?;
-            payload.data = data.clone();
-            serde_json::to_string(&payload).ok()
-        });
-        let payload = payload.unwrap_or_else(|| deadline.payload.clone());
-        Deadline { key: deadline.key.clone(), due_at, payload }
-    }
-
-    /// Microseconds of a moment from now.
-    fn micros_after(&self, pause: Duration) -> i64 {
-        (self.port.now() + pause).timestamp_micros()
     }
 }

@@ -8,7 +8,6 @@ use crate::command_port::{Cause, CommandPort, Errand, Handled, Intent, PortError
 use crate::decoded::{Origin, Unreadable, decode};
 use crate::process_manager::{Manager, Moment, Reaction, Reactions, Step};
 use crate::refusal::{Code, Verdict, verdict};
-use chrono::DateTime;
 use gdmarket_domain::{HoldCommand, ItemCommand, MarketCommand};
 use gdmarket_store::{Identity, RecordedEvent};
 use std::sync::Arc;
@@ -53,7 +52,7 @@ impl Sender {
     /// What follows from an event.
     pub(super) fn reactions(&self, event: &RecordedEvent) -> Result<Option<Reactions>, Unreadable> {
         let decoded = decode(event.seen())?;
-        Ok(self.manager.react(&decoded, self.moment(event.recorded_at)))
+        Ok(self.manager.react(&decoded, Moment::of(event.recorded_at)))
     }
 
     /// Does what follows from an event, unless it takes long.
@@ -155,11 +154,6 @@ impl Sender {
         let manager = self.name();
         tracing::error!(manager, key, position, reason, next, "a reaction is parked");
         metrics::counter!("gdmarket_manager_parked_total", "manager" => manager).increment(1);
-    }
-
-    pub(super) fn moment(&self, recorded_at: i64) -> Moment {
-        let now = self.port.now();
-        Moment { recorded_at: DateTime::from_timestamp_micros(recorded_at).unwrap_or(now), now }
     }
 
     pub(super) fn cause(&self, event: &RecordedEvent) -> Cause {

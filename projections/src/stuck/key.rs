@@ -2,7 +2,7 @@
 
 use crate::told::ToldEvent;
 use chrono::{DateTime, Utc};
-use gdmarket_store::Dropped;
+use gdmarket_store::{Dropped, Parked};
 use serde::Serialize;
 
 /// A key that can't go on.
@@ -13,6 +13,8 @@ pub struct StuckKey {
     pub subscription: String,
     /// Whether a view can't go on, or a process manager.
     pub is_view: bool,
+    /// Whether it is a deadline of a process manager: nothing waits behind it.
+    pub is_deadline: bool,
     /// What can't go on: a stream, or a process.
     pub key: String,
     /// `retrying` by itself, or `parked` until it is asked for.
@@ -29,6 +31,20 @@ pub struct StuckKey {
     pub queued: u64,
     /// Why an operator gave it up, if one did.
     pub dropped: Option<String>,
+}
+
+impl StuckKey {
+    /// As the table of parked keys has it.
+    pub(super) fn parked(&self) -> Parked {
+        Parked {
+            key: self.key.clone(),
+            state: self.state.clone(),
+            reason: self.reason.clone(),
+            since_position: self.since_position,
+            since_time: self.since.timestamp_micros(),
+            attempts: self.attempts,
+        }
+    }
 }
 
 /// An event that was given up.

@@ -2,10 +2,13 @@
 //! never came; through restarts.
 
 use crate::market::{Market, SOON, item, options, payment, reservation};
-use gdmarket_domain::PaymentCommand;
-use gdmarket_projections::{Options, PaymentProgress, Projections, ReservationStatus};
+use chrono::TimeDelta;
+use gdmarket_domain::{ItemCommand, MarketCommand, PaymentCommand};
+use gdmarket_projections::{
+    Intent, Options, PaymentProgress, PortError, Projections, ReservationStatus,
+};
 use gdmarket_store::Deadlines;
-use gdmarket_testkit::{eventually, on_each_engine};
+use gdmarket_testkit::{TestDb, eventually, on_each_engine};
 use std::time::Duration;
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -183,4 +186,55 @@ on_each_engine! {
         assert_eq!(deadlines(&market, "abandonment").await, [""; 0]);
         loops.stop().await;
     }
+
+    async fn what_is_due_again_goes_by_the_database_s_clock_if_the_server_s_is_ahead(db: &TestDb) {
+        due_again_with_a_clock_that_is_off(db, TimeDelta::days(1)).await;
+    }
+
+    async fn what_is_due_again_goes_by_the_database_s_clock_if_the_server_s_is_behind(db: &TestDb) {
+        due_again_with_a_clock_that_is_off(db, TimeDelta::days(-1)).await;
+    }
+}
+
+/// A payment that is asked about again in an hour, and a registration that can't be given up just now.
+async fn due_again_with_a_clock_that_is_off(db: &TestDb, off: TimeDelta) {
+    let market = Market::open(db).await;
+    *market.port.clock_off.lock().unwrap() = off;
+    let abandons = |intent: &Intent| {
+        matches!(intent.command, MarketCommand::Item(_, ItemCommand::AbandonRegistration { .. }))
+    };
+    market
+        .port
+        .fail(move |intent| abandons(intent).then(|| PortError::Retry("not now".to_owned())));
+    let settle_again = Duration::from_hours(1);
+    let hurried = Options { settle_after: SHORT, settle_again, abandon_after: SHORT, ..options() };
+    let loops = reserved(&market, &hurried).await;
+    market.request_payment(1, 1).await;
+    market.alert(2).await;
+    let requested = market.store.log().now().await.unwrap();
+    for (manager, key, pause) in [
+        ("payment_process", "payment/1", settle_again),
+        ("abandonment", "item/2", Duration::from_secs(5)),
+    ] {
+        // First it is due within a moment of what set it.
+        let first = requested + 2 * i64::try_from(SHORT.as_micros()).unwrap();
+        let due = async || {
+            let all = Deadlines::new(market.store.views().clone()).all(manager).await.unwrap();
+            let now = market.store.log().now().await.unwrap();
+            let row = all.into_iter().find(|deadline| deadline.key == key);
+            row.map(|row| (row.due_at, now))
+        };
+        let (due_at, now) = eventually(SOON, || async {
+            match due().await {
+                Some((due_at, now)) if now > first && (due_at - first).abs() > 1_000_000 => {
+                    Ok((due_at, now))
+                }
+                other => Err(other),
+            }
+        })
+        .await;
+        let expected = now + i64::try_from(pause.as_micros()).unwrap();
+        assert!((due_at - expected).abs() < 60_000_000, "{manager}: {due_at} at {now}");
+    }
+    loops.stop().await;
 }

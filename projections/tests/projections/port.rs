@@ -2,7 +2,7 @@
 //! payment gateway that a test can talk to.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::DomainEvent;
 use gdmarket_domain::{
     Alarm, Decider, Hold, Item, MarketCommand, MarketEvent, Payment, PaymentCommand, PaymentNo,
@@ -31,6 +31,8 @@ pub(crate) struct TestPort {
     fault: Mutex<Fault>,
     /// Where the next command stops on its way.
     gate: Mutex<Option<Arc<Barrier>>>,
+    /// How far the server's clock is off.
+    pub(crate) clock_off: Mutex<TimeDelta>,
     /// Every reaction under an id of its own, as if none had been sent before.
     pub(crate) forgets: AtomicBool,
 }
@@ -44,6 +46,7 @@ impl TestPort {
             sent: Mutex::default(),
             fault: Mutex::new(Box::new(|_| None)),
             gate: Mutex::default(),
+            clock_off: Mutex::default(),
             forgets: AtomicBool::new(false),
         }
     }
@@ -245,6 +248,7 @@ impl CommandPort for TestPort {
     fn now(&self) -> DateTime<Utc> {
         #[expect(clippy::disallowed_methods, reason = "the test's clock is the machine's")]
         let now = Utc::now();
+        let now = now + *self.clock_off.lock().unwrap();
         DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap()
     }
 }

@@ -5,7 +5,7 @@ use super::super::progress::Progress;
 use super::count;
 use super::report::Report;
 use gdmarket_projections::{Failed, FoldCheck, Part, ReactionCheck, Trial, unreadable};
-use gdmarket_store::{Check, Finding, RecordedEvent, Store, StoreError, StreamId};
+use gdmarket_store::{Check, Finding, RecordedEvent, StoreError, StreamId};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -14,7 +14,6 @@ const STREAMS: u64 = 250_000;
 
 /// Reads every event, compares what comes out with the views, and looks up what process managers did.
 pub(super) async fn everything(
-    store: &Store,
     check: &mut Check,
     report: &mut Report,
     console: Console,
@@ -24,7 +23,7 @@ pub(super) async fn everything(
     let events = report.events();
     let total = events.saturating_mul(u64::try_from(passes).unwrap_or(1));
     let progress = Progress::start(console, "reading every event", total);
-    let mut reactions = Some(ReactionCheck::start(check, store.log().now().await?).await?);
+    let mut reactions = Some(ReactionCheck::start(check).await?);
     let mut done = 0;
     for number in 0..passes {
         let part = Part { number, of: passes };
