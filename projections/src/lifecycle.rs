@@ -1,6 +1,6 @@
 //! The lifecycle of a rental and its money, checked by exhaustive search: one item, two reservations
-//! that want it, two payment attempts each, every outcome of the gateway, redelivery, crashes, and days
-//! that pass.
+//! that want it, two payment attempts, every outcome of the gateway, redelivery, repeats, crashes, and days
+//! that pass; not all of it at once, see the bounds.
 //!
 //! A transition is what the program does: the `decide` and `evolve` of the aggregates, the managers'
 //! tables of reactions, and the table of refusals. What lies outside of both (the gateway and the tasks
