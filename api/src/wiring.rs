@@ -300,7 +300,8 @@ async fn take_over_ledgers(config: &Config, store: &Store) -> Result<(), StartEr
     Ok(())
 }
 
-fn projection_options(config: &Config) -> Options {
+/// How the loops run for this configuration.
+pub fn projection_options(config: &Config) -> Options {
     Options {
         pay_within: config.reservation.pay_within,
         settle_after: config.payment.gateway.timeout.saturating_add(SETTLE_MARGIN),

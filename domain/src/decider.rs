@@ -24,6 +24,9 @@ pub trait Decider: Aggregate<Services = (), Error: Refusal, Command: Send + Sync
 
     /// Whether any event has been applied.
     fn exists(&self) -> bool;
+
+    /// The number of the stream that an event belongs to, as its payload names it.
+    fn number_of(event: &Self::Event) -> i64;
 }
 
 /// What every shim's [`Aggregate::handle`] does: decide, then hand each event to the sink.

@@ -37,7 +37,7 @@ pub use hold::{Hold, HoldCommand, HoldError, HoldEvent};
 pub use ids::{IdError, ItemNo, PaymentNo, PersonId, ReservationNo};
 pub use item::{Item, ItemCommand, ItemError, ItemEvent};
 pub use market_command::MarketCommand;
-pub use market_event::{DecodeError, MarketEvent, decode_event};
+pub use market_event::{DecodeError, MarketEvent, StoredEvent};
 pub use money::{Money, PriceError};
 pub use name::{NameError, check_name_of_earlier_versions, checked_name};
 pub use payment::{Payment, PaymentCommand, PaymentError, PaymentEvent};

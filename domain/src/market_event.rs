@@ -1,9 +1,11 @@
 //! Everything that can happen in the market, and the way back from a row of the log.
 //!
-//! Whoever reads the log decodes with [`MarketEvent::decode`]: old versions pass the upcaster, a
-//! version newer than this program is told apart from a broken row.
+//! Every reader of the log decodes with [`StoredEvent`]: old versions pass the upcaster, a version newer
+//! than this program is told apart from a broken row, and an event that names another stream than its
+//! own is refused.
 
 use crate::alarm::{Alarm, AlarmEvent};
+use crate::decider::Decider;
 use crate::hold::{Hold, HoldEvent};
 use crate::item::{Item, ItemEvent};
 use crate::payment::{Payment, PaymentEvent};
@@ -57,10 +59,65 @@ pub enum DecodeError {
         #[source]
         source: serde_json::Error,
     },
+    /// The payload is another stream's: applied, it would change what belongs to that one.
+    #[error(
+        "its payload names {aggregate_type}/{named}, but it is an event of {aggregate_type}/{number}"
+    )]
+    OtherStream {
+        /// The aggregate type.
+        aggregate_type: String,
+        /// The number of the stream that the payload names.
+        named: i64,
+        /// The number of the stream that the row is of.
+        number: i64,
+    },
+}
+
+/// A row of the log, as far as its event is read from it.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredEvent<'a> {
+    /// The aggregate type of its stream.
+    pub aggregate_type: &'a str,
+    /// The number of its stream.
+    pub number: i64,
+    /// The wire name.
+    pub event_type: &'a str,
+    /// The version of the wire format.
+    pub version: &'a str,
+    /// JSON.
+    pub payload: &'a str,
+}
+
+impl StoredEvent<'_> {
+    /// The event of the row.
+    pub fn decode(self) -> Result<MarketEvent, DecodeError> {
+        let Self { aggregate_type, event_type, version, payload, .. } = self;
+        let event = MarketEvent::decode(aggregate_type, event_type, version, payload)?;
+        self.require_own(event.number())?;
+        Ok(event)
+    }
+
+    /// The event of the row, for a caller that knows the aggregate already.
+    pub fn decode_as<A: Decider>(self) -> Result<A::Event, DecodeError> {
+        let Self { event_type, version, payload, .. } = self;
+        let event: A::Event =
+            Row { steps: upcast::STEPS, event_type, version, payload }.decode()?;
+        self.require_own(A::number_of(&event))?;
+        Ok(event)
+    }
+
+    fn require_own(self, named: i64) -> Result<(), DecodeError> {
+        if named == self.number {
+            return Ok(());
+        }
+        let (aggregate_type, number) = (self.aggregate_type.to_owned(), self.number);
+        Err(DecodeError::OtherStream { aggregate_type, named, number })
+    }
 }
 
 impl MarketEvent {
-    /// The event of a row of the log.
+    /// The event of a payload, whichever stream it is of; a row of the log is read with
+    /// [`StoredEvent::decode`].
     pub fn decode(
         aggregate_type: &str,
         event_type: &str,
@@ -91,6 +148,12 @@ impl MarketEvent {
 }
 
 impl MarketEvent {
+    /// Whether this program knows the aggregate type.
+    pub fn knows(aggregate_type: &str) -> bool {
+        [Item::TYPE, Reservation::TYPE, Payment::TYPE, Alarm::TYPE, Hold::TYPE]
+            .contains(&aggregate_type)
+    }
+
     /// The number of the stream that it belongs to, as its payload names it.
     pub const fn number(&self) -> i64 {
         match self {
@@ -101,15 +164,6 @@ impl MarketEvent {
             Self::Hold(event) => event.reservation_no().get(),
         }
     }
-}
-
-/// The event of a row, for whoever knows the aggregate already; as [`MarketEvent::decode`].
-pub fn decode_event<E: DomainEvent + DeserializeOwned>(
-    event_type: &str,
-    version: &str,
-    payload: &str,
-) -> Result<E, DecodeError> {
-    Row { steps: upcast::STEPS, event_type, version, payload }.decode()
 }
 
 struct Row<'a> {

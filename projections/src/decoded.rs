@@ -1,6 +1,6 @@
 //! From a delivered event to what it means, and the ways in which that can fail.
 
-use gdmarket_domain::{DecodeError, MarketEvent};
+use gdmarket_domain::{Decider, DecodeError, MarketEvent, StoredEvent};
 use gdmarket_store::{EventRef, MAX_PAYLOAD, RecordedEvent};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -16,7 +16,17 @@ pub(crate) enum Unreadable {
 
 /// What an event says.
 pub(crate) fn decode(event: EventRef<'_>) -> Result<MarketEvent, Unreadable> {
-    let EventRef { kind, event_type, event_version, payload, .. } = event;
+    Ok(intact(event)?.decode()?)
+}
+
+/// As [`decode`], for a caller that knows the aggregate already.
+pub(crate) fn decode_as<A: Decider>(event: EventRef<'_>) -> Result<A::Event, Unreadable> {
+    Ok(intact(event)?.decode_as::<A>()?)
+}
+
+/// The row to read the event from, unless it is damaged or too long.
+fn intact(event: EventRef<'_>) -> Result<StoredEvent<'_>, Unreadable> {
+    let EventRef { kind, number, event_type, event_version, payload, .. } = event;
     if let Some(damage) = event.damage {
         return Err(Unreadable::Broken(damage.reason.clone()));
     }
@@ -27,16 +37,7 @@ pub(crate) fn decode(event: EventRef<'_>) -> Result<MarketEvent, Unreadable> {
             "{size} bytes, more than the {MAX_PAYLOAD} of an event"
         )));
     }
-    let decoded = MarketEvent::decode(kind, event_type, event_version, payload)?;
-    let named = decoded.number();
-    if named != event.number {
-        // Taken in, it would change what belongs to another stream.
-        let number = event.number;
-        return Err(Unreadable::Broken(format!(
-            "its payload names {kind}/{named}, but it is an event of {kind}/{number}"
-        )));
-    }
-    Ok(decoded)
+    Ok(StoredEvent { aggregate_type: kind, number, event_type, version: event_version, payload })
 }
 
 impl From<DecodeError> for Unreadable {
@@ -45,7 +46,8 @@ impl From<DecodeError> for Unreadable {
             DecodeError::Newer { .. } => Self::Newer(error.to_string()),
             DecodeError::UnknownAggregate(_)
             | DecodeError::UnknownType(_)
-            | DecodeError::Malformed { .. } => Self::Broken(with_source(&error)),
+            | DecodeError::Malformed { .. }
+            | DecodeError::OtherStream { .. } => Self::Broken(with_source(&error)),
         }
     }
 }

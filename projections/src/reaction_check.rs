@@ -1,49 +1,62 @@
-//! The check whether process managers have done what follows from the events that they have passed: every
-//! command that a reaction sends has an id derived from its event, and leaves a receipt unless it
-//! changed nothing. A command without a receipt is decided again on what its stream has become: where
-//! it would still change something, its event was skipped.
+//! The check whether process managers have done what follows from the events that they have passed. What a
+//! reaction sends has an id derived from its event, and leaves a receipt unless it changed nothing; a
+//! command without a receipt is decided again on what its stream has become. A refund is done once its
+//! payment says so, and a deadline waits in the database until what it leads to is done.
+//!
+//! Commands are looked up batch by batch, so that memory stays the same whatever the log's length.
+
+mod deadlines;
+mod standing;
 
 use crate::decoded::decode;
 use crate::options::Options;
 use crate::process_manager::{Manager, Moment, Reaction, Step};
 use crate::reactor::reaction_id;
+use crate::refusal::{Code, Verdict, verdict};
 use crate::subscriptions;
-use gdmarket_domain::{
-    Alarm, Decider, DecodeError, Hold, Item, MarketCommand, Payment, Reservation, decode_event,
-};
-use gdmarket_store::{Check, Finding, RecordedEvent, StoreError, StreamId};
-use serde::de::DeserializeOwned;
+use chrono::{DateTime, Utc};
+use deadlines::SetDeadlines;
+use gdmarket_store::{Check, Finding, RecordedEvent, StoreError};
+use standing::{Standing, States};
 use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Commands whose receipts are looked up at once.
-const AT_ONCE: usize = 1_000;
-/// Commands without a receipt that are decided again at most.
-const MOST: usize = 10_000;
+/// Reactions that are looked up at once.
+const AT_ONCE: usize = if cfg!(test) { 2 } else { 1_000 };
 
-/// A command that a reaction should have sent.
+/// A reaction that should have been done.
 struct Expected {
     id: Uuid,
     manager: &'static str,
     position: i64,
-    command: MarketCommand,
+    step: Step,
 }
 
 /// A manager with how far it is.
 struct Reached {
     manager: Arc<dyn Manager>,
     position: i64,
+    /// What it has queued or an operator has dropped, by position.
     set_aside: BTreeSet<i64>,
+    deadlines: SetDeadlines,
+}
+
+impl Reached {
+    fn has_passed(&self, event: &RecordedEvent) -> bool {
+        event.position <= self.position
+            && self.manager.sources().contains(&event.stream.kind.as_ref())
+            && !self.set_aside.contains(&event.position)
+    }
 }
 
 /// The check of all managers.
 pub struct ReactionCheck {
     managers: Vec<Reached>,
     log_id: Uuid,
-    waiting: Vec<Expected>,
-    without_receipt: Vec<Expected>,
+    now: DateTime<Utc>,
+    expected: Vec<Expected>,
 }
 
 impl std::fmt::Debug for ReactionCheck {
@@ -53,120 +66,97 @@ impl std::fmt::Debug for ReactionCheck {
 }
 
 impl ReactionCheck {
-    /// Starts with how far each manager is.
-    pub async fn start(check: &mut Check) -> Result<Self, StoreError> {
+    /// Starts with how far each manager is; `now` is what time it is, in microseconds.
+    pub async fn start(check: &mut Check, options: &Options, now: i64) -> Result<Self, StoreError> {
         let mut managers = vec![];
-        for manager in subscriptions::tables(&Options::default()) {
+        for manager in subscriptions::tables(options) {
             let Some(position) = check.reached(manager.name()).await? else { continue };
             let set_aside = check.set_aside(manager.name()).await?;
-            managers.push(Reached { manager, position, set_aside });
+            let deadlines = SetDeadlines::default();
+            managers.push(Reached { manager, position, set_aside, deadlines });
         }
         Ok(Self {
             managers,
             log_id: check.identity().log_id,
-            waiting: vec![],
-            without_receipt: vec![],
+            now: DateTime::from_timestamp_micros(now).unwrap_or_default(),
+            expected: vec![],
         })
     }
 
-    /// Takes the next event of the log.
+    /// Takes the next event of the log; what was found missing so far.
     pub async fn take(
         &mut self,
         check: &mut Check,
         event: &RecordedEvent,
-    ) -> Result<(), StoreError> {
-        let Ok(decoded) = decode(event.seen()) else { return Ok(()) };
+    ) -> Result<Vec<Finding>, StoreError> {
+        self.note(event);
+        if self.expected.len() >= AT_ONCE { self.look_up(check).await } else { Ok(vec![]) }
+    }
+
+    /// Notes what follows from an event.
+    fn note(&mut self, event: &RecordedEvent) {
+        // One that can't be read is named elsewhere.
+        let Ok(decoded) = decode(event.seen()) else { return };
         let moment = Moment::of(event.recorded_at);
-        for Reached { manager, position, set_aside } in &self.managers {
-            let is_due = event.position <= *position
-                && manager.sources().contains(&event.stream.kind.as_ref())
-                && !set_aside.contains(&event.position);
-            if !is_due {
-                continue;
-            }
-            let Some(reactions) = manager.react(&decoded, moment) else { continue };
+        let position = event.position;
+        for reached in self.managers.iter_mut().filter(|reached| reached.has_passed(event)) {
+            let Some(reactions) = reached.manager.react(&decoded, moment) else { continue };
+            let manager = reached.manager.name();
             for (ordinal, reaction) in reactions.steps.into_iter().enumerate() {
-                if let Reaction::Do(Step::Send(_, command)) = reaction {
-                    let cause = [
-                        event.stream.kind.as_ref(),
-                        &event.stream.number.to_string(),
-                        &event.sequence.to_string(),
-                    ];
-                    let manager = manager.name();
-                    let id = reaction_id((self.log_id, manager), &cause, ordinal);
-                    let position = event.position;
-                    self.waiting.push(Expected { id, manager, position, command });
+                match reaction {
+                    Reaction::Do(step) => {
+                        let id = id_of((self.log_id, manager), event, ordinal);
+                        self.expected.push(Expected { id, manager, position, step });
+                    }
+                    Reaction::SetDeadline { key, due_at, data } => {
+                        reached.deadlines.set(key, due_at, data, position);
+                    }
+                    Reaction::ClearDeadline { key } => reached.deadlines.clear(&key),
                 }
             }
         }
-        if self.waiting.len() >= AT_ONCE { self.look_up(check).await } else { Ok(()) }
     }
 
-    async fn look_up(&mut self, check: &mut Check) -> Result<(), StoreError> {
-        let waiting = take(&mut self.waiting);
-        let ids: Vec<Uuid> = waiting.iter().map(|expected| expected.id).collect();
-        let missing = check.without_receipt(&ids).await?;
-        let without = waiting.into_iter().filter(|expected| missing.contains(&expected.id));
-        self.without_receipt.extend(without);
-        self.without_receipt.truncate(MOST);
-        Ok(())
-    }
-
-    /// Decides what has no receipt, now that all events were seen.
-    pub async fn finish(mut self, check: &mut Check) -> Result<Vec<Finding>, StoreError> {
-        self.look_up(check).await?;
+    /// Looks the noted reactions up; what is missing of them.
+    async fn look_up(&mut self, check: &mut Check) -> Result<Vec<Finding>, StoreError> {
+        let expected = take(&mut self.expected);
+        let ids: Vec<Uuid> = expected.iter().map(|expected| expected.id).collect();
+        let outcomes = check.outcomes(&ids).await?;
+        let mut states = States::default();
         let mut findings = vec![];
-        for Expected { manager, position, command, .. } in self.without_receipt {
-            if would_write(check, &command).await? {
-                let what = format!(
-                    "position {position}: {manager} has passed this event without what follows from it"
+        for Expected { id, manager, position, step } in expected {
+            let standing = match (&step, outcomes.get(&id)) {
+                (Step::Send(..), Some(None)) => Standing::Done,
+                (Step::Send(rule, _), Some(Some(code))) => {
+                    let is_done = verdict(*rule, Code::parse(code)) == Verdict::Done;
+                    if is_done { Standing::Done } else { Standing::Open }
+                }
+                _ => states.standing(check, &step).await?,
+            };
+            if standing != Standing::Done {
+                let what = standing::described(&step);
+                let detail = format!(
+                    "position {position}: {manager} has passed this event without what follows \
+                     from it: {what}"
                 );
-                findings.push(Finding::fault("reaction-missing", what));
+                findings.push(Finding::fault("reaction-missing", detail));
             }
+        }
+        Ok(findings)
+    }
+
+    /// What is missing, now that all events were seen.
+    pub async fn finish(mut self, check: &mut Check) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = self.look_up(check).await?;
+        for Reached { manager, deadlines, .. } in &self.managers {
+            findings.extend(deadlines.missing(check, &**manager, self.now).await?);
         }
         Ok(findings)
     }
 }
 
-/// Whether a command would change its stream as it is now.
-async fn would_write(check: &mut Check, command: &MarketCommand) -> Result<bool, StoreError> {
-    match command {
-        MarketCommand::Item(no, command) => decides::<Item>(check, no.get(), command).await,
-        MarketCommand::Hold(no, command) => decides::<Hold>(check, no.get(), command).await,
-        MarketCommand::Reservation(no, command) => {
-            decides::<Reservation>(check, no.get(), command).await
-        }
-        MarketCommand::Payment(no, command) => decides::<Payment>(check, no.get(), command).await,
-        MarketCommand::Alarm(no, command) => decides::<Alarm>(check, no.get(), command).await,
-    }
-}
-
-async fn decides<A>(
-    check: &mut Check,
-    number: i64,
-    command: &A::Command,
-) -> Result<bool, StoreError>
-where
-    A: Decider,
-    A::Event: DeserializeOwned,
-{
-    let stream = StreamId::new(A::TYPE, number);
-    let mut state = A::default();
-    let mut after = 0;
-    loop {
-        let events = check.stream(&stream, after).await?;
-        let Some(last) = events.last() else { break };
-        after = last.sequence;
-        for event in &events {
-            let RecordedEvent { event_type, event_version, payload, .. } = event;
-            let decoded: Result<A::Event, DecodeError> =
-                decode_event(event_type, event_version, payload);
-            match decoded {
-                Ok(event) => state.apply(event),
-                // It is named elsewhere; nobody can say what would be decided.
-                Err(_) => return Ok(false),
-            }
-        }
-    }
-    Ok(state.decide(command).is_ok_and(|events| !events.is_empty()))
+/// The id of what a manager sends because of an event.
+fn id_of(sender: (Uuid, &str), event: &RecordedEvent, ordinal: usize) -> Uuid {
+    let (number, sequence) = (event.stream.number.to_string(), event.sequence.to_string());
+    reaction_id(sender, &[event.stream.kind.as_ref(), &number, &sequence], ordinal)
 }

@@ -1,11 +1,11 @@
 //! An aggregate as it was: its own `evolve` over its own stream, up to a position. No view is asked, so
 //! the answer is what the write side would decide on. Reads only; the tools ask.
 
-use crate::decoded::Unreadable;
+use crate::decoded::{Unreadable, decode_as};
 use crate::error::QueryError;
 use crate::queries::Queries;
 use crate::told::ToldEvent;
-use gdmarket_domain::{Alarm, Decider, Item, Payment, Reservation, decode_event};
+use gdmarket_domain::{Alarm, Decider, Item, Payment, Reservation};
 use gdmarket_store::{EventFilter, RecordedEvent, StreamId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -126,11 +126,7 @@ where
     A: Decider,
     A::Event: DeserializeOwned,
 {
-    if let Some(reason) = event.damage_reason() {
-        return Err(QueryError::Broken(format!("{event}: {reason}")));
-    }
-    let RecordedEvent { event_type, event_version, payload, .. } = event;
-    decode_event(event_type, event_version, payload).map_err(|error| match error.into() {
+    decode_as::<A>(event.seen()).map_err(|error| match error {
         Unreadable::Newer(what) => QueryError::Newer(format!("{event}: {what}")),
         Unreadable::Broken(what) => QueryError::Broken(format!("{event}: {what}")),
     })

@@ -8,6 +8,7 @@ mod beside;
 mod everything;
 mod structure;
 
+pub use everything::FILE_DAMAGED;
 pub(crate) use structure::STEPS;
 
 use crate::error::StoreError;
@@ -121,9 +122,10 @@ impl Check {
     /// looked through for each.
     pub async fn samples(&mut self, kind: &EventKind) -> Result<Vec<RecordedEvent>, StoreError> {
         let columns = RecordedEvent::COLUMNS;
+        // The ends are found by their positions alone: what is no text equals no text.
         let sql = format!(
             "SELECT {columns} FROM events WHERE position >= $1 AND position < $2 \
-             AND aggregate_type = $3 AND event_type = $4 AND event_version = $5 \
+             AND (aggregate_type = $3 AND event_type = $4 AND event_version = $5 OR position = $6) \
              ORDER BY position LIMIT 1"
         );
         let step = (kind.last - kind.first) / (BETWEEN + 1);
@@ -131,13 +133,15 @@ impl Check {
         from.push(kind.last);
         let mut samples = Vec::new();
         for from in from {
+            let end = if from == kind.first { kind.first } else { kind.last };
             let found: Option<RecordedEvent> = on_tx!(&mut self.snapshot.log, connection => {
                 let query = sqlx::query(&sql)
                     .bind(from)
                     .bind(from.saturating_add(WINDOW))
                     .bind(&kind.aggregate)
                     .bind(&kind.event_type)
-                    .bind(&kind.event_version);
+                    .bind(&kind.event_version)
+                    .bind(end);
                 let row = query.fetch_optional(connection).await?;
                 row.as_ref().map(RecordedEvent::from_row).transpose()?
             });

@@ -11,7 +11,7 @@ use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::{on_db, on_tx};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What becomes of deadlines, by key: set, or forgotten.
 pub type Changes = BTreeMap<String, Option<Deadline>>;
@@ -73,6 +73,27 @@ impl Deadlines {
                 .map(|done| done.rows_affected())
         })?;
         Ok(gone == 1)
+    }
+
+    /// Which of these keys of a manager have a deadline.
+    pub(crate) async fn present(
+        tx: &mut Tx,
+        manager: &str,
+        keys: &[&str],
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let found: Vec<String> = match tx {
+            Tx::Postgres(tx) => {
+                let sql = "SELECT key FROM deadlines WHERE manager = $1 AND key = ANY($2)";
+                sqlx::query_scalar(sql).bind(manager).bind(keys).fetch_all(&mut **tx).await?
+            }
+            Tx::Sqlite(tx) => {
+                let sql = "SELECT key FROM deadlines WHERE manager = $1 \
+                           AND key IN (SELECT value FROM json_each($2))";
+                let query = sqlx::query_scalar(sql).bind(manager).bind(json(&keys)?);
+                query.fetch_all(&mut **tx).await?
+            }
+        };
+        Ok(found.into_iter().collect())
     }
 
     /// The first deadlines that are due.

@@ -121,7 +121,12 @@ impl EventRef<'_> {
     pub fn key(&self) -> String {
         match self.damage.and_then(|damage| damage.foreign.as_deref()) {
             Some(foreign) => format!("{foreign}@{}", self.position),
-            None => format!("{}/{}", self.kind, self.number),
+            None if damage::is_word(self.kind) => format!("{}/{}", self.kind, self.number),
+            // Keys are typed, and are in an index.
+            None => {
+                let kind = damage::printable(self.kind);
+                format!("{kind}/{}@{}", self.number, self.position)
+            }
         }
     }
 

@@ -54,7 +54,7 @@ pub use archive::{
     ImportOptions, Imported, Manifest, Verified, import, verify,
 };
 pub use books::{BookEntry, Books};
-pub use check::{Check, EventKind, Finding, KnownSubscriptions};
+pub use check::{Check, EventKind, FILE_DAMAGED, Finding, KnownSubscriptions};
 pub use checkpoint::{Checkpoints, Claim};
 pub use copy_in::CopyIn;
 pub use db::{Db, Pooled, Session, Transaction, Tx};

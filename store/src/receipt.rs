@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::event::StreamId;
 use crate::shared_reads::{ReadMany, SharedReads};
 use sqlx::{ColumnIndex, Decode, Row, Type};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -134,24 +134,30 @@ impl ReadMany for ById {
     }
 }
 
-/// Which of these commands have a receipt.
-pub(crate) async fn present(log: &mut Tx, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
-    let found: Vec<Vec<u8>> = match log {
+/// The refusals that are the receipts of these commands; `None` for a command that was done.
+pub(crate) async fn outcomes(
+    log: &mut Tx,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Option<String>>, StoreError> {
+    let found: Vec<(Vec<u8>, Option<String>)> = match log {
         Tx::Postgres(tx) => {
             let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
-            let sql = "SELECT command_id FROM receipts WHERE command_id = ANY($1)";
-            sqlx::query_scalar(sql).bind(ids).fetch_all(&mut **tx).await?
+            let sql = "SELECT command_id, refusal FROM receipts WHERE command_id = ANY($1)";
+            sqlx::query_as(sql).bind(ids).fetch_all(&mut **tx).await?
         }
         Tx::Sqlite(tx) => {
             let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
             let ids = serde_json::to_string(&ids)
                 .map_err(|error| StoreError::Rejected(error.to_string()))?;
-            let sql = "SELECT command_id FROM receipts \
+            let sql = "SELECT command_id, refusal FROM receipts \
                        WHERE command_id IN (SELECT unhex(value) FROM json_each($1))";
-            sqlx::query_scalar(sql).bind(ids).fetch_all(&mut **tx).await?
+            sqlx::query_as(sql).bind(ids).fetch_all(&mut **tx).await?
         }
     };
-    Ok(found.iter().filter_map(|id| Uuid::from_slice(id).ok()).collect())
+    let outcome = |(id, refusal): (Vec<u8>, Option<String>)| {
+        Uuid::from_slice(&id).ok().map(|id| (id, refusal))
+    };
+    Ok(found.into_iter().filter_map(outcome).collect())
 }
 
 /// Receipts by their command's id, from rows of [`Receipt::COLUMNS`].

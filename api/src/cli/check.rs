@@ -9,10 +9,13 @@ use super::progress::Progress;
 use super::tool::with_readable_store;
 use super::{Console, Exit, Failure};
 use crate::config::Config;
+use crate::wiring::projection_options;
 use clap::Args;
 use gdmarket_commands::NUMBERED;
-use gdmarket_projections::{is_view, managers};
-use gdmarket_store::{Check, EventKind, Finding, KnownSubscriptions, MissingViews, StoreError};
+use gdmarket_projections::{Options, is_view, managers};
+use gdmarket_store::{
+    Check, EventKind, FILE_DAMAGED, Finding, KnownSubscriptions, MissingViews, Store, StoreError,
+};
 use report::Report;
 
 pub(super) const EXAMPLES: &str = "\
@@ -39,7 +42,8 @@ pub(super) struct CheckArgs {
 pub(super) fn run(config: &Config, args: &CheckArgs, console: Console) -> Result<(), Failure> {
     with_readable_store(config, console, async |store| {
         let mut check = Check::begin(&store).await?;
-        let mut report = look(&mut check, args, console).await?;
+        let options = projection_options(config);
+        let mut report = look(&store, &mut check, (args, &options), console).await?;
         report.findings.extend(store.without_views().map(missing));
         report.tell(console);
         match report.faults() {
@@ -53,7 +57,12 @@ pub(super) fn run(config: &Config, args: &CheckArgs, console: Console) -> Result
     })
 }
 
-async fn look(check: &mut Check, args: &CheckArgs, console: Console) -> Result<Report, StoreError> {
+async fn look(
+    store: &Store,
+    check: &mut Check,
+    (args, options): (&CheckArgs, &Options),
+    console: Console,
+) -> Result<Report, StoreError> {
     let managers = managers();
     let known = KnownSubscriptions { acting: &managers, is_derived: is_view };
     let mut report = Report::new(*check.identity(), args.quick);
@@ -61,7 +70,7 @@ async fn look(check: &mut Check, args: &CheckArgs, console: Console) -> Result<R
         let pass = Progress::pass(console, "pages of the files");
         report.findings.extend(check.files().await?);
         pass.end();
-        if report.faults() > 0 {
+        if report.findings.iter().any(|finding| finding.code == FILE_DAMAGED) {
             // What else would be found may only follow from that.
             return Ok(report);
         }
@@ -73,7 +82,7 @@ async fn look(check: &mut Check, args: &CheckArgs, console: Console) -> Result<R
     if args.quick {
         read::samples(check, &mut report, console).await?;
     } else {
-        read::everything(check, &mut report, console).await?;
+        read::everything(store, check, &mut report, (options, console)).await?;
     }
     let pass = Progress::pass(console, "sequences and positions");
     report.findings.extend(check.sequences().await?);

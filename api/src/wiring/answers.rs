@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use gdmarket_domain::reservation::Stage;
 use gdmarket_domain::{
     Decider, DecodeError, Item, ItemEvent, ItemNo, MarketEvent, Reservation, ReservationEvent,
-    ReservationNo,
+    ReservationNo, StoredEvent,
 };
 use gdmarket_projections::{Applied, Queries};
 use gdmarket_store::{RecordedEvent, Store, StoreError, StreamId};
@@ -59,16 +59,21 @@ pub(super) fn decoded(event: &RecordedEvent) -> Result<MarketEvent, Problem> {
     if let Some(reason) = event.damage_reason() {
         return Err(Problem::internal(format!("{event}: {reason}")));
     }
-    let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
-    MarketEvent::decode(&stream.kind, event_type, event_version, payload).map_err(|error| {
-        match error {
-            DecodeError::Newer { .. } => {
-                Problem::new(&kind::NEWER_PROGRAM).with_cause(error.to_string())
-            }
-            DecodeError::UnknownAggregate(_)
-            | DecodeError::UnknownType(_)
-            | DecodeError::Malformed { .. } => Problem::internal(error.to_string()),
+    let stored = StoredEvent {
+        aggregate_type: &event.stream.kind,
+        number: event.stream.number,
+        event_type: &event.event_type,
+        version: &event.event_version,
+        payload: &event.payload,
+    };
+    stored.decode().map_err(|error| match error {
+        DecodeError::Newer { .. } => {
+            Problem::new(&kind::NEWER_PROGRAM).with_cause(error.to_string())
         }
+        DecodeError::UnknownAggregate(_)
+        | DecodeError::UnknownType(_)
+        | DecodeError::Malformed { .. }
+        | DecodeError::OtherStream { .. } => Problem::internal(error.to_string()),
     })
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(30);
 
 /// The exit code, and the faults by code.
-fn checked(tools: &Tools<'_>, line: &str) -> (Option<i32>, Vec<(String, String)>) {
+pub(crate) fn checked(tools: &Tools<'_>, line: &str) -> (Option<i32>, Vec<(String, String)>) {
     let output = tools.run(&format!("{line} --json"));
     let told: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("no JSON: {}", errors(&output)));
@@ -23,13 +23,18 @@ fn checked(tools: &Tools<'_>, line: &str) -> (Option<i32>, Vec<(String, String)>
 }
 
 /// One more fault than before, of this kind, whose detail holds these words.
-fn finds(tools: &Tools<'_>, code: &str, words: &[&str]) {
+pub(crate) fn finds(tools: &Tools<'_>, code: &str, words: &[&str]) {
     let (exit, faults) = checked(tools, "check");
     assert_eq!(exit, Some(5), "{code}: {faults:?}");
     let is_it = |(of, detail): &(String, String)| {
         of == code && words.iter().all(|word| detail.contains(word))
     };
     assert!(faults.iter().any(is_it), "{code} {words:?}: {faults:?}");
+}
+
+/// The position of the last event.
+pub(crate) async fn head(db: &TestDb) -> i64 {
+    db.log_number("SELECT max(position) FROM events").await
 }
 
 /// The position of an item's event.
@@ -99,7 +104,7 @@ on_each_engine! {
              '{}')",
         )
         .await;
-        let head = db.log_number("SELECT max(position) FROM events").await;
+        let head = head(db).await;
         db.views_sql(&format!("UPDATE checkpoints SET position = {head}")).await;
         finds(&tools, "reaction-missing", &[&format!("position {head}:"), "holding"]);
 

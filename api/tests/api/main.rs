@@ -54,6 +54,7 @@ mod refusals;
 mod replaying;
 mod right_answers;
 mod secrets;
+mod skipped_reactions;
 mod starting;
 mod tools;
 mod waiting;

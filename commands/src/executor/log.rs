@@ -5,7 +5,7 @@ use super::Executor;
 use crate::error::{CommandError, Service};
 use crate::meta::{CommandMeta, Executed};
 use chrono::{DateTime, Utc};
-use gdmarket_domain::{Decider, DecodeError, MarketEvent, decode_event};
+use gdmarket_domain::{Decider, DecodeError, MarketEvent, StoredEvent};
 use gdmarket_store::{
     Loaded, NumberKind, Raised, Receipt, ReceiptKind, RecordedEvent, StoreError, StreamId,
 };
@@ -215,15 +215,22 @@ fn is_same_request(receipt: &Receipt, meta: &CommandMeta) -> bool {
 /// An event of a stream of `A`, brought up to what this program knows.
 fn read_event<A: Decider>(event: &RecordedEvent) -> Result<A::Event, StoreError> {
     refuse_damaged(event)?;
-    let RecordedEvent { event_type, event_version, payload, .. } = event;
-    decode_event(event_type, event_version, payload).map_err(|error| unread(event, &error))
+    stored(event).decode_as::<A>().map_err(|error| unread(event, &error))
 }
 
 fn decode(event: &RecordedEvent) -> Result<MarketEvent, StoreError> {
     refuse_damaged(event)?;
-    let RecordedEvent { stream, event_type, event_version, payload, .. } = event;
-    MarketEvent::decode(&stream.kind, event_type, event_version, payload)
-        .map_err(|error| unread(event, &error))
+    stored(event).decode().map_err(|error| unread(event, &error))
+}
+
+fn stored(event: &RecordedEvent) -> StoredEvent<'_> {
+    StoredEvent {
+        aggregate_type: &event.stream.kind,
+        number: event.stream.number,
+        event_type: &event.event_type,
+        version: &event.event_version,
+        payload: &event.payload,
+    }
 }
 
 fn refuse_damaged(event: &RecordedEvent) -> Result<(), StoreError> {

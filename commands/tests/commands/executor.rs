@@ -76,6 +76,32 @@ on_each_engine! {
         market.close().await;
     }
 
+    async fn a_payload_of_another_stream_is_refused_as_damage(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (no, other) = (market.register().await, market.register().await);
+        market.reprice(no, 200, operator()).await.unwrap();
+        market.close().await;
+        let foreign = format!(
+            "{{\"ItemChanged\":{{\"itemNo\":{other},\"itemName\":\"Camera\",\"itemPrice\":200}}}}"
+        );
+        db.log_sql(&format!(
+            "UPDATE events SET payload = '{foreign}' \
+             WHERE aggregate_type = 'item' AND aggregate_id = '{no}' AND sequence = 2"
+        ))
+        .await;
+        let market = Market::open(db).await;
+        let before = market.log().await.len();
+        for won in [200, 300] {
+            let refused = market.reprice(no, won, operator()).await;
+            let Err(CommandError::Broken(why)) = refused else { panic!("{refused:?}") };
+            let (named, own) = (format!("names item/{other}"), format!("item/{no}/2"));
+            assert!(why.contains(&named) && why.contains(&own), "{why}");
+        }
+        assert_eq!(market.log().await.len(), before, "nothing is written");
+        market.reprice(other, 300, operator()).await.unwrap();
+        market.close().await;
+    }
+
     async fn a_stream_of_a_newer_program_is_left_to_it(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;

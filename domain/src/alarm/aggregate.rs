@@ -39,4 +39,8 @@ impl Decider for Alarm {
     fn exists(&self) -> bool {
         self.is_known()
     }
+
+    fn number_of(event: &AlarmEvent) -> i64 {
+        event.item_no().get()
+    }
 }

@@ -39,4 +39,8 @@ impl Decider for Hold {
     fn exists(&self) -> bool {
         self.is_known()
     }
+
+    fn number_of(event: &HoldEvent) -> i64 {
+        event.reservation_no().get()
+    }
 }

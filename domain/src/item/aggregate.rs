@@ -39,4 +39,8 @@ impl Decider for Item {
     fn exists(&self) -> bool {
         self.is_known()
     }
+
+    fn number_of(event: &ItemEvent) -> i64 {
+        event.item_no().get()
+    }
 }

@@ -39,4 +39,8 @@ impl Decider for Payment {
     fn exists(&self) -> bool {
         self.is_known()
     }
+
+    fn number_of(event: &PaymentEvent) -> i64 {
+        event.payment_no().get()
+    }
 }

@@ -42,4 +42,8 @@ impl Decider for Reservation {
     fn exists(&self) -> bool {
         self.is_known()
     }
+
+    fn number_of(event: &ReservationEvent) -> i64 {
+        event.reservation_no().get()
+    }
 }

@@ -67,6 +67,7 @@ impl Check {
                 findings.push(Finding::warning("parked-unknown", detail));
             }
         }
+        findings.extend(self.parked_keys().await?);
         let rows: Vec<(String, String, i64)> = on_tx!(self.snapshot.views(), connection => {
             let sql = "SELECT subscription, key, min(position) FROM parked_events e \
                        WHERE NOT EXISTS (SELECT 1 FROM parked p WHERE p.subscription = \
@@ -95,6 +96,20 @@ impl Check {
         let finding = |(manager, key, problem): (String, String, String)| {
             let detail = format!("{manager} {key}: the deadline can't be done: {problem}");
             Finding::warning("parked", detail)
+        };
+        Ok(rows.into_iter().map(finding).collect())
+    }
+
+    /// The parked keys, with the event that each stopped at; the first of them.
+    async fn parked_keys(&mut self) -> Result<Vec<Finding>, StoreError> {
+        let rows: Vec<(String, String, i64, String)> = on_tx!(self.snapshot.views(), connection => {
+            let sql = "SELECT subscription, key, since_position, reason FROM parked \
+                       ORDER BY since_position, subscription, key LIMIT $1";
+            sqlx::query_as(sql).bind(TOLD).fetch_all(connection).await?
+        });
+        let finding = |(subscription, key, position, reason): (String, String, i64, String)| {
+            let detail = format!("position {position}: {subscription} has parked {key}: {reason}");
+            Finding::warning("parked-key", detail)
         };
         Ok(rows.into_iter().map(finding).collect())
     }

@@ -3,13 +3,17 @@
 
 use super::{Check, Finding};
 use crate::db::Tx;
+use crate::db::sqlite::is_about_a_value;
+use crate::deadline::Deadlines;
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::on_tx;
-use crate::receipt::present;
-use std::collections::BTreeSet;
+use crate::receipt::outcomes;
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
+/// The code of a finding that makes all others worthless.
+pub const FILE_DAMAGED: &str = "file-damaged";
 /// Events of one statement.
 const PAGE: i64 = 4_096;
 
@@ -45,10 +49,21 @@ impl Check {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// Which of these commands have no receipt.
-    pub async fn without_receipt(&mut self, ids: &[Uuid]) -> Result<BTreeSet<Uuid>, StoreError> {
-        let there = present(&mut self.snapshot.log, ids).await?;
-        Ok(ids.iter().copied().filter(|id| !there.contains(id)).collect())
+    /// The receipts of these commands, as far as there are any: the code of the refusal, if it is one.
+    pub async fn outcomes(
+        &mut self,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, Option<String>>, StoreError> {
+        outcomes(&mut self.snapshot.log, ids).await
+    }
+
+    /// Which of these deadlines of a manager wait for their time.
+    pub async fn deadlines_of(
+        &mut self,
+        manager: &str,
+        keys: &[&str],
+    ) -> Result<BTreeSet<String>, StoreError> {
+        Deadlines::present(self.snapshot.views(), manager, keys).await
     }
 
     /// How far a subscription is in this log; `None` if it never ran.
@@ -91,7 +106,10 @@ async fn pages(file: &str, tx: &mut Tx) -> Result<Vec<Finding>, StoreError> {
     let Tx::Sqlite(tx) = tx else { return Ok(vec![]) };
     let found =
         sqlx::query_scalar::<_, String>("PRAGMA quick_check(20)").fetch_all(&mut **tx).await;
-    let fault = |what: String| Finding::fault("file-damaged", format!("{file}: {what}"));
+    let fault = |what: String| {
+        let code = if is_about_a_value(&what) { "value-type" } else { FILE_DAMAGED };
+        Finding::fault(code, format!("{file}: {what}"))
+    };
     match found.map_err(StoreError::from) {
         Ok(lines) => Ok(lines.into_iter().filter(|line| line != "ok").map(fault).collect()),
         Err(StoreError::Damaged(why) | StoreError::Corrupt(why)) => Ok(vec![fault(why)]),

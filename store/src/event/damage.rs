@@ -67,6 +67,12 @@ impl Cells<'_> {
         number_of(&self.id.text).filter(|_| is_placed && is_named).unwrap_or(0)
     }
 
+    /// The aggregate type, empty where the column is no text: then the row is of no aggregate, also if its
+    /// bytes spell one.
+    fn kind_of_stream(&self) -> String {
+        if self.kind.fault.is_none() { self.kind.text.to_string() } else { String::new() }
+    }
+
     /// What is wrong with the row, the same words whoever reads it.
     pub(crate) fn damage(&self) -> Option<Damage> {
         let reason = self.reason()?;
@@ -111,8 +117,13 @@ pub(super) fn number_of(id: &str) -> Option<i64> {
     id.parse().ok().filter(|_| is_plain)
 }
 
+/// Whether a text can be shown, and typed, as it is.
+pub(super) fn is_word(text: &str) -> bool {
+    text.len() <= SHOWN && text.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
+}
+
 /// What can be shown of a foreign text on a terminal and in a key.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(SHOWN)
@@ -146,7 +157,7 @@ impl RecordedEvent {
         };
         Ok(Self {
             position: row.try_get(0)?,
-            stream: StreamId::new(cells.kind.text.clone().into_owned(), cells.number()),
+            stream: StreamId::new(cells.kind_of_stream(), cells.number()),
             sequence: cells.sequence.unwrap_or(0),
             damage: cells.damage().map(Box::new),
             event_type: cells.event_type.text.into_owned(),
@@ -222,6 +233,35 @@ mod tests {
         for id in ["", "0", "-5", "+5", "007", " 7", "7 ", "abc", "9223372036854775808", "٣"] {
             assert_eq!(number_of(id), None, "{id}");
         }
+    }
+
+    #[test]
+    fn the_key_of_an_odd_aggregate_type_is_short_and_can_be_shown() {
+        let key = |kind: &str| {
+            let event = RecordedEvent {
+                position: 9,
+                stream: StreamId::new(kind.to_owned(), 5),
+                sequence: 1,
+                event_type: String::new(),
+                event_version: String::new(),
+                payload: String::new(),
+                metadata: String::new(),
+                recorded_at: 0,
+                damage: None,
+            };
+            event.key()
+        };
+        assert_eq!(key("invoice"), "invoice/5");
+        assert_eq!(key("a/b"), "a/b/5@9", "it is no stream's");
+        assert_eq!(key("a\u{1b}[2J"), "a\u{fffd}[2J/5@9");
+        assert!(key(&"x".repeat(9_000)).len() < 80);
+    }
+
+    #[test]
+    fn bytes_that_spell_an_aggregate_type_are_none() {
+        let cells = Cells { kind: Cell::other("item"), ..row("7", 1) };
+        assert_eq!((cells.kind_of_stream().as_str(), cells.number()), ("", 0));
+        assert_eq!(cells.damage().and_then(|damage| damage.foreign).as_deref(), Some("item/7"));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use super::super::Console;
 use super::super::progress::Progress;
 use super::count;
 use super::report::Report;
-use gdmarket_projections::{Failed, FoldCheck, Part, ReactionCheck, Trial, unreadable};
-use gdmarket_store::{Check, Finding, RecordedEvent, StoreError, StreamId};
+use gdmarket_projections::{Failed, FoldCheck, Options, Part, ReactionCheck, Trial, unreadable};
+use gdmarket_store::{Check, Finding, RecordedEvent, Store, StoreError, StreamId};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -14,16 +14,18 @@ const STREAMS: u64 = 250_000;
 
 /// Reads every event, compares what comes out with the views, and looks up what process managers did.
 pub(super) async fn everything(
+    store: &Store,
     check: &mut Check,
     report: &mut Report,
-    console: Console,
+    (options, console): (&Options, Console),
 ) -> Result<(), StoreError> {
     let streams = check.count_streams().await?;
     let passes = i64::try_from(streams.div_ceil(STREAMS).max(1)).unwrap_or(i64::MAX);
     let events = report.events();
     let total = events.saturating_mul(u64::try_from(passes).unwrap_or(1));
     let progress = Progress::start(console, "reading every event", total);
-    let mut reactions = Some(ReactionCheck::start(check).await?);
+    let now = store.log().now().await?;
+    let mut reactions = Some(ReactionCheck::start(check, options, now).await?);
     let mut done = 0;
     for number in 0..passes {
         let part = Part { number, of: passes };
@@ -43,7 +45,7 @@ pub(super) async fn everything(
                     report.add(fault_of(event, broken));
                 }
                 if let Some(reactions) = &mut reactions {
-                    reactions.take(check, event).await?;
+                    report.add(reactions.take(check, event).await?);
                 }
             }
             done += u64::try_from(page.len()).unwrap_or(0);
