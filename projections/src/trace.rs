@@ -45,7 +45,7 @@ pub struct Trace {
 pub struct ReservationTrace {
     /// Who reserved; `None` if that can't be read.
     pub renter_id: Option<PersonId>,
-    /// Whose the item is; `None` for the operator's.
+    /// Whose the item is; `None` for the operator's, or if that can't be read.
     pub owner_id: Option<PersonId>,
     /// The story.
     pub trace: Trace,
@@ -80,8 +80,12 @@ impl Queries {
         }
         let owner_id = match (named.owner_id, named.items.first()) {
             (None, Some(item)) => {
-                let item = self.item_at(*item, i64::MAX).await?;
-                item.and_then(|item| item.state.owner_id())
+                match self.item_at(*item, i64::MAX).await {
+                    Ok(item) => item.and_then(|item| item.state.owner_id()),
+                    // What can't be read of the item doesn't hide the reservation's own story.
+                    Err(QueryError::Broken(_)) => None,
+                    Err(error) => return Err(error),
+                }
             }
             (owner_id, _) => owner_id,
         };

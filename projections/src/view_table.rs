@@ -96,8 +96,9 @@ impl<V: View> ViewTable<V> {
         &self.name
     }
 
-    /// The rows of these streams, by number; absent before their first event. A row that can't be read
-    /// is an error: what a build wrote itself can be.
+    /// The rows of these streams in the table of a build, by number; absent before their first event. A row
+    /// that can't be read is an error: what a build wrote itself can be. Of what is served, any row may be
+    /// damaged: it is read with [`ViewTable::look_up`].
     pub(crate) async fn load(
         &self,
         db: &Db,

@@ -3,7 +3,7 @@
 //! replaces.
 
 use crate::command_line::PROGRAM;
-use crate::tools::{Tools, register, send};
+use crate::tools::{Tools, register, send, write};
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -82,6 +82,38 @@ on_each_engine! {
         are_shown(&server, &["Boat", "Drill", "Camera"]).await;
         tools.text("replay --all --verify");
         tools.text("check");
+    }
+
+    /// The item's stream can't be read on, so the reservation stays requested, and whose the item is can
+    /// only be known from the item.
+    async fn reservations_are_answered_where_the_row_of_their_item_is_damaged(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        register(&server).await;
+        are_shown(&server, &["Camera"]).await;
+        write(db, 1, "ItemTeleported", "{\"ItemTeleported\":{}}").await;
+        let body = json!({"customerName": "Song", "customerId": 9, "itemNo": 1});
+        let call = Client::new().post(server.url("/reservations")).json(&body);
+        let call = call.header("prefer", "respond-async");
+        assert_eq!(call.send().await.expect("an answer").status(), 202);
+        let text = async |path: &str, actor: &str| {
+            let call = Client::new().get(server.url(path)).header("x-gdmarket-actor", actor);
+            let answer = call.send().await.expect("an answer");
+            (answer.status().as_u16(), answer.text().await.expect("text"))
+        };
+        eventually(SOON, || async {
+            let (_, text) = text("/reservations/1", "operator:local").await;
+            if text.contains("Requested") { Ok(()) } else { Err(text) }
+        })
+        .await;
+        for path in ["/reservations", "/reservations/1", "/reservations/1/trace"] {
+            damage(db, 1).await;
+            let (status, text) = text(path, "operator:local").await;
+            assert_eq!(status, 200, "{path}: {text}");
+        }
+        damage(db, 1).await;
+        // An owner sees the names of those who ask for what is theirs.
+        let (_, text) = text("/reservations", "owner:7").await;
+        assert!(text.contains("Song"), "{text}");
     }
 
     async fn a_table_that_was_dropped_is_built_again(db: &TestDb) {

@@ -1,9 +1,7 @@
 //! What is asked about items: the item, the owner's integrated view, and the calendar.
 
-use super::repair::rebuilt;
 use super::select::{Via, found, one, page, stale};
-use super::{Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries};
-use crate::alarms::Alarms;
+use super::{Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries, repair};
 use crate::error::QueryError;
 use crate::item_info::{Calendar, ItemInfo, ItemInfoBody, ItemRow};
 use crate::view::View as _;
@@ -75,12 +73,7 @@ impl Queries {
     /// Joins what other streams say: the alarm, and the renter's name.
     async fn join(&self, infos: &mut [FoundItemInfo]) -> Answer<()> {
         let numbers: Vec<i64> = infos.iter().map(|info| info.number).collect();
-        let mut found = self.0.alarms.look_up(self.0.store.views(), &numbers).await?;
-        for (number, why) in std::mem::take(&mut found.broken) {
-            let rebuilt = rebuilt::<Alarms>(&self.0.store, number, why).await?;
-            found.rows.extend(rebuilt.map(|row| (number, row)));
-        }
-        let mut alarms = found.rows;
+        let mut alarms = repair::rows(&self.0.store, &self.0.alarms, &numbers).await?;
         let shown = infos.iter().filter_map(|info| {
             let ItemInfoBody { item, customer_id, .. } = &info.body;
             item.reservation_no.zip(*customer_id)

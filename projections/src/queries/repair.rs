@@ -5,9 +5,24 @@ use super::Answer;
 use crate::error::QueryError;
 use crate::projector::{Folded, fold};
 use crate::view::View;
-use crate::view_table::Stored;
+use crate::view_table::{Found, Stored, ViewTable};
 use gdmarket_store::{LogLimit, Parked, ParkedKeys, Store, StoreError, StreamId};
+use std::collections::HashMap;
 use std::time::Duration;
+
+/// The rows of these streams, by number, those that can't be read from their streams.
+pub(super) async fn rows<V: View>(
+    store: &Store,
+    table: &ViewTable<V>,
+    numbers: &[i64],
+) -> Answer<HashMap<i64, Stored<V::Row>>> {
+    let Found { mut rows, broken } = table.look_up(store.views(), numbers).await?;
+    for (number, why) in broken {
+        let rebuilt = rebuilt::<V>(store, number, why).await?;
+        rows.extend(rebuilt.map(|row| (number, row)));
+    }
+    Ok(rows)
+}
 
 static BROKEN: LogLimit = LogLimit::new(5, Duration::from_mins(1));
 

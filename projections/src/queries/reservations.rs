@@ -1,7 +1,7 @@
 //! What is asked about reservations.
 
 use super::select::{Via, found, one, page};
-use super::{Answer, Filter, FoundReservation, Page, PageRequest, Queries};
+use super::{Answer, Filter, FoundReservation, Page, PageRequest, Queries, repair};
 use crate::reservations::ReservationRow;
 use crate::status::ReservationStatus;
 use crate::view_table::Stored;
@@ -68,7 +68,7 @@ impl Queries {
             return Ok(());
         }
         let items: Vec<i64> = open.iter().map(|body| body.item_no.get()).collect();
-        let items = self.0.items.load(self.0.store.views(), &items).await?;
+        let items = repair::rows(&self.0.store, &self.0.items, &items).await?;
         for body in &mut open {
             let item = items.get(&body.item_no.get());
             body.owner_id = item.and_then(|item| item.row.state().owner_id());
