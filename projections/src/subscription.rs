@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use gdmarket_store::{
     Checkpoints, Deadlines, Identity, Leases, LoopProblems, ParkedKeys, StoreError,
 };
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -119,8 +119,8 @@ pub(crate) struct Blocked {
     attempts: AtomicU32,
     /// What was logged last, and when.
     logged: Mutex<Option<(&'static str, Instant)>>,
-    /// The database is known to hold no note of it.
-    is_cleared: AtomicBool,
+    /// When the database was last known to hold no reason for it; never, before the loop gets on.
+    cleared: Mutex<Option<Instant>>,
 }
 
 impl Blocked {
@@ -132,6 +132,16 @@ impl Blocked {
             *logged = Some((kind, Instant::now()));
         }
         !is_known
+    }
+
+    /// Whether the database may hold a reason of an earlier time, or of another replica's.
+    fn may_be_noted(&self, alone: bool) -> bool {
+        let cleared = *self.cleared.lock().unwrap_or_else(PoisonError::into_inner);
+        cleared.is_none_or(|at| !alone && at.elapsed() >= STANDSTILL)
+    }
+
+    fn set_cleared(&self, cleared: Option<Instant>) {
+        *self.cleared.lock().unwrap_or_else(PoisonError::into_inner) = cleared;
     }
 }
 
@@ -145,7 +155,9 @@ impl Subscription {
             let rest = match ended {
                 Ok(()) if stop.is_cancelled() => return,
                 Ok(()) => {
+                    // Another replica runs it, and clears what was noted.
                     self.report_stuck(false);
+                    self.applied.update(&self.key, |progress| progress.problem = None);
                     LONGEST_REST.min(self.lease_ttl / 3)
                 }
                 Err(halt) => self.standstill(&halt).await,
@@ -231,7 +243,7 @@ impl Subscription {
 
     /// Has the problem shown by `views status`, which may run in another process.
     async fn note_problem(&self, problem: &str) {
-        self.blocked.is_cleared.store(false, Ordering::Relaxed);
+        self.blocked.set_cleared(None);
         // A database that doesn't answer must not hold up the next try.
         let problems = self.problems();
         match timeout(LONGEST_PAUSE, problems.put(&self.key.1, problem)).await {
@@ -252,9 +264,9 @@ impl Subscription {
             *self.blocked.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
             tracing::info!(subscription = self.key.1, "a loop gets on again");
         }
-        if !self.blocked.is_cleared.load(Ordering::Relaxed) {
+        if self.blocked.may_be_noted(self.alone) {
             match self.problems().clear(&self.key.1).await {
-                Ok(()) => self.blocked.is_cleared.store(true, Ordering::Relaxed),
+                Ok(()) => self.blocked.set_cleared(Some(Instant::now())),
                 Err(error) => tracing::debug!(subscription = self.key.1, %error, "still noted"),
             }
         }

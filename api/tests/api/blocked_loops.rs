@@ -3,7 +3,7 @@
 
 use crate::command_line::PROGRAM;
 use crate::tools::{Tools, register};
-use gdmarket_testkit::{Server, ServerOptions, eventually, on_each_engine};
+use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
 use reqwest::Client;
 use serde_json::Value;
 use std::time::Duration;
@@ -28,6 +28,16 @@ async fn comes_to(
         if is_so(&found, stuck) { Ok(found) } else { Err((found, stuck)) }
     })
     .await
+}
+
+const LEFT: &str = "left behind";
+
+/// As a replica leaves it that is blocked and dies.
+async fn leave_a_reason(db: &TestDb) {
+    db.views_sql(&format!(
+        "INSERT INTO loop_problems (subscription, problem, since) VALUES ('{VIEW}', '{LEFT}', 1)"
+    ))
+    .await;
 }
 
 on_each_engine! {
@@ -60,5 +70,32 @@ on_each_engine! {
             of["problem"].is_null() && of["lagEvents"] == 0 && stuck < 0.5
         })
         .await;
+    }
+
+    /// The reason is another replica's, which died, or wrote it down after this one had begun to run the
+    /// loop.
+    async fn a_reason_of_another_replica_is_cleared_once_the_loop_gets_on(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        register(&server).await;
+        let is_free = |of: &Value, stuck: f64| {
+            of["problem"].is_null() && of["lagEvents"] == 0 && of["state"] == "running" && stuck < 0.5
+        };
+        comes_to(&server, &tools, is_free).await;
+        // It takes the loop over.
+        tools.text("views pause item-info");
+        leave_a_reason(db).await;
+        comes_to(&server, &tools, |of, _| of["state"] == "paused" && of["problem"] == LEFT).await;
+        tools.text("views resume item-info");
+        comes_to(&server, &tools, is_free).await;
+        if db.folder().is_some() {
+            // No other replica can write one.
+            return;
+        }
+        leave_a_reason(db).await;
+        comes_to(&server, &tools, is_free).await;
+        let _follower = ServerOptions::new(PROGRAM).on(db).start().await;
+        leave_a_reason(db).await;
+        comes_to(&server, &tools, is_free).await;
     }
 }

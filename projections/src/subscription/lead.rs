@@ -38,6 +38,8 @@ impl Subscription {
     pub(super) async fn lead(&self, run: &Run, stop: &CancellationToken) -> Result<(), Halt> {
         let mut place = self.claim(run).await?;
         self.handler.begin(run).await?;
+        // Another runner may have noted a reason since.
+        self.blocked.set_cleared(None);
         tracing::debug!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
         loop {
             self.publish(&place);
