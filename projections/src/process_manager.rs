@@ -17,6 +17,12 @@ pub(crate) trait Manager: Send + Sync + 'static {
     /// The aggregates whose events it reads.
     fn sources(&self) -> &'static [&'static str];
 
+    /// Whether it also parks the rows of the log that are of no aggregate that this program knows: one
+    /// manager does, so that each is parked once.
+    fn parks_unknown(&self) -> bool {
+        false
+    }
+
     /// What follows from an event, if anything does.
     fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions>;
 

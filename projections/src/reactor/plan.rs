@@ -5,6 +5,7 @@ use super::send::Sender;
 use crate::decoded::Unreadable;
 use crate::feed::Delivery;
 use crate::process_manager::{Reaction, Reactions};
+use gdmarket_domain::MarketEvent;
 use gdmarket_store::RecordedEvent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -70,6 +71,10 @@ impl Plan {
     /// Whose turn it would be can't be read, so its stream parks; a row of no stream parks alone.
     fn add_unreadable(&mut self, event: &Arc<RecordedEvent>, why: String) {
         let key = event.key();
+        if event.damage.is_none() && !MarketEvent::knows(&event.stream.kind) {
+            // The store counts those that are damaged; which aggregates there are, only this side knows.
+            metrics::counter!("gdmarket_log_damaged_rows_total").increment(1);
+        }
         let job = Job::unreadable(event, key.clone(), why);
         self.turns.entry(key).or_default().push(job);
     }

@@ -8,7 +8,7 @@ use crate::command_port::{Cause, CommandPort, Errand, Handled, Intent, PortError
 use crate::decoded::{Origin, Unreadable, decode};
 use crate::process_manager::{Manager, Moment, Reaction, Reactions, Step};
 use crate::refusal::{Code, Verdict, verdict};
-use gdmarket_domain::{HoldCommand, ItemCommand, MarketCommand};
+use gdmarket_domain::{HoldCommand, ItemCommand, MarketCommand, MarketEvent};
 use gdmarket_store::{Identity, RecordedEvent};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +47,7 @@ impl Sender {
 
     pub(super) fn wants(&self, aggregate: &str) -> bool {
         self.manager.sources().contains(&aggregate)
+            || self.manager.parks_unknown() && !MarketEvent::knows(aggregate)
     }
 
     /// What follows from an event.
