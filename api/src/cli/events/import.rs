@@ -58,8 +58,7 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Result<(), Failure> {
     let place = args.file.display().to_string();
-    let input = open(&args.file)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{place} can't be read: {error}")))?;
+    let input = open(&args.file)?;
     let rule = args.name_rule();
     until_told_to_end(async {
         let archive =
@@ -79,8 +78,16 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
     })
 }
 
+/// The file to read, or what to do where it can't be opened.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
+    decompressed(path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{} can't be read: {error}", path.display()))
+            .next("name a file that `gdmarket events export` has written, or - for stdin")
+    })
+}
+
 /// Reads through zstd where the file begins as such, whatever it is called.
-pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+fn decompressed(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     let mut file: Box<dyn Read + Send> =
         if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let mut begin = Vec::with_capacity(ZSTD.len());

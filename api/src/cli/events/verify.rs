@@ -37,8 +37,7 @@ pub(in super::super) struct VerifyArgs {
 
 pub(super) fn run(args: &VerifyArgs, console: Console) -> Result<(), Failure> {
     let place = args.file.display().to_string();
-    let input = open(&args.file)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{place} can't be read: {error}")))?;
+    let input = open(&args.file)?;
     until_told_to_end(async {
         let old_names = Arc::new(AtomicU64::new(0));
         let check = checks_and_counts(Arc::clone(&old_names));
