@@ -135,7 +135,7 @@ impl Market {
         make_private_folder(&config.server.data_dir)?;
         let options = store_options(config, true);
         if config.server.migrate {
-            for name in Store::migrate(&options).await? {
+            for name in Store::migrate_with(&options, &NUMBERED).await? {
                 tracing::debug!(name, "migrated");
             }
         }

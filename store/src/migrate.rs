@@ -93,19 +93,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 9,
-        name: "0009_requested_numbers",
-        serves_from: 1,
-        file: File::Log,
-        postgres: include_str!("../migrations/postgres/0009_requested_numbers.sql"),
-        sqlite: include_str!("../migrations/sqlite/log/0009_requested_numbers.sql"),
-    },
-    Migration {
-        version: 10,
-        name: "0010_deadline_problems",
+        name: "0009_deadline_problems",
         serves_from: 1,
         file: File::Views,
-        postgres: include_str!("../migrations/postgres/0010_deadline_problems.sql"),
-        sqlite: include_str!("../migrations/sqlite/views/0010_deadline_problems.sql"),
+        postgres: include_str!("../migrations/postgres/0009_deadline_problems.sql"),
+        sqlite: include_str!("../migrations/sqlite/views/0009_deadline_problems.sql"),
     },
 ];
 
@@ -162,12 +154,18 @@ pub(crate) async fn apply(db: &Db, file: Option<File>) -> Result<Vec<String>, St
     Ok(applied)
 }
 
-/// Takes the lock, then looks: another process may have been faster.
-async fn is_applied(tx: &mut Tx, migration: &Migration) -> Result<bool, StoreError> {
+/// Keeps other processes that migrate out until `tx` ends.
+pub(crate) async fn lock(tx: &mut Tx) -> Result<(), StoreError> {
     if let Tx::Postgres(transaction) = tx {
         let sql = "SELECT pg_advisory_xact_lock($1)";
         sqlx::query(sql).bind(MIGRATION_LOCK).execute(&mut **transaction).await?;
     }
+    Ok(())
+}
+
+/// Takes the lock, then looks: another process may have been faster.
+async fn is_applied(tx: &mut Tx, migration: &Migration) -> Result<bool, StoreError> {
+    lock(tx).await?;
     on_tx!(&mut *tx, connection => {
         connection.execute(TABLE).await?;
     });

@@ -19,7 +19,7 @@ use crate::error::StoreError;
 use crate::event_log::EventLog;
 use crate::identity::Identity;
 use crate::migrate;
-use crate::numbers::Numbers;
+use crate::numbers::{NumberKind, Numbers};
 use crate::options::StoreOptions;
 use crate::personal_data::PersonalDataTable;
 use crate::receipt::Receipts;
@@ -138,6 +138,14 @@ impl Store {
     /// Brings the schema up to this program's version; the names of the migrations applied.
     /// Processes that do so at once wait for each other.
     pub async fn migrate(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
+        Self::migrate_with(options, &[]).await
+    }
+
+    /// As [`Store::migrate`], with an index for each kind of number that an event names.
+    pub async fn migrate_with(
+        options: &StoreOptions,
+        kinds: &[NumberKind<'_>],
+    ) -> Result<Vec<String>, StoreError> {
         let databases = Databases::open(options, true).await?;
         let mut applied = Vec::new();
         let mut failed = None;
@@ -149,6 +157,11 @@ impl Store {
             match migrate::apply(db, file).await {
                 Ok(names) => applied.extend(names),
                 Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        for of in kinds {
+            if failed.is_none() {
+                failed = of.make_index(&databases.log).await.err();
             }
         }
         databases.close().await;

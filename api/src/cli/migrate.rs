@@ -7,6 +7,7 @@ use super::{Console, Failure};
 use crate::config::Config;
 use crate::wiring::store_options;
 use clap::Args;
+use gdmarket_commands::NUMBERED;
 use gdmarket_store::{Restored, Store, StoreOptions, WalTrust};
 use serde_json::json;
 
@@ -36,7 +37,7 @@ pub(super) fn run(config: &Config, args: MigrateArgs, console: Console) -> Resul
         (false, false) => WalTrust::default(),
     };
     let options = StoreOptions { wal, ..store_options(config, args.restored) };
-    let applied = runtime.block_on(Store::migrate(&options))?;
+    let applied = runtime.block_on(Store::migrate_with(&options, &NUMBERED))?;
     let restored =
         if args.restored { Some(runtime.block_on(Store::restored(&options))?) } else { None };
     if console.is_json() {

@@ -1,6 +1,11 @@
 //! Which numbers of a kind the log uses: those of streams, and those that an event names before the
 //! stream of that number begins.
 
+use crate::db::{Db, Tx};
+use crate::error::StoreError;
+use crate::{migrate, on_tx};
+use sqlx::Executor;
+
 /// A kind of numbers, with what uses them in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumberKind<'a> {
@@ -43,6 +48,39 @@ impl NumberKind<'_> {
         of_streams.chain(named).collect()
     }
 
+    /// Makes the index that finds numbers which events name, where there is none yet. It is no part of the
+    /// migrations: which event names which number is its caller's matter.
+    pub(crate) async fn make_index(&self, log: &Db) -> Result<(), StoreError> {
+        let Some(event) = self.named_by else { return Ok(()) };
+        let (name, number) =
+            (format!("events_named_{}", self.kind), event.number(log.is_postgres()));
+        let mut tx = log.begin().await?;
+        migrate::lock(&mut tx).await?;
+        let find = match &tx {
+            Tx::Postgres(_) => {
+                "SELECT count(*) FROM pg_indexes \
+                 WHERE schemaname = current_schema() AND indexname = $1"
+            }
+            Tx::Sqlite(_) => {
+                "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name = $1"
+            }
+        };
+        let found: i64 = on_tx!(&mut tx, connection => {
+            sqlx::query_scalar(find).bind(&name).fetch_one(connection).await?
+        });
+        // Only the owner may make one, so a role that only serves must find it.
+        if found == 0 {
+            let make = format!(
+                "CREATE INDEX {name} ON events (({number})) WHERE event_type = '{}'",
+                event.event_type
+            );
+            on_tx!(&mut tx, connection => {
+                connection.execute(make.as_str()).await?;
+            });
+        }
+        tx.commit().await
+    }
+
     /// The statement that counts the uses of one number: bound as a number and as a text.
     pub(crate) fn uses(&self, is_postgres: bool) -> String {
         let types: Vec<String> = self.stream_types.iter().map(|t| format!("'{t}'")).collect();
@@ -74,8 +112,9 @@ impl NamingEvent<'_> {
         }
     }
 
-    /// The expression for the number that an event names: that of the index `events_requested_number`, to the
-    /// letter, so that the index is used. NULL where a damaged payload names none.
+    /// The expression for the number that an event names: that of the index, to the
+    /// letter, so that the index is used. NULL where a damaged payload names none; no payload is refused by
+    /// it, so on PostgreSQL the text is searched instead of parsed.
     fn number(&self, is_postgres: bool) -> String {
         let NamingEvent { event_type, field } = self;
         if is_postgres {

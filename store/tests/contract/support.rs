@@ -69,7 +69,7 @@ pub(crate) fn options(db: &TestDb) -> StoreOptions {
 
 /// A migrated store.
 pub(crate) async fn open(db: &TestDb) -> Store {
-    Store::migrate(&options(db)).await.unwrap();
+    Store::migrate_with(&options(db), &[NUMBERS]).await.unwrap();
     Store::open(&options(db)).await.unwrap()
 }
 
