@@ -112,6 +112,21 @@ pub fn store_options(config: &Config, exclusive: bool) -> StoreOptions {
     }
 }
 
+/// Brings the schema up to date if that is configured, and opens the store.
+async fn open_store(config: &Config) -> Result<Store, StoreError> {
+    let options = store_options(config, true);
+    if config.server.migrate {
+        for name in Store::migrate_with(&options, &NUMBERED).await?.applied {
+            tracing::debug!(name, "migrated");
+        }
+    }
+    let store = Store::open(&options).await?;
+    if let Some(schema) = store.schema() {
+        tracing::info!(schema, "the market is in this schema of the database");
+    }
+    Ok(store)
+}
+
 impl Market {
     /// Opens the log, brings its schema up to date if that is wished, and starts everything that
     /// follows it.
@@ -133,13 +148,7 @@ impl Market {
         follow: impl FnOnce(Store, Arc<Port>) -> Projections,
     ) -> Result<Self, StartError> {
         make_private_folder(&config.server.data_dir)?;
-        let options = store_options(config, true);
-        if config.server.migrate {
-            for name in Store::migrate_with(&options, &NUMBERED).await? {
-                tracing::debug!(name, "migrated");
-            }
-        }
-        let store = Store::open(&options).await?;
+        let store = open_store(config).await?;
         if let Err(error) = verify(&store).await {
             return Err(store.locate(error).await.into());
         }

@@ -70,6 +70,7 @@ pub use lease::{Lease, Leases};
 pub use log_limit::LogLimit;
 pub use log_scan::{LogChunk, LogScan};
 pub use loop_problem::{LoopProblem, LoopProblems};
+pub use migrate::Migrated;
 pub use numbers::{NamingEvent, NumberKind, Numbers, Raised};
 pub use options::{StoreOptions, WalTrust};
 pub use parked::{Dropped, Parked, ParkedKeys};

@@ -101,6 +101,15 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// What a migration did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The names of the steps that were applied.
+    pub applied: Vec<String>,
+    /// The schema of the PostgreSQL database that has the tables.
+    pub schema: Option<String>,
+}
+
 /// Serialises migrations of several processes on PostgreSQL.
 const MIGRATION_LOCK: i64 = 0x6764_6d6b_6d69_6772;
 

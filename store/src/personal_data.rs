@@ -6,6 +6,7 @@
 
 mod erase;
 
+use crate::continuity::Continuity;
 use crate::db::{Db, LogConnection};
 use crate::error::StoreError;
 pub use erase::{Erased, Remains};
@@ -46,11 +47,12 @@ impl PersonalData {
 pub struct PersonalDataTable {
     db: Db,
     writer: LogConnection,
+    continuity: Continuity,
 }
 
 impl PersonalDataTable {
-    pub(crate) const fn new(db: Db, writer: LogConnection) -> Self {
-        Self { db, writer }
+    pub(crate) const fn new(db: Db, writer: LogConnection, continuity: Continuity) -> Self {
+        Self { db, writer, continuity }
     }
 
     /// The names that came with these streams of one kind, each given as its number and whose it is. A
@@ -128,7 +130,9 @@ impl PersonalDataTable {
     pub async fn erase(&self, person_id: i64) -> Result<Erased, StoreError> {
         match &self.writer {
             LogConnection::Postgres(pool) => erase::postgres(pool, person_id).await,
-            LogConnection::Sqlite(writer) => erase::sqlite(writer, person_id).await,
+            LogConnection::Sqlite(writer) => {
+                erase::sqlite(writer, &self.continuity, person_id).await
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::db::{Db, LogConnection, postgres};
 use crate::error::StoreError;
 use crate::event_log::EventLog;
 use crate::identity::Identity;
-use crate::migrate;
+use crate::migrate::{self, Migrated};
 use crate::numbers::{NumberKind, Numbers};
 use crate::options::StoreOptions;
 use crate::personal_data::PersonalDataTable;
@@ -73,6 +73,7 @@ struct Inner {
     books: Books,
     tail: Tail,
     identity: Identity,
+    schema: Option<String>,
     continuity: Continuity,
     aggregates: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     tracker: TaskTracker,
@@ -109,6 +110,11 @@ impl Databases {
         }
     }
 
+    /// The schema of a PostgreSQL database that has the tables.
+    fn schema(&self) -> Option<&str> {
+        self.session.as_ref().map(SessionSettings::schema)
+    }
+
     pub(crate) async fn close(&self) {
         self.views.close().await;
         self.log.close().await;
@@ -135,9 +141,8 @@ impl Store {
         }
     }
 
-    /// Brings the schema up to this program's version; the names of the migrations applied.
-    /// Processes that do so at once wait for each other.
-    pub async fn migrate(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
+    /// Brings the schema up to this program's version. Processes that do so at once wait for each other.
+    pub async fn migrate(options: &StoreOptions) -> Result<Migrated, StoreError> {
         Self::migrate_with(options, &[]).await
     }
 
@@ -145,7 +150,7 @@ impl Store {
     pub async fn migrate_with(
         options: &StoreOptions,
         kinds: &[NumberKind<'_>],
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Migrated, StoreError> {
         let databases = Databases::open(options, true).await?;
         let mut applied = Vec::new();
         let mut failed = None;
@@ -165,7 +170,8 @@ impl Store {
             }
         }
         databases.close().await;
-        failed.map_or(Ok(applied), Err)
+        let schema = databases.schema().map(str::to_owned);
+        failed.map_or(Ok(Migrated { applied, schema }), Err)
     }
 
     /// Says that the log was restored from an older copy: raises its epoch, and makes what was read
@@ -215,10 +221,15 @@ impl Store {
             receipts: Receipts::start(log_db, watched, &stop),
             numbers: Numbers::start(log_db, &connection, continuity, &tracker, stop.clone()),
             books: Books::new(log_db.clone(), connection.clone(), continuity.clone()),
-            personal_data: PersonalDataTable::new(log_db.clone(), connection.clone()),
+            personal_data: PersonalDataTable::new(
+                log_db.clone(),
+                connection.clone(),
+                continuity.clone(),
+            ),
             connection,
             without_views: databases.without_views.clone(),
             identity,
+            schema: databases.schema().map(str::to_owned),
             continuity: continuity.clone(),
             log_db: log_db.clone(),
             views: views.clone(),
@@ -329,6 +340,11 @@ impl Store {
     /// The log's database, for what reads all of it.
     pub(crate) fn log_db(&self) -> &Db {
         &self.0.log_db
+    }
+
+    /// The schema of a PostgreSQL database that has the tables; `None` on SQLite.
+    pub fn schema(&self) -> Option<&str> {
+        self.0.schema.as_deref()
     }
 
     /// Waits until the database answers, once.

@@ -18,12 +18,16 @@ mod caches;
 mod check;
 #[path = "contract/dropped_futures.rs"]
 mod dropped_futures;
+#[path = "contract/erasing.rs"]
+mod erasing;
 #[path = "contract/fenced.rs"]
 mod fenced;
 #[path = "contract/foreign_defaults.rs"]
 mod foreign_defaults;
 #[path = "contract/idempotency.rs"]
 mod idempotency;
+#[path = "contract/left_over_wal.rs"]
+mod left_over_wal;
 #[path = "contract/lost_connection.rs"]
 mod lost_connection;
 #[path = "contract/numbers.rs"]
@@ -32,6 +36,8 @@ mod numbers;
 mod order;
 #[path = "contract/plans.rs"]
 mod plans;
+#[path = "contract/poolers.rs"]
+mod poolers;
 #[path = "contract/proxy.rs"]
 mod proxy;
 #[path = "contract/query.rs"]
@@ -46,6 +52,8 @@ mod scan;
 mod schema;
 #[path = "contract/schema_faults.rs"]
 mod schema_faults;
+#[path = "contract/search_path.rs"]
+mod search_path;
 #[path = "contract/stock.rs"]
 mod stock;
 #[path = "contract/support.rs"]

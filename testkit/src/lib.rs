@@ -1,6 +1,7 @@
 //! Helpers of the tests, never part of the program: throw-away databases on both engines
 //! ([`TestDb`], [`on_each_engine!`]), a PostgreSQL that a test may stop ([`PgCluster`]), the real
-//! program as a child process ([`Server`]), what a program syncs ([`Syncs`]), and waiting for a condition ([`eventually()`]).
+//! program as a child process ([`Server`]), what a program syncs ([`Syncs`]), pages that are damaged ([`DamagedPages`]), and waiting for a
+//! condition ([`eventually()`]).
 //!
 //! It knows no other crate of the workspace, so every one of them may use it in its tests.
 //! Nothing here is skipped when something is missing: the test fails and says what to type.
@@ -11,21 +12,25 @@
     reason = "a helper that can't do its work fails its test"
 )]
 
+mod damage;
 mod each_engine;
 mod environment;
 mod eventually;
 mod foreign_writer;
 mod http_probe;
+mod pg_bouncer;
 mod pg_cluster;
 mod server;
 mod syncs;
 mod test_db;
 
+pub use damage::{DamagedPages, POSTGRES_PAGE, SQLITE_PAGE};
 pub use each_engine::run;
 pub use environment::{Account, TEST_DATABASE_URL, free_port, note, seed, size, times};
 pub use eventually::eventually;
 pub use foreign_writer::ForeignWriter;
 pub use http_probe::get_status;
+pub use pg_bouncer::PgBouncer;
 pub use pg_cluster::PgCluster;
 pub use server::{Server, ServerOptions};
 pub use syncs::Syncs;

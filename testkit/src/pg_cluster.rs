@@ -43,7 +43,18 @@ impl PgCluster {
         let data = cluster.data();
         let made = cluster.run(
             "initdb",
-            &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-instructions"],
+            &[
+                "-D",
+                &data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-instructions",
+                "--data-checksums",
+            ],
         );
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         for _ in 0..PORT_ATTEMPTS {
@@ -60,9 +71,23 @@ impl PgCluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Where it listens.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where its files are.
     pub fn data_folder(&self) -> PathBuf {
         PathBuf::from(self.data())
+    }
+
+    /// The file of a table of this database, which must be on this server. To be asked while the server runs.
+    pub async fn table_file(&self, db: &crate::TestDb, table: &str) -> PathBuf {
+        let database = "SELECT oid::bigint FROM pg_database WHERE datname = current_database()";
+        let database = db.log_number(database).await;
+        let file = format!("SELECT pg_relation_filenode('{table}')::bigint");
+        let file = db.log_number(&file).await;
+        self.data_folder().join(format!("base/{database}/{file}"))
     }
 
     /// One of PostgreSQL's own programs, `pgbench` for example.

@@ -79,9 +79,10 @@ const DAMAGED_VIEWS: &str = "end the server and move views.db, views.db-wal and 
      folder: they are built again from the log at the next start";
 
 /// What to do about a write-ahead log of before a restore.
-const LEFT_OVER: &str = "if a copy was put in place, remove the -wal and -shm files of before next to it, \
-     then type: gdmarket migrate --restored; if they were copied together with it, type: \
-     gdmarket migrate --restored --with-wal";
+/// The way that loses nothing comes first.
+const LEFT_OVER: &str = "if the two were copied together, or nothing was put in place at all, type: \
+     gdmarket migrate --restored --with-wal; only if a copy was put in place alone, remove the -wal and -shm files \
+     of before next to it, then type: gdmarket migrate --restored";
 
 /// What to do where the files or the disk refuse the work.
 const fn storage_advice(fault: StorageFault) -> &'static str {

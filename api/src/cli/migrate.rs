@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::wiring::store_options;
 use clap::Args;
 use gdmarket_commands::NUMBERED;
-use gdmarket_store::{Restored, Store, StoreOptions, WalTrust};
+use gdmarket_store::{Migrated, Restored, Store, StoreOptions, WalTrust};
 use serde_json::json;
 
 const EXAMPLES: &str = "\
@@ -37,7 +37,8 @@ pub(super) fn run(config: &Config, args: MigrateArgs, console: Console) -> Resul
         (false, false) => WalTrust::default(),
     };
     let options = StoreOptions { wal, ..store_options(config, args.restored) };
-    let applied = runtime.block_on(Store::migrate_with(&options, &NUMBERED))?;
+    let migrated = runtime.block_on(Store::migrate_with(&options, &NUMBERED))?;
+    let Migrated { applied, schema } = migrated;
     let restored =
         if args.restored { Some(runtime.block_on(Store::restored(&options))?) } else { None };
     if console.is_json() {
@@ -45,14 +46,17 @@ pub(super) fn run(config: &Config, args: MigrateArgs, console: Console) -> Resul
         let rebuilds = restored.map(|restored| restored.rebuilds);
         let (head, read_to) = restored.map(|restored| (restored.head, restored.read_to)).unzip();
         Console::result_json(&json!({
-            "applied": applied, "epoch": epoch, "rebuilds": rebuilds, "head": head, "readTo": read_to
+            "applied": applied, "schema": schema, "epoch": epoch, "rebuilds": rebuilds, "head": head,
+            "readTo": read_to
         }));
         return Ok(());
     }
+    let place = schema
+        .map_or_else(String::new, |schema| format!(" The tables are in the schema {schema}."));
     if applied.is_empty() {
-        console.note("The schema is up to date.");
+        console.note(&format!("The schema is up to date.{place}"));
     } else {
-        console.note(&format!("Applied: {}.", applied.join(", ")));
+        console.note(&format!("Applied: {}.{place}", applied.join(", ")));
     }
     if let Some(restored) = restored {
         console.note(&told(restored));

@@ -181,12 +181,17 @@ struct ReadOnly<'a>(&'a Path);
 
 impl<'a> ReadOnly<'a> {
     fn mount(folder: &'a Path) -> Option<Self> {
-        let bound = Command::new("mount").arg("--bind").arg(folder).arg(folder).output();
+        Self::view(folder, folder)
+    }
+
+    /// The same folder once more, at another place.
+    fn view(folder: &Path, at: &'a Path) -> Option<Self> {
+        let bound = Command::new("mount").arg("--bind").arg(folder).arg(at).output();
         if !bound.is_ok_and(|done| done.status.success()) {
             return None;
         }
-        let mounted = Self(folder);
-        let fixed = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(folder).output();
+        let mounted = Self(at);
+        let fixed = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(at).output();
         fixed.is_ok_and(|done| done.status.success()).then_some(mounted)
     }
 }
@@ -240,6 +245,34 @@ fn tools_read_without_views_and_from_a_copy_that_can_not_be_written() {
         let (code, said) = serve(copy.path());
         assert_eq!(code, Some(1), "{said}");
         assert!(!said.contains("database.url") && said.contains(".db: "), "{said}");
+    });
+}
+
+/// Another view of a folder whose market runs: in a container that may only read it, for example.
+#[test]
+fn tools_read_what_a_running_server_writes_where_they_may_not_write() {
+    run(async {
+        let (db, mut server) = stopped(3).await;
+        server.restart().await;
+        let market = Market::at(&server.url(""));
+        let view = tempfile::tempdir().unwrap();
+        let Some(_mounted) = ReadOnly::view(db.folder().unwrap(), view.path()) else {
+            println!("not run: making a folder read-only takes root");
+            return;
+        };
+        for _ in 0..3 {
+            let item = market.register(100).await;
+            market.reserve(item, 7).await.expect(201);
+            let (code, said) = gdmarket(view.path(), &["events", "stats", "--json"]);
+            assert_eq!(code, Some(0), "{said}");
+            let shown: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+            let events = db.log_number("SELECT count(*) FROM events").await;
+            assert_eq!(shown["events"], json!(events), "what isn't folded yet is read, too");
+            for arguments in READING {
+                let (code, said) = gdmarket(view.path(), arguments);
+                assert_eq!(code, Some(0), "{arguments:?}: {said}");
+            }
+        }
     });
 }
 

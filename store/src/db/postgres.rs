@@ -2,6 +2,7 @@
 //! the appender's own connection starts from.
 
 mod pooler;
+mod schemas;
 mod session_settings;
 
 pub(crate) use session_settings::SessionSettings;
@@ -12,16 +13,19 @@ use crate::continuity::Continuity;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, Postgres};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Postgres};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Prepared statements kept per connection; projections make their own SQL per view.
 const STATEMENTS: usize = 256;
 /// After this much idling a connection is asked whether it is still alive before it is used. A ping
 /// before every use would double the round trips, none would hand out the dead after a restart.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// How long the server may take to answer what it is asked at first, once it is reached.
+const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// Between two tries to reach the server.
 const RETRY: Duration = Duration::from_millis(100);
@@ -41,11 +45,9 @@ pub(crate) async fn reach(options: &StoreOptions) -> Result<SessionSettings, Sto
     let until = Instant::now() + options.acquire_timeout;
     loop {
         match timeout_at(until, connect.connect()).await {
-            Ok(Ok(mut connection)) => {
-                pooler::refuse_shared_sessions(&mut connection, &connect).await?;
-                let settings = SessionSettings::of(&mut connection).await?;
-                connection.close().await?;
-                return Ok(settings);
+            Ok(Ok(connection)) => {
+                let asked = timeout(FIRST_ANSWERS, first_answers(connection, &connect)).await;
+                return asked.map_err(|_| unanswered(&connect))?;
             }
             Ok(Err(sqlx::Error::Io(error))) if Instant::now() + RETRY >= until => {
                 let (host, port) = (connect.get_host(), connect.get_port());
@@ -53,12 +55,24 @@ pub(crate) async fn reach(options: &StoreOptions) -> Result<SessionSettings, Sto
             }
             Ok(Err(sqlx::Error::Io(_))) => sleep(RETRY).await,
             Ok(Err(error)) => return Err(error.into()),
-            Err(_) => {
-                let (host, port) = (connect.get_host(), connect.get_port());
-                return Err(StoreError::Unavailable(format!("{host}:{port} doesn't answer")));
-            }
+            Err(_) => return Err(unanswered(&connect)),
         }
     }
+}
+
+async fn first_answers(
+    mut connection: PgConnection,
+    connect: &PgConnectOptions,
+) -> Result<SessionSettings, StoreError> {
+    pooler::refuse_shared_sessions(&mut connection, connect).await?;
+    let settings = SessionSettings::of(&mut connection).await?;
+    connection.close().await?;
+    Ok(settings)
+}
+
+fn unanswered(connect: &PgConnectOptions) -> StoreError {
+    let (host, port) = (connect.get_host(), connect.get_port());
+    StoreError::Unavailable(format!("{host}:{port} doesn't answer"))
 }
 
 /// What is acknowledged is on the disk, however the server was set up; stronger settings stay.

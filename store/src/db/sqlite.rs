@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::failpoint::is_weakened;
 use crate::options::StoreOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection};
+use sqlx::{ConnectOptions, Connection as _, Executor, Sqlite, SqliteConnection};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -139,18 +139,35 @@ impl File {
         Ok(Db::Sqlite { write: write.into(), read })
     }
 
+    /// Opens a file that can't be written from here, while another process does.
+    pub(crate) async fn open_next_to_a_writer(
+        self,
+        options: &StoreOptions,
+        folder: &Path,
+    ) -> Result<Db, StoreError> {
+        self.connect_readers(options, folder, self.read_options(folder)).await
+    }
+
     /// Opens a file that can't be written, as it is: nobody may write to it meanwhile.
     pub(crate) async fn open_fixed(
         self,
         options: &StoreOptions,
         folder: &Path,
     ) -> Result<Db, StoreError> {
-        let fixed = self.read_options(folder).immutable(true);
+        self.connect_readers(options, folder, self.read_options(folder).immutable(true)).await
+    }
+
+    async fn connect_readers(
+        self,
+        options: &StoreOptions,
+        folder: &Path,
+        connect: SqliteConnectOptions,
+    ) -> Result<Db, StoreError> {
         let pool = SqlitePoolOptions::new()
             .max_connections(options.read_connections.max(1).saturating_add(HOLDERS))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            .connect_with(fixed)
+            .connect_with(connect)
             .await
             .map_err(|error| StoreError::from(error).in_file(&self.path(folder)))?;
         Ok(Db::Sqlite { write: pool.clone().into(), read: pool.into() })
@@ -201,11 +218,62 @@ pub(crate) fn is_about_a_value(line: &str) -> bool {
     line.contains(" value in ") || line.starts_with("CHECK constraint failed in ")
 }
 
+/// How far a fold of the write-ahead log came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Folded {
+    /// All of it is in the file, and both are synced.
+    pub(crate) is_complete: bool,
+    /// The write-ahead log is empty, too.
+    pub(crate) is_removed: bool,
+}
+
+impl Folded {
+    /// Folds what is in the write-ahead log into the file, as far as others who read let it.
+    pub(crate) async fn now<'c>(
+        connection: impl Executor<'c, Database = Sqlite>,
+    ) -> Result<Self, sqlx::Error> {
+        let fold = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
+        let (busy, frames, folded): (i64, i64, i64) = fold.fetch_one(connection).await?;
+        Ok(Self { is_complete: busy == 0 || frames == folded, is_removed: busy == 0 })
+    }
+}
+
 /// Folds into the file what a process that died left in the write-ahead log, with a sync of both: what one
-/// sync failed to write can still be read from memory, but may not be on the disk.
+/// sync failed to write can still be read from memory, but may not be on the disk. Refuses where another process
+/// goes on reading an older state, which keeps the rest from being folded.
 pub(crate) async fn fold(db: &Db) -> Result<(), StoreError> {
     let Db::Sqlite { write, .. } = db else { return Ok(()) };
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await?;
+    let until = Instant::now() + BUSY;
+    loop {
+        if Folded::now(write).await?.is_complete {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(StoreError::Unavailable(
+                "another process reads an older state of the database, so that its write-ahead log can't be \
+                 folded into it: end that process, then start again"
+                    .to_owned(),
+            ));
+        }
+        sleep(FOLD_PAUSE).await;
+    }
+}
+
+/// Gives this run of the server a number of its own in both the file and the write-ahead log that it begins, so that
+/// a file of before this run is known next to that write-ahead log ([`crate::db::wal`]). The number is SQLite's
+/// `user_version`, which is in the first page: an odd one is folded into the file, and the write-ahead log begins
+/// with the even one after it. Where others read just now nothing happens, or only half of it.
+pub(crate) async fn begin_run(db: &Db) -> Result<(), StoreError> {
+    let Db::Sqlite { write, .. } = db else { return Ok(()) };
+    if !Folded::now(write).await?.is_removed {
+        return Ok(());
+    }
+    let last: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(write).await?;
+    let number = if last % 2 == 0 { last + 1 } else { last + 2 };
+    sqlx::query(&format!("PRAGMA user_version = {number}")).execute(write).await?;
+    if Folded::now(write).await?.is_removed {
+        sqlx::query(&format!("PRAGMA user_version = {}", number + 1)).execute(write).await?;
+    }
     Ok(())
 }
 

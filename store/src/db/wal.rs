@@ -5,6 +5,10 @@
 //! before undoes the restore, or mixes pages of two times. The formats are those of SQLite's manual,
 //! "Database File Format" and "WAL-mode File Format".
 //!
+//! What proves that the two belong together is in the first page, which the log of a server's run begins
+//! with: the number of the run ([`crate::db::sqlite::begin_run`]), and SQLite's counter of changes. The times of
+//! the files count only where that page says nothing: copying or repairing a file changes them.
+//!
 //! The file is read as a file: nobody in this process may have it open through SQLite meanwhile.
 
 use crate::error::StoreError;
@@ -36,6 +40,7 @@ pub(crate) struct Pair {
     folded: u64,
     /// A page that neither has.
     hole: Option<u64>,
+    bond: Bond,
 }
 
 impl Pair {
@@ -76,6 +81,7 @@ impl Pair {
         let in_file = file.len() / size;
         let pages = File::open(database)?;
         let mut page = vec![0; frames.page_size];
+        let bond = Bond::of(&pages, frames)?;
         let mut folded = 0;
         for (number, content) in &frames.latest {
             let place = (number - 1).saturating_mul(size);
@@ -96,6 +102,7 @@ impl Pair {
             in_log: u64::try_from(frames.latest.len()).unwrap_or(u64::MAX),
             folded,
             hole,
+            bond,
         })
     }
 
@@ -104,8 +111,7 @@ impl Pair {
         self.folded == self.in_log && self.in_file >= self.pages
     }
 
-    /// Why the log can't be this file's, if that is certain. A process that dies leaves a log that is
-    /// younger than its file, or from which some of the file's pages were just written.
+    /// Why the log can't be this file's, if that is certain or, where neither of the two tells, likely.
     pub(crate) fn is_foreign(&self) -> Option<String> {
         if self.is_folded() {
             return None;
@@ -117,17 +123,27 @@ impl Pair {
                 self.pages
             ));
         }
-        self.is_older_than_file()
+        self.is_of_another_file()
     }
 
-    /// The same where pages may be missing that were free before they were ever written.
-    pub(crate) fn is_older_than_file(&self) -> Option<String> {
+    /// The same where pages may be missing that were free before they were ever written. Where the first page
+    /// tells nothing, a process that died has left a log that is younger than its file, or from which some of
+    /// the file's pages were just written.
+    pub(crate) fn is_of_another_file(&self) -> Option<String> {
         let name = self.database.display();
-        (!self.is_folded() && self.is_younger && self.folded == 0).then(|| {
-            format!(
-                "{name}-wal doesn't belong to {name}, which was written after it, and not from it"
-            )
-        })
+        match self.bond {
+            _ if self.is_folded() => None,
+            Bond::Proven => None,
+            Bond::Refuted => Some(format!(
+                "{name}-wal doesn't belong to {name}, which is of another time: the first pages of both have \
+                 numbers that don't follow each other"
+            )),
+            Bond::Unknown => (self.is_younger && self.folded == 0).then(|| {
+                format!(
+                    "{name}-wal doesn't seem to belong to {name}, which was written after it, and not from it"
+                )
+            }),
+        }
     }
 
     /// Why the log may be left from before a restore, if that can't be ruled out.
@@ -138,6 +154,73 @@ impl Pair {
     }
 }
 
+/// What the first page says of a file and a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bond {
+    /// The file is of the log's time: the run that began the log has written its number into the file.
+    Proven,
+    /// It is of another time.
+    Refuted,
+    /// The log doesn't have the page, or has it of a program that gave its runs no numbers.
+    Unknown,
+}
+
+/// Two numbers in the first page of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamps {
+    /// Grows where this page is written. Each connection adds one to what it found, so that the number may also
+    /// stay as it is, but never goes down or jumps.
+    changes: u32,
+    /// Whether the program that wrote the page last keeps that number.
+    has_changes: bool,
+    /// The number of the server's run.
+    run: u32,
+}
+
+impl Stamps {
+    fn of(page: &[u8]) -> Self {
+        let changes = word(page, 24);
+        Self { changes, has_changes: changes == word(page, 92), run: word(page, 60) }
+    }
+}
+
+impl Bond {
+    fn of(database: &File, frames: &Frames) -> std::io::Result<Self> {
+        let (Some(first), Some(last)) = (frames.first_page_one, frames.latest.get(&1)) else {
+            return Ok(Self::Unknown);
+        };
+        let mut header = [0; 100];
+        match database.read_exact_at(&mut header, 0) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Self::Unknown),
+            Err(error) => return Err(error),
+        }
+        let (first, last) = (Stamps::of(&frames.page(first)?), Stamps::of(&frames.page(*last)?));
+        Ok(Self::between(Stamps::of(&header), first, last))
+    }
+
+    /// What follows from the file's first page, and from the first and the last one of the log.
+    const fn between(file: Stamps, first: Stamps, last: Stamps) -> Self {
+        if is_long_before(file.run, first.run) || file.run > last.run {
+            return Self::Refuted;
+        }
+        let has_changes = file.has_changes && first.has_changes && last.has_changes;
+        if has_changes
+            && (is_long_before(file.changes, first.changes) || file.changes > last.changes)
+        {
+            return Self::Refuted;
+        }
+        // An odd number that comes first wasn't folded before the log went on: the file may be of before.
+        let is_of_the_run = first.run > 0 && (first.run.is_multiple_of(2) || file.run >= first.run);
+        if is_of_the_run { Self::Proven } else { Self::Unknown }
+    }
+}
+
+/// Whether a number is smaller by more than one step.
+const fn is_long_before(number: u32, other: u32) -> bool {
+    number.saturating_add(1) < other
+}
+
 /// The committed frames of a write-ahead log.
 struct Frames {
     file: File,
@@ -146,6 +229,8 @@ struct Frames {
     pages: u64,
     /// Where the newest content of each page begins.
     latest: BTreeMap<u64, u64>,
+    /// Where the oldest content of the first page begins.
+    first_page_one: Option<u64>,
 }
 
 impl Frames {
@@ -165,9 +250,11 @@ impl Frames {
         if magic & !1 != MAGIC || !is_size || !sums.are(&header, 24) {
             return Ok(None);
         }
-        let (pages, latest) = committed(&file, (page_size, &header), sums)?;
-        file.seek(SeekFrom::Start(0))?;
-        Ok(Some(Self { file, page_size, pages, latest }))
+        let mut frames =
+            Self { file, page_size, pages: 0, latest: BTreeMap::new(), first_page_one: None };
+        frames.add_committed(&header, sums)?;
+        frames.file.seek(SeekFrom::Start(0))?;
+        Ok(Some(frames))
     }
 
     fn page(&self, place: u64) -> std::io::Result<Vec<u8>> {
@@ -175,39 +262,39 @@ impl Frames {
         self.file.read_exact_at(&mut page, place)?;
         Ok(page)
     }
-}
 
-/// The size of the database after the last commit, and where the newest frame of each page is.
-fn committed(
-    file: &File,
-    (page_size, header): (usize, &[u8]),
-    mut sums: Sums,
-) -> std::io::Result<(u64, BTreeMap<u64, u64>)> {
-    let (mut pages, mut latest, mut pending) = (0, BTreeMap::new(), BTreeMap::new());
-    let mut input = BufReader::with_capacity(1 << 18, file);
-    let mut frame = vec![0; FRAME_HEADER + page_size];
-    let mut place = u64::try_from(HEADER).unwrap_or(0);
-    let step = u64::try_from(frame.len()).unwrap_or(0);
-    while filled(&mut input, &mut frame)? {
-        if header.get(16..24) != frame.get(8..16) {
-            break;
+    /// Goes through the frames, as far as they are committed.
+    fn add_committed(&mut self, header: &[u8], mut sums: Sums) -> std::io::Result<()> {
+        let mut pending = BTreeMap::new();
+        let mut first_page_one = None;
+        let mut input = BufReader::with_capacity(1 << 18, &self.file);
+        let mut frame = vec![0; FRAME_HEADER + self.page_size];
+        let mut place = u64::try_from(HEADER + FRAME_HEADER).unwrap_or(0);
+        let step = u64::try_from(frame.len()).unwrap_or(0);
+        while filled(&mut input, &mut frame)? {
+            if header.get(16..24) != frame.get(8..16) {
+                break;
+            }
+            sums.add(frame.get(..8).unwrap_or_default());
+            sums.add(frame.get(FRAME_HEADER..).unwrap_or_default());
+            if !sums.are(&frame, 16) {
+                break;
+            }
+            let page = u64::from(word(&frame, 0));
+            pending.insert(page, place);
+            first_page_one = first_page_one.or_else(|| (page == 1).then_some(place));
+            place += step;
+            let size = u64::from(word(&frame, 4));
+            if size > 0 {
+                self.pages = size;
+                self.latest.append(&mut pending);
+            }
         }
-        sums.add(frame.get(..8).unwrap_or_default());
-        sums.add(frame.get(FRAME_HEADER..).unwrap_or_default());
-        if !sums.are(&frame, 16) {
-            break;
-        }
-        pending
-            .insert(u64::from(word(&frame, 0)), place + u64::try_from(FRAME_HEADER).unwrap_or(0));
-        place += step;
-        let size = u64::from(word(&frame, 4));
-        if size > 0 {
-            pages = size;
-            latest.append(&mut pending);
-        }
+        let pages = self.pages;
+        self.latest.retain(|page, _| *page > 0 && *page <= pages);
+        self.first_page_one = first_page_one.filter(|_| self.latest.contains_key(&1));
+        Ok(())
     }
-    latest.retain(|page, _| *page > 0 && *page <= pages);
-    Ok((pages, latest))
 }
 
 /// SQLite's running checksum.

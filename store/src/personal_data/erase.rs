@@ -5,7 +5,8 @@
 //! folds its write-ahead log away; the tables are written again, since pages from before may hold more.
 //! PostgreSQL leaves old rows in the table's file until `VACUUM FULL` writes a new one.
 
-use crate::db::sqlite::{LogWriterConnection, Writer};
+use crate::continuity::Continuity;
+use crate::db::sqlite::{BUSY, Folded, LogWriterConnection, OwnSession, Writer};
 use crate::db::{Pooled, Session};
 use crate::error::StoreError;
 use sqlx::{Executor, Postgres};
@@ -19,6 +20,8 @@ const TABLES: [&str; 2] = ["personal_names", "personal_data"];
 const REWRITTEN: i64 = 200_000;
 /// How long others who read old rows are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long SQLite waits for them at each try.
+const BRIEFLY: Duration = Duration::from_millis(100);
 /// Between two looks whether they are gone.
 const BETWEEN: Duration = Duration::from_millis(100);
 
@@ -47,18 +50,45 @@ pub enum Remains {
     ServerLog,
 }
 
-/// On SQLite; in a task of its own, so that nobody who goes away leaves a transaction behind.
-pub(super) async fn sqlite(writer: &Writer, person_id: i64) -> Result<Erased, StoreError> {
-    let writer = Arc::clone(writer);
+/// On SQLite; in a task of its own, so that a caller that goes away leaves no transaction behind. As with appends,
+/// a file that is damaged, that failed to sync or that isn't the open one any more takes nothing from here on.
+pub(super) async fn sqlite(
+    writer: &Writer,
+    continuity: &Continuity,
+    person_id: i64,
+) -> Result<Erased, StoreError> {
+    let (writer, continuity) = (Arc::clone(writer), continuity.clone());
     let erasing = tokio::spawn(async move {
-        let mut turn = writer.lock_owned().await;
-        in_file(&mut turn, person_id).await
+        continuity.check()?;
+        let erased = in_file(&writer, person_id).await;
+        let erased = erased.inspect_err(|error| continuity.notice(error))?;
+        continuity.check_files().await?;
+        Ok(erased)
     });
     erasing.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
 }
 
-async fn in_file(turn: &mut LogWriterConnection, person_id: i64) -> Result<Erased, StoreError> {
-    let session = turn.session().await?;
+async fn in_file(writer: &Writer, person_id: i64) -> Result<Erased, StoreError> {
+    let (names, is_small) = overwrite(writer.lock().await.session().await?, person_id).await?;
+    let mut remains = Vec::new();
+    if !is_small {
+        remains.push(Remains::TableFile);
+    }
+    let until = Instant::now() + PATIENCE;
+    // Between two tries others may write.
+    while !fold(&mut *writer.lock().await).await? {
+        if Instant::now() > until {
+            remains.push(Remains::WriteAheadLog);
+            break;
+        }
+        sleep(BETWEEN).await;
+    }
+    Ok(Erased { names: u64::try_from(names).unwrap_or(0), remains })
+}
+
+/// Erases the names, and writes the tables again unless they are too big; how many names there were, and whether
+/// the tables were written again.
+async fn overwrite(session: &mut OwnSession, person_id: i64) -> Result<(i64, bool), StoreError> {
     let (mut names, mut rows) = (0_i64, 0_i64);
     for table in TABLES {
         let of_person = format!("SELECT count(name) FROM {table} WHERE person_id = $1");
@@ -84,24 +114,20 @@ async fn in_file(turn: &mut LogWriterConnection, person_id: i64) -> Result<Erase
         drop(session.turn("ROLLBACK").await);
         return Err(error.into());
     }
-    let mut remains = Vec::new();
-    if !is_small {
-        remains.push(Remains::TableFile);
+    Ok((names, is_small))
+}
+
+/// Tries to fold the write-ahead log away; whether it is empty. SQLite keeps all writers out while it waits for
+/// readers, so that it waits for a moment only.
+async fn fold(turn: &mut LogWriterConnection) -> Result<bool, StoreError> {
+    let session = turn.session().await?;
+    session.execute(format!("PRAGMA busy_timeout = {}", BRIEFLY.as_millis()).as_str()).await?;
+    let folded = Folded::now(&mut *session).await;
+    let again = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
+    if session.execute(again.as_str()).await.is_err() {
+        session.discard();
     }
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let (busy, _, _): (i64, i64, i64) = sqlx::query_as(fold).fetch_one(&mut *session).await?;
-        if busy == 0 {
-            break;
-        }
-        if Instant::now() > until {
-            remains.push(Remains::WriteAheadLog);
-            break;
-        }
-        sleep(BETWEEN).await;
-    }
-    Ok(Erased { names: u64::try_from(names).unwrap_or(0), remains })
+    Ok(folded?.is_removed)
 }
 
 /// On PostgreSQL.

@@ -79,10 +79,11 @@ impl DataFolder {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Whether another process serves from it, or this one by another handle.
+    /// Whether another process serves from it, or this one by another handle. Reading the file is enough, so that
+    /// this is known where the folder can't be written from here.
     pub(super) fn is_served(&self) -> bool {
-        let file = OpenOptions::new().write(true).open(self.path.join("lock"));
-        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+        let file = File::open(self.path.join("lock"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Takes from others what they may do with the files, where these are this user's.

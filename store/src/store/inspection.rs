@@ -45,7 +45,7 @@ pub(super) fn inspect(
         return Ok(Inspection::default());
     }
     if let Some(pair) = Pair::look(&views)?
-        && let Some(why) = pair.is_older_than_file()
+        && let Some(why) = pair.is_of_another_file()
     {
         return Err(StoreError::ForeignWal(why));
     }

@@ -6,7 +6,7 @@ use super::{Databases, MissingViews};
 use crate::continuity::Continuity;
 use crate::db::sqlite::{self, File};
 use crate::db::{Db, postgres};
-use crate::error::StoreError;
+use crate::error::{StorageFault, StoreError};
 use crate::migrate;
 use crate::options::StoreOptions;
 use std::path::Path;
@@ -47,12 +47,7 @@ impl Databases {
         }
         let found = look_at(options, folder.clone()).await?;
         folder.tighten();
-        let (log, is_fixed) = match File::Log.open(options, folder.path()).await {
-            Err(StoreError::Storage { .. }) if options.reading && !found.is_unclean => {
-                (File::Log.open_fixed(options, folder.path()).await?, true)
-            }
-            opened => (opened?, false),
-        };
+        let (log, is_fixed) = open_file(options, &folder, File::Log, found).await?;
         if found.is_unclean && is_small(&File::Log.path(folder.path())) {
             let whole = sqlite::verify(&log).await;
             whole.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
@@ -61,7 +56,13 @@ impl Databases {
             let fold = sqlite::fold(&log).await;
             fold.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
-        let (views, without_views) = views(options, folder.path()).await?;
+        let (views, without_views) = views(options, &folder, found).await?;
+        if options.exclusive {
+            for (db, file) in [(&log, File::Log), (&views, File::Views)] {
+                let begun = sqlite::begin_run(db).await;
+                begun.map_err(|error| error.in_file(&file.path(folder.path())))?;
+            }
+        }
         let (folder, continuity, session) = (Some(folder), Continuity::default(), None);
         Ok(Self { log, views, folder, continuity, session, without_views, is_fixed })
     }
@@ -83,20 +84,43 @@ fn is_small(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|found| found.len() <= PROVEN_AT_START)
 }
 
+/// One of the files, and whether it is only read. A file that can't be written from here is read as it is where
+/// nobody writes to it, and as one of its readers where a server does.
+async fn open_file(
+    options: &StoreOptions,
+    folder: &DataFolder,
+    file: File,
+    found: Inspection,
+) -> Result<(Db, bool), StoreError> {
+    use StorageFault::{CannotOpen, ReadOnly};
+    let error = match file.open(options, folder.path()).await {
+        Err(error @ StoreError::Storage { fault: ReadOnly | CannotOpen, .. }) => error,
+        opened => return Ok((opened?, false)),
+    };
+    if !options.reading {
+        return Err(error);
+    }
+    if folder.is_served() {
+        return Ok((file.open_next_to_a_writer(options, folder.path()).await?, true));
+    }
+    if file == File::Log && found.is_unclean {
+        return Err(error);
+    }
+    Ok((file.open_fixed(options, folder.path()).await?, true))
+}
+
 /// The views; for reading, nothing in their place where they are missing or damaged.
 async fn views(
     options: &StoreOptions,
-    folder: &Path,
+    folder: &DataFolder,
+    found: Inspection,
 ) -> Result<(Db, Option<MissingViews>), StoreError> {
-    let path = File::Views.path(folder);
+    let path = File::Views.path(folder.path());
     if !options.reading {
-        return Ok((File::Views.open(options, folder).await?, None));
+        return Ok((File::Views.open(options, folder.path()).await?, None));
     }
     let opened = if path.exists() {
-        match File::Views.open(options, folder).await {
-            Err(StoreError::Storage { .. }) => File::Views.open_fixed(options, folder).await,
-            opened => opened,
-        }
+        open_file(options, folder, File::Views, found).await.map(|(views, _)| views)
     } else {
         Err(StoreError::LogMissing(format!("there is no {}", path.display())))
     };

@@ -11,9 +11,9 @@ on_each_engine! {
             Err(StoreError::NeedsMigration { schema: 0, program }) => assert!(program > 0),
             other => panic!("{other:?}"),
         }
-        let applied = Store::migrate(&options(db)).await.unwrap();
+        let applied = Store::migrate(&options(db)).await.unwrap().applied;
         assert!(applied.contains(&"0001_log".to_owned()), "{applied:?}");
-        assert!(Store::migrate(&options(db)).await.unwrap().is_empty());
+        assert!(Store::migrate(&options(db)).await.unwrap().applied.is_empty());
         Store::open(&options(db)).await.unwrap().close().await;
     }
 
@@ -21,7 +21,7 @@ on_each_engine! {
         let options = options(db);
         let migrating = (0..4).map(|_| {
             let options = options.clone();
-            async move { Store::migrate(&options).await.unwrap() }
+            async move { Store::migrate(&options).await.unwrap().applied }
         });
         let mut applied: Vec<String> = all(spawn_each(migrating)).await.concat();
         let count = applied.len();

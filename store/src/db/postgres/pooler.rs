@@ -2,31 +2,54 @@
 //! statements and the end of a lost session belong to one server session each.
 
 use crate::error::StoreError;
+use crate::server_fault::ServerFault;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use std::time::Duration;
+use tokio::time::timeout;
 
 const PID: &str = "SELECT pg_backend_pid()";
 
-/// Refuses a pooler in transaction mode. Two connections that are open at once have two server sessions; behind such
-/// a pooler the second one gets the session that the first one has just let go.
+/// How long a second session may take to come, and the first one to answer while the second one is in a transaction.
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// Refuses a pooler in transaction mode. Two connections that are open at once have two server sessions, each one the
+/// same all the time; behind such a pooler they share sessions, take turns in them, or wait for each other.
 pub(super) async fn refuse_shared_sessions(
     first: &mut PgConnection,
     connect: &PgConnectOptions,
 ) -> Result<(), StoreError> {
-    let before = pid(first).await?;
+    let (of_first, again) = (pid(first).await?, pid(first).await?);
+    let begun = timeout(WITHIN, begin_second(connect)).await;
+    let (mut second, of_second) = begun.map_err(|_| no_second_session())??;
+    let Ok(meanwhile) = timeout(WITHIN, pid(first)).await else { return Err(refusal()) };
+    second.execute("ROLLBACK").await?;
+    let firsts = [again, meanwhile?, pid(first).await?];
+    let seconds = [pid(&mut second).await?, pid(&mut second).await?];
+    second.close().await?;
+    let are_own = of_first != of_second
+        && firsts.iter().all(|pid| *pid == of_first)
+        && seconds.iter().all(|pid| *pid == of_second);
+    if are_own { Ok(()) } else { Err(refusal()) }
+}
+
+/// A second connection in a transaction, and its server session.
+async fn begin_second(connect: &PgConnectOptions) -> Result<(PgConnection, i32), StoreError> {
     let mut second = connect.connect().await?;
     second.execute("BEGIN").await?;
-    let other = pid(&mut second).await?;
-    let after = pid(first).await?;
-    second.execute("ROLLBACK").await?;
-    second.close().await?;
-    if before == other || before != after { Err(refusal()) } else { Ok(()) }
+    let pid = pid(&mut second).await?;
+    Ok((second, pid))
 }
 
 async fn pid(connection: &mut PgConnection) -> Result<i32, StoreError> {
     // Not prepared: behind such a pooler that alone fails.
     let row = connection.fetch_one(PID).await?;
     Ok(sqlx::Row::try_get(&row, 0)?)
+}
+
+fn no_second_session() -> StoreError {
+    let why = format!("a second session didn't come within {WITHIN:?}");
+    StoreError::Server { fault: ServerFault::NoConnectionLeft, why }
 }
 
 fn refusal() -> StoreError {

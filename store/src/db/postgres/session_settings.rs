@@ -3,6 +3,7 @@
 //!
 //! `default_transaction_read_only` is left alone: who sets it wants that nothing is written.
 
+use super::schemas::Schemas;
 use crate::error::StoreError;
 use sqlx::PgConnection;
 
@@ -14,13 +15,6 @@ const SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idl
     SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; \
     SET standard_conforming_strings = on; SET row_security = off";
 
-/// The schema that unqualified names mean here, whether it has a log, whether `public` has one, and who set
-/// `search_path`.
-const SCHEMA: &str = "SELECT current_schema()::text, \
-    to_regclass(quote_ident(current_schema()) || '.events') IS NOT NULL, \
-    to_regclass('public.events') IS NOT NULL AND to_regclass('public.schema_migrations') IS NOT NULL, \
-    (SELECT source FROM pg_settings WHERE name = 'search_path')";
-
 /// The statements that a session begins with.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionSettings {
@@ -28,20 +22,27 @@ pub(crate) struct SessionSettings {
 }
 
 impl SessionSettings {
-    /// Finds out which schema the log is in. A default of the role or the database that was changed later doesn't
-    /// lead away from a log in `public`; a `search_path` that the URL sets counts always.
+    /// Finds out which schema the market is in, and stays with it: a default that is set later doesn't lead away.
+    ///
+    /// # Errors
+    /// [`StoreError::Misconfigured`] where that isn't certain.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, StoreError> {
-        let (current, has_log, public_has_log, source): (Option<String>, bool, bool, String) =
-            sqlx::query_as(SCHEMA).persistent(false).fetch_one(connection).await?;
-        let is_led_astray = !has_log && public_has_log && source != "client";
-        let schema = if is_led_astray { Some("public".to_owned()) } else { current };
-        schema.map(|schema| Self { schema }).ok_or_else(|| {
-            StoreError::Misconfigured(
-                "search_path names no schema of the database: create one, or name one in the URL \
-                 (?options=-c%20search_path=SCHEMA)"
-                    .to_owned(),
-            )
-        })
+        let schemas = Schemas::of(connection).await?;
+        let schema = schemas.chosen().map_err(StoreError::Misconfigured)?.to_owned();
+        if let Some(first) = schemas.passed_over(&schema) {
+            tracing::warn!(
+                schema,
+                first,
+                search_path_is_of = schemas.source(),
+                "search_path begins with another schema than the one that the market's tables are in"
+            );
+        }
+        Ok(Self { schema })
+    }
+
+    /// The schema that unqualified names mean in these sessions.
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
     }
 
     /// These settings, and others after them.
