@@ -69,6 +69,10 @@ pub enum CommandError {
     /// The store takes no such data.
     #[error("the store refuses the data: {0}")]
     Rejected(String),
+    /// The database is damaged, or holds what can't be read, where this command needs it. The same again
+    /// succeeds once it is repaired.
+    #[error("{0}")]
+    Damaged(String),
     /// What the log says can't be, or a task broke down: a person must look.
     #[error("broken: {0}")]
     Broken(String),
@@ -120,6 +124,7 @@ impl CommandError {
             Self::OutcomeUnknown { .. } => "outcome-unknown",
             Self::NewerEvent => "newer-event",
             Self::Rejected(_) => "rejected",
+            Self::Damaged(_) => "damaged",
             Self::Broken(_) => "broken",
         }
     }

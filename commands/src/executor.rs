@@ -257,6 +257,7 @@ impl Executor {
                 None => Ok(Tried::Lost),
             },
             AppendError::Rejected(why) => Err(CommandError::Rejected(why)),
+            error @ AppendError::Damaged(_) => Err(CommandError::Damaged(error.to_string())),
             AppendError::Unknown(cause) => Err(CommandError::OutcomeUnknown { cause }),
             AppendError::Unavailable(why) => Err(self.unavailable(why)),
         }

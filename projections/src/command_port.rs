@@ -80,6 +80,12 @@ pub enum PortError {
     /// Not now: the same again later.
     #[error("to be tried again: {0}")]
     Retry(String),
+    /// The database is damaged where the command needs it: the same again once it is repaired.
+    #[error("{0}")]
+    Damaged(String),
+    /// No command of a manager's can end like this, so that an operator must look at it.
+    #[error("thought impossible: {0}")]
+    Impossible(String),
     /// The aggregate was written by a newer program, so one of those must react.
     #[error("the aggregate was written by a newer program")]
     Newer,

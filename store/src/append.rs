@@ -54,6 +54,10 @@ pub enum AppendError {
     /// It can't be stored, and never will.
     #[error("it can't be stored: {0}")]
     Rejected(String),
+    /// The database is damaged where it would be stored: nothing was written, and the same again meets the
+    /// damage again until it is repaired.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
     /// The stream doesn't have the event it expects as the last one.
     #[error("the stream's predecessor is missing")]
     Gap,

@@ -136,6 +136,18 @@ impl StoreError {
         }
     }
 
+    /// The same error for another caller that waits for the same answer.
+    pub(crate) fn for_another(&self) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(why.clone()),
+            Self::Damaged(why) => Self::Damaged(why.clone()),
+            Self::Corrupt(why) => Self::Corrupt(why.clone()),
+            Self::Storage { fault, why } => Self::Storage { fault: *fault, why: why.clone() },
+            Self::Server { fault, why } => Self::Server { fault: *fault, why: why.clone() },
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+
     fn by_code(code: &str, message: String) -> Self {
         match kind_of(code) {
             CodeKind::Conflict => Self::Conflict(message),
@@ -183,6 +195,9 @@ pub(crate) const UNSYNCED: [u32; 2] = [1034, 1290];
 /// SQLite's extended result code where the index of a write-ahead log can't be made larger.
 const NO_ROOM_FOR_INDEX: u32 = 4874;
 
+/// PostgreSQL's states of a damaged table and of a damaged index.
+pub(crate) const DAMAGED_STATES: [&str; 2] = ["XX001", "XX002"];
+
 enum CodeKind {
     Conflict,
     Data,
@@ -224,8 +239,7 @@ fn kind_of_state(code: &str) -> CodeKind {
         return CodeKind::Server(fault);
     }
     match (code.get(..2), code) {
-        // A damaged table, a damaged index.
-        (_, "XX001" | "XX002") => CodeKind::Damage,
+        (_, state) if DAMAGED_STATES.contains(&state) => CodeKind::Damage,
         (_, "53100") => CodeKind::Storage(StorageFault::Full),
         // A read-only transaction: a stand-by, or a default that a host has set.
         (_, "25006") => CodeKind::Storage(StorageFault::ReadOnly),

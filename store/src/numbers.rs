@@ -177,9 +177,8 @@ impl Drawer {
             }
             Err(error) => {
                 self.lose(&error);
-                let why = error.to_string();
                 for answer in answers {
-                    drop(answer.send(Err(StoreError::Unavailable(why.clone()))));
+                    drop(answer.send(Err(error.for_another())));
                 }
             }
         }

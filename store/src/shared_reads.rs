@@ -124,8 +124,10 @@ async fn answer<R: ReadMany>(
                 drop(answer.send(Ok(found)));
             }
         }
-        // One broken row is its reader's trouble: each looks alone.
-        Err(StoreError::Corrupt(_)) if asked.len() > 1 => {
+        // One broken row, or one damaged page, is its reader's trouble: each looks alone.
+        Err(error @ (StoreError::Corrupt(_) | StoreError::Damaged(_))) if asked.len() > 1 => {
+            reader.give_back();
+            continuity.notice(&error);
             for (asked, answer) in asked.into_iter().zip(answers) {
                 let alone = reads.read(reader, std::slice::from_ref(&asked)).await;
                 if alone.is_err() {
@@ -138,13 +140,9 @@ async fn answer<R: ReadMany>(
             reader.give_back();
             continuity.notice(&error);
             let mut answers = answers.into_iter();
-            let (first, why) = (answers.next(), error.to_string());
+            let first = answers.next();
             for answer in answers {
-                let error = match &error {
-                    StoreError::Damaged(why) => StoreError::Damaged(why.clone()),
-                    _ => StoreError::Unavailable(why.clone()),
-                };
-                drop(answer.send(Err(error)));
+                drop(answer.send(Err(error.for_another())));
             }
             drop(first.map(|answer| answer.send(Err(error))));
         }

@@ -44,7 +44,7 @@ struct Inner {
     ring: Mutex<Ring>,
     head: watch::Sender<i64>,
     /// Why the log can't be followed at the moment.
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Option<StoreError>>,
     started: OnceLock<()>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -140,10 +140,10 @@ impl Inner {
 
     fn check_followed(&self) -> Result<(), StoreError> {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.clone().map_or(Ok(()), |why| Err(StoreError::Unavailable(why)))
+        trouble.as_ref().map_or(Ok(()), |why| Err(why.for_another()))
     }
 
-    fn set_trouble(&self, why: Option<String>) {
+    fn set_trouble(&self, why: Option<StoreError>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
@@ -169,10 +169,7 @@ impl Inner {
                     if let Some(left_out) = UNREAD.admit("tail") {
                         tracing::warn!(%error, left_out, "the tail of the log can't be read");
                     }
-                    self.set_trouble(Some(match error {
-                        StoreError::Unavailable(why) => why,
-                        other => other.to_string(),
-                    }));
+                    self.set_trouble(Some(error));
                     sleep(pause).await;
                     pause = PATIENCE.min(pause * 2);
                 }

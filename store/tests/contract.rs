@@ -16,6 +16,8 @@ mod broken_sessions;
 mod caches;
 #[path = "contract/check.rs"]
 mod check;
+#[path = "contract/damaged_pages.rs"]
+mod damaged_pages;
 #[path = "contract/dropped_futures.rs"]
 mod dropped_futures;
 #[path = "contract/erasing.rs"]

@@ -32,7 +32,9 @@ impl From<CommandError> for Problem {
                 Self::new(&kind::OUTCOME_UNKNOWN).with_cause(cause)
             }
             CommandError::NewerEvent => Self::new(&kind::NEWER_PROGRAM),
-            CommandError::Rejected(cause) | CommandError::Broken(cause) => Self::internal(cause),
+            CommandError::Rejected(cause)
+            | CommandError::Damaged(cause)
+            | CommandError::Broken(cause) => Self::internal(cause),
         }
     }
 }

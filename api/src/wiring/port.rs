@@ -75,7 +75,9 @@ fn handled(error: CommandError) -> Result<Handled, PortError> {
             Ok(Handled::Refused(code.into_owned()))
         }
         CommandError::NewerEvent => Err(PortError::Newer),
-        // Neither can come of a manager's own command; retrying would hide it for ever.
+        CommandError::Damaged(why) => Err(PortError::Damaged(why)),
+        // None of these can come of a manager's own command; retrying would hide it for ever. None is a
+        // refusal either: a refusal may mean that there is nothing left to do.
         error @ (CommandError::WrongActor
         | CommandError::StaleVersion { .. }
         | CommandError::ExcludedVersion { .. }
@@ -83,7 +85,7 @@ fn handled(error: CommandError) -> Result<Handled, PortError> {
         | CommandError::Rejected(_)
         | CommandError::Broken(_)) => {
             tracing::error!(%error, "a process manager's command");
-            Ok(Handled::Refused("impossible".to_owned()))
+            Err(PortError::Impossible(error.to_string()))
         }
         error @ (CommandError::Conflict { .. }
         | CommandError::Unavailable { .. }

@@ -195,6 +195,9 @@ impl Executor {
             | StoreError::Server { .. } => self.unavailable(error.to_string()),
             StoreError::Newer => CommandError::NewerEvent,
             StoreError::Rejected(why) => CommandError::Rejected(why.clone()),
+            StoreError::Damaged(_) | StoreError::Corrupt(_) => {
+                CommandError::Damaged(error.to_string())
+            }
             error => CommandError::Broken(error.to_string()),
         }
     }

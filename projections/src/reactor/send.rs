@@ -9,7 +9,7 @@ use crate::decoded::{Origin, Unreadable, decode};
 use crate::process_manager::{Manager, Moment, Reaction, Reactions, Step};
 use crate::refusal::{Code, Verdict, verdict};
 use gdmarket_domain::{HoldCommand, ItemCommand, MarketCommand, MarketEvent};
-use gdmarket_store::{Identity, RecordedEvent};
+use gdmarket_store::{Identity, LogLimit, RecordedEvent};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -19,6 +19,9 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3f6b_16a5_2e0
 
 /// The longest pause between two tries of one key.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Every reaction that needs a damaged page meets it again at each of its tries.
+static DAMAGE: LogLimit = LogLimit::new(5, Duration::from_secs(10));
 
 /// When a key is tried again after its try number `attempt`.
 pub(super) fn retry_after(attempt: i64) -> Duration {
@@ -140,6 +143,16 @@ impl Sender {
                 tracing::warn!(manager = self.name(), reason, "a reaction is tried again");
                 Ok(Outcome::Retry(reason))
             }
+            // It is not parked for an operator to retry: whoever repairs the database need not know of it.
+            Err(PortError::Damaged(reason)) => {
+                let next = "it is tried again by itself until the database is repaired";
+                if let Some(left_out) = DAMAGE.admit("damage") {
+                    let manager = self.name();
+                    tracing::error!(manager, reason, left_out, next, "a reaction meets damage");
+                }
+                Ok(Outcome::Retry(reason))
+            }
+            Err(error @ PortError::Impossible(_)) => Ok(Outcome::Park(error.to_string())),
             Err(PortError::Newer) => Ok(Outcome::Newer),
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::market::{Market, SOON, item, options, payment, reservation};
 use chrono::TimeDelta;
-use gdmarket_domain::{ItemCommand, MarketCommand, PaymentCommand};
+use gdmarket_domain::{ItemCommand, MarketCommand, PaymentCommand, ReservationCommand};
 use gdmarket_projections::{
     Intent, Options, PaymentProgress, PortError, Projections, ReservationStatus,
 };
@@ -86,6 +86,49 @@ on_each_engine! {
         assert!(after - before > 60_000_000, "not again at once: {before} {after}");
         assert_eq!(status(&market, 1).await, Some(ReservationStatus::Reserved));
         loops.stop().await;
+    }
+
+    /// Neither damage nor what was thought impossible is a refusal, after which a deadline is over.
+    async fn a_deadline_that_cannot_be_done_is_kept(db: &TestDb) {
+        let faults = [
+            PortError::Damaged("the database is damaged".to_owned()),
+            PortError::Impossible("thought impossible".to_owned()),
+        ];
+        for (number, fault) in (1..).zip(faults) {
+            let market = Market::open(db).await;
+            let loops = market.start_with(&Options { pay_within: SHORT, ..options() });
+            market.port.fail(move |intent| {
+                let expires = matches!(
+                    intent.command,
+                    MarketCommand::Reservation(_, ReservationCommand::Expire { .. })
+                );
+                expires.then(|| fault.clone())
+            });
+            market.register(number, None).await;
+            market.reserve(number, number, None).await;
+            let due = async || {
+                let all = Deadlines::new(market.store.views().clone()).all("reservation_process").await;
+                all.unwrap().into_iter().find(|of| of.key == format!("reservation/{number}"))
+            };
+            wait_for(&market, number, ReservationStatus::Reserved).await;
+            let first = eventually(SOON, || async { due().await.ok_or(()) }).await;
+            eventually(SOON, || async {
+                match due().await {
+                    Some(again) if again.due_at > first.due_at => Ok(()),
+                    other => Err(other),
+                }
+            })
+            .await;
+            assert_eq!(status(&market, number).await, Some(ReservationStatus::Reserved));
+            loops.stop().await;
+            // It isn't due before minutes have passed; here nobody waits for that.
+            db.views_sql("UPDATE deadlines SET due_at = 1").await;
+            market.port.fail(|_| None);
+            let loops = market.start_with(&options());
+            wait_for(&market, number, ReservationStatus::Expired).await;
+            loops.stop().await;
+            market.store.close().await;
+        }
     }
 
     async fn an_open_attempt_stops_the_time_to_pay_and_its_failure_sets_the_later_end(db: &TestDb) {

@@ -121,6 +121,7 @@ impl TestPort {
                 Err(
                     error @ (AppendError::Gap
                     | AppendError::Rejected(_)
+                    | AppendError::Damaged(_)
                     | AppendError::Unknown(_)
                     | AppendError::Unavailable(_)),
                 ) => return Err(PortError::Retry(format!("{error:?}"))),

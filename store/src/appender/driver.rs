@@ -24,6 +24,9 @@ const CAREFUL_TRIES: u32 = 3;
 /// A database that is away is reported by every batch that meets it.
 static LOST: LogLimit = LogLimit::new(5, Duration::from_secs(10));
 
+/// Damage stays until it is repaired, so each command that meets it would report it again.
+static DAMAGED: LogLimit = LogLimit::new(5, Duration::from_secs(10));
+
 type Answer = Result<Appended, AppendError>;
 
 pub(super) struct Driver<W> {
@@ -72,7 +75,7 @@ impl<W: LogWriter> Driver<W> {
             }
             Err(Fault::Data(_)) => self.each_alone(batch).await,
             Err(Fault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
-            Err(Fault::Damaged(why)) => self.damaged(batch, why),
+            Err(Fault::Damaged(why)) => self.damaged(batch, why).await,
             Err(Fault::Unsynced(why)) => self.unsynced(batch, why),
             Err(Fault::Lost(why)) => {
                 let answers = self.find_out(batch, why).await;
@@ -97,11 +100,17 @@ impl<W: LogWriter> Driver<W> {
         all(batch, &AppendError::Unknown(error.to_string()))
     }
 
-    /// A damaged log takes nothing any more.
-    fn damaged(&self, batch: &[&Append], why: String) -> Vec<Answer> {
-        let error = StoreError::Damaged(why);
-        self.signals.continuity.notice(&error);
-        all(batch, &AppendError::Rejected(error.to_string()))
+    /// A damaged file of SQLite takes nothing any more. On PostgreSQL the damage is of one table's or one
+    /// index's page: it costs only the commands that need that page.
+    async fn damaged(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
+        self.signals.continuity.notice(&StoreError::Damaged(why.clone()));
+        if batch.len() > 1 && self.signals.continuity.check().is_ok() {
+            return self.each_alone(batch).await;
+        }
+        if let Some(left_out) = DAMAGED.admit("append") {
+            tracing::error!(why, left_out, "the log is damaged where something would be appended");
+        }
+        all(batch, &AppendError::Damaged(why))
     }
 
     /// Remembers what must be in the log from now on, and wakes who waits for new events, before
@@ -138,7 +147,7 @@ impl<W: LogWriter> Driver<W> {
                 }
                 Err(Fault::Contended(_) | Fault::Data(_)) => return self.each_alone(batch).await,
                 Err(Fault::Unavailable(why)) => return all(batch, &AppendError::Unavailable(why)),
-                Err(Fault::Damaged(why)) => return self.damaged(batch, why),
+                Err(Fault::Damaged(why)) => return self.damaged(batch, why).await,
                 Err(Fault::Unsynced(why)) => return self.unsynced(batch, why),
                 Err(Fault::Lost(why)) => return self.find_out(batch, why).await,
             }
@@ -275,7 +284,10 @@ fn count_refusal(error: &AppendError) {
         AppendError::Conflict => "conflict",
         AppendError::Duplicate(_) => "duplicate",
         AppendError::Gap => "gap",
-        AppendError::Rejected(_) | AppendError::Unknown(_) | AppendError::Unavailable(_) => return,
+        AppendError::Rejected(_)
+        | AppendError::Damaged(_)
+        | AppendError::Unknown(_)
+        | AppendError::Unavailable(_) => return,
     };
     metrics::counter!("gdmarket_appends_refused_total", "reason" => reason).increment(1);
 }

@@ -9,7 +9,7 @@ use crate::append::Append;
 use crate::continuity::Continuity;
 use crate::db::postgres::SessionSettings;
 use crate::db::session::ends_session;
-use crate::error::StoreError;
+use crate::error::{DAMAGED_STATES, StoreError};
 use crate::event::StreamId;
 use crate::receipt::{Receipt, by_id};
 use columns::Columns;
@@ -79,14 +79,16 @@ fn fault(error: &sqlx::Error) -> Fault {
         // Unique, not null (the predecessor is missing), deadlock, serialization.
         (_, "23505" | "23502" | "40P01" | "40001") => Fault::Contended(why),
         (Some("22" | "23" | "21"), _) => Fault::Data(why),
+        (_, state) if DAMAGED_STATES.contains(&state) => Fault::Damaged(why),
         // Read-only, for example: somewhere else, or a moment later, there is a session that writes.
         _ if ends_session(error) => Fault::Lost(why),
         _ => Fault::Unavailable(why),
     }
 }
 
+/// A receipt that can't be read costs only the command that it belongs to.
 fn corrupt(error: &StoreError) -> Fault {
-    Fault::Unavailable(error.to_string())
+    Fault::Data(error.to_string())
 }
 
 impl LogWriter for PostgresWriter {

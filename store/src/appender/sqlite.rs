@@ -120,8 +120,9 @@ fn fault(error: &sqlx::Error) -> Fault {
     }
 }
 
+/// A receipt that can't be read costs only the command that it belongs to.
 fn corrupt(error: &StoreError) -> Fault {
-    Fault::Unavailable(error.to_string())
+    Fault::Data(error.to_string())
 }
 
 impl LogWriter for SqliteWriter {

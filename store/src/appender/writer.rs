@@ -18,7 +18,7 @@ pub(crate) enum Fault {
     Data(String),
     /// The database won't just now. Nothing was written, and the connection lives.
     Unavailable(String),
-    /// The log's file is damaged. Nothing was written.
+    /// The log is damaged where this batch reads or writes. Nothing was written.
     Damaged(String),
     /// The disk failed to take what was written. It may be there or not, and nobody may look: what is in
     /// memory may not be on the disk.

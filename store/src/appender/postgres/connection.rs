@@ -4,6 +4,7 @@
 use super::super::writer::{Fault, Outcome};
 use crate::continuity::Continuity;
 use crate::db::postgres::{BY_INDEX, DURABILITY, SessionSettings};
+use crate::error::StoreError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
 use std::time::Duration;
@@ -71,7 +72,10 @@ impl Connection {
             }
             // Nothing is written into a log that lost what this process knows of.
             let greeted = self.continuity.greet(&mut connection).await;
-            greeted.map_err(|error| Fault::Unavailable(error.to_string()))?;
+            greeted.map_err(|error| match error {
+                StoreError::Damaged(why) => Fault::Damaged(why),
+                other => Fault::Unavailable(other.to_string()),
+            })?;
             self.open = Some((connection, backend));
         }
         match &mut self.open {
