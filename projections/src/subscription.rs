@@ -326,3 +326,24 @@ fn report_parked(name: &str, count: i64, first: i64) {
     metrics::gauge!("gdmarket_projection_parked_position", "subscription" => name.to_owned())
         .set(first as f64);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_blocked_loop_is_logged_at_once_and_again_every_minute() {
+        let blocked = Blocked::default();
+        assert!(blocked.is_to_be_logged("blocked"), "at once");
+        for minute in 1..=3 {
+            for _ in 0..5 {
+                tokio::time::advance(REMIND_EVERY / 6).await;
+                assert!(!blocked.is_to_be_logged("blocked"), "within minute {minute}");
+            }
+            tokio::time::advance(REMIND_EVERY / 6).await;
+            assert!(blocked.is_to_be_logged("blocked"), "after minute {minute}");
+        }
+        assert!(blocked.is_to_be_logged("waits"), "another reason is news");
+        assert!(!blocked.is_to_be_logged("waits"));
+    }
+}

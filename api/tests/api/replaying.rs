@@ -100,6 +100,28 @@ on_each_engine! {
         assert!(views.clone().all(|of| generation(&of)), "{:?}", views.collect::<Vec<_>>());
     }
 
+    /// A build from a damaged log is not better than what is served.
+    async fn serving_the_build_is_not_advised_where_the_log_is_damaged(db: &TestDb) {
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        let tools = Tools { db };
+        for _ in 0..2 {
+            register(&server).await;
+        }
+        send(&server, Method::PATCH, "/items/2", json!({"itemName": "Tent"})).await;
+        at_rest(&tools).await;
+        drop(server);
+        db.views_sql("UPDATE view_item_info_v3 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
+            .await;
+        let output = tools.run("replay item-info --verify");
+        assert_eq!(output.status.code(), Some(4), "{}", errors(&output));
+        assert!(errors(&output).contains("--promote"), "control: {}", errors(&output));
+        db.log_sql("UPDATE events SET payload = '{}' WHERE event_type = 'ItemChanged'").await;
+        let output = tools.run("replay item-info --verify");
+        assert_eq!(output.status.code(), Some(4), "{}", errors(&output));
+        assert!(!errors(&output).contains("--promote"), "{}", errors(&output));
+        assert!(errors(&output).contains("gdmarket check"), "{}", errors(&output));
+    }
+
     async fn a_view_is_told_as_it_was(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
