@@ -74,19 +74,19 @@ fn a_promotion_by_a_role_without_the_right_is_refused() {
         let first = market.register(100).await;
         is_served(&market, first).await;
         roles.let_other_work(&db).await;
-        let served = format!(
+        let owned_by_server = format!(
             "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'view\\_item\\_info%' \
              AND tablename NOT LIKE '%\\_g%' AND tableowner = '{}'",
             roles.server
         );
-        let before = db.views_number(&served).await;
+        let before = db.views_number(&owned_by_server).await;
         assert!(before > 0, "the server's role has the view");
 
         let (code, said) = promoted(&db, &roles.other);
         assert_eq!(code, Some(3), "{said}");
         assert!(said.contains("the database role lacks a right"), "{said}");
         assert!(said.contains("Rights of the database role"), "the next step: {said}");
-        assert_eq!(db.views_number(&served).await, before, "what is served stays");
+        assert_eq!(db.views_number(&owned_by_server).await, before, "what is served stays");
         let second = market.register(200).await;
         is_served(&market, second).await;
 
@@ -94,7 +94,7 @@ fn a_promotion_by_a_role_without_the_right_is_refused() {
         db.log_sql(&format!("GRANT {} TO {}", roles.server, roles.other)).await;
         let (code, said) = promoted(&db, &roles.other);
         assert_eq!(code, Some(0), "{said}");
-        assert_eq!(db.views_number(&served).await, before, "the owner is carried over");
+        assert_eq!(db.views_number(&owned_by_server).await, before, "the owner is carried over");
         let third = market.register(300).await;
         is_served(&market, third).await;
         drop(server);
