@@ -30,6 +30,7 @@ mod event_stream;
 #[path = "../shared/following.rs"]
 mod following;
 mod found_outcomes;
+mod frozen;
 mod guarding;
 mod handing_over;
 mod hostile;

@@ -1,0 +1,151 @@
+//! Names and shapes that callers, operators and stored data rely on, kept as snapshots. A difference here is a
+//! change of the interface: it is intended, and named in the changelog, or it is a fault. Events, errors and HTTP
+//! have their own: `domain/tests/snapshots`, `projections/tests/golden`, `docs/openapi.json`.
+
+use crate::command_line::{PROGRAM, errors, folder, run};
+use crate::tools::{Tools, send};
+use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
+use insta::{assert_json_snapshot, assert_snapshot};
+use reqwest::{Client, Method};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+#[test]
+fn settings_keep_their_keys_and_defaults() {
+    let settings = printed(&["config", "show", "--json"]);
+    assert_json_snapshot!("settings", serde_json::from_str::<Value>(&settings).expect("JSON"));
+}
+
+#[test]
+fn commands_keep_their_flags_and_exit_codes() {
+    let script = printed(&["completions", "fish"]);
+    let mut flags = BTreeSet::new();
+    for line in script.lines().filter(|line| line.starts_with("complete ")) {
+        // The words shown to people may change; options, values and subcommands may not.
+        let line = line.split(" -d '").next().unwrap_or(line);
+        flags.insert(line.replace("__fish_gdmarket_", "").replace("complete -c gdmarket ", ""));
+    }
+    assert_snapshot!("flags", flags.into_iter().collect::<Vec<_>>().join("\n"));
+    let help = printed(&["--help"]);
+    let (_, codes) = help.split_once("Exit codes:").expect("exit codes");
+    assert_snapshot!("exit_codes", codes);
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let folder = folder();
+    let output = run(folder.path(), arguments, &[]);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", errors(&output));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A rental that is paid and lent.
+async fn market(db: &TestDb) -> Server {
+    let server = ServerOptions::new(PROGRAM).on(db).start().await;
+    let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
+    send(&server, Method::POST, "/items", camera).await;
+    let reservation = json!({"itemNo": 1, "customerId": 1});
+    send(&server, Method::POST, "/reservations", reservation).await;
+    send(&server, Method::POST, "/reservations/1/payment", json!({})).await;
+    // The payment may be answered before its outcome is known.
+    reservation_has(&server, "paymentStatus", "Paid").await;
+    send(&server, Method::POST, "/items/1/lend", json!({})).await;
+    // The last reaction: from here on nothing is appended.
+    reservation_has(&server, "rentalStatus", "Renting").await;
+    server
+}
+
+async fn reservation_has(server: &Server, field: &str, value: &str) {
+    eventually(Duration::from_secs(30), || async {
+        let answer = Client::new().get(server.url("/reservations/1")).send().await;
+        let body: Value = answer.map_err(|error| error.to_string())?.json().await.expect("JSON");
+        if body[field] == value { Ok(()) } else { Err(body.to_string()) }
+    })
+    .await;
+}
+
+on_each_engine! {
+    async fn tools_keep_the_shape_of_their_json(db: &TestDb) {
+        let mut server = market(db).await;
+        let mut shapes = Map::new();
+        let tools = Tools { db };
+        let lines = [
+            "events list --all", "events show 1", "events stats", "state item 1", "state reservation 1",
+            "state payment 1", "state alarm 1", "trace reservation 1", "views status", "check", "migrate",
+            "replay item-info --verify", "replay item-info --to 2",
+        ];
+        for line in lines {
+            shapes.insert(line.to_owned(), shape_of_lines(&tools.json(line)));
+        }
+        server.kill().await;
+        assert_json_snapshot!("json_of_tools", shapes);
+    }
+
+    async fn views_managers_and_metrics_keep_their_names(db: &TestDb) {
+        let server = market(db).await;
+        let followers = Tools { db }.json("views status");
+        let followers: Vec<&Value> = followers.iter().map(|follower| &follower["name"]).collect();
+        assert_json_snapshot!("followers", followers);
+        let mut tables = db.view_tables().await;
+        tables.sort();
+        assert_json_snapshot!("view_tables", tables);
+        let metrics = Client::new().get(server.url("/metrics")).send().await.expect("metrics");
+        let metrics = metrics.text().await.expect("text");
+        let mut names: Vec<&str> =
+            metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        names.sort_unstable();
+        assert_json_snapshot!("metrics", names);
+    }
+}
+
+/// What is common to all lines: a field is optional where a line lacks it.
+fn shape_of_lines(lines: &[Value]) -> Value {
+    let mut shape = Value::Null;
+    for line in lines {
+        shape = merged(shape, shape_of(line));
+    }
+    shape
+}
+
+/// The value with the name of a type in the place of each scalar.
+fn shape_of(value: &Value) -> Value {
+    match value {
+        Value::Null => json!("null"),
+        Value::Bool(_) => json!("boolean"),
+        Value::Number(_) => json!("number"),
+        Value::String(_) => json!("string"),
+        Value::Array(all) => json!([shape_of_lines(all)]),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), shape_of(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+    }
+}
+
+fn merged(one: Value, other: Value) -> Value {
+    match (one, other) {
+        (Value::Null, only) | (only, Value::Null) => only,
+        (Value::Object(mut fields), Value::Object(more)) => {
+            for (name, value) in more {
+                let known = fields.remove(&name).unwrap_or_default();
+                fields.insert(name, merged(known, value));
+            }
+            fields.into()
+        }
+        (Value::Array(mut one), Value::Array(mut other)) => {
+            json!([merged(one.pop().unwrap_or_default(), other.pop().unwrap_or_default())])
+        }
+        (Value::String(one), Value::String(other)) => {
+            let types: BTreeSet<&str> = one.split(" or ").chain(other.split(" or ")).collect();
+            json!(types.into_iter().collect::<Vec<_>>().join(" or "))
+        }
+        (one, other) => {
+            if one == other {
+                one
+            } else {
+                json!([one, other])
+            }
+        }
+    }
+}
