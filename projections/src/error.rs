@@ -27,6 +27,7 @@ impl From<StoreError> for QueryError {
             StoreError::Newer => Self::Newer(error.to_string()),
             // A view's table that isn't there yet is made as soon as the database answers.
             StoreError::Unavailable(_)
+            | StoreError::Closed
             | StoreError::OtherLog(_)
             | StoreError::Storage { .. }
             | StoreError::LogMissing(_)

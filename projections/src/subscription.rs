@@ -219,6 +219,8 @@ impl Subscription {
             return self.tick;
         }
         let (kind, rest) = match halt {
+            // The store has said why, where it wasn't closed in order; the process is about to end.
+            Halt::Store(StoreError::Closed) => ("closed", LONGEST_PAUSE),
             Halt::Store(StoreError::Unavailable(_)) => ("waits", pause(tried, LONGEST_PAUSE)),
             Halt::Store(_) | Halt::Overtaken => ("blocked", pause(tried, LONGEST_PAUSE)),
             Halt::Newer(_) | Halt::Refused(_) => ("blocked", STANDSTILL),
@@ -234,10 +236,17 @@ impl Subscription {
 
     fn log_blocked(&self, kind: &str, problem: &str, tried: u32) {
         let name = &self.key.1;
-        if kind == "waits" {
-            tracing::warn!(subscription = name, problem, tried, "a loop waits for the database");
-        } else {
-            tracing::error!(subscription = name, problem, tried, "a loop is blocked");
+        match kind {
+            "closed" => tracing::debug!(subscription = name, problem, "a loop ends"),
+            "waits" => {
+                tracing::warn!(
+                    subscription = name,
+                    problem,
+                    tried,
+                    "a loop waits for the database"
+                );
+            }
+            _ => tracing::error!(subscription = name, problem, tried, "a loop is blocked"),
         }
     }
 

@@ -39,6 +39,9 @@ pub enum StoreError {
         /// The server's own words.
         why: String,
     },
+    /// This store was closed: in order, or because its log can't be used any more.
+    #[error("the store is closed")]
+    Closed,
     /// The log isn't the one that was known here: it was restored from an older copy, or replaced.
     /// This store can't be used any more.
     #[error("this is not the log it was: {0}")]
@@ -172,6 +175,7 @@ impl From<sqlx::Error> for StoreError {
                 Self::Corrupt(error.to_string())
             }
             E::Configuration(_) => Self::Misconfigured(error.to_string()),
+            E::PoolClosed => Self::Closed,
             _ => Self::Unavailable(error.to_string()),
         }
     }

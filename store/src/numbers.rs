@@ -125,10 +125,9 @@ impl Numbers {
             return Ok(number);
         }
         let (answer, answered) = oneshot::channel();
-        let gone = || StoreError::Unavailable("the store is closed".to_owned());
         let draw = Draw { kind: kind.to_owned(), answer };
-        self.queue.send(draw).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.queue.send(draw).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
     }
 }
 

@@ -87,9 +87,8 @@ impl<R: ReadMany> SharedReads<R> {
     /// Reads one.
     pub(crate) async fn read(&self, asked: R::Asked) -> Answer<R> {
         let (answer, answered) = oneshot::channel();
-        let closed = || StoreError::Unavailable("the store is closed".to_owned());
-        self.queue.send((asked, answer)).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        self.queue.send((asked, answer)).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
     }
 }
 

@@ -135,7 +135,9 @@ impl From<StoreError> for Failure {
             }
             StoreError::Corrupt(_) => Self::new(Exit::Unreadable, message)
                 .next("see what else can't be read: gdmarket check"),
-            StoreError::Conflict(_) | StoreError::Rejected(_) => Self::new(Exit::Failed, message),
+            StoreError::Closed | StoreError::Conflict(_) | StoreError::Rejected(_) => {
+                Self::new(Exit::Failed, message)
+            }
         }
     }
 }

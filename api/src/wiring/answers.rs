@@ -37,6 +37,7 @@ impl LogAnswers {
 pub(super) fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(_)
+        | StoreError::Closed
         | StoreError::OtherLog(_)
         | StoreError::Storage { .. }
         | StoreError::Server { .. } => {

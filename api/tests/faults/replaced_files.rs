@@ -92,6 +92,7 @@ async fn ends_and_names(server: &mut Server, file: &str) {
     assert_eq!(code, Some(1), "{file}: {told}");
     let last = told.lines().last().unwrap_or_default();
     assert!(last.contains(file) && last.contains("this is not the log it was"), "{file}: {last}");
+    assert!(!told.contains("waits for the database"), "that isn't the reason: {told}");
 }
 
 #[test]
@@ -162,7 +163,8 @@ fn a_clean_stop_folds_and_removes_the_write_ahead_logs() {
             futures::future::join_all(all).await;
             end(&mut server).await;
             for file in ["log.db-wal", "log.db-shm", "views.db-wal", "views.db-shm"] {
-                assert!(!folder.join(file).exists(), "round {round}: {file}");
+                let log = server.stderr();
+                assert!(!folder.join(file).exists(), "round {round}: {file}: {log}");
             }
             server.restart().await;
         }

@@ -189,6 +189,7 @@ impl Executor {
     pub(super) fn store_error(&self, error: &StoreError) -> CommandError {
         match error {
             StoreError::Unavailable(_)
+            | StoreError::Closed
             | StoreError::Conflict(_)
             | StoreError::OtherLog(_)
             | StoreError::Storage { .. }

@@ -6,6 +6,12 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use sqlx::{Database, Describe, Either, Error, Execute, Executor, Pool, Postgres, Sqlite};
 use std::fmt;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How often a pool is closed again while it has sessions, and the pause between.
+const CLOSE_TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A pool that hands out watched sessions; clones share it. As an executor it takes a session for each statement.
 pub struct Pooled<D: Database>(Pool<D>);
@@ -41,13 +47,13 @@ impl<D: Database> Pooled<D> {
 
     /// After how much idling a session is closed.
     #[cfg(test)]
-    pub(crate) fn idle_timeout(&self) -> Option<std::time::Duration> {
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
         self.0.options().get_idle_timeout()
     }
 
     /// After what age a session is closed.
     #[cfg(test)]
-    pub(crate) fn max_lifetime(&self) -> Option<std::time::Duration> {
+    pub(crate) fn max_lifetime(&self) -> Option<Duration> {
         self.0.options().get_max_lifetime()
     }
 
@@ -55,9 +61,21 @@ impl<D: Database> Pooled<D> {
         self.0.is_closed()
     }
 
-    /// Hands out none any more; the future waits for those that are in use.
+    /// Hands out none any more; the future waits for those that are in use, and until all are closed.
     pub fn close(&self) -> impl Future<Output = ()> + '_ {
-        self.0.close()
+        let closed = self.0.close();
+        async move {
+            closed.await;
+            // A session that was on its way back while the pool closed is put among the idle ones, and stays open:
+            // sqlx looks for it before it waits for it.
+            for _ in 0..CLOSE_TRIES {
+                if self.0.size() == 0 {
+                    break;
+                }
+                self.0.close().await;
+                sleep(PAUSE).await;
+            }
+        }
     }
 }
 

@@ -39,8 +39,7 @@ impl Taker {
     /// with an error, so that it never looks like the log's end.
     fn give(&self, chunk: LogChunk) -> Result<bool, StoreError> {
         let sent = self.stop.run_until_cancelled(self.chunks.send(Ok(chunk)));
-        let closed = || StoreError::Unavailable("the store is closed".to_owned());
-        self.runtime.block_on(sent).map(|sent| sent.is_ok()).ok_or_else(closed)
+        self.runtime.block_on(sent).map(|sent| sent.is_ok()).ok_or(StoreError::Closed)
     }
 }
 
