@@ -17,7 +17,7 @@ use database::{fill, settle};
 use gdmarket_bench::database::{fresh, give_memory};
 use gdmarket_bench::report::median;
 use gdmarket_store::{
-    ArchiveReader, Export, ExportOptions, ImportOptions, Store, StoreOptions, import,
+    ArchiveReader, Export, ExportOptions, ImportOptions, NumberKind, Store, StoreOptions, import,
 };
 use gdmarket_testkit::PgCluster;
 use std::fs::File;
@@ -123,8 +123,8 @@ async fn export(url: &str, file: &Path) -> anyhow::Result<()> {
 
 async fn load(url: &str, file: &Path) -> anyhow::Result<()> {
     let archive = ArchiveReader::open(File::open(file)?).await?;
-    let settings =
-        ImportOptions { numbered: &[("item", &["item"])], acting: &[], is_derived: |_| false };
+    let items = NumberKind { kind: "item", stream_types: &["item"], named_by: None };
+    let settings = ImportOptions { numbered: &[items], acting: &[], is_derived: |_| false };
     import(&options(url), settings, archive, &|_| {}).await?;
     Ok(())
 }
