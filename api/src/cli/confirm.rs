@@ -3,11 +3,11 @@
 use super::{Exit, Failure};
 use std::io::{self, IsTerminal as _, Write as _};
 
-/// Asks on the terminal. `what` is what would be done ("person 7 is to be forgotten"), `not_done` what is said where the
-/// answer is no.
+/// Asks on the terminal. `what` is what would be done ("person 7 is to be forgotten"), `not_done` the message
+/// where the answer is no.
 pub(super) fn confirm(question: &str, what: &str, not_done: String) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
-        let message = format!("nobody is here to ask whether {what}");
+        let message = format!("there is no terminal to ask whether {what}");
         return Err(Failure::new(Exit::Usage, message).next("add --yes"));
     }
     drop(write!(io::stderr(), "{question} [y/N] "));

@@ -59,7 +59,7 @@ impl Failure {
     }
 
     /// The database itself is damaged.
-    fn damage(message: String) -> Self {
+    pub(super) fn damage(message: String) -> Self {
         Self { is_damage: true, ..Self::new(Exit::Unreadable, message) }
     }
 

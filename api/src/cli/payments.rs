@@ -48,7 +48,7 @@ enum PaymentsCommand {
         /// What you found out with the card company.
         #[arg(long, value_enum)]
         outcome: Outcome,
-        /// How you know; it is kept with the event.
+        /// How you know; it is kept with the event for good, so name no persons in it.
         #[arg(long)]
         reason: String,
         /// Don't ask first.
@@ -100,13 +100,13 @@ pub(super) fn run(args: PaymentsArgs, config: &Config, console: Console) -> Resu
     if !yes {
         confirm(
             &format!("Record that payment {no} was {name}? It can't be taken back."),
-            &format!("payment {no} was {name}"),
+            &format!("payment {no} is to be recorded as {name}"),
             format!("nothing was recorded about payment {no}"),
         )?;
     }
     with_store(config, async |store| {
         let recorded = record_found_outcome(store.clone(), no, outcome.found(), (OPERATOR, reason));
-        let recorded = recorded.await.map_err(|error| failure(&error))?;
+        let recorded = recorded.await.map_err(|error| failure(no, &error))?;
         release(store, no, (outcome, reason)).await?;
         say(no, outcome, recorded, console);
         Ok(())
@@ -131,18 +131,19 @@ async fn release(
     Ok(())
 }
 
-fn failure(error: &NotRecorded) -> Failure {
+fn failure(no: PaymentNo, error: &NotRecorded) -> Failure {
     let message = error.to_string();
     match error {
-        NotRecorded::NotBegun(_) => Failure::new(Exit::Failed, message)
-            .next("see `gdmarket state payment NO`; a request to pay that never began is settled by the server"),
+        NotRecorded::NotBegun(_) => Failure::new(Exit::Failed, message).next(format!(
+            "see `gdmarket state payment {no}`; a request to pay that never began is settled by the server"
+        )),
         NotRecorded::DoesNotFit { .. } => Failure::new(Exit::Failed, message)
-            .next("see what happened to it: gdmarket events list --payment NO"),
+            .next(format!("see what happened to it: gdmarket events list --payment {no}")),
         NotRecorded::Command(CommandError::NewerEvent) => {
             Failure::new(Exit::Unreadable, message).next("install the newer gdmarket")
         }
-        NotRecorded::Command(CommandError::Broken(_)) => {
-            Failure::new(Exit::Unreadable, message).next("see what can't be read: gdmarket check")
+        NotRecorded::Command(CommandError::Broken(_) | CommandError::Damaged(_)) => {
+            Failure::damage(message).next("see what can't be read: gdmarket check")
         }
         NotRecorded::Command(_) => Failure::new(Exit::Unreachable, message)
             .next("type the same again: what was recorded stays, and isn't recorded twice"),

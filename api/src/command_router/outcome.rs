@@ -99,7 +99,8 @@ impl CommandState {
     ) -> Result<Option<Outcome>, Problem> {
         let mut from = executed.first_sequence;
         if executed.count == 0 {
-            let past = self.answers.reservation_after(no, 0).await?;
+            let past = self.answers.reservation_after(no, 0).await;
+            let past = past.map_err(Problem::after_a_write)?;
             let joined = past.iter().filter(|told| told.sequence <= executed.version);
             let asked = joined.rev().find(|told| wanted.is_asked_by(&told.event));
             from = asked.map_or(executed.version, |told| told.sequence);
@@ -107,7 +108,8 @@ impl CommandState {
         loop {
             let is_last_look = Instant::now() >= until;
             let head = self.answers.head();
-            let events = self.answers.reservation_after(no, from.saturating_sub(1)).await?;
+            let events = self.answers.reservation_after(no, from.saturating_sub(1)).await;
+            let events = events.map_err(Problem::after_a_write)?;
             let outcome = wanted.first(&events);
             if outcome.is_some() || is_last_look {
                 return Ok(outcome);

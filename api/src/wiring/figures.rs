@@ -5,10 +5,11 @@ use gdmarket_projections::managers;
 
 /// What is worth a look when it rises. `/metrics` tells their zeros, too: an alarm can't notice the rise of
 /// what isn't there.
-const FROM_ZERO: [&str; 9] = [
+const FROM_ZERO: [&str; 10] = [
     "gdmarket_append_connections_lost_total",
     "gdmarket_append_contended_batches_total",
     "gdmarket_event_streams_refused_total",
+    "gdmarket_http_connections_refused_total",
     "gdmarket_http_shed_total",
     "gdmarket_http_streams_reset_total",
     "gdmarket_http_waits_refused_total",

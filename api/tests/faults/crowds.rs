@@ -238,11 +238,9 @@ async fn one_half_sent_head_does_not_hold_up_the_end() {
         }
         // The server answers others, so it has seen the first bytes of this one.
         assert_eq!(status(&server, "/livez").await, Some(200));
-        let begun = Instant::now();
         server.terminate().await;
         let ended = server.wait(SOON).await;
         assert_eq!(ended.code(), Some(0), "{}", server.stderr());
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
         assert!(closed(&mut half, SOON).await.is_some());
     }
 }
@@ -286,6 +284,8 @@ async fn a_stream_of_http2_that_stalls_is_ended_alone() {
 #[tokio::test]
 async fn a_connection_for_monitors_ends_after_its_request() {
     let server = server(&[("CONNECTIONS", "1"), ("ADDRESS_SHARE_PERCENT", "100")]).await;
+    // What was asked before the server was ready is counted, too.
+    let before = refused_before_a_route(&metrics(&server).await);
     let mut following = connect(&server, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let mut first = [0; 15];
     following.read_exact(&mut first).await.unwrap();
@@ -305,8 +305,13 @@ async fn a_connection_for_monitors_ends_after_its_request() {
     }
     let metrics = metrics(&server).await;
     assert!(metrics.contains("gdmarket_http_shed_total 2\n"), "{}", of_http(&metrics));
-    let refused = "gdmarket_http_requests_total{method=\"GET\",route=\"none\",status=\"503\"} 2";
-    assert!(metrics.contains(refused), "{}", of_http(&metrics));
+    assert_eq!(refused_before_a_route(&metrics), before + 2, "{}", of_http(&metrics));
+}
+
+fn refused_before_a_route(metrics: &str) -> u64 {
+    let counter = "gdmarket_http_requests_total{method=\"GET\",route=\"none\",status=\"503\"} ";
+    let count = metrics.lines().find_map(|line| line.strip_prefix(counter));
+    count.map_or(0, |count| count.parse().unwrap())
 }
 
 /// hyper answers them by itself, before there is a request.

@@ -93,7 +93,7 @@ on_each_engine! {
         let before = market.log().await.len();
         for won in [200, 300] {
             let refused = market.reprice(no, won, operator()).await;
-            let Err(CommandError::Broken(why)) = refused else { panic!("{refused:?}") };
+            let Err(CommandError::Damaged(why)) = refused else { panic!("{refused:?}") };
             let (named, own) = (format!("names item/{other}"), format!("item/{no}/2"));
             assert!(why.contains(&named) && why.contains(&own), "{why}");
         }

@@ -234,7 +234,9 @@ impl Folded {
     ) -> Result<Self, sqlx::Error> {
         let fold = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
         let (busy, frames, folded): (i64, i64, i64) = fold.fetch_one(connection).await?;
-        Ok(Self { is_complete: busy == 0 || frames == folded, is_removed: busy == 0 })
+        // Both are -1 where another connection is folding: then nothing is known.
+        let is_complete = busy == 0 || (frames >= 0 && frames == folded);
+        Ok(Self { is_complete, is_removed: busy == 0 })
     }
 }
 

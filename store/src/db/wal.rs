@@ -201,7 +201,10 @@ impl Bond {
 
     /// What follows from the file's first page, and from the first and the last one of the log.
     const fn between(file: Stamps, first: Stamps, last: Stamps) -> Self {
-        if is_long_before(file.run, first.run) || file.run > last.run {
+        // An odd number that comes first wasn't folded before the log went on, because of a reader: the file may be
+        // of any time before.
+        let is_of_before = first.run.is_multiple_of(2) && is_long_before(file.run, first.run);
+        if is_of_before || file.run > last.run {
             return Self::Refuted;
         }
         let has_changes = file.has_changes && first.has_changes && last.has_changes;
@@ -210,7 +213,6 @@ impl Bond {
         {
             return Self::Refuted;
         }
-        // An odd number that comes first wasn't folded before the log went on: the file may be of before.
         let is_of_the_run = first.run > 0 && (first.run.is_multiple_of(2) || file.run >= first.run);
         if is_of_the_run { Self::Proven } else { Self::Unknown }
     }

@@ -57,7 +57,9 @@ impl Databases {
             fold.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
         let (views, without_views) = views(options, &folder, found).await?;
-        if options.exclusive {
+        // What only brings the schema up to date is no run. Next to a reader its number would stay in the write-ahead
+        // log, and the run that follows at once would be taken for one after a crash.
+        if options.exclusive && !make {
             for (db, file) in [(&log, File::Log), (&views, File::Views)] {
                 let begun = sqlite::begin_run(db).await;
                 begun.map_err(|error| error.in_file(&file.path(folder.path())))?;

@@ -165,3 +165,28 @@ fn a_server_does_not_start_on_a_write_ahead_log_that_a_reader_keeps_from_being_f
         end(store).await;
     });
 }
+
+/// A reader lets the number of a run be written, but not be folded into the file.
+#[test]
+fn a_crash_after_starts_next_to_a_reader_leaves_a_market_that_starts() {
+    run(async {
+        let db = TestDb::sqlite();
+        let folder = db.folder().unwrap();
+        let log = folder.join("log.db");
+        let store = serve(folder).await.unwrap();
+        append_some(&store, 0..5).await;
+        end(store).await;
+        for start in 1..=3 {
+            let reader = Reader::of(&log);
+            let store = serve(folder).await.unwrap();
+            append_some(&store, start * 1_000..start * 1_000 + 5).await;
+            let left = crashed(folder);
+            let events = whole_log(&store).await.len();
+            reader.end();
+            let again = serve(left.folder().unwrap()).await.unwrap();
+            assert_eq!(whole_log(&again).await.len(), events, "start {start}");
+            end(again).await;
+            end(store).await;
+        }
+    });
+}

@@ -10,8 +10,10 @@ use tokio::time::timeout;
 
 const PID: &str = "SELECT pg_backend_pid()";
 
-/// How long a second session may take to come, and the first one to answer while the second one is in a transaction.
-const WITHIN: Duration = Duration::from_secs(3);
+/// How long a second session may take to come.
+const COMES_WITHIN: Duration = Duration::from_secs(6);
+/// How long the first one may take to answer while the second one is in a transaction.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Refuses a pooler in transaction mode. Two connections that are open at once have two server sessions, each one the
 /// same all the time; behind such a pooler they share sessions, take turns in them, or wait for each other.
@@ -20,9 +22,9 @@ pub(super) async fn refuse_shared_sessions(
     connect: &PgConnectOptions,
 ) -> Result<(), StoreError> {
     let (of_first, again) = (pid(first).await?, pid(first).await?);
-    let begun = timeout(WITHIN, begin_second(connect)).await;
+    let begun = timeout(COMES_WITHIN, begin_second(connect)).await;
     let (mut second, of_second) = begun.map_err(|_| no_second_session())??;
-    let Ok(meanwhile) = timeout(WITHIN, pid(first)).await else { return Err(refusal()) };
+    let Ok(meanwhile) = timeout(ANSWERS_WITHIN, pid(first)).await else { return Err(refusal()) };
     second.execute("ROLLBACK").await?;
     let firsts = [again, meanwhile?, pid(first).await?];
     let seconds = [pid(&mut second).await?, pid(&mut second).await?];
@@ -48,7 +50,7 @@ async fn pid(connection: &mut PgConnection) -> Result<i32, StoreError> {
 }
 
 fn no_second_session() -> StoreError {
-    let why = format!("a second session didn't come within {WITHIN:?}");
+    let why = format!("a second session didn't come within {COMES_WITHIN:?}");
     StoreError::Server { fault: ServerFault::NoConnectionLeft, why }
 }
 
