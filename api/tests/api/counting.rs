@@ -5,7 +5,8 @@ use crate::command_line::PROGRAM;
 use gdmarket_testkit::{ServerOptions, eventually};
 use http::Method;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_secs(10);
 
