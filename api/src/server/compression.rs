@@ -96,8 +96,8 @@ fn may_be_compressed(response: &Response) -> bool {
     let media_type = text(header::CONTENT_TYPE).unwrap_or_default();
     let is_stream_or_image =
         media_type.starts_with("text/event-stream") || media_type.starts_with("image/");
-    let told = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    let size = told.or_else(|| response.body().size_hint().exact()).unwrap_or(0);
+    let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let size = declared.or_else(|| response.body().size_hint().exact()).unwrap_or(0);
     !is_stream_or_image && size >= SMALL && !headers.contains_key(header::CONTENT_ENCODING)
 }
 
