@@ -173,7 +173,7 @@ on_each_engine! {
         ParkedKeys::park(&mut tx, "acting", &park, Duration::ZERO).await.unwrap();
         ParkedKeys::queue(&mut tx, "acting", "b", 1).await.unwrap();
         tx.commit().await.unwrap();
-        expect("a queue behind nothing", &["parked", "queue-without-parked"]).await;
+        expect("a queue behind nothing", &["parked", "parked-key", "queue-without-parked"]).await;
         tamper_views(&store, "UPDATE parked SET since_position = 500").await;
         expect("parked at an event that isn't there", &["queue-without-event"]).await;
         tamper_views(&store, "UPDATE checkpoints SET subscription = 'gone', source = 'x' WHERE subscription = 'acting'").await;
@@ -186,7 +186,7 @@ on_each_engine! {
         let warnings = all.iter().filter(|finding| !finding.is_fault).map(|f| f.code);
         let expected = [
             "checkpoint-other-log", "checkpoint-unknown", "deadline-unknown", "event-without-receipt",
-            "parked", "parked-unknown",
+            "parked", "parked-key", "parked-unknown",
         ];
         assert_eq!(warnings.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
         store.close().await;
