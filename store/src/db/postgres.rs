@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Postgres};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -107,6 +107,28 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $$";
 
+/// When a pool last connected a session that takes no writes. It stays so for as long as it is connected, also when
+/// the database takes writes again, so that the next command that gets it would be refused.
+#[derive(Debug, Clone, Default)]
+struct LastReadOnly(Arc<Mutex<Option<Instant>>>);
+
+impl LastReadOnly {
+    /// A session of such a time is replaced at this age: reads may go on through it until then.
+    const REPLACED_AT: Duration = Duration::from_millis(500);
+    /// Between noting the time and the beginning of the session's age.
+    const SLACK: Duration = Duration::from_secs(1);
+
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a session of this age is of such a time, and old enough to be replaced.
+    fn includes(&self, age: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        age >= Self::REPLACED_AT && last.is_some_and(|last| age + Self::SLACK >= last.elapsed())
+    }
+}
+
 fn pool_options(
     options: &StoreOptions,
     settings: String,
@@ -114,18 +136,27 @@ fn pool_options(
 ) -> PgPoolOptions {
     let continuity = continuity.clone();
     let settings: Arc<str> = settings.into();
+    let connected = LastReadOnly::default();
+    let acquired = connected.clone();
     PgPoolOptions::new()
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(
-                async move { Ok(meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) },
-            )
+        .before_acquire(move |connection, meta| {
+            let may_be_read_only = acquired.includes(meta.age);
+            Box::pin(async move {
+                Ok(!may_be_read_only
+                    && (meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()))
+            })
         })
         .after_connect(move |connection, _| {
             let (continuity, settings) = (continuity.clone(), Arc::clone(&settings));
+            let connected = connected.clone();
             Box::pin(async move {
                 connection.execute(settings.as_ref()).await?;
+                let is_read_only = connection.fetch_one("SHOW transaction_read_only").await?;
+                if sqlx::Row::try_get::<String, _>(&is_read_only, 0)? == "on" {
+                    connected.note();
+                }
                 let greeted = continuity.greet(connection).await;
                 greeted.map_err(|error| sqlx::Error::Protocol(error.to_string()))
             })
@@ -160,4 +191,23 @@ pub(crate) fn log_pool(
         .max_connections(options.log_connections.max(2).saturating_add(HOLDERS))
         .connect_lazy_with(connect_options(options)?)
         .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_of_a_time_without_writes_are_replaced_and_later_ones_are_not() {
+        let times = LastReadOnly::default();
+        assert!(!times.includes(Duration::from_hours(1)), "there was none");
+        times.note();
+        assert!(!times.includes(Duration::ZERO), "reads go on through it at first");
+        advance(Duration::from_secs(60)).await;
+        for seconds in [60, 3600] {
+            assert!(times.includes(Duration::from_secs(seconds)), "connected {seconds} s ago");
+        }
+        assert!(!times.includes(Duration::from_secs(50)), "connected when writes were taken");
+    }
 }
