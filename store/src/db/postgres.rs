@@ -204,14 +204,10 @@ mod tests {
         assert!(!times.includes(Duration::from_hours(1)), "there was none");
         times.note();
         assert!(!times.includes(Duration::ZERO), "reads go on through it at first");
-        let passed = Duration::from_mins(1);
-        advance(passed).await;
+        advance(Duration::from_mins(1)).await;
         for seconds in [60, 3600] {
             assert!(times.includes(Duration::from_secs(seconds)), "connected {seconds} s ago");
         }
-        assert!(
-            !times.includes(passed - Duration::from_secs(10)),
-            "connected when writes were taken"
-        );
+        assert!(!times.includes(Duration::from_secs(50)), "connected when writes were taken");
     }
 }
