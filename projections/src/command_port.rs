@@ -83,7 +83,7 @@ pub enum PortError {
     /// The database is damaged where the command needs it: the same again once it is repaired.
     #[error("{0}")]
     Damaged(String),
-    /// No command of a manager's can end like this, so that an operator must look at it.
+    /// No command of a manager's can end like this, so it needs manual action.
     #[error("thought impossible: {0}")]
     Impossible(String),
     /// The aggregate was written by a newer program, so one of those must react.

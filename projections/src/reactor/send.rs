@@ -143,7 +143,7 @@ impl Sender {
                 tracing::warn!(manager = self.name(), reason, "a reaction is tried again");
                 Ok(Outcome::Retry(reason))
             }
-            // It is not parked for an operator to retry: whoever repairs the database need not know of it.
+            // It is not parked for an operator to retry: the operator who repairs the database need not know of it.
             Err(PortError::Damaged(reason)) => {
                 let next = "it is tried again by itself until the database is repaired";
                 if let Some(left_out) = DAMAGE.admit("damage") {

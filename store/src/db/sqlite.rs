@@ -242,7 +242,7 @@ impl Folded {
 
 /// Folds into the file what a process that died left in the write-ahead log, with a sync of both: what one
 /// sync failed to write can still be read from memory, but may not be on the disk. Refuses where another process
-/// goes on reading an older state, which keeps the rest from being folded.
+/// keeps reading an older state, which keeps the rest from being folded.
 pub(crate) async fn fold(db: &Db) -> Result<(), StoreError> {
     let Db::Sqlite { write, .. } = db else { return Ok(()) };
     let until = Instant::now() + BUSY;

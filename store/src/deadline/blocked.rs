@@ -39,7 +39,7 @@ pub enum Tried {
     Done,
     /// It couldn't be tried now; what was known of it stays.
     NotNow,
-    /// It was refused, for this reason: an operator must look.
+    /// It was refused, for this reason, and needs manual action.
     Refused(String),
 }
 
@@ -52,7 +52,7 @@ impl From<Row> for BlockedDeadline {
 }
 
 impl Deadlines {
-    /// Has a deadline that fired fire again later, unless it was set anew or forgotten meanwhile.
+    /// Has a deadline that fired fire again later, unless it was set again or forgotten meanwhile.
     pub async fn postpone(
         tx: &mut Tx,
         manager: &str,
@@ -146,7 +146,7 @@ async fn keep_problem(
     })?)
 }
 
-/// Notes why it couldn't be done. Rows of deadlines that were set anew or forgotten go now.
+/// Notes why it couldn't be done. Rows of deadlines that were set again or forgotten go now.
 async fn note_problem(
     tx: &mut Tx,
     (manager, key): (&str, &str),
