@@ -7,6 +7,8 @@
 
 mod crates;
 mod documents;
+mod modules;
+mod rooms;
 mod sources;
 
 use std::fs;

@@ -1,0 +1,123 @@
+//! The folders inside a crate: which room may use which, and that no two modules need each other.
+//!
+//! A *room* is a module directly below `src/`. The order of [`ROOMS`] is the rule: a room uses only
+//! the rooms named before it. Below the rooms, at every depth, the modules of one folder form no
+//! circle. Each room's own file says in its first sentence what belongs there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::modules::{Module, modules};
+use crate::{Source, check, files};
+
+/// Crate, and its rooms from the lowest to the highest.
+const ROOMS: &[(&str, &[&str])] = &[];
+
+/// A folder with more files than this hides what is in it.
+const MOST_FILES: usize = 20;
+
+/// From one module to another of the same folder, with a place where it is written.
+type Edges = BTreeMap<(Vec<String>, String, String), String>;
+
+/// What each module's children use of each other, at every depth.
+fn edges(modules: &[Module]) -> Edges {
+    let mut edges = Edges::new();
+    for module in modules {
+        for used in &module.uses {
+            let common = module.path.iter().zip(used).take_while(|(a, b)| a == b).count();
+            if let (Some(from), Some(to)) = (module.path.get(common), used.get(common)) {
+                let folder = module.path.iter().take(common).cloned().collect();
+                edges
+                    .entry((folder, from.clone(), to.clone()))
+                    .or_insert_with(|| module.file.clone());
+            }
+        }
+    }
+    edges
+}
+
+fn against_the_order(edges: &Edges, rooms: &[&str]) -> Vec<String> {
+    let rank = |room: &str| rooms.iter().position(|known| *known == room);
+    let top = edges.iter().filter(|((folder, ..), _)| folder.is_empty());
+    top.filter_map(|((_, from, to), file)| match (rank(from), rank(to)) {
+        (Some(from), Some(to)) if to < from => None,
+        (Some(_), Some(_)) => Some(format!("{from} uses {to}: {file}")),
+        (None, _) => Some(format!("{from} is no room of ROOMS: {file}")),
+        (_, None) => Some(format!("{to} is no room of ROOMS: {file}")),
+    })
+    .collect()
+}
+
+/// All modules of one folder that reach themselves through others.
+fn circles(edges: &Edges) -> Vec<String> {
+    let folders: BTreeSet<_> = edges.keys().map(|(folder, ..)| folder).collect();
+    let mut faults = Vec::new();
+    for folder in folders {
+        let inside: Vec<_> = edges.iter().filter(|((of, ..), _)| of == folder).collect();
+        let reached = |start: &str| {
+            let mut seen = BTreeSet::from([start.to_owned()]);
+            let mut open = vec![start.to_owned()];
+            while let Some(at) = open.pop() {
+                for ((_, from, to), _) in &inside {
+                    if *from == at && seen.insert(to.clone()) {
+                        open.push(to.clone());
+                    }
+                }
+            }
+            seen
+        };
+        for ((_, from, to), file) in &inside {
+            if reached(to).contains(from) {
+                let folder = folder.join("::");
+                faults.push(format!("{folder}: {from} → {to} → … → {from}: {file}"));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn each_room_uses_only_the_rooms_below_it() {
+    for (name, rooms) in ROOMS {
+        let edges = edges(&modules(&files(&format!("{name}/src"), ".rs")));
+        assert!(!edges.is_empty(), "{name} is not where this test looks");
+        check(&format!("{name}: the order is that of ROOMS:"), &against_the_order(&edges, rooms));
+        check(&format!("{name}: modules that need each other:"), &circles(&edges));
+    }
+}
+
+#[test]
+fn an_import_that_points_upward_is_found() {
+    let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+    let sources = [
+        source("x/src/lib.rs", "mod low; mod high; pub use high::Roof;"),
+        source("x/src/low.rs", "mod one; mod two; pub(crate) use one::Stone;"),
+        source("x/src/low/one.rs", "use crate::{fmt, Roof}; fn f() { super::two::g() }"),
+        source("x/src/low/two.rs", "use super::Stone;"),
+        source("x/src/high.rs", "use crate::low::{Stone, two::{self, G}};"),
+    ];
+    let edges = edges(&modules(&sources));
+    assert_eq!(against_the_order(&edges, &["low", "high"]), ["low uses high: x/src/low/one.rs"]);
+    assert!(against_the_order(&edges, &["low"]).len() > 1);
+    let faults = circles(&edges);
+    assert!(faults.iter().any(|fault| fault.starts_with("low: one → two")), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.starts_with(": high → low")), "{faults:?}");
+}
+
+fn crowded(sources: &[Source]) -> Vec<String> {
+    let mut folders = BTreeMap::<&str, usize>::new();
+    for source in sources {
+        let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        *folders.entry(folder).or_default() += 1;
+    }
+    let full = folders.into_iter().filter(|(_, count)| *count > MOST_FILES);
+    full.map(|(folder, count)| format!("{folder}: {count} files")).collect()
+}
+
+#[test]
+fn no_room_has_more_than_20_files() {
+    for (name, _) in ROOMS {
+        check("regroup what belongs together:", &crowded(&files(&format!("{name}/src"), ".rs")));
+    }
+    let many = (0..=MOST_FILES).map(|n| Source { path: format!("a/{n}.rs"), text: String::new() });
+    assert_eq!(crowded(&many.collect::<Vec<_>>()), ["a: 21 files"]);
+}
