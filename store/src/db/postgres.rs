@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Postgres};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Prepared statements kept per connection; projections make their own SQL per view.
 const STATEMENTS: usize = 256;
@@ -24,7 +24,8 @@ const STATEMENTS: usize = 256;
 /// before every use would double the round trips, none would hand out the dead after a restart.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// How long the server may take to answer what it is asked at first, once it is reached.
+/// How long the server may take to accept a session, and then to answer the first questions. A server on a
+/// busy machine needs more than the time that a connection may be waited for.
 const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// Between two tries to reach the server.
@@ -38,13 +39,14 @@ pub(crate) fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions
     Ok(parsed.application_name(&options.application_name).statement_cache_capacity(STATEMENTS))
 }
 
-/// Makes sure that the server can be reached, for as long as a connection may be waited for; a pool
-/// would only tell that it waited. A server that says no is believed at once. Returns what every session sets.
+/// Makes sure that the server can be reached; a pool would only report that it waited. A refused connection is
+/// tried again for as long as a connection may be waited for, a silent server gets [`FIRST_ANSWERS`], and a
+/// server that says no is believed at once. Returns what every session sets.
 pub(crate) async fn reach(options: &StoreOptions) -> Result<SessionSettings, StoreError> {
     let connect = connect_options(options)?;
     let until = Instant::now() + options.acquire_timeout;
     loop {
-        match timeout_at(until, connect.connect()).await {
+        match timeout(FIRST_ANSWERS, connect.connect()).await {
             Ok(Ok(connection)) => {
                 let asked = timeout(FIRST_ANSWERS, first_answers(connection, &connect)).await;
                 return asked.map_err(|_| unanswered(&connect))?;

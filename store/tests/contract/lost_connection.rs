@@ -23,6 +23,22 @@ async fn appender_backend(pool: &Pooled<Postgres>) -> i32 {
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 
+/// A busy machine: the server accepts the connection, and says its first word after a connection may be waited for.
+#[test]
+fn server_that_is_slow_to_accept_a_session_is_waited_for() {
+    gdmarket_testkit::run(async {
+        let db = TestDb::postgres().await;
+        open(&db).await.close().await;
+        let mut options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+        let busy = options.acquire_timeout * 3 / 2;
+        let proxy = Proxy::in_front_of(db.url(), busy).await;
+        options.url.clone_from(&proxy.url);
+        let store = Store::open(&options).await.unwrap();
+        store.appender().append(append(1, 1, 0)).await.unwrap();
+        store.close().await;
+    });
+}
+
 #[test]
 fn an_answer_lost_after_the_commit_is_found_again() {
     gdmarket_testkit::run(async {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -26,6 +27,11 @@ struct Orders {
 
 impl Proxy {
     pub(crate) async fn before(url: &str) -> Self {
+        Self::in_front_of(url, Duration::ZERO).await
+    }
+
+    /// The first connection is passed on only after this time.
+    pub(crate) async fn in_front_of(url: &str, mut busy: Duration) -> Self {
         let (scheme, rest) = url.split_once("://").unwrap();
         let (authority, path) = rest.split_once('/').unwrap();
         let (user, server) = authority.rsplit_once('@').unwrap();
@@ -35,6 +41,8 @@ impl Proxy {
         let (kept, server) = (Arc::clone(&orders), server.to_owned());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                // The fault itself, not a wait for something.
+                tokio::time::sleep(std::mem::take(&mut busy)).await;
                 let server = TcpStream::connect(&server).await.unwrap();
                 tokio::spawn(connection(client, server, Arc::clone(&kept)));
             }
