@@ -1,55 +1,73 @@
-//! Which wire names there are: serde itself is asked, so that no list of them can be out of date.
+//! Events as the log names them: each wire name is written once, in the `rename` of its variant.
 
-use crate::{AlarmEvent, HoldEvent, ItemEvent, PaymentEvent, ReservationEvent};
-use serde::de::value::Error;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
-use serde::forward_to_deserialize_any;
-use std::sync::LazyLock;
+use serde::de::DeserializeOwned;
 
-static ALL: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    let of_each = [
-        event_names_of::<ItemEvent>(),
-        event_names_of::<ReservationEvent>(),
-        event_names_of::<PaymentEvent>(),
-        event_names_of::<AlarmEvent>(),
-        event_names_of::<HoldEvent>(),
-    ];
-    of_each.concat()
-});
-
-/// The wire names of all events of the market.
-pub fn event_names() -> &'static [&'static str] {
-    &ALL
+/// The events of one aggregate, by their wire names.
+pub trait EventNames: DeserializeOwned {
+    /// The wire names of all variants, in the order of the enum.
+    const NAMES: &'static [&'static str];
 }
 
 /// The wire names of all variants of an aggregate's events.
-pub fn event_names_of<E: DeserializeOwned>() -> &'static [&'static str] {
-    let mut names: &'static [&'static str] = &[];
-    drop(E::deserialize(Names(&mut names)));
-    names
+pub const fn event_names_of<E: EventNames>() -> &'static [&'static str] {
+    E::NAMES
 }
 
-struct Names<'a>(&'a mut &'static [&'static str]);
+/// Declares the events of one aggregate.
+///
+/// The enum is passed on to serde as it is written. From each variant's `rename` come the names that
+/// cqrs-es and [`EventNames`] know, and from `stream` the accessor of the number that every variant
+/// carries. The version is the first one, and one more for each upcasting step of the event.
+macro_rules! events {
+    (
+        $(#[doc = $about:literal])+
+        #[stream($number:ident: $Number:ty)]
+        pub enum $Event:ident {
+            $(
+                $(#[doc = $meaning:literal])+
+                #[serde(rename = $name:literal)]
+                $Variant:ident { $($field:ident: $Type:ty),+ $(,)? },
+            )+
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, PartialEq, Eq, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(rename_all_fields = "camelCase")]
+        pub enum $Event {
+            $(
+                $(#[doc = $meaning])+
+                #[serde(rename = $name)]
+                $Variant { $($field: $Type),+ },
+            )+
+        }
 
-impl<'de> Deserializer<'de> for Names<'_> {
-    type Error = Error;
+        impl $Event {
+            /// The number of the stream that the event belongs to.
+            pub const fn $number(&self) -> $Number {
+                match self {
+                    $(Self::$Variant { $number, .. })|+ => *$number,
+                }
+            }
+        }
 
-    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Error> {
-        Err(Error::custom("only an enum has names"))
-    }
+        impl $crate::event_names::EventNames for $Event {
+            const NAMES: &'static [&'static str] = &[$($name),+];
+        }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        variants: &'static [&'static str],
-        _visitor: V,
-    ) -> Result<V::Value, Error> {
-        *self.0 = variants;
-        Err(Error::custom("the names are all that is wanted"))
-    }
+        impl ::cqrs_es::DomainEvent for $Event {
+            fn event_type(&self) -> String {
+                match self {
+                    $(Self::$Variant { .. } => $name,)+
+                }
+                .to_owned()
+            }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
+            fn event_version(&self) -> String {
+                let event_type = self.event_type();
+                $crate::upcast::current_version($crate::upcast::STEPS, &event_type).to_string()
+            }
+        }
+    };
 }
+
+pub(crate) use events;

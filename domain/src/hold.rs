@@ -4,7 +4,6 @@
 //! It shares its command id with `ItemHeld`, so that a request has one
 //! of the two for ever.
 
-mod aggregate;
 mod command;
 mod decide;
 mod error;
@@ -15,3 +14,15 @@ pub use command::HoldCommand;
 pub use error::HoldError;
 pub use event::HoldEvent;
 pub use state::Hold;
+
+use crate::decider::aggregate;
+
+aggregate! {
+    Hold {
+        type: "hold",
+        command: HoldCommand,
+        event: HoldEvent,
+        error: HoldError,
+        number: reservation_no,
+    }
+}

@@ -4,7 +4,6 @@
 //! Holds, rentals and the owner's blocks never overlap; each hold and rental names
 //! its reservation, so that cancelling one can't free what another holds.
 
-mod aggregate;
 mod calendar;
 mod command;
 mod decide;
@@ -17,3 +16,15 @@ pub use command::ItemCommand;
 pub use error::ItemError;
 pub use event::ItemEvent;
 pub use state::{Booking, Item, Listing, MAX_BLOCKS};
+
+use crate::decider::aggregate;
+
+aggregate! {
+    Item {
+        type: "item",
+        command: ItemCommand,
+        event: ItemEvent,
+        error: ItemError,
+        number: item_no,
+    }
+}

@@ -31,13 +31,13 @@ pub mod upcast;
 
 pub use actor::{Actor, ActorError};
 pub use alarm::{Alarm, AlarmCommand, AlarmError, AlarmEvent};
-pub use decider::{Decider, Refusal};
-pub use event_names::{event_names, event_names_of};
+pub use decider::{Decider, Decision, Refusal};
+pub use event_names::{EventNames, event_names_of};
 pub use hold::{Hold, HoldCommand, HoldError, HoldEvent};
 pub use ids::{IdError, ItemNo, PaymentNo, PersonId, ReservationNo};
 pub use item::{Item, ItemCommand, ItemError, ItemEvent};
 pub use market_command::MarketCommand;
-pub use market_event::{DecodeError, MarketEvent, StoredEvent};
+pub use market_event::{DecodeError, MarketEvent, StoredEvent, event_names};
 pub use money::{Money, PriceError};
 pub use name::{NameError, check_name_of_earlier_versions, checked_name};
 pub use payment::{Payment, PaymentCommand, PaymentError, PaymentEvent};

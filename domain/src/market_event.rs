@@ -6,15 +6,32 @@
 
 use crate::alarm::{Alarm, AlarmEvent};
 use crate::decider::Decider;
+use crate::event_names::{EventNames, event_names_of};
 use crate::hold::{Hold, HoldEvent};
 use crate::item::{Item, ItemEvent};
 use crate::payment::{Payment, PaymentEvent};
 use crate::reservation::{Reservation, ReservationEvent};
 use crate::upcast::{self, Step};
 use cqrs_es::{Aggregate, DomainEvent};
-use serde::de::{self, DeserializeOwned, IntoDeserializer};
+use serde::de::Error as _;
 use serde_json::Value;
-use std::fmt;
+use std::sync::LazyLock;
+
+static EVENT_NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let of_each = [
+        event_names_of::<ItemEvent>(),
+        event_names_of::<ReservationEvent>(),
+        event_names_of::<PaymentEvent>(),
+        event_names_of::<AlarmEvent>(),
+        event_names_of::<HoldEvent>(),
+    ];
+    of_each.concat()
+});
+
+/// The wire names of all events of the market.
+pub fn event_names() -> &'static [&'static str] {
+    &EVENT_NAMES
+}
 
 /// An event of any aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,10 +191,12 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn decode<E: DomainEvent + DeserializeOwned>(&self) -> Result<E, DecodeError> {
+    fn decode<E: DomainEvent + EventNames>(&self) -> Result<E, DecodeError> {
         let known = upcast::current_version(self.steps, self.event_type);
-        let version: u32 =
-            self.version.parse().map_err(|_| self.malformed(de::Error::custom("no version")))?;
+        let version: u32 = self
+            .version
+            .parse()
+            .map_err(|_| self.malformed(serde_json::Error::custom("no version")))?;
         if version > known {
             return Err(DecodeError::Newer {
                 event_type: self.event_type.to_owned(),
@@ -194,50 +213,17 @@ impl Row<'_> {
         };
         match read {
             Ok(event) if event.event_type() == self.event_type => Ok(event),
-            Err(_) | Ok(_) if !is_known_type::<E>(self.event_type) => {
+            Err(_) | Ok(_) if !E::NAMES.contains(&self.event_type) => {
                 Err(DecodeError::UnknownType(self.event_type.to_owned()))
             }
-            Ok(_) => Err(self.malformed(de::Error::custom("the payload names another event"))),
+            Ok(_) => {
+                Err(self.malformed(serde_json::Error::custom("the payload names another event")))
+            }
             Err(error) => Err(self.malformed(error)),
         }
     }
 
     fn malformed(&self, source: serde_json::Error) -> DecodeError {
         DecodeError::Malformed { event_type: self.event_type.to_owned(), source }
-    }
-}
-
-/// Whether `E` has a variant of this wire name. Serde itself is asked, so that no second list of
-/// names can differ from the one in the attributes.
-fn is_known_type<E: DeserializeOwned>(event_type: &str) -> bool {
-    let probe: de::value::StrDeserializer<'_, Probe> = event_type.into_deserializer();
-    !matches!(E::deserialize(probe), Err(Probe::UnknownVariant))
-}
-
-/// What serde says to a bare variant name.
-#[derive(Debug)]
-enum Probe {
-    UnknownVariant,
-    Other,
-}
-
-impl fmt::Display for Probe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownVariant => "no such variant",
-            Self::Other => "not a whole event",
-        })
-    }
-}
-
-impl std::error::Error for Probe {}
-
-impl de::Error for Probe {
-    fn custom<T: fmt::Display>(_message: T) -> Self {
-        Self::Other
-    }
-
-    fn unknown_variant(_variant: &str, _expected: &'static [&'static str]) -> Self {
-        Self::UnknownVariant
     }
 }

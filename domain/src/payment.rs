@@ -1,7 +1,6 @@
 //! One attempt to pay one reservation. Calling the gateway is the commands' business; here stands
 //! what is known of the outcome: approved, declined, or unknown.
 
-mod aggregate;
 mod command;
 mod decide;
 mod error;
@@ -15,3 +14,15 @@ pub use command::PaymentCommand;
 pub use error::PaymentError;
 pub use event::PaymentEvent;
 pub use state::{Attempt, Payment, Progress};
+
+use crate::decider::aggregate;
+
+aggregate! {
+    Payment {
+        type: "payment",
+        command: PaymentCommand,
+        event: PaymentEvent,
+        error: PaymentError,
+        number: payment_no,
+    }
+}

@@ -3,7 +3,6 @@
 //! While a payment attempt is open nothing else happens to it; once paid, the item decides whether a
 //! cancellation still comes in time; facts are recorded, never refused.
 
-mod aggregate;
 mod command;
 mod decide;
 mod error;
@@ -19,3 +18,15 @@ pub use event::ReservationEvent;
 pub use payments::PAY_AGAIN_WITHIN;
 pub use stage::{Cancelling, Stage};
 pub use state::{PayTimes, Request, Reservation, Terms};
+
+use crate::decider::aggregate;
+
+aggregate! {
+    Reservation {
+        type: "reservation",
+        command: ReservationCommand,
+        event: ReservationEvent,
+        error: ReservationError,
+        number: reservation_no,
+    }
+}

@@ -3,20 +3,21 @@
 
 use super::{Alarm, AlarmCommand, AlarmError, AlarmEvent};
 use crate::actor::Actor;
+use crate::decider::{Decision, no_change};
 use crate::ids::ItemNo;
 
-type Decision = Result<Vec<AlarmEvent>, AlarmError>;
-
-pub(super) fn decide(alarm: Alarm, command: &AlarmCommand) -> Decision {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the same signature for every aggregate")]
+pub(super) fn decide(alarm: &Alarm, command: &AlarmCommand) -> Decision<Alarm> {
     match command {
-        AlarmCommand::RaiseRegistration { item_no } => raise_registration(alarm, *item_no),
-        AlarmCommand::RaiseDeletion { item_no } => raise_deletion(alarm, *item_no),
-        AlarmCommand::Withdraw { item_no } => withdraw(alarm, *item_no),
+        AlarmCommand::RaiseRegistration { item_no } => raise_registration(*alarm, *item_no),
+        AlarmCommand::RaiseDeletion { item_no } => raise_deletion(*alarm, *item_no),
+        AlarmCommand::Withdraw { item_no } => withdraw(*alarm, *item_no),
     }
 }
 
 /// Whoever registers an item rings its alarm; the rest is the saga's.
-pub(super) fn permits(_alarm: Alarm, actor: &Actor, command: &AlarmCommand) -> bool {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the same signature for every aggregate")]
+pub(super) fn permits(_alarm: &Alarm, actor: &Actor, command: &AlarmCommand) -> bool {
     match command {
         AlarmCommand::RaiseRegistration { .. } => true,
         AlarmCommand::RaiseDeletion { .. } | AlarmCommand::Withdraw { .. } => {
@@ -25,26 +26,26 @@ pub(super) fn permits(_alarm: Alarm, actor: &Actor, command: &AlarmCommand) -> b
     }
 }
 
-fn raise_registration(alarm: Alarm, item_no: ItemNo) -> Decision {
+fn raise_registration(alarm: Alarm, item_no: ItemNo) -> Decision<Alarm> {
     match alarm {
         Alarm::Silent => Ok(vec![AlarmEvent::Alerted { item_no }]),
-        Alarm::Alerted | Alarm::DeleteAlerted => Ok(vec![]),
+        Alarm::Alerted | Alarm::DeleteAlerted => no_change(),
         Alarm::Withdrawn => Err(AlarmError::RegistrationAbandoned),
     }
 }
 
-fn raise_deletion(alarm: Alarm, item_no: ItemNo) -> Decision {
+fn raise_deletion(alarm: Alarm, item_no: ItemNo) -> Decision<Alarm> {
     match alarm {
         Alarm::Alerted => Ok(vec![AlarmEvent::DeleteAlerted { item_no }]),
-        Alarm::DeleteAlerted => Ok(vec![]),
+        Alarm::DeleteAlerted => no_change(),
         Alarm::Silent | Alarm::Withdrawn => Err(AlarmError::OutOfOrder),
     }
 }
 
-fn withdraw(alarm: Alarm, item_no: ItemNo) -> Decision {
+fn withdraw(alarm: Alarm, item_no: ItemNo) -> Decision<Alarm> {
     match alarm {
         Alarm::Alerted => Ok(vec![AlarmEvent::Withdrawn { item_no }]),
-        Alarm::Withdrawn => Ok(vec![]),
+        Alarm::Withdrawn => no_change(),
         Alarm::Silent | Alarm::DeleteAlerted => Err(AlarmError::OutOfOrder),
     }
 }

@@ -1,21 +1,17 @@
-//! The one decision of a refused hold: the first refusal stands.
+//! The one decision of a refused hold: the first refusal stays.
 
 use super::{Hold, HoldCommand, HoldEvent};
 use crate::actor::Actor;
+use crate::decider::{Decision, no_change};
 
-pub(super) fn decide(hold: &Hold, command: &HoldCommand) -> Vec<HoldEvent> {
+pub(super) fn decide(hold: &Hold, command: &HoldCommand) -> Decision<Hold> {
     match command {
-        HoldCommand::Refuse { reservation_no, item_no, reason } => {
-            if hold.is_known() {
-                vec![]
-            } else {
-                vec![HoldEvent::Refused {
-                    reservation_no: *reservation_no,
-                    item_no: *item_no,
-                    reason: reason.clone(),
-                }]
-            }
-        }
+        HoldCommand::Refuse { .. } if hold.is_known() => no_change(),
+        HoldCommand::Refuse { reservation_no, item_no, reason } => Ok(vec![HoldEvent::Refused {
+            reservation_no: *reservation_no,
+            item_no: *item_no,
+            reason: reason.clone(),
+        }]),
     }
 }
 

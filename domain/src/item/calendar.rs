@@ -1,7 +1,7 @@
 //! Whose days are whose: holds, releases and the owner's blocks. No two stretches ever overlap.
 
-use super::decide::{Decision, WAS_SO};
 use super::{Item, ItemError, ItemEvent, Listing, MAX_BLOCKS};
+use crate::decider::{Decision, no_change};
 use crate::ids::{PersonId, ReservationNo};
 use crate::rental_period::{RentalPeriod, Span};
 use chrono::NaiveDate;
@@ -13,7 +13,7 @@ pub(super) fn hold(
     renter_id: PersonId,
     period: Option<RentalPeriod>,
     asked_on: NaiveDate,
-) -> Decision {
+) -> Decision<Item> {
     let (item_no, owner_id, item_name, item_price) = match item.listing() {
         None | Some(Listing::Abandoned) => return Err(ItemError::Unknown),
         Some(Listing::Deleted { .. }) => return Err(ItemError::Gone),
@@ -22,7 +22,7 @@ pub(super) fn hold(
         }
     };
     if item.hold_of(reservation_no).is_some() || item.is_rented_by(reservation_no) {
-        return WAS_SO;
+        return no_change();
     }
     if owner_id == Some(renter_id) {
         return Err(ItemError::OwnItem);
@@ -47,16 +47,16 @@ pub(super) fn hold(
 }
 
 /// What isn't held needs no release; what is rented comes back by its return only.
-pub(super) fn release(item: &Item, reservation_no: ReservationNo) -> Decision {
+pub(super) fn release(item: &Item, reservation_no: ReservationNo) -> Decision<Item> {
     match (item.listed(), item.hold_of(reservation_no)) {
         (Some(item_no), Some(_)) => Ok(vec![ItemEvent::Released { item_no, reservation_no }]),
-        (None, _) | (_, None) => WAS_SO,
+        (None, _) | (_, None) => no_change(),
     }
 }
 
 /// Days that are blocked already stay so; the event names only those that weren't, so that blocks
 /// never overlap and whoever reads the log may simply add them up.
-pub(super) fn block_period(item: &Item, period: RentalPeriod) -> Decision {
+pub(super) fn block_period(item: &Item, period: RentalPeriod) -> Decision<Item> {
     let item_no = item.listed().ok_or(ItemError::NotFound)?;
     if is_booked(item, period.into()) {
         return Err(ItemError::Taken);
@@ -73,7 +73,7 @@ pub(super) fn block_period(item: &Item, period: RentalPeriod) -> Decision {
 
 /// A block of which only some days are given free goes as a whole and its rest comes back: every
 /// `PeriodUnblocked` takes away exactly what one `PeriodBlocked` added.
-pub(super) fn unblock_period(item: &Item, period: RentalPeriod) -> Decision {
+pub(super) fn unblock_period(item: &Item, period: RentalPeriod) -> Decision<Item> {
     let item_no = item.listed().ok_or(ItemError::NotFound)?;
     let free = Span::from(period);
     let mut events = vec![];

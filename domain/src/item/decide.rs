@@ -2,15 +2,11 @@
 
 use super::{Item, ItemCommand, ItemError, ItemEvent, Listing, calendar, lending};
 use crate::actor::Actor;
+use crate::decider::{Decision, no_change};
 use crate::ids::{ItemNo, PersonId};
 use crate::money::Money;
 
-pub(super) type Decision = Result<Vec<ItemEvent>, ItemError>;
-
-/// Success without an event: what is asked for is so already.
-pub(super) const WAS_SO: Decision = Ok(vec![]);
-
-pub(super) fn decide(item: &Item, command: &ItemCommand) -> Decision {
+pub(super) fn decide(item: &Item, command: &ItemCommand) -> Decision<Item> {
     match command {
         ItemCommand::Register { item_no, owner_id, item_name, item_price } => {
             register(item, *item_no, *owner_id, item_name, *item_price)
@@ -61,7 +57,7 @@ fn register(
     owner_id: Option<PersonId>,
     item_name: &str,
     item_price: Money,
-) -> Decision {
+) -> Decision<Item> {
     match item.listing() {
         None => Ok(vec![ItemEvent::Registered {
             item_no,
@@ -69,19 +65,19 @@ fn register(
             item_name: item_name.to_owned(),
             item_price,
         }]),
-        Some(Listing::Registered { .. } | Listing::Deleted { .. }) => WAS_SO,
+        Some(Listing::Registered { .. } | Listing::Deleted { .. }) => no_change(),
         Some(Listing::Abandoned) => Err(ItemError::RegistrationAbandoned),
     }
 }
 
 /// Holds keep the name and price that they were made with.
-fn change(item: &Item, new_name: Option<&str>, new_price: Option<Money>) -> Decision {
+fn change(item: &Item, new_name: Option<&str>, new_price: Option<Money>) -> Decision<Item> {
     match item.listing() {
         Some(Listing::Registered { item_no, item_name, item_price, .. }) => {
             let name = new_name.unwrap_or(item_name);
             let price = new_price.unwrap_or(*item_price);
             if name == item_name && price == *item_price {
-                return WAS_SO;
+                return no_change();
             }
             Ok(vec![ItemEvent::Changed {
                 item_no: *item_no,
@@ -94,7 +90,7 @@ fn change(item: &Item, new_name: Option<&str>, new_price: Option<Money>) -> Deci
 }
 
 /// The owner's own blocks don't hinder it.
-fn delete(item: &Item) -> Decision {
+fn delete(item: &Item) -> Decision<Item> {
     match item.listing() {
         Some(Listing::Registered { item_no, .. }) => {
             if item.holds().is_empty() && item.rental().is_none() {
@@ -103,15 +99,17 @@ fn delete(item: &Item) -> Decision {
                 Err(ItemError::InUse)
             }
         }
-        Some(Listing::Deleted { .. }) => WAS_SO,
+        Some(Listing::Deleted { .. }) => no_change(),
         Some(Listing::Abandoned) | None => Err(ItemError::NotFound),
     }
 }
 
 /// The late race of a registration is decided here: whichever comes first on this stream stands.
-fn abandon_registration(item: &Item, item_no: ItemNo) -> Decision {
+fn abandon_registration(item: &Item, item_no: ItemNo) -> Decision<Item> {
     match item.listing() {
         None => Ok(vec![ItemEvent::RegistrationAbandoned { item_no }]),
-        Some(Listing::Registered { .. } | Listing::Deleted { .. } | Listing::Abandoned) => WAS_SO,
+        Some(Listing::Registered { .. } | Listing::Deleted { .. } | Listing::Abandoned) => {
+            no_change()
+        }
     }
 }

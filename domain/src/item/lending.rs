@@ -1,14 +1,14 @@
 //! Handing over and taking back, and who wins when a cancellation and a handing over meet: the one
 //! that reaches this stream first.
 
-use super::decide::{Decision, WAS_SO};
 use super::{Booking, Item, ItemError, ItemEvent, Listing};
+use crate::decider::{Decision, no_change};
 use crate::ids::ReservationNo;
 use chrono::NaiveDate;
 
-pub(super) fn authorize_lending(item: &Item, reservation_no: ReservationNo) -> Decision {
+pub(super) fn authorize_lending(item: &Item, reservation_no: ReservationNo) -> Decision<Item> {
     match (item.listed(), item.hold_of(reservation_no)) {
-        (Some(_), Some(Booking { authorized: true, .. })) => WAS_SO,
+        (Some(_), Some(Booking { authorized: true, .. })) => no_change(),
         (Some(item_no), Some(_)) => {
             Ok(vec![ItemEvent::LendingAuthorized { item_no, reservation_no }])
         }
@@ -18,7 +18,7 @@ pub(super) fn authorize_lending(item: &Item, reservation_no: ReservationNo) -> D
 
 /// Always one of two events: the cancellation waits for the answer. It is taken from the hold alone,
 /// since the authorisation may still be on its way.
-pub(super) fn revoke_lending(item: &Item, reservation_no: ReservationNo) -> Decision {
+pub(super) fn revoke_lending(item: &Item, reservation_no: ReservationNo) -> Decision<Item> {
     let item_no = match item.listing() {
         Some(Listing::Registered { item_no, .. } | Listing::Deleted { item_no, .. }) => *item_no,
         Some(Listing::Abandoned) | None => return Err(ItemError::OutOfOrder),
@@ -34,10 +34,10 @@ pub(super) fn lend(
     item: &Item,
     reservation_no: Option<ReservationNo>,
     today: NaiveDate,
-) -> Decision {
+) -> Decision<Item> {
     let item_no = item.listed().ok_or(ItemError::NotFound)?;
     if reservation_no.is_some_and(|named| item.is_rented_by(named)) {
-        return WAS_SO;
+        return no_change();
     }
     let hold = meant_hold(item, reservation_no)?;
     if !hold.authorized {
@@ -55,14 +55,14 @@ pub(super) fn lend(
     Ok(vec![ItemEvent::Rented { item_no, reservation_no: hold.reservation_no }])
 }
 
-pub(super) fn return_item(item: &Item, reservation_no: Option<ReservationNo>) -> Decision {
+pub(super) fn return_item(item: &Item, reservation_no: Option<ReservationNo>) -> Decision<Item> {
     let item_no = item.listed().ok_or(ItemError::NotFound)?;
     let rental = item.rental().map(|rental| rental.reservation_no);
     match (rental, reservation_no) {
         (Some(standing), named) if named.is_none_or(|named| named == standing) => {
             Ok(vec![ItemEvent::Returned { item_no, reservation_no: standing }])
         }
-        (_, Some(named)) if item.was_returned_last_by(named) => WAS_SO,
+        (_, Some(named)) if item.was_returned_last_by(named) => no_change(),
         (Some(_) | None, _) => Err(ItemError::NotRenting),
     }
 }

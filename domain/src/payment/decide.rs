@@ -5,23 +5,20 @@
 
 use super::{Attempt, Payment, PaymentCommand, PaymentError, PaymentEvent, Progress};
 use crate::actor::Actor;
+use crate::decider::{Decision, no_change};
 
-type Decision = Result<Vec<PaymentEvent>, PaymentError>;
-
-const WAS_SO: Decision = Ok(vec![]);
-
-pub(super) fn decide(payment: &Payment, command: &PaymentCommand) -> Decision {
+pub(super) fn decide(payment: &Payment, command: &PaymentCommand) -> Decision<Payment> {
     let started = payment.attempt().zip(payment.progress());
     if let PaymentCommand::Start { payment_no, reservation_no, item_no, amount } = *command {
         return if started.is_some() {
-            WAS_SO
+            no_change()
         } else {
             Ok(vec![PaymentEvent::Started { payment_no, reservation_no, item_no, amount }])
         };
     }
     let (attempt, progress) = started.ok_or(PaymentError::OutOfOrder)?;
     match command {
-        PaymentCommand::Start { .. } => WAS_SO,
+        PaymentCommand::Start { .. } => no_change(),
         PaymentCommand::RecordApproved => record_approved(*attempt, progress),
         PaymentCommand::RecordDeclined { reason } => record_declined(*attempt, progress, reason),
         PaymentCommand::RecordUnknown => record_unknown(*attempt, progress),
@@ -63,7 +60,7 @@ impl Payment {
     }
 }
 
-fn record_approved(attempt: Attempt, progress: Progress) -> Decision {
+fn record_approved(attempt: Attempt, progress: Progress) -> Decision<Payment> {
     let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
         Progress::Pending | Progress::Unknown | Progress::Declined => {
@@ -72,11 +69,11 @@ fn record_approved(attempt: Attempt, progress: Progress) -> Decision {
         Progress::Approved
         | Progress::Cancelling
         | Progress::RefundRefused
-        | Progress::Cancelled => WAS_SO,
+        | Progress::Cancelled => no_change(),
     }
 }
 
-fn record_declined(attempt: Attempt, progress: Progress, reason: &str) -> Decision {
+fn record_declined(attempt: Attempt, progress: Progress, reason: &str) -> Decision<Payment> {
     let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
         Progress::Pending | Progress::Unknown => Ok(vec![PaymentEvent::Declined {
@@ -88,11 +85,11 @@ fn record_declined(attempt: Attempt, progress: Progress, reason: &str) -> Decisi
         | Progress::Declined
         | Progress::Cancelling
         | Progress::RefundRefused
-        | Progress::Cancelled => WAS_SO,
+        | Progress::Cancelled => no_change(),
     }
 }
 
-fn record_unknown(attempt: Attempt, progress: Progress) -> Decision {
+fn record_unknown(attempt: Attempt, progress: Progress) -> Decision<Payment> {
     let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
         Progress::Pending => Ok(vec![PaymentEvent::OutcomeUnknown { payment_no, reservation_no }]),
@@ -101,23 +98,23 @@ fn record_unknown(attempt: Attempt, progress: Progress) -> Decision {
         | Progress::Declined
         | Progress::Cancelling
         | Progress::RefundRefused
-        | Progress::Cancelled => WAS_SO,
+        | Progress::Cancelled => no_change(),
     }
 }
 
-fn cancel(attempt: Attempt, progress: Progress) -> Decision {
+fn cancel(attempt: Attempt, progress: Progress) -> Decision<Payment> {
     let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
         Progress::Approved => {
             Ok(vec![PaymentEvent::CancellationStarted { payment_no, reservation_no }])
         }
-        Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled => WAS_SO,
+        Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled => no_change(),
         Progress::Pending | Progress::Unknown | Progress::Declined => Err(PaymentError::OutOfOrder),
     }
 }
 
 /// The first refusal is recorded; a retry that is refused again adds nothing.
-fn record_refund_refused(attempt: Attempt, progress: Progress, reason: &str) -> Decision {
+fn record_refund_refused(attempt: Attempt, progress: Progress, reason: &str) -> Decision<Payment> {
     let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
         Progress::Cancelling => Ok(vec![PaymentEvent::RefundRefused {
@@ -125,20 +122,20 @@ fn record_refund_refused(attempt: Attempt, progress: Progress, reason: &str) -> 
             reservation_no,
             reason: reason.to_owned(),
         }]),
-        Progress::RefundRefused | Progress::Cancelled => WAS_SO,
+        Progress::RefundRefused | Progress::Cancelled => no_change(),
         Progress::Pending | Progress::Unknown | Progress::Approved | Progress::Declined => {
             Err(PaymentError::OutOfOrder)
         }
     }
 }
 
-fn record_cancelled(attempt: Attempt, progress: Progress) -> Decision {
+fn record_cancelled(attempt: Attempt, progress: Progress) -> Decision<Payment> {
     let Attempt { payment_no, reservation_no, .. } = attempt;
     match progress {
         Progress::Cancelling | Progress::RefundRefused => {
             Ok(vec![PaymentEvent::Cancelled { payment_no, reservation_no }])
         }
-        Progress::Cancelled => WAS_SO,
+        Progress::Cancelled => no_change(),
         Progress::Pending | Progress::Unknown | Progress::Approved | Progress::Declined => {
             Err(PaymentError::OutOfOrder)
         }

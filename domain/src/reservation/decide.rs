@@ -6,22 +6,21 @@ use super::{
     Stage, facts, payments,
 };
 use crate::actor::Actor;
+use crate::decider::{Decision, no_change};
 use crate::ids::PersonId;
 use crate::money::Money;
 use chrono::{DateTime, Utc};
 
-pub(super) type Decision = Result<Vec<ReservationEvent>, ReservationError>;
-
-/// Success without an event: what is asked for is so already.
-pub(super) const WAS_SO: Decision = Ok(vec![]);
-
-pub(super) fn decide(reservation: &Reservation, command: &ReservationCommand) -> Decision {
+pub(super) fn decide(
+    reservation: &Reservation,
+    command: &ReservationCommand,
+) -> Decision<Reservation> {
     let Some(request) = reservation.request() else {
         return decide_without_request(command);
     };
     let stage = reservation.stage();
     match command {
-        ReservationCommand::Reserve { .. } => WAS_SO,
+        ReservationCommand::Reserve { .. } => no_change(),
         ReservationCommand::Confirm { owner_id, item_name, item_price, pay_by } => {
             confirm(stage, request, *owner_id, item_name, *item_price, *pay_by)
         }
@@ -58,7 +57,7 @@ pub(super) fn decide(reservation: &Reservation, command: &ReservationCommand) ->
 }
 
 /// Before anything was asked: people are told so, and what can't come yet needs a look.
-fn decide_without_request(command: &ReservationCommand) -> Decision {
+fn decide_without_request(command: &ReservationCommand) -> Decision<Reservation> {
     match command {
         ReservationCommand::Reserve { reservation_no, item_no, renter_id, period, asked_on } => {
             Ok(vec![ReservationEvent::Requested {
@@ -118,7 +117,7 @@ fn confirm(
     item_name: &str,
     item_price: Money,
     pay_by: DateTime<Utc>,
-) -> Decision {
+) -> Decision<Reservation> {
     match stage {
         Stage::Requested => Ok(vec![ReservationEvent::Reserved {
             reservation_no: request.reservation_no,
@@ -134,13 +133,13 @@ fn confirm(
         | Stage::Paid { .. }
         | Stage::CancellationPending { .. }
         | Stage::Renting { .. }
-        | Stage::Completed { .. } => WAS_SO,
+        | Stage::Completed { .. } => no_change(),
         Stage::Rejected | Stage::Cancelled | Stage::Expired => Err(ReservationError::Closed),
         Stage::New => Err(ReservationError::OutOfOrder),
     }
 }
 
-fn reject(stage: Stage, request: &Request, reason: &str) -> Decision {
+fn reject(stage: Stage, request: &Request, reason: &str) -> Decision<Reservation> {
     match stage {
         Stage::Requested => Ok(vec![ReservationEvent::Rejected {
             reservation_no: request.reservation_no,
@@ -153,14 +152,14 @@ fn reject(stage: Stage, request: &Request, reason: &str) -> Decision {
         | Stage::CancellationPending { .. }
         | Stage::Renting { .. }
         | Stage::Completed { .. } => Err(ReservationError::AlreadyReserved),
-        Stage::Rejected => WAS_SO,
+        Stage::Rejected => no_change(),
         Stage::Cancelled | Stage::Expired => Err(ReservationError::Closed),
         Stage::New => Err(ReservationError::OutOfOrder),
     }
 }
 
 /// Unpaid it ends at once; paid, the item is asked first, and nothing is refunded before it answers.
-fn cancel(stage: Stage, request: &Request) -> Decision {
+fn cancel(stage: Stage, request: &Request) -> Decision<Reservation> {
     let Request { reservation_no, item_no, .. } = *request;
     match stage {
         Stage::Requested | Stage::Unpaid { .. } => {
@@ -171,7 +170,7 @@ fn cancel(stage: Stage, request: &Request) -> Decision {
             Ok(vec![ReservationEvent::CancellationRequested { reservation_no, item_no }])
         }
         Stage::CancellationPending { request: Cancelling::Reservation, .. } | Stage::Cancelled => {
-            WAS_SO
+            no_change()
         }
         Stage::CancellationPending { request: Cancelling::Payment, .. } => {
             Err(ReservationError::CancellationPending)
@@ -183,7 +182,7 @@ fn cancel(stage: Stage, request: &Request) -> Decision {
 }
 
 /// Only the standing end of the time to pay counts: an older one was stopped by an attempt since.
-fn expire(stage: Stage, request: &Request, due: DateTime<Utc>) -> Decision {
+fn expire(stage: Stage, request: &Request, due: DateTime<Utc>) -> Decision<Reservation> {
     match stage {
         Stage::Unpaid { pay_by } if pay_by == due => Ok(vec![ReservationEvent::Expired {
             reservation_no: request.reservation_no,

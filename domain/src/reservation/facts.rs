@@ -1,8 +1,8 @@
 //! What the item did, recorded on the reservation. A fact is never refused to a caller; one that
 //! can't be true is out of order, and its sender parks it for a person to look at.
 
-use super::decide::{Decision, WAS_SO};
-use super::{Cancelling, Request, ReservationError, ReservationEvent, Stage};
+use super::{Cancelling, Request, Reservation, ReservationError, ReservationEvent, Stage};
+use crate::decider::{Decision, no_change};
 use chrono::{DateTime, Utc};
 
 /// The requested cancellation goes through; either event starts the refund.
@@ -10,7 +10,7 @@ pub(super) fn record_lending_revoked(
     stage: Stage,
     request: &Request,
     pay_by: DateTime<Utc>,
-) -> Decision {
+) -> Decision<Reservation> {
     let Request { reservation_no, item_no, .. } = *request;
     match stage {
         Stage::CancellationPending { payment_no, request: Cancelling::Reservation } => {
@@ -36,13 +36,13 @@ pub(super) fn record_lending_revoked(
         | Stage::Completed { .. }
         | Stage::Rejected
         | Stage::Cancelled
-        | Stage::Expired => WAS_SO,
+        | Stage::Expired => no_change(),
         Stage::New => Err(ReservationError::OutOfOrder),
     }
 }
 
 /// The item was lent first; the request is closed wherever the reservation has got to since.
-pub(super) fn record_revocation_refused(stage: Stage, request: &Request) -> Decision {
+pub(super) fn record_revocation_refused(stage: Stage, request: &Request) -> Decision<Reservation> {
     match stage {
         Stage::CancellationPending { request: open, .. }
         | Stage::Renting { request: Some(open), .. }
@@ -55,7 +55,7 @@ pub(super) fn record_revocation_refused(stage: Stage, request: &Request) -> Deci
         | Stage::Completed { request: None, .. }
         | Stage::Rejected
         | Stage::Cancelled
-        | Stage::Expired => WAS_SO,
+        | Stage::Expired => no_change(),
         Stage::New => Err(ReservationError::OutOfOrder),
     }
 }
@@ -72,13 +72,13 @@ const fn refused(open: Cancelling, request: &Request) -> ReservationEvent {
     }
 }
 
-pub(super) fn start_rental(stage: Stage, request: &Request) -> Decision {
+pub(super) fn start_rental(stage: Stage, request: &Request) -> Decision<Reservation> {
     let Request { reservation_no, item_no, .. } = *request;
     match stage {
         Stage::Paid { .. } | Stage::CancellationPending { .. } => {
             Ok(vec![ReservationEvent::RentalStarted { reservation_no, item_no }])
         }
-        Stage::Renting { .. } | Stage::Completed { .. } => WAS_SO,
+        Stage::Renting { .. } | Stage::Completed { .. } => no_change(),
         Stage::New
         | Stage::Requested
         | Stage::Unpaid { .. }
@@ -89,13 +89,13 @@ pub(super) fn start_rental(stage: Stage, request: &Request) -> Decision {
     }
 }
 
-pub(super) fn complete_rental(stage: Stage, request: &Request) -> Decision {
+pub(super) fn complete_rental(stage: Stage, request: &Request) -> Decision<Reservation> {
     let Request { reservation_no, item_no, .. } = *request;
     match stage {
         Stage::Renting { .. } => {
             Ok(vec![ReservationEvent::RentalCompleted { reservation_no, item_no }])
         }
-        Stage::Completed { .. } => WAS_SO,
+        Stage::Completed { .. } => no_change(),
         Stage::New
         | Stage::Requested
         | Stage::Unpaid { .. }

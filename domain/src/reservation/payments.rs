@@ -1,10 +1,10 @@
 //! The decisions about a reservation's payment attempts. Each names its attempt: an approval of any
 //! but the open one is late, changes nothing else and starts that attempt's refund.
 
-use super::decide::{Decision, WAS_SO};
 use super::{
     Cancelling, PayTimes, Request, Reservation, ReservationError, ReservationEvent, Stage,
 };
+use crate::decider::{Decision, no_change};
 use crate::ids::PaymentNo;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) fn request_payment(
     reservation: &Reservation,
     request: &Request,
     payment_no: PaymentNo,
-) -> Decision {
+) -> Decision<Reservation> {
     match reservation.stage() {
         Stage::Requested => Err(ReservationError::NotReserved),
         Stage::Unpaid { .. } => {
@@ -38,13 +38,16 @@ pub(super) fn request_payment(
         }
         Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
         Stage::CancellationPending { .. } => Err(ReservationError::CancellationPending),
-        Stage::Paid { .. } | Stage::Renting { .. } | Stage::Completed { .. } => WAS_SO,
+        Stage::Paid { .. } | Stage::Renting { .. } | Stage::Completed { .. } => no_change(),
         Stage::Rejected | Stage::Cancelled | Stage::Expired => Err(ReservationError::Closed),
         Stage::New => Err(ReservationError::NotFound),
     }
 }
 
-pub(super) fn request_payment_cancellation(stage: Stage, request: &Request) -> Decision {
+pub(super) fn request_payment_cancellation(
+    stage: Stage,
+    request: &Request,
+) -> Decision<Reservation> {
     let Request { reservation_no, item_no, .. } = *request;
     match stage {
         Stage::Requested | Stage::Unpaid { .. } => Err(ReservationError::NotPaid),
@@ -52,7 +55,7 @@ pub(super) fn request_payment_cancellation(stage: Stage, request: &Request) -> D
         Stage::Paid { .. } => {
             Ok(vec![ReservationEvent::PaymentCancellationRequested { reservation_no, item_no }])
         }
-        Stage::CancellationPending { request: Cancelling::Payment, .. } => WAS_SO,
+        Stage::CancellationPending { request: Cancelling::Payment, .. } => no_change(),
         Stage::CancellationPending { request: Cancelling::Reservation, .. } => {
             Err(ReservationError::CancellationPending)
         }
@@ -68,7 +71,7 @@ pub(super) fn record_payment_approved(
     reservation: &Reservation,
     request: &Request,
     approved: PaymentNo,
-) -> Decision {
+) -> Decision<Reservation> {
     match reservation.stage() {
         Stage::PaymentOpen { payment_no } if payment_no == approved => {
             Ok(vec![ReservationEvent::Paid {
@@ -83,7 +86,7 @@ pub(super) fn record_payment_approved(
         | Stage::Completed { payment_no, .. }
             if payment_no == approved =>
         {
-            WAS_SO
+            no_change()
         }
         Stage::Requested
         | Stage::Unpaid { .. }
@@ -100,9 +103,13 @@ pub(super) fn record_payment_approved(
 }
 
 /// Once per attempt: the refund it starts needs no second start.
-fn late(reservation: &Reservation, request: &Request, payment_no: PaymentNo) -> Decision {
+fn late(
+    reservation: &Reservation,
+    request: &Request,
+    payment_no: PaymentNo,
+) -> Decision<Reservation> {
     if reservation.is_late(payment_no) {
-        return WAS_SO;
+        return no_change();
     }
     let reservation_no = request.reservation_no;
     Ok(vec![ReservationEvent::LatePaymentRecorded { reservation_no, payment_no }])
@@ -114,7 +121,7 @@ pub(super) fn record_payment_failed(
     reservation: &Reservation,
     request: &Request,
     failure: &Failure<'_>,
-) -> Decision {
+) -> Decision<Reservation> {
     let Request { reservation_no, item_no, .. } = *request;
     match reservation.stage() {
         Stage::PaymentOpen { payment_no } if payment_no == failure.payment_no => {
@@ -136,7 +143,7 @@ pub(super) fn record_payment_failed(
         | Stage::Completed { .. }
         | Stage::Rejected
         | Stage::Cancelled
-        | Stage::Expired => WAS_SO,
+        | Stage::Expired => no_change(),
         Stage::New => Err(ReservationError::OutOfOrder),
     }
 }
