@@ -201,6 +201,33 @@ impl TestDb {
         tables
     }
 
+    /// Every `table.column` of the log and of the views, sorted; nothing that the engine keeps for itself.
+    pub async fn columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> = match &self.place {
+            Place::Folder(folder) => {
+                let mut columns = Vec::new();
+                for file in ["log.db", "views.db"] {
+                    let file = SqliteConnectOptions::new().filename(folder.path().join(file));
+                    let mut connection = file.connect().await.expect("the file");
+                    let sql = "SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c \
+                               WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'";
+                    let found = sqlx::query_scalar(sql).fetch_all(&mut connection).await;
+                    columns.extend(found.expect("its columns"));
+                }
+                columns
+            }
+            Place::Database { .. } => {
+                let mut connection = PgConnection::connect(&self.url).await.expect("a connection");
+                let sql = "SELECT table_name || '.' || column_name FROM information_schema.columns \
+                           WHERE table_schema = 'public'";
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.expect("its columns")
+            }
+        };
+        columns.sort();
+        columns.dedup();
+        columns
+    }
+
     /// A copy of it as it is now, as a backup would be. Nobody may have it open meanwhile.
     pub async fn copy(&self) -> Self {
         match &self.place {

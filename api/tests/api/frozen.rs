@@ -126,6 +126,8 @@ on_each_engine! {
         let mut tables = db.view_tables().await;
         tables.sort();
         assert_json_snapshot!("view_tables", tables);
+        let engine = if db.folder().is_some() { "columns_sqlite" } else { "columns_postgres" };
+        assert_snapshot!(engine, db.columns().await.join("\n"));
         let metrics = Client::new().get(server.url("/metrics")).send().await.expect("metrics");
         let metrics = metrics.text().await.expect("text");
         for metric in METRICS {

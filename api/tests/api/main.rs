@@ -35,6 +35,7 @@ mod guarding;
 mod handing_over;
 mod hostile;
 mod imported_names;
+mod kept_databases;
 mod keys;
 mod linear;
 mod log_lines;

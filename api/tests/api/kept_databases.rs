@@ -1,0 +1,89 @@
+//! Databases that an earlier version wrote (`tests/fixtures/<version>`, made by `scripts/keep-database`):
+//! this version opens them, verifies them, gives the same answers, and goes on.
+
+use crate::command_line::PROGRAM;
+use crate::tools::{Tools, send};
+use flate2::read::GzDecoder;
+use gdmarket_testkit::{Server, ServerOptions, TestDb, on_each_engine};
+use reqwest::{Client, Method};
+use serde_json::{Map, Value, json};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+const VERSION: &str = "0.1.0";
+
+fn kept(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(VERSION);
+    let file = File::open(folder.join(format!("{name}.gz"))).expect("a kept file");
+    let mut content = Vec::new();
+    GzDecoder::new(file).read_to_end(&mut content).expect("gzip");
+    content
+}
+
+/// Puts the kept database into the empty place of a test.
+async fn restore(db: &TestDb) {
+    match db.folder() {
+        Some(folder) => {
+            for name in ["log.db", "views.db"] {
+                std::fs::write(folder.join(name), kept(name)).expect("writing a file");
+            }
+        }
+        None => db.log_sql(&String::from_utf8(kept("database.sql")).expect("text")).await,
+    }
+}
+
+fn kept_answers() -> Map<String, Value> {
+    let answers = include_str!("../fixtures/0.1.0/answers.json");
+    serde_json::from_str(answers).expect("JSON")
+}
+
+async fn answer(server: &Server, path: &str) -> Value {
+    let call = Client::new().get(server.url(path)).header("accept", "application/json");
+    call.send().await.expect("an answer").json().await.expect("JSON")
+}
+
+async fn assert_same_answers(server: &Server, when: &str) {
+    for (path, kept) in kept_answers() {
+        assert_eq!(answer(server, &path).await, kept, "{path} {when}");
+    }
+}
+
+on_each_engine! {
+    async fn database_of_an_earlier_version_opens_verifies_and_goes_on(db: &TestDb) {
+        restore(db).await;
+        let tools = Tools { db };
+        tools.text("migrate");
+        tools.text("check");
+        let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
+        assert_same_answers(&server, "as they were").await;
+        go_on(&server).await;
+        tools.text("replay item-info --verify");
+        server.restart().await;
+        let item = answer(&server, "/items/1").await;
+        assert_eq!(item["rentalStatus"], "NotRenting", "after a restart: {item}");
+        assert_eq!(item["reservationNo"], 7, "after a restart: {item}");
+        drop(server);
+        tools.text("check");
+    }
+
+    async fn views_of_an_earlier_version_can_be_rebuilt(db: &TestDb) {
+        restore(db).await;
+        db.forget_views().await;
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        assert_same_answers(&server, "after a rebuild").await;
+    }
+}
+
+/// What was open comes to its end, and new numbers follow the old ones.
+async fn go_on(server: &Server) {
+    send(server, Method::POST, "/items/1/return", json!({})).await;
+    send(server, Method::POST, "/reservations/2/cancel", json!({})).await;
+    let ladder = json!({"itemName": "Ladder", "itemPrice": 1_000});
+    let item = send(server, Method::POST, "/items", ladder).await;
+    assert_eq!(item["itemNo"], 6, "the number after the last one used");
+    let wish = json!({"itemNo": 1, "customerId": 2, "customerName": "YoungEunSong"});
+    let reservation = send(server, Method::POST, "/reservations", wish).await;
+    assert_eq!(reservation["reservationNo"], 7, "the number after the last one used");
+    send(server, Method::POST, "/reservations/7/payment", json!({})).await;
+}
