@@ -19,14 +19,15 @@ use crate::server::{Shutdown, passage};
 use crate::token::Tokens;
 use answers::LogAnswers;
 use axum::Router;
-use gdmarket_commands::{
-    AlarmOptions, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions,
-    InProcessGateway, InProcessGatewayOptions, NUMBERED, PaymentOptions, take_over_ledger,
-};
+use gdmarket_commands::{AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentOptions};
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
+use gdmarket_simulators::{
+    InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
+    take_over_ledger,
+};
 use gdmarket_store::{Raised, Store, StoreError, StoreOptions, make_private_folder};
 use port::Port;
 use std::net::SocketAddr;

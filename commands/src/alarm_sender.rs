@@ -2,10 +2,6 @@
 //!
 //! Telling twice about one item is harmless; the durable fact is the alarm's own stream.
 
-mod in_process;
-
-pub use in_process::{InProcessAlarm, InProcessAlarmOptions};
-
 use async_trait::async_trait;
 use gdmarket_domain::ItemNo;
 

@@ -13,7 +13,6 @@ mod command_id;
 mod commands;
 mod error;
 mod executor;
-mod latency;
 mod meta;
 mod numbered;
 mod operations;
@@ -24,7 +23,7 @@ mod payment_service;
 mod retry;
 mod turns;
 
-pub use alarm_sender::{AlarmDown, AlarmSender, InProcessAlarm, InProcessAlarmOptions};
+pub use alarm_sender::{AlarmDown, AlarmSender};
 pub use breaker::{
     Breaker, BreakerOptions, BreakerOptionsError, BreakerState, Open, Permit, ResilienceBreaker,
     Verdict,
@@ -41,10 +40,7 @@ pub use numbered::NUMBERED;
 pub use operations::{NewItem, NewReservation, PaymentAsked, Registered};
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions, RetryOptions};
 pub use panic::told_by_panic;
-pub use payment_gateway::{
-    Charge, Confirmation, GatewayError, InProcessGateway, InProcessGatewayOptions, LedgerEntry,
-    PaymentGateway, read_ledger, take_over_ledger,
-};
+pub use payment_gateway::{Charge, Confirmation, GatewayError, PaymentGateway};
 pub use payment_service::{
     FoundOutcome, NotRecorded, OutcomeRecorded, PaymentAttempt, PaymentOutcome, Settled,
     record_found_outcome,

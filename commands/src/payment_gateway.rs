@@ -3,12 +3,6 @@
 //! The gateway is somebody else's: it may be slow, unreachable, or lose its answer on the way. The
 //! payment service alone calls it.
 
-mod in_process;
-mod ledger;
-
-pub use in_process::{InProcessGateway, InProcessGatewayOptions};
-pub use ledger::{LedgerEntry, read_ledger, take_over_ledger};
-
 use async_trait::async_trait;
 use gdmarket_domain::{Money, PaymentNo, ReservationNo};
 use uuid::Uuid;

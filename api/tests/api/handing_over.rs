@@ -2,11 +2,11 @@
 //! its way from one aggregate to the other.
 
 use crate::app::App;
-use gdmarket_commands::{
-    CommandMeta, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions, InProcessGateway,
-    InProcessGatewayOptions, Precondition,
-};
+use gdmarket_commands::{CommandMeta, CommandOptions, Commands, Precondition};
 use gdmarket_domain::{Actor, Item, ItemCommand, ReservationNo};
+use gdmarket_simulators::{
+    InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
+};
 use gdmarket_store::{Leases, Store, StoreOptions};
 use gdmarket_testkit::{TestDb, eventually};
 use std::sync::Arc;

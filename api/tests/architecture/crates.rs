@@ -11,8 +11,9 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("store", &[]),
     ("commands", &["domain", "store"]),
+    ("simulators", &["domain", "store", "commands"]),
     ("projections", &["domain", "store"]),
-    ("api", &["domain", "store", "commands", "projections"]),
+    ("api", &["domain", "store", "commands", "simulators", "projections"]),
     ("testkit", &[]),
     ("bench", &[]),
 ];

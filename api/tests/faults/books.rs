@@ -3,7 +3,7 @@
 
 use crate::kills::{at_rest, gateway_book};
 use crate::market::Market;
-use gdmarket_commands::LedgerEntry;
+use gdmarket_simulators::LedgerEntry;
 use gdmarket_testkit::{Engine, Server, ServerOptions, TestDb, eventually, on_each_engine};
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! The gateway's own ledger against the market's log: who was charged, and how often.
 
-use gdmarket_commands::LedgerEntry;
+use gdmarket_simulators::LedgerEntry;
 use gdmarket_store::RecordedEvent;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

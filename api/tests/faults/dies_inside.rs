@@ -5,7 +5,7 @@ use crate::charges::{attempts, closed, wrongly_charged};
 use crate::kills::{at_rest, gateway_book, whole_log};
 use crate::market::{Answer, Market};
 use crate::views::{everything, rebuilt_views_equal};
-use gdmarket_commands::LedgerEntry;
+use gdmarket_simulators::LedgerEntry;
 use gdmarket_testkit::{ServerOptions, on_each_engine};
 use reqwest::Method;
 use serde_json::{Value, json};

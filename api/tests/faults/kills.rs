@@ -5,7 +5,7 @@ use crate::ledger::{Ledger, Seen, assert_notices_what_is_lost_or_doubled};
 use crate::load::Load;
 use crate::market::Market;
 use crate::views::{everything, rebuilt_views_equal};
-use gdmarket_commands::{LedgerEntry, read_ledger};
+use gdmarket_simulators::{LedgerEntry, read_ledger};
 use gdmarket_store::{RecordedEvent, Store, StoreOptions};
 use gdmarket_testkit::{Engine, ServerOptions, TestDb, eventually, on_each_engine, times};
 use serde_json::Value;

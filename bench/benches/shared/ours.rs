@@ -5,12 +5,12 @@
 use crate::port::QuietPort;
 use crate::workload;
 use gdmarket_bench::cell::{Cell, Meter, Pace, closed_loop_of};
-use gdmarket_commands::{
-    CommandMeta, CommandOptions, Commands, InProcessAlarm, InProcessAlarmOptions, InProcessGateway,
-    InProcessGatewayOptions, Precondition,
-};
+use gdmarket_commands::{CommandMeta, CommandOptions, Commands, Precondition};
 use gdmarket_domain::{Actor, Item, ItemNo, PersonId};
 use gdmarket_projections::{Options, Projections};
+use gdmarket_simulators::{
+    InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
+};
 use gdmarket_store::{Store, StoreOptions};
 use std::future::Future;
 use std::sync::Arc;

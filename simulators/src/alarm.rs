@@ -1,10 +1,10 @@
 //! An alarm inside the program: as slow and as unreliable as its options say.
 //!
-//! It rings nothing by itself; the durable fact is `Alerted` on the alarm's stream.
+//! It only writes a log line; the durable fact is `Alerted` on the alarm's stream.
 
-use super::{AlarmDown, AlarmSender};
-use crate::latency::drawn;
+use crate::latency::random_latency;
 use async_trait::async_trait;
+use gdmarket_commands::{AlarmDown, AlarmSender};
 use gdmarket_domain::ItemNo;
 
 /// How the in-process alarm behaves.
@@ -33,7 +33,7 @@ impl InProcessAlarm {
 #[async_trait]
 impl AlarmSender for InProcessAlarm {
     async fn alert(&self, item_no: ItemNo) -> Result<(), AlarmDown> {
-        tokio::time::sleep(drawn(self.options.delay_ms, self.options.jitter_ms)).await;
+        tokio::time::sleep(random_latency(self.options.delay_ms, self.options.jitter_ms)).await;
         if rand::random::<f64>() < self.options.fail_rate {
             return Err(AlarmDown("it fails as often as it was told to".to_owned()));
         }

@@ -3,10 +3,10 @@
 //!
 //! A call's effect lies in the middle of its delay, so a caller that gives up may be charged.
 
-use super::ledger::Ledger;
-use super::{Charge, Confirmation, GatewayError, PaymentGateway};
-use crate::latency::drawn;
+use crate::latency::random_latency;
+use crate::ledger::Ledger;
 use async_trait::async_trait;
+use gdmarket_commands::{Charge, Confirmation, GatewayError, PaymentGateway};
 use gdmarket_store::{Books, StoreError};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -61,7 +61,7 @@ impl InProcessGateway {
         if fault == Fault::Refused {
             return Err(GatewayError::Unreachable("connection refused".to_owned()));
         }
-        let half = drawn(self.options.delay_ms, self.options.jitter_ms) / 2;
+        let half = random_latency(self.options.delay_ms, self.options.jitter_ms) / 2;
         tokio::time::sleep(half).await;
         if fault == Fault::LostBefore {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
@@ -135,7 +135,7 @@ impl PaymentGateway for InProcessGateway {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment_gateway::{LedgerEntry, read_ledger, take_over_ledger};
+    use crate::ledger::{LedgerEntry, read_ledger, take_over_ledger};
     use gdmarket_domain::{Money, PaymentNo, ReservationNo};
     use gdmarket_store::{Store, StoreOptions};
     use gdmarket_testkit::{TestDb, on_each_engine};

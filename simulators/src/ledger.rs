@@ -87,7 +87,7 @@ pub async fn take_over_ledger(books: &Books, file: &Path) -> io::Result<u64> {
 
 /// Where the entries are; clones are the same ledger.
 #[derive(Clone)]
-pub(super) enum Ledger {
+pub(crate) enum Ledger {
     /// In memory: the money was never taken anywhere once the process has ended.
     Memory(Arc<Mutex<BTreeMap<String, String>>>),
     /// In the books beside the log.
@@ -96,7 +96,7 @@ pub(super) enum Ledger {
 
 impl Ledger {
     /// Which attempt was charged under this key and how much, refunded or not.
-    pub(super) async fn charged(
+    pub(crate) async fn charged(
         &self,
         key: Uuid,
     ) -> Result<Option<(PaymentNo, Money)>, StoreError> {
@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     /// Takes the money, unless this key was charged before; gives the attempt and the amount that was taken.
-    pub(super) async fn charge(
+    pub(crate) async fn charge(
         &self,
         key: Uuid,
         payment_no: PaymentNo,
@@ -116,7 +116,7 @@ impl Ledger {
     }
 
     /// Gives the money back, once; returns what was taken under this key, if anything was.
-    pub(super) async fn refund(&self, key: Uuid) -> Result<Option<(PaymentNo, Money)>, StoreError> {
+    pub(crate) async fn refund(&self, key: Uuid) -> Result<Option<(PaymentNo, Money)>, StoreError> {
         let charged = self.charged(key).await?;
         if charged.is_some() {
             self.record(&LedgerEntry::Refund { key }).await?;
