@@ -14,6 +14,7 @@ mod writer;
 
 use crate::append::{Append, AppendError, Appended};
 use crate::continuity::Continuity;
+use crate::db::tasks::Tasks;
 use batch::Batch;
 use driver::Driver;
 use futures::FutureExt;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub(crate) use postgres::PostgresWriter;
 pub(crate) use sqlite::SqliteWriter;
@@ -70,15 +70,16 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// Starts the task. It ends when `stop` is cancelled and the queue is drained.
+    /// Starts the task. It ends when the store closes and the queue, of this length, is drained.
     pub(crate) fn start<W: LogWriter>(
         writer: W,
-        (signals, queue, stop): (Arc<Signals>, usize, CancellationToken),
-        tracker: &TaskTracker,
+        signals: Arc<Signals>,
+        queue: usize,
+        tasks: &Tasks,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(queue.max(1));
         let driver = Driver::new(writer, Arc::clone(&signals));
-        tracker.spawn(supervise(driver, waiting, stop));
+        tasks.tracker.spawn(supervise(driver, waiting, tasks.stop.clone()));
         Self { queue, signals }
     }
 

@@ -7,11 +7,13 @@
 //! its process should end, so that it starts afresh. A log that turns out to be damaged ends it likewise.
 
 use crate::db::Db;
+use crate::db::connection_guard::ConnectionGuard;
 use crate::db::open_files::OpenFiles;
 use crate::error::{StorageFault, StoreError};
 use crate::event::{RecordedEvent, StreamId};
 use crate::identity::Identity;
 use crate::on_db;
+use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
@@ -243,6 +245,19 @@ impl Continuity {
             is_first
         });
         why.into()
+    }
+}
+
+impl ConnectionGuard for Continuity {
+    fn verify<'c>(
+        &'c self,
+        connection: &'c mut PgConnection,
+    ) -> BoxFuture<'c, Result<(), StoreError>> {
+        Box::pin(self.greet(connection))
+    }
+
+    fn notice(&self, error: &StoreError) {
+        Self::notice(self, error);
     }
 }
 

@@ -1,17 +1,34 @@
-//! The database handle of both engines. One body of Rust serves both through [`on_db!`](crate::on_db!) and
-//! [`on_tx!`](crate::on_tx!): SQL with `$1` parameters means the same on either. What differs in SQL belongs into
-//! migrations; what differs in Rust into files named after the engine.
+//! Connections to the databases of both engines: how they are opened, migrated, pooled and kept, reads that share one
+//! query, and COPY. Nothing here knows what the tables mean.
+//!
+//! One body of Rust serves both engines through [`on_db!`](crate::on_db!) and [`on_tx!`](crate::on_tx!): SQL with `$1`
+//! parameters means the same on either. SQL that differs belongs into migrations; Rust that differs into files named
+//! after the engine.
 
-pub(crate) mod held;
+pub(crate) mod connection_guard;
+mod copy_in;
+mod data_folder;
+mod databases;
+mod inspection;
+pub(crate) mod migration;
 pub(crate) mod open_files;
 mod pooled;
 pub(crate) mod postgres;
+pub(crate) mod recv_batch;
 pub(crate) mod session;
+pub(crate) mod shared_reads;
 pub(crate) mod sqlite;
+pub(crate) mod sticky_connection;
+pub(crate) mod tasks;
 mod transaction;
-pub(crate) mod wal;
+mod wal;
 mod wal_index;
 
+pub use copy_in::CopyIn;
+pub use data_folder::make_private_folder;
+pub(crate) use databases::Databases;
+pub use databases::MissingViews;
+pub use migration::Migrated;
 pub use pooled::Pooled;
 pub use session::Session;
 pub use transaction::Transaction;

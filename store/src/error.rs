@@ -1,7 +1,10 @@
 //! What went wrong, by what the caller can do about it. Nothing of the database's own words is
 //! needed to decide; they are kept for the log.
 
-use crate::server_fault::ServerFault;
+mod server_fault;
+
+pub use server_fault::ServerFault;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,7 @@
 //! Reading the log: all events in the order of commits, or one stream in its own order. Reads
 //! only; appending is the appender's.
 
+use crate::db::tasks::Tasks;
 use crate::db::{Db, Pooled};
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
@@ -11,8 +12,6 @@ use sqlx::Sqlite;
 use std::future::Future;
 use std::sync::LazyLock;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Positions looked at by one question: some 20 ms.
 const COUNTED_AT_ONCE: i64 = 65_536;
@@ -22,8 +21,8 @@ const COUNTED_AT_ONCE: i64 = 65_536;
 pub struct EventLog {
     db: Db,
     streams: StreamLoader,
-    /// Where scans run, and what ends them.
-    scans: (TaskTracker, CancellationToken),
+    /// Where scans run.
+    tasks: Tasks,
 }
 
 static AFTER: LazyLock<String> = LazyLock::new(|| {
@@ -32,12 +31,8 @@ static AFTER: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl EventLog {
-    pub(crate) const fn new(
-        db: Db,
-        streams: StreamLoader,
-        scans: (TaskTracker, CancellationToken),
-    ) -> Self {
-        Self { db, streams, scans }
+    pub(crate) const fn new(db: Db, streams: StreamLoader, tasks: Tasks) -> Self {
+        Self { db, streams, tasks }
     }
 
     pub(crate) const fn db(&self) -> &Db {
@@ -127,7 +122,7 @@ impl EventLog {
     /// The events of one aggregate type after `after` up to and including `until`, as fast as they
     /// come.
     pub fn scan(&self, kind: &'static str, after: i64, until: i64) -> LogScan {
-        LogScan::start(self.db.clone(), kind, (after, until), self.scans.clone())
+        LogScan::start(self.db.clone(), kind, (after, until), self.tasks.clone())
     }
 
     /// How many events after `after` up to and including `until` are of this aggregate type. By

@@ -6,6 +6,7 @@
 mod chunk;
 mod in_place;
 
+use crate::db::tasks::Tasks;
 use crate::db::{Db, Pooled};
 use crate::error::StoreError;
 use crate::event::{Cell, Cells};
@@ -15,8 +16,6 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use chunk::LogChunk;
 
@@ -37,12 +36,12 @@ const POSTGRES: &str = "SELECT position, aggregate_id, sequence, event_type, eve
 pub struct LogScan(mpsc::Receiver<Result<LogChunk, StoreError>>);
 
 impl LogScan {
-    /// SQLite's reading thread ends with `stop`, and `tracker` waits for it.
+    /// SQLite's reading thread is one of `tasks`.
     pub(crate) fn start(
         db: Db,
         kind: &'static str,
         (after, until): (i64, i64),
-        (tracker, stop): (TaskTracker, CancellationToken),
+        Tasks { tracker, stop }: Tasks,
     ) -> Self {
         let (chunks, taken) = mpsc::channel(AHEAD);
         tokio::spawn(async move {

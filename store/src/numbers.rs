@@ -10,9 +10,11 @@ mod number_kind;
 mod urn;
 
 use crate::continuity::Continuity;
-use crate::db::{Db, LogConnection, held, on_writer};
+use crate::db::recv_batch::recv_batch;
+use crate::db::sticky_connection::next_or_release;
+use crate::db::tasks::Tasks;
+use crate::db::{Db, LogConnection, on_writer};
 use crate::error::StoreError;
-use crate::gather::gather;
 use crate::on_db;
 use ahead::{Ahead, FRESH};
 pub(crate) use number_kind::NumberUser;
@@ -22,7 +24,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use urn::Urn;
 
 /// Draws waiting before `draw` itself waits; and the most that share an update.
@@ -68,13 +69,12 @@ impl Numbers {
         log: &Db,
         writer: &LogConnection,
         continuity: &Continuity,
-        tracker: &TaskTracker,
-        stop: CancellationToken,
+        tasks: &Tasks,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let ahead = Ahead::default();
         let drawer = Drawer { urn: Urn::of(writer, continuity), ahead: ahead.clone() };
-        tracker.spawn(drawer.serve(waiting, stop));
+        tasks.tracker.spawn(drawer.serve(waiting, tasks.stop.clone()));
         let continuity = continuity.clone();
         Self { queue, ahead, log: log.clone(), writer: writer.clone(), continuity }
     }
@@ -148,7 +148,7 @@ impl Drawer {
 
     async fn answer_each(&mut self, waiting: &mut mpsc::Receiver<Draw>) {
         let mut draws = Vec::new();
-        while held::next(gather(waiting, &mut draws, QUEUE), self.rest()).await > 0 {
+        while next_or_release(recv_batch(waiting, &mut draws, QUEUE), self.rest()).await > 0 {
             let mut kinds: BTreeMap<String, VecDeque<Answer>> = BTreeMap::new();
             for Draw { kind, answer } in draws.drain(..) {
                 kinds.entry(kind).or_default().push_back(answer);

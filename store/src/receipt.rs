@@ -1,16 +1,16 @@
 //! Receipts: what a command did, kept under its id in the same round trip as its events. Whoever
 //! meets anything but success looks here first.
 
-use crate::continuity::Continuity;
-use crate::db::held::HeldReader;
+use crate::db::connection_guard::ConnectionGuard;
+use crate::db::shared_reads::{ReadMany, SharedReads};
+use crate::db::sticky_connection::StickyReader;
+use crate::db::tasks::Tasks;
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::event::StreamId;
-use crate::shared_reads::{ReadMany, SharedReads};
 use sqlx::{ColumnIndex, Decode, Row, Type};
 use std::collections::HashMap;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// How a command ended.
@@ -83,12 +83,8 @@ impl Receipt {
 pub struct Receipts(SharedReads<ById>);
 
 impl Receipts {
-    pub(crate) fn start(
-        db: &Db,
-        watched: (&Continuity, &TaskTracker),
-        stop: &CancellationToken,
-    ) -> Self {
-        Self(SharedReads::start(ById, db, watched, stop))
+    pub(crate) fn start(db: &Db, guard: &Arc<dyn ConnectionGuard>, tasks: &Tasks) -> Self {
+        Self(SharedReads::start(ById, db, guard, tasks))
     }
 
     /// The receipt of this command, if it was ever executed to an end. Those who look at the same
@@ -103,23 +99,23 @@ impl Receipts {
 struct ById;
 
 impl ReadMany for ById {
-    type Asked = Uuid;
+    type Key = Uuid;
     type Answer = Option<Receipt>;
-    const AT_ONCE: usize = 1;
+    const CONCURRENCY: usize = 1;
 
     async fn read(
         &self,
-        reader: &mut HeldReader,
+        reader: &mut StickyReader,
         asked: &[Uuid],
     ) -> Result<Vec<Option<Receipt>>, StoreError> {
         let columns = Receipt::COLUMNS;
         let found = match reader {
-            HeldReader::Postgres(held) => {
+            StickyReader::Postgres(connection) => {
                 let sql = format!("SELECT {columns} FROM receipts WHERE command_id = ANY($1)");
                 let ids: Vec<&[u8]> = asked.iter().map(|id| id.as_bytes().as_slice()).collect();
-                by_id(&sqlx::query(&sql).bind(ids).fetch_all(held.get().await?).await?)?
+                by_id(&sqlx::query(&sql).bind(ids).fetch_all(connection.get().await?).await?)?
             }
-            HeldReader::Sqlite(held) => {
+            StickyReader::Sqlite(connection) => {
                 let sql = format!(
                     "SELECT {columns} FROM receipts \
                      WHERE command_id IN (SELECT unhex(value) FROM json_each($1))"
@@ -127,7 +123,7 @@ impl ReadMany for ById {
                 let ids: Vec<String> = asked.iter().map(|id| id.simple().to_string()).collect();
                 let ids = serde_json::to_string(&ids)
                     .map_err(|error| StoreError::Rejected(error.to_string()))?;
-                by_id(&sqlx::query(&sql).bind(ids).fetch_all(held.get().await?).await?)?
+                by_id(&sqlx::query(&sql).bind(ids).fetch_all(connection.get().await?).await?)?
             }
         };
         Ok(asked.iter().map(|id| found.get(id).cloned()).collect())

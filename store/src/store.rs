@@ -1,24 +1,17 @@
 //! The way in: opens the engine that the URL names and hands out what hangs on the log.
 
-mod data_folder;
-mod inspection;
-mod opening;
-
-pub use data_folder::make_private_folder;
-
 use crate::aggregate_store::{AggregateStore, DecodeEvent, decode_as_is};
 use crate::appender::{Appender, PostgresWriter, Signals, SqliteWriter};
 use crate::books::Books;
 use crate::checkpoint::Checkpoints;
 use crate::continuity::Continuity;
+use crate::db::connection_guard::ConnectionGuard;
 use crate::db::open_files::OpenFiles;
-use crate::db::postgres::SessionSettings;
-use crate::db::sqlite::{self, File};
-use crate::db::{Db, LogConnection, postgres};
+use crate::db::tasks::Tasks;
+use crate::db::{Databases, Db, LogConnection, Migrated, MissingViews, sqlite};
 use crate::error::StoreError;
 use crate::event_log::EventLog;
 use crate::identity::Identity;
-use crate::migrate::{self, Migrated};
 use crate::numbers::{NumberKind, Numbers};
 use crate::options::StoreOptions;
 use crate::personal_data::PersonalDataTable;
@@ -28,40 +21,26 @@ use crate::schema;
 use crate::stream_loader::{StreamLoader, Streams};
 use crate::tail::Tail;
 use cqrs_es::Aggregate;
-use data_folder::DataFolder;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::sleep;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::DropGuard;
 
-/// How often the tail looks for others when there should be none.
-const ALONE: Duration = Duration::from_secs(1);
+/// How often the tail looks for events of other processes when there should be none.
+const EXCLUSIVE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often SQLite's files are compared with their paths on a quiet market.
-const FILES_EVERY: Duration = Duration::from_secs(1);
-
-/// Why a store that was opened for reading has no views.
-#[derive(Debug, Clone)]
-pub struct MissingViews {
-    /// What is wrong with `views.db`.
-    pub why: String,
-    /// Whether the file is there but damaged.
-    pub is_damaged: bool,
-}
+/// How often SQLite's files are compared with their paths while nothing is appended.
+const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An event log and all that hangs on it. Clones are the same store.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    log_db: Db,
-    views: Db,
-    folder: Option<DataFolder>,
-    without_views: Option<MissingViews>,
+    databases: Databases,
     connection: LogConnection,
     cache_entries: u64,
     log: EventLog,
@@ -73,51 +52,15 @@ struct Inner {
     books: Books,
     tail: Tail,
     identity: Identity,
-    schema: Option<String>,
     continuity: Continuity,
     aggregates: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
-    tracker: TaskTracker,
-    stop: CancellationToken,
+    tasks: Tasks,
     _stop_when_dropped: DropGuard,
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("identity", &self.0.identity).finish_non_exhaustive()
-    }
-}
-
-/// The databases that a URL stands for; on PostgreSQL both are the same, in two pools.
-pub(crate) struct Databases {
-    pub(crate) log: Db,
-    pub(crate) views: Db,
-    folder: Option<DataFolder>,
-    continuity: Continuity,
-    /// What each session of PostgreSQL begins with.
-    session: Option<SessionSettings>,
-    /// Why there are no views, where they can't be opened for reading.
-    without_views: Option<MissingViews>,
-    /// The files can be read but not written.
-    is_fixed: bool,
-}
-
-impl Databases {
-    /// Which migrations belong to the log's database and to that of the views.
-    pub(crate) const fn files(&self) -> [(&Db, Option<File>); 2] {
-        match self.folder {
-            Some(_) => [(&self.log, Some(File::Log)), (&self.views, Some(File::Views))],
-            None => [(&self.log, None), (&self.views, None)],
-        }
-    }
-
-    /// The schema of a PostgreSQL database that has the tables.
-    fn schema(&self) -> Option<&str> {
-        self.session.as_ref().map(SessionSettings::schema)
-    }
-
-    pub(crate) async fn close(&self) {
-        self.views.close().await;
-        self.log.close().await;
     }
 }
 
@@ -129,12 +72,12 @@ impl Store {
     /// that doesn't serve this program, [`StoreError::Locked`] when the data folder was asked for
     /// exclusively and another process has it, [`StoreError::Unavailable`] without a database.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let databases = Databases::open(options, false).await?;
-        match Self::start(options, &databases).await {
+        let continuity = Continuity::default();
+        let databases = open_databases(options, false, &continuity).await?;
+        match Self::start(options, databases.clone(), continuity).await {
             Ok(store) => Ok(store),
             Err(error) => {
-                let dbs = [&databases.log, &databases.views];
-                let error = locate(error, databases.folder.as_ref(), dbs).await;
+                let error = databases.locate(error).await;
                 databases.close().await;
                 Err(error)
             }
@@ -151,37 +94,18 @@ impl Store {
         options: &StoreOptions,
         kinds: &[NumberKind<'_>],
     ) -> Result<Migrated, StoreError> {
-        let databases = Databases::open(options, true).await?;
-        let mut applied = Vec::new();
-        let mut failed = None;
-        if let Err(error) = schema::refuse_encoding(&databases.log).await {
-            databases.close().await;
-            return Err(error);
-        }
-        for (db, file) in databases.files() {
-            match migrate::apply(db, file).await {
-                Ok(names) => applied.extend(names),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        for of in kinds {
-            if failed.is_none() {
-                failed = of.make_index(&databases.log).await.err();
-            }
-        }
+        let databases = open_databases(options, true, &Continuity::default()).await?;
+        let migrated = migrate(&databases, kinds).await;
         databases.close().await;
-        let schema = databases.schema().map(str::to_owned);
-        failed.map_or(Ok(Migrated { applied, schema }), Err)
+        migrated
     }
 
-    /// Says that the log was restored from an older copy: raises its epoch, and makes what was read
-    /// from it fit. Nobody else should have it open; who has notices and stops.
+    /// Declares that the log was restored from an older copy: raises its epoch, and makes what was read
+    /// from it fit. No other process should have it open; one that has notices and stops.
     pub async fn restored(options: &StoreOptions) -> Result<Restored, StoreError> {
-        let databases = Databases::open(options, false).await?;
+        let databases = open_databases(options, false, &Continuity::default()).await?;
         let declared = async {
-            for (db, file) in databases.files() {
-                migrate::check(db, file).await?;
-            }
+            databases.require_current_schema().await?;
             sqlite::verify(&databases.log).await?;
             restore::declare(&databases.log, &databases.views).await
         };
@@ -190,36 +114,34 @@ impl Store {
         declared
     }
 
-    async fn start(options: &StoreOptions, databases: &Databases) -> Result<Self, StoreError> {
-        for (db, file) in databases.files() {
-            migrate::check(db, file).await?;
-        }
-        let Databases { log: log_db, views, folder, continuity, .. } = databases;
+    async fn start(
+        options: &StoreOptions,
+        databases: Databases,
+        continuity: Continuity,
+    ) -> Result<Self, StoreError> {
+        databases.require_current_schema().await?;
+        let log_db = &databases.log;
         let identity = Identity::read(log_db).await?;
         continuity.begin(identity);
-        let (tracker, stop, signals) =
-            (TaskTracker::new(), CancellationToken::new(), Signals::new(continuity.clone()));
-        let start = (Arc::clone(&signals), options.queue, stop.clone());
-        let (connection, appender) = appending(options, databases, start, &tracker).await?;
-        if let (Some(folder), false) = (folder, databases.is_fixed) {
+        let (tasks, signals) = (Tasks::default(), Signals::new(continuity.clone()));
+        let connection = databases.log_connection().await?;
+        let appender = start_appender(options, &databases, &connection, &signals, &tasks)?;
+        if let (Some(folder), false) = (&databases.folder, databases.is_fixed) {
             continuity.begin_files(OpenFiles::remember(folder.path())?);
-            tracker.spawn(stop.clone().run_until_cancelled_owned(watch_files(continuity.clone())));
+            tasks.spawn_until_stopped(watch_files(continuity.clone()));
         }
-        let pools = (log_db.clone(), views.clone());
-        tracker.spawn(give_up(continuity.clone(), pools, stop.clone()));
-        let watched = (continuity, &tracker);
-        let loader = StreamLoader::start(Streams, log_db, watched, &stop);
-        let log = EventLog::new(log_db.clone(), loader.clone(), (tracker.clone(), stop.clone()));
-        let alone = options.exclusive && folder.is_some();
-        let poll = if alone { options.poll_interval.max(ALONE) } else { options.poll_interval };
-        let size = (options.tail_events, poll);
+        tasks.spawn_until_stopped(shut_when_ended(continuity.clone(), databases.clone()));
+        let guard: Arc<dyn ConnectionGuard> = Arc::new(continuity.clone());
+        let loader = StreamLoader::start(Streams, log_db, &guard, &tasks);
+        let log = EventLog::new(log_db.clone(), loader.clone(), tasks.clone());
+        let size = (options.tail_events, poll_interval(options, &databases));
         Ok(Self(Arc::new(Inner {
-            tail: Tail::new(log.clone(), signals, size, tracker.clone(), stop.clone()),
+            tail: Tail::new(log.clone(), signals, size, tasks.clone()),
             log,
             loader,
             appender,
-            receipts: Receipts::start(log_db, watched, &stop),
-            numbers: Numbers::start(log_db, &connection, continuity, &tracker, stop.clone()),
+            receipts: Receipts::start(log_db, &guard, &tasks),
+            numbers: Numbers::start(log_db, &connection, &continuity, &tasks),
             books: Books::new(log_db.clone(), connection.clone(), continuity.clone()),
             personal_data: PersonalDataTable::new(
                 log_db.clone(),
@@ -227,25 +149,20 @@ impl Store {
                 continuity.clone(),
             ),
             connection,
-            without_views: databases.without_views.clone(),
             identity,
-            schema: databases.schema().map(str::to_owned),
-            continuity: continuity.clone(),
-            log_db: log_db.clone(),
-            views: views.clone(),
-            folder: folder.clone(),
+            continuity,
+            databases,
             cache_entries: options.cache_entries,
             aggregates: RwLock::default(),
-            tracker,
-            _stop_when_dropped: stop.clone().drop_guard(),
-            stop,
+            _stop_when_dropped: tasks.stop.clone().drop_guard(),
+            tasks,
         })))
     }
 
     /// Takes the data folder for this process alone, until the store is dropped. Without effect on
     /// PostgreSQL, where several processes may serve.
     pub fn lock_data_folder(&self) -> Result<(), StoreError> {
-        self.0.folder.as_ref().map_or(Ok(()), DataFolder::lock)
+        self.0.databases.lock_folder()
     }
 
     /// The log, for reading.
@@ -293,7 +210,7 @@ impl Store {
     /// nobody could tell any more.
     pub async fn require_whole(&self) -> Result<(), StoreError> {
         // In this order: others may be at work, and then the log is ahead of what they have read.
-        let checkpoints = Checkpoints::new(self.0.views.clone());
+        let checkpoints = Checkpoints::new(self.0.databases.views.clone());
         if let Some(name) = checkpoints.others(&self.0.identity).await?.first() {
             return Err(StoreError::OtherLog(format!(
                 "it is log {}, and {name} has read another one, or this one before a restore",
@@ -316,35 +233,34 @@ impl Store {
     /// what was written into a file that may be another one.
     pub async fn log_replaced(&self) -> StoreError {
         let why = self.0.continuity.ended().await;
-        self.0.views.shut();
-        self.0.log_db.shut();
+        self.0.databases.shut();
         why
     }
 
     /// Why there are no views, where the store was opened for reading and `views.db` is missing or damaged:
     /// then they are empty.
     pub fn without_views(&self) -> Option<&MissingViews> {
-        self.0.without_views.as_ref()
+        self.0.databases.without_views.as_ref()
     }
 
     /// The same error with the file that is damaged, where one is: it reads all of both.
     pub async fn locate(&self, error: StoreError) -> StoreError {
-        locate(error, self.0.folder.as_ref(), [&self.0.log_db, &self.0.views]).await
+        self.0.databases.locate(error).await
     }
 
     /// Where views and their checkpoints live: a file of its own on SQLite.
     pub fn views(&self) -> &Db {
-        &self.0.views
+        &self.0.databases.views
     }
 
     /// The log's database, for what reads all of it.
     pub(crate) fn log_db(&self) -> &Db {
-        &self.0.log_db
+        &self.0.databases.log
     }
 
     /// The schema of a PostgreSQL database that has the tables; `None` on SQLite.
     pub fn schema(&self) -> Option<&str> {
-        self.0.schema.as_deref()
+        self.0.databases.schema()
     }
 
     /// Waits until the database answers, once.
@@ -388,82 +304,84 @@ impl Store {
     /// Writes what the appender was given, then closes the connections. Appending afterwards is
     /// refused.
     pub async fn close(&self) {
-        self.0.stop.cancel();
-        self.0.tracker.close();
-        self.0.tracker.wait().await;
+        self.0.tasks.end().await;
         // The last connection folds its write-ahead log, which must not get into a file put there since.
         let are_ours = self.0.continuity.check_files().await.is_ok();
-        self.0.views.close().await;
-        self.0.log_db.close().await;
+        self.0.databases.close().await;
         if let LogConnection::Sqlite(writer) = &self.0.connection
             && are_ours
         {
             sqlite::close_writer(writer).await;
-            if let Some(folder) = self.0.folder.as_ref().filter(|folder| folder.is_locked()) {
+            if let Some(folder) =
+                self.0.databases.folder.as_ref().filter(|folder| folder.is_locked())
+            {
                 sqlite::fold_left_over(folder.path()).await;
             }
         }
     }
 }
 
-/// Finds the damaged file: SQLite itself doesn't say which one it was.
-async fn locate(error: StoreError, folder: Option<&DataFolder>, dbs: [&Db; 2]) -> StoreError {
-    let (StoreError::Damaged(why), Some(folder)) = (&error, folder) else { return error };
-    for (db, file) in dbs.into_iter().zip([File::Log, File::Views]) {
-        let path = file.path(folder.path());
-        if why.contains(&path.display().to_string()) {
-            return error;
-        }
-        if let Err(found @ StoreError::Damaged(_)) = sqlite::verify(db).await {
-            return found.in_file(&path);
-        }
-    }
-    error
+/// Opens the databases with `continuity` as the guard of their connections.
+async fn open_databases(
+    options: &StoreOptions,
+    make: bool,
+    continuity: &Continuity,
+) -> Result<Databases, StoreError> {
+    let guard: Arc<dyn ConnectionGuard> = Arc::new(continuity.clone());
+    Databases::open(options, make, &guard).await
 }
 
-/// Who appends, and the connection that other writes to the log go through.
-async fn appending(
+async fn migrate(databases: &Databases, kinds: &[NumberKind<'_>]) -> Result<Migrated, StoreError> {
+    schema::refuse_encoding(&databases.log).await?;
+    let applied = databases.migrate().await?;
+    for of in kinds {
+        of.make_index(&databases.log).await?;
+    }
+    Ok(Migrated { applied, schema: databases.schema().map(str::to_owned) })
+}
+
+fn start_appender(
     options: &StoreOptions,
     databases: &Databases,
-    start: (Arc<Signals>, usize, CancellationToken),
-    tracker: &TaskTracker,
-) -> Result<(LogConnection, Appender), StoreError> {
-    match (&databases.log, &databases.folder) {
-        (Db::Postgres(pool), _) => {
-            let session = databases.session.as_ref().ok_or_else(|| {
+    connection: &LogConnection,
+    signals: &Arc<Signals>,
+    tasks: &Tasks,
+) -> Result<Appender, StoreError> {
+    let (signals, queue) = (Arc::clone(signals), options.queue);
+    match connection {
+        LogConnection::Postgres(_) => {
+            let (connect, session) = databases.session_options(options)?.ok_or_else(|| {
                 StoreError::Misconfigured("PostgreSQL without settings of its sessions".to_owned())
             })?;
-            let connect = postgres::connect_options(options)?;
-            let writer = PostgresWriter::new(connect, session, databases.continuity.clone());
-            let appender = Appender::start(writer, start, tracker);
-            Ok((LogConnection::Postgres(pool.clone()), appender))
+            let writer = PostgresWriter::new(connect, session, signals.continuity.clone());
+            Ok(Appender::start(writer, signals, queue, tasks))
         }
-        (Db::Sqlite { .. }, Some(folder)) => {
-            let one = if databases.is_fixed {
-                sqlite::no_writer(folder.path()).await?
-            } else {
-                sqlite::writer(folder.path()).await?
-            };
-            let writer = SqliteWriter::new(Arc::clone(&one));
-            Ok((LogConnection::Sqlite(one), Appender::start(writer, start, tracker)))
-        }
-        (Db::Sqlite { .. }, None) => {
-            Err(StoreError::Misconfigured("SQLite without a folder".to_owned()))
+        LogConnection::Sqlite(writer) => {
+            let writer = SqliteWriter::new(Arc::clone(writer));
+            Ok(Appender::start(writer, signals, queue, tasks))
         }
     }
 }
 
-/// Notices on a quiet market too that the files are not those that were opened.
+/// A process that has the data folder for itself wakes the tail by its own appends, so the poll may be slow.
+fn poll_interval(options: &StoreOptions, databases: &Databases) -> Duration {
+    if options.exclusive && databases.folder.is_some() {
+        options.poll_interval.max(EXCLUSIVE_POLL_INTERVAL)
+    } else {
+        options.poll_interval
+    }
+}
+
+/// Notices also while nothing is appended that the files are not those that were opened.
 async fn watch_files(continuity: Continuity) {
     while continuity.check_files().await.is_ok() {
-        sleep(FILES_EVERY).await;
+        sleep(FILE_CHECK_INTERVAL).await;
     }
 }
 
-/// Once the log is another one nobody may read it through this store any more.
-async fn give_up(continuity: Continuity, (log, views): (Db, Db), stop: CancellationToken) {
-    let Some(error) = stop.run_until_cancelled(continuity.ended()).await else { return };
+/// Once the log is another one, nothing may be read through this store any more.
+async fn shut_when_ended(continuity: Continuity, databases: Databases) {
+    let error = continuity.ended().await;
     tracing::error!(%error, "the log can't be used; nothing is read or written any more");
-    views.shut();
-    log.shut();
+    databases.shut();
 }

@@ -1,10 +1,10 @@
 //! Reading streams: for the aggregates that aren't in memory, and for answers. Those who ask at the
 //! same time share one query. Reads only; the aggregate store and the log ask.
 
-use crate::db::held::HeldReader;
+use crate::db::shared_reads::{ReadMany, SharedReads};
+use crate::db::sticky_connection::StickyReader;
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, StreamId};
-use crate::shared_reads::{ReadMany, SharedReads};
 use sqlx::{ColumnIndex, Decode, Row, Type};
 
 /// Reads streams after a sequence.
@@ -22,17 +22,17 @@ pub(crate) type After = (StreamId, i64);
 pub(crate) struct Streams;
 
 impl ReadMany for Streams {
-    type Asked = After;
+    type Key = After;
     type Answer = Vec<RecordedEvent>;
-    const AT_ONCE: usize = 2;
+    const CONCURRENCY: usize = 2;
 
     async fn read(
         &self,
-        reader: &mut HeldReader,
+        reader: &mut StickyReader,
         asked: &[After],
     ) -> Result<Vec<Vec<RecordedEvent>>, StoreError> {
         match reader {
-            HeldReader::Postgres(held) => {
+            StickyReader::Postgres(connection) => {
                 // LATERAL with its own ORDER BY: one descent of the primary key per stream, whatever
                 // the planner believes about the size of the table.
                 let sql = format!(
@@ -50,9 +50,9 @@ impl ReadMany for Streams {
                     .bind(kinds.collect::<Vec<&str>>())
                     .bind(ids.collect::<Vec<String>>())
                     .bind(after.collect::<Vec<i64>>());
-                group(asked.len(), &query.fetch_all(held.get().await?).await?)
+                group(asked.len(), &query.fetch_all(connection.get().await?).await?)
             }
-            HeldReader::Sqlite(held) => {
+            StickyReader::Sqlite(connection) => {
                 // CROSS JOIN keeps the order of the loops: the index is asked once per stream.
                 let sql = format!(
                     "SELECT {COLUMNS}, s.key FROM json_each($1) AS s CROSS JOIN events AS e \
@@ -65,7 +65,7 @@ impl ReadMany for Streams {
                 let streams = serde_json::to_string(&streams.collect::<Vec<_>>())
                     .map_err(|error| StoreError::Rejected(error.to_string()))?;
                 let query = sqlx::query(&sql).bind(streams);
-                group(asked.len(), &query.fetch_all(held.get().await?).await?)
+                group(asked.len(), &query.fetch_all(connection.get().await?).await?)
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::appender::Signals;
 use crate::continuity::Mark;
+use crate::db::tasks::Tasks;
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::event_log::EventLog;
@@ -16,8 +17,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 mod ring;
 
@@ -46,8 +45,7 @@ struct Inner {
     /// Why the log can't be followed at the moment.
     trouble: Mutex<Option<StoreError>>,
     started: OnceLock<()>,
-    tracker: TaskTracker,
-    stop: CancellationToken,
+    tasks: Tasks,
 }
 
 impl fmt::Debug for Tail {
@@ -61,8 +59,7 @@ impl Tail {
         log: EventLog,
         signals: Arc<Signals>,
         (events, poll): (usize, Duration),
-        tracker: TaskTracker,
-        stop: CancellationToken,
+        tasks: Tasks,
     ) -> Self {
         Self(Arc::new(Inner {
             log,
@@ -72,8 +69,7 @@ impl Tail {
             head: watch::Sender::new(0),
             trouble: Mutex::default(),
             started: OnceLock::new(),
-            tracker,
-            stop,
+            tasks,
         }))
     }
 
@@ -127,8 +123,8 @@ impl Tail {
 
     fn start(&self) {
         self.0.started.get_or_init(|| {
-            let (inner, stop) = (Arc::clone(&self.0), self.0.stop.clone());
-            self.0.tracker.spawn(async move { stop.run_until_cancelled(inner.follow()).await });
+            let inner = Arc::clone(&self.0);
+            self.0.tasks.spawn_until_stopped(async move { inner.follow().await });
         });
     }
 }

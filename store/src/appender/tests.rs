@@ -5,13 +5,12 @@ use super::writer::{Fault, LogWriter, Outcome};
 use super::{Appender, Signals};
 use crate::append::{Append, AppendError};
 use crate::continuity::Continuity;
+use crate::db::tasks::Tasks;
 use crate::event::{NewEvent, StreamId};
 use crate::receipt::{Receipt, ReceiptKind};
 use futures::future::join_all;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 /// What the writer does at its next batches, before it does as it should.
@@ -109,8 +108,8 @@ fn append(command: u128, number: i64, expected: i64) -> Append {
 fn start() -> (Appender, Script, Batches) {
     let writer = InMemory::default();
     let (script, batches) = (Arc::clone(&writer.script), Arc::clone(&writer.batches));
-    let parts = (Signals::new(Continuity::default()), 100, CancellationToken::new());
-    (Appender::start(writer, parts, &TaskTracker::new()), script, batches)
+    let signals = Signals::new(Continuity::default());
+    (Appender::start(writer, signals, 100, &Tasks::default()), script, batches)
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ mod session_settings;
 pub(crate) use session_settings::SessionSettings;
 
 use super::Pooled;
-use super::held::HOLDERS;
-use crate::continuity::Continuity;
+use super::connection_guard::ConnectionGuard;
+use super::sticky_connection::MAX_STICKY_CONNECTIONS;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -134,9 +134,9 @@ impl LastReadOnly {
 fn pool_options(
     options: &StoreOptions,
     settings: String,
-    continuity: &Continuity,
+    guard: &Arc<dyn ConnectionGuard>,
 ) -> PgPoolOptions {
-    let continuity = continuity.clone();
+    let guard = Arc::clone(guard);
     let settings: Arc<str> = settings.into();
     let connected = LastReadOnly::default();
     let acquired = connected.clone();
@@ -151,7 +151,7 @@ fn pool_options(
             })
         })
         .after_connect(move |connection, _| {
-            let (continuity, settings) = (continuity.clone(), Arc::clone(&settings));
+            let (guard, settings) = (Arc::clone(&guard), Arc::clone(&settings));
             let connected = connected.clone();
             Box::pin(async move {
                 connection.execute(settings.as_ref()).await?;
@@ -159,8 +159,8 @@ fn pool_options(
                 if sqlx::Row::try_get::<String, _>(&is_read_only, 0)? == "on" {
                     connected.note();
                 }
-                let greeted = continuity.greet(connection).await;
-                greeted.map_err(|error| sqlx::Error::Protocol(error.to_string()))
+                let verified = guard.verify(connection).await;
+                verified.map_err(|error| sqlx::Error::Protocol(error.to_string()))
             })
         })
         .idle_timeout(Duration::from_mins(5))
@@ -175,22 +175,22 @@ const BY_SIZE: &str = "SET plan_cache_mode = force_custom_plan";
 pub(crate) fn views_pool(
     options: &StoreOptions,
     session: &SessionSettings,
-    continuity: &Continuity,
+    guard: &Arc<dyn ConnectionGuard>,
 ) -> Result<Pooled<Postgres>, StoreError> {
-    Ok(pool_options(options, session.with(&[BY_SIZE]), continuity)
+    Ok(pool_options(options, session.with(&[BY_SIZE]), guard)
         .max_connections(options.read_connections.max(2))
         .connect_lazy_with(connect_options(options)?)
         .into())
 }
 
-/// For the log, beside the appender's own connection.
+/// For the log, in addition to the appender's own connection.
 pub(crate) fn log_pool(
     options: &StoreOptions,
     session: &SessionSettings,
-    continuity: &Continuity,
+    guard: &Arc<dyn ConnectionGuard>,
 ) -> Result<Pooled<Postgres>, StoreError> {
-    Ok(pool_options(options, session.with(&[DURABILITY, BY_INDEX]), continuity)
-        .max_connections(options.log_connections.max(2).saturating_add(HOLDERS))
+    Ok(pool_options(options, session.with(&[DURABILITY, BY_INDEX]), guard)
+        .max_connections(options.log_connections.max(2).saturating_add(MAX_STICKY_CONNECTIONS))
         .connect_lazy_with(connect_options(options)?)
         .into())
 }

@@ -1,8 +1,8 @@
 //! How SQLite is opened: a folder with `log.db`, where a commit is on disk before it is answered,
 //! and `views.db`, which can be rebuilt. In one file projections would stall the log.
 
-use crate::db::held::HOLDERS;
 use crate::db::session::Session;
+use crate::db::sticky_connection::MAX_STICKY_CONNECTIONS;
 use crate::db::{Db, Pooled};
 use crate::error::StoreError;
 use crate::failpoint::is_weakened;
@@ -164,7 +164,7 @@ impl File {
         connect: SqliteConnectOptions,
     ) -> Result<Db, StoreError> {
         let pool = SqlitePoolOptions::new()
-            .max_connections(options.read_connections.max(1).saturating_add(HOLDERS))
+            .max_connections(options.read_connections.max(1).saturating_add(MAX_STICKY_CONNECTIONS))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
             .connect_with(connect)
@@ -174,9 +174,9 @@ impl File {
     }
 
     fn read_pool(self, options: &StoreOptions, folder: &Path) -> Pooled<Sqlite> {
-        let held = if self == Self::Log { HOLDERS } else { 0 };
+        let sticky = if self == Self::Log { MAX_STICKY_CONNECTIONS } else { 0 };
         SqlitePoolOptions::new()
-            .max_connections(options.read_connections.max(1).saturating_add(held))
+            .max_connections(options.read_connections.max(1).saturating_add(sticky))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
             // The last connection that closes removes the write-ahead log and its index, and the next one must make

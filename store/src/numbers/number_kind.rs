@@ -1,9 +1,9 @@
 //! Which numbers of a kind the log uses: those of streams, and those that an event names before the
 //! stream of that number begins.
 
-use crate::db::{Db, Tx};
+use crate::db::{Db, Tx, migration};
 use crate::error::StoreError;
-use crate::{migrate, on_tx};
+use crate::on_tx;
 use sqlx::Executor;
 
 /// A kind of numbers, with what uses them in the log.
@@ -55,7 +55,7 @@ impl NumberKind<'_> {
         let (name, number) =
             (format!("events_named_{}", self.kind), event.number(log.is_postgres()));
         let mut tx = log.begin().await?;
-        migrate::lock(&mut tx).await?;
+        migration::lock(&mut tx).await?;
         let find = match &tx {
             Tx::Postgres(_) => {
                 "SELECT count(*) FROM pg_indexes \

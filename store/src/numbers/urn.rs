@@ -3,8 +3,8 @@
 
 use crate::continuity::Continuity;
 use crate::db::LogConnection;
-use crate::db::held::Held;
 use crate::db::sqlite::Writer;
+use crate::db::sticky_connection::StickyConnection;
 use crate::error::StoreError;
 use sqlx::Postgres;
 use std::ops::Range;
@@ -17,14 +17,14 @@ const PUT_BACK: &str = "UPDATE numbers SET last = $2 WHERE kind = $1 AND last = 
 
 /// What numbers are drawn from.
 pub(super) enum Urn {
-    Postgres(Held<Postgres>),
+    Postgres(StickyConnection<Postgres>),
     Sqlite(Writer, Continuity),
 }
 
 impl Urn {
     pub(super) fn of(writer: &LogConnection, continuity: &Continuity) -> Self {
         match writer {
-            LogConnection::Postgres(pool) => Self::Postgres(Held::new(pool.clone())),
+            LogConnection::Postgres(pool) => Self::Postgres(StickyConnection::new(pool.clone())),
             LogConnection::Sqlite(writer) => Self::Sqlite(Arc::clone(writer), continuity.clone()),
         }
     }
@@ -33,9 +33,9 @@ impl Urn {
     pub(super) async fn take(&mut self, kind: &str, count: i64) -> Result<Range<i64>, StoreError> {
         // All rows, though it is one: on SQLite a commit that fails is told at the statement's end only.
         let last: Vec<i64> = match self {
-            Self::Postgres(held) => {
+            Self::Postgres(connection) => {
                 let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
-                query.fetch_all(held.get().await?).await?
+                query.fetch_all(connection.get().await?).await?
             }
             Self::Sqlite(writer, continuity) => {
                 let query = sqlx::query_scalar(TAKE).bind(kind).bind(count);
@@ -55,9 +55,9 @@ impl Urn {
     ) -> Result<(), StoreError> {
         let (before, last) = (numbers.start - 1, numbers.end - 1);
         match self {
-            Self::Postgres(held) => {
+            Self::Postgres(connection) => {
                 let query = sqlx::query(PUT_BACK).bind(kind).bind(before).bind(last);
-                query.execute(held.get().await?).await?;
+                query.execute(connection.get().await?).await?;
             }
             Self::Sqlite(writer, continuity) => {
                 let query = sqlx::query(PUT_BACK).bind(kind).bind(before).bind(last);
@@ -70,8 +70,8 @@ impl Urn {
 
     /// Others may use the connection.
     pub(super) fn let_go(&mut self) {
-        if let Self::Postgres(held) = self {
-            held.give_back();
+        if let Self::Postgres(connection) = self {
+            connection.release();
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Fact;
 use super::sqlite::{COLUMNS, KEYS, column_facts, key_facts};
+use crate::db::migration::{MIGRATIONS, TABLE, belongs};
 use crate::db::sqlite::File;
 use crate::error::StoreError;
-use crate::migrate::{MIGRATIONS, TABLE, belongs};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 use super::Source;
 use crate::archive::ArchiveError;
 use crate::archive::reader::Batch;
-use crate::copy_in::CopyIn;
+use crate::db::CopyIn;
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::failpoint;

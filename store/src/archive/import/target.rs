@@ -4,7 +4,9 @@ use super::{Batch, Source, postgres, rows};
 use crate::archive::ArchiveError;
 use crate::archive::line::{CheckpointLine, NumberLine};
 use crate::check::STEPS;
-use crate::db::{Db, Tx};
+use crate::continuity::Continuity;
+use crate::db::connection_guard::ConnectionGuard;
+use crate::db::{Databases, Db, Tx, migration};
 use crate::error::StoreError;
 use crate::event::RecordedEvent;
 use crate::identity::Identity;
@@ -12,8 +14,8 @@ use crate::numbers::NumberKind;
 use crate::options::StoreOptions;
 use crate::receipt::Receipt;
 use crate::restore::forget;
-use crate::store::Databases;
-use crate::{failpoint, migrate, on_tx};
+use crate::{failpoint, on_tx};
+use std::sync::Arc;
 
 /// An empty log with nobody in it, in transactions that are not committed yet.
 pub(super) struct Target {
@@ -34,7 +36,8 @@ impl Target {
         let mine = format!("{everybody} import {}", std::process::id());
         let ours =
             StoreOptions { exclusive: true, application_name: mine.clone(), ..options.clone() };
-        let databases = Databases::open(&ours, true).await?;
+        let guard: Arc<dyn ConnectionGuard> = Arc::new(Continuity::default());
+        let databases = Databases::open(&ours, true, &guard).await?;
         let begun = Self::begin(&databases, (&mine, everybody)).await;
         let (log, views) = match begun {
             Ok(begun) => begun,
@@ -223,9 +226,9 @@ impl Target {
 /// Makes the schema where there is none; an older one may hold a log, and is left alone.
 async fn make_schema(databases: &Databases) -> Result<(), StoreError> {
     for (db, file) in databases.files() {
-        match migrate::check(db, file).await {
+        match migration::check(db, file).await {
             Err(StoreError::NeedsMigration { schema: 0, .. }) => {
-                migrate::apply(db, file).await?;
+                migration::apply(db, file).await?;
             }
             checked => checked?,
         }

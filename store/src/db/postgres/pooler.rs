@@ -1,8 +1,8 @@
 //! A pooler that gives a client another server session for each transaction can't be worked with: settings, prepared
 //! statements and the end of a lost session belong to one server session each.
 
+use crate::error::ServerFault;
 use crate::error::StoreError;
-use crate::server_fault::ServerFault;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use std::time::Duration;

@@ -1,29 +1,32 @@
 //! How the databases of a URL are opened: PostgreSQL by two pools, SQLite's two files after a look at them.
 
-use super::data_folder::DataFolder;
-use super::inspection::{Inspection, inspect, require_log};
 use super::{Databases, MissingViews};
-use crate::continuity::Continuity;
+use crate::db::connection_guard::ConnectionGuard;
+use crate::db::data_folder::DataFolder;
+use crate::db::inspection::{Inspection, inspect, require_log};
 use crate::db::sqlite::{self, File};
-use crate::db::{Db, postgres};
+use crate::db::{Db, migration, postgres};
 use crate::error::{StorageFault, StoreError};
-use crate::migrate;
 use crate::options::StoreOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes of a log that a start proves whole after a process that died; a larger one takes too long.
 const PROVEN_AT_START: u64 = 64 * 1024 * 1024;
 
 impl Databases {
-    pub(crate) async fn open(options: &StoreOptions, make: bool) -> Result<Self, StoreError> {
+    /// Opens what the URL names; `make` makes what isn't there yet. `guard` verifies each new connection of PostgreSQL.
+    pub(crate) async fn open(
+        options: &StoreOptions,
+        make: bool,
+        guard: &Arc<dyn ConnectionGuard>,
+    ) -> Result<Self, StoreError> {
         if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://") {
-            let continuity = Continuity::default();
             let session = postgres::reach(options).await?;
-            let log = Db::Postgres(postgres::log_pool(options, &session, &continuity)?);
-            let views = Db::Postgres(postgres::views_pool(options, &session, &continuity)?);
+            let log = Db::Postgres(postgres::log_pool(options, &session, guard)?);
+            let views = Db::Postgres(postgres::views_pool(options, &session, guard)?);
             let (folder, session, without_views) = (None, Some(session), None);
-            let is_fixed = false;
-            return Ok(Self { log, views, folder, continuity, session, without_views, is_fixed });
+            return Ok(Self { log, views, folder, without_views, is_fixed: false, session });
         }
         let Some(path) = sqlite::folder(&options.url) else {
             let why = "the database's URL must be sqlite:<folder> or postgres://…";
@@ -34,7 +37,7 @@ impl Databases {
 
     async fn open_folder(
         options: &StoreOptions,
-        path: std::path::PathBuf,
+        path: PathBuf,
         make: bool,
     ) -> Result<Self, StoreError> {
         if make {
@@ -65,8 +68,7 @@ impl Databases {
                 begun.map_err(|error| error.in_file(&file.path(folder.path())))?;
             }
         }
-        let (folder, continuity, session) = (Some(folder), Continuity::default(), None);
-        Ok(Self { log, views, folder, continuity, session, without_views, is_fixed })
+        Ok(Self { log, views, folder: Some(folder), without_views, is_fixed, session: None })
     }
 }
 
@@ -127,7 +129,7 @@ async fn views(
         Err(StoreError::LogMissing(format!("there is no {}", path.display())))
     };
     let readable = match opened {
-        Ok(views) => migrate::check(&views, Some(File::Views)).await.map(|()| views),
+        Ok(views) => migration::check(&views, Some(File::Views)).await.map(|()| views),
         Err(error) => Err(error),
     };
     match readable {
@@ -135,7 +137,7 @@ async fn views(
         Err(error @ (StoreError::Unavailable(_) | StoreError::TooNew { .. })) => Err(error),
         Err(error) => {
             let nothing = sqlite::in_memory().await?;
-            migrate::apply(&nothing, Some(File::Views)).await?;
+            migration::apply(&nothing, Some(File::Views)).await?;
             let is_damaged = matches!(error, StoreError::Damaged(_));
             let why = match error {
                 StoreError::LogMissing(why) => why,

@@ -3,7 +3,7 @@
 //!
 //! The folder and its files are for their owner alone: they hold names of persons.
 
-use crate::db::sqlite;
+use crate::db::{migration, sqlite};
 use crate::error::StoreError;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{
@@ -22,7 +22,7 @@ const STICKY: u32 = 0o1000;
 
 /// A data folder; clones share the lock.
 #[derive(Debug, Clone)]
-pub(super) struct DataFolder {
+pub(crate) struct DataFolder {
     path: PathBuf,
     lock: Arc<Mutex<Option<File>>>,
 }
@@ -34,7 +34,7 @@ impl DataFolder {
     }
 
     /// Opens the folder; makes it if `make`, else one without a log needs a migration.
-    pub(super) fn open(path: PathBuf, make: bool, needs_views: bool) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: PathBuf, make: bool, needs_views: bool) -> Result<Self, StoreError> {
         let (log, views) = (sqlite::File::Log.path(&path), sqlite::File::Views.path(&path));
         if make {
             make_private_folder(&path)?;
@@ -42,20 +42,17 @@ impl DataFolder {
                 make_private_file(&file)?;
             }
         } else if !log.exists() || (needs_views && !views.exists()) {
-            return Err(StoreError::NeedsMigration {
-                schema: 0,
-                program: crate::migrate::newest(None),
-            });
+            return Err(StoreError::NeedsMigration { schema: 0, program: migration::newest(None) });
         }
         Ok(Self::at(path))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Takes the folder for this process alone; again is harmless.
-    pub(super) fn lock(&self) -> Result<(), StoreError> {
+    pub(crate) fn lock(&self) -> Result<(), StoreError> {
         let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {
             return Ok(());
@@ -75,19 +72,19 @@ impl DataFolder {
     }
 
     /// Whether this process has it for itself.
-    pub(super) fn is_locked(&self) -> bool {
+    pub(crate) fn is_locked(&self) -> bool {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Whether another process serves from it, or this one by another handle. Reading the file is enough, so that
     /// this is known where the folder can't be written from here.
-    pub(super) fn is_served(&self) -> bool {
+    pub(crate) fn is_served(&self) -> bool {
         let file = File::open(self.path.join("lock"));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Takes from others what they may do with the files, where these are this user's.
-    pub(super) fn tighten(&self) {
+    pub(crate) fn tighten(&self) {
         let mut paths = vec![self.path.clone(), self.path.join("lock")];
         for file in [sqlite::File::Log, sqlite::File::Views] {
             for suffix in ["", "-wal", "-shm"] {

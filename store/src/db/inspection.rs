@@ -3,7 +3,7 @@
 //!
 //! It must run before this process opens the files through SQLite.
 
-use super::data_folder::DataFolder;
+use crate::db::data_folder::DataFolder;
 use crate::db::sqlite::File;
 use crate::db::wal::{self, Pair};
 use crate::error::StoreError;
@@ -14,13 +14,13 @@ use std::path::Path;
 
 /// What is known of a folder's files.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Inspection {
+pub(crate) struct Inspection {
     /// The last process didn't end in order: the log's file lacks what its write-ahead log has.
-    pub(super) is_unclean: bool,
+    pub(crate) is_unclean: bool,
 }
 
 /// Refuses where there is no log, but views that have read one.
-pub(super) fn require_log(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn require_log(folder: &Path) -> Result<(), StoreError> {
     let (log, views) = (File::Log.path(folder), File::Views.path(folder));
     if !is_missing(&log) || is_missing(&views) {
         return Ok(());
@@ -34,7 +34,7 @@ pub(super) fn require_log(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Looks at the folder's files. `is_ours` says that this process has the folder's lock.
-pub(super) fn inspect(
+pub(crate) fn inspect(
     folder: &DataFolder,
     trust: WalTrust,
     is_ours: bool,

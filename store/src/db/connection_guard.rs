@@ -1,0 +1,20 @@
+//! What the owner of a log hands to its connections, so that they serve no other log: it verifies each new connection
+//! and hears of each error.
+
+use crate::error::StoreError;
+use futures::future::BoxFuture;
+use sqlx::PgConnection;
+use std::fmt;
+
+/// Decides whether a connection leads to the log that this process opened. This room knows connections only; which
+/// log it is, the implementation knows.
+pub(crate) trait ConnectionGuard: fmt::Debug + Send + Sync {
+    /// Verifies a PostgreSQL connection that was just made, before anything is read or written through it.
+    fn verify<'c>(
+        &'c self,
+        connection: &'c mut PgConnection,
+    ) -> BoxFuture<'c, Result<(), StoreError>>;
+
+    /// Takes note of an error: a damaged file and a failed sync end the use of the log.
+    fn notice(&self, error: &StoreError);
+}
