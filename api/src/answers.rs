@@ -1,5 +1,5 @@
 //! What the command side may ask in order to answer a write: the resource as of a version, what the
-//! log says happened next, and whether others have applied it. `wiring.rs` implements it, so that no
+//! log says happened next, and whether others have applied it. `log_answers.rs` implements it, so that no
 //! handler that writes ever sees a query.
 
 use crate::problem::Problem;

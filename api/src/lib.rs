@@ -1,24 +1,27 @@
-//! HTTP, configuration, and the `gdmarket` program.
+//! The market over HTTP, as a library: routes, extractors, problems, the OpenAPI document, the server.
 //!
-//! A request goes through the passage of [`server`], is read strictly, and goes to the one or the other
-//! half: what writes knows no query, what reads knows no command. [`wiring`] is the one place that sees
-//! both.
+//! A request goes through the request pipeline of [`server`], is read strictly, and goes to the one or the
+//! other half: what writes knows no query, what reads knows no command. What can be set comes in
+//! [`HttpOptions`]; this crate reads no configuration file, variable or flag.
 
 mod answers;
-pub mod cli;
 mod command_router;
-pub mod config;
 pub mod docs;
 mod extract;
 mod health;
+mod http_options;
+mod log_answers;
 pub mod openapi;
-mod printable;
 pub mod problem;
 mod query_router;
 mod representation;
 mod resource;
+mod router;
 pub mod server;
 mod story;
-pub mod telemetry;
 mod token;
-pub mod wiring;
+
+pub use axum::Router;
+pub use http_options::HttpOptions;
+pub use router::{MarketParts, RouterOptions, router};
+pub use token::Tokens;

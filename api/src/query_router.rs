@@ -42,6 +42,7 @@ pub(crate) struct QueryState {
     pub(crate) now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     pub(crate) time_zone: Tz,
     pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) render_metrics: fn() -> Option<String>,
 }
 
 pub(crate) use event_stream::EventStreams;

@@ -25,7 +25,7 @@ mod streams;
 pub use shutdown::{Shutdown, Stage};
 pub use starting::{Door, Opener};
 
-use crate::config;
+use crate::http_options::HttpOptions;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
@@ -53,7 +53,7 @@ static NOT_ACCEPTED: LogLimit = LogLimit::new(1, Duration::from_mins(1));
 pub async fn serve(
     listener: TcpListener,
     door: Door,
-    options: &config::Server,
+    options: &HttpOptions,
     mut shutdown: Shutdown,
 ) -> bool {
     let connections = Connections::new(options, files::raise_limit());

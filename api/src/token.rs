@@ -14,7 +14,7 @@ const SIGNATURE: usize = 16;
 
 /// Makes and reads the tokens of one log.
 #[derive(Clone)]
-pub(crate) struct Tokens {
+pub struct Tokens {
     source: String,
     key: Hmac<Sha256>,
 }
@@ -27,7 +27,7 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     /// `None` if the key can't be one.
-    pub(crate) fn new(log_id: Uuid, epoch: i64, key: &[u8]) -> Option<Self> {
+    pub fn new(log_id: Uuid, epoch: i64, key: &[u8]) -> Option<Self> {
         let key = Hmac::new_from_slice(key).ok()?;
         Some(Self { source: format!("{}.{epoch}", log_id.simple()), key })
     }

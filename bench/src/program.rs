@@ -7,7 +7,7 @@ use std::process::Command;
 /// Builds `gdmarket` in release, unless it is up to date, and tells where it is.
 pub fn gdmarket() -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--release", "--locked", "-p", "gdmarket-api"]);
+    cargo.args(["build", "--quiet", "--release", "--locked", "-p", "gdmarket"]);
     // What cargo says to a benchmark about itself would make build scripts run again, and with them
     // everything above, now and the next time.
     for (name, _) in std::env::vars_os() {

@@ -1,6 +1,6 @@
 //! How process managers send: the trait they need, and nothing of whoever implements it.
 //!
-//! The program's wiring implements [`CommandPort`] over the write side, so neither side knows the
+//! The program implements [`CommandPort`] over the write side, so neither side knows the
 //! other. An implementation repeats nothing of its own accord that isn't safe under the command id it
 //! was given, and may be called again with the same id at any time, also after it answered.
 

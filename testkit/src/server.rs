@@ -32,7 +32,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The program, `env!("CARGO_BIN_EXE_gdmarket")` in the tests of `gdmarket-api`.
+    /// The program, `env!("CARGO_BIN_EXE_gdmarket")` in the tests of `gdmarket`.
     pub fn new(program: impl AsRef<Path>) -> Self {
         Self {
             program: program.as_ref().to_owned(),

@@ -7,9 +7,9 @@
 mod pump;
 
 use super::QueryState;
-use crate::config;
 use crate::extract::caller::{LastEventId, Reader};
 use crate::extract::query::Params;
+use crate::http_options::HttpOptions;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
 use crate::server::Shutdown;
@@ -47,10 +47,10 @@ pub(crate) struct EventStreams {
 }
 
 impl EventStreams {
-    pub(crate) fn new(server: &config::Server, shutdown: Shutdown) -> Self {
-        let (most, share) = (server.event_streams, server.address_share_percent);
+    pub(crate) fn new(options: &HttpOptions, shutdown: Shutdown) -> Self {
+        let (most, share) = (options.event_streams, options.address_share_percent);
         let places = Bound::new(Resource::Following, most, share);
-        let (drain_delay, stalled_reader) = (server.drain_delay, server.stalled_reader);
+        let (drain_delay, stalled_reader) = (options.drain_delay, options.stalled_reader);
         Self { places, shutdown, drain_delay, stalled_reader }
     }
 

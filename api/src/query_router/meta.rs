@@ -2,7 +2,6 @@
 
 use super::QueryState;
 use crate::problem::{Problem, kind};
-use crate::telemetry;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -97,11 +96,10 @@ async fn capabilities(State(state): State<QueryState>) -> Json<Arc<Capabilities>
     tag = "server",
     responses((status = 200, description = "Figures.", body = String,
         content_type = "text/plain")))]
-async fn figures() -> Response {
-    let Some(figures) = telemetry::figures() else {
+async fn figures(State(state): State<QueryState>) -> Response {
+    let Some(figures) = (state.render_metrics)() else {
         return Problem::new(&kind::UNAVAILABLE).into_response();
     };
-    figures.run_upkeep();
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, text)], figures.render()).into_response()
+    ([(header::CONTENT_TYPE, text)], figures).into_response()
 }

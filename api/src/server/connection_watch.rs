@@ -3,7 +3,7 @@
 
 use super::activity::Activity;
 use super::connection::Phase;
-use crate::config;
+use crate::http_options::HttpOptions;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,8 @@ pub(super) struct Timeouts {
 }
 
 impl Timeouts {
-    pub(super) const fn of(server: &config::Server) -> Self {
-        Self { keep_alive: server.keep_alive, stalled_reader: server.stalled_reader }
+    pub(super) const fn of(options: &HttpOptions) -> Self {
+        Self { keep_alive: options.keep_alive, stalled_reader: options.stalled_reader }
     }
 }
 

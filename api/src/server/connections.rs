@@ -6,7 +6,7 @@
 use super::activity::Activity;
 use super::addresses::{AddressUse, Addresses, network_of, share_of};
 use super::connection_watch::Timeouts;
-use crate::config;
+use crate::http_options::HttpOptions;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -69,11 +69,11 @@ pub(super) struct Connection {
 
 impl Connections {
     /// The table of a server that may have this many files open.
-    pub(super) fn new(server: &config::Server, files: usize) -> Arc<Self> {
-        let most = server.connections.min(files.saturating_sub(SPARE)).max(1);
-        let per_address = share_of(most, server.address_share_percent);
+    pub(super) fn new(options: &HttpOptions, files: usize) -> Arc<Self> {
+        let most = options.connections.min(files.saturating_sub(SPARE)).max(1);
+        let per_address = share_of(most, options.address_share_percent);
         let (addresses, table) = (Addresses::default(), Mutex::default());
-        let timeouts = Timeouts::of(server);
+        let timeouts = Timeouts::of(options);
         Arc::new(Self { most, per_address, timeouts, addresses, table })
     }
 
@@ -220,17 +220,13 @@ impl Drop for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Flag, Sources};
     use crate::server::addresses::{Bound, Resource};
 
     /// One address gets half of them, but where there is one only or 301.
-    fn table(most: &str) -> Arc<Connections> {
-        let flag = |key, value: &str| Flag { flag: "test", key, value: value.to_owned() };
-        let share = if matches!(most, "1" | "301") { "100" } else { "50" };
-        let flags =
-            vec![flag("server.connections", most), flag("server.address_share_percent", share)];
-        let config = Config::load(&Sources { flags, ..Sources::default() }).unwrap().config;
-        Connections::new(&config.server, 1_000)
+    fn table(connections: usize) -> Arc<Connections> {
+        let address_share_percent = if matches!(connections, 1 | 301) { 100 } else { 50 };
+        let options = HttpOptions { connections, address_share_percent, ..HttpOptions::default() };
+        Connections::new(&options, 1_000)
     }
 
     fn address(last: u8) -> IpAddr {
@@ -239,7 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_connection_gives_way_to_a_new_one_of_its_address() {
-        let connections = table("4");
+        let connections = table(4);
         let first = connections.open(address(1)).unwrap();
         let busy = connections.open(address(1)).unwrap();
         let _answering = busy.activity.begin();
@@ -254,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_few_are_taken_for_monitors_when_all_are_at_work() {
-        let connections = table("2");
+        let connections = table(2);
         let busy: Vec<_> = (1..=2).map(|n| connections.open(address(n)).unwrap()).collect();
         let _answering: Vec<_> = busy.iter().map(|busy| busy.activity.begin()).collect();
         let spare: Vec<_> = (0..SPARE).filter_map(|_| connections.open(address(3))).collect();
@@ -272,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_idle_connection_behind_many_busy_ones_gives_way() {
-        let connections = table("301");
+        let connections = table(301);
         let busy: Vec<_> = (0..300).map(|_| connections.open(address(1)).unwrap()).collect();
         let _answering: Vec<_> = busy.iter().map(|busy| busy.activity.begin()).collect();
         let idle = connections.open(address(1)).unwrap();
@@ -282,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_whose_answer_is_not_taken_yet_does_not_give_way() {
-        let connections = table("1");
+        let connections = table(1);
         let sending = connections.open(address(1)).unwrap();
         drop(sending.activity.begin());
         sending.activity.has_written(None);
@@ -294,7 +290,7 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_are_known_only_while_something_of_theirs_is_there() {
-        let connections = table("1");
+        let connections = table(1);
         let first = connections.open(address(1)).unwrap();
         let _answering = first.activity.begin();
         let spare: Vec<_> = (0..SPARE).filter_map(|_| connections.open(address(2))).collect();
@@ -309,7 +305,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_keeps_its_use_beyond_its_last_connection() {
-        let connections = table("2");
+        let connections = table(2);
         let bound = Bound::new(Resource::Following, 2, 50);
         let first = connections.open(address(1)).unwrap();
         let following = bound.place(Some(&first.address)).unwrap();

@@ -2,7 +2,7 @@
 //! call it by its own name, and that come from no page of another site. Otherwise a page elsewhere
 //! could drive the market of the person who opens it (CSRF, DNS rebinding).
 
-use crate::config;
+use crate::http_options::HttpOptions;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
 use http::{HeaderMap, Method, Request, Version, header};
@@ -18,8 +18,12 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(listen: SocketAddr, server: &config::Server) -> Self {
-        Self { listen: listen.ip(), is_open: server.allow_open, hosts: server.hosts.clone().into() }
+    pub(crate) fn new(listen: SocketAddr, options: &HttpOptions) -> Self {
+        Self {
+            listen: listen.ip(),
+            is_open: options.allow_open,
+            hosts: options.hosts.clone().into(),
+        }
     }
 
     /// Whether callers from elsewhere reach this server.

@@ -11,9 +11,9 @@ use super::every_request;
 use super::guard::{Guard, is_for_monitors};
 use super::places::{Places, overloaded};
 use super::read_conditions::ReadConditions;
-use crate::config;
 use crate::extract::body::{self, MAX_BODY, READ_WITHIN};
 use crate::extract::caller::{ACTOR, Anonymous};
+use crate::http_options::HttpOptions;
 use crate::problem::{self, Problem, kind};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -35,8 +35,8 @@ const REFUSED_UNREAD: u64 = 1024 * 1024;
 const ALL_METHODS: &str = "GET,HEAD,POST,PATCH,DELETE,OPTIONS";
 
 /// Puts the passage around the routes.
-pub(crate) fn around(routes: Router, server: &config::Server, guard: Guard) -> Router {
-    let (places, within) = (Arc::new(Places::new(server)), server.request_timeout);
+pub(crate) fn around(routes: Router, options: &HttpOptions, guard: Guard) -> Router {
+    let (places, within) = (Arc::new(Places::new(options)), options.request_timeout);
     let passage = Passage {
         routes: routes.route_layer(middleware::from_fn(note_route)),
         gate: Arc::new(Gate { guard, places, within }),
@@ -178,7 +178,6 @@ fn no_content(allow: HeaderValue) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Sources};
     use crate::extract::body::Fields;
     use axum::routing;
     use bytes::Bytes;
@@ -198,12 +197,13 @@ mod tests {
     }
 
     fn router() -> Router {
-        let server = Config::load(&Sources::default()).unwrap().config.server;
+        let options = HttpOptions::default();
+        let listen = "127.0.0.1:8080".parse().unwrap();
         let routes = Router::new()
             .route("/breaks", routing::get(breaks))
             .route("/streams", routing::get(streams))
             .route("/reads", routing::get(reads));
-        around(routes, &server, Guard::new(server.listen, &server))
+        around(routes, &options, Guard::new(listen, &options))
     }
 
     /// The status and the problem's code.

@@ -2,7 +2,7 @@
 //! senders and patient waiters don't keep others out. Reads have a few places of their own.
 
 use super::addresses::{AddressUse, Bound, Place, Resource};
-use crate::config;
+use crate::http_options::HttpOptions;
 use crate::problem::{Problem, kind};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -63,13 +63,13 @@ tokio::task_local! {
 }
 
 impl Places {
-    pub(super) fn new(server: &config::Server) -> Self {
-        let share = server.address_share_percent;
-        let reads = super::addresses::share_of(server.concurrency, READS_PERCENT);
+    pub(super) fn new(options: &HttpOptions) -> Self {
+        let share = options.address_share_percent;
+        let reads = super::addresses::share_of(options.concurrency, READS_PERCENT);
         Self {
-            reading: Bound::new(Resource::Reading, server.reading, share),
-            waiting: Bound::new(Resource::Waiting, server.waiting, share),
-            working: Bound::new(Resource::Working, server.concurrency, share),
+            reading: Bound::new(Resource::Reading, options.reading, share),
+            waiting: Bound::new(Resource::Waiting, options.waiting, share),
+            working: Bound::new(Resource::Working, options.concurrency, share),
             reads: Bound::new(Resource::Reads, reads, share),
         }
     }

@@ -3,9 +3,10 @@
 use crate::documented::assert_documented;
 use axum::Router;
 use axum::body::Body;
-use gdmarket_api::config::{Config, Flag, Sources};
+use gdmarket::compose::Market;
+use gdmarket::config::{Config, Flag, Sources};
+use gdmarket::metrics::start_metrics;
 use gdmarket_api::server::{Shutdown, Stage};
-use gdmarket_api::wiring::{Market, start_figures};
 use gdmarket_testkit::TestDb;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
@@ -78,7 +79,7 @@ impl App {
     }
 
     fn config(db: &TestDb, settings: &[(&'static str, &str)]) -> (Config, TempDir) {
-        start_figures();
+        start_metrics();
         let spare = tempfile::tempdir().expect("a temporary folder");
         (config(db, &spare, settings), spare)
     }

@@ -13,7 +13,8 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("commands", &["domain", "store"]),
     ("simulators", &["domain", "store", "commands"]),
     ("projections", &["domain", "store"]),
-    ("api", &["domain", "store", "commands", "simulators", "projections"]),
+    ("api", &["domain", "store", "commands", "projections"]),
+    ("gdmarket", &["domain", "store", "commands", "simulators", "projections", "api"]),
     ("testkit", &[]),
     ("bench", &[]),
 ];
@@ -38,10 +39,10 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("sqlite-es", &["bench"]),
     ("axum", &["api"]),
     ("utoipa", &["api"]),
-    ("clap", &["api", "bench"]),
-    ("clap_complete", &["api"]),
-    ("clap_mangen", &["api"]),
-    ("figment", &["api"]),
+    ("clap", &["gdmarket", "bench"]),
+    ("clap_complete", &["gdmarket"]),
+    ("clap_mangen", &["gdmarket"]),
+    ("figment", &["gdmarket"]),
     ("tower-resilience", &["commands"]),
 ];
 
@@ -115,13 +116,19 @@ fn a_forbidden_crate_is_found() {
         ("domain", "store"),
         ("api", "testkit"),
         ("store", "domain"),
+        ("api", "gdmarket"),
     ] {
         assert_eq!(forbidden_crates(&[edge(user, used, false)]).len(), 1, "{user} → {used}");
     }
     assert!(forbidden_crates(&[edge("store", "testkit", true)]).is_empty());
-    for (user, used) in
-        [("api", "sqlx"), ("api", "cqrs-es"), ("commands", "axum"), ("domain", "tokio")]
-    {
+    for (user, used) in [
+        ("api", "sqlx"),
+        ("api", "cqrs-es"),
+        ("api", "figment"),
+        ("gdmarket", "axum"),
+        ("commands", "axum"),
+        ("domain", "tokio"),
+    ] {
         assert_eq!(
             libraries_away_from_home(&[edge(user, used, false)]).len(),
             1,

@@ -9,5 +9,5 @@ use std::process::ExitCode;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    gdmarket_api::cli::run()
+    gdmarket::cli::run()
 }

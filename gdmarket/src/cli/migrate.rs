@@ -4,8 +4,8 @@
 
 use super::serve::runtime;
 use super::{Console, Failure};
+use crate::compose::store_options;
 use crate::config::Config;
-use crate::wiring::store_options;
 use clap::Args;
 use gdmarket_commands::NUMBERED;
 use gdmarket_store::{Migrated, Restored, Store, StoreOptions, WalTrust};

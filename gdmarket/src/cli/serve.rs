@@ -4,11 +4,12 @@
 //! for until the log is open waits at the door.
 
 use super::{Console, Exit, Failure};
+use crate::compose::Market;
 use crate::config::Config;
+use crate::metrics::{self, start_metrics};
 use crate::printable;
-use crate::server::{self, Door, Shutdown, Stage};
 use crate::telemetry::{self, LogStyle};
-use crate::wiring::{Market, start_figures};
+use gdmarket_api::server::{self, Door, Shutdown, Stage};
 use serde_json::json;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ Examples:
 
 pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
     let listen = config.server.listen;
-    if !listen.ip().is_loopback() && !config.server.allow_open {
+    if !listen.ip().is_loopback() && !config.server.http.allow_open {
         return Err(Failure::new(
             Exit::Usage,
             format!("{listen} can be reached by others, and nobody logs in here yet"),
@@ -45,7 +46,7 @@ pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
         is_quiet: !console.may_talk(),
     };
     telemetry::start_log(&config.telemetry, style);
-    start_figures();
+    start_metrics();
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(config, console));
     runtime.shutdown_timeout(LAST_MOMENT);
@@ -66,7 +67,7 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     let (stage, mut shutdown) = Shutdown::new();
     let signals = tokio::spawn(follow_signals(stage));
     let (opener, door) = Door::shut();
-    let serving = server::serve(listener, door, &config.server, shutdown.clone());
+    let serving = server::serve(listener, door, &config.server.http, shutdown.clone());
     tokio::pin!(serving);
     let market = tokio::select! {
         started = Market::start(config) => started?,
@@ -79,9 +80,7 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     let upkeep = tokio::spawn(async {
         loop {
             tokio::time::sleep(UPKEEP).await;
-            if let Some(figures) = telemetry::figures() {
-                figures.run_upkeep();
-            }
+            metrics::run_upkeep();
         }
     });
     announce(config, listen, console);
@@ -98,7 +97,7 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     };
     upkeep.abort();
     if all_finished {
-        market.stop(config.server.finish_within).await;
+        market.stop(config.server.http.finish_within).await;
     }
     signals.abort();
     if all_finished { Ok(()) } else { Err(Failure::new(Exit::Interrupted, "ended at once")) }
@@ -136,7 +135,7 @@ fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// Behind a gateway all callers have one address, and would share the part of one.
 fn hint_at_gateways(config: &Config, listen: SocketAddr) {
-    let percent = config.server.address_share_percent;
+    let percent = config.server.http.address_share_percent;
     if !listen.ip().is_loopback() && percent < 100 {
         tracing::info!(
             percent,

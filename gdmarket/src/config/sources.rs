@@ -322,9 +322,15 @@ mod tests {
         assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(loaded.config.payment.gateway.answer_within, Duration::from_millis(610));
         // nginx keeps its connections to a server behind it for 60 s: it must be the one that closes.
-        assert!(loaded.config.server.keep_alive > Duration::from_mins(1));
+        assert!(loaded.config.server.http.keep_alive > Duration::from_mins(1));
         assert_eq!(loaded.shown.len(), SETTINGS.len(), "every setting is read");
         assert!(loaded.shown.iter().all(|shown| shown.source == "default"));
+    }
+
+    #[test]
+    fn defaults_of_the_http_side_are_those_of_its_crate() {
+        let loaded = Config::load(&Sources::default()).unwrap();
+        assert_eq!(loaded.config.server.http, gdmarket_api::HttpOptions::default());
     }
 
     #[test]

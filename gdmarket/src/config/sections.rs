@@ -6,6 +6,7 @@ use super::values::{flag, list, log_filter, log_format, parsed, share, within};
 use super::{
     Config, Database, DatabaseUrl, Market, Outside, Payment, Reservation, Server, Telemetry,
 };
+use gdmarket_api::HttpOptions;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -68,12 +69,9 @@ impl Reader {
         let waiting = self.read("server.waiting", |text| within(text, 1, 65_536));
         let concurrency = self.read("server.concurrency", |text| within(text, 1, 65_536));
         let event_streams = self.read("server.event_streams", |text| within(text, 0, 65_536));
-        Some(Server {
-            listen: listen?,
+        let http = HttpOptions {
             allow_open: allow_open?,
             hosts: hosts?,
-            data_dir: data_dir?,
-            migrate: migrate?,
             drain_delay: drain_delay?,
             finish_within: finish_within?,
             request_timeout: request_timeout?,
@@ -85,7 +83,8 @@ impl Reader {
             waiting: usize::try_from(waiting?).ok()?,
             concurrency: usize::try_from(concurrency?).ok()?,
             event_streams: usize::try_from(event_streams?).ok()?,
-        })
+        };
+        Some(Server { listen: listen?, data_dir: data_dir?, migrate: migrate?, http })
     }
 
     fn database(&mut self) -> Option<Database> {

@@ -44,9 +44,9 @@ fn mentions(sources: &[Source], within: impl Fn(&str) -> bool, word: &str) -> Ve
     sources.iter().filter(|source| within(&source.path)).flat_map(lines).collect()
 }
 
-fn outside_of_the_wiring(path: &str) -> bool {
-    let inside = ["api/src/wiring", "api/src/cli", "api/src/main.rs"];
-    path.starts_with("api/src/") && !inside.iter().any(|place| path.starts_with(place))
+fn handlers(path: &str) -> bool {
+    let inside = ["api/src/router.rs", "api/src/log_answers.rs"];
+    path.starts_with("api/src/") && !inside.contains(&path)
 }
 
 fn command_side(path: &str) -> bool {
@@ -58,9 +58,9 @@ fn query_side(path: &str) -> bool {
 }
 
 #[test]
-fn only_the_wiring_and_the_command_line_see_the_store() {
-    let faults = mentions(&rust_files(), outside_of_the_wiring, "gdmarket_store");
-    check("in api only wiring.rs, cli/ and main.rs may name the store:", &faults);
+fn only_the_router_and_the_answers_from_the_log_see_the_store() {
+    let faults = mentions(&rust_files(), handlers, "gdmarket_store");
+    check("in api only router.rs and log_answers.rs may name the store:", &faults);
 }
 
 #[test]
@@ -76,11 +76,10 @@ fn the_two_routers_know_one_side_each() {
 fn a_forbidden_import_is_found() {
     let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
     let import = "use std::fmt;\nuse gdmarket_store::Store;\n";
-    let faults =
-        mentions(&[source("api/src/health.rs", import)], outside_of_the_wiring, "gdmarket_store");
+    let faults = mentions(&[source("api/src/health.rs", import)], handlers, "gdmarket_store");
     assert_eq!(faults, ["api/src/health.rs:2: use gdmarket_store::Store;"]);
-    let wiring = [source("api/src/wiring.rs", import), source("api/src/cli/migrate.rs", import)];
-    assert!(mentions(&wiring, outside_of_the_wiring, "gdmarket_store").is_empty());
+    let both = [source("api/src/router.rs", import), source("gdmarket/src/compose.rs", import)];
+    assert!(mentions(&both, handlers, "gdmarket_store").is_empty());
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use super::serve::runtime;
 use super::{Console, Exit, Failure};
+use crate::compose::store_options;
 use crate::config::Config;
-use crate::wiring::store_options;
 use gdmarket_store::{Store, StoreError, StoreOptions};
 use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};

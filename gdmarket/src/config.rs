@@ -17,6 +17,7 @@ pub use sources::{Faults, Flag, Loaded, Shown, Sources};
 pub(crate) use values::list;
 
 use chrono_tz::Tz;
+use gdmarket_api::HttpOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,36 +46,12 @@ pub struct Config {
 pub struct Server {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// Whether an address beyond loopback is meant.
-    pub allow_open: bool,
-    /// Names that callers may call this server by, besides its address.
-    pub hosts: Vec<String>,
     /// Where SQLite's files are.
     pub data_dir: PathBuf,
     /// Whether `serve` brings the database's schema up to date.
     pub migrate: bool,
-    /// How long a server that was told to end serves on.
-    pub drain_delay: Duration,
-    /// How long it then waits for what is under way.
-    pub finish_within: Duration,
-    /// How long one request may take.
-    pub request_timeout: Duration,
-    /// How many connections may be open at once.
-    pub connections: usize,
-    /// Which share of every limit one address may take.
-    pub address_share_percent: usize,
-    /// How long a connection stays open between two requests.
-    pub keep_alive: Duration,
-    /// How long a client may take next to nothing of its answer.
-    pub stalled_reader: Duration,
-    /// How many bodies are received at once.
-    pub reading: usize,
-    /// How many requests may wait at once.
-    pub waiting: usize,
-    /// How many requests are worked on at once.
-    pub concurrency: usize,
-    /// How many may follow the events at once.
-    pub event_streams: usize,
+    /// The limits of the HTTP side.
+    pub http: HttpOptions,
 }
 
 /// Where the log is.
@@ -156,6 +133,11 @@ impl Config {
     /// Reads all sources and checks everything.
     pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
         sources::load(sources)
+    }
+
+    /// What `/capabilities` calls the database's engine.
+    pub const fn engine(&self) -> &'static str {
+        if self.database.url.is_some() { "postgresql" } else { "sqlite" }
     }
 
     /// The database's URL as the store understands it.

@@ -1,40 +1,23 @@
-//! The one file that sees both sides: opens the store once, builds commands and projections on it, lets
-//! process managers send commands, and lets answers of writes be rendered by queries.
+//! Builds a running market from the configuration: opens the store once, builds commands and projections on
+//! it, lets process managers send commands, and gives the HTTP side its parts.
 
-mod answers;
-mod figures;
-mod port;
+mod command_port;
 
-use crate::command_router::{self, CommandState};
 use crate::config::{self, Config};
-use crate::docs;
-use crate::extract::body::{MAX_BODY, MAX_DEPTH};
-use crate::extract::query::MAX_LIMIT;
-use crate::health;
-use crate::openapi;
-use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState};
-use crate::resource::KRW;
-use crate::server::guard::Guard;
-use crate::server::{Shutdown, passage};
-use crate::token::Tokens;
-use answers::LogAnswers;
-use axum::Router;
+use crate::metrics;
+use command_port::Port;
+use gdmarket_api::server::Shutdown;
+use gdmarket_api::{MarketParts, Router, RouterOptions, Tokens, router};
 use gdmarket_commands::{AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentOptions};
-use gdmarket_domain::money::MAX_PRICE;
-use gdmarket_domain::name::MAX_NAME;
-use gdmarket_domain::rental_period::MAX_DAYS;
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
 use gdmarket_simulators::{
     InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
     take_over_ledger,
 };
 use gdmarket_store::{Raised, Store, StoreError, StoreOptions, make_private_folder};
-use port::Port;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-pub use figures::start_figures;
 
 /// Beyond the gateway's own limit, before a payment without outcome is asked about.
 const SETTLE_MARGIN: Duration = Duration::from_secs(15);
@@ -42,8 +25,6 @@ const SETTLE_MARGIN: Duration = Duration::from_secs(15);
 const VIEWS_WITHIN: Duration = Duration::from_secs(2);
 /// How often they are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// How long an idempotency key is remembered at least.
-const IDEMPOTENCY_HOURS: u32 = 72;
 
 /// A running market, without its HTTP side.
 pub struct Market {
@@ -189,41 +170,24 @@ impl Market {
         }
     }
 
-    /// The whole HTTP side: the routes, and the passage to them.
+    /// The whole HTTP side: the routes, and the request pipeline before them.
     pub fn router(&self, config: &Config, listen: SocketAddr, shutdown: Shutdown) -> Router {
-        let writing = command_router::router(self.command_state(config));
-        let reading = query_router::router(self.query_state(config, shutdown.clone()));
-        let (routes, _) = writing.merge(reading).split_for_parts();
-        let routes =
-            routes.merge(docs::router(openapi::document())).merge(health::router(shutdown));
-        passage::around(routes, &config.server, Guard::new(listen, &config.server))
-    }
-
-    fn command_state(&self, config: &Config) -> CommandState {
-        CommandState {
+        let market = MarketParts {
+            store: self.store.clone(),
             commands: self.commands.clone(),
-            answers: Arc::new(LogAnswers::new(
-                self.store.clone(),
-                self.projections.queries(),
-                self.projections.applied(),
-                self.tokens.clone(),
-            )),
-            time_zone: config.market.time_zone,
-            for_the_payment: config.payment.gateway.answer_within,
-        }
-    }
-
-    fn query_state(&self, config: &Config, shutdown: Shutdown) -> QueryState {
-        let commands = self.commands.clone();
-        QueryState {
             queries: self.projections.queries(),
             applied: self.projections.applied(),
             tokens: self.tokens.clone(),
-            event_streams: EventStreams::new(&config.server, shutdown),
-            now: Arc::new(move || commands.now()),
+        };
+        let options = RouterOptions {
+            listen,
+            http: config.server.http.clone(),
             time_zone: config.market.time_zone,
-            capabilities: Arc::new(capabilities(config)),
-        }
+            payment_wait: config.payment.gateway.answer_within,
+            engine: config.engine(),
+            render_metrics: metrics::render,
+        };
+        router(market, &options, shutdown)
     }
 
     /// Waits until the log under it is noticed to be another one than it was; says why.
@@ -316,26 +280,6 @@ pub fn projection_options(config: &Config) -> Options {
         pay_within: config.reservation.pay_within,
         settle_after: config.payment.gateway.timeout.saturating_add(SETTLE_MARGIN),
         ..Options::default()
-    }
-}
-
-fn capabilities(config: &Config) -> Capabilities {
-    Capabilities {
-        name: "gdmarket",
-        version: env!("CARGO_PKG_VERSION"),
-        engine: if config.database.url.is_some() { "postgresql" } else { "sqlite" },
-        log_in: false,
-        time_zone: config.market.time_zone.to_string(),
-        currency: KRW,
-        idempotency_hours: IDEMPOTENCY_HOURS,
-        limits: Limits {
-            body_bytes: MAX_BODY,
-            body_depth: MAX_DEPTH,
-            name_characters: MAX_NAME,
-            item_price: MAX_PRICE,
-            period_days: MAX_DAYS,
-            page_members: MAX_LIMIT,
-        },
     }
 }
 

@@ -62,7 +62,7 @@ fn a_missing_and_a_stray_page_are_found() {
     assert_eq!(page_faults(&problems, &[page("docs/errors/a-code.md", "Title")]).len(), 1);
 }
 
-/// The settings of api/src/config/settings.rs as the README shows them: key and default.
+/// The settings of gdmarket/src/config/settings.rs as the README shows them: key and default.
 fn settings(table: &str) -> Vec<(String, String)> {
     let entries = table.split_once("SETTINGS: &[Setting]").map_or("", |(_, entries)| entries);
     let entries = entries.split_once("\n];").map_or("", |(entries, _)| entries);
@@ -83,7 +83,7 @@ fn undocumented(settings: &[(String, String)], readme: &str) -> Vec<String> {
 
 #[test]
 fn every_setting_is_in_the_readme() {
-    let table = fs::read_to_string(root().join("api/src/config/settings.rs"))
+    let table = fs::read_to_string(root().join("gdmarket/src/config/settings.rs"))
         .expect("the table of settings");
     let settings = settings(&table);
     assert!(settings.len() > 20, "the table of settings reads differently now: {settings:?}");
@@ -135,10 +135,11 @@ fn figures(sources: &[Source]) -> BTreeSet<String> {
 
 #[test]
 fn every_figure_is_in_the_runbook() {
-    let shipped: Vec<_> = ["store/src", "commands/src", "projections/src", "api/src"]
-        .iter()
-        .flat_map(|folder| files(folder, ".rs"))
-        .collect();
+    let shipped: Vec<_> =
+        ["store/src", "commands/src", "projections/src", "api/src", "gdmarket/src"]
+            .iter()
+            .flat_map(|folder| files(folder, ".rs"))
+            .collect();
     let figures = figures(&shipped);
     assert!(figures.len() > 5, "the figures are recorded differently now: {figures:?}");
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");

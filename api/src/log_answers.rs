@@ -15,7 +15,7 @@ use gdmarket_projections::{Applied, Queries};
 use gdmarket_store::{RecordedEvent, Store, StoreError, StreamId};
 use tokio::time::Instant;
 
-pub(super) struct LogAnswers {
+pub(crate) struct LogAnswers {
     store: Store,
     queries: Queries,
     applied: Applied,
@@ -23,7 +23,7 @@ pub(super) struct LogAnswers {
 }
 
 impl LogAnswers {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         store: Store,
         queries: Queries,
         applied: Applied,
@@ -34,7 +34,7 @@ impl LogAnswers {
 }
 
 /// What the store's trouble means to a caller.
-pub(super) fn store_problem(error: &StoreError) -> Problem {
+pub(crate) fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(_)
         | StoreError::Closed
@@ -52,11 +52,11 @@ pub(super) fn store_problem(error: &StoreError) -> Problem {
 const HAND_OVERS: [&str; 2] = ["ItemRented", "ItemReturned"];
 
 /// The name of an aggregate's streams.
-pub(super) const fn kind_of<A: Decider>() -> &'static str {
+pub(crate) const fn kind_of<A: Decider>() -> &'static str {
     A::TYPE
 }
 
-pub(super) fn decoded(event: &RecordedEvent) -> Result<MarketEvent, Problem> {
+pub(crate) fn decoded(event: &RecordedEvent) -> Result<MarketEvent, Problem> {
     if let Some(reason) = event.damage_reason() {
         return Err(Problem::internal(format!("{event}: {reason}")));
     }

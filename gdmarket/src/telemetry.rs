@@ -1,19 +1,11 @@
-//! What the program tells about its own doings: log lines on stderr, figures for `/metrics`.
-//!
-//! Bodies, tokens and names are never logged. The recorder of figures is one per process.
+//! Log lines on stderr. Bodies, tokens and names are never logged.
 
 use crate::config::{LogFormat, Telemetry, masked};
 use crate::printable;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io::{self, IsTerminal as _};
-use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-
-/// The upper bounds of the buckets that durations are counted in, in seconds.
-const BUCKETS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// What the command line says about log lines.
 #[derive(Debug, Clone, Copy)]
@@ -68,23 +60,5 @@ impl io::Write for LogWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
-    }
-}
-
-/// The figures of this process; `None` if another recorder was installed.
-pub(crate) fn figures() -> Option<&'static PrometheusHandle> {
-    static FIGURES: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    FIGURES.get_or_init(install).as_ref()
-}
-
-fn install() -> Option<PrometheusHandle> {
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS);
-    match builder.and_then(PrometheusBuilder::install_recorder) {
-        Ok(handle) => Some(handle),
-        Err(error) => {
-            tracing::warn!(%error, "figures are not recorded");
-            None
-        }
     }
 }

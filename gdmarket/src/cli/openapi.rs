@@ -1,7 +1,7 @@
 //! `gdmarket openapi`: the interface as a document, without any server.
 
 use super::Console;
-use crate::openapi::document;
+use gdmarket_api::openapi::document;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

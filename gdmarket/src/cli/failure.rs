@@ -1,7 +1,7 @@
 //! How the program ends when it can't do what was asked: a code for scripts, one clear line and the
 //! next step for people.
 
-use crate::wiring::StartError;
+use crate::compose::StartError;
 use gdmarket_projections::{QueryError, ReplayError};
 use gdmarket_store::{StorageFault, StoreError};
 use std::process::ExitCode;

@@ -1,0 +1,115 @@
+//! All routes of one market, behind the request pipeline. This file alone gives the writing routes their
+//! commands and the reading routes their queries.
+
+use crate::command_router::{self, CommandState};
+use crate::docs;
+use crate::extract::body::{MAX_BODY, MAX_DEPTH};
+use crate::extract::query::MAX_LIMIT;
+use crate::health;
+use crate::http_options::HttpOptions;
+use crate::log_answers::LogAnswers;
+use crate::openapi;
+use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState};
+use crate::resource::KRW;
+use crate::server::guard::Guard;
+use crate::server::{Shutdown, passage};
+use crate::token::Tokens;
+use axum::Router;
+use chrono_tz::Tz;
+use gdmarket_commands::Commands;
+use gdmarket_domain::money::MAX_PRICE;
+use gdmarket_domain::name::MAX_NAME;
+use gdmarket_domain::rental_period::MAX_DAYS;
+use gdmarket_projections::{Applied, Queries};
+use gdmarket_store::Store;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an idempotency key is remembered at least.
+const IDEMPOTENCY_HOURS: u32 = 72;
+
+/// The parts of a running market that its routes answer from.
+#[derive(Clone)]
+pub struct MarketParts {
+    /// The log.
+    pub store: Store,
+    /// The way to write.
+    pub commands: Commands,
+    /// The views.
+    pub queries: Queries,
+    /// How far views and reactions are.
+    pub applied: Applied,
+    /// The tokens of the log.
+    pub tokens: Tokens,
+}
+
+/// What the routes of one market are built with.
+#[derive(Debug, Clone)]
+pub struct RouterOptions {
+    /// The address that the server listens on.
+    pub listen: SocketAddr,
+    /// The limits of the HTTP side.
+    pub http: HttpOptions,
+    /// Where the market's days begin and end.
+    pub time_zone: Tz,
+    /// How long a payment's outcome is waited for.
+    pub payment_wait: Duration,
+    /// What `/capabilities` calls the database's engine.
+    pub engine: &'static str,
+    /// The text of `/metrics`; `None` if this process records no metrics.
+    pub render_metrics: fn() -> Option<String>,
+}
+
+/// The whole HTTP side: the routes, and the request pipeline before them.
+pub fn router(market: MarketParts, options: &RouterOptions, shutdown: Shutdown) -> Router {
+    let reading = query_router::router(query_state(&market, options, shutdown.clone()));
+    let writing = command_router::router(command_state(market, options));
+    let (routes, _) = writing.merge(reading).split_for_parts();
+    let routes = routes.merge(docs::router(openapi::document())).merge(health::router(shutdown));
+    passage::around(routes, &options.http, Guard::new(options.listen, &options.http))
+}
+
+fn command_state(market: MarketParts, options: &RouterOptions) -> CommandState {
+    let MarketParts { store, commands, queries, applied, tokens } = market;
+    CommandState {
+        commands,
+        answers: Arc::new(LogAnswers::new(store, queries, applied, tokens)),
+        time_zone: options.time_zone,
+        for_the_payment: options.payment_wait,
+    }
+}
+
+fn query_state(market: &MarketParts, options: &RouterOptions, shutdown: Shutdown) -> QueryState {
+    let commands = market.commands.clone();
+    QueryState {
+        queries: market.queries.clone(),
+        applied: market.applied.clone(),
+        tokens: market.tokens.clone(),
+        event_streams: EventStreams::new(&options.http, shutdown),
+        now: Arc::new(move || commands.now()),
+        time_zone: options.time_zone,
+        capabilities: Arc::new(capabilities(options)),
+        render_metrics: options.render_metrics,
+    }
+}
+
+fn capabilities(options: &RouterOptions) -> Capabilities {
+    Capabilities {
+        name: "gdmarket",
+        version: env!("CARGO_PKG_VERSION"),
+        engine: options.engine,
+        log_in: false,
+        time_zone: options.time_zone.to_string(),
+        currency: KRW,
+        idempotency_hours: IDEMPOTENCY_HOURS,
+        limits: Limits {
+            body_bytes: MAX_BODY,
+            body_depth: MAX_DEPTH,
+            name_characters: MAX_NAME,
+            item_price: MAX_PRICE,
+            period_days: MAX_DAYS,
+            page_members: MAX_LIMIT,
+        },
+    }
+}

@@ -1,0 +1,11 @@
+//! The program `gdmarket`: command line, configuration, metrics, log lines, and [`compose`], which builds
+//! a running market from the configuration.
+//!
+//! It is a library for the tests and the benchmarks, and [`cli::run`] for the program itself.
+
+pub mod cli;
+pub mod compose;
+pub mod config;
+pub mod metrics;
+mod printable;
+pub mod telemetry;

@@ -1,0 +1,71 @@
+//! The metrics of this process, for `/metrics`. The recorder is one per process.
+
+use gdmarket_projections::managers;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::sync::OnceLock;
+
+/// The upper bounds of the buckets that durations are counted in, in seconds.
+const BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Counters whose rise needs a look. `/metrics` shows their zeros, too: an alarm can't notice the rise of
+/// a counter that is absent.
+const FROM_ZERO: [&str; 10] = [
+    "gdmarket_append_connections_lost_total",
+    "gdmarket_append_contended_batches_total",
+    "gdmarket_event_streams_refused_total",
+    "gdmarket_http_connections_refused_total",
+    "gdmarket_http_shed_total",
+    "gdmarket_http_streams_reset_total",
+    "gdmarket_http_waits_refused_total",
+    "gdmarket_payment_contradictions_total",
+    "gdmarket_payment_mismatches_total",
+    "gdmarket_payment_refunds_refused_total",
+];
+
+/// Starts counting before anything happens that is to be counted.
+pub fn start_metrics() {
+    if recorder().is_none() {
+        // `/metrics` says so.
+        return;
+    }
+    for name in FROM_ZERO {
+        metrics::counter!(name).increment(0);
+    }
+    for manager in managers() {
+        metrics::counter!("gdmarket_manager_parked_total", "manager" => manager).increment(0);
+    }
+}
+
+/// All metrics in Prometheus' text format; `None` if this process records none.
+pub fn render() -> Option<String> {
+    recorder().map(|recorder| {
+        recorder.run_upkeep();
+        recorder.render()
+    })
+}
+
+/// Tidies the histograms; to be called every few seconds.
+pub fn run_upkeep() {
+    if let Some(recorder) = recorder() {
+        recorder.run_upkeep();
+    }
+}
+
+/// The recorder of this process; `None` if another one was installed.
+fn recorder() -> Option<&'static PrometheusHandle> {
+    static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    RECORDER.get_or_init(install).as_ref()
+}
+
+fn install() -> Option<PrometheusHandle> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS);
+    match builder.and_then(PrometheusBuilder::install_recorder) {
+        Ok(handle) => Some(handle),
+        Err(error) => {
+            tracing::warn!(%error, "figures are not recorded");
+            None
+        }
+    }
+}
