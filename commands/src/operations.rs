@@ -1,18 +1,27 @@
 //! What the market's people do, one file per noun: the commands they send, numbers they draw and
 //! the outside calls on the way.
 
+mod commands;
 mod items;
+mod number_kinds;
+mod payment_service;
 mod payments;
 mod registration;
 mod reservations;
 
+pub use commands::Commands;
 pub use items::{NewItem, Registered};
+pub use number_kinds::NUMBERED;
+pub use payment_service::{
+    FoundOutcome, NotRecorded, OutcomeRecorded, PaymentAttempt, PaymentOutcome, Settled,
+    record_found_outcome,
+};
 pub use payments::PaymentAsked;
 pub use reservations::NewReservation;
 
-use crate::commands::Inner;
 use crate::error::CommandError;
-use crate::meta::CommandMeta;
+use crate::executor::CommandMeta;
+use commands::Inner;
 use gdmarket_domain::IdError;
 use gdmarket_store::NumberKind;
 use tokio::sync::OwnedMutexGuard;
@@ -21,9 +30,9 @@ use tokio::sync::OwnedMutexGuard;
 const NUMBER_ATTEMPTS: u32 = 8;
 
 impl Inner {
-    /// The turn of a request with a key: equal requests pass one at a time.
-    async fn turn(&self, meta: &CommandMeta) -> Option<OwnedMutexGuard<()>> {
-        if meta.keyed { Some(self.turns.take(meta.command_id).await) } else { None }
+    /// The lock of a request with a key: equal requests are executed one at a time.
+    async fn lock_request(&self, meta: &CommandMeta) -> Option<OwnedMutexGuard<()>> {
+        if meta.keyed { Some(self.requests.lock(meta.command_id).await) } else { None }
     }
 
     /// The number of this step's stream if a repeat finds the step done, else a new one.
@@ -33,7 +42,7 @@ impl Inner {
     {
         let number = match self.executor.done_before(meta).await? {
             Some(receipt) => receipt.stream.number,
-            None => self.executor.draw(of).await?,
+            None => self.executor.allocate(of).await?,
         };
         number.try_into().map_err(|error: IdError| CommandError::Broken(error.to_string()))
     }

@@ -1,7 +1,8 @@
 //! What can be set about executing commands; the API reads it from the configuration.
 
-use crate::breaker::BreakerOptions;
 use crate::clock::{Clock, SystemClock};
+use crate::executor::RetryOptions;
+use crate::outside::BreakerOptions;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,17 +21,6 @@ pub struct CommandOptions {
     pub payment: PaymentOptions,
     /// The alarm's limits.
     pub alarm: AlarmOptions,
-}
-
-/// Retrying after a conflict: full jitter below a doubling bound, until a deadline.
-#[derive(Debug, Clone)]
-pub struct RetryOptions {
-    /// The bound of the first pause.
-    pub base: Duration,
-    /// The bound that no pause exceeds.
-    pub cap: Duration,
-    /// After this long no further try is begun.
-    pub give_up_after: Duration,
 }
 
 /// How long the payment gateway may take.
@@ -65,16 +55,6 @@ impl Default for CommandOptions {
             pay_within: Duration::from_mins(15),
             payment: PaymentOptions::default(),
             alarm: AlarmOptions::default(),
-        }
-    }
-}
-
-impl Default for RetryOptions {
-    fn default() -> Self {
-        Self {
-            base: Duration::from_millis(2),
-            cap: Duration::from_millis(100),
-            give_up_after: Duration::from_secs(5),
         }
     }
 }

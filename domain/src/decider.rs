@@ -9,6 +9,12 @@ use cqrs_es::event_sink::EventSink;
 pub trait Refusal: std::error::Error + Send + Sync + 'static {
     /// The stable kebab-case code that callers match on (`item-taken`).
     fn code(&self) -> &'static str;
+
+    /// Whether the refusal passes by itself, so that a repeat of the same request is decided again. Every
+    /// other refusal is final: a repeat gets the same answer.
+    fn is_transient(&self) -> bool {
+        false
+    }
 }
 
 /// What a command leads to: events, none when the aggregate is already in the requested state, or a

@@ -1,9 +1,9 @@
 //! What owners do with their items. Registering, which rings the alarm first, is next door in
 //! `registration.rs`.
 
-use crate::commands::Commands;
 use crate::error::CommandError;
-use crate::meta::{CommandMeta, Executed};
+use crate::executor::{CommandMeta, Executed};
+use crate::operations::commands::Commands;
 use chrono::NaiveDate;
 use gdmarket_domain::{
     Item, ItemCommand, ItemEvent, ItemNo, Money, PersonId, RentalPeriod, ReservationNo,

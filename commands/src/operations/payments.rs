@@ -5,16 +5,15 @@
 //! payment process's matter: settling asks the gateway, and never charges.
 
 use super::NUMBER_ATTEMPTS;
-use crate::breaker::Permit;
 use crate::command_id::process_command_id;
-use crate::commands::{Commands, Inner};
 use crate::error::{CommandError, Service};
-use crate::executor::{Done, Request};
-use crate::meta::{CommandMeta, Executed};
-use crate::numbered;
-use crate::payment_service::{
+use crate::executor::{CommandMeta, Done, Executed, Request};
+use crate::operations::commands::{Commands, Inner};
+use crate::operations::number_kinds;
+use crate::operations::payment_service::{
     Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentOutcome, Settled,
 };
+use crate::outside::Permit;
 use gdmarket_domain::{
     MarketEvent, PaymentNo, Reservation, ReservationCommand, ReservationEvent, ReservationNo,
 };
@@ -89,7 +88,7 @@ impl Inner {
         patience: Duration,
         meta: &CommandMeta,
     ) -> Result<PaymentAsked, CommandError> {
-        let turn = self.turn(meta).await;
+        let lock = self.lock_request(meta).await;
         let asked = match self.executor.done_before(meta).await? {
             Some(receipt) => {
                 let executed = self.executor.replay(receipt, meta).await?;
@@ -97,7 +96,7 @@ impl Inner {
             }
             None => self.ask(reservation_no, meta).await?,
         };
-        drop(turn);
+        drop(lock);
         match asked {
             Asked::WasPaid(executed) => {
                 Ok(PaymentAsked { executed, payment_no: None, outcome: PaymentOutcome::Approved })
@@ -130,11 +129,11 @@ impl Inner {
     /// is looked up here.
     async fn new_payment_no(&self) -> Result<PaymentNo, CommandError> {
         for _ in 0..NUMBER_ATTEMPTS {
-            let number = self.executor.draw(numbered::PAYMENT).await?;
-            if !self.executor.is_in_use(numbered::PAYMENT, number).await? {
+            let number = self.executor.allocate(number_kinds::PAYMENT).await?;
+            if !self.executor.is_in_use(number_kinds::PAYMENT, number).await? {
                 return payment_no(number);
             }
-            self.executor.raise_numbers(numbered::PAYMENT).await?;
+            self.executor.raise_numbers(number_kinds::PAYMENT).await?;
         }
         Err(CommandError::Conflict { attempts: NUMBER_ATTEMPTS })
     }

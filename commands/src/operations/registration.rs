@@ -5,12 +5,11 @@
 //! with the next two steps and a new number: the item's stream decides who was first.
 
 use super::{NUMBER_ATTEMPTS, NewItem, Registered};
-use crate::breaker::Verdict;
-use crate::commands::Inner;
 use crate::error::{CommandError, Service};
-use crate::executor::{Done, Request};
-use crate::meta::CommandMeta;
-use crate::numbered;
+use crate::executor::{CommandMeta, Done, Request};
+use crate::operations::commands::Inner;
+use crate::operations::number_kinds;
+use crate::outside::Verdict;
 use gdmarket_domain::{Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal};
 use tokio::time::timeout;
 
@@ -23,7 +22,7 @@ impl Inner {
         item: &NewItem,
         meta: &CommandMeta,
     ) -> Result<Registered, CommandError> {
-        let _turn = self.turn(meta).await;
+        let _lock = self.lock_request(meta).await;
         for round in 0..ROUNDS {
             let item_no = self.announce(&meta.step(2 * round)).await?;
             gdmarket_store::failpoint!("commands.after-alarm");
@@ -52,7 +51,7 @@ impl Inner {
                 // Another process may have had the same request's turn: then its number stands.
                 return self::item_no(done.executed.number);
             }
-            self.executor.raise_numbers(numbered::ITEM).await?;
+            self.executor.raise_numbers(number_kinds::ITEM).await?;
         }
         Err(CommandError::Conflict { attempts: NUMBER_ATTEMPTS })
     }
@@ -67,7 +66,7 @@ impl Inner {
         let permit = self.alarm_breaker.admit().await.map_err(|open| {
             down(open.retry_after, "the circuit breaker of the alarm is open".to_owned())
         })?;
-        let item_no = item_no(self.executor.draw(numbered::ITEM).await?)?;
+        let item_no = item_no(self.executor.allocate(number_kinds::ITEM).await?)?;
         let (verdict, raised) =
             match timeout(self.options.alarm.answer_within, self.alarm.alert(item_no)).await {
                 Ok(Ok(())) => (Verdict::Answered, Ok(item_no)),

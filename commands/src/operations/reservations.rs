@@ -1,11 +1,10 @@
 //! What renters do with their reservations; paying is in `payments.rs`.
 
 use super::NUMBER_ATTEMPTS;
-use crate::commands::{Commands, Inner};
 use crate::error::CommandError;
-use crate::executor::Request;
-use crate::meta::{CommandMeta, Executed};
-use crate::numbered;
+use crate::executor::{CommandMeta, Executed, Request};
+use crate::operations::commands::{Commands, Inner};
+use crate::operations::number_kinds;
 use chrono::NaiveDate;
 use gdmarket_domain::{
     ItemNo, PersonId, RentalPeriod, Reservation, ReservationCommand, ReservationNo,
@@ -37,12 +36,12 @@ impl Commands {
     ) -> Result<Executed, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move {
-            let _turn = inner.turn(&meta).await;
+            let _lock = inner.lock_request(&meta).await;
             for _ in 0..NUMBER_ATTEMPTS {
                 if let Some(executed) = inner.reserve(&reservation, &meta).await? {
                     return Ok(executed);
                 }
-                inner.executor.raise_numbers(numbered::RESERVATION).await?;
+                inner.executor.raise_numbers(number_kinds::RESERVATION).await?;
             }
             Err(CommandError::Conflict { attempts: NUMBER_ATTEMPTS })
         })
@@ -94,7 +93,7 @@ impl Inner {
         reservation: &NewReservation,
         meta: &CommandMeta,
     ) -> Result<Option<Executed>, CommandError> {
-        let reservation_no: ReservationNo = self.number(numbered::RESERVATION, meta).await?;
+        let reservation_no: ReservationNo = self.number(number_kinds::RESERVATION, meta).await?;
         let NewReservation { item_no, renter_id, period, asked_on, .. } = *reservation;
         let command =
             ReservationCommand::Reserve { reservation_no, item_no, renter_id, period, asked_on };

@@ -91,4 +91,9 @@ impl Refusal for ItemError {
             Self::OutOfOrder => "impossible",
         }
     }
+
+    /// An authorisation that may be on its way, a first day that hasn't come, a rental that ends.
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::NotPaid | Self::TooEarly { .. } | Self::StillRented)
+    }
 }

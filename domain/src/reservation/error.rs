@@ -56,4 +56,9 @@ impl Refusal for ReservationError {
             Self::OutOfOrder => "impossible",
         }
     }
+
+    /// An outcome or an answer that isn't in yet.
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::PaymentPending | Self::CancellationPending | Self::NotReserved)
+    }
 }

@@ -10,26 +10,43 @@ use crate::modules::{Module, modules};
 use crate::{Source, check, files};
 
 /// Crate, and its rooms from the lowest to the highest.
-const ROOMS: &[(&str, &[&str])] = &[(
-    "domain",
-    &[
-        "money",
-        "name",
-        "rental_period",
-        "ids",
-        "actor",
-        "upcast",
-        "event_names",
-        "decider",
-        "payment",
-        "alarm",
-        "hold",
-        "item",
-        "reservation",
-        "market_command",
-        "market_event",
-    ],
-)];
+const ROOMS: &[(&str, &[&str])] = &[
+    (
+        "domain",
+        &[
+            "money",
+            "name",
+            "rental_period",
+            "ids",
+            "actor",
+            "upcast",
+            "event_names",
+            "decider",
+            "payment",
+            "alarm",
+            "hold",
+            "item",
+            "reservation",
+            "market_command",
+            "market_event",
+        ],
+    ),
+    (
+        "commands",
+        &[
+            "clock",
+            "panic",
+            "detach_on_drop",
+            "keyed_mutex",
+            "command_id",
+            "error",
+            "executor",
+            "outside",
+            "options",
+            "operations",
+        ],
+    ),
+];
 
 /// A folder with more files than this hides what is in it.
 const MOST_FILES: usize = 20;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::crates::CRATES;
 use crate::{Source, check, files};
 
-/// Words of the market that the store doesn't know, as parts of its identifiers and texts.
+/// Words of the market that generic machinery doesn't know, as parts of its identifiers and texts.
 const MARKET_WORDS: &str = "reservation reservations payment payments alarm alarms rental rentals \
     rentable renter renters renting lend lent customer customers price itemno iteminfo itemname \
     calendar refund";
@@ -165,6 +165,14 @@ fn the_store_knows_no_word_of_the_market() {
         "what is particular to the market belongs into commands or projections:",
         &market_words(&sources),
     );
+}
+
+#[test]
+fn the_executor_knows_no_word_of_the_market() {
+    let mut sources = files("commands/src", ".rs");
+    sources.retain(|source| source.path.starts_with("commands/src/executor"));
+    assert!(!sources.is_empty(), "the executor is not where this test looks");
+    check("what is particular to the market belongs into operations:", &market_words(&sources));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 
 use super::call::Said;
 use super::{Attempted, LocalPayments, PAYMENT_UNAVAILABLE, PaymentAttempt};
-use crate::breaker::Permit;
 use crate::error::CommandError;
-use crate::meta::CommandMeta;
-use crate::payment_gateway::{Charge, Confirmation, GatewayError};
+use crate::executor::CommandMeta;
+use crate::outside::Permit;
+use crate::outside::{Charge, Confirmation, GatewayError};
 use gdmarket_domain::PaymentCommand;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -3,8 +3,7 @@
 
 use crate::command_id::process_command_id;
 use crate::error::CommandError;
-use crate::executor::{Executor, Request};
-use crate::meta::{CommandMeta, Precondition};
+use crate::executor::{CommandMeta, Executor, Precondition, Request};
 use crate::options::CommandOptions;
 use gdmarket_domain::payment::Progress;
 use gdmarket_domain::{Actor, Payment, PaymentCommand, PaymentNo};

@@ -1,18 +1,19 @@
 //! [`Commands`]: the one handle of the write side, cheap to clone.
 
-use crate::alarm_sender::AlarmSender;
-use crate::begun::Begun;
-use crate::breaker::{Breaker, BreakerOptionsError, BreakerState, ResilienceBreaker};
+use super::payment_service::{LocalPayments, PaymentService};
+use crate::detach_on_drop::DetachOnDrop;
 use crate::error::CommandError;
-use crate::executor::{Executor, Request};
-use crate::meta::{CommandMeta, Executed};
+use crate::executor::{CommandMeta, Executed, Executor, Request};
+use crate::keyed_mutex::KeyedMutex;
 use crate::options::CommandOptions;
+use crate::outside::{
+    AlarmSender, Breaker, BreakerOptionsError, BreakerState, PaymentGateway, ResilienceBreaker,
+};
 use crate::panic::told_by_panic;
-use crate::payment_gateway::PaymentGateway;
-use crate::payment_service::{LocalPayments, PaymentService};
-use crate::turns::Turns;
 use futures::FutureExt as _;
-use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment};
+use gdmarket_domain::{
+    Alarm, Decider, Hold, Item, ItemError, MarketCommand, Payment, Refusal as _,
+};
 use gdmarket_store::Store;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -36,7 +37,7 @@ pub(crate) struct Inner {
     /// The payment service's own half.
     pub(crate) local_payments: LocalPayments,
     pub(crate) payment_breaker: Arc<dyn Breaker>,
-    pub(crate) turns: Turns,
+    pub(crate) requests: KeyedMutex,
     pub(crate) tracker: TaskTracker,
 }
 
@@ -69,7 +70,7 @@ impl Commands {
             payments,
             local_payments,
             payment_breaker,
-            turns: Turns::default(),
+            requests: KeyedMutex::default(),
             tracker,
         })))
     }
@@ -83,7 +84,9 @@ impl Commands {
     ) -> Result<Executed, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move {
-            let request = Request::<A>::new(number, &command, &meta);
+            let mut request = Request::<A>::new(number, &command, &meta);
+            request.remember_transient_refusal =
+                meta.is_last_word.then_some(ItemError::NotPaid.code());
             Ok(inner.executor.execute(request).await?.executed)
         })
         .await
@@ -155,7 +158,7 @@ impl Commands {
         W: FnOnce(Arc<Inner>) -> F,
     {
         let work = AssertUnwindSafe(work(Arc::clone(&self.0))).catch_unwind();
-        Begun::new(self.0.tracker.track_future(work.in_current_span()))
+        DetachOnDrop::new(self.0.tracker.track_future(work.in_current_span()))
             .await
             .unwrap_or_else(|panic| Err(CommandError::Broken(told_by_panic(panic.as_ref()))))
     }

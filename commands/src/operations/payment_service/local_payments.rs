@@ -4,14 +4,13 @@
 //! other one reads the payment's stream until the outcome stands there or the wait is over.
 
 use super::{Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentService};
-use crate::breaker::{Breaker, Permit};
 use crate::command_id::{gateway_key, process_command_id};
 use crate::error::{CommandError, Service};
-use crate::executor::{Done, Executor, Request};
-use crate::meta::CommandMeta;
-use crate::numbered;
+use crate::executor::{CommandMeta, Done, Executor, Request};
+use crate::operations::number_kinds;
 use crate::options::PaymentOptions;
-use crate::payment_gateway::PaymentGateway;
+use crate::outside::PaymentGateway;
+use crate::outside::{Breaker, Permit};
 use async_trait::async_trait;
 use gdmarket_domain::payment::{NOT_FOUND, Progress};
 use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentEvent, PaymentNo};
@@ -103,7 +102,7 @@ impl LocalPayments {
             "two reservations have one payment number: the attempt that didn't begin ends as failed"
         );
         // The next attempt gets a number of its own also without this, only later.
-        if let Err(error) = self.executor.raise_numbers(numbered::PAYMENT).await {
+        if let Err(error) = self.executor.raise_numbers(number_kinds::PAYMENT).await {
             tracing::warn!(%error, "raising the numbers of payments");
         }
         true

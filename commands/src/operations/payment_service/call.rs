@@ -3,9 +3,9 @@
 //! open breaker holds it back, but how it goes is no measure of how charges go.
 
 use super::{LocalPayments, PaymentAttempt, PaymentService as _};
-use crate::breaker::{Permit, Verdict};
 use crate::error::CommandError;
-use crate::payment_gateway::{Confirmation, GatewayError};
+use crate::outside::{Confirmation, GatewayError};
+use crate::outside::{Permit, Verdict};
 use std::pin::pin;
 use tokio::time::{Instant, timeout, timeout_at};
 

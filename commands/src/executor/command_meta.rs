@@ -1,5 +1,6 @@
-//! What comes with a command, and what is known once it is done.
+//! What comes with a command: its id, its actor, its cause.
 
+use super::Precondition;
 use crate::command_id::step_command_id;
 use gdmarket_domain::Actor;
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 /// Which shape the metadata of events has.
 const SCHEMA_VERSION: &str = "1";
 
-/// Who asks, why, and how a repeat of the same request is told from a new one.
+/// Who sends a command, why, and how a repeat of the same request differs from a new one.
 #[derive(Debug, Clone)]
 pub struct CommandMeta {
     /// The same request has the same id ([`crate::http_command_id`]); a request without a key has a
@@ -54,8 +55,8 @@ impl CommandMeta {
         }
     }
 
-    /// The metadata of the events: a flat JSON map of strings, as cqrs-es reads it. `note` is why somebody
-    /// asked for it.
+    /// The metadata of the events: a flat JSON map of strings, as cqrs-es reads it. `note` is why the
+    /// command was sent.
     pub(crate) fn to_json(&self, note: Option<&str>) -> Result<String, serde_json::Error> {
         let mut map = BTreeMap::from([
             ("commandId", self.command_id.to_string()),
@@ -75,49 +76,4 @@ impl CommandMeta {
         }
         serde_json::to_string(&map)
     }
-}
-
-/// Which versions of an aggregate a command may change. The default allows every version.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Precondition {
-    /// `If-Match`: the version must be one of these.
-    pub one_of: Option<Vec<i64>>,
-    /// `If-None-Match`: the version must be none of these.
-    pub none_of: Vec<i64>,
-    /// `If-None-Match: *`: the aggregate must not exist.
-    pub must_be_new: bool,
-}
-
-impl Precondition {
-    /// The precondition that the version is exactly this one.
-    pub fn version(version: i64) -> Self {
-        Self { one_of: Some(vec![version]), ..Self::default() }
-    }
-
-    /// Whether `If-Match` allows this version.
-    pub(crate) fn is_matched_by(&self, version: i64) -> bool {
-        self.one_of.as_ref().is_none_or(|allowed| allowed.contains(&version))
-    }
-
-    /// Whether `If-None-Match` excludes this version.
-    pub(crate) fn excludes(&self, version: i64) -> bool {
-        self.none_of.contains(&version) || (self.must_be_new && version > 0)
-    }
-}
-
-/// What a command did, or had done when it came the first time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Executed {
-    /// The number of the aggregate.
-    pub number: i64,
-    /// The version the stream stood at after the command.
-    pub version: i64,
-    /// The sequence of the first event; 0 without events.
-    pub first_sequence: i64,
-    /// How many events; 0 when all was so already.
-    pub count: i64,
-    /// The position of the last event in the log; 0 without events.
-    pub position: i64,
-    /// Whether this is the answer of an earlier, equal request.
-    pub replayed: bool,
 }

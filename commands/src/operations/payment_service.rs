@@ -6,17 +6,17 @@
 
 mod call;
 mod charge;
-mod local;
-mod operator;
+mod found_outcome;
+mod local_payments;
 mod refund;
 mod settle;
 
-pub(crate) use local::LocalPayments;
-pub use operator::{FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome};
+pub use found_outcome::{FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome};
+pub(crate) use local_payments::LocalPayments;
 
-use crate::breaker::Permit;
 use crate::error::CommandError;
-use crate::meta::CommandMeta;
+use crate::executor::CommandMeta;
+use crate::outside::Permit;
 use async_trait::async_trait;
 use std::time::Duration;
 

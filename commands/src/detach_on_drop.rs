@@ -1,7 +1,7 @@
-//! Work that runs to its end once it has begun, whether or not anybody waits for it.
+//! Work that runs to completion once it has started, whether or not its caller still waits.
 //!
-//! It runs in the task of whoever waits: a task of its own would cost each command two more turns of the
-//! scheduler. Only what nobody waits for any more gets one.
+//! It runs in its caller's task, since a task of its own would cost each command two more turns of the
+//! scheduler. Only work that its caller dropped gets one.
 
 use futures::FutureExt as _;
 use std::future::Future;
@@ -9,14 +9,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
-/// A future that, dropped before its end, goes on in a task of its own.
-pub(crate) struct Begun<T: Send + 'static> {
-    /// None while it runs, and at its end.
+/// A future that, dropped before its completion, continues in a task of its own.
+pub(crate) struct DetachOnDrop<T: Send + 'static> {
+    /// `None` while it is polled, and once it is complete.
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     runtime: Handle,
 }
 
-impl<T: Send + 'static> Begun<T> {
+impl<T: Send + 'static> DetachOnDrop<T> {
     /// # Panics
     /// Outside of a runtime.
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
@@ -24,11 +24,11 @@ impl<T: Send + 'static> Begun<T> {
     }
 }
 
-impl<T: Send + 'static> Future for Begun<T> {
+impl<T: Send + 'static> Future for DetachOnDrop<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // Nothing stands in its place while it runs: what panics is never run again.
+        // The work is out of its place while it is polled: after a panic it is never polled again.
         let Some(mut work) = self.work.take() else { return Poll::Pending };
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {
@@ -38,7 +38,7 @@ impl<T: Send + 'static> Future for Begun<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Begun<T> {
+impl<T: Send + 'static> Drop for DetachOnDrop<T> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
             drop(self.runtime.spawn(work.map(drop)));
@@ -55,44 +55,44 @@ mod tests {
     use tokio_util::task::TaskTracker;
 
     #[tokio::test]
-    async fn what_nobody_waits_for_any_more_goes_on_to_its_end() {
+    async fn dropped_work_runs_to_completion() {
         let (go, gone) = oneshot::channel::<()>();
-        let (told, tell) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let tracker = TaskTracker::new();
-        let mut work = Begun::new(tracker.track_future(async move {
+        let mut work = DetachOnDrop::new(tracker.track_future(async move {
             drop(gone.await);
-            told.send(7).unwrap();
+            sender.send(7).unwrap();
         }));
         assert_eq!(futures::poll!(&mut work), Poll::Pending);
         drop(work);
-        assert_eq!(tracker.len(), 1, "the tracker knows of it still");
+        assert_eq!(tracker.len(), 1, "the tracker still counts it");
         go.send(()).unwrap();
-        assert_eq!(tell.await, Ok(7));
+        assert_eq!(receiver.await, Ok(7));
         tracker.close();
         tracker.wait().await;
     }
 
     #[test]
-    fn what_is_dropped_outside_of_its_runtime_goes_on_too() {
+    fn dropped_work_runs_to_completion_outside_of_its_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (told, tell) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let mut work = None;
         runtime.block_on(async {
-            let begun = work.insert(Begun::new(async move {
+            let started = work.insert(DetachOnDrop::new(async move {
                 tokio::task::yield_now().await;
-                told.send(7).unwrap();
+                sender.send(7).unwrap();
             }));
-            assert_eq!(futures::poll!(begun), Poll::Pending);
+            assert_eq!(futures::poll!(started), Poll::Pending);
         });
         drop(work);
-        assert_eq!(runtime.block_on(tell), Ok(7));
+        assert_eq!(runtime.block_on(receiver), Ok(7));
     }
 
     #[tokio::test]
-    async fn what_panicked_is_not_run_again() {
+    async fn work_that_panicked_is_not_run_again() {
         let runs = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&runs);
-        let mut work = Box::pin(Begun::new(async move {
+        let mut work = Box::pin(DetachOnDrop::new(async move {
             counted.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
             assert!(counted.fetch_add(1, Ordering::Relaxed) > 1, "on purpose");

@@ -4,8 +4,8 @@
 
 use super::{LocalPayments, PaymentAttempt, Settled};
 use crate::error::{CommandError, Service};
-use crate::meta::CommandMeta;
-use crate::payment_gateway::Confirmation;
+use crate::executor::CommandMeta;
+use crate::outside::Confirmation;
 use gdmarket_domain::payment::{NOT_FOUND, Progress};
 use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentNo, ReservationEvent};
 use std::borrow::Cow;

@@ -7,8 +7,8 @@
 use super::LocalPayments;
 use super::charge::reason;
 use crate::error::CommandError;
-use crate::meta::CommandMeta;
-use crate::payment_gateway::GatewayError;
+use crate::executor::CommandMeta;
+use crate::outside::GatewayError;
 use gdmarket_domain::payment::Progress;
 use gdmarket_domain::{PaymentCommand, PaymentNo};
 use std::borrow::Cow;

@@ -1,32 +1,52 @@
 //! Pauses between tries after a conflict: full jitter below a doubling bound, until a deadline.
 //!
-//! Full jitter, because everyone who lost the same race would else come back at the same moment.
+//! Full jitter, because all that lost the same race would else come back at the same moment.
 
-use crate::options::RetryOptions;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Retrying after a conflict: full jitter below a doubling bound, until a deadline.
+#[derive(Debug, Clone)]
+pub struct RetryOptions {
+    /// The bound of the first pause.
+    pub base: Duration,
+    /// The bound that no pause exceeds.
+    pub cap: Duration,
+    /// After this long no further try is begun.
+    pub give_up_after: Duration,
+}
+
+impl Default for RetryOptions {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(2),
+            cap: Duration::from_millis(100),
+            give_up_after: Duration::from_secs(5),
+        }
+    }
+}
+
 /// The tries of one command.
-pub(crate) struct Retry<'a> {
+pub(super) struct Retry<'a> {
     options: &'a RetryOptions,
-    give_up_at: Instant,
+    deadline: Instant,
     attempts: u32,
 }
 
 impl<'a> Retry<'a> {
-    pub(crate) fn new(options: &'a RetryOptions) -> Self {
-        Self { options, give_up_at: Instant::now() + options.give_up_after, attempts: 1 }
+    pub(super) fn new(options: &'a RetryOptions) -> Self {
+        Self { options, deadline: Instant::now() + options.give_up_after, attempts: 1 }
     }
 
     /// How many tries were begun.
-    pub(crate) const fn attempts(&self) -> u32 {
+    pub(super) const fn attempts(&self) -> u32 {
         self.attempts
     }
 
     /// Waits before the next try; false when the time is over.
-    pub(crate) async fn pause(&mut self) -> bool {
+    pub(super) async fn pause(&mut self) -> bool {
         let pause = self.options.pause(self.attempts);
-        if Instant::now() + pause >= self.give_up_at {
+        if Instant::now() + pause >= self.deadline {
             return false;
         }
         tokio::time::sleep(pause).await;

@@ -1,0 +1,13 @@
+//! The parties outside of the market: the traits of the payment gateway and of the alarm, and the circuit
+//! breaker that each stands behind.
+
+mod alarm_sender;
+mod breaker;
+mod payment_gateway;
+
+pub use alarm_sender::{AlarmDown, AlarmSender};
+pub use breaker::{
+    Breaker, BreakerOptions, BreakerOptionsError, BreakerState, Open, Permit, ResilienceBreaker,
+    Verdict,
+};
+pub use payment_gateway::{Charge, Confirmation, GatewayError, PaymentGateway};
