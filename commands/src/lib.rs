@@ -29,7 +29,7 @@ pub use operations::{
 };
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions};
 pub use outside::{
-    AlarmDown, AlarmSender, Breaker, BreakerOptions, BreakerOptionsError, BreakerState, Charge,
-    Confirmation, GatewayError, Open, PaymentGateway, Permit, ResilienceBreaker, Verdict,
+    AlarmDown, AlarmSender, BreakerOptions, BreakerOptionsError, BreakerState, CallOutcome, Charge,
+    CircuitBreaker, Confirmation, GatewayError, Open, PaymentGateway, Permit,
 };
 pub use panic::told_by_panic;

@@ -7,7 +7,6 @@ mod payment_gateway;
 
 pub use alarm_sender::{AlarmDown, AlarmSender};
 pub use breaker::{
-    Breaker, BreakerOptions, BreakerOptionsError, BreakerState, Open, Permit, ResilienceBreaker,
-    Verdict,
+    BreakerOptions, BreakerOptionsError, BreakerState, CallOutcome, CircuitBreaker, Open, Permit,
 };
 pub use payment_gateway::{Charge, Confirmation, GatewayError, PaymentGateway};

@@ -7,7 +7,7 @@ use crate::executor::{CommandMeta, Executed, Executor, Request};
 use crate::keyed_mutex::KeyedMutex;
 use crate::options::CommandOptions;
 use crate::outside::{
-    AlarmSender, Breaker, BreakerOptionsError, BreakerState, PaymentGateway, ResilienceBreaker,
+    AlarmSender, BreakerOptionsError, BreakerState, CircuitBreaker, PaymentGateway,
 };
 use crate::panic::told_by_panic;
 use futures::FutureExt as _;
@@ -31,12 +31,12 @@ pub(crate) struct Inner {
     pub(crate) executor: Executor,
     pub(crate) options: CommandOptions,
     pub(crate) alarm: Arc<dyn AlarmSender>,
-    pub(crate) alarm_breaker: Arc<dyn Breaker>,
+    pub(crate) alarm_breaker: CircuitBreaker,
     /// Where attempts to pay are begun: here, or at another service.
     pub(crate) payments: Arc<dyn PaymentService>,
     /// The payment service's own half.
     pub(crate) local_payments: LocalPayments,
-    pub(crate) payment_breaker: Arc<dyn Breaker>,
+    pub(crate) payment_breaker: CircuitBreaker,
     pub(crate) requests: KeyedMutex,
     pub(crate) tracker: TaskTracker,
 }
@@ -49,15 +49,14 @@ impl Commands {
         alarm: Arc<dyn AlarmSender>,
         options: CommandOptions,
     ) -> Result<Self, BreakerOptionsError> {
-        let payment_breaker: Arc<dyn Breaker> =
-            Arc::new(ResilienceBreaker::new("payment", &options.payment.breaker)?);
-        let alarm_breaker = Arc::new(ResilienceBreaker::new("alarm", &options.alarm.breaker)?);
+        let payment_breaker = CircuitBreaker::new("payment", options.payment.breaker.clone())?;
+        let alarm_breaker = CircuitBreaker::new("alarm", options.alarm.breaker.clone())?;
         let tracker = TaskTracker::new();
         let executor = Executor::new(store, options.retry.clone(), options.retry_after);
         let local_payments = LocalPayments::new(
             executor.clone(),
             gateway,
-            Arc::clone(&payment_breaker),
+            payment_breaker.clone(),
             options.payment.clone(),
             tracker.clone(),
         );

@@ -9,7 +9,7 @@ use crate::error::{CommandError, Service};
 use crate::executor::{CommandMeta, Done, Request};
 use crate::operations::commands::Inner;
 use crate::operations::number_kinds;
-use crate::outside::Verdict;
+use crate::outside::CallOutcome;
 use gdmarket_domain::{Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal};
 use tokio::time::timeout;
 
@@ -63,17 +63,17 @@ impl Inner {
             retry_after,
             cause,
         };
-        let permit = self.alarm_breaker.admit().await.map_err(|open| {
+        let permit = self.alarm_breaker.admit().map_err(|open| {
             down(open.retry_after, "the circuit breaker of the alarm is open".to_owned())
         })?;
         let item_no = item_no(self.executor.allocate(number_kinds::ITEM).await?)?;
-        let (verdict, raised) =
+        let (outcome, raised) =
             match timeout(self.options.alarm.answer_within, self.alarm.alert(item_no)).await {
-                Ok(Ok(())) => (Verdict::Answered, Ok(item_no)),
-                Ok(Err(error)) => (Verdict::Failed, Err(format!("the alarm failed: {error}"))),
-                Err(_) => (Verdict::Slow, Err("the alarm doesn't answer in time".to_owned())),
+                Ok(Ok(())) => (CallOutcome::Answered, Ok(item_no)),
+                Ok(Err(error)) => (CallOutcome::Failed, Err(format!("the alarm failed: {error}"))),
+                Err(_) => (CallOutcome::Slow, Err("the alarm doesn't answer in time".to_owned())),
             };
-        permit.judge(verdict).await;
+        permit.record(outcome);
         raised.map_err(|cause| down(self.options.retry_after, cause))
     }
 

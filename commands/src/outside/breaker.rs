@@ -1,35 +1,30 @@
-//! The circuit breaker as the market sees it: ask for a permit, then say how the call went.
+//! The circuit breaker of a dependency: a caller asks for a permit, calls, and records how the call went.
 //!
-//! [`Breaker`] is ours, the mechanism behind it ([`resilience`]) a library's. A permit is taken
-//! before anything is written and judged when the caller has its answer or stops waiting for it, so
-//! a call that goes on after that (a payment, up to a minute) holds no place in the breaker.
+//! A permit is taken before anything is written. Its outcome is recorded when the caller has its answer or
+//! stops waiting for it, so a call that continues after that (a payment, up to a minute) holds no place in
+//! the breaker. docs/adr/0018 says why the mechanism is our own.
 
-mod resilience;
-mod sample;
+mod call_window;
+mod circuit_breaker;
 
-pub use resilience::{BreakerOptionsError, ResilienceBreaker};
+pub use circuit_breaker::{CircuitBreaker, Permit};
 
-use async_trait::async_trait;
-use futures::future::BoxFuture;
-use sample::Sample;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// When a dependency is left alone, and for how long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BreakerOptions {
     /// The rates are of the calls of this much time.
     pub window: Duration,
-    /// Fewer calls than this in the window open nothing.
+    /// The breaker stays closed while the window holds fewer calls than this.
     pub minimum_calls: usize,
     /// The share of failed calls that opens it, above 0 up to 1.
     pub failure_rate: f64,
     /// The share of slow calls that opens it, above 0 up to 1.
     pub slow_rate: f64,
-    /// How long it stays open before it probes.
+    /// How long it stays open before it admits probes.
     pub open_for: Duration,
-    /// How many probes go at once, and must go well, before it closes.
+    /// How many probes may be in flight at once, and must succeed, before it closes.
     pub probes: usize,
 }
 
@@ -46,9 +41,33 @@ impl Default for BreakerOptions {
     }
 }
 
-/// How a call went, seen from the one who waited for it.
+impl BreakerOptions {
+    fn validate(&self, dependency: &'static str) -> Result<(), BreakerOptionsError> {
+        let is_share = |rate: f64| rate > 0.0 && rate <= 1.0;
+        let reason = if self.probes == 0 {
+            "it needs at least one probe"
+        } else if self.window.is_zero() {
+            "its window must be longer than nothing"
+        } else if !is_share(self.failure_rate) || !is_share(self.slow_rate) {
+            "its rates must be above 0 and at most 1"
+        } else {
+            return Ok(());
+        };
+        Err(BreakerOptionsError { dependency, reason })
+    }
+}
+
+/// The breaker's settings make no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the breaker of {dependency}: {reason}")]
+pub struct BreakerOptionsError {
+    dependency: &'static str,
+    reason: &'static str,
+}
+
+/// How a call went for the caller that waited for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CallOutcome {
     /// Answered in time; a definite "declined" is an answer.
     Answered,
     /// No answer within the answer limit.
@@ -57,66 +76,21 @@ pub enum Verdict {
     Failed,
 }
 
-/// What a breaker lets through.
+/// What a breaker admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BreakerState {
-    /// Everything.
+    /// Every call.
     Closed,
     /// A few probes.
     HalfOpen,
-    /// Nothing.
+    /// No call.
     Open,
 }
 
-/// The breaker lets no call through now.
+/// The breaker admits no call now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the breaker is open")]
 pub struct Open {
-    /// When it may be worth another try.
+    /// When another try may succeed.
     pub retry_after: Duration,
-}
-
-/// Decides whether a dependency is called at all.
-#[async_trait]
-pub trait Breaker: Send + Sync + 'static {
-    /// A permit for one call. Dropped without a verdict it counts for nothing and gives its place
-    /// back.
-    async fn admit(&self) -> Result<Permit, Open>;
-
-    /// What it lets through now.
-    fn state(&self) -> BreakerState;
-}
-
-/// The right to one call.
-#[must_use = "a permit without a verdict counts for nothing"]
-pub struct Permit {
-    failures: Slot,
-    slowness: Slot,
-    /// Which verdicts count; all do where there is none.
-    sample: Option<Arc<Sample>>,
-}
-
-impl Permit {
-    /// Says how the call went.
-    pub async fn judge(self, verdict: Verdict) {
-        if self.sample.is_none_or(|sample| sample.takes()) {
-            self.failures.judge(verdict == Verdict::Failed).await;
-            self.slowness.judge(verdict == Verdict::Slow).await;
-        }
-    }
-}
-
-/// A place in one circuit: the circuit's view of the call, waiting for its end. Dropping it frees
-/// the place.
-struct Slot {
-    bad: oneshot::Sender<bool>,
-    call: BoxFuture<'static, ()>,
-}
-
-impl Slot {
-    async fn judge(self, bad: bool) {
-        if self.bad.send(bad).is_ok() {
-            self.call.await;
-        }
-    }
 }

@@ -1,9 +1,8 @@
 //! The breaker: what opens it, what it lets through then, and how it closes again.
 
-use gdmarket_commands::{
-    Breaker, BreakerOptions, BreakerState, Open, Permit, ResilienceBreaker, Verdict,
-};
+use gdmarket_commands::{BreakerOptions, BreakerState, CallOutcome, CircuitBreaker, Open, Permit};
 use gdmarket_testkit::eventually;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(10);
@@ -19,52 +18,55 @@ fn options() -> BreakerOptions {
     }
 }
 
-fn breaker(options: &BreakerOptions) -> ResilienceBreaker {
-    ResilienceBreaker::new("test", options).unwrap()
+fn breaker(options: &BreakerOptions) -> CircuitBreaker {
+    CircuitBreaker::new("test", options.clone()).unwrap()
 }
 
-async fn calls(breaker: &ResilienceBreaker, verdicts: &[Verdict]) {
-    for verdict in verdicts {
-        breaker.admit().await.unwrap().judge(*verdict).await;
+fn calls(breaker: &CircuitBreaker, outcomes: &[CallOutcome]) {
+    for outcome in outcomes {
+        breaker.admit().unwrap().record(*outcome);
     }
 }
 
-async fn opened(options: &BreakerOptions) -> ResilienceBreaker {
+fn opened(options: &BreakerOptions) -> CircuitBreaker {
     let breaker = breaker(options);
-    calls(&breaker, &[Verdict::Failed; 4]).await;
+    calls(&breaker, &[CallOutcome::Failed; 4]);
     assert_eq!(breaker.state(), BreakerState::Open);
     breaker
 }
 
 /// The first probe after the breaker was open long enough.
-async fn probe(breaker: &ResilienceBreaker) -> Permit {
-    eventually(LONG, || breaker.admit()).await
+async fn probe(breaker: &CircuitBreaker) -> Permit {
+    eventually(LONG, || async { breaker.admit() }).await
 }
 
 #[tokio::test]
 async fn failures_above_the_rate_open_it_and_say_when_to_come_back() {
     let options = BreakerOptions { open_for: Duration::from_secs(30), ..options() };
     let breaker = breaker(&options);
-    calls(&breaker, &[Verdict::Answered, Verdict::Failed, Verdict::Answered]).await;
+    calls(&breaker, &[CallOutcome::Answered, CallOutcome::Failed, CallOutcome::Answered]);
     assert_eq!(breaker.state(), BreakerState::Closed);
-    calls(&breaker, &[Verdict::Failed]).await;
-    let Open { retry_after } = breaker.admit().await.err().unwrap();
+    calls(&breaker, &[CallOutcome::Failed]);
+    let Open { retry_after } = breaker.admit().err().unwrap();
     assert!(retry_after > Duration::from_secs(20) && retry_after <= options.open_for);
 }
 
 #[tokio::test]
 async fn slow_calls_open_it_at_a_rate_of_their_own() {
     let breaker = breaker(&options());
-    calls(&breaker, &[Verdict::Answered, Verdict::Answered, Verdict::Slow, Verdict::Slow]).await;
+    calls(
+        &breaker,
+        &[CallOutcome::Answered, CallOutcome::Answered, CallOutcome::Slow, CallOutcome::Slow],
+    );
     assert_eq!(breaker.state(), BreakerState::Closed);
-    calls(&breaker, &[Verdict::Slow; 4]).await;
+    calls(&breaker, &[CallOutcome::Slow; 4]);
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
 #[tokio::test]
 async fn answers_never_open_it() {
     let breaker = breaker(&options());
-    calls(&breaker, &[Verdict::Answered; 100]).await;
+    calls(&breaker, &[CallOutcome::Answered; 100]);
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
@@ -72,12 +74,12 @@ async fn answers_never_open_it() {
 async fn a_long_good_time_doesn_t_hide_an_outage() {
     let options = BreakerOptions { window: Duration::from_millis(100), ..options() };
     let breaker = breaker(&options);
-    calls(&breaker, &[Verdict::Answered; 5_000]).await;
+    calls(&breaker, &[CallOutcome::Answered; 5_000]);
     // The good calls leave the window one after the other; then four failures are all there is.
     eventually(LONG, || async {
-        match breaker.admit().await {
+        match breaker.admit() {
             Ok(permit) => {
-                permit.judge(Verdict::Failed).await;
+                permit.record(CallOutcome::Failed);
                 Err(breaker.state())
             }
             Err(Open { .. }) => Ok(()),
@@ -88,52 +90,111 @@ async fn a_long_good_time_doesn_t_hide_an_outage() {
 
 /// Questions and refunds ask for leave only: how they go says nothing of charges.
 #[tokio::test]
-async fn permits_without_a_verdict_hide_no_outage() {
+async fn permits_without_an_outcome_hide_no_outage() {
     let breaker = breaker(&options());
     for _ in 0..1_000 {
-        drop(breaker.admit().await.unwrap());
+        drop(breaker.admit().unwrap());
     }
-    calls(&breaker, &[Verdict::Failed; 4]).await;
+    calls(&breaker, &[CallOutcome::Failed; 4]);
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
 #[tokio::test]
 async fn twenty_at_once_on_a_half_open_one_are_two_probes() {
-    let breaker = opened(&options()).await;
+    let breaker = opened(&options());
     let first = probe(&breaker).await;
     let mut probes = vec![first];
     for _ in 0..19 {
-        probes.extend(breaker.admit().await.ok());
+        probes.extend(breaker.admit().ok());
     }
     assert_eq!(probes.len(), 2);
     for probe in probes {
-        probe.judge(Verdict::Answered).await;
+        probe.record(CallOutcome::Answered);
     }
     assert_eq!(breaker.state(), BreakerState::Closed);
-    calls(&breaker, &[Verdict::Answered; 20]).await;
+    calls(&breaker, &[CallOutcome::Answered; 20]);
 }
 
 #[tokio::test]
 async fn a_failed_probe_opens_it_again() {
-    let breaker = opened(&options()).await;
-    probe(&breaker).await.judge(Verdict::Failed).await;
+    let breaker = opened(&options());
+    probe(&breaker).await.record(CallOutcome::Failed);
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
 #[tokio::test]
 async fn a_slow_probe_opens_it_again() {
     let breaker = breaker(&options());
-    calls(&breaker, &[Verdict::Slow; 4]).await;
-    probe(&breaker).await.judge(Verdict::Slow).await;
+    calls(&breaker, &[CallOutcome::Slow; 4]);
+    probe(&breaker).await.record(CallOutcome::Slow);
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
 #[tokio::test]
+async fn a_slow_probe_opens_one_again_that_failures_had_opened() {
+    let breaker = opened(&options());
+    probe(&breaker).await.record(CallOutcome::Slow);
+    assert_eq!(breaker.state(), BreakerState::Open);
+}
+
+#[tokio::test]
+async fn a_call_from_before_it_opened_is_no_probe() {
+    let breaker = breaker(&options());
+    let [late, later] = [breaker.admit().unwrap(), breaker.admit().unwrap()];
+    calls(&breaker, &[CallOutcome::Failed; 4]);
+    let probe = probe(&breaker).await;
+    late.record(CallOutcome::Failed);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    later.record(CallOutcome::Answered);
+    probe.record(CallOutcome::Answered);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen, "one probe succeeded, not two");
+}
+
+/// What operators watch: docs/runbook.md explains the gauge.
+#[test]
+fn its_state_is_a_gauge_by_dependency_and_by_what_it_watches() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    // Each snapshot resets what it shows.
+    let levels = || {
+        let metrics = snapshotter.snapshot().into_vec().into_iter();
+        let gauges = metrics.filter_map(|(key, _, _, value)| {
+            let labels: Vec<_> = key.key().labels().map(|l| (l.key(), l.value())).collect();
+            let is_it = key.key().name() == "gdmarket_breaker_state"
+                && labels.contains(&("dependency", "test"));
+            let watching = key.key().labels().find(|label| label.key() == "watching")?.value();
+            match value {
+                DebugValue::Gauge(level) if is_it => {
+                    Some(format!("{watching} {}", level.into_inner()))
+                }
+                _ => None,
+            }
+        });
+        let mut levels: Vec<_> = gauges.collect();
+        levels.sort();
+        levels
+    };
+    metrics::with_local_recorder(&recorder, || {
+        let options = BreakerOptions { open_for: Duration::ZERO, ..options() };
+        let breaker = breaker(&options);
+        assert_eq!(levels(), ["failures 0", "slowness 0"]);
+        calls(&breaker, &[CallOutcome::Slow; 4]);
+        assert_eq!(levels(), ["failures 0", "slowness 2"]);
+        let probe = breaker.admit().unwrap();
+        assert_eq!(levels(), ["failures 0", "slowness 1"]);
+        probe.record(CallOutcome::Failed);
+        assert_eq!(levels(), ["failures 2", "slowness 0"]);
+        calls(&breaker, &[CallOutcome::Answered; 2]);
+        assert_eq!(levels(), ["failures 0", "slowness 0"]);
+    });
+}
+
+#[tokio::test]
 async fn a_dropped_permit_counts_for_nothing_and_gives_its_place_back() {
-    let breaker = opened(&options()).await;
+    let breaker = opened(&options());
     drop(probe(&breaker).await);
     for _ in 0..10 {
-        drop(breaker.admit().await.unwrap());
+        drop(breaker.admit().unwrap());
     }
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
 }
@@ -141,13 +202,13 @@ async fn a_dropped_permit_counts_for_nothing_and_gives_its_place_back() {
 #[tokio::test]
 async fn probes_that_the_window_forgot_don_t_shut_it_for_ever() {
     let options = BreakerOptions { window: Duration::from_millis(60), ..options() };
-    let breaker = opened(&options).await;
+    let breaker = opened(&options);
     // Each probe alone is forgotten before the next one; two together close it.
-    probe(&breaker).await.judge(Verdict::Answered).await;
+    probe(&breaker).await.record(CallOutcome::Answered);
     tokio::time::sleep(options.window * 2).await;
     eventually(LONG, || async {
-        if let Ok(permit) = breaker.admit().await {
-            permit.judge(Verdict::Answered).await;
+        if let Ok(permit) = breaker.admit() {
+            permit.record(CallOutcome::Answered);
         }
         if breaker.state() == BreakerState::Closed { Ok(()) } else { Err(breaker.state()) }
     })
@@ -161,6 +222,6 @@ fn senseless_settings_are_refused() {
         BreakerOptions { failure_rate: 0.0, ..options() },
         BreakerOptions { slow_rate: 1.5, ..options() },
     ] {
-        assert!(ResilienceBreaker::new("test", &senseless).is_err(), "{senseless:?}");
+        assert!(CircuitBreaker::new("test", senseless.clone()).is_err(), "{senseless:?}");
     }
 }

@@ -43,7 +43,6 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("clap_complete", &["gdmarket"]),
     ("clap_mangen", &["gdmarket"]),
     ("figment", &["gdmarket"]),
-    ("tower-resilience", &["commands"]),
 ];
 
 fn metadata() -> Metadata {

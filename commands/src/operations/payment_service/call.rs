@@ -4,8 +4,8 @@
 
 use super::{LocalPayments, PaymentAttempt, PaymentService as _};
 use crate::error::CommandError;
+use crate::outside::{CallOutcome, Permit};
 use crate::outside::{Confirmation, GatewayError};
-use crate::outside::{Permit, Verdict};
 use std::pin::pin;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -30,10 +30,10 @@ impl LocalPayments {
     ) -> Said<T> {
         let (begun, mut call) = (Instant::now(), pin!(call));
         if let Ok(said) = timeout_at(begun + self.options.answer_within, &mut call).await {
-            permit.judge(verdict(&said)).await;
+            permit.record(outcome(&said));
             return said;
         }
-        permit.judge(Verdict::Slow).await;
+        permit.record(CallOutcome::Slow);
         timeout_at(begun + self.options.call_limit, call).await.unwrap_or_else(|_| Err(no_answer()))
     }
 }
@@ -69,9 +69,9 @@ fn no_answer() -> GatewayError {
 }
 
 /// A definite "no" is an answer like a "yes".
-const fn verdict<T>(said: &Said<T>) -> Verdict {
+const fn outcome<T>(said: &Said<T>) -> CallOutcome {
     match said {
-        Ok(_) | Err(GatewayError::Declined(_)) => Verdict::Answered,
-        Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_)) => Verdict::Failed,
+        Ok(_) | Err(GatewayError::Declined(_)) => CallOutcome::Answered,
+        Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_)) => CallOutcome::Failed,
     }
 }

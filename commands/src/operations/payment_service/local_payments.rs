@@ -10,7 +10,7 @@ use crate::executor::{CommandMeta, Done, Executor, Request};
 use crate::operations::number_kinds;
 use crate::options::PaymentOptions;
 use crate::outside::PaymentGateway;
-use crate::outside::{Breaker, Permit};
+use crate::outside::{CircuitBreaker, Permit};
 use async_trait::async_trait;
 use gdmarket_domain::payment::{NOT_FOUND, Progress};
 use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentEvent, PaymentNo};
@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct LocalPayments {
     pub(super) executor: Executor,
     pub(super) gateway: Arc<dyn PaymentGateway>,
-    breaker: Arc<dyn Breaker>,
+    breaker: CircuitBreaker,
     pub(super) options: PaymentOptions,
     tracker: TaskTracker,
 }
@@ -38,7 +38,7 @@ impl LocalPayments {
     pub(crate) const fn new(
         executor: Executor,
         gateway: Arc<dyn PaymentGateway>,
-        breaker: Arc<dyn Breaker>,
+        breaker: CircuitBreaker,
         options: PaymentOptions,
         tracker: TaskTracker,
     ) -> Self {
@@ -166,7 +166,7 @@ impl LocalPayments {
 #[async_trait]
 impl PaymentService for LocalPayments {
     async fn admit(&self) -> Result<Permit, CommandError> {
-        self.breaker.admit().await.map_err(|open| CommandError::Unavailable {
+        self.breaker.admit().map_err(|open| CommandError::Unavailable {
             what: Service::Payment,
             retry_after: open.retry_after,
             cause: "the circuit breaker of the payment gateway is open".to_owned(),
@@ -192,7 +192,7 @@ impl PaymentService for LocalPayments {
         let meta = self.executor.caused_by(meta.clone(), &done.executed);
         let permit = match permit {
             Some(permit) => permit,
-            None => match self.breaker.admit().await {
+            None => match self.breaker.admit() {
                 Ok(permit) => permit,
                 Err(open) => return self.give_up(attempt, open.retry_after, &meta).await,
             },
