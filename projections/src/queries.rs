@@ -1,33 +1,33 @@
-//! The read facade: typed rows, filtered and paged, names and alarms joined, staleness told.
+//! Answers from the views: typed rows, filtered and paged, with names and alarms joined and stale rows
+//! marked as such.
 //!
 //! Answers of writes are rendered from [`Queries::item_at`] and its like: the same fold as the view's,
 //! over the stream up to the version that the write came to, so they never depend on how far views are.
 
 mod alarms;
-mod at;
 mod items;
 mod payments;
+pub(crate) mod query_error;
 mod repair;
 mod reservations;
 mod select;
+mod versions;
 
-use crate::alarms::{AlarmBody, Alarms};
-use crate::error::QueryError;
-use crate::item_info::{ItemBody, ItemInfo, ItemInfoBody};
-use crate::payments::{PaymentBody, Payments};
-use crate::reservations::{ReservationBody, Reservations};
-use crate::view_table::ViewTable;
-use chrono::{DateTime, Utc};
+pub use crate::engine::view_table::Stale;
+
+use crate::engine::view_table::ViewTable;
+use crate::views::alarms::{AlarmBody, Alarms};
+use crate::views::items::{ItemBody, ItemInfo, ItemInfoBody};
+use crate::views::payments::{PaymentBody, Payments};
+use crate::views::reservations::{ReservationBody, Reservations};
 use cqrs_es::Aggregate as _;
 use gdmarket_domain::{Alarm, Item, Payment, PersonId, Reservation, ReservationNo};
 use gdmarket_store::Store;
-use serde::Serialize;
+pub use query_error::QueryError;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(crate) use select::stale;
-
-/// One resource: what is told of it, and its aggregate to ask what may be done with it.
+/// One resource: its body, and its aggregate, which says what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found<B, A> {
     /// The stream's number.
@@ -36,19 +36,10 @@ pub struct Found<B, A> {
     pub version: i64,
     /// Since when and why the row stands still while its stream goes on.
     pub stale: Option<Stale>,
-    /// What is told.
+    /// What is shown.
     pub body: B,
     /// The aggregate's state at this version: ask its `permits` and `decide`.
     pub state: A,
-}
-
-/// A row that couldn't follow its stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Stale {
-    /// When the event that couldn't be taken in was recorded.
-    pub since: DateTime<Utc>,
-    /// Why it couldn't.
-    pub reason: String,
 }
 
 /// Which members of a collection are asked for; what is absent doesn't matter.

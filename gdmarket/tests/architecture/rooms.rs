@@ -46,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "operations",
         ],
     ),
+    ("projections", &["engine", "views", "processes", "queries", "inspect", "registry"]),
 ];
 
 /// A folder with more files than this hides what is in it.

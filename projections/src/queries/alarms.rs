@@ -2,8 +2,8 @@
 
 use super::select::{Via, found, one, page};
 use super::{Answer, Filter, FoundAlarm, Page, PageRequest, Queries};
-use crate::alarms::AlarmRow;
-use crate::view_table::Stored;
+use crate::engine::view_table::Stored;
+use crate::views::alarms::AlarmRow;
 use gdmarket_domain::ItemNo;
 
 impl Queries {

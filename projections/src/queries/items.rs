@@ -1,11 +1,13 @@
 //! What is asked about items: the item, the owner's integrated view, and the calendar.
 
-use super::select::{Via, found, one, page, stale};
-use super::{Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries, repair};
-use crate::error::QueryError;
-use crate::item_info::{Calendar, ItemInfo, ItemInfoBody, ItemRow};
-use crate::view::View as _;
-use crate::view_table::Stored;
+use super::QueryError;
+use super::select::{Via, found, one, page};
+use super::{
+    Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries, Stale, repair,
+};
+use crate::engine::view::View as _;
+use crate::engine::view_table::Stored;
+use crate::views::items::{Calendar, ItemInfo, ItemInfoBody, ItemRow};
 use chrono::NaiveDate;
 use gdmarket_domain::{Item, ItemEvent, ItemNo, MarketEvent};
 
@@ -83,7 +85,7 @@ impl Queries {
             // What stands still about the alarm, stands still here.
             if let Some(alarm) = alarms.remove(&info.number) {
                 info.body.alarm_status = alarm.row.status();
-                info.stale = info.stale.take().or_else(|| alarm.stale.map(stale));
+                info.stale = info.stale.take().or_else(|| alarm.stale.map(Stale::from));
             }
             let shown = info.body.item.reservation_no;
             info.body.customer_name = shown.and_then(|no| names.get(&no.get()).cloned());

@@ -2,8 +2,8 @@
 
 use super::select::{Via, found, one, page};
 use super::{Answer, Filter, FoundPayment, Page, PageRequest, Queries};
-use crate::payments::PaymentRow;
-use crate::view_table::Stored;
+use crate::engine::view_table::Stored;
+use crate::views::payments::PaymentRow;
 use gdmarket_domain::PaymentNo;
 
 impl Queries {

@@ -2,10 +2,10 @@
 //! write it again. One such row must cost neither its collection nor the rest of the view.
 
 use super::Answer;
-use crate::error::QueryError;
-use crate::projector::{Folded, fold};
-use crate::view::View;
-use crate::view_table::{Found, Stored, ViewTable};
+use super::QueryError;
+use crate::engine::projector::{Folded, fold};
+use crate::engine::view::View;
+use crate::engine::view_table::{Found, Stored, ViewTable};
 use gdmarket_store::{LogLimit, Parked, ParkedKeys, Store, StoreError, StreamId};
 use std::collections::HashMap;
 use std::time::Duration;

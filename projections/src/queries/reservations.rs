@@ -2,9 +2,9 @@
 
 use super::select::{Via, found, one, page};
 use super::{Answer, Filter, FoundReservation, Page, PageRequest, Queries, repair};
-use crate::reservations::ReservationRow;
-use crate::status::ReservationStatus;
-use crate::view_table::Stored;
+use crate::engine::view_table::Stored;
+use crate::views::reservations::ReservationRow;
+use crate::views::status::ReservationStatus;
 use gdmarket_domain::ReservationNo;
 
 impl Queries {

@@ -1,11 +1,10 @@
 //! Reading rows of a view's table: one by its number, or a page by filters.
 
+use super::QueryError;
 use super::repair::rebuilt;
 use super::{Answer, Filter, Found, Page, PageRequest, Stale};
-use crate::error::QueryError;
-use crate::view::View;
-use crate::view_table::{Raw, Stored, ViewTable, read_row};
-use chrono::DateTime;
+use crate::engine::view::View;
+use crate::engine::view_table::{Raw, Stored, ViewTable, read_row};
 use gdmarket_store::{Store, StoreError, on_db};
 use sqlx::QueryBuilder;
 
@@ -19,8 +18,8 @@ pub(super) struct Via<'a> {
     pub(super) people: Option<(&'a str, &'a str)>,
 }
 
-/// The row of a number, unless it is gone. Where already the first event can't be taken in, something
-/// is there and nobody can tell what.
+/// The row of a number, unless it is gone. Where the first event can't be folded, something is there and
+/// it is unknown what.
 pub(super) async fn one<V: View>(
     store: &Store,
     table: &ViewTable<V>,
@@ -88,7 +87,7 @@ pub(super) async fn page<V: View>(
     Ok(Page { rows, next })
 }
 
-/// A row as it is told; nothing if there is nothing to tell.
+/// A row as it is shown; `None` if nothing is.
 pub(super) fn found<R, B, A>(
     row: Stored<R>,
     body: impl Fn(&R) -> Option<B>,
@@ -97,20 +96,15 @@ pub(super) fn found<R, B, A>(
     Some(Found {
         number: row.number,
         version: row.sequence,
-        stale: row.stale.map(stale),
+        stale: row.stale.map(Stale::from),
         body: body(&row.row)?,
         state: aggregate(&row.row),
     })
 }
 
-/// Since when, in microseconds, and why a row stands still.
-pub(crate) fn stale((since, reason): (i64, String)) -> Stale {
-    Stale { since: DateTime::from_timestamp_micros(since).unwrap_or_default(), reason }
-}
-
 impl<T> Page<T> {
-    /// The same page of what can be told of its rows.
-    pub(super) fn filter_map<U>(self, tell: impl FnMut(T) -> Option<U>) -> Page<U> {
-        Page { rows: self.rows.into_iter().filter_map(tell).collect(), next: self.next }
+    /// The same page of what is shown of its rows.
+    pub(super) fn filter_map<U>(self, show: impl FnMut(T) -> Option<U>) -> Page<U> {
+        Page { rows: self.rows.into_iter().filter_map(show).collect(), next: self.next }
     }
 }

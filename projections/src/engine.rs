@@ -1,0 +1,16 @@
+//! The machinery behind views and process managers: it reads the log, folds and reacts, stores and
+//! rebuilds, and names no view, process or refusal of the market.
+
+pub(crate) mod backoff;
+pub(crate) mod feed;
+pub(crate) mod process_manager;
+pub(crate) mod progress;
+pub(crate) mod projector;
+pub(crate) mod rebuild;
+pub(crate) mod subscription;
+pub(crate) mod throttle;
+pub(crate) mod view;
+pub(crate) mod view_table;
+
+#[cfg(test)]
+pub(crate) mod test_view;

@@ -1,0 +1,45 @@
+//! The feed of the local log.
+
+use super::{Delivery, Feed};
+use async_trait::async_trait;
+use gdmarket_store::{Identity, RecordedEvent, Store, StoreError};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The feed of the local log.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalFeed(pub(crate) Store);
+
+#[async_trait]
+impl Feed for LocalFeed {
+    fn source(&self) -> Identity {
+        *self.0.identity()
+    }
+
+    async fn read_after(&self, position: i64, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        let events = self.0.tail().read_after(position, limit).await?;
+        let mut previous = position;
+        let chain = |event: Arc<RecordedEvent>| {
+            let before = std::mem::replace(&mut previous, event.position);
+            Delivery { previous: before, event }
+        };
+        Ok(events.into_iter().map(chain).collect())
+    }
+
+    async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        // From the log itself: a row that was repaired is another one than the tail remembers.
+        Ok(self.0.log().at(position).await?.map(Arc::new))
+    }
+
+    async fn head(&self) -> Result<i64, StoreError> {
+        self.0.tail().sure_head().await
+    }
+
+    fn known_head(&self) -> i64 {
+        *self.0.tail().head().borrow()
+    }
+
+    async fn wait_past(&self, position: i64, until: Instant) {
+        self.0.tail().wait_past(position, until).await;
+    }
+}

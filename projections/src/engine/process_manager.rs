@@ -1,0 +1,20 @@
+//! Process managers without a word of what they manage: the table of reactions as a trait, and the
+//! reactor that runs it: batches, retries of parked keys, deadlines.
+
+mod deadline_payload;
+mod deadlines;
+mod job;
+mod manager;
+mod outcome;
+mod plan;
+mod port;
+mod reactor;
+mod retries;
+mod sender;
+
+pub(crate) use deadline_payload::{blocked_deadlines, cause_position};
+pub(crate) use manager::{Due, Manager, Moment, Reaction, Reactions, Remedy, Step};
+pub(crate) use port::Port;
+pub use port::{Cause, Errand, Handled, PortError};
+pub(crate) use reactor::{Pace, Reactor};
+pub(crate) use sender::reaction_id;

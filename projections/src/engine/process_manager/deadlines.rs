@@ -1,0 +1,133 @@
+//! What a process manager does when a deadline is due.
+
+use super::deadline_payload::{DeadlinePayload, blocked_deadlines};
+use super::manager::{Due, Moment, Step};
+use super::outcome::Outcome;
+use super::port::Cause;
+use super::reactor::{AT_ONCE, Reactor};
+use super::sender::Sender;
+use crate::engine::subscription::{Halt, Run};
+use futures::StreamExt;
+use gdmarket_store::{Deadline, Deadlines, Postponed, Tried, failpoint};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// When a deadline is tried again whose reaction couldn't be done.
+const POSTPONED: Duration = Duration::from_secs(5);
+
+/// When one is tried again that was thought impossible: an operator has read the log by then.
+const IMPOSSIBLE: Duration = Duration::from_mins(10);
+
+impl<S: Step> Reactor<S> {
+    pub(super) async fn fire(&self, run: &Run) -> Result<(), Halt> {
+        let due = self.deadlines.due(self.sender.name(), AT_ONCE).await?;
+        let is_any_due = !due.is_empty();
+        let mut fired = futures::stream::iter(due)
+            .map(|deadline| self.fire_one(run, deadline))
+            .buffer_unordered(self.concurrency);
+        while let Some(fired) = fired.next().await {
+            fired?;
+        }
+        // What was blocked may have been cleared, or dropped by an operator.
+        if (is_any_due || self.blocked_now().count > 0) && self.look_for_blocked().await? {
+            let parked_at = self.parked_at.lock().await;
+            self.report(run, &parked_at);
+        }
+        Ok(())
+    }
+
+    async fn fire_one(&self, run: &Run, deadline: Deadline) -> Result<(), Halt> {
+        let (outcome, due) = self.sender.fire(&deadline).await;
+        failpoint!("manager.fired", &run.name);
+        if outcome == Outcome::Newer {
+            return Err(Halt::Newer(deadline.key));
+        }
+        let postponed = postponed(&deadline, outcome, due);
+        let manager = self.sender.name();
+        let mut tx = self.store.views().begin().await?;
+        run.hold(&mut tx).await?;
+        // One that was set again or cleared meanwhile is left as it is.
+        match &postponed {
+            Some(postponed) => Deadlines::postpone(&mut tx, manager, &deadline, postponed).await?,
+            None => drop(Deadlines::fired(&mut tx, manager, &deadline).await?),
+        }
+        tx.commit().await?;
+        failpoint!("manager.noted", &run.name);
+        Ok(())
+    }
+
+    /// Looks how many deadlines are blocked; whether that has changed.
+    pub(super) async fn look_for_blocked(&self) -> Result<bool, Halt> {
+        let blocked = blocked_deadlines(&self.deadlines, self.sender.name()).await?;
+        let mut known = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::replace(&mut *known, blocked) != blocked)
+    }
+}
+
+/// How a deadline that fired is due again; `None` if it is over. No deadline is lost by a fault.
+fn postponed<S>(deadline: &Deadline, outcome: Outcome, due: Option<Due<S>>) -> Option<Postponed> {
+    let same = || deadline.payload.clone();
+    let (pause, payload, tried) = match (outcome, due.and_then(|due| due.again)) {
+        (Outcome::Retry(_), _) => (POSTPONED, same(), Tried::NotNow),
+        (Outcome::Done, None) => return None,
+        (Outcome::Done, Some((pause, data))) => (
+            pause,
+            DeadlinePayload::with_data(&deadline.payload, &data).unwrap_or_else(same),
+            Tried::Done,
+        ),
+        (Outcome::Park(problem), _) => (IMPOSSIBLE, same(), Tried::Refused(problem)),
+        (Outcome::Later | Outcome::Queue | Outcome::Newer, _) => {
+            (IMPOSSIBLE, same(), Tried::NotNow)
+        }
+    };
+    Some(Postponed { pause, payload, tried })
+}
+
+impl<S: Step> Sender<S> {
+    /// Does what follows from a deadline; returns with it when the manager has it due again, unless the
+    /// row can't be read.
+    async fn fire(&self, deadline: &Deadline) -> (Outcome, Option<Due<S>>) {
+        let read =
+            serde_json::from_str::<DeadlinePayload>(&deadline.payload).ok().and_then(|payload| {
+                let moment = Moment::of(deadline.due_at);
+                Some((self.manager.due(&deadline.key, &payload.data, moment)?, payload))
+            });
+        let mut position = 0;
+        let (outcome, due) = match read {
+            None => (Outcome::Park("the deadline's row can't be read".to_owned()), None),
+            Some((due, payload)) => {
+                position = payload.position;
+                (self.take_due_steps(deadline, &due, payload).await, Some(due))
+            }
+        };
+        self.alert_operator(
+            (&outcome, position),
+            &deadline.key,
+            "the deadline is tried again by itself",
+        );
+        (outcome, due)
+    }
+
+    async fn take_due_steps(
+        &self,
+        deadline: &Deadline,
+        due: &Due<S>,
+        payload: DeadlinePayload,
+    ) -> Outcome {
+        let cause = Cause {
+            correlation_id: payload.correlation_id,
+            source: self.source_name(),
+            position: payload.position,
+            traceparent: payload.traceparent,
+        };
+        for (ordinal, step) in due.steps.iter().enumerate() {
+            let due_at = deadline.due_at.to_string();
+            let id = self.command_id(&["deadline", &deadline.key, &due_at], ordinal);
+            let outcome = self.send(step, id, &cause).await;
+            if outcome != Outcome::Done {
+                return outcome;
+            }
+        }
+        Outcome::Done
+    }
+}

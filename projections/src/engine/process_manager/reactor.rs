@@ -1,0 +1,235 @@
+//! Runs a process manager: reacts to a batch, concurrently and in order per partition, and moves the
+//! checkpoint once every reaction is done or durably queued.
+//!
+//! What is blocked parks its key alone: the key's later events queue behind it, and [`super::retries`]
+//! tries them again. Every command has an id derived from its event, so that reacting again does nothing
+//! twice.
+
+use super::deadline_payload::blocked_deadlines;
+use super::job::Job;
+use super::manager::{Manager, Reaction, Step};
+use super::outcome::Outcome;
+use super::plan::{self, Plan};
+use super::port::Port;
+use super::sender::{self, Sender};
+use crate::engine::feed::{Delivery, Feed};
+use crate::engine::subscription::{BlockedWork, Halt, Handler, Reached, Run};
+use async_trait::async_trait;
+use futures::StreamExt;
+use gdmarket_store::{
+    Changes, Deadline, Deadlines, Parked, ParkedKeys, Store, StoreError, Tx, failpoint,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+
+/// Keys and deadlines looked at in one go.
+pub(super) const AT_ONCE: u32 = 500;
+
+/// How much a reactor does at once, and how often it looks for what waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) concurrency: usize,
+    pub(crate) tick: Duration,
+}
+
+/// The handler behind a process manager.
+pub(crate) struct Reactor<S> {
+    pub(super) store: Store,
+    pub(super) feed: Arc<dyn Feed>,
+    pub(super) sender: Sender<S>,
+    pub(super) parked: ParkedKeys,
+    pub(super) deadlines: Deadlines,
+    pub(super) concurrency: usize,
+    pub(super) tick: Duration,
+    /// The parked keys, with the position that each stopped at. The lock is held while a batch is decided,
+    /// reacted to and written, and while a key is unparked, so that nothing overtakes what queues.
+    pub(super) parked_at: Mutex<BTreeMap<String, i64>>,
+    /// The deadlines that were refused when they were tried last.
+    pub(super) blocked: StdMutex<BlockedWork>,
+    /// Something was queued that needn't wait for the next tick.
+    pub(super) queued: Notify,
+}
+
+/// What became of an event.
+pub(super) struct Done<S> {
+    pub(super) job: Job<S>,
+    pub(super) outcome: Outcome,
+}
+
+impl<S: Step> Reactor<S> {
+    pub(crate) fn new(
+        manager: Arc<dyn Manager<Step = S>>,
+        port: Arc<dyn Port<S>>,
+        store: Store,
+        feed: Arc<dyn Feed>,
+        Pace { concurrency, tick }: Pace,
+    ) -> Self {
+        Self {
+            sender: Sender::new(manager, port, feed.source()),
+            parked: ParkedKeys::new(store.views().clone()),
+            deadlines: Deadlines::new(store.views().clone()),
+            store,
+            feed,
+            concurrency: concurrency.max(1),
+            tick,
+            parked_at: Mutex::default(),
+            blocked: StdMutex::default(),
+            queued: Notify::new(),
+        }
+    }
+
+    /// Reacts to the events of one partition in waves, one after another.
+    async fn take_partition(&self, jobs: Vec<Job<S>>) -> Vec<Done<S>> {
+        let mut blocked = BTreeSet::new();
+        let mut all: Vec<Done<S>> = Vec::with_capacity(jobs.len());
+        for wave in plan::waves(jobs) {
+            let wave: Vec<Done<S>> = futures::stream::iter(wave)
+                .map(|job| self.take(job, &blocked))
+                .buffered(self.concurrency)
+                .collect()
+                .await;
+            let stopped = wave.iter().filter(|done| done.outcome.stops());
+            blocked.extend(stopped.map(|done| done.job.key.clone()).collect::<Vec<_>>());
+            all.extend(wave);
+        }
+        all
+    }
+
+    async fn take(&self, job: Job<S>, blocked: &BTreeSet<String>) -> Done<S> {
+        let outcome =
+            if blocked.contains(&job.key) { Outcome::Queue } else { self.sender.react(&job).await };
+        Done { job, outcome }
+    }
+
+    /// Writes what became of an event, and collects the changes of deadlines.
+    pub(super) async fn write(
+        &self,
+        run: &Run,
+        tx: &mut Tx,
+        (done, deadlines): (&Done<S>, &mut Changes),
+    ) -> Result<(), Halt> {
+        let (key, event) = (&done.job.key, &done.job.event);
+        let pause = match &done.outcome {
+            Outcome::Done => {
+                self.note_deadlines(&done.job, deadlines);
+                return Ok(());
+            }
+            Outcome::Newer => return Err(Halt::Newer(event.event_type.clone())),
+            Outcome::Queue => {
+                return Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?);
+            }
+            Outcome::Later | Outcome::Park(_) => Duration::ZERO,
+            Outcome::Retry(_) => sender::retry_after(1),
+        };
+        let parked = Parked {
+            key: key.clone(),
+            state: done.outcome.state().to_owned(),
+            reason: done.outcome.reason().to_owned(),
+            since_position: event.position,
+            since_time: event.recorded_at,
+            attempts: 1,
+        };
+        ParkedKeys::park(tx, &run.name, &parked, pause).await?;
+        Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?)
+    }
+
+    pub(super) fn blocked_now(&self) -> BlockedWork {
+        *self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports the parked keys and the blocked deadlines.
+    pub(super) fn report(&self, run: &Run, parked_at: &BTreeMap<String, i64>) {
+        let blocked = self.blocked_now();
+        let first = parked_at.values().copied().chain(blocked.first).min();
+        run.report_parked(parked_at.len() + blocked.count, first);
+    }
+
+    fn note_deadlines(&self, job: &Job<S>, deadlines: &mut Changes) {
+        for reaction in &job.steps {
+            match reaction {
+                Reaction::SetDeadline { key, due_at, data } => {
+                    let payload = self.sender.payload(job, data);
+                    let due_at = due_at.timestamp_micros();
+                    let deadline = Deadline { key: key.clone(), due_at, payload };
+                    deadlines.insert(key.clone(), Some(deadline));
+                }
+                Reaction::ClearDeadline { key } => {
+                    deadlines.insert(key.clone(), None);
+                }
+                Reaction::Do(_) => {}
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Step> Handler for Reactor<S> {
+    async fn prepare(&self) -> Result<(), Halt> {
+        Ok(())
+    }
+
+    async fn begin(&self, run: &Run) -> Result<(), Halt> {
+        let parked = self.parked.all(&run.name).await?;
+        let mut parked_at = self.parked_at.lock().await;
+        *parked_at = parked.into_iter().map(|parked| (parked.key, parked.since_position)).collect();
+        self.look_for_blocked().await?;
+        self.report(run, &parked_at);
+        Ok(())
+    }
+
+    fn wants(&self, aggregate: &str) -> bool {
+        self.sender.wants(aggregate)
+    }
+
+    async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<Reached, Halt> {
+        let mut parked_at = self.parked_at.lock().await;
+        let plan = Plan::of(&self.sender, batch);
+        let reached = match (plan.reached, plan.newer) {
+            (Some(reached), _) => reached,
+            (None, Some(newer)) => return Err(Halt::Newer(newer)),
+            (None, None) => stored,
+        };
+        if plan.partitions.is_empty() {
+            return Ok(Reached::SkippedTo(reached));
+        }
+        let (waiting, ready) = plan::split(plan.partitions, &parked_at.keys().cloned().collect());
+        let partitions: Vec<Vec<Done<S>>> = futures::stream::iter(ready)
+            .map(|jobs| self.take_partition(jobs))
+            .buffer_unordered(self.concurrency)
+            .collect()
+            .await;
+        failpoint!("manager.reacted", &run.name);
+        let mut tx = self.store.views().begin().await?;
+        let waiting = waiting.into_iter().map(|job| Done { job, outcome: Outcome::Queue });
+        let all: Vec<Done<S>> = partitions.into_iter().flatten().chain(waiting).collect();
+        // First: it keeps the background work out until all is written.
+        run.advance(&mut tx, stored, reached).await?;
+        let mut deadlines = Changes::new();
+        for done in &all {
+            self.write(run, &mut tx, (done, &mut deadlines)).await?;
+        }
+        Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
+        tx.commit().await?;
+        failpoint!("manager.checkpoint", &run.name);
+        let stopped = all.into_iter().filter(|done| done.outcome.stops());
+        let before = parked_at.len();
+        for done in stopped {
+            parked_at.entry(done.job.key).or_insert(done.job.event.position);
+        }
+        if parked_at.len() > before {
+            self.queued.notify_one();
+        }
+        self.report(run, &parked_at);
+        Ok(Reached::CommittedTo(reached))
+    }
+
+    async fn background(&self, run: &Run) -> Halt {
+        self.work_in_background(run).await
+    }
+
+    async fn blocked(&self) -> Result<BlockedWork, StoreError> {
+        blocked_deadlines(&self.deadlines, self.sender.name()).await
+    }
+}

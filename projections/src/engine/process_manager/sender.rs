@@ -1,0 +1,194 @@
+//! Takes the steps of a manager's table, under ids derived from the cause, and lets the manager say what
+//! makes up for a refused one.
+
+use super::deadline_payload::DeadlinePayload;
+use super::job::Job;
+use super::manager::{Manager, Moment, Reaction, Reactions, Remedy, Step};
+use super::outcome::Outcome;
+use super::port::{Cause, Errand, Handled, Port, PortError};
+use crate::engine::backoff;
+use crate::engine::feed::{Origin, Unreadable, decode};
+use gdmarket_domain::MarketEvent;
+use gdmarket_store::{Identity, LogLimit, RecordedEvent};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The namespace of the command ids of reactions. A change repeats every reaction of old logs.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3f6b_16a5_2e05);
+
+/// The longest pause between two tries of one key.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Every reaction that needs a damaged page meets it again at each of its tries.
+static DAMAGE: LogLimit = LogLimit::new(5, Duration::from_secs(10));
+
+/// When a key is tried again after its try number `attempt`.
+pub(super) fn retry_after(attempt: i64) -> Duration {
+    backoff::pause(u32::try_from(attempt).unwrap_or(u32::MAX), LONGEST_PAUSE)
+}
+
+/// A manager with what it sends through.
+pub(super) struct Sender<S> {
+    pub(super) manager: Arc<dyn Manager<Step = S>>,
+    port: Arc<dyn Port<S>>,
+    source: Identity,
+}
+
+impl<S: Step> Sender<S> {
+    pub(super) fn new(
+        manager: Arc<dyn Manager<Step = S>>,
+        port: Arc<dyn Port<S>>,
+        source: Identity,
+    ) -> Self {
+        Self { manager, port, source }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.manager.name()
+    }
+
+    pub(super) fn wants(&self, aggregate: &str) -> bool {
+        self.manager.sources().contains(&aggregate)
+            || self.manager.parks_unknown() && !MarketEvent::knows(aggregate)
+    }
+
+    /// What follows from an event.
+    pub(super) fn reactions(
+        &self,
+        event: &RecordedEvent,
+    ) -> Result<Option<Reactions<S>>, Unreadable> {
+        let decoded = decode(event.seen())?;
+        Ok(self.manager.react(&decoded, Moment::of(event.recorded_at)))
+    }
+
+    /// Does what follows from an event, unless it takes long.
+    pub(super) async fn react(&self, job: &Job<S>) -> Outcome {
+        let takes_long = |reaction: &Reaction<S>| match reaction {
+            Reaction::Do(step) => step.takes_long(),
+            Reaction::SetDeadline { .. } | Reaction::ClearDeadline { .. } => false,
+        };
+        if job.steps.iter().any(takes_long) { Outcome::Later } else { self.react_fully(job).await }
+    }
+
+    /// Does what follows from an event, also what takes long.
+    pub(super) async fn react_fully(&self, job: &Job<S>) -> Outcome {
+        let outcome = match &job.unreadable {
+            Some(why) => Outcome::Park(why.clone()),
+            None => self.take_steps(job).await,
+        };
+        let at = (&outcome, job.event.position);
+        self.alert_operator(at, &job.key, "what waits: `gdmarket parked show`");
+        outcome
+    }
+
+    async fn take_steps(&self, job: &Job<S>) -> Outcome {
+        let cause = self.cause(&job.event);
+        let event = &job.event;
+        let (kind, number, sequence) = (&event.stream.kind, event.stream.number, event.sequence);
+        for (ordinal, reaction) in job.steps.iter().enumerate() {
+            if let Reaction::Do(step) = reaction {
+                let id =
+                    self.command_id(&[kind, &number.to_string(), &sequence.to_string()], ordinal);
+                let outcome = self.send(step, id, &cause).await;
+                if outcome != Outcome::Done {
+                    return outcome;
+                }
+            }
+        }
+        Outcome::Done
+    }
+
+    pub(super) async fn send(&self, step: &S, id: Uuid, cause: &Cause) -> Outcome {
+        let errand = Errand { manager: self.name(), command_id: id, cause: cause.clone() };
+        let refusal = match self.read(self.port.take(step, errand.clone()).await) {
+            Ok(outcome) => return outcome,
+            Err(refusal) => refusal,
+        };
+        match self.manager.compensate(step, &refusal) {
+            Remedy::Done => Outcome::Done,
+            Remedy::Compensate { step, refused } => {
+                let answer = self.port.take(&step, errand).await;
+                self.read(answer)
+                    .unwrap_or_else(|refusal| Outcome::Park(format!("{refused}: {refusal}")))
+            }
+            Remedy::Park(reason) => Outcome::Park(reason),
+        }
+    }
+
+    /// The code of a refusal is the error.
+    fn read(&self, answer: Result<Handled, PortError>) -> Result<Outcome, String> {
+        match answer {
+            Ok(Handled::Done | Handled::NoOp) => Ok(Outcome::Done),
+            Ok(Handled::Refused(code)) => Err(code),
+            Err(PortError::Retry(reason)) => {
+                tracing::warn!(manager = self.name(), reason, "a reaction is tried again");
+                Ok(Outcome::Retry(reason))
+            }
+            // It is not parked for an operator to retry: the operator who repairs the database need not know of it.
+            Err(PortError::Damaged(reason)) => {
+                let next = "it is tried again by itself until the database is repaired";
+                if let Some(left_out) = DAMAGE.admit("damage") {
+                    let manager = self.name();
+                    tracing::error!(manager, reason, left_out, next, "a reaction meets damage");
+                }
+                Ok(Outcome::Retry(reason))
+            }
+            Err(error @ PortError::Impossible(_)) => Ok(Outcome::Park(error.to_string())),
+            Err(PortError::Newer) => Ok(Outcome::Newer),
+        }
+    }
+
+    /// Alerts the operator of what needs manual action; `next` says what happens until then.
+    pub(super) fn alert_operator(
+        &self,
+        (outcome, position): (&Outcome, i64),
+        key: &str,
+        next: &str,
+    ) {
+        let Outcome::Park(reason) = outcome else { return };
+        let manager = self.name();
+        tracing::error!(manager, key, position, reason, next, "a reaction is parked");
+        metrics::counter!("gdmarket_manager_parked_total", "manager" => manager).increment(1);
+    }
+
+    pub(super) fn cause(&self, event: &RecordedEvent) -> Cause {
+        let origin = Origin::of(event);
+        Cause {
+            correlation_id: origin.correlation_id.unwrap_or_default(),
+            source: self.source_name(),
+            position: event.position,
+            traceparent: origin.traceparent,
+        }
+    }
+
+    /// The row of a deadline that a job sets.
+    pub(super) fn payload(&self, job: &Job<S>, data: &Value) -> String {
+        let Cause { correlation_id, position, traceparent, .. } = self.cause(&job.event);
+        let data = data.clone();
+        serde_json::json!(DeadlinePayload { correlation_id, position, traceparent, data })
+            .to_string()
+    }
+
+    pub(super) fn source_name(&self) -> String {
+        format!("{}/{}", self.source.log_id, self.source.epoch)
+    }
+
+    /// The id of the same reaction to the same cause, whatever happens in between.
+    pub(super) fn command_id(&self, cause: &[&str], ordinal: usize) -> Uuid {
+        reaction_id((self.source.log_id, self.name()), cause, ordinal)
+    }
+}
+
+/// The id of the command that a manager of this log sends because of a cause. Positions aren't in it:
+/// they may change when a log is restored.
+pub(crate) fn reaction_id((log_id, manager): (Uuid, &str), cause: &[&str], ordinal: usize) -> Uuid {
+    let mut name = log_id.as_bytes().to_vec();
+    let ordinal = ordinal.to_string();
+    for part in std::iter::once(manager).chain(cause.iter().copied()).chain([&*ordinal]) {
+        name.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        name.extend(part.as_bytes());
+    }
+    Uuid::new_v5(&NAMESPACE, &name)
+}

@@ -1,0 +1,100 @@
+//! Bringing a parked stream's row up to date from the log, exactly as a rebuild would.
+
+use super::fold::{Folded, fold};
+use super::{Projector, stale_reason};
+use crate::engine::subscription::{Halt, Run};
+use crate::engine::view::View;
+use crate::engine::view_table::Stored;
+use gdmarket_store::{Parked, ParkedKeys, StreamId};
+
+/// How many parked streams are looked at in one go.
+const REPAIRS_AT_ONCE: u32 = 100;
+
+impl<V: View> Projector<V> {
+    /// Brings the streams that are due for a retry up to date, from the log.
+    pub(super) async fn repair(&self, run: &Run) -> Result<(), Halt> {
+        for parked in self.parked.due(&run.name, REPAIRS_AT_ONCE).await? {
+            match parked.key.parse::<StreamId>() {
+                Ok(stream) => self.repair_stream(run, stream.number, &parked).await?,
+                Err(_) => self.repair_stray(run, &parked).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks again at a row of the log that was of no stream. Once it is of one, or is gone, the key is
+    /// unparked and the row's stream is brought up to date.
+    async fn repair_stray(&self, run: &Run, parked: &Parked) -> Result<(), Halt> {
+        let event = self.store.log().at(parked.since_position).await?;
+        let mut blocked = self.blocked.lock().await;
+        let mut tx = self.store.views().begin().await?;
+        run.hold(&mut tx).await?;
+        if let Some(still) = event.as_ref().filter(|event| event.key() == parked.key) {
+            let reason = still.damage_reason().unwrap_or_default().to_owned();
+            self.park(run, &mut tx, reason, (still, parked.attempts + 1)).await?;
+        } else {
+            if let Some(event) = event.filter(|event| event.stream.kind == V::AGGREGATE) {
+                let reason = "a row of its stream was repaired".to_owned();
+                self.park(run, &mut tx, reason, (&event, 0)).await?;
+                blocked.streams.entry(event.stream.number).or_insert(event.position);
+                ParkedKeys::ask_in(&mut tx, &run.name, &event.key()).await?;
+            }
+            ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
+            blocked.strays.remove(&parked.key);
+        }
+        tx.commit().await?;
+        blocked.report(run);
+        Ok(())
+    }
+
+    pub(super) async fn repair_stream(
+        &self,
+        run: &Run,
+        number: i64,
+        parked: &Parked,
+    ) -> Result<(), Halt> {
+        let mut blocked = self.blocked.lock().await;
+        let mut tx = self.store.views().begin().await?;
+        let stored = run.hold(&mut tx).await?;
+        // A row that can't be read is folded from the first event on.
+        let mut found = self.table.look_up(self.store.views(), &[number]).await?;
+        let mut row = found.rows.remove(&number).unwrap_or_else(|| Stored::new(number));
+        row.stale = None;
+        let stream = StreamId::new(V::AGGREGATE, number);
+        let events = self.store.log().stream(&stream, row.sequence).await?;
+        let mut poison = None;
+        // The batches take in what follows the checkpoint.
+        for event in events.into_iter().filter(|event| event.position <= stored) {
+            match fold::<V>(&mut row, event.seen()) {
+                Folded::Taken | Folded::Old => {}
+                Folded::Poison(reason) => {
+                    row.stale = Some((event.recorded_at, reason));
+                    poison = Some(event);
+                    break;
+                }
+                Folded::Newer(what) => return Err(Halt::Newer(what)),
+            }
+        }
+        if row.sequence == 0 && poison.is_none() {
+            self.table.remove_row(&mut tx, number).await?;
+        } else {
+            self.table.write(&mut tx, &[&row]).await?;
+        }
+        match &poison {
+            Some(event) => {
+                let again = (event, parked.attempts + 1);
+                self.park(run, &mut tx, stale_reason(&row), again).await?;
+            }
+            None => {
+                ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
+            }
+        }
+        tx.commit().await?;
+        if poison.is_none() {
+            tracing::info!(view = run.name, key = parked.key, "a parked stream goes on");
+            blocked.streams.remove(&number);
+        }
+        blocked.report(run);
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! Comparing what is served with a build, row by row, both at one and the same position: rows and
+//! checkpoint of the served view are read in one snapshot, and the build is brought to exactly there.
+
+use super::build::Build;
+use super::{Explanation, Judge, Meter, ReplayError, Replayed, name_of};
+use crate::engine::view::View;
+use crate::engine::view_table::{ViewTable, Whole};
+use async_trait::async_trait;
+use gdmarket_store::{Checkpoints, EventFilter, Generations, Store, StreamId, Tx};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::Instant;
+
+/// Rows compared at once.
+const ROWS: u32 = 1_000;
+/// Events that explain a difference: the last ones.
+const EVENTS: u32 = 20;
+
+/// A row that differs.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// The view, as people type it.
+    pub view: String,
+    /// The row's key: the number of its stream.
+    pub number: i64,
+    /// The columns that differ; all of them where one side has no row.
+    pub columns: Vec<&'static str>,
+    /// What is served; `null` if nothing is.
+    pub live: Value,
+    /// What the log says; `null` if nothing.
+    pub rebuilt: Value,
+    /// The last events of the stream up to where both were compared.
+    pub events: Vec<Explanation>,
+}
+
+/// Collects the rows that differ, and has no build served.
+#[derive(Debug, Default)]
+pub(crate) struct Differences(pub(crate) Vec<Difference>);
+
+#[async_trait]
+impl Judge for Differences {
+    fn differs(&mut self, difference: Difference) {
+        self.0.push(difference);
+    }
+
+    async fn serve(&mut self, _: &Replayed) -> bool {
+        false
+    }
+}
+
+/// Some rows of a table, by number; for those that can't be read, why.
+type Part = BTreeMap<i64, Result<Whole, String>>;
+
+/// Where two tables were compared.
+pub(super) struct Compared {
+    pub(super) position: i64,
+    pub(super) rows: u64,
+    pub(super) differing: u64,
+    pub(super) stale: u64,
+    /// Of the differing rows, those that are stale in the build.
+    pub(super) damaged: u64,
+}
+
+/// Where the served view stands, if it was built and reads this very log.
+pub(super) async fn served_position<V: View>(
+    store: &Store,
+    tx: &mut Tx,
+) -> Result<Option<i64>, ReplayError> {
+    let at = Checkpoints::at(tx, &V::subscription()).await?;
+    Ok(at.filter(|(source, _)| source == store.identity()).map(|(_, position)| position))
+}
+
+/// As [`served_position`], now; `None` too for a view that was never built, whose table is gone, or that is
+/// past the head.
+pub(super) async fn served_now<V: View>(store: &Store) -> Result<Option<i64>, ReplayError> {
+    let db = store.views();
+    if Generations::new(db.clone()).served(&V::subscription()).await?.is_none()
+        || !ViewTable::<V>::served().exists(db).await?
+    {
+        return Ok(None);
+    }
+    let mut tx = db.snapshot().await?;
+    let position = served_position::<V>(store, &mut tx).await?;
+    tx.rollback().await?;
+    let head = store.log().head().await?;
+    Ok(position.filter(|position| *position <= head))
+}
+
+impl<V: View> Build<V> {
+    /// Reports every row that differs, and how many there were.
+    pub(super) async fn compare(
+        &mut self,
+        report: &mut (dyn FnMut(Difference) + Send),
+        meter: Meter<'_>,
+    ) -> Result<Compared, ReplayError> {
+        let mut snapshot = self.store.views().snapshot().await?;
+        let served = served_position::<V>(&self.store, &mut snapshot).await?;
+        let position = served.ok_or_else(|| ReplayError::Moved(name_of::<V>()))?;
+        if position < self.reached {
+            return Err(ReplayError::Moved(name_of::<V>()));
+        }
+        self.fold_to(position, meter).await?;
+        let live = ViewTable::<V>::served();
+        let mut built = self.store.views().snapshot().await?;
+        let mut compared = Compared { position, rows: 0, differing: 0, stale: 0, damaged: 0 };
+        let mut after = 0;
+        loop {
+            let began = Instant::now();
+            let ours = live.part(&mut snapshot, after, ROWS).await?;
+            let theirs = self.table.part(&mut built, after, ROWS).await?;
+            let Some(end) = end_of(&ours, &theirs) else { break };
+            let numbers: BTreeSet<i64> = ours.keys().chain(theirs.keys()).copied().collect();
+            for number in numbers.into_iter().filter(|number| *number <= end) {
+                compared.rows += 1;
+                let (ours, theirs) = (ours.get(&number), theirs.get(&number));
+                compared.stale += u64::from(theirs.is_some_and(is_stale));
+                if !is_same(ours, theirs) {
+                    compared.differing += 1;
+                    compared.damaged += u64::from(theirs.is_some_and(is_stale));
+                    report(self.difference((number, position), ours, theirs).await?);
+                }
+            }
+            after = end;
+            self.throttle.pause_after(began).await;
+        }
+        built.rollback().await?;
+        snapshot.rollback().await?;
+        Ok(compared)
+    }
+
+    async fn difference(
+        &self,
+        (number, position): (i64, i64),
+        live: Option<&Result<Whole, String>>,
+        rebuilt: Option<&Result<Whole, String>>,
+    ) -> Result<Difference, ReplayError> {
+        let (live, rebuilt) = (columns(live), columns(rebuilt));
+        let columns = NAMES.iter().filter(|name| live.get(**name) != rebuilt.get(**name));
+        let stream = StreamId::new(V::AGGREGATE, number);
+        let filter =
+            EventFilter { stream: Some(stream), until: Some(position), ..Default::default() };
+        let events = self.store.log().query(filter).await?.newest(EVENTS).await?;
+        Ok(Difference {
+            view: name_of::<V>(),
+            number,
+            columns: columns.copied().collect(),
+            live,
+            rebuilt,
+            events: events.iter().map(Explanation::of).collect(),
+        })
+    }
+}
+
+fn is_stale(row: &Result<Whole, String>) -> bool {
+    row.as_ref().is_ok_and(|(.., since, _, _)| since.is_some())
+}
+
+/// A row that can't be read is the same as none.
+fn is_same(ours: Option<&Result<Whole, String>>, theirs: Option<&Result<Whole, String>>) -> bool {
+    match (ours, theirs) {
+        (Some(Ok(ours)), Some(Ok(theirs))) => ours == theirs,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// Up to which number both parts are whole.
+fn end_of(ours: &Part, theirs: &Part) -> Option<i64> {
+    let full = |rows: &Part| rows.len() >= usize::try_from(ROWS).unwrap_or(0);
+    let last = |rows: &Part| rows.keys().next_back().copied();
+    match (full(ours), full(theirs)) {
+        (true, true) => last(ours).min(last(theirs)),
+        (true, false) => last(ours),
+        (false, true) => last(theirs),
+        (false, false) => last(ours).max(last(theirs)),
+    }
+}
+
+const NAMES: [&str; 10] = [
+    "sequence",
+    "gone",
+    "ownerId",
+    "customerId",
+    "itemNo",
+    "reservationNo",
+    "status",
+    "staleSince",
+    "staleReason",
+    "row",
+];
+
+fn columns(row: Option<&Result<Whole, String>>) -> Value {
+    let row = match row {
+        None => return Value::Null,
+        Some(Err(why)) => return json!({ "row": why }),
+        Some(Ok(row)) => row,
+    };
+    let (_, sequence, gone, owner, customer, item, reservation, status, since, reason, doc) = row;
+    let doc: Value = serde_json::from_str(doc).unwrap_or_else(|_| json!(doc));
+    let values = [
+        json!(sequence),
+        json!(gone),
+        json!(owner),
+        json!(customer),
+        json!(item),
+        json!(reservation),
+        json!(status),
+        json!(since),
+        json!(reason),
+        doc,
+    ];
+    let map: Map<String, Value> = NAMES.iter().map(|name| (*name).to_owned()).zip(values).collect();
+    Value::Object(map)
+}

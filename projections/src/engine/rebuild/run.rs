@@ -1,0 +1,185 @@
+//! The ways in which a build is served: after it was compared with what is served, or because the view
+//! was never built.
+
+use super::build::Build;
+use super::compare::served_now;
+use super::{Judge, Meter, ReplayError, Replayed, name_of};
+use crate::engine::subscription::Halt;
+use crate::engine::view::View;
+use crate::engine::view_table::ViewTable;
+use futures::future::BoxFuture;
+use gdmarket_store::{Generations, Store};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often a server that builds a view before it serves logs how far it is.
+const PROGRESS_LOG_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a replica looks whether another has built the view it waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Builds, compares, and serves the build if the judge says so.
+pub(crate) async fn rebuild<V: View>(
+    store: &Store,
+    judge: &mut dyn Judge,
+    meter: Meter<'_>,
+) -> Result<Replayed, ReplayError> {
+    let build = Build::<V>::begin(store).await?;
+    let right = build.lease.right().clone();
+    right.hold(build_and_judge(store, build, (judge, meter))).await
+}
+
+async fn build_and_judge<V: View>(
+    store: &Store,
+    mut build: Build<V>,
+    (judge, meter): (&mut dyn Judge, Meter<'_>),
+) -> Result<Replayed, ReplayError> {
+    let served = served_now::<V>(store).await?;
+    let goal = if served.is_some() { Goal::Served } else { Goal::Head };
+    catch_up(store, &mut build, (goal, meter)).await?;
+    let mut replayed = Replayed {
+        view: name_of::<V>(),
+        events: 0,
+        counted: 0,
+        compared_at: None,
+        rows: 0,
+        differing: 0,
+        stale: 0,
+        damaged: 0,
+        unreadable: 0,
+        promoted: None,
+    };
+    if served.is_some() {
+        let compared = build.compare(&mut |row| judge.differs(row), meter).await?;
+        replayed.compared_at = Some(compared.position);
+        (replayed.rows, replayed.differing) = (compared.rows, compared.differing);
+        (replayed.stale, replayed.damaged) = (compared.stale, compared.damaged);
+    }
+    replayed.unreadable = u64::try_from(build.poisoned.len()).unwrap_or(u64::MAX);
+    (replayed.events, replayed.counted) = (build.events, build.counted);
+    if judge.serve(&replayed).await {
+        replayed.promoted = Some(build.generation);
+        (replayed.events, replayed.counted) = serve(store, build, (goal, meter)).await?;
+    } else {
+        build.discard().await?;
+    }
+    Ok(replayed)
+}
+
+/// Where a build goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goal {
+    /// Where what is served stands.
+    Served,
+    /// The head of the log: nothing fit is served.
+    Head,
+}
+
+impl Goal {
+    async fn position<V: View>(self, store: &Store) -> Result<i64, ReplayError> {
+        let head = store.log().head().await?;
+        Ok(match self {
+            Self::Served => served_now::<V>(store).await?.unwrap_or(head),
+            Self::Head => head,
+        })
+    }
+}
+
+/// Brings the build close to its goal, and serves it; how many events it holds.
+async fn serve<V: View>(
+    store: &Store,
+    mut build: Build<V>,
+    (goal, meter): (Goal, Meter<'_>),
+) -> Result<(u64, u64), ReplayError> {
+    build.index().await?;
+    catch_up(store, &mut build, (goal, meter)).await?;
+    let (events, counted) = (build.events, build.counted);
+    let last = build.promote().await?;
+    Ok((events + last, counted + last))
+}
+
+/// Brings the build close to its goal, which moves while commands come in: what is left at the end takes
+/// hardly any time.
+pub(super) async fn catch_up<V: View>(
+    store: &Store,
+    build: &mut Build<V>,
+    (goal, meter): (Goal, Meter<'_>),
+) -> Result<(), ReplayError> {
+    let mut before = i64::MAX;
+    loop {
+        build.fold_to(goal.position::<V>(store).await?, meter).await?;
+        if build.is_close_to(goal.position::<V>(store).await?, &mut before) {
+            return Ok(());
+        }
+    }
+}
+
+/// As [`ensure_built`], for a loop that needs the view.
+pub(crate) fn ensure_served<V: View>(store: Store) -> BoxFuture<'static, Result<(), Halt>> {
+    Box::pin(async move {
+        ensure_built::<V>(&store).await.map_err(|error| match error {
+            ReplayError::Store(error) => error.into(),
+            ReplayError::Newer(what) => Halt::Newer(what),
+            other @ (ReplayError::Busy(_)
+            | ReplayError::Short { .. }
+            | ReplayError::Moved(_)
+            | ReplayError::Broken(_)
+            | ReplayError::UnknownView(..)) => Halt::Refused(other.to_string()),
+        })
+    })
+}
+
+/// Has the view's version of this program built, if it never was: by this process, or by the process that
+/// builds it already. Other versions' tables are left alone.
+pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayError> {
+    loop {
+        if is_served::<V>(store).await? {
+            return Ok(());
+        }
+        if let Some(build) = Build::<V>::try_begin(store).await? {
+            if is_served::<V>(store).await? {
+                return build.discard().await;
+            }
+            let right = build.lease.right().clone();
+            match right.hold(build_first(store, build)).await {
+                // Another replica has taken over meanwhile, and builds it.
+                Err(ReplayError::Busy(_)) => {}
+                done => return done,
+            }
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Whether the view was built and its table is there: one that was dropped by hand is built again.
+async fn is_served<V: View>(store: &Store) -> Result<bool, ReplayError> {
+    let generations = Generations::new(store.views().clone());
+    let is_built = generations.served(&V::subscription()).await?.is_some();
+    Ok(is_built && ViewTable::<V>::served().exists(store.views()).await?)
+}
+
+async fn build_first<V: View>(store: &Store, mut build: Build<V>) -> Result<(), ReplayError> {
+    let (began, meter) = (Instant::now(), log_progress::<V>());
+    let goal: (Goal, Meter<'_>) = (Goal::Head, &meter);
+    catch_up(store, &mut build, goal).await?;
+    // Other processes may serve an older version meanwhile.
+    let (events, _) = serve(store, build, goal).await?;
+    let took = began.elapsed();
+    // An empty log is not worth a line.
+    if events > 0 {
+        tracing::info!(view = V::NAME, version = V::VERSION, events, ?took, "a view is built");
+    }
+    Ok(())
+}
+
+/// Logs how far a build is that a server waits for.
+fn log_progress<V: View>() -> impl Fn(u64, u64) + Send + Sync {
+    let last = Mutex::new(Instant::now());
+    move |done, of| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= PROGRESS_LOG_INTERVAL {
+            *last = Instant::now();
+            tracing::info!(view = V::NAME, version = V::VERSION, done, of, "a view is being built");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! What only shows from inside: rows that don't fit into memory, and two versions of a view at once.
+
+use super::build::{Build, LAST_STEP};
+use super::compare::served_now;
+use super::run::{Goal, catch_up};
+use super::{Difference, Differences, ensure_built, ensure_served, rebuild};
+use crate::engine::feed::{Feed, LocalFeed};
+use crate::engine::progress::{Applied, Kind};
+use crate::engine::projector::Projector;
+use crate::engine::subscription::{Blocked, Subscription};
+use crate::engine::test_view::{TestRow, TestView};
+use crate::engine::throttle::Throttle;
+use crate::engine::view::{Filters, FoldError, View};
+use crate::engine::view_table::ViewTable;
+use chrono::DateTime;
+use futures::future::join_all;
+use gdmarket_domain::MarketEvent;
+use gdmarket_store::{
+    Append, Checkpoints, Generations, Leases, NewEvent, ReceiptKind, Store, StoreOptions, StreamId,
+};
+use gdmarket_testkit::{TestDb, eventually, on_each_engine};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, block_in_place};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+/// Their first events are more than one chunk of a scan, and more than the rows that a build holds in
+/// tests: they have left memory when the second ones come.
+const STREAMS: i64 = 600;
+
+async fn store(db: &TestDb) -> Store {
+    let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
+    Store::migrate(&options).await.unwrap();
+    Store::open(&options).await.unwrap()
+}
+
+async fn append(store: &Store, number: i64, expected: i64, event_type: &str) {
+    let command_id = Uuid::from_u64_pair(number.unsigned_abs(), expected.unsigned_abs());
+    let event = NewEvent {
+        event_type: event_type.to_owned(),
+        event_version: "1".to_owned(),
+        payload: format!("{{\"{event_type}\":{{\"itemNo\":{number}}}}}"),
+    };
+    let append = Append {
+        command_id,
+        fingerprint: vec![],
+        stream: StreamId::new("alarm", number),
+        expected,
+        events: vec![event],
+        metadata: "{}".to_owned(),
+        kind: ReceiptKind::Done,
+        personal: None,
+    };
+    store.appender().append(append).await.unwrap();
+}
+
+/// Every stream's first event, then every stream's second: all have left memory in between.
+async fn fill(store: &Store) {
+    join_all((1..=STREAMS).map(|number| append(store, number, 0, "Alerted"))).await;
+    let second = |number| if number % 5 == 0 { "Broken" } else { "DeleteAlerted" };
+    join_all((1..=STREAMS).map(|number| append(store, number, 1, second(number)))).await;
+}
+
+/// Runs the loop of a view, as a program that knows this version does.
+fn keep<V: View>(store: &Store, stop: &CancellationToken) -> JoinHandle<()> {
+    let key = (Kind::View, V::subscription());
+    let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
+    let tick = Duration::from_millis(20);
+    let subscription = Subscription {
+        key: key.clone(),
+        handler: Arc::new(Projector::<V>::new(store.clone(), tick, ensure_served::<V>)),
+        applied: Applied::new([key], Arc::clone(&feed)),
+        feed,
+        checkpoints: Checkpoints::new(store.views().clone()),
+        leases: Leases::new(store.views().clone()),
+        holder: V::subscription(),
+        clock: Arc::new(|| DateTime::UNIX_EPOCH),
+        batch: 100,
+        lease_ttl: Duration::from_secs(3),
+        tick,
+        alone: false,
+        blocked: Blocked::default(),
+    };
+    tokio::spawn(subscription.run(stop.clone()))
+}
+
+async fn differences(store: &Store) -> Vec<Difference> {
+    let mut all = Differences::default();
+    rebuild::<TestView>(store, &mut all, &|_, _| {}).await.unwrap();
+    all.0
+}
+
+/// The view as its next version would be.
+struct Next;
+
+impl View for Next {
+    const NAME: &'static str = TestView::NAME;
+    const VERSION: u32 = 2;
+    const AGGREGATE: &'static str = TestView::AGGREGATE;
+    const INDEXED: &'static [&'static str] = TestView::INDEXED;
+    type Row = TestRow;
+
+    fn fold(row: &mut TestRow, event: MarketEvent) -> Result<(), FoldError> {
+        TestView::fold(row, event)
+    }
+
+    fn filters(row: &TestRow) -> Filters {
+        TestView::filters(row)
+    }
+
+    fn is_gone(row: &TestRow) -> bool {
+        TestView::is_gone(row)
+    }
+
+    fn body(row: &TestRow) -> Option<Value> {
+        TestView::body(row)
+    }
+}
+
+/// A view whose rows nobody can write.
+struct Unwritable;
+
+#[derive(Clone, Default, PartialEq, Deserialize)]
+struct Unwritten;
+
+impl Serialize for Unwritten {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom("nobody can write this row"))
+    }
+}
+
+impl View for Unwritable {
+    const NAME: &'static str = "unwritable";
+    const VERSION: u32 = 1;
+    const AGGREGATE: &'static str = TestView::AGGREGATE;
+    const INDEXED: &'static [&'static str] = &[];
+    type Row = Unwritten;
+
+    fn fold(_: &mut Unwritten, _: MarketEvent) -> Result<(), FoldError> {
+        Ok(())
+    }
+
+    fn filters(_: &Unwritten) -> Filters {
+        Filters::default()
+    }
+
+    fn is_gone(_: &Unwritten) -> bool {
+        false
+    }
+
+    fn body(_: &Unwritten) -> Option<Value> {
+        None
+    }
+}
+
+on_each_engine! {
+    async fn rows_that_left_memory_are_read_back_when_their_stream_goes_on(db: &TestDb) {
+        let store = store(db).await;
+        fill(&store).await;
+        ensure_built::<TestView>(&store).await.unwrap();
+        let numbers: Vec<i64> = (1..=STREAMS).collect();
+        let rows = ViewTable::<TestView>::served().load(store.views(), &numbers).await.unwrap();
+        assert_eq!(rows.len(), numbers.len());
+        for (number, row) in rows {
+            let is_broken = number % 5 == 0;
+            assert_eq!((row.sequence, row.stale.is_some()), (if is_broken { 1 } else { 2 }, is_broken));
+            let status = if is_broken { "Alerted" } else { "DeleteAlerted" };
+            assert_eq!(row.row.status.unwrap(), status, "alarm {number}");
+        }
+        let parked = gdmarket_store::ParkedKeys::new(store.views().clone());
+        let parked = parked.all(&TestView::subscription()).await.unwrap();
+        assert_eq!(i64::try_from(parked.len()).unwrap(), STREAMS / 5, "{parked:?}");
+    }
+
+    /// Rows are written beside the folding: what goes wrong there isn't lost.
+    async fn a_build_whose_rows_can_not_be_written_fails(db: &TestDb) {
+        let store = store(db).await;
+        fill(&store).await;
+        let mut build = Build::<Unwritable>::begin(&store).await.unwrap();
+        let caught_up = catch_up(&store, &mut build, (Goal::Head, &|_, _| {})).await;
+        let why = caught_up.unwrap_err().to_string();
+        assert!(why.contains("nobody can write this row"), "{why}");
+        build.discard().await.unwrap();
+    }
+
+    async fn a_build_follows_a_log_that_grows_and_hurries_when_it_falls_behind(db: &TestDb) {
+        let store = store(db).await;
+        append(&store, 1, 0, "Alerted").await;
+        for (times, is_disabled) in [(1, false), (3, true)] {
+            let mut build = Build::<TestView>::begin(&store).await.unwrap();
+            let grown = AtomicU32::new(0);
+            let told = AtomicU64::new(0);
+            let grow = |_, of| {
+                // Once in each round.
+                if told.swap(of, Ordering::SeqCst) != of && grown.fetch_add(1, Ordering::SeqCst) < times {
+                    let head = Handle::current().block_on(store.log().head()).unwrap();
+                    let more = (1..=2 * LAST_STEP).map(|n| append(&store, head + n, 0, "Alerted"));
+                    Handle::current().block_on(join_all(more));
+                }
+            };
+            let meter = |done, of| block_in_place(|| grow(done, of));
+            catch_up(&store, &mut build, (Goal::Head, &meter)).await.unwrap();
+            let head = store.log().head().await.unwrap();
+            assert!(head - build.reached <= LAST_STEP, "{} of {head}", build.reached);
+            assert_eq!(build.throttle.is_disabled(), is_disabled, "{times}");
+            build.discard().await.unwrap();
+        }
+    }
+
+    /// All rows at once would take the database a long turn.
+    async fn a_build_among_commands_indexes_rows_as_they_come(db: &TestDb) {
+        let store = store(db).await;
+        fill(&store).await;
+        let head = store.log().head().await.unwrap();
+        for is_busy in [false, true] {
+            let mut build = Build::<TestView>::begin(&store).await.unwrap();
+            let (told, known) = watch::channel(None);
+            let looking = AbortOnDropHandle::new(tokio::spawn(async {}));
+            build.throttle = Arc::new(Throttle::new(known, looking));
+            let folding = build.fold_to(head, &|_, _| {});
+            // It is known a moment after the build has begun.
+            let (folded, _) = tokio::join!(folding, async { told.send_replace(Some(is_busy)) });
+            folded.unwrap();
+            assert_eq!(build.is_indexed, is_busy);
+            build.discard().await.unwrap();
+        }
+    }
+
+    /// It stood still, another took over; it wakes up before anybody could tell it.
+    async fn a_build_that_was_overtaken_touches_nothing_of_the_next(db: &TestDb) {
+        let store = store(db).await;
+        fill(&store).await;
+        let head = store.log().head().await.unwrap();
+        let mut late = Build::<TestView>::begin(&store).await.unwrap();
+        let leases = Leases::new(store.views().clone());
+        leases.release(&late.lease.right().name, &late.lease.right().holder).await.unwrap();
+        let mut next = Build::<TestView>::begin(&store).await.unwrap();
+        next.fold_to(head / 2, &|_, _| {}).await.unwrap();
+        late.fold_to(head, &|_, _| {}).await.unwrap_err();
+        // Nor where it had only just begun, and clears away what it takes for left behind.
+        let epoch = late.lease.right().epoch;
+        ViewTable::<TestView>::remove_leftovers(store.views(), epoch).await.unwrap();
+        late.discard().await.unwrap();
+        next.fold_to(head, &|_, _| {}).await.unwrap();
+        next.promote().await.unwrap();
+        assert_eq!(differences(&store).await, []);
+    }
+
+    async fn what_another_version_left_is_cleared_away_unless_somebody_is_at_it(db: &TestDb) {
+        let store = store(db).await;
+        let other = Build::<Next>::begin(&store).await.unwrap();
+        let table = other.table.name().to_owned();
+        let is_there = async || db.view_tables().await.contains(&table);
+        Build::<TestView>::begin(&store).await.unwrap().discard().await.unwrap();
+        assert!(is_there().await, "somebody is at it");
+        let right = other.lease.right().clone();
+        drop(other);
+        Leases::new(store.views().clone()).release(&right.name, &right.holder).await.unwrap();
+        Build::<TestView>::begin(&store).await.unwrap().discard().await.unwrap();
+        assert!(!is_there().await, "it died");
+    }
+
+    async fn two_programs_keep_their_versions_side_by_side(db: &TestDb) {
+        let store = store(db).await;
+        append(&store, 1, 0, "Alerted").await;
+        let stop = CancellationToken::new();
+        let loops = [keep::<TestView>(&store, &stop), keep::<Next>(&store, &stop)];
+        for number in 2..=20 {
+            append(&store, number, 0, "Alerted").await;
+        }
+        append(&store, 1, 1, "DeleteAlerted").await;
+        let head = store.log().head().await.unwrap();
+        eventually(Duration::from_secs(30), || async {
+            let old = served_now::<TestView>(&store).await.unwrap();
+            let new = served_now::<Next>(&store).await.unwrap();
+            if (old, new) == (Some(head), Some(head)) { Ok(()) } else { Err((old, new)) }
+        })
+        .await;
+        stop.cancel();
+        join_all(loops).await;
+        let numbers: Vec<i64> = (1..=20).collect();
+        let old = ViewTable::<TestView>::served().load(store.views(), &numbers).await.unwrap();
+        let new = ViewTable::<Next>::served().load(store.views(), &numbers).await.unwrap();
+        assert_eq!((old.len(), &old), (20, &new));
+        assert_eq!(old[&1].sequence, 2);
+    }
+
+    async fn a_new_version_is_built_beside_the_old_one_and_leaves_it_alone(db: &TestDb) {
+        let store = store(db).await;
+        append(&store, 1, 0, "Alerted").await;
+        ensure_built::<TestView>(&store).await.unwrap();
+        append(&store, 1, 1, "DeleteAlerted").await;
+        ensure_built::<Next>(&store).await.unwrap();
+        let old = ViewTable::<TestView>::served().load(store.views(), &[1]).await.unwrap();
+        let new = ViewTable::<Next>::served().load(store.views(), &[1]).await.unwrap();
+        assert_eq!((old[&1].sequence, new[&1].sequence), (1, 2), "each stands where it was built");
+        let head = store.log().head().await.unwrap();
+        assert_eq!(served_now::<Next>(&store).await.unwrap(), Some(head));
+        assert_eq!(served_now::<TestView>(&store).await.unwrap(), Some(head - 1));
+        // Again is nothing.
+        ensure_built::<Next>(&store).await.unwrap();
+        let generations = Generations::new(store.views().clone()).all().await.unwrap();
+        let numbers: Vec<_> = generations.iter().map(|of| (of.view.as_str(), of.number)).collect();
+        assert_eq!(numbers, [("alarms_v1", 1), ("alarms_v2", 1)]);
+    }
+}

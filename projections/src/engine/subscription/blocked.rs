@@ -1,0 +1,64 @@
+//! What was logged and noted of a loop that is blocked.
+
+use super::BLOCKED_PAUSE;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the log repeats that a loop is blocked.
+const REMIND_EVERY: Duration = Duration::from_mins(1);
+
+/// What was logged and noted of a loop that is blocked.
+#[derive(Debug, Default)]
+pub(crate) struct Blocked {
+    /// Tries in a row that failed.
+    pub(super) attempts: AtomicU32,
+    /// What was logged last, and when.
+    pub(super) logged: Mutex<Option<(&'static str, Instant)>>,
+    /// When the database was last known to hold no reason for it; never, before the loop gets on.
+    cleared: Mutex<Option<Instant>>,
+}
+
+impl Blocked {
+    /// Whether a line of this kind is to be written now: the first, and then one a minute.
+    pub(super) fn is_to_be_logged(&self, kind: &'static str) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = logged.is_some_and(|(of, at)| of == kind && at.elapsed() < REMIND_EVERY);
+        if !is_known {
+            *logged = Some((kind, Instant::now()));
+        }
+        !is_known
+    }
+
+    /// Whether the database may hold a reason of an earlier time, or of another replica's.
+    pub(super) fn may_be_noted(&self, alone: bool) -> bool {
+        let cleared = *self.cleared.lock().unwrap_or_else(PoisonError::into_inner);
+        cleared.is_none_or(|at| !alone && at.elapsed() >= BLOCKED_PAUSE)
+    }
+
+    pub(super) fn set_cleared(&self, cleared: Option<Instant>) {
+        *self.cleared.lock().unwrap_or_else(PoisonError::into_inner) = cleared;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_blocked_loop_is_logged_at_once_and_again_every_minute() {
+        let blocked = Blocked::default();
+        assert!(blocked.is_to_be_logged("blocked"), "at once");
+        for minute in 1..=3 {
+            for _ in 0..5 {
+                tokio::time::advance(REMIND_EVERY / 6).await;
+                assert!(!blocked.is_to_be_logged("blocked"), "within minute {minute}");
+            }
+            tokio::time::advance(REMIND_EVERY / 6).await;
+            assert!(blocked.is_to_be_logged("blocked"), "after minute {minute}");
+        }
+        assert!(blocked.is_to_be_logged("waits"), "another reason is news");
+        assert!(!blocked.is_to_be_logged("waits"));
+    }
+}

@@ -1,0 +1,177 @@
+//! The leadership term of a runner: it reads a batch, has it handled, and publishes its position.
+
+use super::{Halt, Reached, Run, Subscription};
+use crate::engine::feed::Delivery;
+use crate::engine::progress::Kind;
+use gdmarket_store::{Claim, failpoint};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long the checkpoint may stay behind events that don't concern the handler.
+const SKIP_WITHIN: Duration = Duration::from_millis(100);
+
+impl Subscription {
+    async fn claim(&self, run: &Run) -> Result<Place, Halt> {
+        let claim = self.checkpoints.claim(&run.name, &run.source, run.epoch, 0).await?;
+        let position = match claim {
+            Claim::Position(position) => position,
+            Claim::Overtaken => return Err(Halt::Fenced),
+            Claim::OtherLog(other) => {
+                return Err(Halt::Refused(format!(
+                    "it was built from log {} epoch {}, this one is log {} epoch {}: build it anew",
+                    other.log_id, other.epoch, run.source.log_id, run.source.epoch
+                )));
+            }
+        };
+        let head = self.feed.head().await?;
+        if position > head {
+            return Err(Halt::Refused(format!(
+                "its checkpoint {position} is past the log's head {head}: the log has lost events, \
+                 or it is another one; build it anew"
+            )));
+        }
+        // An earlier runner may have written up to now.
+        Ok(Place { led_to: head, ..Place::at(position) })
+    }
+
+    pub(super) async fn run_as_leader(
+        &self,
+        run: &Run,
+        stop: &CancellationToken,
+    ) -> Result<(), Halt> {
+        let mut place = self.claim(run).await?;
+        self.handler.begin(run).await?;
+        // Another runner may have noted a reason since.
+        self.blocked.set_cleared(None);
+        tracing::debug!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
+        loop {
+            self.publish(&place);
+            if stop.is_cancelled() {
+                return self.store_skipped(run, &mut place).await;
+            }
+            let batch = self.feed.read_after(place.reached, self.batch).await?;
+            failpoint!("projection.read", &run.name);
+            if batch.is_empty() {
+                self.report_lag(place.reached, None);
+                self.rest(run, &mut place, stop).await?;
+            } else {
+                self.report_lag(place.reached, batch.first());
+                self.handle(run, &mut place, &batch).await?;
+            }
+            self.gets_on().await;
+        }
+    }
+
+    async fn handle(&self, run: &Run, place: &mut Place, batch: &[Delivery]) -> Result<(), Halt> {
+        let mut expected = place.reached;
+        for delivery in batch {
+            if delivery.previous != expected {
+                return Err(Halt::Refused(format!(
+                    "after {expected} came an event that stands after {}",
+                    delivery.previous
+                )));
+            }
+            expected = delivery.event.position;
+        }
+        if batch.iter().any(|delivery| self.handler.wants(&delivery.event.stream.kind)) {
+            match self.handler.batch(run, place.stored, batch).await? {
+                Reached::CommittedTo(reached) => {
+                    let led_to = match self.key.0 {
+                        Kind::Manager => self.feed.head().await?,
+                        Kind::View => place.led_to,
+                    };
+                    *place = Place { led_to, ..Place::at(reached) };
+                    failpoint!("projection.committed", &run.name);
+                    Ok(())
+                }
+                Reached::SkippedTo(reached) => self.skip_to(run, place, reached).await,
+            }
+        } else {
+            self.skip_to(run, place, expected).await
+        }
+    }
+
+    /// Nothing was to be written up to here, so the checkpoint doesn't move at every batch.
+    async fn skip_to(&self, run: &Run, place: &mut Place, reached: i64) -> Result<(), Halt> {
+        place.reached = reached;
+        if place.skipped_since.elapsed() >= SKIP_WITHIN {
+            self.store_skipped(run, place).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for something new.
+    async fn rest(
+        &self,
+        run: &Run,
+        place: &mut Place,
+        stop: &CancellationToken,
+    ) -> Result<(), Halt> {
+        let behind = place.reached > place.stored;
+        let until = Instant::now() + if behind { SKIP_WITHIN.min(self.tick) } else { self.tick };
+        tokio::select! {
+            () = self.feed.wait_past(place.reached, until) => {}
+            () = stop.cancelled() => {}
+        }
+        if behind && place.skipped_since.elapsed() >= SKIP_WITHIN {
+            self.store_skipped(run, place).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the position of events that were skipped.
+    async fn store_skipped(&self, run: &Run, place: &mut Place) -> Result<(), Halt> {
+        if place.reached > place.stored {
+            let mut tx = self.checkpoints.db().begin().await?;
+            run.advance(&mut tx, place.stored, place.reached).await?;
+            tx.commit().await?;
+            *place = Place { led_to: place.led_to, ..Place::at(place.reached) };
+        }
+        Ok(())
+    }
+
+    fn publish(&self, place: &Place) {
+        self.applied.update(&self.key, |progress| {
+            progress.position = place.reached;
+            progress.led_to = place.led_to;
+            progress.led = true;
+        });
+    }
+
+    #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
+    pub(super) fn report_lag(&self, reached: i64, next: Option<&Delivery>) {
+        let name = self.key.1.clone();
+        let head = self.feed.known_head().max(reached);
+        let behind = if next.is_some() { head - reached } else { 0 };
+        let waits = next
+            .map_or(0, |next| ((self.clock)().timestamp_micros() - next.event.recorded_at).max(0));
+        metrics::gauge!("gdmarket_projection_lag_events", "subscription" => name.clone())
+            .set(behind as f64);
+        metrics::gauge!("gdmarket_projection_lag_seconds", "subscription" => name)
+            .set(waits as f64 / 1e6);
+    }
+}
+
+/// How far a runner is.
+struct Place {
+    /// The checkpoint in the database.
+    stored: i64,
+    /// Everything up to here is applied: beyond the checkpoint if the rest was skipped.
+    reached: i64,
+    /// How far the log was after what was done in reaction to that.
+    led_to: i64,
+    /// Since when it may be beyond.
+    skipped_since: Instant,
+}
+
+impl Place {
+    fn at(position: i64) -> Self {
+        Self {
+            stored: position,
+            reached: position,
+            led_to: position,
+            skipped_since: Instant::now(),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A view for the tests of the machinery: a small one over a real aggregate's streams.
+
+use super::view::{Filters, FoldError, View};
+use gdmarket_domain::{AlarmEvent, ItemNo, MarketEvent};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Folds the streams of alarms; the last announcement is the row's status.
+#[derive(Debug)]
+pub(crate) struct TestView;
+
+/// What [`TestView`] keeps per stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TestRow {
+    pub(crate) status: Option<String>,
+    pub(crate) item_no: Option<i64>,
+}
+
+const STATUSES: [&str; 2] = ["Alerted", "DeleteAlerted"];
+
+impl View for TestView {
+    const NAME: &'static str = "alarms";
+    const VERSION: u32 = 1;
+    const AGGREGATE: &'static str = "alarm";
+    const INDEXED: &'static [&'static str] = &["item_no", "status"];
+    type Row = TestRow;
+
+    fn fold(row: &mut TestRow, event: MarketEvent) -> Result<(), FoldError> {
+        let MarketEvent::Alarm(event) = event else { return Err(FoldError::Foreign) };
+        let (status, item_no) = match event {
+            AlarmEvent::Alerted { item_no } => (Some("Alerted"), item_no),
+            AlarmEvent::DeleteAlerted { item_no } => (Some("DeleteAlerted"), item_no),
+            AlarmEvent::Withdrawn { item_no } => (None, item_no),
+        };
+        row.status = status.map(str::to_owned);
+        row.item_no = Some(ItemNo::get(item_no));
+        Ok(())
+    }
+
+    fn filters(row: &TestRow) -> Filters {
+        let status = STATUSES.into_iter().find(|known| row.status.as_deref() == Some(known));
+        Filters { item_no: row.item_no, status, ..Filters::default() }
+    }
+
+    fn is_gone(row: &TestRow) -> bool {
+        row.status.is_none()
+    }
+
+    fn body(row: &TestRow) -> Option<Value> {
+        serde_json::to_value(row).ok()
+    }
+}

@@ -1,0 +1,13 @@
+//! Looking inside, for people and tools: traces, states at a position, the log as it grows, the state of
+//! loops, parked keys, and the checks of a stored log against this program. Only pausing a view and
+//! releasing or dropping a parked key write anything.
+
+pub(crate) mod compatibility_check;
+pub(crate) mod event_view;
+pub(crate) mod fold_check;
+pub(crate) mod follower;
+pub(crate) mod loop_status;
+pub(crate) mod parked;
+pub(crate) mod reaction_check;
+pub(crate) mod state_at;
+pub(crate) mod trace;

@@ -1,0 +1,157 @@
+//! Follows the log as it grows, whichever process writes it: the events after a position that are about
+//! something. A follower holds at most one page and no place in a queue, so that a slow one delays
+//! nothing else.
+
+use crate::inspect::event_view::EventView;
+use crate::queries::Queries;
+use crate::queries::QueryError;
+use cqrs_es::Aggregate as _;
+use gdmarket_domain::{Alarm, Hold, Item, Payment, Reservation};
+use gdmarket_store::{Identity, RecordedEvent, Store};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+
+/// Events looked at between two answers.
+const PAGE: u32 = 100;
+
+/// What events are about; what is absent doesn't matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// They are of this item or its alarm, or name it.
+    pub item_no: Option<i64>,
+    /// They are of this reservation, or name it.
+    pub reservation_no: Option<i64>,
+    /// They are of this payment attempt, or name it.
+    pub payment_no: Option<i64>,
+    /// They are of this type.
+    pub event_type: Option<&'static str>,
+}
+
+/// The numbers that an event names, read without the rest.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Numbers {
+    #[serde(rename = "itemNo")]
+    item: Option<i64>,
+    #[serde(rename = "reservationNo")]
+    reservation: Option<i64>,
+    #[serde(rename = "paymentNo")]
+    payment: Option<i64>,
+}
+
+impl About {
+    fn takes(&self, event: &RecordedEvent) -> bool {
+        if self.event_type.is_some_and(|wanted| wanted != event.event_type) {
+            return false;
+        }
+        if self.item_no.is_none() && self.reservation_no.is_none() && self.payment_no.is_none() {
+            return true;
+        }
+        // A payload is one variant; one that can't be read names nothing.
+        let payload: BTreeMap<Cow<'_, str>, Numbers> =
+            serde_json::from_str(&event.payload).unwrap_or_default();
+        let named = payload.into_values().next().unwrap_or_default();
+        let is_of = |wanted: Option<i64>, named: Option<i64>, kinds: &[&str]| {
+            wanted.is_none_or(|wanted| {
+                let stream = &event.stream;
+                let is_own = stream.number == wanted && kinds.contains(&stream.kind.as_ref());
+                is_own || named == Some(wanted)
+            })
+        };
+        is_of(self.item_no, named.item, &[Item::TYPE, Alarm::TYPE])
+            && is_of(self.reservation_no, named.reservation, &[Reservation::TYPE, Hold::TYPE])
+            && is_of(self.payment_no, named.payment, &[Payment::TYPE])
+    }
+}
+
+/// A reader that follows the log from a position on.
+#[derive(Debug)]
+pub struct Follower {
+    store: Store,
+    about: About,
+    position: i64,
+}
+
+impl Queries {
+    /// Begins to follow, at the head as it is now.
+    pub async fn follow(&self, about: About) -> Result<Follower, QueryError> {
+        let store = self.store().clone();
+        let position = store.log().head().await?;
+        Ok(Follower { store, about, position })
+    }
+}
+
+impl Follower {
+    /// Goes back to a position. One that this log hasn't come to belongs to another, and is refused.
+    pub fn go_back_to(&mut self, position: i64) -> bool {
+        let is_known = position <= self.position;
+        if is_known {
+            self.position = position;
+        }
+        is_known
+    }
+
+    /// How far it has looked: everything up to here has been handed out or isn't asked for.
+    pub const fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Which log it follows.
+    pub fn source(&self) -> Identity {
+        *self.store.identity()
+    }
+
+    /// The next events, as soon as there are any; none when the time is over before.
+    pub async fn next(&mut self, until: Instant) -> Result<Vec<EventView>, QueryError> {
+        loop {
+            if !self.store.tail().wait_past(self.position, until).await {
+                return Ok(vec![]);
+            }
+            let events = self.store.tail().read_after(self.position, PAGE).await?;
+            self.position = events.last().map_or(self.position, |event| event.position);
+            let wanted = events.iter().filter(|event| self.about.takes(event));
+            let views: Vec<_> = wanted.map(|event| EventView::from(&**event)).collect();
+            if !views.is_empty() || Instant::now() >= until {
+                return Ok(views);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gdmarket_store::StreamId;
+
+    fn event(stream: (&'static str, i64), event_type: &str, payload: &str) -> RecordedEvent {
+        RecordedEvent {
+            position: 1,
+            stream: StreamId::new(stream.0, stream.1),
+            sequence: 1,
+            event_type: event_type.to_owned(),
+            event_version: "1".to_owned(),
+            payload: payload.to_owned(),
+            metadata: "{}".to_owned(),
+            recorded_at: 0,
+            damage: None,
+        }
+    }
+
+    #[test]
+    fn an_event_is_about_its_own_stream_and_what_it_names() {
+        let held = event(("item", 1), "ItemHeld", r#"{"ItemHeld":{"itemNo":1,"reservationNo":7}}"#);
+        let broken = event(("reservation", 7), "Odd", "{oops");
+        let item = |no| About { item_no: Some(no), ..About::default() };
+        let reservation = |no| About { reservation_no: Some(no), ..About::default() };
+        assert!(item(1).takes(&held) && reservation(7).takes(&held));
+        assert!(!item(7).takes(&held) && !reservation(1).takes(&held) && !item(11).takes(&held));
+        assert!(reservation(7).takes(&broken) && !reservation(1).takes(&broken));
+        assert!(About::default().takes(&broken));
+        let both = About { item_no: Some(1), reservation_no: Some(8), ..About::default() };
+        assert!(!both.takes(&held));
+        let typed = About { event_type: Some("ItemHeld"), ..reservation(7) };
+        assert!(typed.takes(&held) && !typed.takes(&broken));
+    }
+}

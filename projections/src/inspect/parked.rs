@@ -1,0 +1,219 @@
+//! Parked keys, for operators: to look at, to retry, to drop.
+//!
+//! The running loop does the retry that is requested here. Dropping keeps the reason: a process manager
+//! then continues after the event that it stopped at; a view's row stays stale until another retry is
+//! requested or the view is rebuilt.
+
+mod deadlines;
+mod parked_key;
+
+use crate::inspect::event_view::EventView;
+use crate::queries::QueryError;
+use chrono::DateTime;
+use gdmarket_store::{EventFilter, Generations, Parked, ParkedKeys, RecordedEvent, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+pub use parked_key::{Asked, GivenUp, StuckDetail, StuckKey};
+
+/// Queued events that are shown.
+const SHOWN: u32 = 100;
+/// How often it is looked whether a key was tried again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What is shown of every key from other tables.
+struct Around {
+    /// What views' subscriptions are called.
+    views: BTreeSet<String>,
+    /// Why it was given up, by subscription, key and position.
+    dropped: BTreeMap<(String, String, i64), String>,
+}
+
+/// The stuck keys of one store.
+#[derive(Debug, Clone)]
+pub struct Stuck {
+    store: Store,
+    parked: ParkedKeys,
+}
+
+impl Stuck {
+    /// Looks into this store.
+    pub fn new(store: Store) -> Self {
+        let parked = ParkedKeys::new(store.views().clone());
+        Self { store, parked }
+    }
+
+    /// All of them; those of one key, if one is named.
+    pub async fn list(&self, key: Option<&str>) -> Result<Vec<StuckKey>, QueryError> {
+        let around = self.around().await?;
+        let mut all = self.blocked_deadlines(key, &around).await?;
+        for (subscription, parked) in self.parked.everything(key).await? {
+            all.push(self.key(subscription, parked, &around).await?);
+        }
+        Ok(all)
+    }
+
+    async fn around(&self) -> Result<Around, QueryError> {
+        let generations = Generations::new(self.store.views().clone()).all().await?;
+        let dropped = self.parked.dropped().await?.into_iter();
+        Ok(Around {
+            views: generations.into_iter().map(|of| of.view).collect(),
+            dropped: dropped
+                .map(|of| ((of.subscription, of.key, of.position), of.reason))
+                .collect(),
+        })
+    }
+
+    /// A key with how much waits behind it.
+    async fn key(
+        &self,
+        subscription: String,
+        parked: Parked,
+        around: &Around,
+    ) -> Result<StuckKey, QueryError> {
+        let is_view = around.views.contains(&subscription);
+        let queued = self.queued(is_view, &subscription, &parked).await?;
+        let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
+        Ok(StuckKey {
+            is_view,
+            is_deadline: false,
+            queued,
+            dropped: around.dropped.get(&noted).cloned(),
+            since: DateTime::from_timestamp_micros(parked.since_time).unwrap_or_default(),
+            subscription,
+            key: parked.key,
+            state: parked.state,
+            reason: parked.reason,
+            since_position: parked.since_position,
+            attempts: parked.attempts,
+        })
+    }
+
+    /// Everything that was ever given up, the latest last.
+    pub async fn given_up(&self) -> Result<Vec<GivenUp>, QueryError> {
+        let dropped = self.parked.dropped().await?.into_iter();
+        Ok(dropped.map(GivenUp::from).collect())
+    }
+
+    /// One of them, with what waits, or with the event that set the deadline; `None` if the key goes on.
+    pub async fn show(
+        &self,
+        subscription: &str,
+        key: &str,
+    ) -> Result<Option<StuckDetail>, QueryError> {
+        let around = self.around().await?;
+        let Some(parked) = self.parked.find(subscription, key).await? else {
+            return self.show_deadline((subscription, key), &around).await;
+        };
+        let is_view = around.views.contains(subscription);
+        let events = self.waiting(is_view, subscription, &parked).await?;
+        let key = self.key(subscription.to_owned(), parked, &around).await?;
+        let events = events.iter().map(EventView::from).collect();
+        Ok(Some(StuckDetail { key, events }))
+    }
+
+    /// Has a key tried again, given up or not, by a running loop.
+    pub async fn ask(&self, of: &StuckKey) -> Result<(), QueryError> {
+        if of.is_deadline {
+            return self.ask_deadline(of).await;
+        }
+        self.parked.ask(&of.subscription, Some(&of.key)).await?;
+        Ok(())
+    }
+
+    /// What became of a key that was asked for as it stood; waits for a running loop until then.
+    pub async fn outcome(&self, of: &StuckKey, until: Instant) -> Result<Asked, QueryError> {
+        loop {
+            let tried = if of.is_deadline {
+                self.deadline_outcome(of).await?
+            } else {
+                self.key_outcome(of).await?
+            };
+            match tried {
+                Some(asked) => return Ok(asked),
+                None if Instant::now() >= until => return Ok(Asked::NotYet),
+                None => sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// What became of a key by now; `None` if it wasn't tried yet.
+    async fn key_outcome(&self, of: &StuckKey) -> Result<Option<Asked>, QueryError> {
+        Ok(match self.parked.find(&of.subscription, &of.key).await? {
+            None => Some(Asked::GoesOn),
+            Some(now) if now.attempts != of.attempts => {
+                let around = self.around().await?;
+                let now = self.key(of.subscription.clone(), now, &around).await?;
+                Some(Asked::StoppedAgain(now))
+            }
+            Some(_) => None,
+        })
+    }
+
+    /// Gives up what a key stopped at, and keeps why; `false` if it has gone on meanwhile, or somebody
+    /// gave it up before: then it is their reason that is kept.
+    pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<bool, QueryError> {
+        if stuck.is_deadline {
+            return self.give_up_deadline(stuck, reason).await;
+        }
+        let (subscription, key) = (&stuck.subscription, &stuck.key);
+        // A process manager goes on at the next one that waits.
+        let queue = self.parked.queued(subscription, key, 2).await?;
+        let parked = stuck.parked();
+        let mut tx = self.store.views().begin().await?;
+        let is_new = ParkedKeys::note_dropped(&mut tx, subscription, &parked, reason).await?;
+        if !stuck.is_view {
+            let given_up = stuck.since_position;
+            if !ParkedKeys::dequeue(&mut tx, subscription, key, given_up).await? {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            let next = queue.into_iter().find(|waiting| *waiting > given_up).unwrap_or(given_up);
+            let state = Parked::RETRYING.to_owned();
+            let rest = Parked { state, since_position: next, ..parked };
+            ParkedKeys::park(&mut tx, subscription, &rest, Duration::ZERO).await?;
+        }
+        tx.commit().await?;
+        Ok(is_new || !stuck.is_view)
+    }
+
+    /// How many events wait. A view's stay in their stream, a process manager's are listed.
+    async fn queued(
+        &self,
+        is_view: bool,
+        subscription: &str,
+        parked: &Parked,
+    ) -> Result<u64, QueryError> {
+        let count = match parked.key.parse().ok().filter(|_| is_view) {
+            Some(stream) => self.store.log().count_in(&stream, parked.since_position).await?,
+            // A row of no stream: nothing waits behind it.
+            None if is_view => 1,
+            None => self.parked.queue_length(subscription, &parked.key).await?,
+        };
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The first events that wait.
+    async fn waiting(
+        &self,
+        is_view: bool,
+        subscription: &str,
+        parked: &Parked,
+    ) -> Result<Vec<RecordedEvent>, QueryError> {
+        let log = self.store.log();
+        if is_view {
+            let Ok(stream) = parked.key.parse() else {
+                return Ok(log.at(parked.since_position).await?.into_iter().collect());
+            };
+            let after = parked.since_position - 1;
+            let filter = EventFilter { stream: Some(stream), after, ..EventFilter::default() };
+            return Ok(log.query(filter).await?.next(SHOWN).await?.unwrap_or_default());
+        }
+        let mut events = vec![];
+        for position in self.parked.queued(subscription, &parked.key, SHOWN).await? {
+            events.extend(log.at(position).await?);
+        }
+        Ok(events)
+    }
+}

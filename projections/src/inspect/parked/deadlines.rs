@@ -1,0 +1,105 @@
+//! Deadlines that were due and couldn't be done. Nothing waits behind them, and they are tried again by themselves; an
+//! operator sees them with what is parked, since mostly only an operator can help.
+
+use super::{Around, Asked, Stuck, StuckDetail, StuckKey};
+use crate::engine::process_manager::cause_position;
+use crate::inspect::event_view::EventView;
+use crate::queries::QueryError;
+use chrono::DateTime;
+use gdmarket_store::{BlockedDeadline, Deadlines, Parked, ParkedKeys};
+
+impl Stuck {
+    fn deadlines(&self) -> Deadlines {
+        Deadlines::new(self.store.views().clone())
+    }
+
+    /// All of them; those of one key, if one is named.
+    pub(super) async fn blocked_deadlines(
+        &self,
+        key: Option<&str>,
+        around: &Around,
+    ) -> Result<Vec<StuckKey>, QueryError> {
+        let mut all = vec![];
+        for blocked in self.deadlines().blocked(None).await? {
+            if key.is_none_or(|key| blocked.key == key) {
+                all.push(self.blocked_deadline(blocked, around).await?);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn blocked_deadline(
+        &self,
+        blocked: BlockedDeadline,
+        around: &Around,
+    ) -> Result<StuckKey, QueryError> {
+        let BlockedDeadline { manager, key, payload, problem, attempts } = blocked;
+        let position = cause_position(&payload);
+        let cause = self.store.log().at(position).await?;
+        let since = cause.and_then(|event| DateTime::from_timestamp_micros(event.recorded_at));
+        let noted = (manager.clone(), key.clone(), position);
+        Ok(StuckKey {
+            is_view: false,
+            is_deadline: true,
+            queued: 0,
+            dropped: around.dropped.get(&noted).cloned(),
+            since: since.unwrap_or_default(),
+            subscription: manager,
+            key,
+            state: Parked::RETRYING.to_owned(),
+            reason: problem,
+            since_position: position,
+            attempts,
+        })
+    }
+
+    /// A blocked deadline, with the event that set it.
+    pub(super) async fn show_deadline(
+        &self,
+        (manager, key): (&str, &str),
+        around: &Around,
+    ) -> Result<Option<StuckDetail>, QueryError> {
+        let all = self.blocked_deadlines(Some(key), around).await?;
+        let Some(of) = all.into_iter().find(|of| of.subscription == manager) else {
+            return Ok(None);
+        };
+        let cause = self.store.log().at(of.since_position).await?;
+        let events = cause.iter().map(EventView::from).collect();
+        Ok(Some(StuckDetail { key: of, events }))
+    }
+
+    pub(super) async fn ask_deadline(&self, of: &StuckKey) -> Result<(), QueryError> {
+        Ok(self.deadlines().retry(&of.subscription, &of.key).await?)
+    }
+
+    /// What became of it by now; `None` if it wasn't tried yet.
+    pub(super) async fn deadline_outcome(
+        &self,
+        of: &StuckKey,
+    ) -> Result<Option<Asked>, QueryError> {
+        let around = self.around().await?;
+        let now = self.blocked_deadlines(Some(&of.key), &around).await?;
+        let now = now.into_iter().find(|now| now.subscription == of.subscription);
+        Ok(match now {
+            None => Some(Asked::GoesOn),
+            Some(now) if now.attempts != of.attempts => Some(Asked::StoppedAgain(now)),
+            Some(_) => None,
+        })
+    }
+
+    /// Gives it up, and keeps why; `false` if it isn't blocked any more.
+    pub(super) async fn give_up_deadline(
+        &self,
+        of: &StuckKey,
+        reason: &str,
+    ) -> Result<bool, QueryError> {
+        let mut tx = self.store.views().begin().await?;
+        ParkedKeys::note_dropped(&mut tx, &of.subscription, &of.parked(), reason).await?;
+        if !Deadlines::drop_blocked(&mut tx, &of.subscription, &of.key).await? {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,194 @@
+//! Whether a reaction is done, by what its stream has become.
+
+use crate::engine::feed::decode_as;
+use crate::processes::refusals::{Code, Meaning, Rule, meaning};
+use crate::processes::step::Step;
+use gdmarket_domain::payment::Progress;
+use gdmarket_domain::{
+    Alarm, Decider, Hold, Item, ItemCommand, MarketCommand, Payment, PaymentNo, Refusal as _,
+    Reservation, ReservationNo,
+};
+use gdmarket_store::{Check, StoreError, StreamId};
+use std::any::Any;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// How a reaction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing would come of it any more; or that is unknown, since its stream can't be read, which is
+    /// reported by itself.
+    Done,
+    /// It has an outcome that a later try may still change.
+    Provisional,
+    /// It is yet to be done.
+    Open,
+}
+
+/// Aggregates as the snapshot has them, those that were asked for.
+#[derive(Default)]
+pub(super) struct States(HashMap<(&'static str, i64), Box<dyn Any + Send>>);
+
+impl States {
+    pub(super) async fn standing(
+        &mut self,
+        check: &mut Check,
+        step: &Step,
+    ) -> Result<Standing, StoreError> {
+        match step {
+            Step::Send(rule, command) => self.of_command(check, *rule, command).await,
+            Step::Refund(no) => self.of_refund(check, *no).await,
+            Step::Settle(no) => self.of_settling(check, *no).await,
+        }
+    }
+
+    async fn of_command(
+        &mut self,
+        check: &mut Check,
+        rule: Rule,
+        command: &MarketCommand,
+    ) -> Result<Standing, StoreError> {
+        match command {
+            MarketCommand::Item(no, command) => {
+                if let ItemCommand::Hold { reservation_no, .. } = command
+                    && self.is_refused(check, *reservation_no).await?
+                {
+                    return Ok(Standing::Done);
+                }
+                self.decided::<Item>(check, (rule, no.get()), command).await
+            }
+            MarketCommand::Hold(no, command) => {
+                self.decided::<Hold>(check, (rule, no.get()), command).await
+            }
+            MarketCommand::Reservation(no, command) => {
+                self.decided::<Reservation>(check, (rule, no.get()), command).await
+            }
+            MarketCommand::Payment(no, command) => {
+                self.decided::<Payment>(check, (rule, no.get()), command).await
+            }
+            MarketCommand::Alarm(no, command) => {
+                self.decided::<Alarm>(check, (rule, no.get()), command).await
+            }
+        }
+    }
+
+    /// Whether a hold's refusal was written down: a request has one of the two answers for ever.
+    async fn is_refused(
+        &mut self,
+        check: &mut Check,
+        no: ReservationNo,
+    ) -> Result<bool, StoreError> {
+        Ok(self.state::<Hold>(check, no.get()).await?.is_some_and(Decider::exists))
+    }
+
+    /// A refusal that is to be written down, or that parks, leaves a trace: without one, the command was
+    /// never sent.
+    async fn decided<A: Decider + 'static>(
+        &mut self,
+        check: &mut Check,
+        (rule, number): (Rule, i64),
+        command: &A::Command,
+    ) -> Result<Standing, StoreError> {
+        let Some(state) = self.state::<A>(check, number).await? else { return Ok(Standing::Done) };
+        let is_done = match state.decide(command) {
+            Ok(events) => events.is_empty(),
+            Err(refusal) => meaning(rule, Code::parse(refusal.code())) == Meaning::Done,
+        };
+        Ok(if is_done { Standing::Done } else { Standing::Open })
+    }
+
+    async fn of_refund(
+        &mut self,
+        check: &mut Check,
+        no: PaymentNo,
+    ) -> Result<Standing, StoreError> {
+        let payment = self.state::<Payment>(check, no.get()).await?;
+        Ok(match payment.map(Payment::progress) {
+            // Unreadable, or the money is back.
+            None | Some(Some(Progress::Cancelled)) => Standing::Done,
+            Some(
+                None
+                | Some(
+                    Progress::Pending
+                    | Progress::Unknown
+                    | Progress::Approved
+                    | Progress::Declined
+                    | Progress::Cancelling
+                    | Progress::RefundRefused,
+                ),
+            ) => Standing::Open,
+        })
+    }
+
+    async fn of_settling(
+        &mut self,
+        check: &mut Check,
+        no: PaymentNo,
+    ) -> Result<Standing, StoreError> {
+        let payment = self.state::<Payment>(check, no.get()).await?;
+        Ok(match payment.map(Payment::progress) {
+            Some(None | Some(Progress::Pending | Progress::Unknown)) => Standing::Open,
+            // The gateway may still find a charge.
+            Some(Some(Progress::Declined)) => Standing::Provisional,
+            None
+            | Some(Some(
+                Progress::Approved
+                | Progress::Cancelling
+                | Progress::RefundRefused
+                | Progress::Cancelled,
+            )) => Standing::Done,
+        })
+    }
+
+    /// An aggregate as its stream says; `None` if that can't be read.
+    async fn state<A: Decider + 'static>(
+        &mut self,
+        check: &mut Check,
+        number: i64,
+    ) -> Result<Option<&A>, StoreError> {
+        let state = match self.0.entry((A::TYPE, number)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(Box::new(folded::<A>(check, number).await?)),
+        };
+        Ok(state.downcast_ref::<Option<A>>().and_then(Option::as_ref))
+    }
+}
+
+async fn folded<A: Decider>(check: &mut Check, number: i64) -> Result<Option<A>, StoreError> {
+    let stream = StreamId::new(A::TYPE, number);
+    let mut state = A::default();
+    let mut after = 0;
+    loop {
+        let events = check.stream(&stream, after).await?;
+        let Some(last) = events.last() else { return Ok(Some(state)) };
+        after = last.sequence;
+        for event in &events {
+            let Ok(event) = decode_as::<A>(event.seen()) else { return Ok(None) };
+            state.apply(event);
+        }
+    }
+}
+
+/// What is to be done, in words.
+pub(super) fn described(step: &Step) -> String {
+    match step {
+        Step::Send(rule, command) => format!("{rule:?} for {}", stream_of(command)),
+        Step::Refund(no) => format!("the refund of payment/{no}"),
+        Step::Settle(no) => format!("the outcome of payment/{no}"),
+    }
+}
+
+fn stream_of(command: &MarketCommand) -> StreamId {
+    let (kind, number) = match command {
+        MarketCommand::Item(no, _) => (type_of::<Item>(), no.get()),
+        MarketCommand::Hold(no, _) => (type_of::<Hold>(), no.get()),
+        MarketCommand::Reservation(no, _) => (type_of::<Reservation>(), no.get()),
+        MarketCommand::Payment(no, _) => (type_of::<Payment>(), no.get()),
+        MarketCommand::Alarm(no, _) => (type_of::<Alarm>(), no.get()),
+    };
+    StreamId::new(kind, number)
+}
+
+const fn type_of<A: Decider>() -> &'static str {
+    A::TYPE
+}

@@ -1,0 +1,273 @@
+//! The trace of a request across aggregates: what people requested, and all that followed, as a tree of
+//! causes. The trace of a reservation is collected from the streams that the reservation names, the trace
+//! of a correlation by reading through the log: appends keep no index for that. HTTP and the tools use it.
+
+use crate::engine::feed::decode;
+use crate::inspect::event_view::EventView;
+use crate::queries::Queries;
+use crate::queries::QueryError;
+use cqrs_es::Aggregate as _;
+use gdmarket_domain::{
+    Hold, Item, ItemEvent, ItemNo, MarketEvent, Payment, PaymentNo, PersonId, Reservation,
+    ReservationEvent, ReservationNo,
+};
+use gdmarket_store::{EventFilter, RecordedEvent, StreamId};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// Events read at once.
+const PAGE: u32 = 500;
+/// Most events of a trace: far beyond any real one, and still little memory.
+const MOST: usize = 10_000;
+
+/// An event with what followed from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TracedEvent {
+    /// The event.
+    #[serde(flatten)]
+    pub event: EventView,
+    /// What followed from it, in order.
+    pub consequences: Vec<TracedEvent>,
+}
+
+/// A trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// What people requested, in order, each with all that followed.
+    pub events: Vec<TracedEvent>,
+    /// Whether this is all of it: a trace of more than ten thousand events is cut.
+    pub is_complete: bool,
+}
+
+/// The trace of a reservation, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReservationTrace {
+    /// Who reserved; `None` if that can't be read.
+    pub renter_id: Option<PersonId>,
+    /// Whose the item is; `None` for the operator's, or if that can't be read.
+    pub owner_id: Option<PersonId>,
+    /// The trace.
+    pub trace: Trace,
+}
+
+impl Queries {
+    /// The trace of a reservation; `None` if there is no such reservation.
+    pub async fn trace_reservation(
+        &self,
+        no: ReservationNo,
+    ) -> Result<Option<ReservationTrace>, QueryError> {
+        let mut collected = Collected::default();
+        let mut named = Named::default();
+        let own = StreamId::new(Reservation::TYPE, no.get());
+        self.collect(&mut collected, own, 0, |event| named.learn(event)).await?;
+        let Some(first) = collected.events.first().map(|event| event.position) else {
+            self.store().confirm_log().await?;
+            return Ok(None);
+        };
+        let mut streams = vec![StreamId::new(Hold::TYPE, no.get())];
+        streams.extend(named.payments.iter().map(|no| StreamId::new(Payment::TYPE, no.get())));
+        for stream in streams {
+            self.collect(&mut collected, stream, first, |_| true).await?;
+        }
+        for item in named.items.clone() {
+            let stream = StreamId::new(Item::TYPE, item.get());
+            let about = |event: &RecordedEvent| {
+                let is_about = EventView::from(event).names("reservationNo", no.get());
+                if is_about { named.learn(event) } else { false }
+            };
+            self.collect(&mut collected, stream, first, about).await?;
+        }
+        let owner_id = match (named.owner_id, named.items.first()) {
+            (None, Some(item)) => {
+                match self.item_at(*item, i64::MAX).await {
+                    Ok(item) => item.and_then(|item| item.state.owner_id()),
+                    // What can't be read of the item doesn't hide the reservation's own trace.
+                    Err(QueryError::Broken(_)) => None,
+                    Err(error) => return Err(error),
+                }
+            }
+            (owner_id, _) => owner_id,
+        };
+        Ok(Some(ReservationTrace {
+            renter_id: named.renter_id,
+            owner_id,
+            trace: collected.into_trace(),
+        }))
+    }
+
+    /// The trace of a correlation, among the events after one position and up to another. It reads all
+    /// of them; `reached` is called with how far it is, by position.
+    pub async fn trace_correlation(
+        &self,
+        id: Uuid,
+        (after, until): (i64, Option<i64>),
+        reached: &mut (dyn FnMut(i64) + Send),
+    ) -> Result<Trace, QueryError> {
+        let correlation_id = Some(id.to_string());
+        let filter = EventFilter { correlation_id, after, until, ..EventFilter::default() };
+        let mut query = self.store().log().query(filter).await?;
+        let mut collected = Collected::default();
+        while let Some(events) = query.next(PAGE).await? {
+            collected.take(&events);
+            reached(query.reached());
+            if collected.is_cut {
+                break;
+            }
+        }
+        Ok(collected.into_trace())
+    }
+
+    /// Reads a stream and keeps the events that `wanted` says yes to.
+    async fn collect(
+        &self,
+        collected: &mut Collected,
+        stream: StreamId,
+        after: i64,
+        mut wanted: impl FnMut(&RecordedEvent) -> bool + Send,
+    ) -> Result<(), QueryError> {
+        let filter = EventFilter { stream: Some(stream), after, ..EventFilter::default() };
+        let mut query = self.store().log().query(filter).await?;
+        while let Some(mut events) = query.next(PAGE).await? {
+            events.retain(|event| wanted(event));
+            collected.take(&events);
+            if collected.is_cut {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Collected {
+    events: Vec<EventView>,
+    is_cut: bool,
+}
+
+impl Collected {
+    fn take(&mut self, events: &[RecordedEvent]) {
+        let room = MOST.saturating_sub(self.events.len());
+        self.is_cut |= events.len() > room;
+        self.events.extend(events.iter().take(room).map(EventView::from));
+    }
+
+    fn into_trace(self) -> Trace {
+        Trace { events: tree(self.events), is_complete: !self.is_cut }
+    }
+}
+
+/// Whom and what a reservation's events name.
+#[derive(Debug, Default)]
+struct Named {
+    renter_id: Option<PersonId>,
+    owner_id: Option<PersonId>,
+    items: BTreeSet<ItemNo>,
+    payments: BTreeSet<PaymentNo>,
+}
+
+impl Named {
+    /// Takes in what an event names. One that can't be read belongs to the trace all the same.
+    fn learn(&mut self, event: &RecordedEvent) -> bool {
+        match decode(event.seen()) {
+            Ok(MarketEvent::Reservation(event)) => self.learn_of_reservation(&event),
+            Ok(MarketEvent::Item(ItemEvent::Held { owner_id, .. })) => {
+                self.owner_id = self.owner_id.or(owner_id);
+            }
+            Ok(
+                MarketEvent::Item(_)
+                | MarketEvent::Payment(_)
+                | MarketEvent::Alarm(_)
+                | MarketEvent::Hold(_),
+            )
+            | Err(_) => {}
+        }
+        true
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others name nobody new")]
+    fn learn_of_reservation(&mut self, event: &ReservationEvent) {
+        match event {
+            ReservationEvent::Requested { item_no, renter_id, .. } => {
+                self.items.insert(*item_no);
+                self.renter_id = Some(*renter_id);
+            }
+            ReservationEvent::Reserved { owner_id, .. } => {
+                self.owner_id = self.owner_id.or(*owner_id);
+            }
+            ReservationEvent::PaymentRequested { payment_no, .. }
+            | ReservationEvent::LatePaymentRecorded { payment_no, .. } => {
+                self.payments.insert(*payment_no);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Puts every event under the one that caused it. A cause outside the trace counts as none.
+fn tree(events: Vec<EventView>) -> Vec<TracedEvent> {
+    let known: BTreeSet<i64> = events.iter().map(|event| event.position).collect();
+    let mut below: BTreeMap<Option<i64>, Vec<EventView>> = BTreeMap::new();
+    for event in events {
+        // An event can only follow from an earlier one: anything else would never end.
+        let cause =
+            event.caused_by.filter(|cause| known.contains(cause) && *cause < event.position);
+        below.entry(cause).or_default().push(event);
+    }
+    take_below(&mut below, None)
+}
+
+fn take_below(
+    below: &mut BTreeMap<Option<i64>, Vec<EventView>>,
+    cause: Option<i64>,
+) -> Vec<TracedEvent> {
+    let mut events = below.remove(&cause).unwrap_or_default();
+    events.sort_by_key(|event| event.position);
+    let traced = events.into_iter().map(|event| {
+        let consequences = take_below(below, Some(event.position));
+        TracedEvent { event, consequences }
+    });
+    traced.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use serde_json::Value;
+
+    fn event(position: i64, caused_by: Option<i64>) -> EventView {
+        EventView {
+            position,
+            stream: "reservation/1".to_owned(),
+            sequence: position,
+            event_type: String::new(),
+            version: String::new(),
+            recorded_at: DateTime::default(),
+            actor: None,
+            command_id: None,
+            correlation_id: None,
+            caused_by,
+            data: Value::Null,
+        }
+    }
+
+    fn shape(events: &[TracedEvent]) -> String {
+        let parts =
+            events.iter().map(|e| format!("{}({})", e.event.position, shape(&e.consequences)));
+        parts.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn every_event_stands_under_its_cause_and_none_is_lost() {
+        let events = vec![
+            event(5, Some(3)),
+            event(1, None),
+            event(3, Some(1)),
+            event(4, Some(1)),
+            event(7, Some(99)),
+            event(8, Some(8)),
+        ];
+        assert_eq!(shape(&tree(events)), "1(3(5()) 4()) 7() 8()");
+    }
+}

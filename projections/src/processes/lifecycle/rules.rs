@@ -1,0 +1,166 @@
+//! What must hold: in every state, with every event, and once nothing is left to do. Where the
+//! aggregates are on trial, the gateway's books and the days themselves are asked.
+
+use super::fixtures::{Id, day};
+use super::fixtures::{owner, reservation_no};
+use super::model::{Local, Model};
+use gdmarket_domain::item::Booking;
+use gdmarket_domain::payment::Progress;
+use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::{Item, ItemEvent, MarketEvent, ReservationEvent, Span};
+
+/// The rule that this state breaks.
+pub(super) fn always(model: &Model, local: &Local) -> Option<String> {
+    let item = model.items.state(local.item);
+    let standing: Vec<&Booking> = item.holds().iter().chain(item.rental()).collect();
+    for (at, one) in standing.iter().enumerate() {
+        if standing[at + 1..].iter().any(|other| other.span.overlaps(&one.span)) {
+            return Some("two reservations have the same days".to_owned());
+        }
+    }
+    if item.listed().is_none() && !standing.is_empty() {
+        return Some("an item that is held or lent is deleted".to_owned());
+    }
+    money(local).or_else(|| shown(model, local))
+}
+
+/// The gateway's books: a charge per attempt, and never more back than was taken.
+fn money(local: &Local) -> Option<String> {
+    let attempts = local.request.attempts.iter();
+    for (number, attempt) in attempts.clone().enumerate() {
+        if attempt.charges > 1 {
+            return Some(format!("attempt {number} is charged twice"));
+        }
+        if attempt.refunds > attempt.charges {
+            return Some(format!("attempt {number} has more refunded than charged"));
+        }
+    }
+    let charges: u8 = attempts.clone().map(|attempt| attempt.charges).sum();
+    let refunds: u8 = attempts.map(|attempt| attempt.refunds).sum();
+    if charges > local.request.opened {
+        return Some("a reservation is charged more often than it was to be paid".to_owned());
+    }
+    (refunds > charges).then(|| "a reservation has more refunded than charged".to_owned())
+}
+
+/// What the payments say of it.
+fn shown(model: &Model, local: &Local) -> Option<String> {
+    for (number, attempt) in local.request.attempts.iter().enumerate() {
+        let progress = model.progress(local, number);
+        if progress == Some(Progress::Cancelled) && attempt.is_kept() {
+            return Some(format!("attempt {number} is shown as cancelled without its money back"));
+        }
+        let goes_back = matches!(
+            progress,
+            Some(Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled)
+        );
+        if usize::from(local.request.lent_by) == number + 1 && (goes_back || attempt.refunds > 0) {
+            return Some("lent and refunded".to_owned());
+        }
+    }
+    None
+}
+
+/// The rule that is broken by an event, by the state before it and after it.
+pub(super) fn on_event(
+    model: &mut Model,
+    before: &Local,
+    after: &mut Local,
+    id: Id,
+) -> Option<String> {
+    let own = reservation_no(before.index);
+    match model.events.get(id) {
+        MarketEvent::Item(ItemEvent::Held { .. }) => held(model, before),
+        MarketEvent::Item(ItemEvent::Rented { reservation_no, .. }) => {
+            assert_eq!(*reservation_no, own);
+            lent(model, before, after)
+        }
+        MarketEvent::Reservation(ReservationEvent::PaymentFailed { pay_by, .. }) => {
+            let reservation = model.reservations.state(before.request.reservation);
+            let times = reservation.pay_times()?;
+            let latest = times.standing.max(times.first + model.tables.options().pay_within);
+            (*pay_by > latest || *pay_by < times.standing)
+                .then(|| format!("a failed payment holds the item longer: until {pay_by}"))
+        }
+        MarketEvent::Item(_)
+        | MarketEvent::Reservation(_)
+        | MarketEvent::Payment(_)
+        | MarketEvent::Hold(_)
+        | MarketEvent::Alarm(_) => None,
+    }
+}
+
+fn held(model: &Model, before: &Local) -> Option<String> {
+    let request = model.reservations.state(before.request.reservation).request()?;
+    if request.renter_id == owner() {
+        return Some("an owner rents their own item".to_owned());
+    }
+    let asked = Span::requested(request.period, request.asked_on);
+    let starts_then = asked.from <= request.asked_on;
+    let rental = model.items.state(before.item).rental();
+    let is_out = rental.is_some_and(|rental| rental.span.from <= request.asked_on);
+    (is_out && starts_then).then(|| "an item that is out is promised for that day".to_owned())
+}
+
+fn lent(model: &Model, before: &Local, after: &mut Local) -> Option<String> {
+    let reservation = model.reservations.state(before.request.reservation);
+    let (Stage::Paid { payment_no } | Stage::CancellationPending { payment_no, .. }) =
+        reservation.stage()
+    else {
+        return Some(format!("lent while it is {:?}", reservation.stage()));
+    };
+    let attempt = usize::try_from(payment_no.get() - 1).unwrap() % 2;
+    after.request.lent_by = u8::try_from(attempt + 1).unwrap();
+    let paid = before.request.attempts[attempt];
+    if !paid.is_kept() {
+        return Some("lent without its money".to_owned());
+    }
+    let request = reservation.request()?;
+    let today = day(before.today);
+    let period = request.period?;
+    if today < period.from() {
+        return Some("lent before its first day".to_owned());
+    }
+    (today >= period.to()).then(|| "lent after its last day".to_owned())
+}
+
+/// What is wrong where nothing is left to do for this reservation.
+pub(super) fn at_rest(model: &Model, local: &Local) -> Option<String> {
+    let reservation = model.reservations.state(local.request.reservation);
+    let item = model.items.state(local.item);
+    let own = reservation_no(local.index);
+    let stage = reservation.stage();
+    let hold = item.hold_of(own);
+    let (stands, is_paid) = match stage {
+        Stage::New => return None,
+        Stage::Paid { .. } => (hold.is_some_and(|hold| hold.authorized), true),
+        Stage::Renting { request: None, .. } => (item.is_rented_by(own), true),
+        Stage::Completed { request: None, .. } => (is_free(item, local), true),
+        Stage::Rejected | Stage::Cancelled | Stage::Expired => (is_free(item, local), false),
+        Stage::Requested
+        | Stage::Unpaid { .. }
+        | Stage::PaymentOpen { .. }
+        | Stage::CancellationPending { .. }
+        | Stage::Renting { .. }
+        | Stage::Completed { .. } => return Some(format!("stuck: {stage:?}")),
+    };
+    if !stands {
+        return Some(format!("the item holds or lends otherwise than {stage:?}: {item:?}"));
+    }
+    for number in 0..usize::from(local.request.opened) {
+        let progress = model.progress(local, number);
+        if !matches!(
+            progress,
+            None | Some(Progress::Approved | Progress::Declined | Progress::Cancelled)
+        ) {
+            return Some(format!("attempt {number} is stuck: {progress:?}"));
+        }
+    }
+    let kept = local.request.attempts.iter().filter(|attempt| attempt.is_kept()).count();
+    (kept != usize::from(is_paid)).then(|| format!("{stage:?} keeps the money of {kept} attempts"))
+}
+
+fn is_free(item: &Item, local: &Local) -> bool {
+    let own = reservation_no(local.index);
+    item.hold_of(own).is_none() && !item.is_rented_by(own)
+}

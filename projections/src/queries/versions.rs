@@ -1,0 +1,53 @@
+//! A row as it was at a version of its stream: the view's own fold, over the log.
+
+use super::QueryError;
+use super::{Answer, Queries};
+use crate::engine::projector::{Folded, fold};
+use crate::engine::view::View;
+use crate::engine::view_table::{Stored, ViewTable};
+use gdmarket_store::StreamId;
+use std::collections::HashMap;
+
+/// Up to this version the stream alone is read: sooner done than asking the view first.
+const SHORT: i64 = 16;
+
+impl Queries {
+    /// The row of a stream at `version`, from the view where that isn't further yet, else from the
+    /// stream's beginning. Where the log ends before `version`, its end is the answer for `i64::MAX` alone, and only
+    /// if the log is still the one that was opened: any other version was in it once.
+    pub(super) async fn at<V: View>(
+        &self,
+        table: &ViewTable<V>,
+        number: i64,
+        version: i64,
+    ) -> Answer<Option<Stored<V::Row>>> {
+        let kept = if version > SHORT {
+            table.load(self.0.store.views(), &[number]).await.unwrap_or_default()
+        } else {
+            HashMap::new()
+        };
+        let kept = kept.into_values().find(|row| row.sequence <= version);
+        let mut row = kept.unwrap_or_else(|| Stored::new(number));
+        row.stale = None;
+        if row.sequence < version {
+            let stream = StreamId::new(V::AGGREGATE, number);
+            let events = self.0.store.log().stream(&stream, row.sequence).await?;
+            for event in events.iter().take_while(|event| event.sequence <= version) {
+                match fold::<V>(&mut row, event.seen()) {
+                    Folded::Taken | Folded::Old => {}
+                    Folded::Newer(what) => return Err(QueryError::Newer(what)),
+                    Folded::Poison(reason) => return Err(QueryError::Broken(reason)),
+                }
+            }
+        }
+        if row.sequence < version {
+            self.0.store.confirm_log().await?;
+            if version < i64::MAX {
+                let stream = StreamId::new(V::AGGREGATE, number);
+                let what = format!("{stream} ends before version {version}, which was in the log");
+                return Err(QueryError::Unavailable(what));
+            }
+        }
+        Ok((row.sequence > 0).then_some(row))
+    }
+}

@@ -1,0 +1,81 @@
+//! Every view and every process manager of this program, in one list each, and all that goes through
+//! these lists: the loops of a process, rebuilds, checks, the state of loops.
+
+mod any_view;
+mod checks;
+mod projections;
+#[cfg(test)]
+mod reaction_tests;
+mod replay;
+
+pub use projections::Projections;
+pub use replay::{Replay, differences_from_rebuild};
+
+use crate::inspect::loop_status::{self, LoopStatus};
+use crate::processes::alarm_saga::{Abandonment, AlarmSaga};
+use crate::processes::holding::Holding;
+use crate::processes::options::Options;
+use crate::processes::payment_process::PaymentProcess;
+use crate::processes::reservation_process::ReservationProcess;
+use crate::processes::step::AnyManager;
+use crate::queries::QueryError;
+use crate::views::alarms::Alarms;
+use crate::views::items::ItemInfo;
+use crate::views::payments::Payments;
+use crate::views::reservations::Reservations;
+use any_view::{AnyView, view};
+use gdmarket_store::Store;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Every view of this program.
+fn all_views() -> Vec<Box<dyn AnyView>> {
+    vec![view::<ItemInfo>(), view::<Reservations>(), view::<Payments>(), view::<Alarms>()]
+}
+
+/// Every process manager of this program.
+fn all_managers(options: &Options) -> Vec<Arc<AnyManager>> {
+    vec![
+        Arc::new(Holding),
+        Arc::new(ReservationProcess { pay_within: options.pay_within }),
+        Arc::new(PaymentProcess::new(options)),
+        Arc::new(AlarmSaga),
+        Arc::new(Abandonment { abandon_after: options.abandon_after }),
+    ]
+}
+
+/// The subscriptions of all process managers.
+pub fn managers() -> Vec<&'static str> {
+    all_managers(&Options::default()).iter().map(|manager| manager.name()).collect()
+}
+
+/// Looks at every loop, twice, to see how fast it goes.
+pub async fn overview(store: &Store, between: Duration) -> Result<Vec<LoopStatus>, QueryError> {
+    let known: Vec<String> = all_views().iter().map(|view| view.subscription()).collect();
+    loop_status::overview(store, &known, between).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::view::{is_view, version_of};
+
+    #[test]
+    fn views_and_managers_differ_by_the_names_of_their_subscriptions() {
+        for view in all_views() {
+            assert!(is_view(&view.subscription()), "{}", view.subscription());
+            assert!(version_of(&view.subscription()) >= Some(1), "{}", view.subscription());
+        }
+        for other in managers().into_iter().chain(["_v1", "item_info_v", "item_info", ""]) {
+            assert!(!is_view(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_join_names_a_view_of_the_list() {
+        let names: Vec<&str> = all_views().iter().map(|view| view.name()).collect();
+        for join in all_views().iter().filter_map(|view| view.join()) {
+            assert!(names.contains(&join.view), "{join:?}");
+        }
+    }
+}

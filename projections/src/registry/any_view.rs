@@ -1,0 +1,118 @@
+//! A view, whatever its rows are.
+
+use crate::engine::projector::Projector;
+use crate::engine::rebuild::{self, AsOf, BeginJoined, Judge, Meter, ReplayError, Replayed};
+use crate::engine::subscription::Handler;
+use crate::engine::view::{Join, View};
+use crate::inspect::compatibility_check::{StreamFold, stream_fold};
+use crate::inspect::fold_check::{AnyFold, FoldOf};
+use crate::processes::options::Options;
+use async_trait::async_trait;
+use gdmarket_store::Store;
+use serde_json::Value;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// This view.
+pub(super) fn view<V: View>() -> Box<dyn AnyView> {
+    Box::new(ViewOf::<V>(PhantomData))
+}
+
+/// A view, whatever its rows are.
+#[async_trait]
+pub(super) trait AnyView: Send + Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// The aggregate whose streams it folds.
+    fn aggregate(&self) -> &'static str;
+    /// The fold of one stream, without a table.
+    fn stream_fold(&self) -> Box<dyn StreamFold>;
+    /// The check of all its rows.
+    fn fold_check(&self) -> Box<dyn AnyFold>;
+    /// The name of its loop.
+    fn subscription(&self) -> String;
+    /// What its loop does.
+    fn handler(&self, store: &Store, options: &Options) -> Arc<dyn Handler>;
+    /// The fields of another view that are shown with its rows.
+    fn join(&self) -> Option<Join>;
+    /// How its build begins where its fields are shown with another view's rows.
+    fn begin_joined(&self) -> BeginJoined;
+    /// See [`rebuild::ensure_built`].
+    async fn ensure_built(&self, store: &Store) -> Result<(), ReplayError>;
+    /// See [`rebuild::rebuild`].
+    async fn rebuild(
+        &self,
+        store: &Store,
+        judge: &mut dyn Judge,
+        meter: Meter<'_>,
+    ) -> Result<Replayed, ReplayError>;
+    /// See [`rebuild::as_of`].
+    async fn as_of(
+        &self,
+        store: &Store,
+        as_of: AsOf,
+        show: &mut (dyn FnMut(Value) + Send),
+        meter: Meter<'_>,
+    ) -> Result<u64, ReplayError>;
+}
+
+struct ViewOf<V>(PhantomData<fn() -> V>);
+
+#[async_trait]
+impl<V: View> AnyView for ViewOf<V> {
+    fn name(&self) -> &'static str {
+        V::NAME
+    }
+
+    fn aggregate(&self) -> &'static str {
+        V::AGGREGATE
+    }
+
+    fn stream_fold(&self) -> Box<dyn StreamFold> {
+        stream_fold::<V>()
+    }
+
+    fn fold_check(&self) -> Box<dyn AnyFold> {
+        Box::new(FoldOf::<V>::default())
+    }
+
+    fn subscription(&self) -> String {
+        V::subscription()
+    }
+
+    fn handler(&self, store: &Store, options: &Options) -> Arc<dyn Handler> {
+        let (store, ensure) = (store.clone(), rebuild::ensure_served::<V>);
+        Arc::new(Projector::<V>::new(store, options.tick, ensure))
+    }
+
+    fn join(&self) -> Option<Join> {
+        V::JOIN
+    }
+
+    fn begin_joined(&self) -> BeginJoined {
+        rebuild::begin_joined::<V>
+    }
+
+    async fn ensure_built(&self, store: &Store) -> Result<(), ReplayError> {
+        rebuild::ensure_built::<V>(store).await
+    }
+
+    async fn rebuild(
+        &self,
+        store: &Store,
+        judge: &mut dyn Judge,
+        meter: Meter<'_>,
+    ) -> Result<Replayed, ReplayError> {
+        rebuild::rebuild::<V>(store, judge, meter).await
+    }
+
+    async fn as_of(
+        &self,
+        store: &Store,
+        as_of: AsOf,
+        show: &mut (dyn FnMut(Value) + Send),
+        meter: Meter<'_>,
+    ) -> Result<u64, ReplayError> {
+        rebuild::as_of::<V>(store, as_of, show, meter).await
+    }
+}

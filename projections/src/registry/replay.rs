@@ -1,0 +1,79 @@
+//! Replays the views of one store, by name.
+
+use super::all_views;
+use super::any_view::AnyView;
+use crate::engine::rebuild::{
+    AsOf, Difference, Differences, Judge, Meter, ReplayError, Replayed, kebab,
+};
+use gdmarket_store::Store;
+use serde_json::Value;
+
+/// Replays the views of one store.
+#[derive(Debug, Clone)]
+pub struct Replay(Store);
+
+impl Replay {
+    /// Replays on this store, while other processes serve from it.
+    pub const fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// The names of all views, as people type them.
+    pub fn views() -> Vec<String> {
+        all_views().iter().map(|view| kebab(view.name())).collect()
+    }
+
+    /// The name that people are to use: `item-info` for `item_info` and `item_info_v3`.
+    pub fn called(name: &str) -> Option<String> {
+        find(name).ok().map(|view| kebab(view.name()))
+    }
+
+    /// The subscription of this program's version of a view: `item_info_v3`.
+    pub fn subscription(name: &str) -> Option<String> {
+        find(name).ok().map(|view| view.subscription())
+    }
+
+    /// Rebuilds a view, compares it with what is served, and serves it if the judge says so.
+    pub async fn rebuild(
+        &self,
+        view: &str,
+        judge: &mut dyn Judge,
+        meter: Meter<'_>,
+    ) -> Result<Replayed, ReplayError> {
+        find(view)?.rebuild(&self.0, judge, meter).await
+    }
+
+    /// Shows the rows of a view as of a position, in the order of their numbers; returns how many events
+    /// that took.
+    pub async fn as_of(
+        &self,
+        view: &str,
+        position: i64,
+        show: &mut (dyn FnMut(Value) + Send),
+        meter: Meter<'_>,
+    ) -> Result<u64, ReplayError> {
+        let view = find(view)?;
+        let join = match view.join() {
+            Some(join) => Some((join, find(join.view)?.begin_joined())),
+            None => None,
+        };
+        view.as_of(&self.0, AsOf { position, join }, show, meter).await
+    }
+}
+
+fn find(name: &str) -> Result<Box<dyn AnyView>, ReplayError> {
+    let is_meant = |known: &str| kebab(known) == kebab(name);
+    let found = all_views()
+        .into_iter()
+        .find(|view| is_meant(view.name()) || is_meant(&view.subscription()));
+    found.ok_or_else(|| ReplayError::UnknownView(name.to_owned(), Replay::views().join(", ")))
+}
+
+/// The rows of every view that differ from a rebuild, for tests and checks.
+pub async fn differences_from_rebuild(store: &Store) -> Result<Vec<Difference>, ReplayError> {
+    let mut all = Differences::default();
+    for view in all_views() {
+        view.rebuild(store, &mut all, &|_, _| {}).await?;
+    }
+    Ok(all.0)
+}

@@ -1,0 +1,89 @@
+//! The view of alarms: one row per alarm stream; an alarm has its item's number.
+
+use super::status::AlarmStatus;
+use crate::engine::view::{Filters, FoldError, View};
+use cqrs_es::Aggregate;
+use gdmarket_domain::{Alarm, AlarmEvent, ItemNo, MarketEvent};
+use serde::{Deserialize, Serialize};
+
+/// The view behind `/alarms`.
+#[derive(Debug, Clone, Copy)]
+pub struct Alarms;
+
+/// What is kept per alarm.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmRow {
+    state: Alarm,
+    item_no: Option<ItemNo>,
+}
+
+/// A member of `/alarms`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmBody {
+    /// The alarm's number: its item's.
+    pub alarm_no: ItemNo,
+    /// Which item it announces.
+    pub item_no: ItemNo,
+    /// What it announced last.
+    pub alarm_status: AlarmStatus,
+}
+
+impl View for Alarms {
+    const NAME: &'static str = "alarms";
+    const VERSION: u32 = 1;
+    const AGGREGATE: &'static str = Alarm::TYPE;
+    const INDEXED: &'static [&'static str] = &["item_no", "status"];
+    type Row = AlarmRow;
+
+    fn fold(row: &mut AlarmRow, event: MarketEvent) -> Result<(), FoldError> {
+        let MarketEvent::Alarm(event) = event else {
+            return Err(FoldError::Foreign);
+        };
+        row.item_no = Some(match event {
+            AlarmEvent::Alerted { item_no }
+            | AlarmEvent::DeleteAlerted { item_no }
+            | AlarmEvent::Withdrawn { item_no } => item_no,
+        });
+        row.state.apply(event);
+        Ok(())
+    }
+
+    fn filters(row: &AlarmRow) -> Filters {
+        Filters {
+            item_no: row.item_no.map(ItemNo::get),
+            status: row.status().map(AlarmStatus::as_str),
+            ..Filters::default()
+        }
+    }
+
+    fn is_gone(row: &AlarmRow) -> bool {
+        row.status().is_none()
+    }
+
+    fn body(row: &Self::Row) -> Option<serde_json::Value> {
+        row.body().map(|body| serde_json::json!(body))
+    }
+}
+
+impl AlarmRow {
+    /// The alarm as its own decisions see it.
+    pub const fn state(&self) -> &Alarm {
+        &self.state
+    }
+
+    /// What it announced; a withdrawn alarm announces nothing.
+    pub(crate) const fn status(&self) -> Option<AlarmStatus> {
+        match self.state {
+            Alarm::Alerted => Some(AlarmStatus::Alerted),
+            Alarm::DeleteAlerted => Some(AlarmStatus::DeleteAlerted),
+            Alarm::Silent | Alarm::Withdrawn => None,
+        }
+    }
+
+    /// What `/alarms` tells.
+    pub(crate) fn body(&self) -> Option<AlarmBody> {
+        let item_no = self.item_no?;
+        Some(AlarmBody { alarm_no: item_no, item_no, alarm_status: self.status()? })
+    }
+}

@@ -1,0 +1,141 @@
+//! The view of items: one row per item stream, behind `/items`, `/itemInfoes` and the calendar.
+//!
+//! What is shown of several reservations: the rental, else the hold with the earliest first day.
+//! Nothing here depends on the clock; which days are free is the calendar's matter.
+
+mod calendar;
+mod item_body;
+
+pub use calendar::{Busy, Calendar};
+pub use item_body::{ItemBody, ItemInfoBody};
+
+use super::alarms::Alarms;
+use super::status::{ItemStatus, RentalStatus};
+use crate::engine::view::{Filters, FoldError, Join, View};
+use cqrs_es::Aggregate;
+use gdmarket_domain::item::{Booking, Listing};
+use gdmarket_domain::{Item, ItemEvent, MarketEvent, PersonId, ReservationNo};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The view behind everything that is asked about items.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemInfo;
+
+/// What is kept per item. What is empty isn't written down: most of it is, in most rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemRow {
+    /// The item itself: what may be done with it is asked of this.
+    state: Item,
+    /// What a deleted item was called and cost at last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Listing>,
+    /// Who holds or has it, by reservation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    renters: BTreeMap<ReservationNo, PersonId>,
+    /// Whether the last thing that ended was a rental, not a hold.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    returned: bool,
+}
+
+impl View for ItemInfo {
+    const NAME: &'static str = "item_info";
+    const VERSION: u32 = 3;
+    const AGGREGATE: &'static str = Item::TYPE;
+    const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "status"];
+    const ITEM_NO: &'static str = "no";
+    const JOIN: Option<Join> = Some(Join { view: Alarms::NAME, fields: &["alarmStatus"] });
+    type Row = ItemRow;
+
+    fn fold(row: &mut ItemRow, event: MarketEvent) -> Result<(), FoldError> {
+        let MarketEvent::Item(event) = event else {
+            return Err(FoldError::Foreign);
+        };
+        row.note(&event);
+        row.state.apply(event);
+        Ok(())
+    }
+
+    fn filters(row: &ItemRow) -> Filters {
+        let shown = row.shown();
+        Filters {
+            owner_id: row.state.owner_id().map(PersonId::get),
+            customer_id: row.customer_id().map(PersonId::get),
+            item_no: None,
+            reservation_no: shown.map(|booking| booking.reservation_no.get()),
+            status: Some(row.item_status().as_str()),
+        }
+    }
+
+    fn is_gone(row: &ItemRow) -> bool {
+        row.state.listed().is_none()
+    }
+
+    fn body(row: &Self::Row) -> Option<serde_json::Value> {
+        row.info_body().map(|body| serde_json::json!(body))
+    }
+}
+
+impl ItemRow {
+    fn note(&mut self, event: &ItemEvent) {
+        match event {
+            ItemEvent::Deleted { .. } => self.ended = self.state.listing().cloned(),
+            ItemEvent::Held { reservation_no, renter_id, .. } => {
+                self.renters.insert(*reservation_no, *renter_id);
+                self.returned = false;
+            }
+            ItemEvent::Released { reservation_no, .. } => {
+                self.renters.remove(reservation_no);
+                self.returned = false;
+            }
+            ItemEvent::Returned { reservation_no, .. } => {
+                self.renters.remove(reservation_no);
+                self.returned = true;
+            }
+            ItemEvent::Registered { .. }
+            | ItemEvent::Changed { .. }
+            | ItemEvent::PeriodBlocked { .. }
+            | ItemEvent::PeriodUnblocked { .. }
+            | ItemEvent::LendingAuthorized { .. }
+            | ItemEvent::LendingRevoked { .. }
+            | ItemEvent::LendingRevocationRefused { .. }
+            | ItemEvent::Rented { .. }
+            | ItemEvent::RegistrationAbandoned { .. } => {}
+        }
+    }
+
+    /// The item as its own decisions see it.
+    pub const fn state(&self) -> &Item {
+        &self.state
+    }
+
+    /// What it is or was on the market as.
+    const fn listing(&self) -> Option<&Listing> {
+        if self.ended.is_some() { self.ended.as_ref() } else { self.state.listing() }
+    }
+
+    /// The reservation that is shown: the rental, else the earliest hold.
+    fn shown(&self) -> Option<&Booking> {
+        let earliest = |b: &&Booking| (b.span.from, b.reservation_no);
+        self.state.rental().or_else(|| self.state.holds().iter().min_by_key(earliest))
+    }
+
+    fn customer_id(&self) -> Option<PersonId> {
+        self.shown().and_then(|booking| self.renters.get(&booking.reservation_no)).copied()
+    }
+
+    fn item_status(&self) -> ItemStatus {
+        if self.shown().is_some() { ItemStatus::NotRentable } else { ItemStatus::Rentable }
+    }
+
+    fn rental_status(&self) -> RentalStatus {
+        if self.state.rental().is_some() {
+            RentalStatus::Renting
+        } else if self.returned && self.shown().is_none() {
+            RentalStatus::Returned
+        } else {
+            RentalStatus::NotRenting
+        }
+    }
+}

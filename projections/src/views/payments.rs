@@ -1,0 +1,128 @@
+//! The view of payment attempts: one row per payment stream.
+
+use super::status::{PaymentProgress, PaymentStatus};
+use crate::engine::view::{Filters, FoldError, View};
+use cqrs_es::Aggregate;
+use gdmarket_domain::payment::Progress;
+use gdmarket_domain::{
+    ItemNo, MarketEvent, Money, Payment, PaymentEvent, PaymentNo, ReservationNo,
+};
+use serde::{Deserialize, Serialize};
+
+/// The view behind `/payments`.
+#[derive(Debug, Clone, Copy)]
+pub struct Payments;
+
+/// What is kept per payment attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRow {
+    /// The attempt itself.
+    state: Payment,
+    /// The gateway's code, if it declined the charge or refused the refund.
+    reason: Option<String>,
+}
+
+/// A member of `/payments`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentBody {
+    /// The attempt's number.
+    pub payment_no: PaymentNo,
+    /// What is paid.
+    pub reservation_no: ReservationNo,
+    /// What is rented.
+    pub item_no: ItemNo,
+    /// What is charged: the reservation's total, under the seed's name.
+    pub item_price: Money,
+    /// Whether the money was taken and kept.
+    pub payment_status: PaymentStatus,
+    /// How far the attempt has come.
+    pub status: PaymentProgress,
+    /// Why it was declined, or why the refund was refused.
+    pub reason: Option<String>,
+}
+
+impl View for Payments {
+    const NAME: &'static str = "payments";
+    const VERSION: u32 = 2;
+    const AGGREGATE: &'static str = Payment::TYPE;
+    const INDEXED: &'static [&'static str] = &["item_no", "reservation_no", "status"];
+    type Row = PaymentRow;
+
+    fn fold(row: &mut PaymentRow, event: MarketEvent) -> Result<(), FoldError> {
+        let MarketEvent::Payment(event) = event else {
+            return Err(FoldError::Foreign);
+        };
+        row.reason = match &event {
+            PaymentEvent::Declined { reason, .. } | PaymentEvent::RefundRefused { reason, .. } => {
+                Some(reason.clone())
+            }
+            PaymentEvent::Started { .. }
+            | PaymentEvent::Approved { .. }
+            | PaymentEvent::OutcomeUnknown { .. }
+            | PaymentEvent::CancellationStarted { .. }
+            | PaymentEvent::Cancelled { .. } => None,
+        };
+        row.state.apply(event);
+        Ok(())
+    }
+
+    fn filters(row: &PaymentRow) -> Filters {
+        let attempt = row.state.attempt();
+        Filters {
+            owner_id: None,
+            customer_id: None,
+            item_no: attempt.map(|attempt| attempt.item_no.get()),
+            reservation_no: attempt.map(|attempt| attempt.reservation_no.get()),
+            status: row.state.progress().map(|progress| shown(progress).as_str()),
+        }
+    }
+
+    fn is_gone(row: &PaymentRow) -> bool {
+        row.state.attempt().is_none()
+    }
+
+    fn body(row: &Self::Row) -> Option<serde_json::Value> {
+        row.body().map(|body| serde_json::json!(body))
+    }
+}
+
+impl PaymentRow {
+    /// The attempt as its own decisions see it.
+    pub const fn state(&self) -> &Payment {
+        &self.state
+    }
+
+    /// What `/payments` tells.
+    pub(crate) fn body(&self) -> Option<PaymentBody> {
+        let attempt = self.state.attempt()?;
+        let status = shown(self.state.progress()?);
+        Some(PaymentBody {
+            payment_no: attempt.payment_no,
+            reservation_no: attempt.reservation_no,
+            item_no: attempt.item_no,
+            item_price: attempt.amount,
+            payment_status: match status {
+                PaymentProgress::Approved => PaymentStatus::Paid,
+                PaymentProgress::Pending
+                | PaymentProgress::Declined
+                | PaymentProgress::Refunding
+                | PaymentProgress::RefundRefused
+                | PaymentProgress::Cancelled => PaymentStatus::NotPaid,
+            },
+            status,
+            reason: self.reason.clone(),
+        })
+    }
+}
+
+const fn shown(progress: Progress) -> PaymentProgress {
+    match progress {
+        Progress::Pending | Progress::Unknown => PaymentProgress::Pending,
+        Progress::Approved => PaymentProgress::Approved,
+        Progress::Declined => PaymentProgress::Declined,
+        Progress::Cancelling => PaymentProgress::Refunding,
+        Progress::RefundRefused => PaymentProgress::RefundRefused,
+        Progress::Cancelled => PaymentProgress::Cancelled,
+    }
+}
