@@ -33,7 +33,7 @@ pub(crate) enum Authorisation {
 
 /// An event of a reservation's stream.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct StoredReservationEvent {
     /// Its number in the stream: the version that the reservation has after it.
     pub(crate) sequence: i64,
     /// Its place in the log.
@@ -73,7 +73,7 @@ pub(crate) trait Answers: Send + Sync + 'static {
         &self,
         no: ReservationNo,
         sequence: i64,
-    ) -> Result<Vec<Told>, Problem>;
+    ) -> Result<Vec<StoredReservationEvent>, Problem>;
 
     /// How far the leave to be lent is that a payment gives: of the reservation that is named, else of
     /// any that holds the item.
@@ -84,7 +84,7 @@ pub(crate) trait Answers: Send + Sync + 'static {
     ) -> Result<Authorisation, Problem>;
 
     /// Whether this had happened to the item for this reservation, as of a version of the item.
-    async fn was_so(
+    async fn had_happened(
         &self,
         item: (ItemNo, i64),
         reservation_no: ReservationNo,

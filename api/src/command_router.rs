@@ -5,12 +5,12 @@
 //! 202 where its outcome isn't in.
 
 mod bodies;
-mod handing_over;
+mod hand_overs;
 mod items;
 mod outcome;
 mod payments;
 mod reservations;
-mod written;
+mod write_outcome;
 
 use crate::answers::{Answers, NEWEST};
 use crate::extract::body::Fields;
@@ -21,6 +21,7 @@ use crate::problem::{Problem, kind};
 use crate::representation::Representation;
 use crate::resource::{Versioned, Viewer};
 use crate::server::places;
+use axum::response::Response;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use gdmarket_commands::{CommandError, CommandMeta, Commands, http_command_id};
@@ -31,11 +32,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 
+/// A response, or why there is none.
+type Answer = Result<Response, Problem>;
+
 /// How long an ordinary write waits until the views have applied it.
-const SHORTLY: Duration = Duration::from_millis(250);
+const VIEW_WAIT: Duration = Duration::from_millis(250);
 /// How long an answer that surely comes is waited for: the item's to a request to reserve, and the
 /// reservation's to a payment whose outcome is known.
-const FOR_THE_ITEM: Duration = Duration::from_secs(5);
+const DECISION_WAIT: Duration = Duration::from_secs(5);
 
 /// What the writing half works with.
 #[derive(Clone)]
@@ -44,7 +48,7 @@ pub(crate) struct CommandState {
     pub(crate) answers: Arc<dyn Answers>,
     pub(crate) time_zone: Tz,
     /// How long a payment's outcome is waited for.
-    pub(crate) for_the_payment: Duration,
+    pub(crate) payment_wait: Duration,
 }
 
 /// All routes that write.
@@ -56,6 +60,7 @@ pub(crate) fn router(state: CommandState) -> OpenApiRouter {
 pub(crate) fn routes() -> OpenApiRouter<CommandState> {
     OpenApiRouter::new()
         .merge(items::router())
+        .merge(hand_overs::router())
         .merge(reservations::router())
         .merge(payments::router())
 }

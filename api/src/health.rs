@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router, routing};
 use serde_json::json;
 
-/// The two health routes, once schema, database and views are seen to; see [`crate::server::Door`].
+/// The two health routes, once schema, database and views are seen to; see [`crate::server::StartupGate`].
 pub(crate) fn router(shutdown: Shutdown) -> Router {
     Router::new()
         .route("/livez", routing::get(async || Json(json!({"status": "live"}))))

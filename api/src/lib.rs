@@ -11,6 +11,7 @@ mod extract;
 mod health;
 mod http_options;
 mod log_answers;
+mod method_name;
 pub mod openapi;
 pub mod problem;
 mod query_router;
@@ -18,8 +19,8 @@ mod representation;
 mod resource;
 mod router;
 pub mod server;
-mod story;
 mod token;
+mod trace;
 
 pub use axum::Router;
 pub use http_options::HttpOptions;

@@ -1,6 +1,6 @@
 //! Answers of writes: rendered by queries, found in the log, waited for with the projections.
 
-use crate::answers::{Answers, Authorisation, HandOver, NEWEST, Told};
+use crate::answers::{Answers, Authorisation, HandOver, NEWEST, StoredReservationEvent};
 use crate::problem::{Problem, kind};
 use crate::query_router::render;
 use crate::resource::{ItemResource, ReservationResource, Versioned, Viewer};
@@ -112,11 +112,11 @@ impl Answers for LogAnswers {
         &self,
         no: ReservationNo,
         sequence: i64,
-    ) -> Result<Vec<Told>, Problem> {
+    ) -> Result<Vec<StoredReservationEvent>, Problem> {
         let stream = StreamId::new(kind_of::<Reservation>(), no.get());
         let events = self.store.log().stream(&stream, sequence).await;
         let events = events.map_err(|error| store_problem(&error))?;
-        events.iter().map(told).collect()
+        events.iter().map(reservation_event).collect()
     }
 
     async fn authorisation(
@@ -143,7 +143,7 @@ impl Answers for LogAnswers {
         Ok(furthest)
     }
 
-    async fn was_so(
+    async fn had_happened(
         &self,
         (item_no, version): (ItemNo, i64),
         reservation_no: ReservationNo,
@@ -195,9 +195,9 @@ impl Answers for LogAnswers {
     }
 }
 
-fn told(event: &RecordedEvent) -> Result<Told, Problem> {
+fn reservation_event(event: &RecordedEvent) -> Result<StoredReservationEvent, Problem> {
     match decoded(event)? {
-        MarketEvent::Reservation(said) => Ok(Told {
+        MarketEvent::Reservation(said) => Ok(StoredReservationEvent {
             sequence: event.sequence,
             position: event.position,
             event: ReservationEvent::clone(&said),

@@ -10,9 +10,9 @@ pub(crate) mod field_fault;
 mod from_errors;
 pub mod kind;
 
+use crate::method_name::method_name;
 use crate::problem::context::{RequestContext, TRACEPARENT, shortened};
-use crate::problem::field_fault::{FieldFault, FieldTold};
-use crate::server::guard::method_name;
+use crate::problem::field_fault::{FieldErrorBody, FieldFault};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -72,7 +72,7 @@ struct Rendered<'a> {
     instance: &'a str,
     code: &'a str,
     trace_id: String,
-    errors: Vec<FieldTold>,
+    errors: Vec<FieldErrorBody>,
     /// How many more faults there are than are listed.
     errors_omitted: usize,
 }
@@ -156,7 +156,7 @@ impl Problem {
             Language::Korean => ko.clone(),
         });
         let listed = self.errors.iter().take(MAX_ERRORS);
-        let errors: Vec<_> = listed.map(|error| error.told(language)).collect();
+        let errors: Vec<_> = listed.map(|error| error.body(language)).collect();
         let errors_omitted = self.errors.len().saturating_sub(errors.len());
         let body = Rendered {
             page: self.kind.page(),
@@ -294,6 +294,9 @@ fn by_status(status: StatusCode) -> &'static Kind {
 }
 
 /// The title and advice of a kind, for pages.
-pub(crate) const fn words(kind: &Kind, language: Language) -> (&'static str, &'static str) {
+pub(crate) const fn title_and_advice(
+    kind: &Kind,
+    language: Language,
+) -> (&'static str, &'static str) {
     (kind.title.in_language(language), kind.advice.in_language(language))
 }

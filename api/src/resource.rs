@@ -4,11 +4,11 @@
 
 mod actions;
 mod links;
-mod words;
+mod statuses;
 
 pub(crate) use actions::{Action, Viewer, item_actions, reservation_actions};
 pub(crate) use links::{Link, Links};
-pub(crate) use words::{
+pub(crate) use statuses::{
     AlarmStatusWord, ItemStatusWord, PaymentStatusWord, PaymentWord, RentalStatusWord,
     ReservationWord,
 };

@@ -12,7 +12,7 @@ use crate::openapi;
 use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState};
 use crate::resource::KRW;
 use crate::server::guard::Guard;
-use crate::server::{Shutdown, passage};
+use crate::server::{Shutdown, request_pipeline};
 use crate::token::Tokens;
 use axum::Router;
 use chrono_tz::Tz;
@@ -67,7 +67,7 @@ pub fn router(market: MarketParts, options: &RouterOptions, shutdown: Shutdown) 
     let writing = command_router::router(command_state(market, options));
     let (routes, _) = writing.merge(reading).split_for_parts();
     let routes = routes.merge(docs::router(openapi::document())).merge(health::router(shutdown));
-    passage::around(routes, &options.http, Guard::new(options.listen, &options.http))
+    request_pipeline::around(routes, &options.http, Guard::new(options.listen, &options.http))
 }
 
 fn command_state(market: MarketParts, options: &RouterOptions) -> CommandState {
@@ -76,7 +76,7 @@ fn command_state(market: MarketParts, options: &RouterOptions) -> CommandState {
         commands,
         answers: Arc::new(LogAnswers::new(store, queries, applied, tokens)),
         time_zone: options.time_zone,
-        for_the_payment: options.payment_wait,
+        payment_wait: options.payment_wait,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP server: its own accept loop, the passage to the routes, and an end in two stages.
+//! The HTTP server: its own accept loop, the request pipeline, and an end in two stages.
 //!
 //! When shutdown is requested it becomes unready, serves on for the drain delay, stops accepting, answers the
 //! complete requests, and closes. A second request ends it at once.
@@ -13,26 +13,28 @@ mod connections;
 mod counts;
 mod files;
 pub(crate) mod guard;
-pub(crate) mod passage;
+mod phase;
 pub(crate) mod places;
 mod read_conditions;
 mod refused_heads;
+pub(crate) mod request_pipeline;
 mod shutdown;
 mod socket;
-mod starting;
+mod startup_gate;
 mod streams;
 
 pub use shutdown::{Shutdown, Stage};
-pub use starting::{Door, Opener};
+pub use startup_gate::{StartupGate, StartupGateOpener};
 
 use crate::http_options::HttpOptions;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use connection::{Phase, converse};
+use connection::converse;
 use connections::Connections;
 use futures::FutureExt as _;
 use gdmarket_projections::LogLimit;
+use phase::Phase;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -48,11 +50,11 @@ const CUT_WITHIN: Duration = Duration::from_secs(1);
 /// Lines about connections that the system didn't give.
 static NOT_ACCEPTED: LogLimit = LogLimit::new(1, Duration::from_mins(1));
 
-/// Serves what is behind the door until shutdown is requested; returns whether that was in order: `false`
+/// Serves the routes behind the gate until shutdown is requested; returns whether that was in order: `false`
 /// if it was requested to end at once.
 pub async fn serve(
     listener: TcpListener,
-    door: Door,
+    gate: StartupGate,
     options: &HttpOptions,
     mut shutdown: Shutdown,
 ) -> bool {
@@ -67,7 +69,7 @@ pub async fn serve(
         };
         if let Some(connection) = connections.open(peer.ip()) {
             send_at_once(&stream);
-            running.spawn(converse(stream, door.routes(), connection, phase.subscribe()));
+            running.spawn(converse(stream, gate.routes(), connection, phase.subscribe()));
         }
     }
     drop(listener);

@@ -1,41 +1,20 @@
 //! The command line: what can be asked, and with which exit code each thing ends. Without a subcommand
 //! it serves.
 
-mod at;
-mod check;
-mod completions;
-mod config;
-mod confirm;
-mod console;
+mod about;
 mod core_dumps;
-mod demo;
-mod events;
-mod failure;
 mod flags;
-mod man;
-mod migrate;
-mod openapi;
-mod out;
-mod parked;
-mod payments;
-mod persons;
-mod progress;
-mod replay;
 mod serve;
-mod state;
-mod text;
-mod told;
-mod tool;
-mod trace;
+mod tools;
 mod usage;
-mod views;
 
-pub use console::Console;
-pub use failure::{Exit, Failure};
-
+use crate::demo;
+use crate::output::{Console, Failure};
+use about::{completions, config, man, openapi};
 use clap::{Parser, Subcommand};
 use flags::{Common, ServeArgs, settings};
 use std::process::ExitCode;
+use tools::{check, events, migrate, parked, payments, persons, replay, state, trace, views};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -115,14 +94,14 @@ pub fn run() -> ExitCode {
     let undumped = core_dumps::forbid();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(answer) => return usage::told(&answer),
+        Err(answer) => return usage::report(&answer),
     };
     let console = Console::new(cli.common.json, cli.common.quiet, cli.common.no_color);
     if let Err(error) = undumped {
         console.note(&format!("Core dumps can't be forbidden: {error}"));
     }
     cli.common.warn_of_password(console);
-    match dispatch(cli, console).and_then(|()| Console::told()) {
+    match dispatch(cli, console).and_then(|()| Console::finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             console.fail(&failure);

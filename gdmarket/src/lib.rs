@@ -6,6 +6,9 @@
 pub mod cli;
 pub mod compose;
 pub mod config;
+mod demo;
 pub mod metrics;
+pub mod output;
 mod printable;
+mod runtime;
 pub mod telemetry;

@@ -1,9 +1,9 @@
-//! What owners do with their items; handing them over and taking them back is next door in
-//! `handing_over.rs`.
+//! What owners do with their items; handing them over and taking them back is in
+//! `hand_overs.rs`.
 
 use super::bodies::{DaysBody, ItemPatch, ItemPatchBody, NewItemBody};
-use super::written::Written;
-use super::{CommandState, SHORTLY, handing_over, refuse_if_match, until};
+use super::write_outcome::WriteOutcome;
+use super::{Answer, CommandState, VIEW_WAIT, refuse_if_match, until};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
@@ -11,21 +11,16 @@ use crate::extract::path::Numbered;
 use crate::problem::{Problem, kind};
 use crate::resource::ItemResource;
 use axum::extract::State;
-use axum::response::Response;
 use gdmarket_commands::{CommandMeta, Executed, NewItem, Registered};
 use gdmarket_domain::{Actor, Item, ItemCommand, ItemNo, PersonId};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) type Answer = Result<Response, Problem>;
-
 pub(super) fn router() -> OpenApiRouter<CommandState> {
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(patch, delete))
-        .routes(routes!(handing_over::lend))
-        .routes(routes!(handing_over::give_back))
         .routes(routes!(block))
         .routes(routes!(unblock))
         .routes(routes!(delete_by_post))
@@ -52,8 +47,8 @@ pub(super) async fn register(
     let item = NewItem { owner_id, item_name, item_price };
     let Registered { executed, event } = state.commands.register_item(item, &meta).await?;
     let item_no = item_no(&executed)?;
-    state.settled(executed.position, 1, until(&caller, SHORTLY)).await;
-    let written = Written::by(&executed, StatusCode::CREATED);
+    state.settled(executed.position, 1, until(&caller, VIEW_WAIT)).await;
+    let written = WriteOutcome::by(&executed, StatusCode::CREATED);
     match event {
         Some(event) => state.show_new_item(&caller, item_no, (event, written)),
         None => state.show_registered_item(&caller, item_no, (owner_id, written)).await,
@@ -182,7 +177,7 @@ impl CommandState {
         meta: &CommandMeta,
     ) -> Answer {
         let executed = self.commands.execute::<Item>(no.get(), command, meta).await?;
-        self.settled(executed.position, 1, until(caller, SHORTLY)).await;
-        self.show_item(caller, no, Written::by(&executed, StatusCode::OK)).await
+        self.settled(executed.position, 1, until(caller, VIEW_WAIT)).await;
+        self.show_item(caller, no, WriteOutcome::by(&executed, StatusCode::OK)).await
     }
 }

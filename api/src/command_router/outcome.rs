@@ -2,7 +2,7 @@
 //! go from "not yet" to an outcome, and never from one outcome to another.
 
 use super::CommandState;
-use crate::answers::Told;
+use crate::answers::StoredReservationEvent;
 use crate::problem::{Problem, kind};
 use gdmarket_commands::Executed;
 use gdmarket_domain::{PaymentNo, ReservationEvent, ReservationNo};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// What a request wants of a reservation.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted {
+pub(super) enum AwaitedOutcome {
     /// The days.
     Days,
     /// That it is cancelled.
@@ -30,7 +30,7 @@ pub(super) struct Outcome {
     pub(super) granted: Result<(), String>,
 }
 
-impl Wanted {
+impl AwaitedOutcome {
     /// Whether this event grants or refuses it.
     fn answered_by(self, event: &ReservationEvent) -> Option<Result<(), String>> {
         let no = |kind: &kind::Kind| Some(Err(kind.code.to_owned()));
@@ -70,7 +70,7 @@ impl Wanted {
         )
     }
 
-    fn first(self, events: &[Told]) -> Option<Outcome> {
+    fn first(self, events: &[StoredReservationEvent]) -> Option<Outcome> {
         events.iter().find_map(|told| {
             let granted = self.answered_by(&told.event)?;
             Some(Outcome { sequence: told.sequence, position: told.position, granted })
@@ -94,7 +94,7 @@ impl CommandState {
         &self,
         no: ReservationNo,
         executed: &Executed,
-        wanted: Wanted,
+        wanted: AwaitedOutcome,
         until: Instant,
     ) -> Result<Option<Outcome>, Problem> {
         let mut from = executed.first_sequence;

@@ -2,9 +2,9 @@
 //! second request while one is open waits for that one's outcome.
 
 use super::CommandState;
-use super::outcome::Wanted;
-use super::written::Written;
-use super::{FOR_THE_ITEM, SHORTLY, is_refused, until};
+use super::outcome::AwaitedOutcome;
+use super::write_outcome::WriteOutcome;
+use super::{Answer, DECISION_WAIT, VIEW_WAIT, is_refused, until};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
@@ -12,15 +12,12 @@ use crate::extract::path::Numbered;
 use crate::problem::{Problem, kind};
 use crate::resource::ReservationResource;
 use axum::extract::State;
-use axum::response::Response;
 use gdmarket_commands::{CommandError, CommandMeta, PaymentAsked, PaymentOutcome};
 use gdmarket_domain::ReservationNo;
 use http::StatusCode;
 use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-type Answer = Result<Response, Problem>;
 
 pub(super) fn router() -> OpenApiRouter<CommandState> {
     OpenApiRouter::new().routes(routes!(pay)).routes(routes!(cancel))
@@ -73,7 +70,7 @@ impl CommandState {
         no: ReservationNo,
         meta: &CommandMeta,
     ) -> Answer {
-        let patience = until(caller, self.for_the_payment);
+        let patience = until(caller, self.payment_wait);
         let asked = loop {
             let head = self.answers.head();
             let left = patience.saturating_duration_since(Instant::now());
@@ -83,21 +80,21 @@ impl CommandState {
             }
         };
         let PaymentAsked { executed, payment_no: Some(payment_no), outcome } = asked else {
-            let written = Written::by(&asked.executed, StatusCode::OK);
+            let written = WriteOutcome::by(&asked.executed, StatusCode::OK);
             return self.show_reservation(caller, no, written).await;
         };
         // What is known to the payment side is on its way to the reservation: worth a longer wait
         // than an answer that nobody has.
         let wait = match outcome {
-            PaymentOutcome::OutcomeUnknown => SHORTLY,
-            PaymentOutcome::Approved | PaymentOutcome::Declined { .. } => FOR_THE_ITEM,
+            PaymentOutcome::OutcomeUnknown => VIEW_WAIT,
+            PaymentOutcome::Approved | PaymentOutcome::Declined { .. } => DECISION_WAIT,
         };
         let patience = until(caller, wait);
-        match self.outcome(no, &executed, Wanted::Payment(payment_no), patience).await? {
+        match self.outcome(no, &executed, AwaitedOutcome::Payment(payment_no), patience).await? {
             Some(decided) => {
-                self.settled(decided.position, 1, until(caller, SHORTLY)).await;
+                self.settled(decided.position, 1, until(caller, VIEW_WAIT)).await;
                 decided.refusal(executed.replayed)?;
-                let written = Written {
+                let written = WriteOutcome {
                     status: StatusCode::OK,
                     version: decided.sequence,
                     position: decided.position,
@@ -108,7 +105,7 @@ impl CommandState {
             None if matches!(outcome, PaymentOutcome::Declined { .. }) => {
                 Err(Problem::new(&kind::PAYMENT_DECLINED).replayed(executed.replayed))
             }
-            None => self.show_reservation(caller, no, Written::pending(&executed)).await,
+            None => self.show_reservation(caller, no, WriteOutcome::pending(&executed)).await,
         }
     }
 

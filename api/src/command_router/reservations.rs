@@ -2,9 +2,9 @@
 //! is what the log says within the time that a caller should wait.
 
 use super::bodies::{Known, NewReservationBody, ReservationPatch, ReservationPatchBody};
-use super::outcome::Wanted;
-use super::written::Written;
-use super::{CommandState, FOR_THE_ITEM, SHORTLY, refuse_if_match, until};
+use super::outcome::AwaitedOutcome;
+use super::write_outcome::WriteOutcome;
+use super::{Answer, CommandState, DECISION_WAIT, VIEW_WAIT, refuse_if_match, until};
 use crate::answers::NEWEST;
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
@@ -14,14 +14,11 @@ use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
 use crate::resource::ReservationResource;
 use axum::extract::State;
-use axum::response::Response;
 use gdmarket_commands::{CommandMeta, Executed, NewReservation};
 use gdmarket_domain::{Actor, PersonId, ReservationNo};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-type Answer = Result<Response, Problem>;
 
 pub(super) fn router() -> OpenApiRouter<CommandState> {
     OpenApiRouter::new()
@@ -56,13 +53,13 @@ pub(super) async fn reserve(
     let executed = state.commands.reserve(reservation, &meta).await?;
     let no = ReservationNo::new(executed.number)
         .map_err(|error| Problem::internal(error.to_string()))?;
-    let patience = until(&caller, FOR_THE_ITEM);
-    let written = match state.outcome(no, &executed, Wanted::Days, patience).await? {
-        None => Written::pending(&executed),
+    let patience = until(&caller, DECISION_WAIT);
+    let written = match state.outcome(no, &executed, AwaitedOutcome::Days, patience).await? {
+        None => WriteOutcome::pending(&executed),
         Some(outcome) => {
-            state.settled(outcome.position, 1, until(&caller, SHORTLY)).await;
+            state.settled(outcome.position, 1, until(&caller, VIEW_WAIT)).await;
             outcome.refusal(executed.replayed)?;
-            Written {
+            WriteOutcome {
                 status: StatusCode::CREATED,
                 version: outcome.sequence,
                 position: outcome.position,
@@ -133,7 +130,7 @@ pub(super) async fn cancel(
 ) -> Answer {
     let meta = state.reservation_meta(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
-    let patience = until(&caller, state.for_the_payment);
+    let patience = until(&caller, state.payment_wait);
     let executed = loop {
         let head = state.answers.head();
         let done = state.commands.cancel_reservation(no, &meta).await;
@@ -141,7 +138,7 @@ pub(super) async fn cancel(
             break done?;
         }
     };
-    state.answer_when_decided(&caller, no, &executed, Wanted::Cancellation).await
+    state.answer_when_decided(&caller, no, &executed, AwaitedOutcome::Cancellation).await
 }
 
 /// Cancel a reservation.
@@ -168,7 +165,7 @@ impl CommandState {
         no: ReservationNo,
         meta: &CommandMeta,
     ) -> Answer {
-        let patience = until(caller, self.for_the_payment);
+        let patience = until(caller, self.payment_wait);
         let executed = loop {
             let head = self.answers.head();
             let done = self.commands.cancel_payment(no, meta).await;
@@ -176,7 +173,7 @@ impl CommandState {
                 break done?;
             }
         };
-        self.answer_when_decided(caller, no, &executed, Wanted::TakingBack).await
+        self.answer_when_decided(caller, no, &executed, AwaitedOutcome::TakingBack).await
     }
 
     /// Answers a request that the item may have to decide.
@@ -185,15 +182,15 @@ impl CommandState {
         caller: &Caller,
         no: ReservationNo,
         executed: &Executed,
-        wanted: Wanted,
+        wanted: AwaitedOutcome,
     ) -> Answer {
-        let patience = until(caller, SHORTLY);
+        let patience = until(caller, VIEW_WAIT);
         let written = match self.outcome(no, executed, wanted, patience).await? {
-            None => Written::pending(executed),
+            None => WriteOutcome::pending(executed),
             Some(outcome) => {
-                self.settled(outcome.position, 1, until(caller, SHORTLY)).await;
+                self.settled(outcome.position, 1, until(caller, VIEW_WAIT)).await;
                 outcome.refusal(executed.replayed)?;
-                Written {
+                WriteOutcome {
                     status: StatusCode::OK,
                     version: outcome.sequence,
                     position: outcome.position,

@@ -76,8 +76,8 @@ impl FieldFault {
         Self { field: field.into(), fault }
     }
 
-    pub(super) fn told(&self, language: Language) -> FieldTold {
-        FieldTold {
+    pub(super) fn body(&self, language: Language) -> FieldErrorBody {
+        FieldErrorBody {
             field: self.field.clone(),
             code: self.fault.code(),
             message: match language {
@@ -90,7 +90,7 @@ impl FieldFault {
 
 /// A fault on the wire.
 #[derive(Debug, Serialize)]
-pub(super) struct FieldTold {
+pub(super) struct FieldErrorBody {
     field: String,
     code: &'static str,
     message: String,

@@ -51,7 +51,7 @@ pub(super) fn router() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new()
         .routes(routes!(root))
         .routes(routes!(capabilities))
-        .routes(routes!(figures))
+        .routes(routes!(metrics))
 }
 
 const LINKS: &[(&str, &str)] = &[
@@ -96,10 +96,10 @@ async fn capabilities(State(state): State<QueryState>) -> Json<Arc<Capabilities>
     tag = "server",
     responses((status = 200, description = "Figures.", body = String,
         content_type = "text/plain")))]
-async fn figures(State(state): State<QueryState>) -> Response {
-    let Some(figures) = (state.render_metrics)() else {
+async fn metrics(State(state): State<QueryState>) -> Response {
+    let Some(text) = (state.render_metrics)() else {
         return Problem::new(&kind::UNAVAILABLE).into_response();
     };
-    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, text)], figures).into_response()
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }

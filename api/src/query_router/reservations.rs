@@ -7,7 +7,7 @@ use crate::extract::path::Numbered;
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
 use crate::resource::{PaymentResource, ReservationResource};
-use crate::story::{Story, may_read};
+use crate::trace::{Trace, may_read};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -85,7 +85,7 @@ async fn reservation(
 #[utoipa::path(get, path = "/reservations/{reservationNo}/trace", operation_id = "traceReservation",
     tag = "reservations",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
-    responses((status = 200, description = "Its events as a tree of causes.", body = Story)))]
+    responses((status = 200, description = "Its events as a tree of causes.", body = Trace)))]
 async fn trace(
     State(state): State<QueryState>,
     Reader(actor): Reader,
@@ -98,7 +98,7 @@ async fn trace(
     if !may_read(&actor, &found) {
         return Err(Problem::new(&kind::WRONG_ACTOR));
     }
-    Ok(Json(Story::of(no, found)).into_response())
+    Ok(Json(Trace::of(no, found)).into_response())
 }
 
 /// The attempts to pay.

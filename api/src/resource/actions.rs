@@ -42,18 +42,18 @@ impl Viewer {
 
 const WRONG_ACTOR: &str = "wrong-actor";
 
-/// Why this command would change nothing; `was_so` is the reason when all is so already.
+/// Why this command would change nothing; `had_happened` is the reason when all is so already.
 fn refusal<A: Decider>(
     state: &A,
     actor: &Actor,
     command: &A::Command,
-    was_so: Option<&'static str>,
+    had_happened: Option<&'static str>,
 ) -> Option<&'static str> {
     if !state.permits(actor, command) {
         return Some(WRONG_ACTOR);
     }
     match state.decide(command) {
-        Ok(events) if events.is_empty() => was_so,
+        Ok(events) if events.is_empty() => had_happened,
         Ok(_) => None,
         Err(refusal) => Some(refusal.code()),
     }
@@ -71,7 +71,7 @@ fn action(
 /// What may be done with an item.
 pub(crate) fn item_actions(item_no: i64, item: &Item, viewer: &Viewer) -> Vec<Action> {
     let Viewer { actor, today } = viewer;
-    let why = |command: &ItemCommand, was_so| refusal(item, actor, command, was_so);
+    let why = |command: &ItemCommand, had_happened| refusal(item, actor, command, had_happened);
     // An absent name and price change nothing, but are refused like any others.
     let change = why(&ItemCommand::Change { item_name: None, item_price: None }, None);
     let delete = why(&ItemCommand::Delete, Some("item-gone"));
@@ -111,7 +111,9 @@ pub(crate) fn reservation_actions(
     viewer: &Viewer,
 ) -> Vec<Action> {
     let actor = &viewer.actor;
-    let why = |command: &ReservationCommand, was_so| refusal(reservation, actor, command, was_so);
+    let why = |command: &ReservationCommand, had_happened| {
+        refusal(reservation, actor, command, had_happened)
+    };
     let requested = match reservation.stage() {
         Stage::CancellationPending { .. } => "cancellation-pending",
         _ => "reservation-closed",

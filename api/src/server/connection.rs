@@ -7,6 +7,7 @@ use super::connection_watch::{Watch, count_cut};
 use super::connections::Connection;
 use super::counts;
 use super::guard::is_for_monitors;
+use super::phase::Phase;
 use super::places;
 use super::socket::Socket;
 use super::streams::{Stream, StreamExecutor};
@@ -47,16 +48,6 @@ const MAX_HEADER_LIST: u32 = 64 * 1024;
 const MAX_STREAMS: u32 = 64;
 /// The most streams that a client may open and reset before they are looked at.
 const MAX_RESETS: usize = 64;
-
-/// How far the server's end has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    Serving,
-    /// Complete requests are answered, nothing else is.
-    Draining,
-    /// Everything is cut.
-    Over,
-}
 
 /// Who sends a request: handlers find it in the request's extensions.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 //! doesn't take its answers; or the server drains and the connection holds no complete request.
 
 use super::activity::Activity;
-use super::connection::Phase;
+use super::phase::Phase;
 use crate::http_options::HttpOptions;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Counts every request that is answered: by its route, never by its path, since paths are the callers' to
 //! invent. What is refused before a route is chosen has the route `none`.
 
-use super::guard::method_name;
+use crate::method_name::method_name;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;

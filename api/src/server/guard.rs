@@ -3,6 +3,7 @@
 //! could drive the market of the person who opens it (CSRF, DNS rebinding).
 
 use crate::http_options::HttpOptions;
+use crate::method_name::method_name;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
 use http::{HeaderMap, Method, Request, Version, header};
@@ -76,22 +77,6 @@ impl Guard {
 /// Balancers and scrapers call these by an address of their own, or by none.
 pub(super) fn is_for_monitors(path: &str) -> bool {
     matches!(path.trim_end_matches('/'), "/livez" | "/readyz" | "/metrics")
-}
-
-/// The name of a method as metrics and log lines carry it: a closed set, whatever callers invent.
-pub(crate) fn method_name(method: &Method) -> Option<&'static str> {
-    Some(match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        Method::TRACE => "TRACE",
-        Method::CONNECT => "CONNECT",
-        _ => return None,
-    })
 }
 
 fn check_method(method: &Method) -> Result<(), Problem> {

@@ -21,7 +21,7 @@ pub(super) struct Places {
 
 /// The place of one request, while it is answered.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldPlace {
     places: Arc<Places>,
     address: Option<Arc<AddressUse>>,
     place: Option<Place>,
@@ -59,7 +59,7 @@ pub(crate) fn overloaded() -> Problem {
 }
 
 tokio::task_local! {
-    static HELD: RefCell<Held>;
+    static CURRENT_PLACE: RefCell<HeldPlace>;
 }
 
 impl Places {
@@ -79,19 +79,19 @@ impl Places {
         self: &Arc<Self>,
         address: Option<Arc<AddressUse>>,
         is_read: bool,
-    ) -> Option<Held> {
+    ) -> Option<HeldPlace> {
         let place = self.working.place(address.as_ref());
         let place =
             place.or_else(|| is_read.then(|| self.reads.place(address.as_ref())).flatten())?;
         let (places, level) = (Arc::clone(self), Level::of(WORKING));
-        Some(Held { places, address, place: Some(place), is_waiting: false, level })
+        Some(HeldPlace { places, address, place: Some(place), is_waiting: false, level })
     }
 }
 
-impl Held {
+impl HeldPlace {
     /// Runs what answers the request.
     pub(super) async fn during<F: Future>(self, answering: F) -> F::Output {
-        HELD.scope(RefCell::new(self), answering).await
+        CURRENT_PLACE.scope(RefCell::new(self), answering).await
     }
 
     fn wait(&mut self) -> bool {
@@ -112,5 +112,5 @@ impl Held {
 /// that wait. `false` if there is none; then it must not wait.
 pub(crate) fn wait() -> bool {
     // Without a place to give back nothing is limited: the handlers alone, in tests.
-    HELD.try_with(|held| held.borrow_mut().wait()).unwrap_or(true)
+    CURRENT_PLACE.try_with(|held| held.borrow_mut().wait()).unwrap_or(true)
 }

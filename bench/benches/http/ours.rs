@@ -4,7 +4,7 @@ use crate::listen;
 use anyhow::anyhow;
 use gdmarket::compose::Market;
 use gdmarket::config::{Config, Flag, Sources};
-use gdmarket_api::server::{self, Door, Shutdown};
+use gdmarket_api::server::{self, Shutdown, StartupGate};
 
 /// Serves until it is killed.
 pub(crate) async fn serve(url: &str) -> anyhow::Result<()> {
@@ -21,6 +21,6 @@ pub(crate) async fn serve(url: &str) -> anyhow::Result<()> {
     let listener = listen().await?;
     let (_stage, shutdown) = Shutdown::new();
     let router = market.router(&config, listener.local_addr()?, shutdown.clone());
-    server::serve(listener, Door::open(router), &config.server.http, shutdown).await;
+    server::serve(listener, StartupGate::opened(router), &config.server.http, shutdown).await;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The flags that stand for settings, and the settings with what they say.
 
-use super::{Console, Exit, Failure, core_dumps};
+use crate::cli::core_dumps;
 use crate::config::{Config, DatabaseUrl, Flag, Loaded, Sources};
+use crate::output::{Console, Exit, Failure};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use std::path::PathBuf;

@@ -1,21 +1,21 @@
 //! `gdmarket serve`: takes the port, opens the log, serves until it is told to end.
 //!
-//! The port is taken first, so that a second server says so before it touches anything; what is asked
-//! for until the log is open waits at the door.
+//! The port is taken first, so that a second server says so before it touches anything; requests that come
+//! before the log is open wait at the startup gate.
 
-use super::{Console, Exit, Failure};
 use crate::compose::Market;
 use crate::config::Config;
 use crate::metrics::{self, start_metrics};
+use crate::output::{Console, Exit, Failure};
 use crate::printable;
+use crate::runtime::runtime;
 use crate::telemetry::{self, LogStyle};
-use gdmarket_api::server::{self, Door, Shutdown, Stage};
+use gdmarket_api::server::{self, Shutdown, Stage, StartupGate};
 use serde_json::json;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -53,21 +53,13 @@ pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
     ended
 }
 
-/// The runtime that everything runs on.
-pub(super) fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))
-}
-
 async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     let listener = bind(config.server.listen)?;
     let listen = listener.local_addr().unwrap_or(config.server.listen);
     let (stage, mut shutdown) = Shutdown::new();
     let signals = tokio::spawn(follow_signals(stage));
-    let (opener, door) = Door::shut();
-    let serving = server::serve(listener, door, &config.server.http, shutdown.clone());
+    let (opener, gate) = StartupGate::closed();
+    let serving = server::serve(listener, gate, &config.server.http, shutdown.clone());
     tokio::pin!(serving);
     let market = tokio::select! {
         started = Market::start(config) => started?,

@@ -1,8 +1,8 @@
 //! A wrong use, told as every other failure is: in words for people, as JSON for whoever asked for JSON.
 
-use super::console::complain;
-use super::{Console, Exit, Failure};
 use crate::config::masked;
+use crate::output::console::complain;
+use crate::output::{Console, Exit, Failure};
 use crate::printable;
 use clap::error::ErrorKind;
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 
 /// `--help` and `--version` are answers, anything else is a wrong use.
-pub(super) fn told(answer: &clap::Error) -> ExitCode {
+pub(super) fn report(answer: &clap::Error) -> ExitCode {
     if !answer.use_stderr() {
         // A reader that went away has no use for the rest.
         drop(answer.print());

@@ -1,0 +1,95 @@
+//! `gdmarket events list`: a page of the log, or with `--all` the rest of it as it is read.
+
+use super::filter::FilterArgs;
+use crate::output::event_lines::EventLines;
+use crate::output::progress::Progress;
+use crate::output::result_writer::ResultWriter;
+use crate::output::{Console, Failure};
+use clap::Args;
+use gdmarket_projections::ToldEvent;
+use gdmarket_store::{EventQuery, Store};
+use std::io::{self, IsTerminal as _};
+
+/// Events read at once.
+const PAGE: u32 = 500;
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket events list                                    the first hundred events
+  gdmarket events list --item 1                           all that happened to an item
+  gdmarket events list --actor renter:7 --type PaymentRequested --all
+  gdmarket events list --after 2027-01-05T00:00:00Z --limit 20
+  gdmarket events list --all --json | jq -r .type | sort | uniq -c";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct ListArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// How many at most.
+    #[arg(long, value_name = "COUNT", default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// All of them, as they are read.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Result<(), Failure> {
+    let mut query = store.log().query(args.filter.resolve(store).await?).await?;
+    let progress = Looking::start(console, &query);
+    let (mut out, mut lines) = (ResultWriter::new(console), EventLines::new(console));
+    let mut left = if args.all { u64::MAX } else { u64::from(args.limit) };
+    let mut last = None;
+    while left > 0 {
+        let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let Some(events) = query.next(limit).await? else { break };
+        let told: Vec<_> = events.iter().map(ToldEvent::from).collect();
+        for line in lines.of(&told) {
+            out.line(line)?;
+        }
+        out.flush()?;
+        left = left.saturating_sub(u64::try_from(told.len()).unwrap_or(0));
+        last = told.last().map(|event| event.position).or(last);
+        progress.reached(&query);
+    }
+    match last {
+        None => console.note(&args.filter.nothing()),
+        Some(last) if left == 0 && goes_on(&mut query).await? => {
+            console.note(&format!("The next page: the same with --after {last}"));
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// Whether anything matches beyond a full page, where it costs no search to know.
+async fn goes_on(query: &mut EventQuery) -> Result<bool, Failure> {
+    if query.reached() >= query.until() {
+        return Ok(false);
+    }
+    Ok(query.reads_on() || query.next(1).await?.is_some_and(|events| !events.is_empty()))
+}
+
+/// How far a long search is, unless the events themselves show it.
+struct Looking {
+    progress: Option<Progress>,
+    from: i64,
+}
+
+impl Looking {
+    fn start(console: Console, query: &EventQuery) -> Self {
+        let from = query.reached();
+        let is_shown = query.reads_on() && !io::stdout().is_terminal();
+        let total = u64::try_from(query.until().saturating_sub(from)).unwrap_or(0);
+        let start = || Progress::start(console, "looking through positions", total);
+        Self { progress: is_shown.then(start), from }
+    }
+
+    fn reached(&self, query: &EventQuery) {
+        let done = u64::try_from(query.reached().saturating_sub(self.from)).unwrap_or(0);
+        if let Some(progress) = &self.progress {
+            progress.reached(done);
+        }
+    }
+}

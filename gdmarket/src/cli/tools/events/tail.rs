@@ -1,0 +1,83 @@
+//! `gdmarket events tail`: the newest events, and with `--follow` every new one, whichever process
+//! writes it.
+
+use super::filter::FilterArgs;
+use crate::output::event_lines::EventLines;
+use crate::output::progress::Progress;
+use crate::output::result_writer::ResultWriter;
+use crate::output::{Console, Exit, Failure};
+use clap::Args;
+use gdmarket_projections::ToldEvent;
+use gdmarket_store::Store;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Events read at once when following.
+const PAGE: u32 = 500;
+/// How long one wait for something new lasts; then the next begins.
+const WAIT: Duration = Duration::from_mins(1);
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket events tail                       the last ten events
+  gdmarket events tail -n 100 --item 1       the last hundred of an item
+  gdmarket events tail --follow              and every new one, until Ctrl-C
+  gdmarket events tail -f -n 0 --json | jq --unbuffered .type";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct TailArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// How many to begin with.
+    #[arg(short = 'n', long = "lines", value_name = "COUNT", default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    lines: u32,
+    /// Go on with every new event until Ctrl-C.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Result<(), Failure> {
+    if args.follow && args.filter.has_end() {
+        return Err(Failure::new(Exit::Usage, "--follow has no end, --until names one")
+            .next("leave one of the two out"));
+    }
+    let mut filter = args.filter.resolve(store).await?;
+    let query = store.log().query(filter.clone()).await?;
+    let (mut out, mut lines) = (ResultWriter::new(console), EventLines::new(console));
+    let looking =
+        query.reads_on().then(|| Progress::start(console, "looking back through the log", 0));
+    let newest = query.newest(args.lines).await?;
+    if let Some(looking) = looking {
+        looking.end();
+    }
+    let told: Vec<_> = newest.iter().map(ToldEvent::from).collect();
+    for line in lines.of(&told) {
+        out.line(line)?;
+    }
+    out.flush()?;
+    if !args.follow {
+        if told.is_empty() && args.lines > 0 {
+            console.note(&args.filter.nothing());
+        }
+        return Ok(());
+    }
+    if let Some(slip) = args.filter.slip() {
+        console.note(&format!("Nothing may ever come: {slip}"));
+    }
+    let mut reached = query.until().max(filter.after);
+    loop {
+        let now = Instant::now();
+        store.tail().wait_past(reached, now.checked_add(WAIT).unwrap_or(now)).await;
+        let events = store.tail().read_after(reached, PAGE).await?;
+        reached = events.last().map_or(reached, |event| event.position);
+        filter.after = filter.after.max(query.until());
+        let wanted = events.iter().filter(|event| filter.lets_through(event));
+        let told: Vec<_> = wanted.map(|event| ToldEvent::from(&**event)).collect();
+        for line in lines.of(&told) {
+            out.line(line)?;
+        }
+        out.flush()?;
+    }
+}

@@ -1,0 +1,118 @@
+//! `gdmarket events verify`: proves that an exported file is whole and that this program can read and
+//! import it, without a database.
+
+use super::archive_failure;
+use super::import::accept::{NameRule, accept};
+use super::import::open;
+use crate::cli::tools::run_until_shutdown;
+use crate::output::progress::Progress;
+use crate::output::{Console, Exit, Failure};
+use clap::Args;
+use gdmarket_projections::unreadable;
+use gdmarket_store::{ArchiveError, ArchiveReader, CheckEntry, Verified, verify};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket events verify market.ndjson.zst       after every export, and before the file is needed
+  ssh backup cat market.ndjson | gdmarket events verify -
+
+Every line is read, the counts and the hash chain of the manifest are compared, the events of every
+stream must follow each other, this program must understand each, and names and actors must be ones
+that a caller could have sent to some version. Exit code 5 if not.";
+
+/// Events that can't be read which are described; the others are counted.
+const DESCRIBED: usize = 20;
+
+/// What to prove.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct VerifyArgs {
+    /// The file to read, compressed with zstd or not; `-` for stdin.
+    file: PathBuf,
+}
+
+pub(super) fn run(args: &VerifyArgs, console: Console) -> Result<(), Failure> {
+    let place = args.file.display().to_string();
+    let input = open(&args.file)?;
+    run_until_shutdown(async {
+        let old_names = Arc::new(AtomicU64::new(0));
+        let check = checks_and_counts(Arc::clone(&old_names));
+        let archive = ArchiveReader::open_checked(input, check).await.map_err(damaged)?;
+        let progress = Progress::start(console, "reading events", archive.header().events);
+        let (mut read, mut faults, mut count) = (0_u64, Vec::new(), 0_u64);
+        let look = |event: &_| {
+            read += 1;
+            progress.reached(read);
+            let Some(why) = unreadable(event) else { return };
+            count += 1;
+            if faults.len() < DESCRIBED {
+                faults.push(format!("event {} can't be read: {why}", event.position));
+            }
+        };
+        let verified = verify(archive, look).await.map_err(damaged)?;
+        progress.finish();
+        faults.extend(verified.gaps.iter().map(ToString::to_string));
+        show(&place, &verified, &faults, old_names.load(Ordering::Relaxed), console);
+        match count + verified.gap_count {
+            0 => Ok(()),
+            count => Err(Failure::new(Exit::Unreadable, format!("the archive has {count} faults"))
+                .next("docs/runbook.md, \"An archive with gaps\"")),
+        }
+    })
+}
+
+/// What an import checks; entries with names that only earlier versions took are counted.
+fn checks_and_counts(old_names: Arc<AtomicU64>) -> CheckEntry {
+    Box::new(move |entry| {
+        if accept(entry, NameRule::Today).is_err() {
+            accept(entry, NameRule::EarlierVersions)?;
+            old_names.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    })
+}
+
+/// A file that isn't what it should be is a log that can't be read.
+fn damaged(error: ArchiveError) -> Failure {
+    let next = match error {
+        ArchiveError::Line { .. } | ArchiveError::Contradiction(_) => {
+            "take another copy of the file, or export it again"
+        }
+        ArchiveError::Entry { .. } => {
+            "no import takes it: another program wrote it; export again from a copy of the log without it, \
+             or repair that log first"
+        }
+        _ => return archive_failure(error),
+    };
+    Failure { exit: Exit::Unreadable, ..archive_failure(error) }.next(next)
+}
+
+fn show(place: &str, verified: &Verified, faults: &[String], old_names: u64, console: Console) {
+    let Verified { manifest, gap_count, .. } = verified;
+    if console.is_json() {
+        let shown = json!({
+            "file": place, "manifest": manifest, "gaps": gap_count, "faults": faults,
+            "namesOfEarlierVersions": old_names,
+        });
+        Console::result_json(&shown);
+        return;
+    }
+    for fault in faults {
+        Console::result(fault);
+    }
+    console.note(&format!(
+        "{place}: every line is as it was written; {} events up to position {}, {} receipts; \
+         log {} in epoch {}.",
+        manifest.events, manifest.last_position, manifest.receipts, manifest.log_id, manifest.epoch
+    ));
+    if old_names > 0 {
+        console.note(&format!(
+            "{old_names} lines have names that only earlier versions took: import it with \
+             --accept-names-of-earlier-versions."
+        ));
+    }
+}

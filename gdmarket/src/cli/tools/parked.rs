@@ -1,0 +1,254 @@
+//! `gdmarket parked`: what can't go on, and what is to become of it.
+
+use super::views::is_called;
+use super::with_store;
+use crate::config::Config;
+use crate::output::{Console, Exit, Failure};
+use clap::{Args, Subcommand};
+use gdmarket_projections::{Asked, GivenUp, Replay, Stuck, StuckDetail, StuckKey};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long to wait until a running server has tried again.
+const TRIED_WITHIN: Duration = Duration::from_secs(10);
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket parked list                                  what can't go on, why, and how much waits
+  gdmarket parked show item-info item/7                 the events that wait
+  gdmarket parked retry item-info item/7                try it again now, after a fix
+  gdmarket parked retry --all
+  gdmarket parked list --dropped                        what was ever given up, and why
+  gdmarket parked drop holding reservation/7 --reason 'settled by phone'";
+
+/// What is wanted of what can't go on.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct ParkedArgs {
+    #[command(subcommand)]
+    command: ParkedCommand,
+}
+
+/// One key of a subscription.
+#[derive(Debug, Clone, Args)]
+struct KeyArgs {
+    /// The view or process manager, as `parked list` names it.
+    subscription: String,
+    /// The stream or process, as `parked list` names it.
+    key: String,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum ParkedCommand {
+    /// Everything that can't go on.
+    #[command(after_help = EXAMPLES)]
+    List {
+        /// What was ever given up instead, and why.
+        #[arg(long)]
+        dropped: bool,
+    },
+    /// One key, and the events that wait behind it.
+    #[command(after_help = EXAMPLES)]
+    Show(KeyArgs),
+    /// Have a key tried again by the running server.
+    #[command(after_help = EXAMPLES)]
+    Retry {
+        /// The view or process manager.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        subscription: Option<String>,
+        /// The stream or process.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        key: Option<String>,
+        /// Everything that wasn't given up.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give up what a key stopped at: a process manager goes on after it, a view's row stays stale.
+    #[command(after_help = EXAMPLES)]
+    Drop {
+        #[command(flatten)]
+        of: KeyArgs,
+        /// Why; it is kept.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+pub(in crate::cli) fn run(
+    args: &ParkedArgs,
+    config: &Config,
+    console: Console,
+) -> Result<(), Failure> {
+    if let ParkedCommand::Drop { reason, .. } = &args.command
+        && reason.trim().is_empty()
+    {
+        return Err(Failure::new(Exit::Usage, "--reason: say why it is given up"));
+    }
+    with_store(config, async |store| {
+        let stuck = Stuck::new(store);
+        match &args.command {
+            ParkedCommand::List { dropped: true } => given_up(&stuck, console).await,
+            ParkedCommand::List { dropped: false } => list(&stuck, console).await,
+            ParkedCommand::Show(of) => show(&stuck, of, console).await,
+            ParkedCommand::Retry { all: true, .. } => retry_all(&stuck, console).await,
+            ParkedCommand::Retry { subscription, key, .. } => {
+                let (subscription, key) =
+                    (subscription.clone().unwrap_or_default(), key.clone().unwrap_or_default());
+                let found = find(&stuck, &KeyArgs { subscription, key }).await?;
+                stuck.ask(&found).await?;
+                tell_outcome(&stuck, (&found, Instant::now() + TRIED_WITHIN), console).await
+            }
+            ParkedCommand::Drop { of, reason } => {
+                let found = find(&stuck, of).await?;
+                if let Some(why) = &found.dropped {
+                    let what =
+                        format!("{} {} was given up already: {why}", of.subscription, of.key);
+                    return Err(Failure::new(Exit::Failed, what)
+                        .next("`gdmarket parked retry` tries it again"));
+                }
+                if !stuck.give_up(&found, reason.trim()).await? {
+                    let what = format!("{} {} has gone on meanwhile", of.subscription, of.key);
+                    return Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked list`"));
+                }
+                say(console, &found, "dropped", &format!("given up: {}", reason.trim()));
+                Ok(())
+            }
+        }
+    })
+}
+
+async fn find(stuck: &Stuck, of: &KeyArgs) -> Result<StuckKey, Failure> {
+    let is_meant =
+        |found: &StuckKey| is_called(&found.subscription, &of.subscription) && found.key == of.key;
+    let mut found: Vec<_> = stuck.list(Some(&of.key)).await?.into_iter().filter(is_meant).collect();
+    // Of several versions of a view this program's.
+    let own = Replay::subscription(&of.subscription);
+    let place = found.iter().position(|found| Some(&found.subscription) == own.as_ref());
+    place.map(|place| found.swap_remove(place)).or_else(|| found.pop()).ok_or_else(|| nothing(of))
+}
+
+fn nothing(of: &KeyArgs) -> Failure {
+    let what = format!("nothing is parked as {} {}", of.subscription, of.key);
+    Failure::new(Exit::Failed, what).next("see `gdmarket parked list`")
+}
+
+fn say(console: Console, of: &StuckKey, outcome: &str, about: &str) {
+    if console.is_json() {
+        Console::result_json(
+            &json!({"subscription": of.subscription, "key": of.key, "outcome": outcome}),
+        );
+    } else {
+        console.note(&format!("{} {}: {about}", of.subscription, of.key));
+    }
+}
+
+async fn list(stuck: &Stuck, console: Console) -> Result<(), Failure> {
+    let all = stuck.list(None).await?;
+    if console.is_json() {
+        for of in &all {
+            Console::result_json(&json!(of));
+        }
+    } else if all.is_empty() {
+        console.note("Nothing is parked.");
+    } else {
+        for of in &all {
+            Console::result(&line(of));
+        }
+    }
+    Ok(())
+}
+
+async fn given_up(stuck: &Stuck, console: Console) -> Result<(), Failure> {
+    let all = stuck.given_up().await?;
+    if all.is_empty() {
+        console.note("Nothing was ever given up.");
+    }
+    for of in &all {
+        if console.is_json() {
+            Console::result_json(&json!(of));
+            continue;
+        }
+        let at = of.given_up_at.format("%Y-%m-%dT%H:%M:%SZ");
+        let GivenUp { subscription, key, position, parked_for, reason, .. } = of;
+        Console::result(&format!(
+            "{subscription} {key}: given up at {at}, position {position} ({parked_for}): {reason}"
+        ));
+    }
+    Ok(())
+}
+
+fn line(of: &StuckKey) -> String {
+    let StuckKey { subscription, key, state, queued, since, since_position, reason, .. } = of;
+    let since = since.format("%Y-%m-%dT%H:%M:%SZ");
+    let dropped = of.dropped.as_ref().map(|why| format!("; given up: {why}")).unwrap_or_default();
+    let waiting =
+        if of.is_deadline { "a deadline".to_owned() } else { format!("{queued} waiting") };
+    format!(
+        "{subscription} {key}: {state}, {waiting}, since position {since_position} \
+         ({since}), tried {}: {reason}{dropped}",
+        if of.attempts == 1 { "once".to_owned() } else { format!("{} times", of.attempts) }
+    )
+}
+
+async fn show(stuck: &Stuck, of: &KeyArgs, console: Console) -> Result<(), Failure> {
+    let found = find(stuck, of).await?;
+    let detail = stuck.show(&found.subscription, &found.key).await?.ok_or_else(|| nothing(of))?;
+    if console.is_json() {
+        Console::result_json(&json!(detail));
+        return Ok(());
+    }
+    let StuckDetail { key, events } = &detail;
+    Console::result(&line(key));
+    for event in events {
+        Console::result(&format!(
+            "  position {} {} #{} {} version {}: {}",
+            event.position,
+            event.stream,
+            event.sequence,
+            event.event_type,
+            event.version,
+            event.data
+        ));
+    }
+    Ok(())
+}
+
+async fn tell_outcome(
+    stuck: &Stuck,
+    (of, until): (&StuckKey, Instant),
+    console: Console,
+) -> Result<(), Failure> {
+    match stuck.outcome(of, until).await? {
+        Asked::GoesOn => {
+            say(console, of, "goes-on", "it goes on");
+            Ok(())
+        }
+        Asked::StoppedAgain(now) => {
+            let what = format!("{} {} stopped again: {}", of.subscription, of.key, now.reason);
+            Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked show`"))
+        }
+        Asked::NotYet => {
+            say(console, of, "asked", "asked for; a server tries it as soon as it runs");
+            Ok(())
+        }
+    }
+}
+
+async fn retry_all(stuck: &Stuck, console: Console) -> Result<(), Failure> {
+    let mut all = stuck.list(None).await?;
+    all.retain(|of| of.dropped.is_none());
+    if all.is_empty() {
+        console.note("Nothing is parked that wasn't given up.");
+    }
+    for of in &all {
+        stuck.ask(of).await?;
+    }
+    let (until, mut failed) = (Instant::now() + TRIED_WITHIN, vec![]);
+    for of in &all {
+        if let Err(failure) = tell_outcome(stuck, (of, until), console).await {
+            failed.push(failure.message);
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Failure::new(Exit::Failed, failed.join("\n"))) }
+}

@@ -1,0 +1,281 @@
+//! `gdmarket replay`: builds views anew beside what is served, compares, and serves them if that is
+//! wished; or tells a view as it was.
+
+use super::with_store;
+use crate::cli::tools::log_point::LogPoint;
+use crate::config::Config;
+use crate::output::event_lines::moment;
+use crate::output::progress::Progress;
+use crate::output::{Console, Exit, Failure};
+use async_trait::async_trait;
+use clap::Args;
+use gdmarket_projections::{Difference, Judge, Replay, ReplayError, Replayed};
+use gdmarket_store::Store;
+use serde_json::{Value, json};
+use std::io::{self, IsTerminal as _, Write as _};
+use tokio::sync::oneshot;
+
+/// Differences that are told to people; programs get all.
+const LISTED_DIFFERENCES: u64 = 100;
+
+const EXAMPLES: &str = "\
+Views: item-info, reservations, payments, alarms.
+
+Examples:
+  gdmarket replay item-info --verify       compare what is served with what the log says
+  gdmarket replay --all --promote          build every view anew and serve it
+  gdmarket replay item-info --to 4711      the view as it was after position 4711, one row a line
+  gdmarket replay item-info --to 2027-01-05T12:00:00Z | jq .itemName
+
+The server may go on serving and appending meanwhile. Exit code 4: a view differs.";
+
+/// What to replay, and what for.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct ReplayArgs {
+    /// Which views.
+    #[arg(value_name = "VIEW", required_unless_present = "all", conflicts_with = "all")]
+    views: Vec<String>,
+    /// Every view.
+    #[arg(long)]
+    all: bool,
+    /// Only compare: exit code 0 if all is the same, 4 if a row differs.
+    #[arg(long, conflicts_with = "promote")]
+    verify: bool,
+    /// Tell what differs, then serve what was built.
+    #[arg(long)]
+    promote: bool,
+    /// Print one view as it was then instead, as NDJSON.
+    #[arg(long, value_name = "POSITION|TIME", conflicts_with_all = ["verify", "promote", "all"])]
+    to: Option<LogPoint>,
+}
+
+impl ReplayArgs {
+    /// As `views rebuild` is asked for.
+    pub(in crate::cli) fn promoting(views: Vec<String>, all: bool) -> Self {
+        Self { views, all, verify: false, promote: true, to: None }
+    }
+}
+
+pub(in crate::cli) fn run(
+    args: &ReplayArgs,
+    config: &Config,
+    console: Console,
+) -> Result<(), Failure> {
+    let called = |said: &String| Replay::called(said).ok_or_else(|| unknown(said));
+    let named: Result<Vec<String>, Failure> = args.views.iter().map(called).collect();
+    let views = if args.all { Replay::views() } else { named? };
+    if let Some(at) = args.to {
+        let [view] = views.as_slice() else {
+            return Err(Failure::new(Exit::Usage, "--to tells one view at a time"));
+        };
+        return with_store(config, async |store| as_of(&store, view, at, console).await);
+    }
+    let wish = match (args.verify, args.promote) {
+        (true, _) => Wish::Verify,
+        (_, true) => Wish::Promote,
+        _ if io::stdin().is_terminal() && !console.is_json() => Wish::Ask,
+        _ => {
+            let what = "what is to be done with the rebuilt view?";
+            return Err(Failure::new(Exit::Usage, what)
+                .next("add --verify to compare only, or --promote to serve it"));
+        }
+    };
+    with_store(config, async |store| rebuild(&store, &views, wish, console).await)
+}
+
+/// No view is called so.
+pub(in crate::cli) fn unknown(view: &str) -> Failure {
+    let there_are = Replay::views().join(", ");
+    Failure::new(Exit::Usage, format!("no view is called {view:?}; there are: {there_are}"))
+}
+
+/// What becomes of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Verify,
+    Promote,
+    Ask,
+}
+
+async fn as_of(store: &Store, view: &str, at: LogPoint, console: Console) -> Result<(), Failure> {
+    let position = at.position(store).await?;
+    let progress = Progress::start(console, &format!("{view} as of {position}: events"), 0);
+    let mut tell = |row: Value| Console::result_json(&row);
+    let meter = |done, of| progress.reached_of(done, of);
+    let events = Replay::new(store.clone()).as_of(view, position, &mut tell, &meter).await;
+    events.map_err(failure)?;
+    progress.finish();
+    Ok(())
+}
+
+async fn rebuild(
+    store: &Store,
+    views: &[String],
+    wish: Wish,
+    console: Console,
+) -> Result<(), Failure> {
+    let replay = Replay::new(store.clone());
+    let (mut differing, mut unseen) = (vec![], vec![]);
+    let mut damaged = 0;
+    for view in views {
+        let progress = Progress::start(console, &format!("{view}: events"), 0);
+        let meter = |done, of| progress.reached_of(done, of);
+        let mut judge = Teller { wish, console, told: 0 };
+        let replayed = replay.rebuild(view, &mut judge, &meter).await.map_err(failure)?;
+        progress.finish();
+        tell(view, &replayed, console);
+        if replayed.differing > 0 && replayed.promoted.is_none() {
+            damaged += replayed.damaged;
+            differing.push(format!("{view}: {} of {} rows", replayed.differing, replayed.rows));
+        }
+        if wish == Wish::Verify && replayed.compared_at.is_none() {
+            unseen.push(view.as_str());
+        }
+    }
+    if differing.is_empty() && unseen.is_empty() {
+        return Ok(());
+    }
+    if differing.is_empty() {
+        // Nothing was found to be the same: a script must not take it for that.
+        let what = format!("nothing is served yet to compare with: {}", unseen.join(", "));
+        return Err(Failure::new(Exit::Failed, what)
+            .next("start a server, which builds it, or add --promote instead"));
+    }
+    Err(Failure::new(Exit::Differs, format!("what is served differs: {}", differing.join(", ")))
+        .next(advice(damaged)))
+}
+
+/// What to do about rows that differ: a build from a damaged log is not better than what is served.
+fn advice(damaged: u64) -> String {
+    if damaged == 0 {
+        return "serve what the log says with --promote".to_owned();
+    }
+    format!(
+        "{damaged} of these rows can't be rebuilt because the log is damaged, and the served ones are the \
+         better ones: don't serve the build; see what is damaged with `gdmarket check`, then follow \
+         \"A row or table damaged by hand\" in docs/runbook.md"
+    )
+}
+
+fn tell(view: &str, replayed: &Replayed, console: Console) {
+    let Replayed { events, counted, compared_at, rows, differing, unreadable, promoted, .. } =
+        replayed;
+    if console.is_json() {
+        Console::result_json(&json!({"replayed": replayed}));
+        return;
+    }
+    let compared = match compared_at {
+        None => "nothing fit to be compared was served".to_owned(),
+        Some(position) if *differing == 0 => {
+            format!("all rows ({rows}) are the same at position {position}")
+        }
+        Some(position) => format!("{differing} of {rows} rows differ at position {position}"),
+    };
+    let served = match promoted {
+        Some(generation) => format!("; generation {generation} is served"),
+        None => String::new(),
+    };
+    Console::result(&format!("{view}: {events} of {counted} events; {compared}{served}"));
+    if *unreadable > 0 {
+        console.note(&format!(
+            "{view}: {unreadable} streams or rows of the log can't be read and are parked: see \
+             `gdmarket parked list` and `gdmarket check`"
+        ));
+    }
+}
+
+/// Tells differences as they are found.
+struct Teller {
+    wish: Wish,
+    console: Console,
+    told: u64,
+}
+
+#[async_trait]
+impl Judge for Teller {
+    fn differs(&mut self, difference: Difference) {
+        self.told += 1;
+        if self.console.is_json() {
+            Console::result_json(&json!({"difference": difference}));
+        } else if self.told <= LISTED_DIFFERENCES {
+            for line in &difference_lines(&difference) {
+                Console::result(line);
+            }
+        } else if self.told == LISTED_DIFFERENCES + 1 {
+            self.console
+                .note(&format!("only the first {LISTED_DIFFERENCES} are shown; --json tells all"));
+        }
+    }
+
+    async fn serve(&mut self, so_far: &Replayed) -> bool {
+        match self.wish {
+            Wish::Verify => false,
+            Wish::Promote => true,
+            Wish::Ask => {
+                let Replayed { view, rows, differing, compared_at, .. } = so_far;
+                let found = match compared_at {
+                    None => "nothing is served yet".to_owned(),
+                    Some(_) => format!("{differing} of {rows} rows differ"),
+                };
+                let question = format!("\n{view}: {found}. Serve the new one? [y/N] ");
+                // Not a thread of the runtime's, which would wait for an answer after Ctrl-C.
+                let (say, said) = oneshot::channel();
+                std::thread::spawn(move || say.send(says_yes(&question)));
+                said.await.unwrap_or(false)
+            }
+        }
+    }
+}
+
+fn says_yes(question: &str) -> bool {
+    drop(write!(io::stderr(), "{question}").and_then(|()| io::stderr().flush()));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn difference_lines(difference: &Difference) -> Vec<String> {
+    let Difference { view, number, columns, live, rebuilt, events } = difference;
+    let mut lines = vec![format!("{view} {number} {}", in_short(difference))];
+    for column in columns.iter().filter(|_| !live.is_null() && !rebuilt.is_null()) {
+        let side =
+            |row: &Value| row.get(*column).map_or_else(|| "no row".to_owned(), Value::to_string);
+        lines.push(format!("  {column}: served {}, the log says {}", side(live), side(rebuilt)));
+    }
+    for event in events {
+        let time = moment(event.recorded_at);
+        lines.push(format!(
+            "  position {}, {time}: #{} {}",
+            event.position, event.sequence, event.event_type
+        ));
+    }
+    lines
+}
+
+fn in_short(difference: &Difference) -> String {
+    if difference.live.is_null() {
+        return "isn't served; the log says there is one".to_owned();
+    }
+    if difference.rebuilt.is_null() {
+        return "is served; the log says there is none".to_owned();
+    }
+    format!("differs in {}", difference.columns.join(", "))
+}
+
+fn failure(error: ReplayError) -> Failure {
+    let message = error.to_string();
+    match error {
+        ReplayError::Store(error) => error.into(),
+        ReplayError::Newer(_) => {
+            Failure::new(Exit::Unreadable, message).next("install the newer gdmarket")
+        }
+        ReplayError::Busy(_) => {
+            Failure::new(Exit::Failed, message).next("wait until it is done, then try again")
+        }
+        ReplayError::UnknownView(..) => Failure::new(Exit::Usage, message),
+        ReplayError::Short { .. } => Failure::new(Exit::Failed, message)
+            .next("nothing was changed; look at the database, then try again"),
+        ReplayError::Moved(_) | ReplayError::Broken(_) => Failure::new(Exit::Failed, message),
+    }
+}

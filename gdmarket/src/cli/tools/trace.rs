@@ -1,0 +1,184 @@
+//! `gdmarket trace`: what somebody asked and all that followed, across aggregates, as a tree of causes.
+
+mod dot;
+mod mermaid;
+mod steps;
+mod text;
+
+use super::with_readable_store;
+use crate::cli::tools::log_point::LogPoint;
+use crate::config::Config;
+use crate::output::progress::Progress;
+use crate::output::result_writer::ResultWriter;
+use crate::output::text::Text;
+use crate::output::{Console, Exit, Failure};
+use clap::{Args, ValueEnum};
+use gdmarket_domain::ReservationNo;
+use gdmarket_projections::{Queries, Trace};
+use gdmarket_store::Store;
+use serde_json::json;
+use std::str::FromStr;
+use uuid::Uuid;
+
+const EXAMPLES: &str = "\
+Examples:
+  gdmarket trace reservation 7                                 the story of a reservation
+  gdmarket trace 5f2c7ad3-7d3b-4c7e-9a50-2d0f3a1f7c11          all that one request led to
+  gdmarket trace reservation 7 --format mermaid > story.mmd
+  gdmarket trace reservation 7 --format dot | dot -Tsvg > story.svg";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct TraceArgs {
+    /// A correlation id, or the word `reservation` with its number.
+    #[arg(value_name = "CORRELATION|reservation")]
+    what: What,
+    /// The reservation's number.
+    #[arg(value_name = "NO")]
+    number: Option<ReservationNo>,
+    /// How to show it; --json is the same as --format json.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Look for a correlation only after this position or time.
+    #[arg(long, value_name = "POSITION|TIME")]
+    after: Option<LogPoint>,
+    /// Look for a correlation only up to this position or time.
+    #[arg(long, value_name = "POSITION|TIME")]
+    until: Option<LogPoint>,
+}
+
+/// What is traced.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Correlation(Uuid),
+    Reservation,
+}
+
+impl FromStr for What {
+    type Err = String;
+
+    fn from_str(said: &str) -> Result<Self, String> {
+        if said == "reservation" {
+            return Ok(Self::Reservation);
+        }
+        let id = said.parse().map(Self::Correlation);
+        id.map_err(|_| "neither a correlation id (a UUID) nor the word reservation".to_owned())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A tree for people.
+    Text,
+    /// The tree as at GET /reservations/{no}/trace.
+    Json,
+    /// A flowchart for Mermaid.
+    Mermaid,
+    /// A graph for Graphviz.
+    Dot,
+}
+
+pub(in crate::cli) fn run(
+    args: &TraceArgs,
+    config: &Config,
+    console: Console,
+) -> Result<(), Failure> {
+    let usage = |message: &str| {
+        Failure::new(Exit::Usage, message)
+            .next("type: gdmarket trace reservation NO, or: gdmarket trace CORRELATION")
+    };
+    match (args.what, args.number) {
+        (What::Reservation, None) => return Err(usage("the reservation's number is missing")),
+        (What::Correlation(_), Some(_)) => {
+            return Err(usage("a correlation has no further number"));
+        }
+        (What::Reservation, Some(_)) if args.after.is_some() || args.until.is_some() => {
+            return Err(usage("--after and --until are for correlations"));
+        }
+        _ => {}
+    }
+    if console.is_json() && matches!(args.format, Format::Mermaid | Format::Dot) {
+        return Err(Failure::new(Exit::Usage, "--json and --format contradict each other")
+            .next("leave one of the two out"));
+    }
+    with_readable_store(config, console, async |store| show(&store, args, console).await)
+}
+
+async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), Failure> {
+    let queries = Queries::new(store.clone());
+    let (trace, subject) = match (args.what, args.number) {
+        (What::Correlation(id), _) => (
+            by_correlation(store, &queries, id, args, console).await?,
+            json!({"correlationId": id}),
+        ),
+        (What::Reservation, number) => {
+            let number = number.ok_or_else(|| Failure::new(Exit::Usage, "no number"))?;
+            let found = queries.trace_reservation(number).await?;
+            let found = found.ok_or_else(|| {
+                Failure::new(Exit::Failed, format!("there is no reservation/{number}"))
+                    .next("check the number, and --data-dir or --database-url")
+            })?;
+            (found.trace, json!({"reservationNo": number}))
+        }
+    };
+    if !trace.is_complete {
+        console.note("The story is cut: it has more than ten thousand events.");
+    }
+    let earlier = begins_earlier(&trace, args.after.is_some());
+    if let Some(cause) = earlier {
+        console.note(&format!("The story begins earlier, at or before position {cause}."));
+    }
+    let is_complete = trace.is_complete && earlier.is_none();
+    let mut out = ResultWriter::new(console);
+    let texts = |lines: Vec<String>| lines.into_iter().map(Text::from).collect();
+    let lines = match if console.is_json() { Format::Json } else { args.format } {
+        Format::Text => text::lines(&trace.events),
+        Format::Mermaid => texts(mermaid::lines(&trace.events)),
+        Format::Dot => texts(dot::lines(&trace.events)),
+        Format::Json => {
+            let mut told = subject;
+            if let Some(told) = told.as_object_mut() {
+                told.insert("events".to_owned(), json!(trace.events));
+                told.insert("complete".to_owned(), json!(is_complete));
+            }
+            vec![Text::from(told.to_string())]
+        }
+    };
+    for line in lines {
+        out.line(line)?;
+    }
+    out.flush()
+}
+
+/// The first event outside that led to what is told, where only a part was looked through.
+fn begins_earlier(trace: &Trace, is_part: bool) -> Option<i64> {
+    let causes = trace.events.iter().filter_map(|root| root.event.caused_by);
+    causes.min().filter(|_| is_part)
+}
+
+async fn by_correlation(
+    store: &Store,
+    queries: &Queries,
+    id: Uuid,
+    args: &TraceArgs,
+    console: Console,
+) -> Result<Trace, Failure> {
+    let after = match args.after {
+        Some(at) => at.position(store).await?,
+        None => 0,
+    };
+    let until = match args.until {
+        Some(at) => at.position(store).await?,
+        None => store.log().head().await?,
+    };
+    let steps = |position: i64| u64::try_from(position.saturating_sub(after)).unwrap_or(0);
+    let progress = Progress::start(console, "looking through positions", steps(until));
+    let mut reached = |position| progress.reached(steps(position));
+    let trace = queries.trace_correlation(id, (after, Some(until)), &mut reached).await?;
+    progress.finish();
+    if trace.events.is_empty() {
+        return Err(Failure::new(Exit::Failed, format!("no event has the correlation {id}"))
+            .next("events tell theirs: gdmarket events show POSITION"));
+    }
+    Ok(trace)
+}

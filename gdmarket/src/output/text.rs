@@ -1,0 +1,84 @@
+//! A line for people, parts of which may have a tone: escaped when it is rendered, so that no caller
+//! has to think of it.
+
+use crate::printable;
+
+/// What a part of a line is about; only for colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Faint,
+}
+
+/// One line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Text(Vec<(Option<Tone>, String)>);
+
+impl Text {
+    /// With a further part.
+    #[must_use]
+    pub(crate) fn then(mut self, part: impl Into<String>) -> Self {
+        self.0.push((None, part.into()));
+        self
+    }
+
+    /// With a further part of this tone.
+    #[must_use]
+    pub(crate) fn toned(mut self, tone: Tone, part: impl Into<String>) -> Self {
+        self.0.push((Some(tone), part.into()));
+        self
+    }
+
+    /// As it is printed, without blanks at its end.
+    pub(crate) fn render(&self, has_colour: bool) -> String {
+        let mut line = String::new();
+        let last = self.0.iter().rposition(|(_, part)| !part.trim_end().is_empty());
+        let shown = last.map_or(0, |last| last.saturating_add(1));
+        for (place, (tone, part)) in (1..).zip(self.0.iter().take(shown)) {
+            let part = if place == shown { part.trim_end() } else { part };
+            let safe = printable::one_line(part);
+            match tone.filter(|_| has_colour) {
+                Some(tone) => {
+                    line.extend(["\u{1b}[", tone.code(), "m", &safe, "\u{1b}[0m"]);
+                }
+                None => line.push_str(&safe),
+            }
+        }
+        line
+    }
+}
+
+impl Tone {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Faint => "2",
+        }
+    }
+}
+
+impl From<&str> for Text {
+    fn from(line: &str) -> Self {
+        Self::default().then(line)
+    }
+}
+
+impl From<String> for Text {
+    fn from(line: String) -> Self {
+        Self::default().then(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_colours_reach_the_terminal() {
+        let text = Text::from("a\u{1b}[31m ").toned(Tone::Faint, "b\nc").then("  ").then("");
+        assert_eq!(text.render(true), "a\\u001b[31m \u{1b}[2mb\\u000ac\u{1b}[0m");
+        assert_eq!(text.render(false), "a\\u001b[31m b\\u000ac");
+    }
+}
