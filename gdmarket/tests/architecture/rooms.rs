@@ -47,6 +47,42 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("projections", &["engine", "views", "processes", "queries", "inspect", "registry"]),
+    (
+        "api",
+        &[
+            "http_options",
+            "method_name",
+            "token",
+            "problem",
+            "extract",
+            "resource",
+            "representation",
+            "trace",
+            "answers",
+            "server",
+            "docs",
+            "command_router",
+            "query_router",
+            "openapi",
+            "log_answers",
+            "health",
+            "router",
+        ],
+    ),
+    (
+        "gdmarket",
+        &[
+            "printable",
+            "config",
+            "metrics",
+            "telemetry",
+            "compose",
+            "output",
+            "runtime",
+            "demo",
+            "cli",
+        ],
+    ),
 ];
 
 /// A folder with more files than this hides what is in it.
