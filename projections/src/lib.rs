@@ -20,7 +20,7 @@ pub use engine::feed::{Delivery, Feed};
 pub use engine::process_manager::{Cause, Errand, Handled, PortError};
 pub use engine::progress::{Applied, Kind, Progress};
 pub use engine::rebuild::{Difference, Explanation, Judge, Meter, ReplayError, Replayed};
-pub use engine::view::{Filters, FoldError, Join, View, is_view};
+pub use engine::view::{Column, FoldError, Join, View, is_view};
 pub use gdmarket_store::LogLimit;
 pub use inspect::compatibility_check::{CompatibilityCheck as Trial, Failed, unreadable};
 pub use inspect::event_view::EventView as ToldEvent;

@@ -131,6 +131,11 @@ impl Db {
         }
     }
 
+    /// Whether several processes may use it at the same time: a SQLite file belongs to one.
+    pub const fn is_shared(&self) -> bool {
+        self.is_postgres()
+    }
+
     /// Whether this is PostgreSQL.
     pub const fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_))

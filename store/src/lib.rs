@@ -35,6 +35,7 @@ mod parked;
 mod personal_data;
 mod receipt;
 mod restore;
+mod row_table;
 mod schema;
 mod snapshot;
 mod store;
@@ -72,5 +73,9 @@ pub use parked::{Dropped, Parked, ParkedKeys};
 pub use personal_data::{Erased, PersonalData, PersonalDataTable, Remains};
 pub use receipt::{Receipt, ReceiptKind, Receipts};
 pub use restore::Restored;
+pub use row_table::{
+    ColumnKind, Condition, Field, Leftover, Numbered, PageQuery, RowDocument, RowTable,
+    TableColumn, TableRow,
+};
 pub use store::Store;
 pub use tail::Tail;

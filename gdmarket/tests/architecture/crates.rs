@@ -32,7 +32,7 @@ const DOMAIN_MAY_USE: &[&str] = &[
 
 /// Libraries with a home: only the named crates may ship them.
 const AT_HOME: &[(&str, &[&str])] = &[
-    ("sqlx", &["store", "projections", "testkit", "bench"]),
+    ("sqlx", &["store", "testkit", "bench"]),
     ("rusqlite", &["store"]),
     ("cqrs-es", &["domain", "store", "commands", "projections", "bench"]),
     ("postgres-es", &["store", "bench"]),

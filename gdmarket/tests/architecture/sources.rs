@@ -175,6 +175,83 @@ fn the_executor_knows_no_word_of_the_market() {
     check("what is particular to the market belongs into operations:", &market_words(&sources));
 }
 
+/// What the machinery of the read side may use of the domain: what all aggregates have in common.
+const COMMON_TO_ALL_AGGREGATES: &[&str] = &["Decider", "DecodeError", "MarketEvent", "StoredEvent"];
+
+/// The files without those of tests, and without the tests at their ends.
+fn without_tests(sources: Vec<Source>) -> Vec<Source> {
+    let is_test = |path: &str| path.ends_with("/tests.rs") || path.ends_with("/test_view.rs");
+    let shipped = sources.into_iter().filter(|source| !is_test(&source.path));
+    shipped
+        .map(|source| {
+            let code = source.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            Source { text: code.to_owned(), ..source }
+        })
+        .collect()
+}
+
+/// What files name of the domain that is particular to an aggregate.
+fn particular(sources: &[Source]) -> Vec<String> {
+    let named = |source: &Source| -> Vec<String> {
+        let uses = source.text.split("gdmarket_domain::").skip(1);
+        let names = uses.flat_map(|used| {
+            let end = if used.starts_with('{') { '}' } else { ';' };
+            let path = used.split(end).next().unwrap_or_default();
+            path.split(|letter: char| !letter.is_alphanumeric())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        });
+        let others = names.filter(|name| {
+            name.starts_with(char::is_uppercase) && !COMMON_TO_ALL_AGGREGATES.contains(&&**name)
+        });
+        others.map(|name| format!("{}: {name}", source.path)).collect()
+    };
+    sources.iter().flat_map(named).collect()
+}
+
+#[test]
+fn the_machinery_of_the_read_side_knows_no_word_of_the_market() {
+    let sources = without_tests(files("projections/src/engine", ".rs"));
+    assert!(!sources.is_empty(), "the machinery is not where this test looks");
+    let mut faults = market_words(&sources);
+    faults.extend(particular(&sources));
+    check("ask for it through a trait: View, Manager, Step, Port:", &faults);
+}
+
+#[test]
+fn an_aggregate_in_the_machinery_is_found() {
+    let source =
+        |text: &str| vec![Source { path: "engine/x.rs".to_owned(), text: text.to_owned() }];
+    for text in ["use gdmarket_domain::{MarketEvent, ItemEvent};", "gdmarket_domain::Hold;"] {
+        assert_eq!(particular(&source(text)).len(), 1, "{text}");
+    }
+    assert!(particular(&source("use gdmarket_domain::{Decider, MarketEvent};")).is_empty());
+    let with_tests = source("fn f() {}\n#[cfg(test)]\nmod tests { use super::Payment; }");
+    assert!(market_words(&without_tests(with_tests)).is_empty());
+}
+
+/// Where code may differ by the engine of the database.
+fn outside_of_the_store(path: &str) -> bool {
+    path.starts_with("projections/src/")
+}
+
+#[test]
+fn the_read_side_does_not_branch_on_the_database_engine() {
+    let sources = rust_files();
+    let branches = ["is_postgres", "Db::Postgres", "Db::Sqlite", "Tx::Postgres", "Tx::Sqlite"];
+    let faults: Vec<_> = branches
+        .iter()
+        .chain(&["on_db!", "on_tx!", "sqlx"])
+        .flat_map(|word| mentions(&sources, outside_of_the_store, word))
+        .collect();
+    check("what differs belongs behind a method of the store:", &faults);
+    let branch = [Source {
+        path: "projections/src/engine/x.rs".to_owned(),
+        text: "if db.is_postgres() {}".to_owned(),
+    }];
+    assert_eq!(mentions(&branch, outside_of_the_store, "is_postgres").len(), 1);
+}
+
 #[test]
 fn a_word_of_the_market_is_found() {
     let source =

@@ -121,7 +121,7 @@ pub trait Judge: Send {
     async fn serve(&mut self, so_far: &Replayed) -> bool;
 }
 
-/// A view's name as people type it: `item-info`.
+/// A view's name as people type it: with dashes.
 pub(crate) fn kebab(name: &str) -> String {
     name.replace('_', "-")
 }

@@ -1,9 +1,10 @@
 //! A view for the tests of the machinery: a small one over a real aggregate's streams.
 
-use super::view::{Filters, FoldError, View};
+use super::view::{Column, FoldError, View};
 use gdmarket_domain::{AlarmEvent, ItemNo, MarketEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Folds the streams of alarms; the last announcement is the row's status.
 #[derive(Debug)]
@@ -16,13 +17,14 @@ pub(crate) struct TestRow {
     pub(crate) item_no: Option<i64>,
 }
 
-const STATUSES: [&str; 2] = ["Alerted", "DeleteAlerted"];
-
 impl View for TestView {
     const NAME: &'static str = "alarms";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = "alarm";
-    const INDEXED: &'static [&'static str] = &["item_no", "status"];
+    const COLUMNS: &'static [Column<TestRow>] = &[
+        Column::indexed(Column::number("item_no", |row| row.item_no)),
+        Column::indexed(Column::text("status", |row| row.status.as_deref().map(Cow::Borrowed))),
+    ];
     type Row = TestRow;
 
     fn fold(row: &mut TestRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -35,11 +37,6 @@ impl View for TestView {
         row.status = status.map(str::to_owned);
         row.item_no = Some(ItemNo::get(item_no));
         Ok(())
-    }
-
-    fn filters(row: &TestRow) -> Filters {
-        let status = STATUSES.into_iter().find(|known| row.status.as_deref() == Some(known));
-        Filters { item_no: row.item_no, status, ..Filters::default() }
     }
 
     fn is_gone(row: &TestRow) -> bool {

@@ -3,6 +3,10 @@
 //! A row is written by its own stream only, so the order between streams never matters and a rebuild
 //! meets the same rows. What spans streams is joined when it is read ([`crate::Queries`]).
 
+mod column;
+
+pub use column::Column;
+
 use gdmarket_domain::MarketEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,18 +20,14 @@ pub trait View: Send + Sync + 'static {
     const VERSION: u32;
     /// Whose streams are folded.
     const AGGREGATE: &'static str;
-    /// The columns that rows are found by; the others are always empty, or no query uses them.
-    const INDEXED: &'static [&'static str];
-    /// The column that says which item a row is about.
-    const ITEM_NO: &'static str = "item_no";
+    /// The columns of its table that people and queries read; what else the fold needs is kept as one
+    /// document.
+    const COLUMNS: &'static [Column<Self::Row>];
     /// What is kept per stream; its default is the stream before its first event.
-    type Row: Serialize + DeserializeOwned + Default + Clone + PartialEq + Send + Sync;
+    type Row: Serialize + DeserializeOwned + Default + Clone + PartialEq + Send + Sync + 'static;
 
     /// Takes the next event of the row's stream in.
     fn fold(row: &mut Self::Row, event: MarketEvent) -> Result<(), FoldError>;
-
-    /// What rows are found by.
-    fn filters(row: &Self::Row) -> Filters;
 
     /// Whether the row is kept, but no longer shown.
     fn is_gone(row: &Self::Row) -> bool;
@@ -54,7 +54,7 @@ pub struct Join {
     pub fields: &'static [&'static str],
 }
 
-/// Whether a subscription keeps a view, of whichever version: `item_info_v1`.
+/// Whether a subscription keeps a view, of whichever version: `name_v1`.
 pub fn is_view(subscription: &str) -> bool {
     version_of(subscription).is_some()
 }
@@ -71,19 +71,4 @@ pub enum FoldError {
     /// An event of another aggregate in this view's stream.
     #[error("the event belongs to another aggregate")]
     Foreign,
-}
-
-/// The indexed columns of a row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Filters {
-    /// The item's owner.
-    pub owner_id: Option<i64>,
-    /// The renter.
-    pub customer_id: Option<i64>,
-    /// The item; may be absent where the row's number is it.
-    pub item_no: Option<i64>,
-    /// The reservation.
-    pub reservation_no: Option<i64>,
-    /// The status that the collection is filtered by.
-    pub status: Option<&'static str>,
 }

@@ -1,34 +1,24 @@
-//! A view's table: one row per stream, the same SQL on both engines, made by the build of the view.
+//! A view's table: one row per stream, made by the build of the view.
 //!
 //! Its name has the view's version, and that of a build its generation too, so that a new version or a
-//! rebuild and what is served are different tables. What rows are found by has columns of its own; the
-//! rest is one document.
+//! rebuild and what is served are different tables. Its columns are those that the view declares; what
+//! else the fold needs is one document.
 
 mod bulk;
-mod columns;
-mod ddl;
-mod rights;
+mod leftovers;
 mod stale;
 
 pub use stale::Stale;
 
-use crate::engine::view::{Filters, View};
-use gdmarket_store::{Db, StoreError, Tx, on_tx};
-use serde::Serialize;
-use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+use crate::engine::view::{Column, View};
+use gdmarket_store::{Db, Numbered, PageQuery, RowDocument, RowTable, StoreError, TableRow, Tx};
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
-
-/// Rows per statement, so that none is held up for long by another.
-const CHUNK: usize = 500;
-
-const COLUMNS: &str = "no, sequence, gone, owner_id, customer_id, item_no, reservation_no, status, \
-                       stale_since, stale_reason, doc";
 
 /// The table that is served of a view, or that of a build.
 #[derive(Debug)]
 pub(crate) struct ViewTable<V> {
-    name: String,
+    rows: RowTable,
     view: PhantomData<fn() -> V>,
 }
 
@@ -39,7 +29,7 @@ pub(crate) struct Stored<R> {
     pub(crate) number: i64,
     /// The last sequence that is in the row.
     pub(crate) sequence: i64,
-    /// Since when (in microseconds) and why the row stands still.
+    /// Since when (in microseconds) and why the row is stale.
     pub(crate) stale: Option<(i64, String)>,
     /// The row.
     pub(crate) row: R,
@@ -61,42 +51,26 @@ pub(crate) struct Found<R> {
     pub(crate) broken: BTreeMap<i64, String>,
 }
 
-/// All columns of a row.
-pub(crate) type Whole = (
-    i64,
-    i64,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    Option<i64>,
-    Option<String>,
-    String,
-);
-
-/// A row as the table has it.
-pub(crate) type Raw = (i64, i64, Option<i64>, Option<String>, String);
-
-const RAW: &str = "no, sequence, stale_since, stale_reason, doc";
-
 impl<V: View> ViewTable<V> {
     /// The table that is served.
     pub(crate) fn served() -> Self {
-        Self { name: format!("view_{}", V::subscription()), view: PhantomData }
+        Self::named(format!("view_{}", V::subscription()))
     }
 
     /// The table of a build, until it is served: of the generation that it would be, and the epoch of
     /// the lease it is built under, so that no two builds ever share one.
     pub(crate) fn build(generation: i64, epoch: i64) -> Self {
-        let name = format!("{}_g{generation}_{epoch}", Self::served().name);
-        Self { name, view: PhantomData }
+        Self::named(format!("view_{}_g{generation}_{epoch}", V::subscription()))
+    }
+
+    fn named(name: String) -> Self {
+        let columns = V::COLUMNS.iter().map(Column::of_table);
+        Self { rows: RowTable::new(name, columns), view: PhantomData }
     }
 
     /// The table's name.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        self.rows.name()
     }
 
     /// The rows of these streams in the table of a build, by number; absent before their first event. A row
@@ -122,22 +96,8 @@ impl<V: View> ViewTable<V> {
         if numbers.is_empty() {
             return Ok(found);
         }
-        let select = self.select_sql();
-        // One parameter whatever the number of rows: the same prepared statement.
-        let rows: Vec<(i64, Result<Raw, String>)> = match db {
-            Db::Postgres(pool) => {
-                let sql = format!("{select} WHERE no = ANY($1)");
-                let rows = sqlx::query(&sql).bind(numbers).fetch_all(pool).await?;
-                rows.iter().map(read_row).collect::<Result<_, _>>()?
-            }
-            Db::Sqlite { read, .. } => {
-                let sql = format!("{select} WHERE no IN (SELECT value FROM json_each($1))");
-                let rows = sqlx::query(&sql).bind(json(&numbers)?).fetch_all(read).await?;
-                rows.iter().map(read_row).collect::<Result<_, _>>()?
-            }
-        };
-        for (number, raw) in rows {
-            match self.decode((number, raw)) {
+        for (number, document) in self.rows.look_up(db, numbers).await? {
+            match self.decode((number, document)) {
                 Ok(stored) => drop(found.rows.insert(number, stored)),
                 Err(why) => drop(found.broken.insert(number, why)),
             }
@@ -145,25 +105,29 @@ impl<V: View> ViewTable<V> {
         Ok(found)
     }
 
-    /// A row of the table, or why it can't be read.
-    pub(crate) fn decode(
+    /// The rows of a page that are shown, or why one can't be read.
+    pub(crate) async fn page(
         &self,
-        (number, raw): (i64, Result<Raw, String>),
-    ) -> Result<Stored<V::Row>, String> {
-        let why = match raw.map(|raw| self.read(raw)) {
+        db: &Db,
+        page: &PageQuery<'_>,
+    ) -> Result<Vec<Numbered<Stored<V::Row>>>, StoreError> {
+        let found = self.rows.page(db, page).await?.into_iter();
+        Ok(found.map(|(number, document)| (number, self.decode((number, document)))).collect())
+    }
+
+    /// A row of the table, or why it can't be read.
+    fn decode(&self, (number, document): Numbered<RowDocument>) -> Result<Stored<V::Row>, String> {
+        let why = match document.map(|document| self.read(document)) {
             Ok(Ok(stored)) => return Ok(stored),
             Ok(Err(error)) => error.to_string(),
-            Err(why) => format!("row {number} of {} can't be read: {why}", self.name),
+            Err(why) => format!("row {number} of {} can't be read: {why}", self.name()),
         };
         Err(why)
     }
 
-    /// Takes a row away that no stream stands behind.
+    /// Removes a row of a stream that the log doesn't have.
     pub(crate) async fn remove_row(&self, tx: &mut Tx, number: i64) -> Result<(), StoreError> {
-        let sql = format!("DELETE FROM {} WHERE no = $1", self.name);
-        Ok(on_tx!(tx, connection => {
-            sqlx::query(&sql).bind(number).execute(connection).await.map(drop)
-        })?)
+        self.rows.remove_row(tx, number).await
     }
 
     /// The first rows after a number as the table has them, gone ones too, as `tx` sees them; for a row
@@ -173,12 +137,8 @@ impl<V: View> ViewTable<V> {
         tx: &mut Tx,
         after: i64,
         limit: u32,
-    ) -> Result<BTreeMap<i64, Result<Whole, String>>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM {} WHERE no > $1 ORDER BY no LIMIT $2", self.name);
-        on_tx!(tx, connection => {
-            let query = sqlx::query(&sql).bind(after).bind(i64::from(limit));
-            query.fetch_all(connection).await?.iter().map(read_row).collect()
-        })
+    ) -> Result<BTreeMap<i64, Result<TableRow, String>>, StoreError> {
+        self.rows.part(tx, after, limit).await
     }
 
     /// Writes rows, each once at most.
@@ -187,91 +147,67 @@ impl<V: View> ViewTable<V> {
         tx: &mut Tx,
         rows: &[&Stored<V::Row>],
     ) -> Result<(), StoreError> {
-        let name = &self.name;
-        for chunk in rows.chunks(CHUNK) {
-            let rows = chunk.iter().map(|stored| self.whole(stored));
-            let rows = rows.collect::<Result<Vec<Whole>, _>>()?;
-            match &mut *tx {
-                Tx::Postgres(tx) => {
-                    let insert = format!("INSERT INTO {name} ({COLUMNS}) {FROM_ARRAYS} {UPSERT}");
-                    columns::bind(sqlx::query(&insert), rows).execute(&mut **tx).await?;
-                }
-                Tx::Sqlite(tx) => {
-                    let insert = format!("INSERT INTO {name} ({COLUMNS}) {FROM_JSON} {UPSERT}");
-                    sqlx::query(&insert).bind(json(&rows)?).execute(&mut **tx).await?;
-                }
-            }
-        }
-        Ok(())
+        let rows: Result<Vec<TableRow>, _> = rows.iter().map(|stored| self.whole(stored)).collect();
+        self.rows.write(tx, &rows?).await
     }
 
-    pub(crate) fn whole(&self, stored: &Stored<V::Row>) -> Result<Whole, StoreError> {
-        let filters: Filters = V::filters(&stored.row);
-        let (since, reason) = stored.stale.clone().unzip();
-        Ok((
-            stored.number,
-            stored.sequence,
-            i64::from(V::is_gone(&stored.row)),
-            filters.owner_id,
-            filters.customer_id,
-            filters.item_no,
-            filters.reservation_no,
-            filters.status.map(str::to_owned),
-            since,
-            reason,
-            self.document(stored)?,
-        ))
-    }
-
-    /// The beginning of a question for rows.
-    pub(crate) fn select_sql(&self) -> String {
-        format!("SELECT {RAW} FROM {}", self.name)
+    /// A row as the table has it.
+    pub(crate) fn whole(&self, stored: &Stored<V::Row>) -> Result<TableRow, StoreError> {
+        let (stale_since, stale_reason) = stored.stale.clone().unzip();
+        Ok(TableRow {
+            number: stored.number,
+            sequence: stored.sequence,
+            gone: i64::from(V::is_gone(&stored.row)),
+            fields: V::COLUMNS.iter().map(|column| column.field(&stored.row)).collect(),
+            stale_since,
+            stale_reason,
+            document: self.document(stored)?,
+        })
     }
 
     /// Reads a row of the table.
-    pub(crate) fn read(&self, raw: Raw) -> Result<Stored<V::Row>, StoreError> {
-        let (number, sequence, since, reason, document) = raw;
+    pub(crate) fn read(&self, row: RowDocument) -> Result<Stored<V::Row>, StoreError> {
+        let RowDocument { number, sequence, stale_since, stale_reason, document } = row;
         let row = serde_json::from_str(&document).map_err(|error| {
-            StoreError::Corrupt(format!("row {number} of {} can't be read: {error}", self.name))
+            StoreError::Corrupt(format!("row {number} of {} can't be read: {error}", self.name()))
         })?;
-        Ok(Stored { number, sequence, stale: since.zip(reason), row })
+        Ok(Stored { number, sequence, stale: stale_since.zip(stale_reason), row })
     }
 
     fn document(&self, stored: &Stored<V::Row>) -> Result<String, StoreError> {
         serde_json::to_string(&stored.row).map_err(|error| {
             let number = stored.number;
-            StoreError::Corrupt(format!("row {number} of {} can't be kept: {error}", self.name))
+            StoreError::Corrupt(format!("row {number} of {} can't be kept: {error}", self.name()))
         })
     }
+
+    /// Makes the table without anything to find rows by but their number.
+    pub(crate) async fn create_bare(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.rows.create_bare(tx).await
+    }
+
+    /// Lets rows be found by a column.
+    pub(crate) async fn index(&self, db: &Db, column: &str) -> Result<(), StoreError> {
+        self.rows.index(db, column).await
+    }
+
+    /// Takes the place of the table that is served, from the end of `tx` on.
+    pub(crate) async fn serve(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.rows.take_place_of(tx, &Self::served().rows).await
+    }
+
+    /// Whether the table exists.
+    pub(crate) async fn exists(&self, db: &Db) -> Result<bool, StoreError> {
+        self.rows.exists(db).await
+    }
+
+    /// As [`ViewTable::exists`], as `tx` sees it.
+    pub(crate) async fn exists_in(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        self.rows.exists_in(tx).await
+    }
+
+    /// Removes the table.
+    pub(crate) async fn remove(&self, db: &Db) -> Result<(), StoreError> {
+        self.rows.remove(db).await
+    }
 }
-
-/// The number of a row, and its columns or why they can't be read.
-pub(crate) fn read_row<'r, R, T>(row: &'r R) -> Result<(i64, Result<T, String>), StoreError>
-where
-    R: Row,
-    usize: ColumnIndex<R>,
-    i64: Decode<'r, R::Database> + Type<R::Database>,
-    T: FromRow<'r, R>,
-{
-    Ok((row.try_get(0)?, T::from_row(row).map_err(|error| error.to_string())))
-}
-
-/// What rows are written from on PostgreSQL: an array for each of [`COLUMNS`].
-const FROM_ARRAYS: &str = "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], \
-    $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], \
-    $10::text[], $11::text[])";
-
-/// What they are written from on SQLite: an array of rows.
-const FROM_JSON: &str = "SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
-    value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10 \
-    FROM json_each($1) WHERE true";
-
-fn json(values: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(values).map_err(|error| StoreError::Rejected(error.to_string()))
-}
-
-const UPSERT: &str = "ON CONFLICT (no) DO UPDATE SET sequence = excluded.sequence, \
-    gone = excluded.gone, owner_id = excluded.owner_id, customer_id = excluded.customer_id, \
-    item_no = excluded.item_no, reservation_no = excluded.reservation_no, \
-    status = excluded.status, stale_since = excluded.stale_since, \
-    stale_reason = excluded.stale_reason, doc = excluded.doc";

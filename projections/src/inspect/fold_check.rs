@@ -6,9 +6,9 @@
 
 use crate::engine::projector::{Folded, fold};
 use crate::engine::view::View;
-use crate::engine::view_table::{Stored, ViewTable, Whole};
+use crate::engine::view_table::{Stored, ViewTable};
 use async_trait::async_trait;
-use gdmarket_store::{Check, Finding, RecordedEvent, StoreError};
+use gdmarket_store::{Check, Finding, RecordedEvent, StoreError, TableRow};
 use std::collections::HashMap;
 
 /// Rows read at once.
@@ -182,7 +182,7 @@ impl<V: View> FoldOf<V> {
         &mut self,
         table: &ViewTable<V>,
         number: i64,
-        served: Result<Whole, String>,
+        served: Result<TableRow, String>,
     ) -> Result<Option<Finding>, StoreError> {
         let folded = self.rows.remove(&number);
         let served = match served {
@@ -195,15 +195,14 @@ impl<V: View> FoldOf<V> {
                 "is served, although the log has no such stream",
             )));
         };
-        let (.., since, _, ref doc) = served;
-        let read = serde_json::from_str::<V::Row>(doc);
+        let read = serde_json::from_str::<V::Row>(&served.document);
         if let Err(error) = &read {
             return Ok(Some(unreadable::<V>(number, &error.to_string())));
         }
         let mut expected = table.whole(&folded)?;
-        // The words of a reason are those of the program that parked.
-        if since.is_some() && expected.8.is_some() {
-            expected.9.clone_from(&served.9);
+        // The text of a reason is that of the program that parked the stream.
+        if served.stale_since.is_some() && expected.stale_since.is_some() {
+            expected.stale_reason.clone_from(&served.stale_reason);
         }
         Ok((expected != served).then(|| differs::<V>(number, "differs from what the log says")))
     }

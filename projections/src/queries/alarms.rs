@@ -1,6 +1,6 @@
 //! What is asked about alarms. Whose they are stands in their items.
 
-use super::select::{Via, found, one, page};
+use super::select::{FilterColumns, found, one, page};
 use super::{Answer, Filter, FoundAlarm, Page, PageRequest, Queries};
 use crate::engine::view_table::Stored;
 use crate::views::alarms::AlarmRow;
@@ -15,9 +15,10 @@ impl Queries {
 
     /// Alarms.
     pub async fn alarms(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundAlarm>> {
-        let via = Via { people: Some((self.0.items.name(), "no")) };
+        let people = Some((self.0.items.name(), "no"));
+        let columns = FilterColumns { people, ..FilterColumns::default() };
         let (store, table) = (&self.0.store, &self.0.alarms);
-        Ok(page(store, table, filter, request, via).await?.filter_map(alarm))
+        Ok(page(store, table, filter, request, columns).await?.filter_map(alarm))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is asked about items: the item, the owner's integrated view, and the calendar.
 
 use super::QueryError;
-use super::select::{Via, found, one, page};
+use super::select::{FilterColumns, found, one, page};
 use super::{
     Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries, Stale, repair,
 };
@@ -10,6 +10,9 @@ use crate::engine::view_table::Stored;
 use crate::views::items::{Calendar, ItemInfo, ItemInfoBody, ItemRow};
 use chrono::NaiveDate;
 use gdmarket_domain::{Item, ItemEvent, ItemNo, MarketEvent};
+
+/// A row's own number is the item's.
+const BY_NUMBER: FilterColumns<'static> = FilterColumns { item_no: "no", people: None };
 
 impl Queries {
     /// An item on the market.
@@ -36,7 +39,7 @@ impl Queries {
     /// Items on the market.
     pub async fn items(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundItem>> {
         let (store, table) = (&self.0.store, &self.0.items);
-        Ok(page(store, table, filter, request, Via::default()).await?.filter_map(item))
+        Ok(page(store, table, filter, request, BY_NUMBER).await?.filter_map(item))
     }
 
     /// The integrated view of an item.
@@ -54,7 +57,7 @@ impl Queries {
         request: PageRequest,
     ) -> Answer<Page<FoundItemInfo>> {
         let (store, table) = (&self.0.store, &self.0.items);
-        let mut infos = page(store, table, filter, request, Via::default()).await?.filter_map(info);
+        let mut infos = page(store, table, filter, request, BY_NUMBER).await?.filter_map(info);
         self.join(&mut infos.rows).await?;
         Ok(infos)
     }

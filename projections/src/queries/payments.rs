@@ -1,6 +1,6 @@
 //! What is asked about payment attempts. Whose they are stands in their reservations.
 
-use super::select::{Via, found, one, page};
+use super::select::{FilterColumns, found, one, page};
 use super::{Answer, Filter, FoundPayment, Page, PageRequest, Queries};
 use crate::engine::view_table::Stored;
 use crate::views::payments::PaymentRow;
@@ -25,9 +25,10 @@ impl Queries {
         filter: &Filter,
         request: PageRequest,
     ) -> Answer<Page<FoundPayment>> {
-        let via = Via { people: Some((self.0.reservations.name(), "reservation_no")) };
+        let people = Some((self.0.reservations.name(), "reservation_no"));
+        let columns = FilterColumns { people, ..FilterColumns::default() };
         let (store, table) = (&self.0.store, &self.0.payments);
-        Ok(page(store, table, filter, request, via).await?.filter_map(payment))
+        Ok(page(store, table, filter, request, columns).await?.filter_map(payment))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is asked about reservations.
 
-use super::select::{Via, found, one, page};
+use super::select::{FilterColumns, found, one, page};
 use super::{Answer, Filter, FoundReservation, Page, PageRequest, Queries, repair};
 use crate::engine::view_table::Stored;
 use crate::views::reservations::ReservationRow;
@@ -31,8 +31,9 @@ impl Queries {
         request: PageRequest,
     ) -> Answer<Page<FoundReservation>> {
         let (store, table) = (&self.0.store, &self.0.reservations);
-        let mut found =
-            page(store, table, filter, request, Via::default()).await?.filter_map(reservation);
+        let mut found = page(store, table, filter, request, FilterColumns::default())
+            .await?
+            .filter_map(reservation);
         self.join_names(&mut found.rows).await?;
         Ok(found)
     }

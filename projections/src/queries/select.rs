@@ -4,18 +4,38 @@ use super::QueryError;
 use super::repair::rebuilt;
 use super::{Answer, Filter, Found, Page, PageRequest, Stale};
 use crate::engine::view::View;
-use crate::engine::view_table::{Raw, Stored, ViewTable, read_row};
-use gdmarket_store::{Store, StoreError, on_db};
-use sqlx::QueryBuilder;
+use crate::engine::view_table::{Stored, ViewTable};
+use gdmarket_store::{Condition, PageQuery, Store};
 
-/// The number of a row, and its columns or why they can't be read.
-type Numbered = (i64, Result<Raw, String>);
-
-/// How a filter reaches a view whose rows don't hold the column themselves.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Via<'a> {
-    /// The table that holds owner and renter, and the column here that is its number.
+/// Which columns of a view's table hold what a [`Filter`] names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FilterColumns<'a> {
+    /// The item's number.
+    pub(super) item_no: &'a str,
+    /// The table that holds owner and renter, and the column here that is its number; `None` where the
+    /// rows hold them themselves.
     pub(super) people: Option<(&'a str, &'a str)>,
+}
+
+impl Default for FilterColumns<'_> {
+    fn default() -> Self {
+        Self { item_no: "item_no", people: None }
+    }
+}
+
+impl FilterColumns<'_> {
+    fn conditions<'f>(&'f self, filter: &'f Filter) -> Vec<Condition<'f>> {
+        let mut all = vec![];
+        all.extend(filter.item_no.map(|item_no| Condition::Number(self.item_no, item_no)));
+        all.extend(filter.status.as_deref().map(|status| Condition::Text("status", status)));
+        for (of, id) in [("owner_id", filter.owner_id), ("customer_id", filter.customer_id)] {
+            all.extend(id.map(|number| match self.people {
+                None => Condition::Number(of, number),
+                Some((table, column)) => Condition::Of { column, table, of, number },
+            }));
+        }
+        all
+    }
 }
 
 /// The row of a number, unless it is gone. Where the first event can't be folded, something is there and
@@ -43,40 +63,19 @@ pub(super) async fn page<V: View>(
     table: &ViewTable<V>,
     filter: &Filter,
     request: PageRequest,
-    via: Via<'_>,
+    columns: FilterColumns<'_>,
 ) -> Answer<Page<Stored<V::Row>>> {
     let limit = i64::from(request.limit.max(1));
-    let raw: Result<Vec<Numbered>, StoreError> = on_db!(store.views(), pool => {
-        let mut query = QueryBuilder::new(table.select_sql());
-        query.push(" WHERE gone = 0 AND no > ").push_bind(request.after);
-        if let Some(item_no) = filter.item_no {
-            query.push(format!(" AND {} = ", V::ITEM_NO)).push_bind(item_no);
-        }
-        if let Some(status) = &filter.status {
-            query.push(" AND status = ").push_bind(status.clone());
-        }
-        for (column, id) in [("owner_id", filter.owner_id), ("customer_id", filter.customer_id)] {
-            let Some(id) = id else { continue };
-            match via.people {
-                None => query.push(format!(" AND {column} = ")).push_bind(id),
-                Some((people, key)) => query
-                    .push(format!(" AND {key} IN (SELECT no FROM {people} WHERE {column} = "))
-                    .push_bind(id)
-                    .push(")"),
-            };
-        }
-        query.push(" ORDER BY no LIMIT ").push_bind(limit + 1);
-        let found = query.build().fetch_all(pool).await.map_err(StoreError::from)?;
-        found.iter().map(read_row).collect()
-    });
-    let mut raw = raw?;
+    let conditions = columns.conditions(filter);
+    let query = PageQuery { conditions, after: request.after, limit: limit + 1 };
+    let mut found = table.page(store.views(), &query).await?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = raw.len() > wanted;
-    raw.truncate(wanted);
-    let next = raw.last().filter(|_| more).map(|(number, _)| *number);
-    let mut rows = Vec::with_capacity(raw.len());
-    for (number, raw) in raw {
-        match table.decode((number, raw)) {
+    let more = found.len() > wanted;
+    found.truncate(wanted);
+    let next = found.last().filter(|_| more).map(|(number, _)| *number);
+    let mut rows = Vec::with_capacity(found.len());
+    for (number, row) in found {
+        match row {
             Ok(row) => rows.push(row),
             Err(why) => {
                 let rebuilt = rebuilt::<V>(store, number, why).await?;

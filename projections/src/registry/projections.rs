@@ -56,7 +56,7 @@ impl Projections {
         let clock: Clock = Arc::new(move || port.now());
         let checkpoints = Checkpoints::new(store.views().clone());
         // With one process, leases keep none out, and are ended at the next start: they are renewed rarely.
-        let alone = !store.views().is_postgres();
+        let alone = !store.views().is_shared();
         let lease_ttl = if alone { options.lease_ttl * 20 } else { options.lease_ttl };
         for (kind, name, handler) in handlers {
             let subscription = Subscription {

@@ -1,7 +1,7 @@
 //! The view of alarms: one row per alarm stream; an alarm has its item's number.
 
 use super::status::AlarmStatus;
-use crate::engine::view::{Filters, FoldError, View};
+use crate::engine::view::{Column, FoldError, View};
 use cqrs_es::Aggregate;
 use gdmarket_domain::{Alarm, AlarmEvent, ItemNo, MarketEvent};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,13 @@ impl View for Alarms {
     const NAME: &'static str = "alarms";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = Alarm::TYPE;
-    const INDEXED: &'static [&'static str] = &["item_no", "status"];
+    const COLUMNS: &'static [Column<AlarmRow>] = &[
+        Column::number("owner_id", |_| None),
+        Column::number("customer_id", |_| None),
+        Column::indexed(Column::number("item_no", |row| row.item_no.map(ItemNo::get))),
+        Column::number("reservation_no", |_| None),
+        Column::indexed(Column::text("status", |row| Some(row.status()?.as_str().into()))),
+    ];
     type Row = AlarmRow;
 
     fn fold(row: &mut AlarmRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -47,14 +53,6 @@ impl View for Alarms {
         });
         row.state.apply(event);
         Ok(())
-    }
-
-    fn filters(row: &AlarmRow) -> Filters {
-        Filters {
-            item_no: row.item_no.map(ItemNo::get),
-            status: row.status().map(AlarmStatus::as_str),
-            ..Filters::default()
-        }
     }
 
     fn is_gone(row: &AlarmRow) -> bool {

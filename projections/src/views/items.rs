@@ -11,7 +11,7 @@ pub use item_body::{ItemBody, ItemInfoBody};
 
 use super::alarms::Alarms;
 use super::status::{ItemStatus, RentalStatus};
-use crate::engine::view::{Filters, FoldError, Join, View};
+use crate::engine::view::{Column, FoldError, Join, View};
 use cqrs_es::Aggregate;
 use gdmarket_domain::item::{Booking, Listing};
 use gdmarket_domain::{Item, ItemEvent, MarketEvent, PersonId, ReservationNo};
@@ -43,8 +43,13 @@ impl View for ItemInfo {
     const NAME: &'static str = "item_info";
     const VERSION: u32 = 3;
     const AGGREGATE: &'static str = Item::TYPE;
-    const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "status"];
-    const ITEM_NO: &'static str = "no";
+    const COLUMNS: &'static [Column<ItemRow>] = &[
+        Column::indexed(Column::number("owner_id", |row| row.state.owner_id().map(PersonId::get))),
+        Column::indexed(Column::number("customer_id", |row| row.customer_id().map(PersonId::get))),
+        Column::number("item_no", |_| None),
+        Column::number("reservation_no", |row| row.shown().map(|of| of.reservation_no.get())),
+        Column::indexed(Column::text("status", |row| Some(row.item_status().as_str().into()))),
+    ];
     const JOIN: Option<Join> = Some(Join { view: Alarms::NAME, fields: &["alarmStatus"] });
     type Row = ItemRow;
 
@@ -55,17 +60,6 @@ impl View for ItemInfo {
         row.note(&event);
         row.state.apply(event);
         Ok(())
-    }
-
-    fn filters(row: &ItemRow) -> Filters {
-        let shown = row.shown();
-        Filters {
-            owner_id: row.state.owner_id().map(PersonId::get),
-            customer_id: row.customer_id().map(PersonId::get),
-            item_no: None,
-            reservation_no: shown.map(|booking| booking.reservation_no.get()),
-            status: Some(row.item_status().as_str()),
-        }
     }
 
     fn is_gone(row: &ItemRow) -> bool {

@@ -1,7 +1,7 @@
 //! The view of payment attempts: one row per payment stream.
 
 use super::status::{PaymentProgress, PaymentStatus};
-use crate::engine::view::{Filters, FoldError, View};
+use crate::engine::view::{Column, FoldError, View};
 use cqrs_es::Aggregate;
 use gdmarket_domain::payment::Progress;
 use gdmarket_domain::{
@@ -46,7 +46,17 @@ impl View for Payments {
     const NAME: &'static str = "payments";
     const VERSION: u32 = 2;
     const AGGREGATE: &'static str = Payment::TYPE;
-    const INDEXED: &'static [&'static str] = &["item_no", "reservation_no", "status"];
+    const COLUMNS: &'static [Column<PaymentRow>] = &[
+        Column::number("owner_id", |_| None),
+        Column::number("customer_id", |_| None),
+        Column::indexed(Column::number("item_no", |row| Some(row.state.attempt()?.item_no.get()))),
+        Column::indexed(Column::number("reservation_no", |row| {
+            Some(row.state.attempt()?.reservation_no.get())
+        })),
+        Column::indexed(Column::text("status", |row| {
+            Some(shown(row.state.progress()?).as_str().into())
+        })),
+    ];
     type Row = PaymentRow;
 
     fn fold(row: &mut PaymentRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -65,17 +75,6 @@ impl View for Payments {
         };
         row.state.apply(event);
         Ok(())
-    }
-
-    fn filters(row: &PaymentRow) -> Filters {
-        let attempt = row.state.attempt();
-        Filters {
-            owner_id: None,
-            customer_id: None,
-            item_no: attempt.map(|attempt| attempt.item_no.get()),
-            reservation_no: attempt.map(|attempt| attempt.reservation_no.get()),
-            status: row.state.progress().map(|progress| shown(progress).as_str()),
-        }
     }
 
     fn is_gone(row: &PaymentRow) -> bool {

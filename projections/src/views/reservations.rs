@@ -1,7 +1,7 @@
 //! The view of reservations: one row per reservation stream.
 
 use super::status::{PaymentStatus, RentalStatus, ReservationStatus};
-use crate::engine::view::{Filters, FoldError, View};
+use crate::engine::view::{Column, FoldError, View};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use gdmarket_domain::reservation::Stage;
@@ -63,7 +63,19 @@ impl View for Reservations {
     const NAME: &'static str = "reservations";
     const VERSION: u32 = 2;
     const AGGREGATE: &'static str = Reservation::TYPE;
-    const INDEXED: &'static [&'static str] = &["owner_id", "customer_id", "item_no", "status"];
+    const COLUMNS: &'static [Column<ReservationRow>] = &[
+        Column::indexed(Column::number("owner_id", |row| {
+            row.state.terms()?.owner_id.map(PersonId::get)
+        })),
+        Column::indexed(Column::number("customer_id", |row| {
+            Some(row.state.request()?.renter_id.get())
+        })),
+        Column::indexed(Column::number("item_no", |row| Some(row.state.request()?.item_no.get()))),
+        Column::number("reservation_no", |row| Some(row.state.request()?.reservation_no.get())),
+        Column::indexed(Column::text("status", |row| {
+            Some(status(row.state.stage())?.as_str().into())
+        })),
+    ];
     type Row = ReservationRow;
 
     fn fold(row: &mut ReservationRow, event: MarketEvent) -> Result<(), FoldError> {
@@ -75,17 +87,6 @@ impl View for Reservations {
         }
         row.state.apply(event);
         Ok(())
-    }
-
-    fn filters(row: &ReservationRow) -> Filters {
-        let request = row.state.request();
-        Filters {
-            owner_id: row.state.terms().and_then(|terms| terms.owner_id).map(PersonId::get),
-            customer_id: request.map(|request| request.renter_id.get()),
-            item_no: request.map(|request| request.item_no.get()),
-            reservation_no: request.map(|request| request.reservation_no.get()),
-            status: status(row.state.stage()).map(ReservationStatus::as_str),
-        }
     }
 
     fn is_gone(row: &ReservationRow) -> bool {

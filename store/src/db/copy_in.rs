@@ -33,7 +33,7 @@ impl<'c> CopyIn<'c> {
     pub async fn begin(
         connection: &'c mut PgConnection,
         table: &str,
-        columns: &'static str,
+        columns: &str,
     ) -> Result<Self, StoreError> {
         let sql = format!("COPY {table} ({columns}) FROM STDIN (FORMAT binary)");
         let copy = connection.copy_in_raw(&sql).await?;

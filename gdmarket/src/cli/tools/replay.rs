@@ -239,8 +239,9 @@ fn difference_lines(difference: &Difference) -> Vec<String> {
     let Difference { view, number, columns, live, rebuilt, events } = difference;
     let mut lines = vec![format!("{view} {number} {}", in_short(difference))];
     for column in columns.iter().filter(|_| !live.is_null() && !rebuilt.is_null()) {
-        let side =
-            |row: &Value| row.get(*column).map_or_else(|| "no row".to_owned(), Value::to_string);
+        let side = |row: &Value| {
+            row.get(column.as_str()).map_or_else(|| "no row".to_owned(), Value::to_string)
+        };
         lines.push(format!("  {column}: served {}, the log says {}", side(live), side(rebuilt)));
     }
     for event in events {

@@ -91,7 +91,12 @@ pub(crate) fn fold<V: View>(stored: &mut Stored<V::Row>, event: EventRef<'_>) ->
     let folding = catch_unwind(AssertUnwindSafe(|| {
         failpoint!("projection.fold", V::NAME);
         let folded = V::fold(&mut row, decoded);
-        folded.map(|()| (V::filters(&row), V::is_gone(&row)))
+        folded.map(|()| {
+            for column in V::COLUMNS {
+                column.evaluate(&row);
+            }
+            V::is_gone(&row)
+        })
     }));
     match folding {
         Ok(Ok(_)) => {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::test_view::{TestRow, TestView};
-use crate::engine::view::{Filters, FoldError};
+use crate::engine::view::{Column, FoldError};
 use gdmarket_domain::MarketEvent;
 use gdmarket_store::{Checkpoints, Claim, StoreOptions, StreamId};
 use gdmarket_testkit::{TestDb, on_each_engine};
@@ -90,17 +90,14 @@ impl View for Fragile {
     const NAME: &'static str = "fragile";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = "alarm";
-    const INDEXED: &'static [&'static str] = &[];
+    const COLUMNS: &'static [Column<TestRow>] = &[Column::number("item_no", |row| {
+        assert_ne!(row.item_no, Some(2), "a fault of the view");
+        row.item_no
+    })];
     type Row = TestRow;
 
     fn fold(row: &mut TestRow, event: MarketEvent) -> Result<(), FoldError> {
         TestView::fold(row, event)
-    }
-
-    fn filters(row: &TestRow) -> Filters {
-        let filters = TestView::filters(row);
-        assert_ne!(filters.item_no, Some(2), "a fault of the view");
-        filters
     }
 
     fn is_gone(row: &TestRow) -> bool {

@@ -4,10 +4,10 @@ use super::build::Build;
 use super::lease::Right;
 use super::{Meter, ReplayError};
 use crate::engine::view::{Join, View};
-use crate::engine::view_table::{Stale, Whole};
+use crate::engine::view_table::Stale;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use gdmarket_store::Store;
+use gdmarket_store::{RowDocument, Store, TableRow};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
@@ -132,12 +132,11 @@ impl<V: View> Build<V> {
         Ok(snapshot.rollback().await?)
     }
 
-    fn shown(&self, whole: Whole) -> Result<Option<Value>, ReplayError> {
-        let (number, sequence, gone, .., since, reason, doc) = whole;
-        if gone != 0 {
+    fn shown(&self, row: TableRow) -> Result<Option<Value>, ReplayError> {
+        if row.gone != 0 {
             return Ok(None);
         }
-        let stored = self.table.read((number, sequence, since, reason, doc))?;
+        let stored = self.table.read(RowDocument::from(row))?;
         let mut body = V::body(&stored.row);
         if let (Some(Value::Object(fields)), Some(since)) = (&mut body, stored.stale) {
             fields.insert("stale".to_owned(), json!(Stale::from(since)));

@@ -7,7 +7,7 @@ use super::{Meter, ReplayError, name_of};
 use crate::engine::throttle::Throttle;
 use crate::engine::view::View;
 use crate::engine::view_table::ViewTable;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{TryStreamExt, stream};
 use gdmarket_store::{Generations, Store};
 use std::mem::take;
 use std::sync::{Arc, OnceLock};
@@ -162,8 +162,9 @@ impl<V: View> Build<V> {
         // Commands run in between, where any come in.
         let is_alone = !self.throttle.is_active();
         let at_once = if is_alone { self.store.views().spare().clamp(1, INDEXES) } else { 1 };
-        let columns = stream::iter(V::INDEXED).map(Ok);
-        columns.try_for_each_concurrent(at_once, |column| self.index_by(column)).await
+        let columns = V::COLUMNS.iter().filter(|column| column.is_indexed()).map(Ok);
+        let columns = stream::iter(columns);
+        columns.try_for_each_concurrent(at_once, |column| self.index_by(column.name())).await
     }
 
     async fn index_by(&self, column: &str) -> Result<(), ReplayError> {

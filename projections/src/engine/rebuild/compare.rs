@@ -4,9 +4,9 @@
 use super::build::Build;
 use super::{Explanation, Judge, Meter, ReplayError, Replayed, name_of};
 use crate::engine::view::View;
-use crate::engine::view_table::{ViewTable, Whole};
+use crate::engine::view_table::ViewTable;
 use async_trait::async_trait;
-use gdmarket_store::{Checkpoints, EventFilter, Generations, Store, StreamId, Tx};
+use gdmarket_store::{Checkpoints, EventFilter, Generations, Store, StreamId, TableRow, Tx};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ pub struct Difference {
     /// The row's key: the number of its stream.
     pub number: i64,
     /// The columns that differ; all of them where one side has no row.
-    pub columns: Vec<&'static str>,
+    pub columns: Vec<String>,
     /// What is served; `null` if nothing is.
     pub live: Value,
     /// What the log says; `null` if nothing.
@@ -50,7 +50,7 @@ impl Judge for Differences {
 }
 
 /// Some rows of a table, by number; for those that can't be read, why.
-type Part = BTreeMap<i64, Result<Whole, String>>;
+type Part = BTreeMap<i64, Result<TableRow, String>>;
 
 /// Where two tables were compared.
 pub(super) struct Compared {
@@ -132,11 +132,12 @@ impl<V: View> Build<V> {
     async fn difference(
         &self,
         (number, position): (i64, i64),
-        live: Option<&Result<Whole, String>>,
-        rebuilt: Option<&Result<Whole, String>>,
+        live: Option<&Result<TableRow, String>>,
+        rebuilt: Option<&Result<TableRow, String>>,
     ) -> Result<Difference, ReplayError> {
-        let (live, rebuilt) = (columns(live), columns(rebuilt));
-        let columns = NAMES.iter().filter(|name| live.get(**name) != rebuilt.get(**name));
+        let (live, rebuilt) = (columns::<V>(live), columns::<V>(rebuilt));
+        let columns = names::<V>().into_iter();
+        let columns = columns.filter(|name| live.get(name) != rebuilt.get(name));
         let stream = StreamId::new(V::AGGREGATE, number);
         let filter =
             EventFilter { stream: Some(stream), until: Some(position), ..Default::default() };
@@ -144,7 +145,7 @@ impl<V: View> Build<V> {
         Ok(Difference {
             view: name_of::<V>(),
             number,
-            columns: columns.copied().collect(),
+            columns: columns.collect(),
             live,
             rebuilt,
             events: events.iter().map(Explanation::of).collect(),
@@ -152,12 +153,15 @@ impl<V: View> Build<V> {
     }
 }
 
-fn is_stale(row: &Result<Whole, String>) -> bool {
-    row.as_ref().is_ok_and(|(.., since, _, _)| since.is_some())
+fn is_stale(row: &Result<TableRow, String>) -> bool {
+    row.as_ref().is_ok_and(|row| row.stale_since.is_some())
 }
 
 /// A row that can't be read is the same as none.
-fn is_same(ours: Option<&Result<Whole, String>>, theirs: Option<&Result<Whole, String>>) -> bool {
+fn is_same(
+    ours: Option<&Result<TableRow, String>>,
+    theirs: Option<&Result<TableRow, String>>,
+) -> bool {
     match (ours, theirs) {
         (Some(Ok(ours)), Some(Ok(theirs))) => ours == theirs,
         (None, None) => true,
@@ -177,39 +181,34 @@ fn end_of(ours: &Part, theirs: &Part) -> Option<i64> {
     }
 }
 
-const NAMES: [&str; 10] = [
-    "sequence",
-    "gone",
-    "ownerId",
-    "customerId",
-    "itemNo",
-    "reservationNo",
-    "status",
-    "staleSince",
-    "staleReason",
-    "row",
-];
+/// What the columns are called in a difference.
+fn names<V: View>() -> Vec<String> {
+    let declared = V::COLUMNS.iter().map(|column| camel(column.name()));
+    let before = ["sequence", "gone"].map(str::to_owned).into_iter();
+    before.chain(declared).chain(["staleSince", "staleReason", "row"].map(str::to_owned)).collect()
+}
 
-fn columns(row: Option<&Result<Whole, String>>) -> Value {
+fn camel(name: &str) -> String {
+    let mut parts = name.split('_');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |camel, part| {
+        let mut letters = part.chars();
+        let initial = letters.next().map(|letter| letter.to_ascii_uppercase());
+        camel + &initial.into_iter().chain(letters).collect::<String>()
+    })
+}
+
+fn columns<V: View>(row: Option<&Result<TableRow, String>>) -> Value {
     let row = match row {
         None => return Value::Null,
         Some(Err(why)) => return json!({ "row": why }),
         Some(Ok(row)) => row,
     };
-    let (_, sequence, gone, owner, customer, item, reservation, status, since, reason, doc) = row;
-    let doc: Value = serde_json::from_str(doc).unwrap_or_else(|_| json!(doc));
-    let values = [
-        json!(sequence),
-        json!(gone),
-        json!(owner),
-        json!(customer),
-        json!(item),
-        json!(reservation),
-        json!(status),
-        json!(since),
-        json!(reason),
-        doc,
-    ];
-    let map: Map<String, Value> = NAMES.iter().map(|name| (*name).to_owned()).zip(values).collect();
+    let TableRow { sequence, gone, fields, stale_since, stale_reason, document, .. } = row;
+    let document: Value = serde_json::from_str(document).unwrap_or_else(|_| json!(document));
+    let mut values = vec![json!(sequence), json!(gone)];
+    values.extend(fields.iter().map(|field| json!(field)));
+    values.extend([json!(stale_since), json!(stale_reason), document]);
+    let map: Map<String, Value> = names::<V>().into_iter().zip(values).collect();
     Value::Object(map)
 }

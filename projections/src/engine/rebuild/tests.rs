@@ -10,7 +10,7 @@ use crate::engine::projector::Projector;
 use crate::engine::subscription::{Blocked, Subscription};
 use crate::engine::test_view::{TestRow, TestView};
 use crate::engine::throttle::Throttle;
-use crate::engine::view::{Filters, FoldError, View};
+use crate::engine::view::{Column, FoldError, View};
 use crate::engine::view_table::ViewTable;
 use chrono::DateTime;
 use futures::future::join_all;
@@ -105,15 +105,11 @@ impl View for Next {
     const NAME: &'static str = TestView::NAME;
     const VERSION: u32 = 2;
     const AGGREGATE: &'static str = TestView::AGGREGATE;
-    const INDEXED: &'static [&'static str] = TestView::INDEXED;
+    const COLUMNS: &'static [Column<TestRow>] = TestView::COLUMNS;
     type Row = TestRow;
 
     fn fold(row: &mut TestRow, event: MarketEvent) -> Result<(), FoldError> {
         TestView::fold(row, event)
-    }
-
-    fn filters(row: &TestRow) -> Filters {
-        TestView::filters(row)
     }
 
     fn is_gone(row: &TestRow) -> bool {
@@ -141,15 +137,11 @@ impl View for Unwritable {
     const NAME: &'static str = "unwritable";
     const VERSION: u32 = 1;
     const AGGREGATE: &'static str = TestView::AGGREGATE;
-    const INDEXED: &'static [&'static str] = &[];
+    const COLUMNS: &'static [Column<Unwritten>] = &[];
     type Row = Unwritten;
 
     fn fold(_: &mut Unwritten, _: MarketEvent) -> Result<(), FoldError> {
         Ok(())
-    }
-
-    fn filters(_: &Unwritten) -> Filters {
-        Filters::default()
     }
 
     fn is_gone(_: &Unwritten) -> bool {

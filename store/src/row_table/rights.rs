@@ -1,7 +1,9 @@
-//! Who may use a view's table on PostgreSQL. A build may be served by another role than the one that the
-//! servers run under: owner and grants of what was served are carried over, or the build isn't served.
+//! The owner and the grants of a table on PostgreSQL. A build may be served by another role than the one
+//! that the servers run under: owner and grants of the served table are carried over, or the build isn't
+//! served.
 
-use gdmarket_store::{StoreError, Tx};
+use crate::db::Tx;
+use crate::error::StoreError;
 use sqlx::{Executor, PgConnection};
 
 /// The owner and the grants that `$1` has, or, where it isn't there, those of the table of
@@ -20,7 +22,7 @@ const RIGHTS: &str = "SELECT quote_ident(r.rolname), \
 type Rights = (String, Vec<String>, bool, bool, bool);
 
 /// Gives the table `to` the owner and the grants of the table `from`, inside the transaction in which it
-/// takes that one's place. A new view of a role that only serves stays its own; the role that migrates may use it.
+/// takes that one's place. A new table of a role that only serves stays its own; the role that migrates may use it.
 pub(super) async fn carry_over(tx: &mut Tx, from: &str, to: &str) -> Result<(), StoreError> {
     let Tx::Postgres(tx) = tx else { return Ok(()) };
     let connection: &mut PgConnection = &mut *tx;

@@ -1,0 +1,183 @@
+//! Writing rows: a few at a time for a loop, and many at once for a build, by COPY on PostgreSQL and by
+//! statements of many rows on SQLite.
+
+use super::{ColumnKind, Field, RowTable, TableRow};
+use crate::db::{CopyIn, Db, Tx};
+use crate::error::StoreError;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, PgConnection, SqliteConnection};
+
+/// Rows per statement, so that no other writer waits for long.
+const CHUNK: usize = 500;
+/// Rows of one statement of a build on SQLite, each with a parameter for every column.
+const BOUND: usize = 250;
+
+/// The parameters of one statement.
+type Bound = SqliteArguments<'static>;
+
+impl RowTable {
+    /// Writes rows, each once at most.
+    pub async fn write(&self, tx: &mut Tx, rows: &[TableRow]) -> Result<(), StoreError> {
+        for rows in rows.chunks(CHUNK) {
+            match &mut *tx {
+                Tx::Postgres(tx) => self.write_arrays(&mut *tx, rows).await?,
+                Tx::Sqlite(tx) => {
+                    let rows = serde_json::to_string(rows)
+                        .map_err(|error| StoreError::Rejected(error.to_string()))?;
+                    sqlx::query(&self.sql.upsert_from_json).bind(rows).execute(&mut **tx).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// On PostgreSQL rows are bound as an array per column: the same prepared statement whatever their
+    /// number.
+    async fn write_arrays(
+        &self,
+        connection: &mut PgConnection,
+        rows: &[TableRow],
+    ) -> Result<(), StoreError> {
+        let numbers = |of: fn(&TableRow) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
+        let mut query = sqlx::query(&self.sql.upsert_from_arrays)
+            .bind(numbers(|row| row.number))
+            .bind(numbers(|row| row.sequence))
+            .bind(numbers(|row| row.gone));
+        for (at, column) in self.columns.iter().enumerate() {
+            let fields = rows.iter().map(|row| row.fields.get(at));
+            query = match column.kind {
+                ColumnKind::Number => query.bind(fields.map(number_of).collect::<Vec<_>>()),
+                ColumnKind::Text => query.bind(fields.map(text_of).collect::<Vec<_>>()),
+            };
+        }
+        query
+            .bind(rows.iter().map(|row| row.stale_since).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| row.stale_reason.as_deref()).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| row.document.as_str()).collect::<Vec<_>>())
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Writes rows of a build in a transaction of their own; `replaced` are the numbers of those that the
+    /// table has already.
+    pub async fn write_many(
+        &self,
+        db: &Db,
+        rows: &[TableRow],
+        replaced: &[i64],
+    ) -> Result<(), StoreError> {
+        // On SQLite they are ready before its one writer is held: other writers don't wait for that.
+        let ready = match db {
+            Db::Postgres(_) => vec![],
+            Db::Sqlite { .. } => bind_all(rows)?,
+        };
+        let mut tx = db.begin().await?;
+        match &mut tx {
+            Tx::Postgres(connection) => {
+                self.delete(&mut *connection, replaced).await?;
+                self.copy(&mut *connection, rows).await?;
+            }
+            Tx::Sqlite(connection) => {
+                for (rows, bound) in ready {
+                    self.insert(&mut *connection, rows, bound).await?;
+                }
+            }
+        }
+        tx.commit().await
+    }
+
+    async fn delete(
+        &self,
+        connection: &mut PgConnection,
+        numbers: &[i64],
+    ) -> Result<(), StoreError> {
+        if !numbers.is_empty() {
+            let sql = format!("DELETE FROM {} WHERE no = ANY($1)", self.name);
+            sqlx::query(&sql).bind(numbers).persistent(false).execute(connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy(
+        &self,
+        connection: &mut PgConnection,
+        rows: &[TableRow],
+    ) -> Result<(), StoreError> {
+        let mut copy = CopyIn::begin(connection, &self.name, &self.sql.columns).await?;
+        for row in rows {
+            copy.row().await?;
+            for number in [row.number, row.sequence, row.gone] {
+                copy.number(number)?;
+            }
+            for field in &row.fields {
+                match field {
+                    Field::Number(number) => copy.number(*number)?,
+                    Field::Text(text) => copy.text(text.as_deref())?,
+                }
+            }
+            copy.number(row.stale_since)?;
+            copy.text(row.stale_reason.as_deref())?;
+            copy.text(row.document.as_str())?;
+        }
+        copy.finish().await
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: usize,
+        bound: Bound,
+    ) -> Result<(), StoreError> {
+        let row = vec!["?"; self.columns.len() + 6].join(", ");
+        let values = vec![format!("({row})"); rows].join(", ");
+        let (name, columns, upsert) = (&self.name, &self.sql.columns, &self.sql.upsert);
+        let sql = format!("INSERT INTO {name} ({columns}) VALUES {values} {upsert}");
+        sqlx::query_with(&sql, bound).execute(connection).await?;
+        Ok(())
+    }
+}
+
+fn number_of(field: Option<&Field>) -> Option<i64> {
+    match field {
+        Some(Field::Number(number)) => *number,
+        Some(Field::Text(_)) | None => None,
+    }
+}
+
+fn text_of(field: Option<&Field>) -> Option<&str> {
+    match field {
+        Some(Field::Text(text)) => text.as_deref(),
+        Some(Field::Number(_)) | None => None,
+    }
+}
+
+/// The rows of each statement and their number. Bound one by one: taken out of JSON, each value costs
+/// SQLite a look through its whole row.
+fn bind_all(rows: &[TableRow]) -> Result<Vec<(usize, Bound)>, StoreError> {
+    let statement = |rows: &[TableRow]| {
+        let mut bound = Bound::default();
+        bound.reserve(rows.iter().map(|row| row.fields.len() + 6).sum(), 0);
+        for row in rows {
+            bind(&mut bound, row).map_err(sqlx::Error::Encode)?;
+        }
+        Ok((rows.len(), bound))
+    };
+    rows.chunks(BOUND).map(statement).collect()
+}
+
+fn bind(bound: &mut Bound, row: &TableRow) -> Result<(), BoxDynError> {
+    for number in [row.number, row.sequence, row.gone] {
+        bound.add(number)?;
+    }
+    for field in &row.fields {
+        match field {
+            Field::Number(number) => bound.add(*number)?,
+            Field::Text(text) => bound.add(text.clone())?,
+        }
+    }
+    bound.add(row.stale_since)?;
+    bound.add(row.stale_reason.clone())?;
+    bound.add(row.document.clone())
+}
