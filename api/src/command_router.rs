@@ -129,7 +129,6 @@ impl CommandState {
             fingerprint: key.as_ref().map(|_| fields.fingerprint(method, path)).unwrap_or_default(),
             precondition: caller.precondition(),
             keyed: key.is_some(),
-            is_last_word: false,
         }
     }
 }

@@ -24,8 +24,9 @@ pub use command_id::{
 pub use error::{CommandError, Service};
 pub use executor::{CommandMeta, Executed, Precondition, RetryOptions};
 pub use operations::{
-    Commands, FoundOutcome, NUMBERED, NewItem, NewReservation, NotRecorded, OutcomeRecorded,
-    PaymentAsked, PaymentAttempt, PaymentOutcome, Registered, Settled, record_found_outcome,
+    Commands, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation, NotRecorded,
+    OutcomeRecorded, PaymentAsked, PaymentAttempt, PaymentOutcome, Registered, Settled,
+    record_found_outcome,
 };
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions};
 pub use outside::{

@@ -10,7 +10,7 @@ mod registration;
 mod reservations;
 
 pub use commands::Commands;
-pub use items::{NewItem, Registered};
+pub use items::{Lending, NewItem, Registered};
 pub use number_kinds::NUMBERED;
 pub use payment_service::{
     FoundOutcome, NotRecorded, OutcomeRecorded, PaymentAttempt, PaymentOutcome, Settled,

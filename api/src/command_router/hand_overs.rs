@@ -11,8 +11,8 @@ use crate::extract::path::Numbered;
 use crate::problem::kind;
 use crate::resource::ItemResource;
 use axum::extract::State;
-use gdmarket_commands::{CommandError, CommandMeta};
-use gdmarket_domain::{Item, ItemCommand, ItemNo, ReservationNo};
+use gdmarket_commands::{CommandError, CommandMeta, Lending};
+use gdmarket_domain::{ItemNo, ReservationNo};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -70,28 +70,29 @@ impl CommandState {
         meta: &CommandMeta,
     ) -> Answer {
         let patience = until(caller, VIEW_WAIT);
-        let mut meta = meta.clone();
+        let mut remember_transient_refusal = false;
         let executed = loop {
             let head = self.answers.head();
-            let command = ItemCommand::Lend { reservation_no, today: self.today() };
-            let refused = match self.commands.execute::<Item>(no.get(), command, &meta).await {
+            let today = self.today();
+            let lending = Lending { reservation_no, today, remember_transient_refusal };
+            let refused = match self.commands.lend_item(no, lending, meta).await {
                 Err(error) if is_refused(&error, &kind::NOT_PAID) => error,
                 Err(error) if is_refused(&error, &kind::NOT_RESERVED) => {
                     let wish = (no, reservation_no, HandOver::Lent);
-                    return self.unless_already_done(caller, wish, (&meta, error)).await;
+                    return self.unless_already_done(caller, wish, (meta, error)).await;
                 }
                 done => break done?,
             };
             let is_remembered = matches!(refused, CommandError::Refused { replayed: true, .. });
-            if is_remembered || meta.is_last_word {
+            if is_remembered || remember_transient_refusal {
                 return Err(refused.into());
             }
             let authorisation = self.answers.authorisation(no, reservation_no).await?;
             // Where nobody is paying it is decided once more, and remembered: a repeat is told the same.
-            meta.is_last_word = authorisation == Authorisation::Absent && meta.keyed;
+            remember_transient_refusal = authorisation == Authorisation::Absent && meta.keyed;
             let comes = authorisation == Authorisation::UnderWay
                 && self.answers.moved_past(head, patience).await;
-            if !comes && !meta.is_last_word {
+            if !comes && !remember_transient_refusal {
                 return Err(refused.into());
             }
         };
@@ -107,8 +108,7 @@ impl CommandState {
         reservation_no: Option<ReservationNo>,
         meta: &CommandMeta,
     ) -> Answer {
-        let command = ItemCommand::Return { reservation_no };
-        match self.commands.execute::<Item>(no.get(), command, meta).await {
+        match self.commands.return_item(no, reservation_no, meta).await {
             Err(error) if is_refused(&error, &kind::NOT_RENTING) => {
                 let wish = (no, reservation_no, HandOver::Returned);
                 self.unless_already_done(caller, wish, (meta, error)).await

@@ -11,8 +11,8 @@ use crate::extract::path::Numbered;
 use crate::problem::{Problem, kind};
 use crate::resource::ItemResource;
 use axum::extract::State;
-use gdmarket_commands::{CommandMeta, Executed, NewItem, Registered};
-use gdmarket_domain::{Actor, Item, ItemCommand, ItemNo, PersonId};
+use gdmarket_commands::{CommandError, Executed, NewItem, Registered};
+use gdmarket_domain::{Actor, ItemNo, PersonId};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -95,8 +95,8 @@ pub(super) async fn patch(
             state.bring_back(&caller, no, reservation_no, &meta).await
         }
         ItemPatch::Change { item_name, item_price } => {
-            let command = ItemCommand::Change { item_name, item_price };
-            state.with_item(&caller, no, command, &meta).await
+            let executed = state.commands.change_item(no, item_name, item_price, &meta).await;
+            state.show_changed(&caller, no, executed).await
         }
     }
 }
@@ -114,7 +114,8 @@ pub(super) async fn delete(
 ) -> Answer {
     let meta = state.item_meta(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
-    state.with_item(&caller, no, ItemCommand::Delete, &meta).await
+    let executed = state.commands.delete_item(no, &meta).await;
+    state.show_changed(&caller, no, executed).await
 }
 
 /// Take an item off the market.
@@ -147,7 +148,8 @@ pub(super) async fn block(
     let mut form = Form::new(fields);
     let body = DaysBody::read(&mut form, first_day);
     let DaysBody { period } = form.finish(body)?;
-    state.with_item(&caller, no, ItemCommand::BlockPeriod { period }, &meta).await
+    let executed = state.commands.block_period(no, period, &meta).await;
+    state.show_changed(&caller, no, executed).await
 }
 
 /// Give days free again.
@@ -165,18 +167,18 @@ pub(super) async fn unblock(
     let mut form = Form::new(fields);
     let body = DaysBody::read(&mut form, None);
     let DaysBody { period } = form.finish(body)?;
-    state.with_item(&caller, no, ItemCommand::UnblockPeriod { period }, &meta).await
+    let executed = state.commands.unblock_period(no, period, &meta).await;
+    state.show_changed(&caller, no, executed).await
 }
 
 impl CommandState {
-    async fn with_item(
+    async fn show_changed(
         &self,
         caller: &Caller,
         no: ItemNo,
-        command: ItemCommand,
-        meta: &CommandMeta,
+        executed: Result<Executed, CommandError>,
     ) -> Answer {
-        let executed = self.commands.execute::<Item>(no.get(), command, meta).await?;
+        let executed = executed?;
         self.settled(executed.position, 1, until(caller, VIEW_WAIT)).await;
         self.show_item(caller, no, WriteOutcome::by(&executed, StatusCode::OK)).await
     }

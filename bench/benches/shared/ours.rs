@@ -6,7 +6,7 @@ use crate::port::QuietPort;
 use crate::workload;
 use gdmarket_bench::cell::{Cell, Meter, Pace, closed_loop_of};
 use gdmarket_commands::{CommandMeta, CommandOptions, Commands, Precondition};
-use gdmarket_domain::{Actor, Item, ItemNo, PersonId};
+use gdmarket_domain::{Actor, ItemNo, MarketCommand, PersonId};
 use gdmarket_projections::{Options, Projections};
 use gdmarket_simulators::{
     InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
@@ -83,11 +83,11 @@ impl Ours {
 
 /// One item from its registration to its end; the position of the last event.
 pub(crate) async fn lifecycle(commands: &Commands, n: u64, meter: &Meter) -> anyhow::Result<i64> {
-    let number = i64::try_from(n)?;
+    let item_no = ItemNo::new(i64::try_from(n)?)?;
     let mut position = 0;
-    for command in workload::lifecycle(ItemNo::new(number)?)? {
+    for command in workload::lifecycle(item_no)? {
         let meta = meta(commands)?;
-        let executing = commands.execute::<Item>(number, command, &meta);
+        let executing = commands.send(MarketCommand::Item(item_no, command), &meta);
         position = meter.command(executing).await?.position;
     }
     Ok(position)
@@ -104,6 +104,5 @@ fn meta(commands: &Commands) -> anyhow::Result<CommandMeta> {
         fingerprint: vec![7; 32],
         precondition: Precondition::default(),
         keyed: true,
-        is_last_word: false,
     })
 }

@@ -29,8 +29,6 @@ pub struct CommandMeta {
     pub precondition: Precondition,
     /// Whether a client's key stands behind the id: then refusals and no-ops are remembered too.
     pub keyed: bool,
-    /// Whether nothing is under way that a refusal could pass by: then it is remembered as any other.
-    pub is_last_word: bool,
 }
 
 impl CommandMeta {
@@ -50,7 +48,6 @@ impl CommandMeta {
             fingerprint: Vec::new(),
             precondition: Precondition::default(),
             keyed: false,
-            is_last_word: false,
             ..self.clone()
         }
     }

@@ -119,7 +119,6 @@ mod tests {
             fingerprint: Vec::new(),
             precondition: Precondition::default(),
             keyed: true,
-            is_last_word: false,
         }
     }
 }

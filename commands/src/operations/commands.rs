@@ -11,9 +11,7 @@ use crate::outside::{
 };
 use crate::panic::told_by_panic;
 use futures::FutureExt as _;
-use gdmarket_domain::{
-    Alarm, Decider, Hold, Item, ItemError, MarketCommand, Payment, Refusal as _,
-};
+use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment};
 use gdmarket_store::Store;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -74,8 +72,9 @@ impl Commands {
         })))
     }
 
-    /// Executes one command on the aggregate `number` of type `A`.
-    pub async fn execute<A: Decider + 'static>(
+    /// Executes one command on the aggregate `number` of type `A`. Every command has a method of its own
+    /// beside this one, or comes from a process by [`Commands::send`].
+    pub(super) async fn execute<A: Decider + 'static>(
         &self,
         number: i64,
         command: A::Command,
@@ -83,15 +82,13 @@ impl Commands {
     ) -> Result<Executed, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move {
-            let mut request = Request::<A>::new(number, &command, &meta);
-            request.remember_transient_refusal =
-                meta.is_last_word.then_some(ItemError::NotPaid.code());
+            let request = Request::<A>::new(number, &command, &meta);
             Ok(inner.executor.execute(request).await?.executed)
         })
         .await
     }
 
-    /// Executes a command for whichever aggregate it is for.
+    /// Executes a command that one of the market's processes sends, on the aggregate that it is for.
     pub async fn send(
         &self,
         command: MarketCommand,

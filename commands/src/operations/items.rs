@@ -2,11 +2,12 @@
 //! `registration.rs`.
 
 use crate::error::CommandError;
-use crate::executor::{CommandMeta, Executed};
+use crate::executor::{CommandMeta, Executed, Request};
 use crate::operations::commands::Commands;
 use chrono::NaiveDate;
 use gdmarket_domain::{
-    Item, ItemCommand, ItemEvent, ItemNo, Money, PersonId, RentalPeriod, ReservationNo,
+    Item, ItemCommand, ItemError, ItemEvent, ItemNo, Money, PersonId, Refusal as _, RentalPeriod,
+    ReservationNo,
 };
 
 /// An item to be registered.
@@ -18,6 +19,18 @@ pub struct NewItem {
     pub item_name: String,
     /// What one day costs.
     pub item_price: Money,
+}
+
+/// How an item is to be handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lending {
+    /// The reservation that it is handed over for; absent: the only one that holds the item.
+    pub reservation_no: Option<ReservationNo>,
+    /// The day in the market's time zone.
+    pub today: NaiveDate,
+    /// Whether a client's key remembers the refusal `not-paid`, as it remembers a final one: the caller
+    /// knows that no payment is on its way. Otherwise a repeat is decided again.
+    pub remember_transient_refusal: bool,
 }
 
 /// What a registration came to.
@@ -81,16 +94,23 @@ impl Commands {
         self.item(item_no, ItemCommand::UnblockPeriod { period }, meta).await
     }
 
-    /// Hands the item over; without a reservation's number the only hold is meant. `today` is the
-    /// day in the market's time zone.
+    /// Hands the item over.
     pub async fn lend_item(
         &self,
         item_no: ItemNo,
-        reservation_no: Option<ReservationNo>,
-        today: NaiveDate,
+        lending: Lending,
         meta: &CommandMeta,
     ) -> Result<Executed, CommandError> {
-        self.item(item_no, ItemCommand::Lend { reservation_no, today }, meta).await
+        let Lending { reservation_no, today, remember_transient_refusal } = lending;
+        let meta = meta.clone();
+        self.run(move |inner| async move {
+            let command = ItemCommand::Lend { reservation_no, today };
+            let mut request = Request::<Item>::new(item_no.get(), &command, &meta);
+            request.remember_transient_refusal =
+                remember_transient_refusal.then_some(ItemError::NotPaid.code());
+            Ok(inner.executor.execute(request).await?.executed)
+        })
+        .await
     }
 
     /// Takes the item back; without a reservation's number the only rental is meant.

@@ -1,8 +1,8 @@
 //! The same request again: one effect, the same answer, whoever asks and however often.
 
 use crate::market::{LONG, Market, drill, hold, keyed, operator, reservation_no, wanted};
-use gdmarket_commands::{CommandError, Executed};
-use gdmarket_domain::{ItemCommand, ReservationCommand};
+use gdmarket_commands::{CommandError, Executed, Lending};
+use gdmarket_domain::{ItemCommand, ReservationCommand, ReservationNo};
 use gdmarket_testkit::on_each_engine;
 use std::collections::HashSet;
 use tokio::task::JoinSet;
@@ -12,6 +12,14 @@ use tokio::time::timeout;
 fn answer(executed: &Executed) -> (i64, i64, i64, i64, i64) {
     let Executed { number, version, first_sequence, count, position, replayed: _ } = *executed;
     (number, version, first_sequence, count, position)
+}
+
+fn lending_for(reservation_no: ReservationNo) -> Lending {
+    Lending {
+        reservation_no: Some(reservation_no),
+        today: crate::market::today(),
+        remember_transient_refusal: false,
+    }
 }
 
 /// Fifty equal reservations at once; how many of the answers were the first.
@@ -105,7 +113,7 @@ on_each_engine! {
         market.gateway.set(crate::fakes::Does::LoseBefore);
         let (no, reservation) = market.reserved().await;
         let lend = keyed("/items/1/lend", "k", "");
-        let lending = || market.commands.lend_item(no, Some(reservation), crate::market::today(), &lend);
+        let lending = || market.commands.lend_item(no, lending_for(reservation), &lend);
         let refused = |code: &'static str| CommandError::Refused { code: code.into(), replayed: false };
         assert_eq!(lending().await, Err(refused("not-paid")));
 
@@ -120,6 +128,27 @@ on_each_engine! {
         market.item(no, authorize).await.unwrap();
         assert_eq!(lending().await.unwrap().count, 1);
         assert_eq!(cancelling().await.unwrap().count, 1, "a request that the item will answer");
+        market.close().await;
+    }
+
+    /// The caller knows that no payment is on its way, which the item doesn't.
+    async fn a_transient_refusal_is_remembered_where_the_caller_says_so(db: &TestDb) {
+        let market = Market::open(db).await;
+        let (no, reservation) = market.reserved().await;
+        let lend = keyed("/items/1/lend", "k", "");
+        let lending = Lending { remember_transient_refusal: true, ..lending_for(reservation) };
+        let refused = |code: &'static str, replayed| {
+            Err(CommandError::Refused { code: code.into(), replayed })
+        };
+        let early = Lending { today: chrono::NaiveDate::MIN, ..lending };
+        market.item(no, ItemCommand::AuthorizeLending { reservation_no: reservation }).await.unwrap();
+        assert_eq!(market.commands.lend_item(no, early, &lend).await, refused("too-early", false));
+        assert_eq!(market.commands.lend_item(no, early, &lend).await, refused("too-early", false));
+
+        market.item(no, ItemCommand::RevokeLending { reservation_no: reservation }).await.unwrap();
+        assert_eq!(market.commands.lend_item(no, lending, &lend).await, refused("not-paid", false));
+        market.item(no, ItemCommand::AuthorizeLending { reservation_no: reservation }).await.unwrap();
+        assert_eq!(market.commands.lend_item(no, lending, &lend).await, refused("not-paid", true));
         market.close().await;
     }
 

@@ -7,7 +7,7 @@ use gdmarket_commands::{
     NewItem, NewReservation, PaymentAsked, PaymentOptions, Precondition, http_command_id,
 };
 use gdmarket_domain::{
-    Actor, Item, ItemCommand, ItemNo, Money, PaymentNo, PersonId, Reservation, ReservationCommand,
+    Actor, ItemCommand, ItemNo, MarketCommand, Money, PaymentNo, PersonId, ReservationCommand,
     ReservationNo,
 };
 use gdmarket_store::{RecordedEvent, Store, StoreOptions};
@@ -96,7 +96,7 @@ impl Market {
         no: ItemNo,
         command: ItemCommand,
     ) -> Result<Executed, CommandError> {
-        self.commands.execute::<Item>(no.get(), command, &process()).await
+        self.commands.send(MarketCommand::Item(no, command), &process()).await
     }
 
     pub(crate) async fn reservation(
@@ -104,7 +104,7 @@ impl Market {
         no: ReservationNo,
         command: ReservationCommand,
     ) -> Result<Executed, CommandError> {
-        self.commands.execute::<Reservation>(no.get(), command, &process()).await
+        self.commands.send(MarketCommand::Reservation(no, command), &process()).await
     }
 
     pub(crate) async fn pay(&self, no: ReservationNo) -> Result<PaymentAsked, CommandError> {
@@ -164,7 +164,6 @@ pub(crate) fn by(actor: Actor) -> CommandMeta {
         fingerprint: Vec::new(),
         precondition: Precondition::default(),
         keyed: false,
-        is_last_word: false,
     }
 }
 

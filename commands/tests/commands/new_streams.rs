@@ -3,7 +3,7 @@
 
 use crate::market::{Market, drill, item_no, keyed, operator, price, process};
 use gdmarket_commands::{CommandError, CommandMeta, Executed, Precondition};
-use gdmarket_domain::{Item, ItemCommand, ItemError, ItemNo, Refusal};
+use gdmarket_domain::{ItemCommand, ItemError, ItemNo, MarketCommand, Refusal};
 use gdmarket_testkit::on_each_engine;
 
 fn register(item_no: ItemNo) -> ItemCommand {
@@ -23,7 +23,7 @@ impl Market {
         command: ItemCommand,
         meta: &CommandMeta,
     ) -> Result<Executed, CommandError> {
-        self.commands.execute::<Item>(no.get(), command, meta).await
+        self.commands.send(MarketCommand::Item(no, command), meta).await
     }
 }
 

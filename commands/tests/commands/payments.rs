@@ -5,7 +5,9 @@ use crate::market::{LONG, Market, SOON, keyed, operator, options, process};
 use gdmarket_commands::{
     BreakerOptions, BreakerState, CommandError, PaymentAsked, PaymentOutcome, Service,
 };
-use gdmarket_domain::{Payment, PaymentCommand, PaymentNo, ReservationCommand, ReservationNo};
+use gdmarket_domain::{
+    MarketCommand, PaymentCommand, PaymentNo, ReservationCommand, ReservationNo,
+};
 use gdmarket_testkit::{TestDb, eventually, on_each_engine, run};
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
@@ -269,7 +271,11 @@ fn a_gateway_that_contradicts_itself_is_counted() {
         let (_, no) = market.reserved().await;
         assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::OutcomeUnknown);
         let found = PaymentCommand::RecordApproved;
-        market.commands.execute::<Payment>(1, found, &process()).await.unwrap();
+        market
+            .commands
+            .send(MarketCommand::Payment(payment_no(1), found), &process())
+            .await
+            .unwrap();
         assert_eq!(contradictions(&figures), 0);
         market.gateway.go_on();
         eventually(LONG, || async {

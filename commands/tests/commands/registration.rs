@@ -3,7 +3,7 @@
 use crate::fakes::Does;
 use crate::market::{Market, SOON, drill, keyed, operator, options};
 use gdmarket_commands::{BreakerOptions, BreakerState, CommandError, Service};
-use gdmarket_domain::{Alarm, AlarmCommand, ItemCommand};
+use gdmarket_domain::{AlarmCommand, ItemCommand, MarketCommand};
 use gdmarket_testkit::on_each_engine;
 use tokio::time::Instant;
 
@@ -19,9 +19,10 @@ async fn register_nothing(market: &Market) {
 /// A first try that rang the alarm and got no further.
 async fn only_announced(market: &Market) -> i64 {
     let number = market.store.numbers().draw("item").await.unwrap();
-    let command = AlarmCommand::RaiseRegistration { item_no: crate::market::item_no(number) };
+    let item_no = crate::market::item_no(number);
+    let command = AlarmCommand::RaiseRegistration { item_no };
     let meta = keyed("/items", "k", "{}");
-    market.commands.execute::<Alarm>(number, command, &meta).await.unwrap();
+    market.commands.send(MarketCommand::Alarm(item_no, command), &meta).await.unwrap();
     number
 }
 

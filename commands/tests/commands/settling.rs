@@ -6,7 +6,7 @@ use crate::payments::until_stream;
 use gdmarket_commands::{
     BreakerOptions, BreakerState, CommandError, CommandMeta, PaymentOutcome, Service, Settled,
 };
-use gdmarket_domain::{PaymentNo, Reservation, ReservationCommand, ReservationNo};
+use gdmarket_domain::{MarketCommand, PaymentNo, ReservationCommand, ReservationNo};
 use gdmarket_testkit::on_each_engine;
 
 fn first() -> PaymentNo {
@@ -80,7 +80,7 @@ on_each_engine! {
         let number = market.store.numbers().draw("payment").await.unwrap();
         let meta = keyed("/reservations/1/payment", "k", "");
         let command = ReservationCommand::RequestPayment { payment_no: PaymentNo::new(number).unwrap() };
-        market.commands.execute::<Reservation>(no.get(), command, &meta).await.unwrap();
+        market.commands.send(MarketCommand::Reservation(no, command), &meta).await.unwrap();
         assert_eq!(settle(&market).await, Ok(Settled::Declined));
         assert_eq!(market.payment(first()).await, ["PaymentStarted", "PaymentDeclined"]);
         let late = market.commands.request_payment(no, SOON, &meta).await.unwrap();
@@ -95,7 +95,7 @@ on_each_engine! {
         let number = market.store.numbers().draw("payment").await.unwrap();
         let meta = keyed("/reservations/1/payment", "k", "");
         let command = ReservationCommand::RequestPayment { payment_no: PaymentNo::new(number).unwrap() };
-        market.commands.execute::<Reservation>(no.get(), command, &meta).await.unwrap();
+        market.commands.send(MarketCommand::Reservation(no, command), &meta).await.unwrap();
         let paid = market.commands.request_payment(no, SOON, &meta).await.unwrap();
         assert_eq!((paid.payment_no, paid.outcome), (Some(first()), PaymentOutcome::Approved));
         assert_eq!(market.gateway.confirms(), 1);

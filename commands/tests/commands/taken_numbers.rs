@@ -3,7 +3,7 @@
 
 use crate::market::{LONG, Market, keyed, process};
 use gdmarket_commands::{CommandError, CommandMeta, PaymentOutcome, Service, Settled};
-use gdmarket_domain::{PaymentNo, Reservation, ReservationCommand, ReservationNo};
+use gdmarket_domain::{MarketCommand, PaymentNo, ReservationCommand, ReservationNo};
 use gdmarket_testkit::{TestDb, on_each_engine};
 
 fn payment(number: i64) -> PaymentNo {
@@ -17,7 +17,7 @@ fn key_of(no: ReservationNo) -> CommandMeta {
 /// The intent of a server that was killed before the payment began.
 async fn intend(market: &Market, no: ReservationNo, payment_no: PaymentNo) {
     let command = ReservationCommand::RequestPayment { payment_no };
-    market.commands.execute::<Reservation>(no.get(), command, &key_of(no)).await.unwrap();
+    market.commands.send(MarketCommand::Reservation(no, command), &key_of(no)).await.unwrap();
 }
 
 async fn requested(market: &Market, no: ReservationNo) -> i64 {

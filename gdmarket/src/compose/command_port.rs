@@ -64,7 +64,6 @@ fn meta(errand: Errand) -> CommandMeta {
         fingerprint: Vec::new(),
         precondition: Precondition::default(),
         keyed: false,
-        is_last_word: false,
     }
 }
 

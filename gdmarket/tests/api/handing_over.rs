@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use gdmarket_commands::{CommandMeta, CommandOptions, Commands, Precondition};
-use gdmarket_domain::{Actor, Item, ItemCommand, ReservationNo};
+use gdmarket_domain::{Actor, ItemCommand, ItemNo, MarketCommand, ReservationNo};
 use gdmarket_simulators::{
     InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
 };
@@ -76,9 +76,9 @@ async fn authorise(store: &Store, item: i64, reservation: i64) {
         fingerprint: Vec::new(),
         precondition: Precondition::default(),
         keyed: false,
-        is_last_word: false,
     };
     let reservation_no = ReservationNo::new(reservation).expect("a number");
+    let item_no = ItemNo::new(item).expect("a number");
     let command = ItemCommand::AuthorizeLending { reservation_no };
-    commands.execute::<Item>(item, command, &meta).await.expect("authorised");
+    commands.send(MarketCommand::Item(item_no, command), &meta).await.expect("authorised");
 }

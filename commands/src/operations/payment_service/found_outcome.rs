@@ -137,6 +137,5 @@ fn meta(
         fingerprint: Vec::new(),
         precondition: Precondition::default(),
         keyed: false,
-        is_last_word: false,
     }
 }
