@@ -1,7 +1,7 @@
 //! The only place that reads the time or makes ids.
 //!
-//! Decisions take their times from outside; whoever needs one on the way there asks a [`Clock`], so
-//! that a test can say what time it is.
+//! Decisions take their times from outside; the code that passes one on reads it from a [`Clock`], so
+//! that a test can set the time.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use std::sync::{Mutex, PoisonError};
@@ -32,7 +32,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is set; for tests.
+/// A clock that doesn't move until it is set; for tests.
 #[derive(Debug)]
 pub struct FixedClock(Mutex<DateTime<Utc>>);
 

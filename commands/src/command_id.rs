@@ -6,7 +6,7 @@
 use gdmarket_domain::Actor;
 use uuid::Uuid;
 
-/// Namespace of ids that stand for an HTTP request with an idempotency key.
+/// Namespace of the ids of HTTP requests with an idempotency key.
 pub const HTTP_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3f6b_16a5_2e01);
 /// Namespace of the later steps of one request.
 pub const STEP_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3f6b_16a5_2e02);
@@ -17,7 +17,7 @@ pub const GATEWAY_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3
 
 /// The id of step `step` of a request that came with an idempotency key.
 ///
-/// Two actors may use the same key without meeting; step 0 is the request's own id.
+/// Two actors may use the same key for different requests; step 0 is the request's own id.
 pub fn http_command_id(actor: &Actor, method: &str, route: &str, key: &str, step: u32) -> Uuid {
     let actor = actor.to_string();
     let first = derive(

@@ -1,10 +1,10 @@
 //! Why a command did nothing, by what the caller can do about it. The API alone knows the status
-//! codes; nothing here tells more of the inside than a caller may see.
+//! codes; nothing here reveals more of the inside than a caller may see.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// A command that wasn't done, or of which nobody knows.
+/// A command that wasn't done, or whose outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// The aggregate refuses; a repeat of the same request is refused the same way.
@@ -26,10 +26,10 @@ pub enum CommandError {
     /// This actor may not send this command here.
     #[error("the actor may not do this")]
     WrongActor,
-    /// `If-Match` named another version than the one that stands.
+    /// `If-Match` named another version than the current one.
     #[error("the version is {current} by now")]
     StaleVersion {
-        /// The version that stands.
+        /// The current version.
         current: i64,
     },
     /// `If-None-Match` names the current version.
@@ -41,16 +41,16 @@ pub enum CommandError {
     /// The idempotency key was used for another request.
     #[error("the key was used for another request")]
     KeyReused,
-    /// Others were faster until the time to retry was over.
-    #[error("others were faster {attempts} times")]
+    /// Other commands were faster until the time to retry was over.
+    #[error("other commands were faster {attempts} times")]
     Conflict {
         /// How often it was tried.
         attempts: u32,
     },
-    /// The database, or what stands behind a breaker, doesn't answer; nothing was done.
+    /// The database, or a dependency behind a breaker, doesn't answer; nothing was done.
     #[error("{what} is not available")]
     Unavailable {
-        /// Who doesn't answer.
+        /// The service that doesn't answer.
         what: Service,
         /// When it may be worth another try.
         retry_after: Duration,
@@ -58,7 +58,7 @@ pub enum CommandError {
         cause: String,
     },
     /// The command may have been done; with the same key a repeat finds out.
-    #[error("nobody knows whether it was done")]
+    #[error("it is unknown whether the command was done")]
     OutcomeUnknown {
         /// Why, for the log alone: callers never see it.
         cause: String,
@@ -73,12 +73,12 @@ pub enum CommandError {
     /// succeeds once it is repaired.
     #[error("{0}")]
     Damaged(String),
-    /// What the log says can't be, or a task broke down: a person must look.
+    /// The log contradicts the rules, or a task panicked: it needs manual action.
     #[error("broken: {0}")]
     Broken(String),
 }
 
-/// Who doesn't answer.
+/// A service that doesn't answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// The event log.
@@ -100,7 +100,7 @@ impl std::fmt::Display for Service {
 }
 
 impl CommandError {
-    /// A refusal by its code: what isn't there (any more) is told apart from what may not be.
+    /// A refusal by its code: what isn't there (any more) is another error than what isn't allowed.
     pub(crate) fn refused(code: impl Into<Cow<'static, str>>, replayed: bool) -> Self {
         let code = code.into();
         if code.ends_with("-not-found") {

@@ -1,9 +1,9 @@
 //! The write side: executes the market's commands, and calls what lies outside on the way.
 //!
-//! Every command goes one way (`executor.rs`): load, decide, append with its receipt. What takes
-//! several commands or an outside call (register, reserve, pay, settle, refund) is an operation, one
-//! file per noun. A begun command runs to its end in its caller's task, or in one of its own once the
-//! caller drops the call's future.
+//! Every command goes one way (`executor`): load, decide, append with its receipt. `operations` has one
+//! typed method for each, and what takes several commands or a call of `outside` (register, reserve,
+//! pay, settle, refund). A started command runs to completion in its caller's task, or in one of its own
+//! once the caller drops the call's future.
 
 mod clock;
 mod command_id;
@@ -24,7 +24,7 @@ pub use command_id::{
 pub use error::{CommandError, Service};
 pub use executor::{CommandMeta, Executed, Precondition, RetryOptions};
 pub use operations::{
-    Commands, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation, NotRecorded,
+    Commands, Finding, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation, NotRecorded,
     OutcomeRecorded, PaymentAsked, PaymentAttempt, PaymentOutcome, Registered, Settled,
     record_found_outcome,
 };

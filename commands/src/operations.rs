@@ -1,5 +1,5 @@
-//! What the market's people do, one file per noun: the commands they send, numbers they draw and
-//! the outside calls on the way.
+//! One typed method for every command, one file per noun: the commands that are sent, the numbers that
+//! are allocated, and the outside calls on the way.
 
 mod commands;
 mod items;
@@ -13,7 +13,7 @@ pub use commands::Commands;
 pub use items::{Lending, NewItem, Registered};
 pub use number_kinds::NUMBERED;
 pub use payment_service::{
-    FoundOutcome, NotRecorded, OutcomeRecorded, PaymentAttempt, PaymentOutcome, Settled,
+    Finding, FoundOutcome, NotRecorded, OutcomeRecorded, PaymentAttempt, PaymentOutcome, Settled,
     record_found_outcome,
 };
 pub use payments::PaymentAsked;
@@ -26,7 +26,7 @@ use gdmarket_domain::IdError;
 use gdmarket_store::NumberKind;
 use tokio::sync::OwnedMutexGuard;
 
-/// How often a number that turns out to be in use is replaced before a request gives up.
+/// How often a number that turns out to be in use is replaced before a request fails.
 const NUMBER_ATTEMPTS: u32 = 8;
 
 impl Inner {

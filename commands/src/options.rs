@@ -15,7 +15,7 @@ pub struct CommandOptions {
     pub retry: RetryOptions,
     /// When a caller whose command met an unreachable database may try again.
     pub retry_after: Duration,
-    /// How long a reservation may stand unpaid.
+    /// How long a reservation may stay unpaid.
     pub pay_within: Duration,
     /// The payment gateway's limits.
     pub payment: PaymentOptions,
@@ -28,7 +28,7 @@ pub struct CommandOptions {
 pub struct PaymentOptions {
     /// How long the renter waits for the outcome; longer is slow to the breaker too.
     pub answer_within: Duration,
-    /// How long a call may go on; then its outcome is unknown.
+    /// How long a call may take; then its outcome is unknown.
     pub call_limit: Duration,
     /// When the gateway is left alone.
     pub breaker: BreakerOptions,
@@ -37,7 +37,7 @@ pub struct PaymentOptions {
 /// How long the alarm may take.
 #[derive(Debug, Clone)]
 pub struct AlarmOptions {
-    /// After this long a registration is given up.
+    /// A registration whose alarm takes longer is refused.
     pub answer_within: Duration,
     /// When the alarm is left alone.
     pub breaker: BreakerOptions,

@@ -1,5 +1,5 @@
 //! The parties outside of the market: the traits of the payment gateway and of the alarm, and the circuit
-//! breaker that each stands behind.
+//! breaker in front of each.
 
 mod alarm_sender;
 mod breaker;

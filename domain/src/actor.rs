@@ -1,4 +1,4 @@
-//! Who asks. Names stay outside; an actor is a role and a number, and goes into an event's metadata.
+//! The actor that sends a command. Names stay outside; an actor is a role and a number, and goes into an event's metadata.
 
 use crate::ids::PersonId;
 use std::fmt;
@@ -16,7 +16,7 @@ pub enum Actor {
     /// A process manager of the market itself, by its name.
     Process(&'static str),
     /// A caller that doesn't say who it is, where that isn't the operator by default: it may read what
-    /// everybody may.
+    /// every actor may.
     Anonymous,
 }
 

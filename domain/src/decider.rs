@@ -5,7 +5,7 @@ use crate::event_names::EventNames;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
-/// A refusal: the reason a command changes nothing.
+/// A refusal: the reason why a command changes nothing.
 pub trait Refusal: std::error::Error + Send + Sync + 'static {
     /// The stable kebab-case code that callers match on (`item-taken`).
     fn code(&self) -> &'static str;
@@ -29,7 +29,7 @@ pub(crate) const fn no_change<E, R>() -> Result<Vec<E>, R> {
 
 /// An aggregate whose decisions are pure.
 ///
-/// `evolve` is [`Aggregate::apply`]; neither reads a clock, draws a number or calls anyone, so a
+/// `evolve` is [`Aggregate::apply`]; neither reads a clock, allocates a number or makes a call, so a
 /// decision may be repeated as often as a race demands.
 pub trait Decider:
     Aggregate<Services = (), Error: Refusal, Command: Send + Sync, Event: EventNames> + Clone
@@ -37,8 +37,8 @@ pub trait Decider:
     /// What the command leads to.
     fn decide(&self, command: &Self::Command) -> Decision<Self>;
 
-    /// Whether this actor may send this command to this aggregate; only people are asked about,
-    /// an aggregate that doesn't exist yet permits everyone.
+    /// Whether this actor may send this command to this aggregate. The market's processes always may, and
+    /// an aggregate that doesn't exist yet permits every actor.
     fn permits(&self, actor: &Actor, command: &Self::Command) -> bool;
 
     /// Whether any event has been applied.

@@ -1,7 +1,7 @@
-//! The numbers of the market: who and what is meant, as types that can't be mixed up.
+//! The numbers of persons and things of the market, as types that can't be mixed up.
 //!
 //! Each is the seed's integer, 1 to 2^53 − 1 (what JSON numbers carry exactly), and a stream of the
-//! event log is an aggregate type plus one of these. Drawing new ones is the store's business.
+//! event log is an aggregate type plus one of these. Allocating new ones is the store's business.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! One thing that is rented out, and its calendar: the boundary within which two wishes for the same
+//! One thing that is rented out, and its calendar: the boundary within which two requests for the same
 //! days are decided.
 //!
 //! Holds, rentals and the owner's blocks never overlap; each hold and rental names

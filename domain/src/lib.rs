@@ -1,14 +1,14 @@
 //! The rental market as pure functions: commands, events, and the decisions between them.
 //!
-//! An owner registers an [`Item`]; its [`Alarm`] rings first. A renter asks for it: the
-//! [`Reservation`] stands *requested* until the item holds the days ([`ItemEvent::Held`]) or refuses
+//! An owner registers an [`Item`]; its [`Alarm`] is raised first. A renter reserves it: the
+//! [`Reservation`] is *requested* until the item holds the days ([`ItemEvent::Held`]) or refuses
 //! them ([`HoldEvent::Refused`]). Paying opens a [`Payment`] attempt; approved, the item may be lent,
 //! and the item alone decides whether a cancellation or the handing over came first. After the return
 //! everything is free again.
 //!
-//! Nothing here reads a clock, draws a number, or calls anyone: dates, numbers and outcomes come with
+//! Nothing here reads a clock, allocates a number, or makes a call: dates, numbers and outcomes come with
 //! the command, so a decision may be repeated as often as a race demands. Every aggregate is a
-//! [`Decider`]; what all of them say is a [`MarketEvent`], what they may be asked a [`MarketCommand`].
+//! [`Decider`]; a [`MarketEvent`] is an event of any of them, a [`MarketCommand`] a command to any.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 #![deny(clippy::float_arithmetic)]

@@ -1,5 +1,4 @@
-//! What any aggregate may be asked, with the number of the stream it goes to: how process managers
-//! hand their intents on.
+//! A command to any aggregate, with the number of its stream: what process managers send.
 
 use crate::alarm::AlarmCommand;
 use crate::hold::HoldCommand;
@@ -8,7 +7,7 @@ use crate::item::ItemCommand;
 use crate::payment::PaymentCommand;
 use crate::reservation::ReservationCommand;
 
-/// A command and whom it is for.
+/// A command and the aggregate that it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MarketCommand {
     /// For an item.

@@ -1,7 +1,7 @@
 //! Everything that can happen in the market, and the way back from a row of the log.
 //!
 //! Every reader of the log decodes with [`StoredEvent`]: old versions pass the upcaster, a version newer
-//! than this program is told apart from a broken row, and an event that names another stream than its
+//! than this program is another error than a broken row, and an event that names another stream than its
 //! own is refused.
 
 use crate::alarm::{Alarm, AlarmEvent};

@@ -94,7 +94,7 @@ fn check(character: char) -> Result<(), NameError> {
     }
 }
 
-/// Characters with a category of something visible that are drawn as nothing: the fillers of scripts,
+/// Characters whose category is a visible one and that are drawn as nothing: the fillers of scripts,
 /// and what else Unicode lists as ignorable by default.
 const fn is_filler(character: char) -> bool {
     matches!(

@@ -1,5 +1,5 @@
-//! One attempt to pay one reservation. Calling the gateway is the commands' business; here stands
-//! what is known of the outcome: approved, declined, or unknown.
+//! One attempt to pay one reservation. Calling the gateway is the commands' business; the payment
+//! records what is known of the outcome: approved, declined, or unknown.
 
 mod command;
 mod decide;

@@ -1,6 +1,6 @@
 //! Days of renting: half-open, so that one renter may fetch on the day another brings back.
 //!
-//! [`RentalPeriod`] is what a renter or owner asks for; [`Span`] is what stands in an item's
+//! [`RentalPeriod`] is what a renter or owner asks for; [`Span`] is an entry of an item's
 //! calendar, where "until returned" has no last day.
 
 use chrono::NaiveDate;
@@ -54,7 +54,7 @@ impl RentalPeriod {
         (self.to - self.from).num_days()
     }
 
-    /// What is left of these days without those of `other`: none, one or two stretches.
+    /// What is left of these days without those of `other`: none, one or two ranges.
     pub fn without(self, other: Self) -> impl Iterator<Item = Self> {
         let before = Self { from: self.from, to: self.to.min(other.from) };
         let after = Self { from: self.from.max(other.to), to: self.to };
@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for RentalPeriod {
     }
 }
 
-/// A stretch of an item's calendar: half-open, without end while `to` is `None` (until returned).
+/// A range of days in an item's calendar: half-open, without end while `to` is `None` (until returned).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// The first day taken.
@@ -84,7 +84,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// The stretch a request asks for: its period, or without one from the day it was asked.
+    /// The range of a request: its period, or without one from the day of the request.
     pub fn requested(period: Option<RentalPeriod>, asked_on: NaiveDate) -> Self {
         match period {
             Some(period) => period.into(),
@@ -97,7 +97,7 @@ impl Span {
         self.to.is_some_and(|to| to <= today)
     }
 
-    /// The stretch of something that isn't back on `today`: it takes that day too, if not more.
+    /// The range of a rental that isn't back on `today`: it takes that day too, if not more.
     #[must_use]
     pub fn through(self, today: NaiveDate) -> Self {
         let tomorrow = today.succ_opt().unwrap_or(today);

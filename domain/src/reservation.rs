@@ -1,4 +1,4 @@
-//! One renter's wish for one item, from the request to the return.
+//! One renter's reservation of one item, from the request to the return.
 //!
 //! While a payment attempt is open nothing else happens to it; once paid, the item decides whether a
 //! cancellation still comes in time; facts are recorded, never refused.

@@ -35,7 +35,7 @@ impl AlarmSender for InProcessAlarm {
     async fn alert(&self, item_no: ItemNo) -> Result<(), AlarmDown> {
         tokio::time::sleep(random_latency(self.options.delay_ms, self.options.jitter_ms)).await;
         if rand::random::<f64>() < self.options.fail_rate {
-            return Err(AlarmDown("it fails as often as it was told to".to_owned()));
+            return Err(AlarmDown("it fails at the configured rate".to_owned()));
         }
         tracing::debug!(item_no = item_no.get(), "alarm");
         Ok(())

@@ -2,7 +2,7 @@
 //! answers, in the books beside the log, as a real gateway keeps books of its own. So charges outlive the
 //! process, every server on the log knows of them, and a copy of the log has them too.
 //!
-//! Never a second charge or refund under one key: the key of an entry is taken once, whoever writes it.
+//! Never a second charge or refund under one key: the key of an entry is taken once, whichever server writes it.
 
 use gdmarket_domain::{Money, PaymentNo};
 use gdmarket_store::{BookEntry, Books, StoreError};
@@ -111,8 +111,8 @@ impl Ledger {
         payment_no: PaymentNo,
         amount: Money,
     ) -> Result<(PaymentNo, Money), StoreError> {
-        let standing = self.record(&LedgerEntry::Charge { key, payment_no, amount }).await?;
-        charge_in(&standing)
+        let stored = self.record(&LedgerEntry::Charge { key, payment_no, amount }).await?;
+        charge_in(&stored)
     }
 
     /// Gives the money back, once; returns what was taken under this key, if anything was.
@@ -134,7 +134,7 @@ impl Ledger {
         }
     }
 
-    /// What stands under the entry's key from now on.
+    /// What is stored under the entry's key from now on.
     async fn record(&self, entry: &LedgerEntry) -> Result<String, StoreError> {
         let entry = entry.written()?;
         match self {
@@ -151,7 +151,7 @@ fn charge_in(value: &str) -> Result<(PaymentNo, Money), StoreError> {
     match LedgerEntry::read(value)? {
         LedgerEntry::Charge { payment_no, amount, .. } => Ok((payment_no, amount)),
         LedgerEntry::Refund { key } => {
-            Err(StoreError::Corrupt(format!("a refund stands under the charge of {key}")))
+            Err(StoreError::Corrupt(format!("a refund is stored as the charge of {key}")))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A payment gateway inside the program, for the market's own use and for tests: as slow and as
 //! unreliable as its options say, and honest about its ledger.
 //!
-//! A call's effect lies in the middle of its delay, so a caller that gives up may be charged.
+//! A call's effect lies in the middle of its delay, so a caller that stops waiting may be charged.
 
 use crate::latency::random_latency;
 use crate::ledger::Ledger;
@@ -66,7 +66,7 @@ impl InProcessGateway {
         if fault == Fault::LostBefore {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
         }
-        // In a task of its own: what was begun is done, whether or not the caller still waits.
+        // In a task of its own: a started call has its effect, whether or not the caller still waits.
         let done = tokio::spawn(effect(self.ledger.clone())).await;
         let done = done.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
         tokio::time::sleep(half).await;

@@ -28,7 +28,7 @@ pub(super) enum Tried<A: Decider> {
 pub(super) enum Mode {
     Write,
     UnlessItWrites,
-    /// The stream must be new, or begun by this very command.
+    /// The stream must be new, or started by this very command.
     Begin,
 }
 
@@ -151,7 +151,7 @@ impl Executor {
         receipt: Receipt,
         request: &Request<'_, A>,
     ) -> Result<Tried<A>, CommandError> {
-        // An id may stand for one of two streams: of what was done, or of its refusal.
+        // The same id may have gone to one of two streams: that of the deed, or that of its refusal.
         let is_elsewhere = receipt.stream.kind != A::TYPE;
         let executed = self.replay(receipt, request.meta).await?;
         let state =

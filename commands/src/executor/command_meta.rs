@@ -23,11 +23,11 @@ pub struct CommandMeta {
     pub actor: Actor,
     /// The W3C trace context.
     pub traceparent: Option<String>,
-    /// What the request says; the same id with another fingerprint is refused.
+    /// A digest of the request's content; the same id with another fingerprint is refused.
     pub fingerprint: Vec<u8>,
     /// `If-Match` and `If-None-Match`: which versions the command may change.
     pub precondition: Precondition,
-    /// Whether a client's key stands behind the id: then refusals and no-ops are remembered too.
+    /// Whether the id was made from a client's key: then refusals and no-ops are remembered too.
     pub keyed: bool,
 }
 

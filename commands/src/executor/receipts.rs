@@ -13,18 +13,13 @@ impl Executor {
         &self,
         meta: &CommandMeta,
     ) -> Result<Option<Receipt>, CommandError> {
-        match self.receipt_if(meta.keyed, meta).await? {
+        if !meta.keyed {
+            return Ok(None);
+        }
+        match self.receipt(meta).await? {
             Some(receipt) if !is_same_request(&receipt, meta) => Err(CommandError::KeyReused),
             receipt => Ok(receipt),
         }
-    }
-
-    async fn receipt_if(
-        &self,
-        wanted: bool,
-        meta: &CommandMeta,
-    ) -> Result<Option<Receipt>, CommandError> {
-        if wanted { self.receipt(meta).await } else { Ok(None) }
     }
 
     /// The receipt of this command id.
@@ -36,7 +31,7 @@ impl Executor {
         receipt.map_err(|error| self.store_error(&error))
     }
 
-    /// The answer that a receipt stands for.
+    /// The answer that a receipt remembers.
     pub(crate) async fn replay(
         &self,
         receipt: Receipt,

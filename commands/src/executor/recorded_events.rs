@@ -74,7 +74,7 @@ impl Executor {
         Ok(Arc::clone(loaded.state()))
     }
 
-    /// The stream's turn in this process, with its state.
+    /// Locks the stream within this process; the lock holds its state.
     pub(super) async fn lock<A: Decider + 'static>(
         &self,
         number: i64,
@@ -83,13 +83,13 @@ impl Executor {
         loaded.map_err(|error| self.store_error(&error))
     }
 
-    /// As [`Executor::lock`]; a stream that isn't in memory is taken for new.
+    /// As [`Executor::lock`]; a stream that isn't in memory is assumed new.
     pub(super) async fn lock_unread<A: Decider + 'static>(&self, number: i64) -> Loaded<A> {
         self.store.aggregates_with(read_event::<A>).lock_unread(number).await
     }
 }
 
-/// An event of a stream of `A`, brought up to what this program knows.
+/// An event of a stream of `A`, in the newest version that this program knows.
 fn read_event<A: Decider>(event: &RecordedEvent) -> Result<A::Event, StoreError> {
     refuse_damaged(event)?;
     stored(event).decode_as::<A>().map_err(|error| unread(event, &error))

@@ -12,7 +12,7 @@ pub struct RetryOptions {
     pub base: Duration,
     /// The bound that no pause exceeds.
     pub cap: Duration,
-    /// After this long no further try is begun.
+    /// After this long no further try is started.
     pub give_up_after: Duration,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Retry<'a> {
         Self { options, deadline: Instant::now() + options.give_up_after, attempts: 1 }
     }
 
-    /// How many tries were begun.
+    /// How many tries were started.
     pub(super) const fn attempts(&self) -> u32 {
         self.attempts
     }
@@ -83,12 +83,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_try_is_begun_after_the_deadline() {
+    async fn no_try_is_started_after_the_deadline() {
         let options = RetryOptions::default();
-        let begin = Instant::now();
+        let start = Instant::now();
         let mut retry = Retry::new(&options);
         while retry.pause().await {}
-        assert!(begin.elapsed() <= options.give_up_after);
+        assert!(start.elapsed() <= options.give_up_after);
         assert!(retry.attempts() > 20);
     }
 }

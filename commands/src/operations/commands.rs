@@ -20,8 +20,8 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-/// Executes commands. Every call that was begun runs to its end even if its future is dropped; one that is
-/// neither polled nor dropped keeps its aggregate's turn from all others.
+/// Executes commands. Every call that was started runs to completion even if its future is dropped; one
+/// that is neither polled nor dropped keeps its aggregate locked for all others.
 #[derive(Clone)]
 pub struct Commands(pub(crate) Arc<Inner>);
 
@@ -30,7 +30,7 @@ pub(crate) struct Inner {
     pub(crate) options: CommandOptions,
     pub(crate) alarm: Arc<dyn AlarmSender>,
     pub(crate) alarm_breaker: CircuitBreaker,
-    /// Where attempts to pay are begun: here, or at another service.
+    /// Where attempts to pay are started: here, or at another service.
     pub(crate) payments: Arc<dyn PaymentService>,
     /// The payment service's own half.
     pub(crate) local_payments: LocalPayments,
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
 }
 
 impl Commands {
-    /// Commands over this log; the gateway and the alarm stand behind breakers from here on.
+    /// Commands over this log; each of the gateway and the alarm gets a breaker.
     pub fn new(
         store: Store,
         gateway: Arc<dyn PaymentGateway>,
@@ -103,8 +103,8 @@ impl Commands {
         }
     }
 
-    /// Whether a client's equal request was answered before: what it says was right then, so a repeat
-    /// isn't judged by today's calendar again. Never so without a key.
+    /// Whether a client's equal request was answered before: it was valid then, so a repeat isn't
+    /// validated by today's calendar again. Always false without a key.
     pub async fn was_done(&self, meta: &CommandMeta) -> Result<bool, CommandError> {
         Ok(self.0.executor.done_before(meta).await?.is_some())
     }
@@ -139,14 +139,14 @@ impl Commands {
         self.0.alarm_breaker.state()
     }
 
-    /// Waits until everything begun has ended: commands, and calls to the gateway (up to their call
-    /// limit; whoever has less time puts a time-out around this, and settling finds the rest out).
+    /// Waits until everything that was started is complete: commands, and calls to the gateway, up to their
+    /// call limit. A caller that has less time puts a time-out around this; settling finds the rest out.
     pub async fn close(&self) {
         self.0.tracker.close();
         self.0.tracker.wait().await;
     }
 
-    /// Runs `work` and waits for it; dropping the wait doesn't stop the work.
+    /// Runs `work` and waits for it; dropping the future doesn't stop the work.
     pub(crate) async fn run<T, F, W>(&self, work: W) -> Result<T, CommandError>
     where
         T: Send + 'static,

@@ -1,5 +1,4 @@
-//! What owners do with their items. Registering, which rings the alarm first, is next door in
-//! `registration.rs`.
+//! What owners do with their items. Registering, which raises the alarm first, is in `registration.rs`.
 
 use crate::error::CommandError;
 use crate::executor::{CommandMeta, Executed, Request};
@@ -33,7 +32,7 @@ pub struct Lending {
     pub remember_transient_refusal: bool,
 }
 
-/// What a registration came to.
+/// The result of a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
     /// What it did to the item.
@@ -84,7 +83,7 @@ impl Commands {
         self.item(item_no, ItemCommand::BlockPeriod { period }, meta).await
     }
 
-    /// Gives days free again.
+    /// Makes days available again.
     pub async fn unblock_period(
         &self,
         item_no: ItemNo,

@@ -1,5 +1,5 @@
-//! Which numbers are allocated, and what uses them: a program that fills a log from elsewhere must have
-//! allocation continue after them.
+//! The kinds of numbers that are allocated, and what uses each: a program that imports a log must have
+//! allocation continue after its numbers.
 
 use cqrs_es::Aggregate;
 use gdmarket_domain::{Alarm, Hold, Item, Payment, Reservation};

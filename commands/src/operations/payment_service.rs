@@ -1,6 +1,6 @@
-//! The seam between a reservation that wants to be paid and the service that owns its payments.
+//! The border between a reservation that is paid and the service that owns its payments.
 //!
-//! [`PaymentService`] is all that the reservation's side may use, so that HTTP can come between.
+//! [`PaymentService`] is all that the reservation's side may use, so that HTTP can come between the two.
 //! [`LocalPayments`] is the service itself: it alone calls the gateway, one `confirm` per attempt,
 //! and writes the payment's stream.
 
@@ -11,7 +11,9 @@ mod local_payments;
 mod refund;
 mod settle;
 
-pub use found_outcome::{FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome};
+pub use found_outcome::{
+    Finding, FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome,
+};
 pub(crate) use local_payments::LocalPayments;
 
 use crate::error::CommandError;
@@ -26,7 +28,7 @@ pub type PaymentAttempt = gdmarket_domain::payment::Attempt;
 /// The reason of an attempt that surely never reached the gateway.
 pub(crate) const PAYMENT_UNAVAILABLE: &str = "payment-unavailable";
 
-/// What the one who pays is told.
+/// The outcome as the renter sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentOutcome {
     /// The money was taken.
@@ -36,7 +38,7 @@ pub enum PaymentOutcome {
         /// The payment side's reason.
         code: String,
     },
-    /// Not known within the answer limit; the log will say.
+    /// Not known within the answer limit; the log will have it.
     OutcomeUnknown,
 }
 
@@ -59,7 +61,7 @@ pub(crate) enum Attempted {
     Declined {
         code: String,
     },
-    /// Nobody knows yet.
+    /// Not known yet.
     Unknown,
     /// Surely not charged: the payment side was not reached.
     Unreachable {
@@ -78,18 +80,19 @@ impl Attempted {
     }
 }
 
-/// Where attempts are begun.
+/// Where attempts are started.
 #[async_trait]
 pub(crate) trait PaymentService: Send + Sync + 'static {
-    /// Whether the payment side is worth asking now; before anything is written.
+    /// A permit for one attempt, taken before anything is written.
     async fn admit(&self) -> Result<Permit, CommandError>;
 
-    /// Begins this attempt, or finds it begun, and waits for its outcome as long as the patience lasts.
+    /// Starts this attempt, or finds it started, and waits for its outcome as long as `answer_within`.
     /// Repeating it never charges again.
     async fn pay(
         &self,
         attempt: PaymentAttempt,
         permit: Option<Permit>,
-        waiting: (Duration, &CommandMeta),
+        answer_within: Duration,
+        meta: &CommandMeta,
     ) -> Result<Attempted, CommandError>;
 }

@@ -1,8 +1,9 @@
-//! Paying: the intent is written first, the payment service asked second, the outcome told third.
+//! Paying: the request to pay is written first, the payment service called second, the outcome returned
+//! third.
 //!
-//! A repeat of the same request finds the intent by its receipt and tells the first outcome that
-//! the log holds after it; it never opens a second attempt. What nobody waits for any more is the
-//! payment process's matter: settling asks the gateway, and never charges.
+//! A repeat of the same request finds the attempt by its receipt and returns the first outcome that
+//! the log holds after it; it never opens a second attempt. An attempt that no caller waits for any more
+//! is left to the payment process: settling queries the gateway, and never charges.
 
 use super::NUMBER_ATTEMPTS;
 use crate::command_id::process_command_id;
@@ -31,33 +32,34 @@ pub struct PaymentAsked {
 }
 
 /// An open or ended attempt of this request.
-struct Intent {
+struct RequestedAttempt {
     executed: Executed,
     attempt: PaymentAttempt,
-    /// How the log says it ended.
+    /// How it ended, if the log has its end.
     ended: Option<Attempted>,
     permit: Option<Permit>,
 }
 
-/// What asking the reservation led to.
-enum Asked {
-    WasPaid(Executed),
-    Attempt(Box<Intent>),
+/// What the request to pay led to.
+enum Requested {
+    AlreadyPaid(Executed),
+    Attempt(Box<RequestedAttempt>),
 }
 
 impl Commands {
-    /// Pays a reservation, and waits for the outcome as long as the renter wants to.
+    /// Pays a reservation, and waits for the outcome as long as `answer_within`.
     pub async fn request_payment(
         &self,
         reservation_no: ReservationNo,
-        patience: Duration,
+        answer_within: Duration,
         meta: &CommandMeta,
     ) -> Result<PaymentAsked, CommandError> {
         let meta = meta.clone();
-        self.run(move |inner| async move { inner.pay(reservation_no, patience, &meta).await }).await
+        self.run(move |inner| async move { inner.pay(reservation_no, answer_within, &meta).await })
+            .await
     }
 
-    /// Finds out how an attempt ended that nobody knows of, without ever charging. The cause in
+    /// Finds out how an attempt ended whose outcome is unknown, without ever charging. The cause in
     /// `meta` is the `PaymentRequested` event; ids and actor are the payment service's own.
     pub async fn settle_payment(
         &self,
@@ -68,8 +70,8 @@ impl Commands {
         self.run(move |inner| async move { inner.settle(payment_no, &meta).await }).await
     }
 
-    /// Gives the money of an approved attempt back; to be repeated as a whole until it says `Ok`.
-    /// [`CommandError::Refused`] means that a person must look.
+    /// Gives the money of an approved attempt back; to be repeated as a whole until it returns `Ok`.
+    /// [`CommandError::Refused`] means that the refund needs manual action.
     pub async fn refund_payment(
         &self,
         payment_no: PaymentNo,
@@ -85,48 +87,48 @@ impl Inner {
     async fn pay(
         &self,
         reservation_no: ReservationNo,
-        patience: Duration,
+        answer_within: Duration,
         meta: &CommandMeta,
     ) -> Result<PaymentAsked, CommandError> {
         let lock = self.lock_request(meta).await;
-        let asked = match self.executor.done_before(meta).await? {
+        let requested = match self.executor.done_before(meta).await? {
             Some(receipt) => {
                 let executed = self.executor.replay(receipt, meta).await?;
-                self.asked_before(executed).await?
+                self.requested_before(executed).await?
             }
-            None => self.ask(reservation_no, meta).await?,
+            None => self.request_attempt(reservation_no, meta).await?,
         };
         drop(lock);
-        match asked {
-            Asked::WasPaid(executed) => {
+        match requested {
+            Requested::AlreadyPaid(executed) => {
                 Ok(PaymentAsked { executed, payment_no: None, outcome: PaymentOutcome::Approved })
             }
-            Asked::Attempt(intent) => self.carry_out(*intent, patience, meta).await,
+            Requested::Attempt(attempt) => self.carry_out(*attempt, answer_within, meta).await,
         }
     }
 
-    /// Opens an attempt: its number is drawn and the breaker asked only when it will be needed.
-    async fn ask(
+    /// Opens an attempt; a number and a permit of the breaker are taken only when they will be needed.
+    async fn request_attempt(
         &self,
         reservation_no: ReservationNo,
         meta: &CommandMeta,
-    ) -> Result<Asked, CommandError> {
-        // Stands for a number while it is only asked whether one will be needed.
+    ) -> Result<Requested, CommandError> {
+        // Any number will do to find out whether one will be needed.
         let probe = ReservationCommand::RequestPayment { payment_no: payment_no(1)? };
         let request = Request::<Reservation>::new(reservation_no.get(), &probe, meta);
         if let Some(done) = self.executor.execute_unless_it_writes(request).await? {
-            return self.asked_now(done, None).await;
+            return self.requested_now(done, None).await;
         }
         let permit = self.payments.admit().await?;
         let payment_no = self.new_payment_no().await?;
         let command = ReservationCommand::RequestPayment { payment_no };
         let request = Request::<Reservation>::new(reservation_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;
-        self.asked_now(done, Some(permit)).await
+        self.requested_now(done, Some(permit)).await
     }
 
-    /// A number that no payment and no other request has. The intent comes before the payment begins, so this
-    /// is looked up here.
+    /// A number that no payment and no other request has. The request to pay names it before the payment's
+    /// stream begins, so only a lookup finds out.
     async fn new_payment_no(&self) -> Result<PaymentNo, CommandError> {
         for _ in 0..NUMBER_ATTEMPTS {
             let number = self.executor.allocate(number_kinds::PAYMENT).await?;
@@ -138,28 +140,33 @@ impl Inner {
         Err(CommandError::Conflict { attempts: NUMBER_ATTEMPTS })
     }
 
-    async fn asked_now(
+    async fn requested_now(
         &self,
         done: Done<Reservation>,
         permit: Option<Permit>,
-    ) -> Result<Asked, CommandError> {
+    ) -> Result<Requested, CommandError> {
         let Done { executed, events, .. } = done;
         if executed.replayed {
-            return self.asked_before(executed).await;
+            return self.requested_before(executed).await;
         }
         match events.into_iter().next() {
-            None => Ok(Asked::WasPaid(executed)),
+            None => Ok(Requested::AlreadyPaid(executed)),
             Some(event) => {
                 let attempt = attempt(&MarketEvent::Reservation(event))?;
-                Ok(Asked::Attempt(Box::new(Intent { executed, attempt, ended: None, permit })))
+                Ok(Requested::Attempt(Box::new(RequestedAttempt {
+                    executed,
+                    attempt,
+                    ended: None,
+                    permit,
+                })))
             }
         }
     }
 
-    /// What the log says about the attempt of an earlier, equal request.
-    async fn asked_before(&self, executed: Executed) -> Result<Asked, CommandError> {
+    /// The attempt of an earlier, equal request, as the log has it.
+    async fn requested_before(&self, executed: Executed) -> Result<Requested, CommandError> {
         if executed.count == 0 {
-            return Ok(Asked::WasPaid(executed));
+            return Ok(Requested::AlreadyPaid(executed));
         }
         let events = self
             .executor
@@ -170,23 +177,28 @@ impl Inner {
             .ok_or_else(|| CommandError::Broken("a receipt without its event".to_owned()))?;
         let attempt = attempt(first)?;
         let ended = later.iter().find_map(|event| ended(event, attempt.payment_no));
-        Ok(Asked::Attempt(Box::new(Intent { executed, attempt, ended, permit: None })))
+        Ok(Requested::Attempt(Box::new(RequestedAttempt {
+            executed,
+            attempt,
+            ended,
+            permit: None,
+        })))
     }
 
     async fn carry_out(
         &self,
-        intent: Intent,
-        patience: Duration,
+        requested: RequestedAttempt,
+        answer_within: Duration,
         meta: &CommandMeta,
     ) -> Result<PaymentAsked, CommandError> {
-        let Intent { executed, attempt, ended, permit } = intent;
+        let RequestedAttempt { executed, attempt, ended, permit } = requested;
         gdmarket_store::failpoint!("commands.after-intent");
         let attempted = if let Some(attempted) = ended {
             attempted
         } else {
             let meta = self.executor.caused_by(meta.step(1), &executed);
-            let attempted = self.payments.pay(attempt, permit, (patience, &meta)).await;
-            // The intent stands, and settling will find out what became of it.
+            let attempted = self.payments.pay(attempt, permit, answer_within, &meta).await;
+            // The request to pay is stored, and settling will find out what became of it.
             attempted.unwrap_or_else(|error| {
                 tracing::warn!(%error, payment_no = %attempt.payment_no, "paying");
                 Attempted::Unknown
@@ -198,7 +210,7 @@ impl Inner {
             Attempted::Unknown => PaymentOutcome::OutcomeUnknown,
             Attempted::Unreachable { retry_after } => {
                 let requested_at = executed.position;
-                return Err(self.not_paid(attempt, (requested_at, retry_after), meta).await);
+                return Err(self.not_paid(attempt, requested_at, retry_after, meta).await);
             }
         };
         Ok(PaymentAsked { executed, payment_no: Some(attempt.payment_no), outcome })
@@ -224,7 +236,8 @@ impl Inner {
     async fn not_paid(
         &self,
         attempt: PaymentAttempt,
-        (requested_at, retry_after): (i64, Option<Duration>),
+        requested_at: i64,
+        retry_after: Option<Duration>,
         meta: &CommandMeta,
     ) -> CommandError {
         let payment_no = attempt.payment_no;
@@ -281,7 +294,7 @@ fn attempt(event: &MarketEvent) -> Result<PaymentAttempt, CommandError> {
     }
 }
 
-/// How the log says that this attempt ended, if this event says it.
+/// How this attempt ended, if this event is its end.
 fn ended(event: &MarketEvent, attempt: PaymentNo) -> Option<Attempted> {
     match event {
         MarketEvent::Reservation(ReservationEvent::Paid { payment_no, .. })

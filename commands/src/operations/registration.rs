@@ -1,8 +1,8 @@
 //! Registering: the alarm first, then the item.
 //!
 //! Step 0 is the alarm, step 1 the item; the number is in step 0's receipt, so a repeat finds it
-//! and rings nothing. A registration that took so long that its number was given up starts over
-//! with the next two steps and a new number: the item's stream decides who was first.
+//! and raises no alarm. A registration that took so long that its number was abandoned starts over
+//! with the next two steps and a new number: the item's stream decides which was first.
 
 use super::{NUMBER_ATTEMPTS, NewItem, Registered};
 use crate::error::{CommandError, Service};
@@ -13,7 +13,7 @@ use crate::outside::CallOutcome;
 use gdmarket_domain::{Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal};
 use tokio::time::timeout;
 
-/// How often a registration may find its number given up before it stops trying.
+/// How often a registration may find its number abandoned before it fails.
 const ROUNDS: u32 = 8;
 
 impl Inner {
@@ -27,7 +27,7 @@ impl Inner {
             let item_no = self.announce(&meta.step(2 * round)).await?;
             gdmarket_store::failpoint!("commands.after-alarm");
             match self.list(item_no, item, &meta.step(2 * round + 1)).await {
-                // A first try was refused so, and its receipt says it.
+                // The number was abandoned before a first try; that try's receipt repeats it.
                 Err(error) if error.code() == Some(ItemError::RegistrationAbandoned.code()) => {}
                 Ok(None) => {}
                 Ok(Some(done)) => return Ok(done),
@@ -43,12 +43,12 @@ impl Inner {
             return item_no(receipt.stream.number);
         }
         for _ in 0..NUMBER_ATTEMPTS {
-            let item_no = self.ring().await?;
+            let item_no = self.raise_alarm().await?;
             gdmarket_store::failpoint!("commands.after-alert");
             let command = AlarmCommand::RaiseRegistration { item_no };
             let request = Request::<Alarm>::new(item_no.get(), &command, meta);
             if let Some(done) = self.executor.begin(request).await? {
-                // Another process may have had the same request's turn: then its number stands.
+                // Another process may have executed the same request: then its number is valid.
                 return self::item_no(done.executed.number);
             }
             self.executor.raise_numbers(number_kinds::ITEM).await?;
@@ -56,8 +56,8 @@ impl Inner {
         Err(CommandError::Conflict { attempts: NUMBER_ATTEMPTS })
     }
 
-    /// Draws a number and tells the alarm of it; slow or down means no item.
-    async fn ring(&self) -> Result<ItemNo, CommandError> {
+    /// Allocates a number and raises the alarm for it; without the alarm there is no item.
+    async fn raise_alarm(&self) -> Result<ItemNo, CommandError> {
         let down = |retry_after, cause: String| CommandError::Unavailable {
             what: Service::Alarm,
             retry_after,
@@ -77,7 +77,7 @@ impl Inner {
         raised.map_err(|cause| down(self.options.retry_after, cause))
     }
 
-    /// Puts the item on the market; `None` if its number was given up or is another item's.
+    /// Puts the item on the market; `None` if its number was abandoned or is another item's.
     async fn list(
         &self,
         item_no: ItemNo,

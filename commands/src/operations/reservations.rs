@@ -11,12 +11,12 @@ use gdmarket_domain::{
 };
 use gdmarket_store::PersonalData;
 
-/// A reservation to be asked for.
+/// A reservation to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewReservation {
-    /// What is wanted.
+    /// The requested item.
     pub item_no: ItemNo,
-    /// Who wants it.
+    /// The renter.
     pub renter_id: PersonId,
     /// Their name for this reservation, kept outside the log.
     pub customer_name: Option<String>,
@@ -27,8 +27,7 @@ pub struct NewReservation {
 }
 
 impl Commands {
-    /// Asks for an item under a new reservation number; the item's answer is a process manager's
-    /// matter.
+    /// Requests an item under a new reservation number; a process manager brings the item's answer.
     pub async fn reserve(
         &self,
         reservation: NewReservation,
@@ -65,7 +64,7 @@ impl Commands {
         .await
     }
 
-    /// Cancels a reservation; once paid this is a request that the item answers.
+    /// Cancels a reservation; once paid this is a request that the item decides.
     pub async fn cancel_reservation(
         &self,
         reservation_no: ReservationNo,
@@ -75,7 +74,7 @@ impl Commands {
         self.execute::<Reservation>(reservation_no.get(), command, meta).await
     }
 
-    /// Asks to take a payment back; the item answers, the refund follows.
+    /// Requests to take a payment back; the item decides, the refund follows.
     pub async fn cancel_payment(
         &self,
         reservation_no: ReservationNo,

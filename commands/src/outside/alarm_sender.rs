@@ -1,6 +1,6 @@
-//! The alarm as the market sees it: it is told of a registration before the item exists.
+//! The alarm as the market sees it: it is raised for a registration before the item exists.
 //!
-//! Telling twice about one item is harmless; the durable fact is the alarm's own stream.
+//! Raising it twice for one item is harmless; the durable fact is the alarm's own stream.
 
 use async_trait::async_trait;
 use gdmarket_domain::ItemNo;
@@ -10,7 +10,7 @@ use gdmarket_domain::ItemNo;
 #[error("the alarm is down: {0}")]
 pub struct AlarmDown(pub String);
 
-/// Tells the market's keepers that an item is about to be registered.
+/// Alerts the operators of the market that an item is about to be registered.
 #[async_trait]
 pub trait AlarmSender: Send + Sync + 'static {
     /// Raises the alarm for this item; safe to repeat.

@@ -1,6 +1,6 @@
 //! The payment gateway as the market sees it: three calls, three outcomes, one key per attempt.
 //!
-//! The gateway is somebody else's: it may be slow, unreachable, or lose its answer on the way. The
+//! The gateway is another company's: it may be slow, unreachable, or lose its answer on the way. The
 //! payment service alone calls it.
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ pub struct Charge {
     pub amount: Money,
 }
 
-/// What the gateway says that it took, or gave back.
+/// What the gateway reports that it took, or gave back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
     /// The payment: the key that it was charged with.
@@ -29,10 +29,10 @@ pub struct Confirmation {
     pub amount: Money,
 }
 
-/// Why the gateway didn't do what it was asked.
+/// Why the gateway didn't do what was requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {
-    /// It says no, for good; the code says why.
+    /// It declines, for good; the code says why.
     #[error("the gateway declines: {0}")]
     Declined(String),
     /// It may have done it: the call was sent and no answer came.

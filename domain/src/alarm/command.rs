@@ -1,4 +1,4 @@
-//! What may be asked of an item's alarm.
+//! The commands of an item's alarm.
 #![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::ItemNo;

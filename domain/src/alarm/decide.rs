@@ -1,5 +1,5 @@
-//! The decisions of an item's alarm. Raising is idempotent: the same registration may ring twice
-//! before it succeeds.
+//! The decisions of an item's alarm. Raising is idempotent: the same registration may raise it
+//! twice before it succeeds.
 
 use super::{Alarm, AlarmCommand, AlarmError, AlarmEvent};
 use crate::actor::Actor;
@@ -15,7 +15,7 @@ pub(super) fn decide(alarm: &Alarm, command: &AlarmCommand) -> Decision<Alarm> {
     }
 }
 
-/// Whoever registers an item rings its alarm; the rest is the saga's.
+/// Every actor that registers an item raises its alarm; the other commands are the saga's.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the same signature for every aggregate")]
 pub(super) fn permits(_alarm: &Alarm, actor: &Actor, command: &AlarmCommand) -> bool {
     match command {

@@ -1,4 +1,4 @@
-//! Where an item's alarm stands, folded from its events; no rules here.
+//! The state of an item's alarm, folded from its events; no rules here.
 
 use super::AlarmEvent;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What may be asked of a reservation's refused hold.
+//! The commands of a reservation's refused hold.
 #![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, ReservationNo};

@@ -1,4 +1,4 @@
-//! Whose days are whose: holds, releases and the owner's blocks. No two stretches ever overlap.
+//! Whose days are whose: holds, releases and the owner's blocks. No two ranges ever overlap.
 
 use super::{Item, ItemError, ItemEvent, Listing, MAX_BLOCKS};
 use crate::decider::{Decision, no_change};
@@ -46,7 +46,7 @@ pub(super) fn hold(
     }])
 }
 
-/// What isn't held needs no release; what is rented comes back by its return only.
+/// Days that aren't held need no release; a rented item comes back by its return only.
 pub(super) fn release(item: &Item, reservation_no: ReservationNo) -> Decision<Item> {
     match (item.listed(), item.hold_of(reservation_no)) {
         (Some(item_no), Some(_)) => Ok(vec![ItemEvent::Released { item_no, reservation_no }]),
@@ -55,7 +55,7 @@ pub(super) fn release(item: &Item, reservation_no: ReservationNo) -> Decision<It
 }
 
 /// Days that are blocked already stay so; the event names only those that weren't, so that blocks
-/// never overlap and whoever reads the log may simply add them up.
+/// never overlap and a reader of the log may simply add them up.
 pub(super) fn block_period(item: &Item, period: RentalPeriod) -> Decision<Item> {
     let item_no = item.listed().ok_or(ItemError::NotFound)?;
     if is_booked(item, period.into()) {
@@ -71,7 +71,7 @@ pub(super) fn block_period(item: &Item, period: RentalPeriod) -> Decision<Item> 
     Ok(new.into_iter().map(|period| ItemEvent::PeriodBlocked { item_no, period }).collect())
 }
 
-/// A block of which only some days are given free goes as a whole and its rest comes back: every
+/// A block of which only some days are unblocked is removed as a whole and its rest comes back: every
 /// `PeriodUnblocked` takes away exactly what one `PeriodBlocked` added.
 pub(super) fn unblock_period(item: &Item, period: RentalPeriod) -> Decision<Item> {
     let item_no = item.listed().ok_or(ItemError::NotFound)?;

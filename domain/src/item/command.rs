@@ -1,4 +1,4 @@
-//! What may be asked of an item.
+//! The commands of an item.
 #![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, PersonId, ReservationNo};
@@ -17,16 +17,16 @@ pub enum ItemCommand {
     Delete,
     /// Keep days back.
     BlockPeriod { period: RentalPeriod },
-    /// Give days free again.
+    /// Make days available again.
     UnblockPeriod { period: RentalPeriod },
-    /// Keep the days for a reservation; without a period from the day it was asked until returned.
+    /// Keep the days for a reservation; without a period from the day of the request until returned.
     Hold {
         reservation_no: ReservationNo,
         renter_id: PersonId,
         period: Option<RentalPeriod>,
         asked_on: NaiveDate,
     },
-    /// Let a reservation's hold go.
+    /// Remove a reservation's hold.
     Release { reservation_no: ReservationNo },
     /// The reservation is paid: lending is allowed.
     AuthorizeLending { reservation_no: ReservationNo },
@@ -36,6 +36,6 @@ pub enum ItemCommand {
     Lend { reservation_no: Option<ReservationNo>, today: NaiveDate },
     /// Take back. Without a number the only rental is meant.
     Return { reservation_no: Option<ReservationNo> },
-    /// The registration was never completed: give its number up.
+    /// The registration was never completed: abandon its number.
     AbandonRegistration { item_no: ItemNo },
 }

@@ -1,4 +1,4 @@
-//! Which decision answers which command, who may ask, and the decisions about the listing itself.
+//! Which decision answers which command, who may send it, and the decisions about the listing itself.
 
 use super::{Item, ItemCommand, ItemError, ItemEvent, Listing, calendar, lending};
 use crate::actor::Actor;
@@ -104,7 +104,7 @@ fn delete(item: &Item) -> Decision<Item> {
     }
 }
 
-/// The late race of a registration is decided here: whichever comes first on this stream stands.
+/// The late race of a registration is decided here: the first event on this stream wins.
 fn abandon_registration(item: &Item, item_no: ItemNo) -> Decision<Item> {
     match item.listing() {
         None => Ok(vec![ItemEvent::RegistrationAbandoned { item_no }]),

@@ -6,10 +6,10 @@ use chrono::NaiveDate;
 /// A refusal of one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ItemError {
-    /// No item of this number stands on the market, for its owner.
+    /// No item of this number is on the market, as its owner sees it.
     #[error("there is no such item; check the number")]
     NotFound,
-    /// No item of this number was ever registered, for whoever wants to rent it.
+    /// No item of this number was ever registered, as a renter sees it.
     #[error("there is no such item; choose one from the list of items")]
     Unknown,
     /// It was deleted.
@@ -27,7 +27,7 @@ pub enum ItemError {
     /// The reservation holds nothing here that lending could be allowed for.
     #[error("the reservation holds no days of this item; reserve it again")]
     NoHold,
-    /// Nobody, or not this reservation, holds the item.
+    /// No reservation, or another one, holds the item.
     #[error("the item isn't reserved so; it can be lent once a reservation holds it")]
     NotReserved,
     /// The reservation isn't paid.
@@ -48,19 +48,19 @@ pub enum ItemError {
     /// Another renter has it.
     #[error("another renter still has the item; take it back first")]
     StillRented,
-    /// Nobody, or not this reservation, has the item.
+    /// No reservation, or another one, has the item.
     #[error("the item isn't lent so; only what was handed over can be brought back")]
     NotRenting,
     /// Several reservations hold it and none was named.
     #[error("several reservations hold the item; say which with reservationNo")]
     WhichReservation,
-    /// A hold or rental stands.
+    /// There is a hold or a rental.
     #[error("the item is reserved or lent; delete it once no reservation holds it")]
     InUse,
-    /// The number was given up before the registration was complete.
-    #[error("this registration was given up; register the item again under a new number")]
+    /// The number was abandoned before the registration was complete.
+    #[error("this registration was abandoned; register the item again under a new number")]
     RegistrationAbandoned,
-    /// More stretches kept back than an item remembers.
+    /// More ranges kept back than an item stores.
     #[error("the item has too many blocked periods; unblock past ones first")]
     TooManyBlocks,
     /// The item can't be where this command finds it.

@@ -28,7 +28,7 @@ events! {
         /// The owner keeps these days back.
         #[serde(rename = "PeriodBlocked")]
         PeriodBlocked { item_no: ItemNo, period: RentalPeriod },
-        /// The owner gives these days free again.
+        /// The owner makes these days available again.
         #[serde(rename = "PeriodUnblocked")]
         PeriodUnblocked { item_no: ItemNo, period: RentalPeriod },
         /// A reservation holds these days, at this name and price; without a period until it is returned.
@@ -52,7 +52,7 @@ events! {
         /// No longer to be handed over; the hold stays.
         #[serde(rename = "LendingRevoked")]
         LendingRevoked { item_no: ItemNo, reservation_no: ReservationNo },
-        /// Too late to revoke: lent already, or no hold stands.
+        /// Too late to revoke: lent already, or there is no hold.
         #[serde(rename = "LendingRevocationRefused")]
         LendingRevocationRefused { item_no: ItemNo, reservation_no: ReservationNo },
         /// Handed over to the renter (the seed's `RentedItem`).
@@ -61,7 +61,7 @@ events! {
         /// Brought back (the seed's `ReturnedItem`).
         #[serde(rename = "ItemReturned")]
         Returned { item_no: ItemNo, reservation_no: ReservationNo },
-        /// The registration was given up before it was complete; its number is never used again.
+        /// The registration was abandoned before it was complete; its number is never used again.
         #[serde(rename = "RegistrationAbandoned")]
         RegistrationAbandoned { item_no: ItemNo },
     }

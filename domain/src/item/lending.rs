@@ -1,4 +1,4 @@
-//! Handing over and taking back, and who wins when a cancellation and a handing over meet: the one
+//! Handing over and taking back, and which of a cancellation and a handing over wins when they meet: the one
 //! that reaches this stream first.
 
 use super::{Booking, Item, ItemError, ItemEvent, Listing};
@@ -59,8 +59,8 @@ pub(super) fn return_item(item: &Item, reservation_no: Option<ReservationNo>) ->
     let item_no = item.listed().ok_or(ItemError::NotFound)?;
     let rental = item.rental().map(|rental| rental.reservation_no);
     match (rental, reservation_no) {
-        (Some(standing), named) if named.is_none_or(|named| named == standing) => {
-            Ok(vec![ItemEvent::Returned { item_no, reservation_no: standing }])
+        (Some(current), named) if named.is_none_or(|named| named == current) => {
+            Ok(vec![ItemEvent::Returned { item_no, reservation_no: current }])
         }
         (_, Some(named)) if item.was_returned_last_by(named) => no_change(),
         (Some(_) | None, _) => Err(ItemError::NotRenting),

@@ -1,7 +1,7 @@
-//! Where an item stands, folded from its events; no rules here.
+//! The state of an item, folded from its events; no rules here.
 //!
-//! It remembers what stands, not what was: holds leave with their release, a rental with its return,
-//! and of the past only the reservation that was returned last.
+//! It remembers the present, not the past: a hold is removed with its release, a rental with its return.
+//! Of the past it keeps only the reservation that was returned last.
 
 use super::ItemEvent;
 use crate::ids::{ItemNo, PersonId, ReservationNo};
@@ -9,10 +9,10 @@ use crate::money::Money;
 use crate::rental_period::{RentalPeriod, Span};
 use serde::{Deserialize, Serialize};
 
-/// The most stretches of days that an owner may keep back at once.
+/// The most ranges of days that an owner may keep back at once.
 pub const MAX_BLOCKS: usize = 400;
 
-/// One thing that is rented out, with its calendar. What is empty isn't written down.
+/// One thing that is rented out, with its calendar. Empty fields aren't serialized.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Item {
@@ -141,7 +141,7 @@ impl Item {
         }
     }
 
-    /// The holds that stand, oldest first.
+    /// The current holds, oldest first.
     pub fn holds(&self) -> &[Booking] {
         &self.holds
     }
@@ -151,7 +151,7 @@ impl Item {
         self.holds.iter().find(|hold| hold.reservation_no == reservation_no)
     }
 
-    /// The rental that stands: there is never more than one.
+    /// The current rental: there is never more than one.
     pub const fn rental(&self) -> Option<&Booking> {
         self.rental.as_ref()
     }

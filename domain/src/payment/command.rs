@@ -13,7 +13,7 @@ pub enum PaymentCommand {
     RecordApproved,
     /// Fact: the gateway did not take the money.
     RecordDeclined { reason: String },
-    /// Fact: nobody knows yet.
+    /// Fact: the outcome isn't known yet.
     RecordUnknown,
     /// Begin the refund.
     Cancel,

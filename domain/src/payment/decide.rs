@@ -30,7 +30,7 @@ pub(super) fn decide(payment: &Payment, command: &PaymentCommand) -> Decision<Pa
     }
 }
 
-/// Nobody reaches an attempt but through its reservation, which asks who pays.
+/// An attempt is started through its reservation alone, which checks who pays.
 pub(super) fn permits(_payment: &Payment, actor: &Actor, command: &PaymentCommand) -> bool {
     match command {
         PaymentCommand::Start { .. } => true,
@@ -44,8 +44,8 @@ pub(super) fn permits(_payment: &Payment, actor: &Actor, command: &PaymentComman
 }
 
 impl Payment {
-    /// Whether this fact contradicts what the gateway said before. It changes nothing, and a person
-    /// should be told.
+    /// Whether this fact contradicts what the gateway answered before. It changes nothing, and the
+    /// operator should be alerted.
     pub fn contradicts(&self, command: &PaymentCommand) -> bool {
         matches!(command, PaymentCommand::RecordDeclined { .. })
             && matches!(

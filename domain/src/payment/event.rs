@@ -9,7 +9,8 @@ events! {
     /// A fact about one payment attempt.
     #[stream(payment_no: PaymentNo)]
     pub enum PaymentEvent {
-        /// The attempt exists; whoever appended this, and nobody else, calls the gateway's `confirm`.
+        /// The attempt exists; the task that appended this event is the only one that calls the gateway's
+        /// `confirm`.
         #[serde(rename = "PaymentStarted")]
         Started {
             payment_no: PaymentNo,
@@ -23,10 +24,10 @@ events! {
         /// The gateway did not take the money; `reason` is its code.
         #[serde(rename = "PaymentDeclined")]
         Declined { payment_no: PaymentNo, reservation_no: ReservationNo, reason: String },
-        /// The gateway gave no answer in time; settling will ask it.
+        /// The gateway gave no answer in time; settling will query it.
         #[serde(rename = "PaymentOutcomeUnknown")]
         OutcomeUnknown { payment_no: PaymentNo, reservation_no: ReservationNo },
-        /// A refund is under way.
+        /// A refund is in flight.
         #[serde(rename = "PaymentCancellationStarted")]
         CancellationStarted { payment_no: PaymentNo, reservation_no: ReservationNo },
         /// The gateway definitely refuses the refund; `reason` is its code. The refund waits for an

@@ -1,4 +1,4 @@
-//! Where one payment attempt stands, folded from its events; no rules here.
+//! The state of one payment attempt, folded from its events; no rules here.
 
 use super::PaymentEvent;
 use crate::ids::{ItemNo, PaymentNo, ReservationNo};
@@ -39,7 +39,7 @@ pub enum Progress {
     Declined,
     /// A refund is in flight.
     Cancelling,
-    /// The gateway definitely refused the refund; it may be asked again.
+    /// The gateway definitely refused the refund; the refund may be tried again.
     RefundRefused,
     /// The money went back.
     Cancelled,

@@ -1,4 +1,4 @@
-//! What may be asked of a reservation, and the facts that are recorded on it.
+//! The commands of a reservation, and the facts that are recorded on it.
 #![expect(missing_docs, reason = "each variant is explained; its fields say themselves")]
 
 use crate::ids::{ItemNo, PaymentNo, PersonId, ReservationNo};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// command leads to one; the caller computes it, since decisions read no clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReservationCommand {
-    /// Ask for an item.
+    /// Reserve an item.
     Reserve {
         reservation_no: ReservationNo,
         item_no: ItemNo,
@@ -36,7 +36,7 @@ pub enum ReservationCommand {
     RequestPaymentCancellation,
     /// Fact: this attempt was approved.
     RecordPaymentApproved { payment_no: PaymentNo },
-    /// Fact: this attempt failed, at that time. `pay_within` is how long a reservation may stand
+    /// Fact: this attempt failed, at that time. `pay_within` is how long a reservation may stay
     /// unpaid.
     RecordPaymentFailed {
         payment_no: PaymentNo,

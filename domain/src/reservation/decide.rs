@@ -1,4 +1,4 @@
-//! Which decision answers which command, who may ask, and the decisions about the reservation
+//! Which decision answers which command, who may send it, and the decisions about the reservation
 //! itself; those about its payments are in `payments`, the recorded facts in `facts`.
 
 use super::{
@@ -56,7 +56,8 @@ pub(super) fn decide(
     }
 }
 
-/// Before anything was asked: people are told so, and what can't come yet needs a look.
+/// Before there is a reservation: a person gets "not found", and a fact that can't be true yet is out of
+/// order.
 fn decide_without_request(command: &ReservationCommand) -> Decision<Reservation> {
     match command {
         ReservationCommand::Reserve { reservation_no, item_no, renter_id, period, asked_on } => {
@@ -158,7 +159,7 @@ fn reject(stage: Stage, request: &Request, reason: &str) -> Decision<Reservation
     }
 }
 
-/// Unpaid it ends at once; paid, the item is asked first, and nothing is refunded before it answers.
+/// Unpaid it ends at once; paid, the item decides first, and nothing is refunded before it answers.
 fn cancel(stage: Stage, request: &Request) -> Decision<Reservation> {
     let Request { reservation_no, item_no, .. } = *request;
     match stage {
@@ -181,7 +182,7 @@ fn cancel(stage: Stage, request: &Request) -> Decision<Reservation> {
     }
 }
 
-/// Only the standing end of the time to pay counts: an older one was stopped by an attempt since.
+/// Only the current end of the time to pay counts: an older one was replaced by an attempt since.
 fn expire(stage: Stage, request: &Request, due: DateTime<Utc>) -> Decision<Reservation> {
     match stage {
         Stage::Unpaid { pay_by } if pay_by == due => Ok(vec![ReservationEvent::Expired {

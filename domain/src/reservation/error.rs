@@ -15,10 +15,10 @@ pub enum ReservationError {
     #[error("the reservation was confirmed; cancel it instead")]
     AlreadyReserved,
     /// A payment attempt is open.
-    #[error("a payment is under way; try again when its outcome is in")]
+    #[error("a payment is in flight; try again when its outcome is in")]
     PaymentPending,
     /// A cancellation was requested and the item hasn't answered yet.
-    #[error("a cancellation is under way; try again when it is decided")]
+    #[error("a cancellation is in flight; try again when it is decided")]
     CancellationPending,
     /// The renter has the item.
     #[error("the item was handed over; bring it back instead")]

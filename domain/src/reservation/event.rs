@@ -11,7 +11,7 @@ events! {
     /// A fact about one reservation. `pay_by` is the end of the time to pay that starts with the event.
     #[stream(reservation_no: ReservationNo)]
     pub enum ReservationEvent {
-        /// A renter asked for an item; without a period from `asked_on` until returned.
+        /// A renter requested an item; without a period from `asked_on` until returned.
         #[serde(rename = "ReservationRequested")]
         Requested {
             reservation_no: ReservationNo,
@@ -68,7 +68,7 @@ events! {
         /// Too late: the item was lent.
         #[serde(rename = "PaymentCancellationRefused")]
         PaymentCancellationRefused { reservation_no: ReservationNo, item_no: ItemNo },
-        /// The payment is taken back: refund that attempt; the reservation stands unpaid.
+        /// The payment is taken back: refund that attempt; the reservation is unpaid again.
         #[serde(rename = "ReservationPaymentCancelled")]
         PaymentCancelled {
             reservation_no: ReservationNo,

@@ -148,7 +148,7 @@ pub(super) fn record_payment_failed(
     }
 }
 
-/// The standing end of the time to pay, or a little later; a failure moves it at most to twice the
+/// The current end of the time to pay, or a little later; a failure moves it at most to twice the
 /// time to pay after `Reserved`, so that a card that never pays can't hold an item for ever.
 fn after_failure(times: PayTimes, failure: &Failure<'_>) -> DateTime<Utc> {
     let latest = times.first + failure.pay_within;

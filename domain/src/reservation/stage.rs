@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// How far the reservation has come: the columns of the table it is decided by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
-    /// Nothing was asked yet.
+    /// There is no reservation yet.
     #[default]
     New,
     /// The item hasn't answered.
@@ -28,7 +28,7 @@ pub enum Stage {
         /// By which attempt.
         payment_no: PaymentNo,
     },
-    /// Paid, and the item was asked whether it can still be cancelled.
+    /// Paid, and the item decides whether it can still be cancelled.
     CancellationPending {
         /// By which attempt it was paid.
         payment_no: PaymentNo,
@@ -75,12 +75,14 @@ impl Stage {
             | ReservationEvent::PaymentFailed { pay_by, .. }
             | ReservationEvent::PaymentCancelled { pay_by, .. } => Self::Unpaid { pay_by: *pay_by },
             ReservationEvent::Rejected { .. } => Self::Rejected,
-            ReservationEvent::CancellationRequested { .. } => self.asked(Cancelling::Reservation),
+            ReservationEvent::CancellationRequested { .. } => {
+                self.cancellation_requested(Cancelling::Reservation)
+            }
             ReservationEvent::PaymentCancellationRequested { .. } => {
-                self.asked(Cancelling::Payment)
+                self.cancellation_requested(Cancelling::Payment)
             }
             ReservationEvent::CancellationRefused { .. }
-            | ReservationEvent::PaymentCancellationRefused { .. } => self.answered(),
+            | ReservationEvent::PaymentCancellationRefused { .. } => self.cancellation_refused(),
             ReservationEvent::Cancelled { .. } => Self::Cancelled,
             ReservationEvent::PaymentRequested { payment_no, .. } => {
                 Self::PaymentOpen { payment_no: *payment_no }
@@ -93,14 +95,14 @@ impl Stage {
         }
     }
 
-    const fn asked(self, request: Cancelling) -> Self {
+    const fn cancellation_requested(self, request: Cancelling) -> Self {
         if let Self::Paid { payment_no } = self {
             return Self::CancellationPending { payment_no, request };
         }
         self
     }
 
-    const fn answered(self) -> Self {
+    const fn cancellation_refused(self) -> Self {
         match self {
             Self::CancellationPending { payment_no, .. } => Self::Paid { payment_no },
             Self::Renting { payment_no, .. } => Self::Renting { payment_no, request: None },

@@ -1,4 +1,4 @@
-//! Where a reservation stands, folded from its events; no rules here.
+//! The state of a reservation, folded from its events; no rules here.
 
 use super::{ReservationEvent, Stage};
 use crate::ids::{ItemNo, PaymentNo, PersonId, ReservationNo};
@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// One renter's wish for one item.
+/// One renter's reservation of one item.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     request: Option<Request>,
@@ -21,18 +21,18 @@ pub struct Reservation {
     late: BTreeSet<PaymentNo>,
 }
 
-/// What was asked for.
+/// What was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The reservation's number.
     pub reservation_no: ReservationNo,
-    /// The item that is wanted.
+    /// The requested item.
     pub item_no: ItemNo,
-    /// Who wants it.
+    /// The renter.
     pub renter_id: PersonId,
     /// For which days; `None` from `asked_on` until returned.
     pub period: Option<RentalPeriod>,
-    /// The day it was asked.
+    /// The day of the request.
     pub asked_on: NaiveDate,
 }
 
@@ -106,7 +106,7 @@ impl Reservation {
         }
     }
 
-    /// What was asked for; `None` before anything was.
+    /// What was requested; `None` before there is a reservation.
     pub const fn request(&self) -> Option<&Request> {
         self.request.as_ref()
     }

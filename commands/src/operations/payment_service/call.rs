@@ -1,6 +1,6 @@
-//! Calls of the gateway. A charge goes under a permit of the breaker, which hears of it when the answer
-//! limit ends; the call itself goes on up to its own limit. What is asked beside, nobody waits for: an
-//! open breaker holds it back, but how it goes is no measure of how charges go.
+//! Calls of the gateway. A charge takes a permit of the breaker and records its outcome at the end of the
+//! answer limit; the call itself continues up to its own limit. No renter waits for a refund or a query:
+//! an open breaker holds them back, but their outcomes are no measure of how charges go.
 
 use super::{LocalPayments, PaymentAttempt, PaymentService as _};
 use crate::error::CommandError;
@@ -9,38 +9,38 @@ use crate::outside::{Confirmation, GatewayError};
 use std::pin::pin;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// What the gateway says.
-pub(super) type Said<T> = Result<T, GatewayError>;
+/// What the gateway answers.
+pub(super) type Answer<T> = Result<T, GatewayError>;
 
 impl LocalPayments {
-    /// A refund or a question.
+    /// Makes a refund or a query.
     pub(super) async fn ask<T>(
         &self,
-        call: impl Future<Output = Said<T>> + Send,
-    ) -> Result<Said<T>, CommandError> {
+        call: impl Future<Output = Answer<T>> + Send,
+    ) -> Result<Answer<T>, CommandError> {
         drop(self.admit().await?);
         Ok(timeout(self.options.call_limit, call).await.unwrap_or_else(|_| Err(no_answer())))
     }
 
-    /// A charge. What takes longer than its limit may have happened or not.
+    /// Makes a charge. One that takes longer than its limit may have happened or not.
     pub(super) async fn call<T>(
         &self,
         permit: Permit,
-        call: impl Future<Output = Said<T>> + Send,
-    ) -> Said<T> {
-        let (begun, mut call) = (Instant::now(), pin!(call));
-        if let Ok(said) = timeout_at(begun + self.options.answer_within, &mut call).await {
-            permit.record(outcome(&said));
-            return said;
+        call: impl Future<Output = Answer<T>> + Send,
+    ) -> Answer<T> {
+        let (start, mut call) = (Instant::now(), pin!(call));
+        if let Ok(answer) = timeout_at(start + self.options.answer_within, &mut call).await {
+            permit.record(outcome(&answer));
+            return answer;
         }
         permit.record(CallOutcome::Slow);
-        timeout_at(begun + self.options.call_limit, call).await.unwrap_or_else(|_| Err(no_answer()))
+        timeout_at(start + self.options.call_limit, call).await.unwrap_or_else(|_| Err(no_answer()))
     }
 }
 
 impl LocalPayments {
     /// An answer counts only if payment, order number and amount are those of the attempt. One that
-    /// differs leaves the outcome unknown, and alerts: nobody knows what the gateway did.
+    /// differs leaves the outcome unknown and alerts the operator.
     pub(super) fn matching(
         &self,
         attempt: &PaymentAttempt,
@@ -69,8 +69,8 @@ fn no_answer() -> GatewayError {
 }
 
 /// A definite "no" is an answer like a "yes".
-const fn outcome<T>(said: &Said<T>) -> CallOutcome {
-    match said {
+const fn outcome<T>(answer: &Answer<T>) -> CallOutcome {
+    match answer {
         Ok(_) | Err(GatewayError::Declined(_)) => CallOutcome::Answered,
         Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_)) => CallOutcome::Failed,
     }

@@ -1,7 +1,7 @@
 //! The one call of `confirm` per attempt, and writing down what came of it. An outcome that can't be
 //! written down is found out by settling.
 
-use super::call::Said;
+use super::call::Answer;
 use super::{Attempted, LocalPayments, PAYMENT_UNAVAILABLE, PaymentAttempt};
 use crate::error::CommandError;
 use crate::executor::CommandMeta;
@@ -11,10 +11,10 @@ use gdmarket_domain::PaymentCommand;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long recording rests while the database is away.
+/// The pause before recording is tried again while the database is away.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
-/// The longest reason that is written down.
+/// The longest reason that is recorded.
 const LONGEST_REASON: usize = 64;
 
 impl LocalPayments {
@@ -54,8 +54,8 @@ impl LocalPayments {
     }
 }
 
-/// The fact's name, the fact, and what the renter is told.
-fn recorded(confirmed: Said<Confirmation>) -> (&'static str, PaymentCommand, Attempted) {
+/// The fact's name, the fact, and the outcome for the renter.
+fn recorded(confirmed: Answer<Confirmation>) -> (&'static str, PaymentCommand, Attempted) {
     match confirmed {
         Ok(_) => ("approved", PaymentCommand::RecordApproved, Attempted::Approved),
         Err(GatewayError::Declined(code)) => {
@@ -74,8 +74,8 @@ fn recorded(confirmed: Said<Confirmation>) -> (&'static str, PaymentCommand, Att
     }
 }
 
-/// The gateway's code as it may stand in an event: short, and of plain characters, since it is
-/// somebody else's text. `otherwise` stands for a code that says nothing or means something else here.
+/// The gateway's code in the form that events hold: short, and of plain characters, since it is foreign
+/// text. `otherwise` replaces a code that is empty or means something else here.
 pub(super) fn reason(code: &str, otherwise: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
     let code: String = code.chars().filter(plain).take(LONGEST_REASON).collect();

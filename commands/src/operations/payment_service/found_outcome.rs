@@ -22,10 +22,23 @@ pub enum FoundOutcome {
     RefundRefused,
 }
 
+/// What an operator found out about one payment.
+#[derive(Debug, Clone, Copy)]
+pub struct Finding<'a> {
+    /// The payment.
+    pub payment_no: PaymentNo,
+    /// What became of it.
+    pub outcome: FoundOutcome,
+    /// The operator's name.
+    pub operator: &'a str,
+    /// How the operator knows.
+    pub reason: &'a str,
+}
+
 /// What recording it led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutcomeRecorded {
-    /// Whether anything was written; else it was so already.
+    /// Whether anything was written; else the payment already had this outcome.
     pub is_new: bool,
     /// How far the payment is now.
     pub progress: Progress,
@@ -34,8 +47,8 @@ pub struct OutcomeRecorded {
 /// Why an outcome isn't recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRecorded {
-    /// No attempt of this number has begun.
-    #[error("no payment {0} has begun")]
+    /// No attempt of this number was started.
+    #[error("no payment {0} was started")]
     NotBegun(PaymentNo),
     /// It isn't what can have happened to a payment that is this far.
     #[error("payment {number} is {progress:?}, which this outcome doesn't fit")]
@@ -45,7 +58,7 @@ pub enum NotRecorded {
         /// How far it is.
         progress: Progress,
     },
-    /// The log couldn't be asked or written.
+    /// The log couldn't be read or written.
     #[error(transparent)]
     Command(#[from] CommandError),
 }
@@ -92,14 +105,13 @@ impl FoundOutcome {
 
 /// Records on an operator's behalf what became of a payment, and why the operator believes it.
 ///
-/// Repeating it changes nothing. The market's processes continue from the event as if the gateway had said
-/// so, wherever they run.
+/// Repeating it changes nothing. The market's processes continue from the event as from the gateway's own
+/// answer, wherever they run.
 pub async fn record_found_outcome(
     store: Store,
-    number: PaymentNo,
-    found: FoundOutcome,
-    (operator, reason): (&str, &str),
+    finding: Finding<'_>,
 ) -> Result<OutcomeRecorded, NotRecorded> {
+    let Finding { payment_no: number, outcome: found, .. } = finding;
     let options = CommandOptions::default();
     let executor = Executor::new(store, options.retry, options.retry_after);
     let payment = executor.fresh::<Payment>(number.get()).await?;
@@ -107,10 +119,10 @@ pub async fn record_found_outcome(
     if !found.fits(progress) {
         return Err(NotRecorded::DoesNotFit { number, progress });
     }
-    let meta = meta(&executor, number, found, operator);
+    let meta = meta(&executor, &finding);
     let command = found.command();
     let mut request = Request::<Payment>::new(number.get(), &command, &meta);
-    request.note = Some(reason);
+    request.note = Some(finding.reason);
     let done = executor.execute(request).await?;
     let progress = done.state.progress().ok_or(NotRecorded::NotBegun(number))?;
     // The gateway's own answer may have come in between.
@@ -120,14 +132,10 @@ pub async fn record_found_outcome(
     Ok(OutcomeRecorded { is_new: !done.events.is_empty(), progress })
 }
 
-fn meta(
-    executor: &Executor,
-    number: PaymentNo,
-    found: FoundOutcome,
-    operator: &str,
-) -> CommandMeta {
+fn meta(executor: &Executor, finding: &Finding<'_>) -> CommandMeta {
+    let Finding { payment_no, outcome, operator, .. } = *finding;
     let log_id = executor.log_id();
-    let command_id = process_command_id(log_id, "payment", number.get(), found.fact());
+    let command_id = process_command_id(log_id, "payment", payment_no.get(), outcome.fact());
     CommandMeta {
         command_id,
         correlation_id: command_id,

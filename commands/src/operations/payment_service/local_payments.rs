@@ -1,7 +1,7 @@
-//! The payment service in this process: begins attempts and waits for their outcome.
+//! The payment service in this process: starts attempts and waits for their outcome.
 //!
 //! Only the task whose own append wrote `PaymentStarted` hands the attempt to `charge.rs`; every
-//! other one reads the payment's stream until the outcome stands there or the wait is over.
+//! other one reads the payment's stream until it holds the outcome or the wait is over.
 
 use super::{Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentService};
 use crate::command_id::{gateway_key, process_command_id};
@@ -21,8 +21,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// How long a waiting repeat leaves the database alone between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often a repeat that waits reads the payment's stream.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The payment service of this process.
 #[derive(Clone)]
@@ -70,32 +70,33 @@ impl LocalPayments {
         Ok(done)
     }
 
-    /// Calls the gateway in a task of its own and waits as long as the renter wants to.
+    /// Calls the gateway in a task of its own and waits for it as long as `answer_within`.
     async fn charge(
         &self,
         attempt: PaymentAttempt,
         permit: Permit,
-        (patience, meta): (Duration, &CommandMeta),
+        answer_within: Duration,
+        meta: &CommandMeta,
     ) -> Attempted {
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let (service, meta) = (self.clone(), meta.clone());
         let work = async move {
             let attempted = service.confirm(attempt, permit, &meta).await;
-            // Whoever waited may be gone; the log has the outcome.
-            tell.send(attempted).ok();
+            // The caller may be gone; the log has the outcome.
+            sender.send(attempted).ok();
         };
         self.tracker.spawn(tracing::Instrument::in_current_span(work));
-        match timeout(patience, told).await {
+        match timeout(answer_within, receiver).await {
             Ok(Ok(attempted)) => attempted,
             Ok(Err(_)) | Err(_) => Attempted::Unknown,
         }
     }
 
-    /// Whether the payment of this number is another reservation's. Then this attempt never began, and can't
-    /// begin any more; what another renter paid says nothing about it.
+    /// Whether the payment of this number is another reservation's. Then this attempt never started, and
+    /// can't start any more; what another renter paid has nothing to do with it.
     pub(super) async fn is_taken(&self, attempt: &PaymentAttempt, payment: &Payment) -> bool {
         let PaymentAttempt { payment_no, reservation_no, .. } = *attempt;
-        let other = payment.attempt().map(|begun| begun.reservation_no);
+        let other = payment.attempt().map(|started| started.reservation_no);
         let Some(other) = other.filter(|other| *other != reservation_no) else { return false };
         tracing::error!(
             %payment_no, %reservation_no, %other,
@@ -108,8 +109,8 @@ impl LocalPayments {
         true
     }
 
-    /// The breaker opened between the intent and the call: the attempt ends unsent.
-    async fn give_up(
+    /// The breaker opened between the request to pay and the call: the attempt ends unsent.
+    async fn end_unsent(
         &self,
         attempt: PaymentAttempt,
         retry_after: Duration,
@@ -120,21 +121,21 @@ impl LocalPayments {
         Ok(Attempted::Unreachable { retry_after: Some(retry_after) })
     }
 
-    /// Reads the payment's stream until its outcome is there or the renter has waited enough.
+    /// Reads the payment's stream until its outcome is there, as long as `answer_within`.
     async fn wait(
         &self,
         payment_no: PaymentNo,
-        patience: Duration,
+        answer_within: Duration,
     ) -> Result<Attempted, CommandError> {
-        let give_up_at = Instant::now() + patience;
+        let deadline = Instant::now() + answer_within;
         loop {
             if let Some(attempted) = self.outcome(payment_no).await? {
                 return Ok(attempted);
             }
-            if Instant::now() + LOOK_EVERY >= give_up_at {
+            if Instant::now() + POLL_INTERVAL >= deadline {
                 return Ok(Attempted::Unknown);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -177,7 +178,8 @@ impl PaymentService for LocalPayments {
         &self,
         attempt: PaymentAttempt,
         permit: Option<Permit>,
-        (patience, meta): (Duration, &CommandMeta),
+        answer_within: Duration,
+        meta: &CommandMeta,
     ) -> Result<Attempted, CommandError> {
         let PaymentAttempt { payment_no, reservation_no, item_no, amount } = attempt;
         let command = PaymentCommand::Start { payment_no, reservation_no, item_no, amount };
@@ -187,16 +189,16 @@ impl PaymentService for LocalPayments {
             if self.is_taken(&attempt, &done.state).await {
                 return Ok(Attempted::Unreachable { retry_after: None });
             }
-            return self.wait(payment_no, patience).await;
+            return self.wait(payment_no, answer_within).await;
         }
         let meta = self.executor.caused_by(meta.clone(), &done.executed);
         let permit = match permit {
             Some(permit) => permit,
             None => match self.breaker.admit() {
                 Ok(permit) => permit,
-                Err(open) => return self.give_up(attempt, open.retry_after, &meta).await,
+                Err(open) => return self.end_unsent(attempt, open.retry_after, &meta).await,
             },
         };
-        Ok(self.charge(attempt, permit, (patience, &meta)).await)
+        Ok(self.charge(attempt, permit, answer_within, &meta).await)
     }
 }

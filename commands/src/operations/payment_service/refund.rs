@@ -1,8 +1,8 @@
-//! A refund: begin it, ask the gateway, record its answer. It is repeated as a whole until the money
+//! A refund: start it, call the gateway, record its answer. It is repeated as a whole until the money
 //! is back; the gateway gives nothing back twice under one key.
 //!
 //! A definite refusal is recorded, so that the payment shows it, and returned, so that the caller
-//! parks the refund and alerts the operator. A retry asks the gateway again.
+//! parks the refund and alerts the operator. A retry calls the gateway again.
 
 use super::LocalPayments;
 use super::charge::reason;
@@ -13,7 +13,7 @@ use gdmarket_domain::payment::Progress;
 use gdmarket_domain::{PaymentCommand, PaymentNo};
 use std::borrow::Cow;
 
-/// The gateway definitely refuses to give the money back: a person must look.
+/// The gateway definitely refuses to give the money back: it needs manual action.
 const REFUND_REFUSED: &str = "refund-refused";
 
 impl LocalPayments {
@@ -23,13 +23,13 @@ impl LocalPayments {
         payment_no: PaymentNo,
         meta: &CommandMeta,
     ) -> Result<(), CommandError> {
-        let begun = self.record(payment_no, "refund", &PaymentCommand::Cancel, meta).await?;
-        if begun.state.progress() == Some(Progress::Cancelled) {
+        let started = self.record(payment_no, "refund", &PaymentCommand::Cancel, meta).await?;
+        if started.state.progress() == Some(Progress::Cancelled) {
             return Ok(());
         }
         gdmarket_store::failpoint!("commands.before-refund");
         match self.ask(self.gateway.cancel(self.key(payment_no))).await? {
-            Ok(answer) => self.matching_or_refused(begun.state.attempt(), &answer)?,
+            Ok(answer) => self.matching_or_refused(started.state.attempt(), &answer)?,
             Err(GatewayError::Declined(code)) => {
                 return Err(self.refund_refused(payment_no, &code, meta).await?);
             }

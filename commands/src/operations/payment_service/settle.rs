@@ -1,6 +1,6 @@
-//! Settling: finding out what became of an attempt that nobody knows of. It asks `find` and never
-//! charges; an attempt that was never begun is begun here without a `confirm`, so that nobody begins
-//! it afterwards.
+//! Settling: finding out what became of an attempt whose outcome is unknown. It calls `find` and never
+//! charges; an attempt that was never started is started here without a `confirm`, so that no other task
+//! starts it afterwards.
 
 use super::{LocalPayments, PaymentAttempt, Settled};
 use crate::error::{CommandError, Service};
@@ -11,7 +11,7 @@ use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentNo, Reservati
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The gateway answered about another payment, order or amount than it was asked about.
+/// The gateway's answer is about another payment, order or amount than the request.
 const PAYMENT_MISMATCH: &str = "payment-mismatch";
 
 impl LocalPayments {
@@ -34,8 +34,9 @@ impl LocalPayments {
             return Ok(Settled::Approved);
         }
         if payment.attempt().is_none() {
-            let nobody = || CommandError::Broken(format!("nobody asked for payment {payment_no}"));
-            payment = self.begin_unsent(requested.ok_or_else(nobody)?, meta).await?;
+            let without_request =
+                || CommandError::Broken(format!("payment {payment_no} was never requested"));
+            payment = self.start_unsent(requested.ok_or_else(without_request)?, meta).await?;
         }
         match self.ask(self.gateway.find(self.key(payment_no))).await? {
             Ok(Some(answer)) => {
@@ -48,7 +49,7 @@ impl LocalPayments {
         }
     }
 
-    /// The attempt that the cause of this settling asked for; `None` if the cause is something else.
+    /// The attempt that the cause of this settling requested; `None` if the cause is something else.
     pub(crate) async fn requested(
         &self,
         payment_no: PaymentNo,
@@ -68,9 +69,9 @@ impl LocalPayments {
         })
     }
 
-    /// Begins an attempt that nobody began, so that a `confirm` that hasn't been sent never is, and
+    /// Starts an attempt that was never started, so that a `confirm` that hasn't been sent never is, and
     /// "not found" stays true.
-    async fn begin_unsent(
+    async fn start_unsent(
         &self,
         attempt: PaymentAttempt,
         meta: &CommandMeta,
@@ -94,8 +95,8 @@ impl LocalPayments {
         Ok(Settled::Declined)
     }
 
-    /// Refuses to go on where the answer is about something else: an operator has to look at the
-    /// gateway's books, and asking again at once would only say the same.
+    /// Refuses to continue where the answer is about something else: an operator has to compare it with
+    /// the gateway's books, and the same call would get the same answer.
     pub(super) fn matching_or_refused(
         &self,
         attempt: Option<&PaymentAttempt>,

@@ -6,7 +6,7 @@ use crate::output::confirmation::confirm;
 use crate::output::{Console, Exit, Failure};
 use clap::{Args, Subcommand, ValueEnum};
 use gdmarket_commands::{
-    CommandError, FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome,
+    CommandError, Finding, FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome,
 };
 use gdmarket_domain::PaymentNo;
 use gdmarket_domain::payment::Progress;
@@ -109,7 +109,9 @@ pub(in crate::cli) fn run(
         )?;
     }
     with_store(config, async |store| {
-        let recorded = record_found_outcome(store.clone(), no, outcome.found(), (OPERATOR, reason));
+        let finding =
+            Finding { payment_no: no, outcome: outcome.found(), operator: OPERATOR, reason };
+        let recorded = record_found_outcome(store.clone(), finding);
         let recorded = recorded.await.map_err(|error| failure(no, &error))?;
         release(store, no, (outcome, reason)).await?;
         say(no, outcome, recorded, console);
