@@ -12,8 +12,7 @@ pub use everything::FILE_DAMAGED;
 pub(crate) use structure::STEPS;
 
 use crate::error::StoreError;
-use crate::event::{RecordedEvent, StreamId, lossy};
-use crate::identity::Identity;
+use crate::log::{Identity, RecordedEvent, StreamId, lossy};
 use crate::on_tx;
 use crate::snapshot::Snapshot;
 use crate::store::Store;

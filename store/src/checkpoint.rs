@@ -6,7 +6,7 @@
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
-use crate::identity::Identity;
+use crate::log::Identity;
 use crate::{on_db, on_tx};
 
 /// The checkpoints of one database.

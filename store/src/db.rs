@@ -11,7 +11,6 @@ mod data_folder;
 mod databases;
 mod inspection;
 pub(crate) mod migration;
-pub(crate) mod open_files;
 mod pooled;
 pub(crate) mod postgres;
 pub(crate) mod recv_batch;
@@ -22,7 +21,7 @@ pub(crate) mod sticky_connection;
 pub(crate) mod tasks;
 mod transaction;
 mod wal;
-mod wal_index;
+pub(crate) mod wal_index;
 
 pub use copy_in::CopyIn;
 pub use data_folder::make_private_folder;

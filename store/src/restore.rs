@@ -4,8 +4,7 @@
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
-use crate::event_log;
-use crate::identity::Identity;
+use crate::log::{self, Identity};
 use crate::{on_db, on_tx};
 use sqlx::Executor;
 
@@ -38,7 +37,7 @@ const DERIVED: [&str; 7] = [
 pub(crate) async fn declare(log: &Db, views: &Db) -> Result<Restored, StoreError> {
     let identity = Identity::read(log).await?;
     let epoch = identity.epoch + 1;
-    let head = event_log::head(log).await?;
+    let head = log::head(log).await?;
     let mut tx = views.begin().await?;
     let strange: i64 = on_tx!(&mut tx, connection => {
         let sql = "SELECT count(*) FROM checkpoints WHERE source <> $1 OR position > $2";

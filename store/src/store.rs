@@ -1,25 +1,18 @@
 //! The way in: opens the engine that the URL names and hands out what hangs on the log.
 
-use crate::aggregate_store::{AggregateStore, DecodeEvent, decode_as_is};
-use crate::appender::{Appender, PostgresWriter, Signals, SqliteWriter};
-use crate::books::Books;
 use crate::checkpoint::Checkpoints;
-use crate::continuity::Continuity;
 use crate::db::connection_guard::ConnectionGuard;
-use crate::db::open_files::OpenFiles;
 use crate::db::tasks::Tasks;
 use crate::db::{Databases, Db, LogConnection, Migrated, MissingViews, sqlite};
 use crate::error::StoreError;
-use crate::event_log::EventLog;
-use crate::identity::Identity;
-use crate::numbers::{NumberKind, Numbers};
+use crate::log::{
+    AggregateStore, Appender, DecodeEvent, EventLog, Identity, LogIdentityGuard, NumberKind,
+    Numbers, OpenFiles, PersonalDataTable, PostgresWriter, Receipts, Signals, SqliteWriter,
+    StreamLoader, Streams, Tail, WriteOnceRecords, decode_as_is,
+};
 use crate::options::StoreOptions;
-use crate::personal_data::PersonalDataTable;
-use crate::receipt::Receipts;
 use crate::restore::{self, Restored};
 use crate::schema;
-use crate::stream_loader::{StreamLoader, Streams};
-use crate::tail::Tail;
 use cqrs_es::Aggregate;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -49,10 +42,10 @@ struct Inner {
     receipts: Receipts,
     numbers: Numbers,
     personal_data: PersonalDataTable,
-    books: Books,
+    books: WriteOnceRecords,
     tail: Tail,
     identity: Identity,
-    continuity: Continuity,
+    continuity: LogIdentityGuard,
     aggregates: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     tasks: Tasks,
     _stop_when_dropped: DropGuard,
@@ -72,7 +65,7 @@ impl Store {
     /// that doesn't serve this program, [`StoreError::Locked`] when the data folder was asked for
     /// exclusively and another process has it, [`StoreError::Unavailable`] without a database.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let continuity = Continuity::default();
+        let continuity = LogIdentityGuard::default();
         let databases = open_databases(options, false, &continuity).await?;
         match Self::start(options, databases.clone(), continuity).await {
             Ok(store) => Ok(store),
@@ -94,7 +87,7 @@ impl Store {
         options: &StoreOptions,
         kinds: &[NumberKind<'_>],
     ) -> Result<Migrated, StoreError> {
-        let databases = open_databases(options, true, &Continuity::default()).await?;
+        let databases = open_databases(options, true, &LogIdentityGuard::default()).await?;
         let migrated = migrate(&databases, kinds).await;
         databases.close().await;
         migrated
@@ -103,7 +96,7 @@ impl Store {
     /// Declares that the log was restored from an older copy: raises its epoch, and makes what was read
     /// from it fit. No other process should have it open; one that has notices and stops.
     pub async fn restored(options: &StoreOptions) -> Result<Restored, StoreError> {
-        let databases = open_databases(options, false, &Continuity::default()).await?;
+        let databases = open_databases(options, false, &LogIdentityGuard::default()).await?;
         let declared = async {
             databases.require_current_schema().await?;
             sqlite::verify(&databases.log).await?;
@@ -117,7 +110,7 @@ impl Store {
     async fn start(
         options: &StoreOptions,
         databases: Databases,
-        continuity: Continuity,
+        continuity: LogIdentityGuard,
     ) -> Result<Self, StoreError> {
         databases.require_current_schema().await?;
         let log_db = &databases.log;
@@ -142,7 +135,7 @@ impl Store {
             appender,
             receipts: Receipts::start(log_db, &guard, &tasks),
             numbers: Numbers::start(log_db, &connection, &continuity, &tasks),
-            books: Books::new(log_db.clone(), connection.clone(), continuity.clone()),
+            books: WriteOnceRecords::new(log_db.clone(), connection.clone(), continuity.clone()),
             personal_data: PersonalDataTable::new(
                 log_db.clone(),
                 connection.clone(),
@@ -191,7 +184,7 @@ impl Store {
     }
 
     /// What is written down beside the log.
-    pub fn books(&self) -> &Books {
+    pub fn books(&self) -> &WriteOnceRecords {
         &self.0.books
     }
 
@@ -325,7 +318,7 @@ impl Store {
 async fn open_databases(
     options: &StoreOptions,
     make: bool,
-    continuity: &Continuity,
+    continuity: &LogIdentityGuard,
 ) -> Result<Databases, StoreError> {
     let guard: Arc<dyn ConnectionGuard> = Arc::new(continuity.clone());
     Databases::open(options, make, &guard).await
@@ -373,14 +366,14 @@ fn poll_interval(options: &StoreOptions, databases: &Databases) -> Duration {
 }
 
 /// Notices also while nothing is appended that the files are not those that were opened.
-async fn watch_files(continuity: Continuity) {
+async fn watch_files(continuity: LogIdentityGuard) {
     while continuity.check_files().await.is_ok() {
         sleep(FILE_CHECK_INTERVAL).await;
     }
 }
 
 /// Once the log is another one, nothing may be read through this store any more.
-async fn shut_when_ended(continuity: Continuity, databases: Databases) {
+async fn shut_when_ended(continuity: LogIdentityGuard, databases: Databases) {
     let error = continuity.ended().await;
     tracing::error!(%error, "the log can't be used; nothing is read or written any more");
     databases.shut();

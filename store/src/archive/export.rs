@@ -17,7 +17,7 @@ use super::sequences::{Gap, Sequences};
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
-use crate::identity::Identity;
+use crate::log::Identity;
 use crate::on_tx;
 use crate::snapshot::Snapshot;
 use crate::store::Store;

@@ -5,9 +5,8 @@
 
 use super::ArchiveError;
 use super::manifest::Manifest;
-use crate::event::{RecordedEvent, StreamId};
 use crate::hex::{hex, unhex};
-use crate::receipt::{Receipt, ReceiptKind};
+use crate::log::{Receipt, ReceiptKind, RecordedEvent, StreamId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;

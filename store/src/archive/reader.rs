@@ -11,8 +11,7 @@ use super::line::{
 };
 use super::manifest::Manifest;
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
-use crate::event::RecordedEvent;
-use crate::receipt::Receipt;
+use crate::log::{Receipt, RecordedEvent};
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Read};
 use tokio::sync::mpsc;
@@ -39,7 +38,7 @@ pub(super) enum Batch {
     Parked(Vec<ParkedLine>),
     Waiting(Vec<WaitingLine>),
     Dropped(Vec<DroppedLine>),
-    Books(Vec<BookLine>),
+    WriteOnceRecords(Vec<BookLine>),
     Persons(Vec<PersonLine>),
     Names(Vec<NameLine<'static>>),
     /// All was read and is as the file itself says.
@@ -396,7 +395,7 @@ impl Batch {
             Line::Parked(parked) => add!(Parked, parked),
             Line::Waiting(waiting) => add!(Waiting, waiting),
             Line::Dropped(dropped) => add!(Dropped, dropped),
-            Line::Book(entry) => add!(Books, entry),
+            Line::Book(entry) => add!(WriteOnceRecords, entry),
             Line::Person(person) => add!(Persons, person),
             Line::Name(name) => add!(Names, name.into_owned()),
             Line::Header(_) | Line::Manifest(_) => {
@@ -416,7 +415,7 @@ impl Batch {
             Self::Parked(_) => Self::Parked(vec![]),
             Self::Waiting(_) => Self::Waiting(vec![]),
             Self::Dropped(_) => Self::Dropped(vec![]),
-            Self::Books(_) => Self::Books(vec![]),
+            Self::WriteOnceRecords(_) => Self::WriteOnceRecords(vec![]),
             Self::Persons(_) => Self::Persons(vec![]),
             Self::Names(_) => Self::Names(vec![]),
         }

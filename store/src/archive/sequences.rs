@@ -1,7 +1,7 @@
 //! Whether the events of a log follow each other in every stream, as they pass by. It remembers one
 //! number per stream.
 
-use crate::event::{RecordedEvent, StreamId};
+use crate::log::{RecordedEvent, StreamId};
 use std::collections::HashMap;
 use std::fmt;
 

@@ -5,7 +5,7 @@ use super::ArchiveError;
 use super::manifest::Manifest;
 use super::reader::{ArchiveReader, Batch};
 use super::sequences::{Gap, Sequences};
-use crate::event::RecordedEvent;
+use crate::log::RecordedEvent;
 
 /// An archive that was read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,8 @@ use crate::db::Tx;
 use crate::db::sqlite::is_about_a_value;
 use crate::deadline::Deadlines;
 use crate::error::StoreError;
-use crate::event::RecordedEvent;
+use crate::log::{RecordedEvent, outcomes};
 use crate::on_tx;
-use crate::receipt::outcomes;
 use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 

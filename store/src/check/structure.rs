@@ -3,8 +3,7 @@
 use super::{Check, Finding, TOLD};
 use crate::db::Tx;
 use crate::error::StoreError;
-use crate::event::lossy;
-use crate::numbers::{NumberKind, NumberUser};
+use crate::log::{NumberKind, NumberUser, lossy};
 use crate::on_tx;
 use sqlx::Row;
 

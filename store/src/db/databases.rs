@@ -7,9 +7,13 @@ use super::data_folder::DataFolder;
 use super::postgres::{self, SessionSettings};
 use super::sqlite::{self, File};
 use super::{Db, LogConnection, migration};
+#[cfg(test)]
+use crate::db::connection_guard::{self, ConnectionGuard};
 use crate::error::StoreError;
 use crate::options::StoreOptions;
 use sqlx::postgres::PgConnectOptions;
+#[cfg(test)]
+use std::sync::Arc;
 
 /// Why a store that was opened for reading has no views.
 #[derive(Debug, Clone)]
@@ -36,6 +40,16 @@ pub(crate) struct Databases {
 }
 
 impl Databases {
+    /// Opens the databases of a test, migrated; every connection counts as verified.
+    #[cfg(test)]
+    pub(crate) async fn of_test(url: &str) -> Self {
+        let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
+        let guard: Arc<dyn ConnectionGuard> = Arc::new(connection_guard::AcceptAll);
+        let databases = Self::open(&options, true, &guard).await.unwrap();
+        databases.migrate().await.unwrap();
+        databases
+    }
+
     /// Which migrations belong to the log's database and to that of the views.
     pub(crate) const fn files(&self) -> [(&Db, Option<File>); 2] {
         match self.folder {

@@ -24,7 +24,7 @@ const ATTEMPTED: usize = 128;
 
 /// The state of a write-ahead log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct WalIndex {
+pub(crate) struct WalIndex {
     /// Frames in the write-ahead log.
     frames: u32,
     /// How many of them are folded.
@@ -35,7 +35,7 @@ pub(super) struct WalIndex {
 
 impl WalIndex {
     /// The index of this database's file; `None` where there is none, since nobody has the database open.
-    pub(super) fn of(database: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn of(database: &Path) -> io::Result<Option<Self>> {
         let mut path = database.to_owned().into_os_string();
         path.push("-shm");
         let found = match fs::metadata(&path) {
@@ -70,12 +70,12 @@ impl WalIndex {
     }
 
     /// Nothing of the current write-ahead log is in the file, or all of it.
-    pub(super) const fn is_consistent(self) -> bool {
+    pub(crate) const fn is_consistent(self) -> bool {
         self.attempted == 0 || (self.folded == self.attempted && self.folded == self.frames)
     }
 
     /// What a fold changes and an append doesn't.
-    pub(super) const fn folds(self) -> (u32, u32) {
+    pub(crate) const fn folds(self) -> (u32, u32) {
         (self.folded, self.attempted)
     }
 }

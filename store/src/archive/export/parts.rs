@@ -7,8 +7,7 @@ use crate::archive::line::{
     ParkedLine, PersonLine, ReceiptLine, WaitingLine,
 };
 use crate::error::StoreError;
-use crate::event::{RecordedEvent, StreamId};
-use crate::receipt::Receipt;
+use crate::log::{Receipt, RecordedEvent, StreamId};
 use crate::{on_db, on_tx};
 
 /// Rows per page: some hundred KiB, as events go.
@@ -29,7 +28,7 @@ pub(super) enum Part {
     Parked(String, String),
     Waiting(String, String, i64),
     Dropped(String, String, i64),
-    Books(i64),
+    WriteOnceRecords(i64),
     Persons(i64),
     Names(String, String),
     Spool,
@@ -58,7 +57,7 @@ impl Export {
             Part::Dropped(subscription, key, position) => {
                 self.dropped(lines, (subscription, key, position)).await?
             }
-            Part::Books(after) => self.books(lines, after).await?,
+            Part::WriteOnceRecords(after) => self.books(lines, after).await?,
             Part::Persons(after) => self.persons(lines, after).await?,
             Part::Names(kind, id) => self.names(lines, (kind, id)).await?,
             Part::Spool => self.unspool(lines)?,
@@ -244,7 +243,7 @@ impl Export {
                 self.put(lines, &Line::Dropped(line))?;
             }
         }
-        Ok(next.unwrap_or(Part::Books(0)))
+        Ok(next.unwrap_or(Part::WriteOnceRecords(0)))
     }
 
     async fn books(&mut self, lines: &mut Vec<u8>, after: i64) -> Result<Part, ArchiveError> {
@@ -253,7 +252,7 @@ impl Export {
         let rows: Vec<(i64, String, String, String, i64)> = on_tx!(&mut self.snapshot()?.log, connection => {
             sqlx::query_as(sql).bind(after).bind(PAGE).fetch_all(connection).await?
         });
-        let next = rows.last().map(|row| Part::Books(row.0));
+        let next = rows.last().map(|row| Part::WriteOnceRecords(row.0));
         for (_, book, key, value, recorded_at) in rows {
             self.put(lines, &Line::Book(BookLine { book, key, value, recorded_at }))?;
         }

@@ -6,9 +6,8 @@ use crate::archive::line::{
     PersonLine, WaitingLine,
 };
 use crate::db::Tx;
-use crate::event::RecordedEvent;
+use crate::log::{Receipt, RecordedEvent};
 use crate::on_tx;
-use crate::receipt::Receipt;
 use sqlx::QueryBuilder;
 
 /// Rows per statement: well below the engines' limits of bound values.

@@ -4,15 +4,11 @@ use super::{Batch, Source, postgres, rows};
 use crate::archive::ArchiveError;
 use crate::archive::line::{CheckpointLine, NumberLine};
 use crate::check::STEPS;
-use crate::continuity::Continuity;
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::{Databases, Db, Tx, migration};
 use crate::error::StoreError;
-use crate::event::RecordedEvent;
-use crate::identity::Identity;
-use crate::numbers::NumberKind;
+use crate::log::{Identity, LogIdentityGuard, NumberKind, Receipt, RecordedEvent};
 use crate::options::StoreOptions;
-use crate::receipt::Receipt;
 use crate::restore::forget;
 use crate::{failpoint, on_tx};
 use std::sync::Arc;
@@ -36,7 +32,7 @@ impl Target {
         let mine = format!("{everybody} import {}", std::process::id());
         let ours =
             StoreOptions { exclusive: true, application_name: mine.clone(), ..options.clone() };
-        let guard: Arc<dyn ConnectionGuard> = Arc::new(Continuity::default());
+        let guard: Arc<dyn ConnectionGuard> = Arc::new(LogIdentityGuard::default());
         let databases = Databases::open(&ours, true, &guard).await?;
         let begun = Self::begin(&databases, (&mine, everybody)).await;
         let (log, views) = match begun {
@@ -117,7 +113,7 @@ impl Target {
     pub(super) async fn rows(&mut self, batch: &Batch) -> Result<(), ArchiveError> {
         match batch {
             Batch::Numbers(numbers) => rows::numbers(&mut self.log, numbers).await,
-            Batch::Books(entries) => rows::books(&mut self.log, entries).await,
+            Batch::WriteOnceRecords(entries) => rows::books(&mut self.log, entries).await,
             Batch::Persons(persons) => rows::persons(&mut self.log, persons).await,
             Batch::Names(names) => rows::names(&mut self.log, names).await,
             Batch::Deadlines(deadlines) => rows::deadlines(self.views(), deadlines).await,

@@ -1,0 +1,173 @@
+//! The appender on PostgreSQL: one autocommitted statement per batch. The trigger of the migration
+//! takes the turn before positions are drawn, so the order of positions is the order of commits.
+
+mod columns;
+mod connection;
+
+use super::writer::{Fault, LogWriter, Outcome};
+use crate::db::postgres::SessionSettings;
+use crate::db::session::ends_session;
+use crate::error::{DAMAGED_STATES, StoreError};
+use crate::log::append::Append;
+use crate::log::event::StreamId;
+use crate::log::identity_guard::LogIdentityGuard;
+use crate::log::receipt::{Receipt, by_id};
+use columns::Columns;
+use connection::Connection;
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity};
+use sqlx::{Executor, Row};
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// How long to wait for an answer. PostgreSQL gives up by itself before (`statement_timeout`), so
+/// this is about a network that says nothing.
+const ANSWER: Duration = Duration::from_secs(8);
+
+/// The writing side on PostgreSQL.
+pub(crate) struct PostgresWriter {
+    connection: Connection,
+}
+
+impl PostgresWriter {
+    /// Connects when it is first used.
+    pub(crate) fn new(
+        options: PgConnectOptions,
+        session: &SessionSettings,
+        continuity: LogIdentityGuard,
+    ) -> Self {
+        Self { connection: Connection::new(options, session, continuity) }
+    }
+
+    /// Begins with the lock. As a statement of its own: what comes after sees all commits of those
+    /// who had the lock before, whereas a guard inside the appending statement would look at a
+    /// snapshot from before the wait.
+    const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                                 SELECT pg_advisory_xact_lock(7450199991725811489)";
+
+    async fn simple(&mut self, sql: &str) -> Outcome<()> {
+        let connection = self.connection.open().await?;
+        answer(connection.execute(sql)).await?;
+        Ok(())
+    }
+}
+
+/// Waits for a statement's answer.
+async fn answer<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Outcome<T> {
+    match timeout(ANSWER, statement).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(fault(&error)),
+        Err(_) => Err(Fault::Lost(format!("no answer within {ANSWER:?}"))),
+    }
+}
+
+fn fault(error: &sqlx::Error) -> Fault {
+    let database = error.as_database_error();
+    let Some(database) = database.and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+    else {
+        return Fault::Lost(error.to_string());
+    };
+    let code = database.code();
+    let why = format!("{} ({code})", database.message());
+    // Shut down, crashed, terminated by an operator, silent for too long in a transaction.
+    if matches!(database.severity(), PgSeverity::Fatal | PgSeverity::Panic) {
+        return Fault::Lost(why);
+    }
+    match (code.get(..2), code) {
+        // Unique, not null (the predecessor is missing), deadlock, serialization.
+        (_, "23505" | "23502" | "40P01" | "40001") => Fault::Contended(why),
+        (Some("22" | "23" | "21"), _) => Fault::Data(why),
+        (_, state) if DAMAGED_STATES.contains(&state) => Fault::Damaged(why),
+        // Read-only, for example: somewhere else, or a moment later, there is a session that writes.
+        _ if ends_session(error) => Fault::Lost(why),
+        _ => Fault::Unavailable(why),
+    }
+}
+
+/// A receipt that can't be read costs only the command that it belongs to.
+fn corrupt(error: &StoreError) -> Fault {
+    Fault::Data(error.to_string())
+}
+
+impl LogWriter for PostgresWriter {
+    async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        let connection = self.connection.open().await?;
+        let ids = Columns::ids(batch);
+        let columns = Columns::new(batch, &ids);
+        let rows = answer(columns.query().fetch_all(connection)).await?;
+        let positions = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>();
+        Ok(last_positions(batch, &positions.map_err(|error| fault(&error))?))
+    }
+
+    async fn begin(&mut self) -> Outcome<()> {
+        self.simple(Self::BEGIN).await
+    }
+
+    async fn receipts(&mut self, batch: &[&Append]) -> Outcome<HashMap<Uuid, Receipt>> {
+        let columns = Receipt::COLUMNS;
+        let sql = format!("SELECT {columns} FROM receipts WHERE command_id = ANY($1)");
+        let ids = batch.iter().map(|append| append.command_id.as_bytes().as_slice());
+        let query = sqlx::query(&sql).bind(ids.collect::<Vec<&[u8]>>());
+        let connection = self.connection.open().await?;
+        let rows = answer(query.fetch_all(connection)).await?;
+        by_id(&rows).map_err(|error| corrupt(&error))
+    }
+
+    async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        let sql = "SELECT coalesce((SELECT max(e.sequence) FROM events e \
+                   WHERE e.aggregate_type = s.kind AND e.aggregate_id = s.id), 0) \
+                   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s (kind, id, ord) \
+                   ORDER BY s.ord";
+        let kinds = batch.iter().map(|append| append.stream.kind.as_ref()).collect::<Vec<&str>>();
+        let query = sqlx::query_scalar(sql).bind(kinds).bind(Columns::ids(batch));
+        let connection = self.connection.open().await?;
+        answer(query.fetch_all(connection)).await
+    }
+
+    async fn insert(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        self.append(batch).await
+    }
+
+    async fn commit(&mut self) -> Outcome<()> {
+        self.simple("COMMIT").await
+    }
+
+    async fn rollback(&mut self) {
+        if self.connection.is_open() && self.simple("ROLLBACK").await.is_err() {
+            self.connection.forget();
+        }
+    }
+
+    async fn position(&mut self, stream: &StreamId, sequence: i64) -> Outcome<i64> {
+        let sql = "SELECT position FROM events \
+                   WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
+        let query = sqlx::query_scalar(sql)
+            .bind(stream.kind.as_ref())
+            .bind(stream.number.to_string())
+            .bind(sequence);
+        let connection = self.connection.open().await?;
+        answer(query.fetch_one(connection)).await
+    }
+
+    async fn reconnect(&mut self) -> Outcome<()> {
+        self.connection.forget();
+        self.connection.open().await.map(|_| ())
+    }
+
+    fn forget_connection(&mut self) {
+        self.connection.forget();
+    }
+}
+
+/// The position of each command's last event, from the positions of all events in order.
+fn last_positions(batch: &[&Append], positions: &[i64]) -> Vec<i64> {
+    let mut end = 0;
+    let last = |append: &&Append| {
+        end += append.events.len();
+        let last = end.checked_sub(1).and_then(|last| positions.get(last)).copied();
+        if append.events.is_empty() { 0 } else { last.unwrap_or(0) }
+    };
+    batch.iter().map(last).collect()
+}

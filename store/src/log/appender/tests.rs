@@ -1,0 +1,189 @@
+//! The group commit over a writer in memory that does as it is told: what batches are made of, and
+//! that nobody hangs whatever happens to the writer.
+
+use super::writer::{Fault, LogWriter, Outcome};
+use super::{Appender, Signals};
+use crate::db::tasks::Tasks;
+use crate::log::append::{Append, AppendError};
+use crate::log::event::{NewEvent, StreamId};
+use crate::log::identity_guard::LogIdentityGuard;
+use crate::log::receipt::{Receipt, ReceiptKind};
+use futures::future::join_all;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use uuid::Uuid;
+
+/// What the writer does at its next batches, before it does as it should.
+type Script = Arc<Mutex<Vec<fn() -> Outcome<Vec<i64>>>>>;
+type Batches = Arc<Mutex<Vec<Vec<u128>>>>;
+
+#[derive(Default)]
+struct InMemory {
+    script: Script,
+    batches: Batches,
+    receipts: HashMap<Uuid, Receipt>,
+    heads: HashMap<StreamId, i64>,
+    position: i64,
+}
+
+impl LogWriter for InMemory {
+    async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        // Others get their turn to join the next batch.
+        tokio::task::yield_now().await;
+        let ids = batch.iter().map(|append| append.command_id.as_u128()).collect();
+        self.batches.lock().unwrap().push(ids);
+        let told = self.script.lock().unwrap().pop();
+        if let Some(told) = told {
+            return told();
+        }
+        let met = |append: &&&Append| {
+            let head = self.heads.get(&append.stream).copied().unwrap_or(0);
+            self.receipts.contains_key(&append.command_id) || head != append.expected
+        };
+        if batch.iter().any(|append| met(&append)) {
+            return Err(Fault::Contended("met".to_owned()));
+        }
+        self.insert(batch).await
+    }
+
+    async fn begin(&mut self) -> Outcome<()> {
+        Ok(())
+    }
+
+    async fn receipts(&mut self, _batch: &[&Append]) -> Outcome<HashMap<Uuid, Receipt>> {
+        Ok(self.receipts.clone())
+    }
+
+    async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        let head = |append: &&Append| self.heads.get(&append.stream).copied().unwrap_or(0);
+        Ok(batch.iter().map(head).collect())
+    }
+
+    async fn insert(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+        let mut positions = Vec::new();
+        for append in batch {
+            self.position += append.count();
+            self.receipts.insert(append.command_id, append.receipt());
+            self.heads.insert(append.stream.clone(), append.expected + append.count());
+            positions.push(self.position);
+        }
+        Ok(positions)
+    }
+
+    async fn commit(&mut self) -> Outcome<()> {
+        Ok(())
+    }
+
+    async fn rollback(&mut self) {}
+
+    async fn position(&mut self, _stream: &StreamId, _sequence: i64) -> Outcome<i64> {
+        Ok(self.position)
+    }
+
+    async fn reconnect(&mut self) -> Outcome<()> {
+        Ok(())
+    }
+
+    fn forget_connection(&mut self) {}
+}
+
+fn append(command: u128, number: i64, expected: i64) -> Append {
+    let event = NewEvent {
+        event_type: "Counted".to_owned(),
+        event_version: "1".to_owned(),
+        payload: "{}".to_owned(),
+    };
+    Append {
+        command_id: Uuid::from_u128(command),
+        fingerprint: Vec::new(),
+        stream: StreamId::new("counter", number),
+        expected,
+        events: vec![event],
+        metadata: "{}".to_owned(),
+        kind: ReceiptKind::Done,
+        personal: None,
+    }
+}
+
+fn start() -> (Appender, Script, Batches) {
+    let writer = InMemory::default();
+    let (script, batches) = (Arc::clone(&writer.script), Arc::clone(&writer.batches));
+    let signals = Signals::new(LogIdentityGuard::default());
+    (Appender::start(writer, signals, 100, &Tasks::default()), script, batches)
+}
+
+#[tokio::test]
+async fn a_panic_leaves_nobody_hanging_and_the_appender_goes_on() {
+    let (appender, script, _) = start();
+    let generation = appender.generation();
+    script.lock().unwrap().push(|| panic!("as told"));
+    let told = join_all((1..=5).map(|n| appender.append(append(n, 1, 0)))).await;
+    assert!(told.iter().all(|told| matches!(told, Err(AppendError::Unknown(_)))), "{told:?}");
+    assert_ne!(appender.generation(), generation, "nothing known before is believed");
+    appender.append(append(9, 1, 0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_the_appender_goes_on() {
+    let (appender, script, _) = start();
+    script.lock().unwrap().push(|| Err(Fault::Unavailable("the disk is full".to_owned())));
+    let told = appender.append(append(1, 1, 0)).await;
+    assert_eq!(told, Err(AppendError::Unavailable("the disk is full".to_owned())));
+    appender.append(append(1, 1, 0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_lost_connection_the_receipts_tell_and_what_they_don_t_know_is_done() {
+    let (appender, script, _) = start();
+    appender.append(append(1, 1, 0)).await.unwrap();
+    let generation = appender.generation();
+    script.lock().unwrap().push(|| Err(Fault::Lost("cut".to_owned())));
+    let told = join_all([appender.append(append(1, 1, 0)), appender.append(append(2, 2, 0))]).await;
+    // Of the first the log has what it would have written; of the second it has nothing.
+    let positions: Vec<_> =
+        told.iter().map(|told| told.as_ref().map(|done| done.position)).collect();
+    assert_eq!(positions, [Ok(1), Ok(2)]);
+    assert_ne!(appender.generation(), generation);
+}
+
+#[tokio::test]
+async fn what_waits_goes_together_but_not_two_of_a_stream() {
+    let (appender, _, batches) = start();
+    let appends = [(1, 1, 0), (2, 1, 1), (3, 2, 0), (4, 1, 2), (5, 3, 0)];
+    let appends = appends.map(|(command, number, expected)| append(command, number, expected));
+    let answers = join_all(appends.map(|append| appender.append(append))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(*batches.lock().unwrap(), [vec![1, 3, 5], vec![2], vec![4]]);
+}
+
+#[tokio::test]
+async fn twins_in_the_queue_are_answered_by_the_first() {
+    let (appender, _, batches) = start();
+    let answers = join_all((0..50).map(|_| appender.append(append(1, 1, 0)))).await;
+    let (done, rest): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(done.len(), 1);
+    assert!(rest.iter().all(|answer| matches!(answer, Err(AppendError::Duplicate(_)))));
+    assert_eq!(batches.lock().unwrap().len(), 1);
+}
+
+/// The runtime of several threads has whom a caller wakes run next, ahead of other callers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_few_callers_share_their_trips_though_each_comes_when_it_was_answered() {
+    let (appender, _script, batches) = start();
+    let callers = move || async move {
+        let call = |number: i64| {
+            let appender = appender.clone();
+            tokio::spawn(async move {
+                for expected in 0..9 {
+                    let command = u128::try_from(number * 10 + expected).unwrap();
+                    appender.append(append(command, number, expected)).await.unwrap();
+                }
+            })
+        };
+        join_all((1..=8).map(call)).await
+    };
+    tokio::spawn(callers()).await.unwrap();
+    let sizes: Vec<usize> = batches.lock().unwrap().iter().map(Vec::len).collect();
+    // Nine at best. If the first went alone each time it would be eighteen.
+    assert!(sizes.len() < 14, "{sizes:?}");
+}

@@ -1,0 +1,146 @@
+//! Reading a long stretch of the log fast, for rebuilding: the events of one aggregate type in the
+//! order of commits, in chunks.
+//!
+//! A row that can't be read is handed on as such. A scan ends with all there is or with an error; a lost connection never looks like the end.
+
+mod chunk;
+mod in_place;
+
+use crate::db::tasks::Tasks;
+use crate::db::{Db, Pooled};
+use crate::error::StoreError;
+use crate::log::event::{Cell, Cells};
+use chunk::Filling;
+use futures::TryStreamExt;
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, Row};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+pub use chunk::LogChunk;
+
+/// Chunks read ahead of whoever takes them.
+const AHEAD: usize = 16;
+/// Events of one statement, so that no snapshot of the database is held for long, even for readers who
+/// rest.
+const STATEMENT: i64 = if cfg!(test) { 1_000 } else { 16_384 };
+
+/// The columns are read by their places: see [`cells`]. JSON is sent as the text it is; cast to text, it
+/// would be copied twice before.
+const POSTGRES: &str = "SELECT position, aggregate_id, sequence, event_type, event_version, \
+     payload, recorded_at FROM events WHERE position > $1 AND position <= $2 \
+     AND aggregate_type = $3 ORDER BY position LIMIT $4";
+
+/// A scan under way. Dropping it ends the reading.
+#[derive(Debug)]
+pub struct LogScan(mpsc::Receiver<Result<LogChunk, StoreError>>);
+
+impl LogScan {
+    /// SQLite's reading thread is one of `tasks`.
+    pub(crate) fn start(
+        db: Db,
+        kind: &'static str,
+        (after, until): (i64, i64),
+        Tasks { tracker, stop }: Tasks,
+    ) -> Self {
+        let (chunks, taken) = mpsc::channel(AHEAD);
+        tokio::spawn(async move {
+            let read = match db {
+                Db::Postgres(pool) => read(&pool, &chunks, kind, (after, until)).await,
+                Db::Sqlite { read, .. } => {
+                    let (file, chunks) = (read.connect_options(), chunks.clone());
+                    let to = in_place::Taker { chunks, stop, runtime: Handle::current() };
+                    let read =
+                        move || in_place::read(file.get_filename(), &to, kind, (after, until));
+                    let reading = tracker.spawn_blocking(read).await;
+                    reading.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+                }
+            };
+            if let Err(error) = read {
+                // Whoever went away meanwhile doesn't want to know.
+                drop(chunks.send(Err(error)).await);
+            }
+        });
+        Self(taken)
+    }
+
+    /// The next events; `None` after the last of them.
+    pub async fn next(&mut self) -> Result<Option<LogChunk>, StoreError> {
+        self.0.recv().await.transpose()
+    }
+}
+
+async fn read(
+    pool: &Pooled<Postgres>,
+    chunks: &mpsc::Sender<Result<LogChunk, StoreError>>,
+    kind: &'static str,
+    (mut after, until): (i64, i64),
+) -> Result<(), StoreError> {
+    let mut chunk = Filling::default();
+    loop {
+        // Others have a turn between statements. Asked of the pool, every row would go through one
+        // stream more.
+        let mut connection = pool.acquire().await?;
+        let query = sqlx::query(POSTGRES).bind(after).bind(until).bind(kind).bind(STATEMENT);
+        let mut rows = query.fetch(&mut connection);
+        let mut read = 0;
+        while let Some(row) = rows.try_next().await? {
+            after = row.try_get_unchecked(0)?;
+            chunk.push(after, &cells(kind, &row));
+            read += 1;
+            if chunk.is_full() && chunks.send(Ok(chunk.take(kind))).await.is_err() {
+                return Ok(());
+            }
+        }
+        if read < STATEMENT {
+            break;
+        }
+    }
+    if !chunk.is_empty() {
+        // Whoever went away meanwhile doesn't want the last of them either.
+        drop(chunks.send(Ok(chunk.take(kind))).await);
+    }
+    Ok(())
+}
+
+/// The statement says what each column is; asking for it again for every row is expensive.
+fn cells<'r>(kind: &'static str, row: &'r PgRow) -> Cells<'r> {
+    let cell = |column: usize| match row.try_get_unchecked::<Option<&str>, _>(column) {
+        Ok(Some(text)) => Cell::text(text),
+        Ok(None) => Cell::MISSING,
+        Err(_) => Cell::other(""),
+    };
+    Cells {
+        kind: Cell::text(kind),
+        id: cell(1),
+        sequence: row.try_get_unchecked(2).ok(),
+        event_type: cell(3),
+        event_version: cell(4),
+        payload: cell(5),
+        recorded_at: row.try_get_unchecked(6).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Databases;
+    use gdmarket_testkit::TestDb;
+    use sqlx::SqlitePool;
+
+    /// Sorting all streams of a type for every stretch makes a scan quadratic.
+    #[tokio::test]
+    async fn sqlite_walks_along_the_positions() {
+        let db = TestDb::sqlite();
+        Databases::of_test(db.url()).await.close().await;
+        let file = format!("sqlite:{}/log.db", db.folder().unwrap().display());
+        let pool = SqlitePool::connect(&file).await.unwrap();
+        let explain = format!("EXPLAIN QUERY PLAN {}", in_place::SQL);
+        let plan = sqlx::query(&explain).bind(0).bind(9).bind("kind").bind(5);
+        let plan = plan.fetch_all(&pool).await.unwrap();
+        let steps: Vec<String> = plan.iter().map(|step| step.get(3)).collect();
+        let search = "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+        assert!(steps.iter().any(|step| step == search), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+    }
+}

@@ -1,0 +1,146 @@
+//! Some events of a scan: their texts one after another, whichever engine they come from.
+
+use crate::log::event::{Cells, Damage, EventRef};
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+use std::mem::replace;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Events of one chunk, unless its bytes end it before.
+pub(super) const CHUNK: usize = 512;
+/// Bytes of events that end a chunk, so that what waits is bounded whatever their size; the last event
+/// may go beyond.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// Some events.
+pub struct LogChunk {
+    kind: &'static str,
+    /// Shared with the other parts of a chunk that was split.
+    texts: Arc<String>,
+    events: Vec<Place>,
+}
+
+/// What one event is, and which part of the texts is its own.
+#[derive(Debug, Clone)]
+struct Place {
+    position: i64,
+    number: i64,
+    sequence: i64,
+    recorded_at: i64,
+    event_type: Range<usize>,
+    event_version: Range<usize>,
+    payload: Range<usize>,
+    damage: Option<Arc<Damage>>,
+}
+
+/// A chunk that is being filled.
+#[derive(Debug, Default)]
+pub(super) struct Filling {
+    texts: String,
+    events: Vec<Place>,
+}
+
+impl Filling {
+    /// Takes an event in, of the scan's aggregate type.
+    pub(super) fn push(&mut self, position: i64, cells: &Cells<'_>) {
+        let place = Place {
+            position,
+            number: cells.number(),
+            sequence: cells.sequence.unwrap_or(0),
+            recorded_at: cells.recorded_at.unwrap_or(0),
+            event_type: self.append(&cells.event_type.text),
+            event_version: self.append(&cells.event_version.text),
+            payload: self.append(&cells.payload.text),
+            damage: cells.damage().map(Arc::new),
+        };
+        self.events.push(place);
+    }
+
+    fn append(&mut self, text: &str) -> Range<usize> {
+        let begin = self.texts.len();
+        self.texts.push_str(text);
+        begin..self.texts.len()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Whether it is time to hand it on.
+    pub(super) const fn is_full(&self) -> bool {
+        self.events.len() >= CHUNK || self.texts.len() >= CHUNK_BYTES
+    }
+
+    /// What it holds; nothing from then on, but room for as much again.
+    pub(super) fn take(&mut self, kind: &'static str) -> LogChunk {
+        let room = Self {
+            texts: String::with_capacity(self.texts.len() * 9 / 8),
+            events: Vec::with_capacity(self.events.len()),
+        };
+        let Self { texts, events } = replace(self, room);
+        LogChunk { kind, texts: Arc::new(texts), events }
+    }
+}
+
+impl fmt::Debug for LogChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogChunk").field("events", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl LogChunk {
+    /// How many events.
+    pub const fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The events, in order.
+    pub fn iter(&self) -> impl Iterator<Item = EventRef<'_>> {
+        let text = |range: &Range<usize>| self.texts.get(range.clone()).unwrap_or_default();
+        self.events.iter().map(move |place| EventRef {
+            position: place.position,
+            kind: self.kind,
+            number: place.number,
+            sequence: place.sequence,
+            event_type: text(&place.event_type),
+            event_version: text(&place.event_version),
+            payload: text(&place.payload),
+            recorded_at: place.recorded_at,
+            damage: place.damage.as_deref(),
+        })
+    }
+
+    /// The streams that go on here, that didn't begin here and that `is_known` doesn't know, by number,
+    /// each once.
+    pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Vec<i64> {
+        let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
+        let of_streams = self.events.iter().filter(|place| place.number > 0);
+        for Place { number, sequence, .. } in of_streams {
+            if *sequence == 1 {
+                begun.insert(*number);
+            } else if !begun.contains(number) && !is_known(*number) {
+                unknown.insert(*number);
+            }
+        }
+        unknown.into_iter().collect()
+    }
+
+    /// The same events in so many parts: those of a stream are in the part that `part` says for its
+    /// number, in order.
+    pub fn split(self, parts: usize, part: impl Fn(i64) -> usize) -> Vec<Self> {
+        let empty = || Self { kind: self.kind, texts: Arc::clone(&self.texts), events: Vec::new() };
+        let mut split: Vec<Self> = (0..parts).map(|_| empty()).collect();
+        for place in self.events {
+            if let Some(part) = split.get_mut(part(place.number)) {
+                part.events.push(place);
+            }
+        }
+        split
+    }
+}

@@ -1,0 +1,243 @@
+//! What is new in the log, for all readers of this process: one task reads it once per wake and
+//! keeps the last events in memory. Woken by this process's own appends at once, by a short poll
+//! for those of others. Nobody who reads here can miss an event: what isn't in memory any more
+//! comes from the log. Each read begins with the last event seen, and a log that doesn't have it any
+//! more isn't followed.
+
+use crate::db::tasks::Tasks;
+use crate::error::StoreError;
+use crate::log::appender::Signals;
+use crate::log::event::RecordedEvent;
+use crate::log::event_log::EventLog;
+use crate::log::identity_guard::Mark;
+use crate::log_limit::LogLimit;
+use ring::Ring;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+
+mod ring;
+
+/// Events read at once.
+const READ: u32 = 1_000;
+/// Longest wait after a failed read.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often the log is asked who it is while nothing goes wrong.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A log that can't be read is reported at once, and again every minute.
+static UNREAD: LogLimit = LogLimit::new(1, Duration::from_mins(1));
+/// Damaged rows are reported one by one; many at once are counted only.
+static DAMAGED: LogLimit = LogLimit::new(20, Duration::from_mins(1));
+
+/// The tail of the log. It begins to follow the log when it is first asked.
+#[derive(Clone)]
+pub struct Tail(Arc<Inner>);
+
+struct Inner {
+    log: EventLog,
+    signals: Arc<Signals>,
+    poll: Duration,
+    ring: Mutex<Ring>,
+    head: watch::Sender<i64>,
+    /// Why the log can't be followed at the moment.
+    trouble: Mutex<Option<StoreError>>,
+    started: OnceLock<()>,
+    tasks: Tasks,
+}
+
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tail").field("head", &*self.0.head.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Tail {
+    pub(crate) fn new(
+        log: EventLog,
+        signals: Arc<Signals>,
+        (events, poll): (usize, Duration),
+        tasks: Tasks,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            log,
+            signals,
+            poll,
+            ring: Mutex::new(Ring::new(events)),
+            head: watch::Sender::new(0),
+            trouble: Mutex::default(),
+            started: OnceLock::new(),
+            tasks,
+        }))
+    }
+
+    /// The position of the last event known here; it changes whenever there is something to read.
+    pub fn head(&self) -> watch::Receiver<i64> {
+        self.start();
+        self.0.head.subscribe()
+    }
+
+    /// The events after this position, at most `limit`, in the order of commits: from memory, else
+    /// from the log. None are left out; the newest may be a moment behind [`EventLog::head`].
+    pub async fn read_after(
+        &self,
+        position: i64,
+        limit: u32,
+    ) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        self.start();
+        self.0.signals.continuity.check()?;
+        if let Some(events) = self.0.ring().after(position, limit) {
+            // A reader that is up to date must not take a log that can't be followed for a quiet one.
+            if events.is_empty() {
+                self.0.check_followed()?;
+            }
+            return Ok(events);
+        }
+        let events = self.0.log.read_after(position, limit).await?;
+        Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    /// The event at this position: from memory, else from the log. `None` means that the log has none
+    /// there, not that it isn't known here yet.
+    pub async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        let known = self.read_after(position.saturating_sub(1), 1).await?;
+        match known.into_iter().find(|event| event.position == position) {
+            Some(event) => Ok(Some(event)),
+            None => Ok(self.0.log.at(position).await?.map(Arc::new)),
+        }
+    }
+
+    /// The position of the last event, as the log itself says, after making sure that it still is
+    /// the log that was opened, with all that is known of it.
+    pub async fn sure_head(&self) -> Result<i64, StoreError> {
+        self.0.signals.continuity.look(self.0.log.db()).await
+    }
+
+    /// Waits until there is an event after this position; says whether there was one in time.
+    pub async fn wait_past(&self, position: i64, deadline: Instant) -> bool {
+        let mut head = self.head();
+        timeout_at(deadline, head.wait_for(|head| *head > position)).await.is_ok_and(|r| r.is_ok())
+    }
+
+    fn start(&self) {
+        self.0.started.get_or_init(|| {
+            let inner = Arc::clone(&self.0);
+            self.0.tasks.spawn_until_stopped(async move { inner.follow().await });
+        });
+    }
+}
+
+impl Inner {
+    fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_followed(&self) -> Result<(), StoreError> {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.as_ref().map_or(Ok(()), |why| Err(why.for_another()))
+    }
+
+    fn set_trouble(&self, why: Option<StoreError>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    async fn follow(&self) {
+        let mut written = self.signals.written.subscribe();
+        let mut pause = self.poll;
+        let (mut last, mut look_at) = (None, Instant::now());
+        loop {
+            match self.read(&mut last, &mut look_at).await {
+                // It isn't followed any more; whoever waits for its end is told why.
+                Err(StoreError::OtherLog(_)) => return,
+                Ok(()) => {
+                    self.set_trouble(None);
+                    pause = self.poll;
+                    tokio::select! {
+                        // Its sender is held by this very value: it never closes.
+                        _ = written.changed() => {}
+                        () = sleep(pause) => {}
+                    }
+                }
+                Err(error) => {
+                    self.signals.continuity.notice(&error);
+                    if let Some(left_out) = UNREAD.admit("tail") {
+                        tracing::warn!(%error, left_out, "the tail of the log can't be read");
+                    }
+                    self.set_trouble(Some(error));
+                    sleep(pause).await;
+                    pause = PATIENCE.min(pause * 2);
+                }
+            }
+        }
+    }
+
+    /// Reads all there is.
+    async fn read(&self, last: &mut Option<Mark>, look_at: &mut Instant) -> Result<(), StoreError> {
+        if Instant::now() >= *look_at {
+            self.signals.continuity.look(self.log.db()).await?;
+            *look_at = Instant::now() + LOOK_EVERY;
+        }
+        if self.ring().end().is_none() {
+            self.begin(last).await?;
+        }
+        loop {
+            let after = last.as_ref().map_or(0, |last| last.position - 1);
+            let mut events = self.log.read_after(after, READ).await?;
+            let full = events.len() >= usize::try_from(READ).unwrap_or(usize::MAX);
+            if let Some(known) = &*last {
+                self.signals.continuity.recognise(known, events.first())?;
+                events.remove(0);
+            }
+            let Some(newest) = events.last().map(Mark::of) else {
+                self.publish(last.as_ref().map_or(0, |last| last.position));
+                return Ok(());
+            };
+            let end = newest.position;
+            // A row that is of no stream can't be looked up by its stream.
+            if let Some(known) = events.iter().rfind(|event| event.has_stream()) {
+                self.signals.continuity.remember(Mark::of(known));
+            }
+            events.iter().for_each(report_damage);
+            *last = Some(newest);
+            self.ring().push(events);
+            self.publish(end);
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Begins at the head. It is told of after the first reading: where nothing came after it, whoever
+    /// knows of it finds the tail at rest.
+    async fn begin(&self, last: &mut Option<Mark>) -> Result<(), StoreError> {
+        let head = self.log.head().await?;
+        let newest = self.log.read_after(head - 1, 1).await?;
+        *last = newest.first().filter(|event| event.position == head).map(Mark::of);
+        let known = newest.first().filter(|event| event.position == head && event.has_stream());
+        if let Some(known) = known {
+            self.signals.continuity.remember(Mark::of(known));
+        }
+        self.ring().begin(head);
+        Ok(())
+    }
+
+    fn publish(&self, position: i64) {
+        self.head.send_if_modified(|head| {
+            let newer = position > *head;
+            *head = position.max(*head);
+            newer
+        });
+    }
+}
+
+/// Names a row that can't be read, whether or not anybody wants its events.
+fn report_damage(event: &RecordedEvent) {
+    let Some(reason) = event.damage_reason() else { return };
+    metrics::counter!("gdmarket_log_damaged_rows_total").increment(1);
+    if let Some(left_out) = DAMAGED.admit("damaged row") {
+        let (position, key) = (event.position, event.key());
+        tracing::error!(position, key, reason, left_out, "a row of the log can't be read");
+    }
+}

@@ -1,0 +1,111 @@
+//! Records that are written once, under a key, before they count as done: what a caller must not do twice. They are in
+//! the log's own database, so every copy of the log has them and every process on it sees them. An entry
+//! is never changed; who comes second learns what stands.
+
+use crate::db::{Db, LogConnection, on_writer};
+use crate::error::StoreError;
+use crate::log::identity_guard::LogIdentityGuard;
+use crate::on_db;
+
+/// Entries that go into one statement at most, so that its parameters stay small.
+const AT_ONCE: usize = 10_000;
+
+/// An entry, in the order of writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteOnceRecord {
+    /// What it is written under.
+    pub key: String,
+    /// What it says.
+    pub value: String,
+}
+
+/// The books of a log.
+#[derive(Debug, Clone)]
+pub struct WriteOnceRecords {
+    db: Db,
+    writer: LogConnection,
+    continuity: LogIdentityGuard,
+}
+
+impl WriteOnceRecords {
+    pub(crate) const fn new(db: Db, writer: LogConnection, continuity: LogIdentityGuard) -> Self {
+        Self { db, writer, continuity }
+    }
+
+    /// Writes an entry down unless one stands under its key; returns what stands there.
+    pub async fn record(&self, book: &str, entry: &WriteOnceRecord) -> Result<String, StoreError> {
+        if self.record_all(book, std::slice::from_ref(entry)).await? > 0 {
+            return Ok(entry.value.clone());
+        }
+        let standing = self.find(book, &entry.key).await?;
+        standing.ok_or_else(|| {
+            StoreError::Conflict(format!("the entry {} of the book {book} is gone", entry.key))
+        })
+    }
+
+    /// Writes down those entries whose keys aren't taken, in their order; returns how many that were.
+    pub async fn record_all(
+        &self,
+        book: &str,
+        entries: &[WriteOnceRecord],
+    ) -> Result<u64, StoreError> {
+        let mut written = 0;
+        for some in entries.chunks(AT_ONCE) {
+            written += self.record_some(book, some).await?;
+        }
+        Ok(written)
+    }
+
+    async fn record_some(
+        &self,
+        book: &str,
+        entries: &[WriteOnceRecord],
+    ) -> Result<u64, StoreError> {
+        match &self.writer {
+            LogConnection::Postgres(pool) => {
+                let sql = "INSERT INTO books (book, key, value) SELECT $1, e.key, e.value \
+                           FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS e (key, value, n) \
+                           ORDER BY e.n ON CONFLICT (book, key) DO NOTHING";
+                let (keys, values): (Vec<&str>, Vec<&str>) =
+                    entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).unzip();
+                let query = sqlx::query(sql).bind(book).bind(keys).bind(values);
+                Ok(query.execute(pool).await?.rows_affected())
+            }
+            LogConnection::Sqlite(_) => {
+                let sql = "INSERT INTO books (book, key, value) \
+                           SELECT $1, e.value ->> 0, e.value ->> 1 FROM json_each($2) AS e \
+                           WHERE true ORDER BY e.key ON CONFLICT (book, key) DO NOTHING";
+                let rows: Vec<[&str; 2]> = entries
+                    .iter()
+                    .map(|entry| [entry.key.as_str(), entry.value.as_str()])
+                    .collect();
+                let rows = serde_json::to_string(&rows)
+                    .map_err(|error| StoreError::Rejected(error.to_string()))?;
+                on_writer!(&self.writer, connection => {
+                    let query = sqlx::query(sql).bind(book).bind(rows);
+                    // What a failed sync left behind must not be taken for written when it is found.
+                    let done = query.execute(connection).await.map_err(StoreError::from);
+                    done.map(|done| done.rows_affected())
+                        .inspect_err(|error| self.continuity.notice(error))
+                })
+            }
+        }
+    }
+
+    /// What stands under a key.
+    pub async fn find(&self, book: &str, key: &str) -> Result<Option<String>, StoreError> {
+        on_db!(&self.db, pool => {
+            let sql = "SELECT value FROM books WHERE book = $1 AND key = $2";
+            Ok(sqlx::query_scalar(sql).bind(book).bind(key).fetch_optional(pool).await?)
+        })
+    }
+
+    /// All entries of a book, in the order of writing.
+    pub async fn all(&self, book: &str) -> Result<Vec<WriteOnceRecord>, StoreError> {
+        let rows: Vec<(String, String)> = on_db!(&self.db, pool => {
+            let sql = "SELECT key, value FROM books WHERE book = $1 ORDER BY entry";
+            sqlx::query_as(sql).bind(book).fetch_all(pool).await?
+        });
+        Ok(rows.into_iter().map(|(key, value)| WriteOnceRecord { key, value }).collect())
+    }
+}
