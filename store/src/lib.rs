@@ -6,40 +6,21 @@
 //! of [`RecordedEvent::position`] is the order of commits on both engines, so a position is a
 //! cursor that skips nothing.
 
-mod archive;
-mod check;
-mod checkpoint;
 mod db;
-mod deadline;
 mod error;
 pub mod failpoint;
-mod generation;
 mod hex;
-mod lease;
 mod log;
 mod log_limit;
-mod loop_problem;
+mod maintenance;
 mod options;
-mod parked;
-mod restore;
-mod row_table;
-mod schema;
-mod snapshot;
 mod store;
+mod subscription;
 
-pub use archive::{
-    ArchiveError, ArchiveReader, CheckEntry, Entry, EntryFault, Export, ExportOptions, Gap, Header,
-    ImportOptions, Imported, Manifest, Verified, import, verify,
-};
-pub use check::{Check, EventKind, FILE_DAMAGED, Finding, KnownSubscriptions};
-pub use checkpoint::{Checkpoints, Claim};
 pub use db::{
     CopyIn, Db, Migrated, MissingViews, Pooled, Session, Transaction, Tx, make_private_folder,
 };
-pub use deadline::{BlockedDeadline, Changes, Deadline, Deadlines, Postponed, Tried};
 pub use error::{ServerFault, StorageFault, StoreError};
-pub use generation::{Generation, Generations};
-pub use lease::{Lease, Leases};
 pub use log::{
     AggregateStats, AggregateStore, Append, AppendError, Appended, Appender, Damage, DecodeEvent,
     Erased, EventFilter, EventLog, EventQuery, EventRef, Identity, Loaded, LogChunk, LogScan,
@@ -49,12 +30,16 @@ pub use log::{
     WriteOnceRecords as Books,
 };
 pub use log_limit::LogLimit;
-pub use loop_problem::{LoopProblem, LoopProblems};
-pub use options::{StoreOptions, WalTrust};
-pub use parked::{Dropped, Parked, ParkedKeys};
-pub use restore::Restored;
-pub use row_table::{
-    ColumnKind, Condition, Field, Leftover, Numbered, PageQuery, RowDocument, RowTable,
-    TableColumn, TableRow,
+pub use maintenance::{
+    ArchiveError, ArchiveReader, Check, CheckEntry, Entry, EntryFault, EventKind, Export,
+    ExportOptions, FILE_DAMAGED, Finding, Gap, Header, ImportOptions, Imported, KnownSubscriptions,
+    Manifest, Restored, Verified, import, verify,
 };
+pub use options::{StoreOptions, WalTrust};
 pub use store::Store;
+pub use subscription::{
+    BlockedDeadline, Changes, Checkpoints, Claim, ColumnKind, Condition, Deadline, Deadlines,
+    Dropped, Field, Generation, Generations, Lease, Leases, Leftover, LoopProblem, LoopProblems,
+    Numbered, PageQuery, Parked, ParkedKeys, Postponed, RowDocument, RowTable, TableColumn,
+    TableRow, Tried,
+};

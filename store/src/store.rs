@@ -1,6 +1,5 @@
 //! The way in: opens the engine that the URL names and hands out what hangs on the log.
 
-use crate::checkpoint::Checkpoints;
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::tasks::Tasks;
 use crate::db::{Databases, Db, LogConnection, Migrated, MissingViews, sqlite};
@@ -10,9 +9,12 @@ use crate::log::{
     Numbers, OpenFiles, PersonalDataTable, PostgresWriter, Receipts, Signals, SqliteWriter,
     StreamLoader, Streams, Tail, WriteOnceRecords, decode_as_is,
 };
+use crate::maintenance::{
+    ArchiveError, Check, Export, ExportOptions, Restored, declare_restored, refuse_encoding,
+    verify_schema,
+};
 use crate::options::StoreOptions;
-use crate::restore::{self, Restored};
-use crate::schema;
+use crate::subscription::Checkpoints;
 use cqrs_es::Aggregate;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -100,7 +102,7 @@ impl Store {
         let declared = async {
             databases.require_current_schema().await?;
             sqlite::verify(&databases.log).await?;
-            restore::declare(&databases.log, &databases.views).await
+            declare_restored(&databases.log, &databases.views).await
         };
         let declared = declared.await;
         databases.close().await;
@@ -246,9 +248,12 @@ impl Store {
         &self.0.databases.views
     }
 
-    /// The log's database, for what reads all of it.
-    pub(crate) fn log_db(&self) -> &Db {
-        &self.0.databases.log
+    /// Refuses a database whose schema lacks what the log relies on.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] names everything that is missing.
+    pub async fn verify_schema(&self) -> Result<(), StoreError> {
+        verify_schema(&self.0.databases.log, &self.0.databases.views).await
     }
 
     /// The schema of a PostgreSQL database that has the tables; `None` on SQLite.
@@ -314,6 +319,20 @@ impl Store {
     }
 }
 
+impl Check {
+    /// Begins: what is written from now on is not looked at.
+    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
+        Self::of(&store.0.databases.log, &store.0.databases.views).await
+    }
+}
+
+impl Export {
+    /// Begins: from now on nothing that is written changes what is exported.
+    pub async fn begin(store: &Store, options: ExportOptions) -> Result<Self, ArchiveError> {
+        Self::of(&store.0.databases.log, &store.0.databases.views, options).await
+    }
+}
+
 /// Opens the databases with `continuity` as the guard of their connections.
 async fn open_databases(
     options: &StoreOptions,
@@ -325,7 +344,7 @@ async fn open_databases(
 }
 
 async fn migrate(databases: &Databases, kinds: &[NumberKind<'_>]) -> Result<Migrated, StoreError> {
-    schema::refuse_encoding(&databases.log).await?;
+    refuse_encoding(&databases.log).await?;
     let applied = databases.migrate().await?;
     for of in kinds {
         of.make_index(&databases.log).await?;

@@ -32,6 +32,21 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "store",
+        &[
+            "error",
+            "failpoint",
+            "options",
+            "log_limit",
+            "hex",
+            "db",
+            "log",
+            "subscription",
+            "maintenance",
+            "store",
+        ],
+    ),
+    (
         "commands",
         &[
             "clock",

@@ -1,12 +1,12 @@
 //! What is PostgreSQL's own: events and receipts by COPY, locks, the next position.
 
 use super::Source;
-use crate::archive::ArchiveError;
-use crate::archive::reader::Batch;
 use crate::db::CopyIn;
 use crate::error::StoreError;
 use crate::failpoint;
 use crate::log::{Receipt, RecordedEvent};
+use crate::maintenance::archive::ArchiveError;
+use crate::maintenance::archive::reader::Batch;
 use sqlx::{Executor, PgConnection, Row};
 use std::time::Duration;
 use tokio::time::sleep;

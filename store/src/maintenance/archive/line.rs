@@ -3,8 +3,8 @@
 //! Payloads and metadata go in as they stand in the log, byte for byte; text that would break the line
 //! or that JSON would read back differently goes in as a string beside.
 
-use super::ArchiveError;
 use super::manifest::Manifest;
+use super::{ArchiveError, WITH_BOOKS};
 use crate::hex::{hex, unhex};
 use crate::log::{Receipt, ReceiptKind, RecordedEvent, StreamId};
 use serde::{Deserialize, Serialize};
@@ -192,7 +192,40 @@ impl NameLine<'_> {
     }
 }
 
+impl Header {
+    /// The manifest of this archive before a line of it was counted.
+    pub(super) fn begin_manifest(&self) -> Manifest {
+        let newer = (self.version >= WITH_BOOKS).then_some(0);
+        let (log_id, epoch) = (self.log_id, self.epoch);
+        Manifest { log_id, epoch, books: newer, names: newer, ..Manifest::default() }
+    }
+}
+
 impl Line<'_> {
+    /// Counts the line in a manifest.
+    pub(super) fn count_in(&self, manifest: &mut Manifest) {
+        match self {
+            Line::Header(_) | Line::Manifest(_) => {}
+            Line::Event(event) => {
+                manifest.events += 1;
+                if manifest.first_position == 0 {
+                    manifest.first_position = event.position();
+                }
+                manifest.last_position = event.position();
+            }
+            Line::Receipt(_) => manifest.receipts += 1,
+            Line::Number(_) => manifest.numbers += 1,
+            Line::Deadline(_) => manifest.deadlines += 1,
+            Line::Checkpoint(_) => manifest.checkpoints += 1,
+            Line::Parked(_) => manifest.parked += 1,
+            Line::Waiting(_) => manifest.waiting += 1,
+            Line::Dropped(_) => manifest.dropped += 1,
+            Line::Book(_) => manifest.books = manifest.books.map(|books| books + 1),
+            Line::Person(_) => manifest.persons += 1,
+            Line::Name(_) => manifest.names = manifest.names.map(|names| names + 1),
+        }
+    }
+
     /// Appends the line with its end.
     pub(super) fn write(&self, into: &mut Vec<u8>) -> Result<(), ArchiveError> {
         serde_json::to_writer(&mut *into, self).map_err(std::io::Error::from)?;

@@ -1,13 +1,13 @@
 //! The parts of an export in their order, each read by key, a page at a time.
 
 use super::Export;
-use crate::archive::ArchiveError;
-use crate::archive::line::{
+use crate::error::StoreError;
+use crate::log::{Receipt, RecordedEvent, StreamId};
+use crate::maintenance::archive::ArchiveError;
+use crate::maintenance::archive::line::{
     BookLine, CheckpointLine, DeadlineLine, DroppedLine, EventLine, Line, NameLine, NumberLine,
     ParkedLine, PersonLine, ReceiptLine, WaitingLine,
 };
-use crate::error::StoreError;
-use crate::log::{Receipt, RecordedEvent, StreamId};
 use crate::{on_db, on_tx};
 
 /// Rows per page: some hundred KiB, as events go.

@@ -6,7 +6,6 @@
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::on_tx;
-use crate::store::Store;
 use sqlx::Executor;
 
 /// The transactions to read in. Dropped, they end.
@@ -20,14 +19,14 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// For reading by key, page by page.
-    pub(crate) async fn by_key(store: &Store) -> Result<Self, StoreError> {
-        Self::take(store, store.log_db()).await
+    pub(crate) async fn by_key(log: &Db, views: &Db) -> Result<Self, StoreError> {
+        Self::take(log, views).await
     }
 
     /// For questions over whole tables, which the log's own pool forbids on PostgreSQL.
-    pub(crate) async fn of_whole_tables(store: &Store) -> Result<Self, StoreError> {
-        let on = if store.views().is_postgres() { store.views() } else { store.log_db() };
-        let mut snapshot = Self::take(store, on).await?;
+    pub(crate) async fn of_whole_tables(log: &Db, views: &Db) -> Result<Self, StoreError> {
+        let log = if views.is_postgres() { views } else { log };
+        let mut snapshot = Self::take(log, views).await?;
         let spill = match &snapshot.log {
             Tx::Postgres(_) => "SET LOCAL work_mem = '64MB'",
             // What is sorted or grouped goes to disk when there is much of it.
@@ -37,8 +36,8 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    async fn take(store: &Store, log: &Db) -> Result<Self, StoreError> {
-        match (store.views(), log) {
+    async fn take(log: &Db, views: &Db) -> Result<Self, StoreError> {
+        match (views, log) {
             (views @ Db::Sqlite { .. }, log @ Db::Sqlite { .. }) => {
                 let mut views = views.snapshot().await?;
                 pin(&mut views, "SELECT count(*) FROM checkpoints").await?;

@@ -1,8 +1,6 @@
 //! The last line of an archive: what there must have been before it. A reader makes its own from
 //! what it read and compares, so no byte of this line is taken on trust either.
 
-use super::WITH_BOOKS;
-use super::line::{Header, Line};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -44,37 +42,4 @@ pub struct Manifest {
     pub names: Option<u64>,
     /// The hash chain over all lines before this one, in hexadecimal.
     pub chain: String,
-}
-
-impl Manifest {
-    /// The manifest of what is still to be counted.
-    pub(super) fn begin(header: &Header) -> Self {
-        let newer = (header.version >= WITH_BOOKS).then_some(0);
-        let (log_id, epoch) = (header.log_id, header.epoch);
-        Self { log_id, epoch, books: newer, names: newer, ..Self::default() }
-    }
-
-    /// Counts a line.
-    pub(super) fn count(&mut self, line: &Line<'_>) {
-        match line {
-            Line::Header(_) | Line::Manifest(_) => {}
-            Line::Event(event) => {
-                self.events += 1;
-                if self.first_position == 0 {
-                    self.first_position = event.position();
-                }
-                self.last_position = event.position();
-            }
-            Line::Receipt(_) => self.receipts += 1,
-            Line::Number(_) => self.numbers += 1,
-            Line::Deadline(_) => self.deadlines += 1,
-            Line::Checkpoint(_) => self.checkpoints += 1,
-            Line::Parked(_) => self.parked += 1,
-            Line::Waiting(_) => self.waiting += 1,
-            Line::Dropped(_) => self.dropped += 1,
-            Line::Book(_) => self.books = self.books.map(|books| books + 1),
-            Line::Person(_) => self.persons += 1,
-            Line::Name(_) => self.names = self.names.map(|names| names + 1),
-        }
-    }
 }

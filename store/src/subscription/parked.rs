@@ -4,7 +4,7 @@
 //! `retrying` is tried again by itself, at a time on the database's clock; `parked` only when asked.
 
 mod dropped;
-mod looking;
+mod queries;
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;

@@ -34,7 +34,7 @@ const DERIVED: [&str; 7] = [
 
 /// Checkpoints first: cut short before the log's own epoch is raised, everything that reads it refuses
 /// to go on, and the same again mends that.
-pub(crate) async fn declare(log: &Db, views: &Db) -> Result<Restored, StoreError> {
+pub(crate) async fn declare_restored(log: &Db, views: &Db) -> Result<Restored, StoreError> {
     let identity = Identity::read(log).await?;
     let epoch = identity.epoch + 1;
     let head = log::head(log).await?;

@@ -4,10 +4,10 @@
 use super::{Check, Finding};
 use crate::db::Tx;
 use crate::db::sqlite::is_about_a_value;
-use crate::deadline::Deadlines;
 use crate::error::StoreError;
 use crate::log::{RecordedEvent, outcomes};
 use crate::on_tx;
+use crate::subscription::Deadlines;
 use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use super::Export;
 use super::parts::Part;
-use crate::archive::ArchiveError;
+use crate::maintenance::archive::ArchiveError;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, Write as _};
 

@@ -10,11 +10,10 @@ mod expected;
 mod postgres;
 mod sqlite;
 
-use crate::check::{Check, Finding};
 use crate::db::sqlite::File;
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
-use crate::store::Store;
+use crate::maintenance::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -43,7 +42,7 @@ impl fmt::Display for Fact {
 }
 
 /// What is missing in the tables of a file, or of the whole PostgreSQL database.
-async fn faults(tx: &mut Tx, file: Option<File>) -> Result<Vec<String>, StoreError> {
+async fn faults_of(tx: &mut Tx, file: Option<File>) -> Result<Vec<String>, StoreError> {
     let expected = expected::facts(file)?;
     let (found, mut faults) = match tx {
         Tx::Postgres(session) => {
@@ -64,36 +63,25 @@ pub(crate) async fn refuse_encoding(db: &Db) -> Result<(), StoreError> {
     encoding.map_or(Ok(()), |fault| Err(StoreError::Schema(fault)))
 }
 
-impl Store {
-    /// Refuses a database whose schema lacks what the log relies on.
-    ///
-    /// # Errors
-    /// [`StoreError::Schema`] names everything that is missing.
-    pub async fn verify_schema(&self) -> Result<(), StoreError> {
-        let mut missing = Vec::new();
-        if self.views().is_postgres() {
-            let mut tx = self.views().snapshot().await?;
-            missing.extend(faults(&mut tx, None).await?);
-        } else {
-            for (db, file) in [(self.log_db(), File::Log), (self.views(), File::Views)] {
-                let mut tx = db.snapshot().await?;
-                missing.extend(faults(&mut tx, Some(file)).await?);
-            }
+/// Refuses a database whose schema lacks what the log relies on; the error names everything that is missing.
+pub(crate) async fn verify_schema(log: &Db, views: &Db) -> Result<(), StoreError> {
+    let mut missing = Vec::new();
+    if views.is_postgres() {
+        missing.extend(faults_of(&mut views.snapshot().await?, None).await?);
+    } else {
+        for (db, file) in [(log, File::Log), (views, File::Views)] {
+            missing.extend(faults_of(&mut db.snapshot().await?, Some(file)).await?);
         }
-        if missing.is_empty() { Ok(()) } else { Err(StoreError::Schema(missing.join("; "))) }
     }
+    if missing.is_empty() { Ok(()) } else { Err(StoreError::Schema(missing.join("; "))) }
 }
 
-impl Check {
-    /// Everything that the schema lacks.
-    pub async fn schema(&mut self) -> Result<Vec<Finding>, StoreError> {
-        let mut missing = Vec::new();
-        if matches!(self.snapshot.log, Tx::Postgres(_)) {
-            missing.extend(faults(&mut self.snapshot.log, None).await?);
-        } else {
-            missing.extend(faults(&mut self.snapshot.log, Some(File::Log)).await?);
-            missing.extend(faults(self.snapshot.views(), Some(File::Views)).await?);
-        }
-        Ok(missing.into_iter().map(|detail| Finding::fault("schema", detail)).collect())
+/// Everything that the schema lacks in a snapshot.
+pub(super) async fn faults(snapshot: &mut Snapshot) -> Result<Vec<String>, StoreError> {
+    if matches!(snapshot.log, Tx::Postgres(_)) {
+        return faults_of(&mut snapshot.log, None).await;
     }
+    let mut missing = faults_of(&mut snapshot.log, Some(File::Log)).await?;
+    missing.extend(faults_of(snapshot.views(), Some(File::Views)).await?);
+    Ok(missing)
 }

@@ -18,9 +18,8 @@ use super::{ArchiveError, FORMAT, FORMAT_VERSION};
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::log::Identity;
+use crate::maintenance::snapshot::Snapshot;
 use crate::on_tx;
-use crate::snapshot::Snapshot;
-use crate::store::Store;
 use parts::Part;
 use spool::Spool;
 
@@ -51,8 +50,12 @@ pub struct Export {
 
 impl Export {
     /// Begins: from now on nothing that is written changes what is exported.
-    pub async fn begin(store: &Store, options: ExportOptions) -> Result<Self, ArchiveError> {
-        let mut snapshot = Snapshot::by_key(store).await?;
+    pub(crate) async fn of(
+        log: &Db,
+        views: &Db,
+        options: ExportOptions,
+    ) -> Result<Self, ArchiveError> {
+        let mut snapshot = Snapshot::by_key(log, views).await?;
         let identity = Identity::read_in(&mut snapshot.log).await?;
         let events: i64 = on_tx!(&mut snapshot.log, connection => {
             sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(connection).await?
@@ -66,7 +69,7 @@ impl Export {
             personal_data: options.with_personal_data,
             written_by: concat!("gdmarket ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let (manifest, chain) = (Manifest::begin(&header), Chain::default());
+        let (manifest, chain) = (header.begin_manifest(), Chain::default());
         let last: i64 = on_tx!(&mut snapshot.log, connection => {
             let sql = "SELECT coalesce(max(position), 0) FROM events";
             sqlx::query_scalar(sql).fetch_one(connection).await?
@@ -74,7 +77,7 @@ impl Export {
         let holds_up = matches!(&snapshot.log, Tx::Sqlite(_));
         let mut export = Self {
             snapshot: Some(snapshot),
-            events: holds_up.then(|| (store.log_db().clone(), last)),
+            events: holds_up.then(|| (log.clone(), last)),
             spool: None,
             options,
             header,
@@ -125,7 +128,7 @@ impl Export {
     fn put(&mut self, lines: &mut Vec<u8>, line: &Line<'_>) -> Result<(), ArchiveError> {
         let start = lines.len();
         line.write(lines)?;
-        self.manifest.count(line);
+        line.count_in(&mut self.manifest);
         // Lines of the spool are chained in their turn, and each without its end.
         if self.snapshot.is_none() || self.events.is_none() {
             self.chain.add(lines.get(start..lines.len().saturating_sub(1)).unwrap_or_default());

@@ -1,15 +1,15 @@
 //! The log that is filled: made sure of, locked, written, committed.
 
 use super::{Batch, Source, postgres, rows};
-use crate::archive::ArchiveError;
-use crate::archive::line::{CheckpointLine, NumberLine};
-use crate::check::STEPS;
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::{Databases, Db, Tx, migration};
 use crate::error::StoreError;
 use crate::log::{Identity, LogIdentityGuard, NumberKind, Receipt, RecordedEvent};
+use crate::maintenance::archive::ArchiveError;
+use crate::maintenance::archive::line::{CheckpointLine, NumberLine};
+use crate::maintenance::check::STEPS;
+use crate::maintenance::restore::forget;
 use crate::options::StoreOptions;
-use crate::restore::forget;
 use crate::{failpoint, on_tx};
 use std::sync::Arc;
 

@@ -4,18 +4,19 @@
 //! Nothing is held in memory whatever the log's length: the database groups and joins, and says at
 //! most some findings of each kind. Each question costs one pass over a table or an index.
 
-mod beside;
-mod everything;
+mod rows;
 mod structure;
+mod subscriptions;
 
-pub use everything::FILE_DAMAGED;
+pub use rows::FILE_DAMAGED;
 pub(crate) use structure::STEPS;
 
+use crate::db::Db;
 use crate::error::StoreError;
 use crate::log::{Identity, RecordedEvent, StreamId, lossy};
+use crate::maintenance::schema;
+use crate::maintenance::snapshot::Snapshot;
 use crate::on_tx;
-use crate::snapshot::Snapshot;
-use crate::store::Store;
 use sqlx::Row;
 
 /// Findings of one kind that are told at most.
@@ -30,7 +31,7 @@ const PAGE: i64 = 500;
 /// A check under way.
 #[derive(Debug)]
 pub struct Check {
-    pub(crate) snapshot: Snapshot,
+    snapshot: Snapshot,
     identity: Identity,
 }
 
@@ -85,8 +86,8 @@ pub struct KnownSubscriptions<'a> {
 
 impl Check {
     /// Begins: what is written from now on is not looked at.
-    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
-        let mut snapshot = Snapshot::of_whole_tables(store).await?;
+    pub(crate) async fn of(log: &Db, views: &Db) -> Result<Self, StoreError> {
+        let mut snapshot = Snapshot::of_whole_tables(log, views).await?;
         let identity = Identity::read_in(&mut snapshot.log).await?;
         Ok(Self { snapshot, identity })
     }
@@ -94,6 +95,12 @@ impl Check {
     /// Which log it is.
     pub const fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Everything that the schema lacks.
+    pub async fn schema(&mut self) -> Result<Vec<Finding>, StoreError> {
+        let faults = schema::faults(&mut self.snapshot).await?;
+        Ok(faults.into_iter().map(|detail| Finding::fault("schema", detail)).collect())
     }
 
     /// Every stored kind of event. One pass over the log.

@@ -233,7 +233,7 @@ struct Parser<R> {
 
 impl<R: Read> Parser<R> {
     fn new(lines: Lines<R>, header: &Header, accept: CheckEntry) -> Self {
-        let (manifest, has_persons) = (Manifest::begin(header), header.personal_data);
+        let (manifest, has_persons) = (header.begin_manifest(), header.personal_data);
         Self { lines, manifest, has_persons, rank: 0, accept }
     }
 
@@ -262,7 +262,7 @@ impl<R: Read> Parser<R> {
             self.check(&parsed)?;
             check_name(&parsed, &self.accept).map_err(|fault| self.lines.refuse(fault.into()))?;
             self.lines.chain.add(&line);
-            self.manifest.count(&parsed);
+            parsed.count_in(&mut self.manifest);
             let added = batch.add(parsed, &self.accept);
             let full = match added.map_err(|fault| self.lines.refuse(fault))? {
                 Added::Here(rows) => {

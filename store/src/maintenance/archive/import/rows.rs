@@ -1,12 +1,12 @@
 //! What is written by the same SQL on both engines, some hundred rows at a time.
 
-use crate::archive::ArchiveError;
-use crate::archive::line::{
+use crate::db::Tx;
+use crate::log::{Receipt, RecordedEvent};
+use crate::maintenance::archive::ArchiveError;
+use crate::maintenance::archive::line::{
     BookLine, CheckpointLine, DeadlineLine, DroppedLine, NameLine, NumberLine, ParkedLine,
     PersonLine, WaitingLine,
 };
-use crate::db::Tx;
-use crate::log::{Receipt, RecordedEvent};
 use crate::on_tx;
 use sqlx::QueryBuilder;
 

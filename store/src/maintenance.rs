@@ -1,0 +1,17 @@
+//! What an operator does with a whole log: verify its schema, check it, export it as an archive and import one, and
+//! declare that it was restored from an older copy.
+
+mod archive;
+mod check;
+mod restore;
+mod schema;
+mod snapshot;
+
+pub use archive::{
+    ArchiveError, ArchiveReader, CheckEntry, Entry, EntryFault, Export, ExportOptions, Gap, Header,
+    ImportOptions, Imported, Manifest, Verified, import, verify,
+};
+pub use check::{Check, EventKind, FILE_DAMAGED, Finding, KnownSubscriptions};
+pub use restore::Restored;
+pub(crate) use restore::declare_restored;
+pub(crate) use schema::{refuse_encoding, verify_schema};

@@ -1,0 +1,21 @@
+//! What readers of the log keep in the database of the views: how far each subscription is, who runs it, its
+//! deadlines, the keys that it parked, the generations and row tables of its view, and why its loop doesn't get on.
+
+mod checkpoint;
+mod deadline;
+mod generation;
+mod lease;
+mod loop_problem;
+mod parked;
+mod row_table;
+
+pub use checkpoint::{Checkpoints, Claim};
+pub use deadline::{BlockedDeadline, Changes, Deadline, Deadlines, Postponed, Tried};
+pub use generation::{Generation, Generations};
+pub use lease::{Lease, Leases};
+pub use loop_problem::{LoopProblem, LoopProblems};
+pub use parked::{Dropped, Parked, ParkedKeys};
+pub use row_table::{
+    ColumnKind, Condition, Field, Leftover, Numbered, PageQuery, RowDocument, RowTable,
+    TableColumn, TableRow,
+};
