@@ -9,7 +9,6 @@
 mod db;
 mod error;
 pub mod failpoint;
-mod hex;
 mod log;
 mod log_limit;
 mod maintenance;

@@ -38,7 +38,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "failpoint",
             "options",
             "log_limit",
-            "hex",
             "db",
             "log",
             "subscription",

@@ -1,6 +1,5 @@
 //! The hash chain over an archive's lines: a changed, lost or added line changes all that follows.
 
-use crate::hex::hex;
 use sha2::{Digest, Sha256};
 
 /// Starts as 32 zero bytes; each line makes it SHA-256(chain before, the line without its end).
@@ -15,7 +14,7 @@ impl Chain {
 
     /// In hexadecimal.
     pub(super) fn hex(&self) -> String {
-        hex(&self.0)
+        hex::encode(self.0)
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::manifest::Manifest;
 use super::{ArchiveError, WITH_BOOKS};
-use crate::hex::{hex, unhex};
 use crate::log::{Receipt, ReceiptKind, RecordedEvent, StreamId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -294,11 +293,17 @@ impl<'a> EventLine<'a> {
     }
 }
 
+/// The bytes of hexadecimal text. The format knows lower case only, so that every value is written in one way.
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    let is_lower_case = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    hex::decode(text).ok().filter(|_| is_lower_case)
+}
+
 impl<'a> ReceiptLine<'a> {
     pub(super) fn new(receipt: &'a Receipt) -> Self {
         Self {
             command_id: receipt.command_id,
-            fingerprint: hex(&receipt.fingerprint).into(),
+            fingerprint: hex::encode(&receipt.fingerprint).into(),
             aggregate: receipt.stream.kind.as_ref().into(),
             number: receipt.stream.number,
             first_sequence: receipt.first_sequence,
@@ -308,7 +313,7 @@ impl<'a> ReceiptLine<'a> {
     }
 
     pub(super) fn into_receipt(self) -> Result<Receipt, String> {
-        let fingerprint = unhex(&self.fingerprint);
+        let fingerprint = bytes_of(&self.fingerprint);
         Ok(Receipt {
             command_id: self.command_id,
             fingerprint: fingerprint.ok_or("the fingerprint is not hexadecimal")?,
@@ -363,6 +368,14 @@ mod tests {
                 Line::Event(read) => assert_eq!(read.into_event().unwrap(), event),
                 other => panic!("{other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn hexadecimal_goes_there_and_back() {
+        assert_eq!(bytes_of(&hex::encode([0, 1, 0xab, 0xff])), Some(vec![0, 1, 0xab, 0xff]));
+        for wrong in ["0", "0g", "AB", "ü"] {
+            assert_eq!(bytes_of(wrong), None, "{wrong}");
         }
     }
 

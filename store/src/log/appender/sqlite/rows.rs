@@ -1,7 +1,6 @@
 //! A batch as JSON arrays: one parameter per table, whatever the batch's size.
 
 use super::super::writer::{Fault, Outcome};
-use crate::hex::hex;
 use crate::log::append::Append;
 use crate::log::event::StreamId;
 use serde::Serialize;
@@ -15,7 +14,7 @@ pub(super) fn receipts(batch: &[&Append]) -> Outcome<String> {
     let row = |append: &&Append| {
         (
             append.command_id.simple().to_string(),
-            hex(&append.fingerprint),
+            hex::encode(&append.fingerprint),
             append.stream.kind.to_string(),
             append.stream.number.to_string(),
             append.first_sequence(),
