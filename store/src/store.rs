@@ -47,7 +47,7 @@ struct Inner {
     books: WriteOnceRecords,
     tail: Tail,
     identity: Identity,
-    continuity: LogIdentityGuard,
+    guard: LogIdentityGuard,
     aggregates: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     tasks: Tasks,
     _stop_when_dropped: DropGuard,
@@ -67,9 +67,9 @@ impl Store {
     /// that doesn't serve this program, [`StoreError::Locked`] when the data folder was asked for
     /// exclusively and another process has it, [`StoreError::Unavailable`] without a database.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let continuity = LogIdentityGuard::default();
-        let databases = open_databases(options, false, &continuity).await?;
-        match Self::start(options, databases.clone(), continuity).await {
+        let guard = LogIdentityGuard::default();
+        let databases = open_databases(options, false, &guard).await?;
+        match Self::start(options, databases.clone(), guard).await {
             Ok(store) => Ok(store),
             Err(error) => {
                 let error = databases.locate(error).await;
@@ -112,22 +112,22 @@ impl Store {
     async fn start(
         options: &StoreOptions,
         databases: Databases,
-        continuity: LogIdentityGuard,
+        guard: LogIdentityGuard,
     ) -> Result<Self, StoreError> {
         databases.require_current_schema().await?;
         let log_db = &databases.log;
         let identity = Identity::read(log_db).await?;
-        continuity.begin(identity);
-        let (tasks, signals) = (Tasks::default(), Signals::new(continuity.clone()));
+        guard.expect_identity(identity);
+        let (tasks, signals) = (Tasks::default(), Signals::new(guard.clone()));
         let connection = databases.log_connection().await?;
         let appender = start_appender(options, &databases, &connection, &signals, &tasks)?;
         if let (Some(folder), false) = (&databases.folder, databases.is_fixed) {
-            continuity.begin_files(OpenFiles::remember(folder.path())?);
-            tasks.spawn_until_stopped(watch_files(continuity.clone()));
+            guard.expect_files(OpenFiles::remember(folder.path())?);
+            tasks.spawn_until_stopped(watch_files(guard.clone()));
         }
-        tasks.spawn_until_stopped(shut_when_ended(continuity.clone(), databases.clone()));
-        let guard: Arc<dyn ConnectionGuard> = Arc::new(continuity.clone());
-        let loader = StreamLoader::start(Streams, log_db, &guard, &tasks);
+        tasks.spawn_until_stopped(shut_when_ended(guard.clone(), databases.clone()));
+        let connections: Arc<dyn ConnectionGuard> = Arc::new(guard.clone());
+        let loader = StreamLoader::start(Streams, log_db, &connections, &tasks);
         let log = EventLog::new(log_db.clone(), loader.clone(), tasks.clone());
         let size = (options.tail_events, poll_interval(options, &databases));
         Ok(Self(Arc::new(Inner {
@@ -135,17 +135,17 @@ impl Store {
             log,
             loader,
             appender,
-            receipts: Receipts::start(log_db, &guard, &tasks),
-            numbers: Numbers::start(log_db, &connection, &continuity, &tasks),
-            books: WriteOnceRecords::new(log_db.clone(), connection.clone(), continuity.clone()),
+            receipts: Receipts::start(log_db, &connections, &tasks),
+            numbers: Numbers::start(log_db, &connection, &guard, &tasks),
+            books: WriteOnceRecords::new(log_db.clone(), connection.clone(), guard.clone()),
             personal_data: PersonalDataTable::new(
                 log_db.clone(),
                 connection.clone(),
-                continuity.clone(),
+                guard.clone(),
             ),
             connection,
             identity,
-            continuity,
+            guard,
             databases,
             cache_entries: options.cache_entries,
             aggregates: RwLock::default(),
@@ -227,7 +227,7 @@ impl Store {
     /// this store; its process should end, and start afresh, without closing the files: closing folds
     /// what was written into a file that may be another one.
     pub async fn log_replaced(&self) -> StoreError {
-        let why = self.0.continuity.ended().await;
+        let why = self.0.guard.ended().await;
         self.0.databases.shut();
         why
     }
@@ -269,7 +269,7 @@ impl Store {
     /// Refuses where the log that was read isn't the one that was opened any more. Whatever is answered without an
     /// append rests on reading alone, and SQLite reads on in a file that was overwritten.
     pub async fn confirm_log(&self) -> Result<(), StoreError> {
-        self.0.continuity.check_files().await
+        self.0.guard.check_files().await
     }
 
     /// The aggregates of one type, with one cache for the whole process. Events are read as they
@@ -304,7 +304,7 @@ impl Store {
     pub async fn close(&self) {
         self.0.tasks.end().await;
         // The last connection folds its write-ahead log, which must not get into a file put there since.
-        let are_ours = self.0.continuity.check_files().await.is_ok();
+        let are_ours = self.0.guard.check_files().await.is_ok();
         self.0.databases.close().await;
         if let LogConnection::Sqlite(writer) = &self.0.connection
             && are_ours
@@ -333,13 +333,13 @@ impl Export {
     }
 }
 
-/// Opens the databases with `continuity` as the guard of their connections.
+/// Opens the databases with `guard` as the guard of their connections.
 async fn open_databases(
     options: &StoreOptions,
     make: bool,
-    continuity: &LogIdentityGuard,
+    guard: &LogIdentityGuard,
 ) -> Result<Databases, StoreError> {
-    let guard: Arc<dyn ConnectionGuard> = Arc::new(continuity.clone());
+    let guard: Arc<dyn ConnectionGuard> = Arc::new(guard.clone());
     Databases::open(options, make, &guard).await
 }
 
@@ -365,7 +365,7 @@ fn start_appender(
             let (connect, session) = databases.session_options(options)?.ok_or_else(|| {
                 StoreError::Misconfigured("PostgreSQL without settings of its sessions".to_owned())
             })?;
-            let writer = PostgresWriter::new(connect, session, signals.continuity.clone());
+            let writer = PostgresWriter::new(connect, session, signals.guard.clone());
             Ok(Appender::start(writer, signals, queue, tasks))
         }
         LogConnection::Sqlite(writer) => {
@@ -385,15 +385,15 @@ fn poll_interval(options: &StoreOptions, databases: &Databases) -> Duration {
 }
 
 /// Notices also while nothing is appended that the files are not those that were opened.
-async fn watch_files(continuity: LogIdentityGuard) {
-    while continuity.check_files().await.is_ok() {
+async fn watch_files(guard: LogIdentityGuard) {
+    while guard.check_files().await.is_ok() {
         sleep(FILE_CHECK_INTERVAL).await;
     }
 }
 
 /// Once the log is another one, nothing may be read through this store any more.
-async fn shut_when_ended(continuity: LogIdentityGuard, databases: Databases) {
-    let error = continuity.ended().await;
+async fn shut_when_ended(guard: LogIdentityGuard, databases: Databases) {
+    let error = guard.ended().await;
     tracing::error!(%error, "the log can't be used; nothing is read or written any more");
     databases.shut();
 }

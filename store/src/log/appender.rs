@@ -47,13 +47,13 @@ pub(crate) struct Signals {
     /// Counts lost connections; what was known before one is worth nothing.
     generation: AtomicU64,
     /// Whether the log is still the same.
-    pub(crate) continuity: LogIdentityGuard,
+    pub(crate) guard: LogIdentityGuard,
 }
 
 impl Signals {
-    pub(crate) fn new(continuity: LogIdentityGuard) -> Arc<Self> {
+    pub(crate) fn new(guard: LogIdentityGuard) -> Arc<Self> {
         let (written, generation) = (watch::Sender::new(0), AtomicU64::new(0));
-        Arc::new(Self { written, generation, continuity })
+        Arc::new(Self { written, generation, guard })
     }
 
     fn lost(&self) {

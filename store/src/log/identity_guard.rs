@@ -1,27 +1,30 @@
-//! Whether the log under this process is still the one it opened, with all that it had.
+//! Verifies that the log under this process is still the one that it opened, with all events that are known of it.
 //!
-//! A database restored from an older copy, or replaced, under a running process lacks events that
-//! were told already and may get others at their positions. Every new PostgreSQL connection and the
-//! tail ask here. On SQLite the files themselves are compared too, before any append is acknowledged and
-//! once a second. Once it is noticed it stays so: this store neither appends nor reads any more, and
-//! its process should end, so that it starts afresh. A log that turns out to be damaged ends it likewise.
+//! A database that is replaced, or restored from an older copy, under a running process lacks events that were
+//! reported already, and may get others at their positions. Every new PostgreSQL connection and the tail verify the log
+//! here. On SQLite the files themselves are compared too, before an append is acknowledged and once a second. A log
+//! that turned out to be another one, or to be damaged, stays refused: this store neither appends nor reads any more,
+//! and its process should end, so that it starts afresh.
 
+mod event_mark;
 mod open_files;
 
+pub(crate) use event_mark::EventMark;
 pub(crate) use open_files::OpenFiles;
 
 use crate::db::Db;
 use crate::db::connection_guard::ConnectionGuard;
 use crate::error::{StorageFault, StoreError};
-use crate::log::event::{RecordedEvent, StreamId};
+use crate::log::event::RecordedEvent;
 use crate::log::identity::Identity;
 use crate::on_db;
+use event_mark::{LogColumns, LogRow};
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
-/// What is known of one log; clones share it.
+/// What is known of one log. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogIdentityGuard(Arc<Inner>);
 
@@ -29,84 +32,69 @@ pub(crate) struct LogIdentityGuard(Arc<Inner>);
 struct Inner {
     opened: OnceLock<Identity>,
     /// The newest event that is known to be in the log.
-    last: Mutex<Option<Mark>>,
+    last: Mutex<Option<EventMark>>,
     /// SQLite's files.
     files: OnceLock<Arc<OpenFiles>>,
-    /// Why it can't be used any more.
-    ended: watch::Sender<Option<Ended>>,
+    ended: watch::Sender<Option<EndReason>>,
 }
 
-/// Why a log can't be used any more.
+/// Why the log can't be used any more.
 #[derive(Debug, Clone)]
-enum Ended {
-    Other(String),
+enum EndReason {
+    OtherLog(String),
     Damaged(String),
     Unsynced(String),
 }
 
-impl From<Ended> for StoreError {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Other(why) => Self::OtherLog(why),
-            Ended::Damaged(why) => Self::Damaged(why),
-            Ended::Unsynced(why) => Self::Storage { fault: StorageFault::Unsynced, why },
+impl From<EndReason> for StoreError {
+    fn from(reason: EndReason) -> Self {
+        match reason {
+            EndReason::OtherLog(why) => Self::OtherLog(why),
+            EndReason::Damaged(why) => Self::Damaged(why),
+            EndReason::Unsynced(why) => Self::Storage { fault: StorageFault::Unsynced, why },
         }
-    }
-}
-
-/// What an event is known again by: its place, and the metadata with its command's id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) position: i64,
-    pub(crate) stream: StreamId,
-    pub(crate) sequence: i64,
-    pub(crate) metadata: String,
-}
-
-/// The log's identity, its head, and what stands at the position that was asked for.
-const LOOK: &str = "SELECT i.log_id, i.epoch, (SELECT coalesce(max(position), 0) FROM events), \
-     e.aggregate_type, e.aggregate_id, e.sequence, CAST(e.metadata AS TEXT) \
-     FROM identity i LEFT JOIN events e ON e.position = $1 WHERE i.id = 1";
-
-type Found = (Vec<u8>, i64, i64, Option<String>, Option<String>, Option<i64>, Option<String>);
-
-impl Mark {
-    pub(crate) fn of(event: &RecordedEvent) -> Self {
-        Self {
-            position: event.position,
-            stream: event.stream.clone(),
-            sequence: event.sequence,
-            metadata: event.metadata.clone(),
-        }
-    }
-
-    pub(crate) fn is(&self, event: &RecordedEvent) -> bool {
-        self.position == event.position
-            && self.sequence == event.sequence
-            && self.stream == event.stream
-            && self.metadata == event.metadata
     }
 }
 
 impl LogIdentityGuard {
-    /// From now on the log must be this one.
-    pub(crate) fn begin(&self, identity: Identity) {
-        // The first one stands; a store is opened once.
+    /// From now on the log must be this one. A store is opened once, so a second call changes nothing.
+    pub(crate) fn expect_identity(&self, identity: Identity) {
         let _ = self.0.opened.set(identity);
     }
 
-    /// From now on the files must be these.
-    pub(crate) fn begin_files(&self, files: OpenFiles) {
+    /// From now on SQLite's files must be these.
+    pub(crate) fn expect_files(&self, files: OpenFiles) {
         drop(self.0.files.set(Arc::new(files)));
     }
 
-    /// Refuses where SQLite's files aren't those that were opened any more, or the log's file doesn't
-    /// hold what it held. What was written just now must not be acknowledged then.
+    /// Remembers an event that is in the log.
+    pub(crate) fn remember(&self, mark: EventMark) {
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_none_or(|last| last.position < mark.position) {
+            *last = Some(mark);
+        }
+    }
+
+    /// Refuses once the log is known to be unusable.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.0.ended.borrow().clone().map_or(Ok(()), |reason| Err(reason.into()))
+    }
+
+    /// Waits until the log is known to be unusable; returns why.
+    pub(crate) async fn ended(&self) -> StoreError {
+        let mut ended = self.0.ended.subscribe();
+        // This very value holds the sender, so that the channel never closes.
+        let reason = ended.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.map_or_else(|| StoreError::OtherLog(String::new()), StoreError::from)
+    }
+
+    /// Refuses where SQLite's files are not those that were opened any more, or the log's file doesn't hold what it
+    /// held. What was written just before must not be acknowledged then.
     pub(crate) async fn check_files(&self) -> Result<(), StoreError> {
         self.check()?;
         let Some(files) = self.0.files.get() else { return Ok(()) };
         if let Some(why) = files.moved() {
-            return Err(self.end(why));
+            return Err(self.end(EndReason::OtherLog(why)));
         }
         if !files.is_written() {
             return Ok(());
@@ -114,9 +102,9 @@ impl LogIdentityGuard {
         let files = Arc::clone(files);
         match tokio::task::spawn_blocking(move || files.overwritten()).await {
             Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(why))) => Err(self.end(why)),
-            Ok(Err(StoreError::Damaged(why))) => Err(self.finish(Ended::Damaged(why))),
-            // It couldn't be read just now, which says nothing about it.
+            Ok(Ok(Some(why))) => Err(self.end(EndReason::OtherLog(why))),
+            Ok(Err(StoreError::Damaged(why))) => Err(self.end(EndReason::Damaged(why))),
+            // A file that can't be read just now isn't known to be another one.
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the log's file is read again later");
                 Ok(())
@@ -125,129 +113,115 @@ impl LogIdentityGuard {
         }
     }
 
-    /// Ends it where an error of the log says that its file is damaged, or that the disk failed to take
-    /// what was written: nothing may be acknowledged into such a file.
+    /// Verifies the log through the pool; returns the position of its last event.
+    pub(crate) async fn verify_head(&self, db: &Db) -> Result<i64, StoreError> {
+        self.check()?;
+        let Some((identity, mark)) = self.known() else { return Ok(0) };
+        let position = mark.as_ref().map(|mark| mark.position);
+        let row = on_db!(db, pool => {
+            sqlx::query_as::<_, LogColumns>(LogRow::SELECT).bind(position).fetch_optional(pool).await
+        });
+        self.compare(identity, mark.as_ref(), row)
+    }
+
+    /// Verifies the log through a PostgreSQL connection that was just made, before it is used.
+    pub(crate) async fn verify(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        self.check()?;
+        let Some((identity, mark)) = self.known() else { return Ok(()) };
+        let position = mark.as_ref().map(|mark| mark.position);
+        let query = sqlx::query_as::<_, LogColumns>(LogRow::SELECT).bind(position);
+        let row = query.fetch_optional(connection).await;
+        self.compare(identity, mark.as_ref(), row).map(drop)
+    }
+
+    /// Ends the use of a log of SQLite whose file is damaged, or whose disk failed to take what was written: nothing
+    /// may be acknowledged into such a file.
     pub(crate) fn notice(&self, error: &StoreError) {
         let Some(files) = self.0.files.get() else { return };
         let log = files.log().display().to_string();
-        let of_the_log = |why: &String| {
+        let with_file = |why: &String| {
             if why.contains(&log) { why.clone() } else { format!("{log}: {why}") }
         };
         match error {
             StoreError::Damaged(why) => {
-                self.finish(Ended::Damaged(of_the_log(why)));
+                self.end(EndReason::Damaged(with_file(why)));
             }
             StoreError::Storage { fault: StorageFault::Unsynced, why } => {
-                self.finish(Ended::Unsynced(of_the_log(why)));
+                self.end(EndReason::Unsynced(with_file(why)));
             }
             _ => {}
         }
     }
 
-    /// Remembers an event that is in the log.
-    pub(crate) fn remember(&self, mark: Mark) {
-        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref().is_none_or(|last| last.position < mark.position) {
-            *last = Some(mark);
-        }
-    }
-
-    /// Refuses once the log is known to be another one.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        self.0.ended.borrow().clone().map_or(Ok(()), |ended| Err(ended.into()))
-    }
-
-    /// Waits until that is noticed; says why.
-    pub(crate) async fn ended(&self) -> StoreError {
-        let mut ended = self.0.ended.subscribe();
-        // Its sender is held by this very value: it never closes.
-        let why = ended.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
-        why.map_or_else(|| StoreError::OtherLog(String::new()), StoreError::from)
-    }
-
-    /// Looks through the pool; says where the log's head is.
-    pub(crate) async fn look(&self, db: &Db) -> Result<i64, StoreError> {
-        self.check()?;
-        let Some((identity, mark)) = self.known() else { return Ok(0) };
-        let position = mark.as_ref().map(|mark| mark.position);
-        let found = on_db!(db, pool => {
-            sqlx::query_as::<_, Found>(LOOK).bind(position).fetch_optional(pool).await
-        });
-        self.judge(identity, mark.as_ref(), found)
-    }
-
-    /// Looks through a connection that was just made, before anybody uses it.
-    pub(crate) async fn greet(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        self.check()?;
-        let Some((identity, mark)) = self.known() else { return Ok(()) };
-        let position = mark.as_ref().map(|mark| mark.position);
-        let found = sqlx::query_as::<_, Found>(LOOK).bind(position).fetch_optional(connection);
-        self.judge(identity, mark.as_ref(), found.await).map(|_| ())
-    }
-
-    /// An event that was read before must be read again here.
-    pub(crate) fn recognise(
+    /// Verifies that an event that was read before was read again.
+    pub(crate) fn verify_event(
         &self,
-        known: &Mark,
+        known: &EventMark,
         found: Option<&RecordedEvent>,
     ) -> Result<(), StoreError> {
         match found {
             Some(event) if known.is(event) => Ok(()),
-            _ => Err(self.end(missing(known))),
+            _ => Err(self.end(EndReason::OtherLog(known.describe_loss()))),
         }
     }
 
-    /// Nothing before [`LogIdentityGuard::begin`]: a migration meets what it meets.
-    fn known(&self) -> Option<(Identity, Option<Mark>)> {
+    /// `None` before [`LogIdentityGuard::expect_identity`]: a migration accepts any log.
+    fn known(&self) -> Option<(Identity, Option<EventMark>)> {
         let identity = *self.0.opened.get()?;
         let last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
         Some((identity, last.clone()))
     }
 
-    fn judge(
+    fn compare(
         &self,
         opened: Identity,
-        mark: Option<&Mark>,
-        found: Result<Option<Found>, sqlx::Error>,
+        mark: Option<&EventMark>,
+        row: Result<Option<LogColumns>, sqlx::Error>,
     ) -> Result<i64, StoreError> {
-        let row = match found {
-            Ok(Some(row)) => row,
-            Ok(None) => return Err(self.end("it has no identity any more".to_owned())),
+        let row = match row {
+            Ok(Some(row)) => LogRow::from(row),
+            Ok(None) => {
+                let why = "it has no identity any more".to_owned();
+                return Err(self.end(EndReason::OtherLog(why)));
+            }
             Err(error) if has_no_table(&error) => {
-                return Err(self.end("the database has no log".to_owned()));
+                let why = "the database has no log".to_owned();
+                return Err(self.end(EndReason::OtherLog(why)));
             }
             Err(error) => return Err(error.into()),
         };
-        let now = Identity::of(&row.0, row.1)?;
+        let now = Identity::of(&row.log_id, row.epoch)?;
         if now != opened {
-            let place = self.0.files.get().map(|files| format!("{}: ", files.log().display()));
-            return Err(self.end(format!(
-                "{}it was log {} epoch {} and now is log {} epoch {}",
-                place.unwrap_or_default(),
-                opened.log_id,
-                opened.epoch,
-                now.log_id,
-                now.epoch
-            )));
+            return Err(self.end(EndReason::OtherLog(self.describe_change(opened, now))));
         }
         match mark {
-            Some(mark) if !mark.is_at(&row) => Err(self.end(missing(mark))),
-            _ => Ok(row.2),
+            Some(mark) if !mark.is_at(&row) => {
+                Err(self.end(EndReason::OtherLog(mark.describe_loss())))
+            }
+            _ => Ok(row.head),
         }
     }
 
-    fn end(&self, why: String) -> StoreError {
-        self.finish(Ended::Other(why))
+    fn describe_change(&self, opened: Identity, now: Identity) -> String {
+        let file = self.0.files.get().map(|files| format!("{}: ", files.log().display()));
+        format!(
+            "{}it was log {} epoch {} and now is log {} epoch {}",
+            file.unwrap_or_default(),
+            opened.log_id,
+            opened.epoch,
+            now.log_id,
+            now.epoch
+        )
     }
 
-    /// The first reason stands.
-    fn finish(&self, why: Ended) -> StoreError {
+    /// Ends the use of the log. The first reason is kept.
+    fn end(&self, reason: EndReason) -> StoreError {
         self.0.ended.send_if_modified(|ended| {
             let is_first = ended.is_none();
-            ended.get_or_insert_with(|| why.clone());
+            ended.get_or_insert_with(|| reason.clone());
             is_first
         });
-        why.into()
+        reason.into()
     }
 }
 
@@ -256,28 +230,12 @@ impl ConnectionGuard for LogIdentityGuard {
         &'c self,
         connection: &'c mut PgConnection,
     ) -> BoxFuture<'c, Result<(), StoreError>> {
-        Box::pin(self.greet(connection))
+        Box::pin(Self::verify(self, connection))
     }
 
     fn notice(&self, error: &StoreError) {
         Self::notice(self, error);
     }
-}
-
-impl Mark {
-    fn is_at(&self, (_, _, _, kind, id, sequence, metadata): &Found) -> bool {
-        kind.as_deref() == Some(self.stream.kind.as_ref())
-            && id.as_ref().is_some_and(|id| id.parse() == Ok(self.stream.number))
-            && *sequence == Some(self.sequence)
-            && metadata.as_ref() == Some(&self.metadata)
-    }
-}
-
-fn missing(mark: &Mark) -> String {
-    format!(
-        "event {} ({} #{}) is not in it any more: it was restored from an older copy",
-        mark.position, mark.stream, mark.sequence
-    )
 }
 
 /// PostgreSQL's "undefined table", SQLite's "no such table".

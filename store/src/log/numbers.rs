@@ -1,9 +1,9 @@
-//! Numbers drawn from the database: 1, 2, 3 … per kind. Draws that wait at the same time share one
-//! update; a number whose drawer went away is lost, none is ever given twice.
+//! Numbers that the database allocates: 1, 2, 3 … per kind. Callers that wait at the same time share one update. A
+//! number whose caller went away is lost; none is ever given twice.
 //!
-//! An update waits for the disk, as an append does, and appends wait behind it. So where several draw at
-//! the same time, one draws for those too who are about to come, and they wait for nobody; what nobody
-//! comes for within a moment goes back. Who draws alone draws one.
+//! An update waits for the disk, as an append does, and appends wait behind it. So where several callers wait at the
+//! same time, one update allocates for the next callers too, which then wait for nothing; numbers that no caller takes
+//! within a moment are returned. For a caller that waits alone one number is allocated.
 
 mod number_kind;
 mod prefetched_numbers;
@@ -18,7 +18,7 @@ use crate::log::identity_guard::LogIdentityGuard;
 use crate::on_db;
 pub(crate) use number_kind::NumberUser;
 pub use number_kind::{NamingEvent, NumberKind};
-use prefetched_numbers::{FRESH, PrefetchedNumbers};
+use prefetched_numbers::{MAX_AGE, PrefetchedNumbers};
 use sequence::Sequence;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -26,36 +26,36 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Draws waiting before `draw` itself waits; and the most that share an update.
+/// Requests that wait before `draw` itself waits; and the most that share an update.
 const QUEUE: usize = 1024;
-/// Numbers drawn ahead for each that is missing, where several are: a sixteenth of the updates is enough.
-const PER_MISSING: i64 = 15;
-/// How long numbers may take to go back when the store is closed.
-const AT_THE_END: Duration = Duration::from_secs(1);
+/// Numbers prefetched for each that is missing, where several are: a sixteenth of the updates is enough.
+const PREFETCHED_PER_MISSING: i64 = 15;
+/// How long returning numbers may take when the store is closed.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Answer = oneshot::Sender<Result<i64, StoreError>>;
 
-struct Draw {
+struct Request {
     kind: String,
     answer: Answer,
 }
 
-/// Draws numbers.
+/// Allocates numbers.
 #[derive(Debug, Clone)]
 pub struct Numbers {
-    queue: mpsc::Sender<Draw>,
-    ahead: PrefetchedNumbers,
+    queue: mpsc::Sender<Request>,
+    prefetched: PrefetchedNumbers,
     log: Db,
-    writer: LogConnection,
-    continuity: LogIdentityGuard,
+    connection: LogConnection,
+    guard: LogIdentityGuard,
 }
 
 /// Numbers that were behind the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raised {
-    /// The last number that counted as drawn.
+    /// The last number that counted as allocated.
     pub from: i64,
-    /// The highest number that is in use, which is the last one drawn from now on.
+    /// The highest number that is in use, which is the last one allocated from now on.
     pub to: i64,
 }
 
@@ -64,19 +64,20 @@ const RAISE: &str = "INSERT INTO numbers (kind, last) VALUES ($1, $2) ON CONFLIC
     SET last = CASE WHEN excluded.last > numbers.last THEN excluded.last ELSE numbers.last END";
 
 impl Numbers {
-    /// The task ends when `stop` is cancelled; whoever waits then is told that the store is closed.
+    /// The task that allocates ends with the store; callers that wait then get [`StoreError::Closed`].
     pub(crate) fn start(
         log: &Db,
-        writer: &LogConnection,
-        continuity: &LogIdentityGuard,
+        connection: &LogConnection,
+        guard: &LogIdentityGuard,
         tasks: &Tasks,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let ahead = PrefetchedNumbers::default();
-        let drawer = Drawer { urn: Sequence::of(writer, continuity), ahead: ahead.clone() };
-        tasks.tracker.spawn(drawer.serve(waiting, tasks.stop.clone()));
-        let continuity = continuity.clone();
-        Self { queue, ahead, log: log.clone(), writer: writer.clone(), continuity }
+        let prefetched = PrefetchedNumbers::default();
+        let sequence = Sequence::of(connection, guard);
+        let allocator = Allocator { sequence, prefetched: prefetched.clone() };
+        tasks.tracker.spawn(allocator.serve(waiting, tasks.stop.clone()));
+        let (log, connection, guard) = (log.clone(), connection.clone(), guard.clone());
+        Self { queue, prefetched, log, connection, guard }
     }
 
     /// Makes sure that numbers of this kind continue after the highest one that the log uses: the table of
@@ -84,7 +85,7 @@ impl Numbers {
     /// streams.
     pub async fn raise(&self, of: NumberKind<'_>) -> Result<Option<Raised>, StoreError> {
         let kind = of.kind;
-        self.ahead.forget(kind);
+        self.prefetched.forget(kind);
         let last: Option<i64> = on_db!(&self.log, pool => {
             let query = sqlx::query_scalar("SELECT last FROM numbers WHERE kind = $1").bind(kind);
             query.fetch_optional(pool).await?
@@ -100,11 +101,11 @@ impl Numbers {
         if to <= from {
             return Ok(None);
         }
-        on_writer!(&self.writer, connection => {
+        on_writer!(&self.connection, connection => {
             let query = sqlx::query(RAISE).bind(kind).bind(to);
-            // As for numbers that are drawn: a log that failed to sync ends.
+            // As for numbers that are allocated: a log that failed to sync ends.
             let written = query.execute(connection).await.map_err(StoreError::from);
-            written.inspect_err(|error| self.continuity.notice(error))?;
+            written.inspect_err(|error| self.guard.notice(error))?;
         });
         Ok(Some(Raised { from, to }))
     }
@@ -121,61 +122,65 @@ impl Numbers {
 
     /// The next number of this kind.
     pub async fn draw(&self, kind: &str) -> Result<i64, StoreError> {
-        if let Some(number) = self.ahead.take(kind) {
+        if let Some(number) = self.prefetched.take(kind) {
             return Ok(number);
         }
         let (answer, answered) = oneshot::channel();
-        let draw = Draw { kind: kind.to_owned(), answer };
-        self.queue.send(draw).await.map_err(|_| StoreError::Closed)?;
+        let request = Request { kind: kind.to_owned(), answer };
+        self.queue.send(request).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 }
 
-/// Who draws for all of this process.
-struct Drawer {
-    urn: Sequence,
-    ahead: PrefetchedNumbers,
+/// Allocates for all callers of this process.
+struct Allocator {
+    sequence: Sequence,
+    prefetched: PrefetchedNumbers,
 }
 
-impl Drawer {
-    async fn serve(mut self, mut waiting: mpsc::Receiver<Draw>, stop: CancellationToken) {
-        stop.run_until_cancelled(self.answer_each(&mut waiting)).await;
+impl Allocator {
+    async fn serve(mut self, mut waiting: mpsc::Receiver<Request>, stop: CancellationToken) {
+        stop.run_until_cancelled(self.answer_requests(&mut waiting)).await;
         drop(waiting);
-        if timeout(AT_THE_END, self.put_back(Duration::ZERO)).await.is_err() {
-            tracing::debug!("numbers that were drawn ahead are lost");
+        if timeout(RETURN_TIMEOUT, self.return_older(Duration::ZERO)).await.is_err() {
+            tracing::debug!("prefetched numbers are lost");
         }
     }
 
-    async fn answer_each(&mut self, waiting: &mut mpsc::Receiver<Draw>) {
-        let mut draws = Vec::new();
-        while next_or_release(recv_batch(waiting, &mut draws, QUEUE), self.rest()).await > 0 {
+    async fn answer_requests(&mut self, waiting: &mut mpsc::Receiver<Request>) {
+        let mut requests = Vec::new();
+        loop {
+            let received = recv_batch(waiting, &mut requests, QUEUE);
+            if next_or_release(received, self.release()).await == 0 {
+                return;
+            }
             let mut kinds: BTreeMap<String, VecDeque<Answer>> = BTreeMap::new();
-            for Draw { kind, answer } in draws.drain(..) {
+            for Request { kind, answer } in requests.drain(..) {
                 kinds.entry(kind).or_default().push_back(answer);
             }
             for (kind, answers) in kinds {
-                // Before each: the one before may have waited for the database.
-                self.put_back(FRESH).await;
+                // Before each kind: the kind before may have waited for the database.
+                self.return_older(MAX_AGE).await;
                 self.answer(kind, answers).await;
             }
         }
     }
 
-    /// Answers with what was drawn ahead, then with what is drawn now.
+    /// Answers with prefetched numbers first, then with newly allocated ones.
     async fn answer(&mut self, kind: String, mut answers: VecDeque<Answer>) {
-        give(|| self.ahead.take(&kind), &mut answers);
+        hand_out(|| self.prefetched.take(&kind), &mut answers);
         let missing = i64::try_from(answers.len()).unwrap_or(i64::MAX);
         if missing == 0 {
             return;
         }
-        let more = if missing > 1 { missing.saturating_mul(PER_MISSING) } else { 0 };
-        match self.urn.take(&kind, missing.saturating_add(more)).await {
+        let ahead = if missing > 1 { missing.saturating_mul(PREFETCHED_PER_MISSING) } else { 0 };
+        match self.sequence.allocate(&kind, missing.saturating_add(ahead)).await {
             Ok(mut numbers) => {
-                give(|| numbers.next(), &mut answers);
-                self.ahead.keep(kind, numbers);
+                hand_out(|| numbers.next(), &mut answers);
+                self.prefetched.keep(kind, numbers);
             }
             Err(error) => {
-                self.lose(&error);
+                self.forget_prefetched(&error);
                 for answer in answers {
                     drop(answer.send(Err(error.for_another())));
                 }
@@ -183,33 +188,33 @@ impl Drawer {
         }
     }
 
-    /// Nobody draws.
-    async fn rest(&mut self) {
-        self.put_back(Duration::ZERO).await;
-        self.urn.let_go();
+    /// Returns all prefetched numbers and the connection, while there are no requests.
+    async fn release(&mut self) {
+        self.return_older(Duration::ZERO).await;
+        self.sequence.release();
     }
 
-    /// What was drawn so long ago goes back, where no other process drew since.
-    async fn put_back(&mut self, age: Duration) {
-        while let Some((kind, numbers)) = self.ahead.remove_older(age) {
+    /// Returns numbers that were prefetched at least this long ago, where no other process allocated any since.
+    async fn return_older(&mut self, age: Duration) {
+        while let Some((kind, numbers)) = self.prefetched.remove_older(age) {
             if !numbers.is_empty()
-                && let Err(error) = self.urn.put_back(&kind, numbers).await
+                && let Err(error) = self.sequence.return_numbers(&kind, numbers).await
             {
-                self.lose(&error);
+                self.forget_prefetched(&error);
             }
         }
     }
 
-    /// Who knows what the database will be that comes after this one.
-    fn lose(&mut self, error: &StoreError) {
-        let kinds = self.ahead.lose();
-        tracing::debug!(%error, kinds, "numbers that were drawn ahead are lost");
-        self.urn.let_go();
+    /// After an error the next connection may lead to another database, so that no prefetched number may be given out.
+    fn forget_prefetched(&mut self, error: &StoreError) {
+        let kinds = self.prefetched.forget_all();
+        tracing::debug!(%error, kinds, "prefetched numbers are lost");
+        self.sequence.release();
     }
 }
 
-/// Gives each who still waits a number, while there are any.
-fn give(mut next: impl FnMut() -> Option<i64>, answers: &mut VecDeque<Answer>) {
+/// Answers callers that still wait, while there are numbers.
+fn hand_out(mut next: impl FnMut() -> Option<i64>, answers: &mut VecDeque<Answer>) {
     while let Some(answer) = answers.pop_front() {
         if answer.is_closed() {
             continue;
@@ -218,7 +223,7 @@ fn give(mut next: impl FnMut() -> Option<i64>, answers: &mut VecDeque<Answer>) {
             answers.push_front(answer);
             return;
         };
-        // Who goes away just now takes it along.
+        // The number of a caller that goes away just now is lost.
         drop(answer.send(Ok(number)));
     }
 }
@@ -229,30 +234,31 @@ mod tests {
     use crate::db::{Databases, sqlite};
     use gdmarket_testkit::TestDb;
 
-    async fn draw(drawer: &mut Drawer, count: usize) -> Vec<i64> {
+    async fn allocate(allocator: &mut Allocator, count: usize) -> Vec<i64> {
         let (answers, numbers): (Vec<_>, Vec<_>) = (0..count).map(|_| oneshot::channel()).unzip();
-        drawer.answer("kind".to_owned(), answers.into()).await;
+        allocator.answer("kind".to_owned(), answers.into()).await;
         let numbers = futures::future::join_all(numbers).await;
         numbers.into_iter().map(|number| number.unwrap().unwrap()).collect()
     }
 
     #[tokio::test]
-    async fn several_draw_for_the_next_ones_and_what_is_left_goes_back() {
+    async fn several_callers_prefetch_numbers_and_the_rest_is_returned() {
         let db = TestDb::sqlite();
         Databases::of_test(db.url()).await.close().await;
         let writer = sqlite::writer(db.folder().unwrap()).await.unwrap();
-        let urn = Sequence::of(&LogConnection::Sqlite(writer), &LogIdentityGuard::default());
-        let mut drawer = Drawer { urn, ahead: PrefetchedNumbers::default() };
-        assert_eq!(draw(&mut drawer, 1).await, [1]);
-        assert_eq!(drawer.ahead.take("kind"), None, "who draws alone draws one");
-        assert_eq!(draw(&mut drawer, 4).await, [2, 3, 4, 5]);
-        assert_eq!(drawer.ahead.take("kind"), Some(6), "without a trip");
-        assert_eq!(drawer.ahead.take("other"), None, "of another kind");
-        assert_eq!(draw(&mut drawer, 2).await, [7, 8]);
-        drawer.put_back(Duration::from_hours(1)).await;
-        assert_eq!(drawer.ahead.take("kind"), Some(9), "they are no hour old");
-        drawer.put_back(Duration::ZERO).await;
-        assert_eq!(drawer.ahead.take("kind"), None);
-        assert_eq!(draw(&mut drawer, 1).await, [10]);
+        let sequence = Sequence::of(&LogConnection::Sqlite(writer), &LogIdentityGuard::default());
+        let prefetched = PrefetchedNumbers::default();
+        let mut allocator = Allocator { sequence, prefetched };
+        assert_eq!(allocate(&mut allocator, 1).await, [1]);
+        assert_eq!(allocator.prefetched.take("kind"), None, "one caller gets one number");
+        assert_eq!(allocate(&mut allocator, 4).await, [2, 3, 4, 5]);
+        assert_eq!(allocator.prefetched.take("kind"), Some(6), "without a round trip");
+        assert_eq!(allocator.prefetched.take("other"), None, "of another kind");
+        assert_eq!(allocate(&mut allocator, 2).await, [7, 8]);
+        allocator.return_older(Duration::from_hours(1)).await;
+        assert_eq!(allocator.prefetched.take("kind"), Some(9), "they are less than an hour old");
+        allocator.return_older(Duration::ZERO).await;
+        assert_eq!(allocator.prefetched.take("kind"), None);
+        assert_eq!(allocate(&mut allocator, 1).await, [10]);
     }
 }

@@ -47,12 +47,12 @@ impl PersonalData {
 pub struct PersonalDataTable {
     db: Db,
     writer: LogConnection,
-    continuity: LogIdentityGuard,
+    guard: LogIdentityGuard,
 }
 
 impl PersonalDataTable {
-    pub(crate) const fn new(db: Db, writer: LogConnection, continuity: LogIdentityGuard) -> Self {
-        Self { db, writer, continuity }
+    pub(crate) const fn new(db: Db, writer: LogConnection, guard: LogIdentityGuard) -> Self {
+        Self { db, writer, guard }
     }
 
     /// The names that came with these streams of one kind, each given as its number and whose it is. A
@@ -130,9 +130,7 @@ impl PersonalDataTable {
     pub async fn erase(&self, person_id: i64) -> Result<Erased, StoreError> {
         match &self.writer {
             LogConnection::Postgres(pool) => erase::postgres(pool, person_id).await,
-            LogConnection::Sqlite(writer) => {
-                erase::sqlite(writer, &self.continuity, person_id).await
-            }
+            LogConnection::Sqlite(writer) => erase::sqlite(writer, &self.guard, person_id).await,
         }
     }
 }

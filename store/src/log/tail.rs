@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::log::appender::Signals;
 use crate::log::event::RecordedEvent;
 use crate::log::event_log::EventLog;
-use crate::log::identity_guard::Mark;
+use crate::log::identity_guard::EventMark;
 use crate::log_limit::LogLimit;
 use ring::Ring;
 use std::fmt;
@@ -87,7 +87,7 @@ impl Tail {
         limit: u32,
     ) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
         self.start();
-        self.0.signals.continuity.check()?;
+        self.0.signals.guard.check()?;
         if let Some(events) = self.0.ring().after(position, limit) {
             // A reader that is up to date must not take a log that can't be followed for a quiet one.
             if events.is_empty() {
@@ -112,7 +112,7 @@ impl Tail {
     /// The position of the last event, as the log itself says, after making sure that it still is
     /// the log that was opened, with all that is known of it.
     pub async fn sure_head(&self) -> Result<i64, StoreError> {
-        self.0.signals.continuity.look(self.0.log.db()).await
+        self.0.signals.guard.verify_head(self.0.log.db()).await
     }
 
     /// Waits until there is an event after this position; says whether there was one in time.
@@ -161,7 +161,7 @@ impl Inner {
                     }
                 }
                 Err(error) => {
-                    self.signals.continuity.notice(&error);
+                    self.signals.guard.notice(&error);
                     if let Some(left_out) = UNREAD.admit("tail") {
                         tracing::warn!(%error, left_out, "the tail of the log can't be read");
                     }
@@ -174,9 +174,13 @@ impl Inner {
     }
 
     /// Reads all there is.
-    async fn read(&self, last: &mut Option<Mark>, look_at: &mut Instant) -> Result<(), StoreError> {
+    async fn read(
+        &self,
+        last: &mut Option<EventMark>,
+        look_at: &mut Instant,
+    ) -> Result<(), StoreError> {
         if Instant::now() >= *look_at {
-            self.signals.continuity.look(self.log.db()).await?;
+            self.signals.guard.verify_head(self.log.db()).await?;
             *look_at = Instant::now() + LOOK_EVERY;
         }
         if self.ring().end().is_none() {
@@ -187,17 +191,17 @@ impl Inner {
             let mut events = self.log.read_after(after, READ).await?;
             let full = events.len() >= usize::try_from(READ).unwrap_or(usize::MAX);
             if let Some(known) = &*last {
-                self.signals.continuity.recognise(known, events.first())?;
+                self.signals.guard.verify_event(known, events.first())?;
                 events.remove(0);
             }
-            let Some(newest) = events.last().map(Mark::of) else {
+            let Some(newest) = events.last().map(EventMark::of) else {
                 self.publish(last.as_ref().map_or(0, |last| last.position));
                 return Ok(());
             };
             let end = newest.position;
             // A row that is of no stream can't be looked up by its stream.
             if let Some(known) = events.iter().rfind(|event| event.has_stream()) {
-                self.signals.continuity.remember(Mark::of(known));
+                self.signals.guard.remember(EventMark::of(known));
             }
             events.iter().for_each(report_damage);
             *last = Some(newest);
@@ -211,13 +215,13 @@ impl Inner {
 
     /// Begins at the head. It is told of after the first reading: where nothing came after it, whoever
     /// knows of it finds the tail at rest.
-    async fn begin(&self, last: &mut Option<Mark>) -> Result<(), StoreError> {
+    async fn begin(&self, last: &mut Option<EventMark>) -> Result<(), StoreError> {
         let head = self.log.head().await?;
         let newest = self.log.read_after(head - 1, 1).await?;
-        *last = newest.first().filter(|event| event.position == head).map(Mark::of);
+        *last = newest.first().filter(|event| event.position == head).map(EventMark::of);
         let known = newest.first().filter(|event| event.position == head && event.has_stream());
         if let Some(known) = known {
-            self.signals.continuity.remember(Mark::of(known));
+            self.signals.guard.remember(EventMark::of(known));
         }
         self.ring().begin(head);
         Ok(())

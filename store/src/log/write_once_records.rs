@@ -24,12 +24,12 @@ pub struct WriteOnceRecord {
 pub struct WriteOnceRecords {
     db: Db,
     writer: LogConnection,
-    continuity: LogIdentityGuard,
+    guard: LogIdentityGuard,
 }
 
 impl WriteOnceRecords {
-    pub(crate) const fn new(db: Db, writer: LogConnection, continuity: LogIdentityGuard) -> Self {
-        Self { db, writer, continuity }
+    pub(crate) const fn new(db: Db, writer: LogConnection, guard: LogIdentityGuard) -> Self {
+        Self { db, writer, guard }
     }
 
     /// Writes an entry down unless one stands under its key; returns what stands there.
@@ -86,7 +86,7 @@ impl WriteOnceRecords {
                     // What a failed sync left behind must not be taken for written when it is found.
                     let done = query.execute(connection).await.map_err(StoreError::from);
                     done.map(|done| done.rows_affected())
-                        .inspect_err(|error| self.continuity.notice(error))
+                        .inspect_err(|error| self.guard.notice(error))
                 })
             }
         }

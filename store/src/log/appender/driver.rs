@@ -7,7 +7,7 @@ use super::writer::{Fault, LogWriter, Outcome};
 use crate::error::{StorageFault, StoreError};
 use crate::failpoint;
 use crate::log::append::{Append, AppendError, Appended};
-use crate::log::identity_guard::{LogIdentityGuard, Mark};
+use crate::log::identity_guard::{EventMark, LogIdentityGuard};
 use crate::log_limit::LogLimit;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl<W: LogWriter> Driver<W> {
     /// Writes a batch: one answer for each of its commands, in order.
     pub(super) async fn write(&mut self, batch: &[&Append]) -> Vec<Answer> {
         let began = Instant::now();
-        if let Err(error) = self.signals.continuity.check() {
+        if let Err(error) = self.signals.guard.check() {
             return all(batch, &AppendError::Unavailable(error.to_string()));
         }
         failpoint!("store.before-append");
@@ -83,7 +83,7 @@ impl<W: LogWriter> Driver<W> {
             }
         };
         failpoint!("store.after-commit");
-        let answers = in_the_open_file(&self.signals.continuity, batch, answers).await;
+        let answers = in_the_open_file(&self.signals.guard, batch, answers).await;
         self.tell(batch, &answers);
         let events = answers.iter().flatten().map(|appended| appended.count);
         self.events.increment(u64::try_from(events.sum::<i64>()).unwrap_or(0));
@@ -96,15 +96,15 @@ impl<W: LogWriter> Driver<W> {
     /// second try would succeed, and the process ends.
     fn unsynced(&self, batch: &[&Append], why: String) -> Vec<Answer> {
         let error = StoreError::Storage { fault: StorageFault::Unsynced, why };
-        self.signals.continuity.notice(&error);
+        self.signals.guard.notice(&error);
         all(batch, &AppendError::Unknown(error.to_string()))
     }
 
     /// A damaged file of SQLite takes nothing any more. On PostgreSQL the damage is of one table's or one
     /// index's page: it costs only the commands that need that page.
     async fn damaged(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
-        self.signals.continuity.notice(&StoreError::Damaged(why.clone()));
-        if batch.len() > 1 && self.signals.continuity.check().is_ok() {
+        self.signals.guard.notice(&StoreError::Damaged(why.clone()));
+        if batch.len() > 1 && self.signals.guard.check().is_ok() {
             return self.each_alone(batch).await;
         }
         if let Some(left_out) = DAMAGED.admit("append") {
@@ -121,7 +121,7 @@ impl<W: LogWriter> Driver<W> {
         let last = done.filter(|(_, done)| done.count > 0).max_by_key(|(_, done)| done.position);
         if let Some((append, done)) = last {
             let position = done.position;
-            self.signals.continuity.remember(Mark {
+            self.signals.guard.remember(EventMark {
                 position,
                 stream: append.stream.clone(),
                 sequence: append.expected + append.count(),
@@ -209,7 +209,7 @@ impl<W: LogWriter> Driver<W> {
                 Err(_) => {}
             }
             self.writer.forget_connection();
-            let is_other_log = self.signals.continuity.check().is_err();
+            let is_other_log = self.signals.guard.check().is_err();
             if is_other_log || Instant::now() + PAUSE >= deadline {
                 return all(batch, &AppendError::Unknown(why));
             }
@@ -255,14 +255,14 @@ impl<W: LogWriter> Driver<W> {
 
 /// What was written into a file that nobody will open again is not acknowledged.
 async fn in_the_open_file(
-    continuity: &LogIdentityGuard,
+    guard: &LogIdentityGuard,
     batch: &[&Append],
     answers: Vec<Answer>,
 ) -> Vec<Answer> {
     if !answers.iter().any(Result::is_ok) {
         return answers;
     }
-    match continuity.check_files().await {
+    match guard.check_files().await {
         Ok(()) => answers,
         Err(error) => all(batch, &AppendError::Unknown(error.to_string())),
     }

@@ -36,9 +36,9 @@ impl PostgresWriter {
     pub(crate) fn new(
         options: PgConnectOptions,
         session: &SessionSettings,
-        continuity: LogIdentityGuard,
+        guard: LogIdentityGuard,
     ) -> Self {
-        Self { connection: Connection::new(options, session, continuity) }
+        Self { connection: Connection::new(options, session, guard) }
     }
 
     /// Begins with the lock. As a statement of its own: what comes after sees all commits of those

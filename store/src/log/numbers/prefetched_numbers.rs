@@ -1,4 +1,5 @@
-//! Numbers that were drawn ahead: whoever comes in time takes one without a trip to the database.
+//! Numbers that were allocated before a caller needed them: a caller that comes in time takes one without a round trip
+//! to the database.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,56 +7,54 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a number that was drawn ahead is given: after that another server may believe that it isn't
-/// drawn, the copy of a lost one.
-pub(super) const FRESH: Duration = Duration::from_millis(100);
+/// How long a prefetched number may be given to a caller. After that another server, the copy of a lost one, may
+/// believe that it was not allocated.
+pub(super) const MAX_AGE: Duration = Duration::from_millis(100);
 
-/// What is there of each kind, shared by those who draw and the one who draws for all.
+/// The prefetched numbers of each kind, shared by the callers and the task that allocates for all of them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PrefetchedNumbers(Arc<Mutex<BTreeMap<String, Stock>>>);
+pub(super) struct PrefetchedNumbers(Arc<Mutex<BTreeMap<String, Prefetched>>>);
 
-/// Drawn, and nobody's yet.
+/// Allocated numbers of one kind that no caller has yet.
 #[derive(Debug)]
-struct Stock {
+struct Prefetched {
     numbers: Range<i64>,
     since: Instant,
 }
 
 impl PrefetchedNumbers {
-    /// The next number of this kind, if there is a fresh one.
+    /// The next number of this kind, if there is one that is young enough.
     pub(super) fn take(&self, kind: &str) -> Option<i64> {
-        let mut stocks = self.stocks();
-        let stock = stocks.get_mut(kind).filter(|stock| stock.since.elapsed() < FRESH)?;
-        stock.numbers.next()
+        let mut kinds = self.kinds();
+        let prefetched = kinds.get_mut(kind);
+        prefetched.filter(|prefetched| prefetched.since.elapsed() < MAX_AGE)?.numbers.next()
     }
 
-    /// Keeps numbers that have just been drawn. What was left of this kind has lain too long, and is lost.
+    /// Keeps numbers that were allocated just now. What was left of this kind is too old by then, and is lost.
     pub(super) fn keep(&self, kind: String, numbers: Range<i64>) {
-        let stock = Stock { numbers, since: Instant::now() };
-        self.stocks().insert(kind, stock);
+        self.kinds().insert(kind, Prefetched { numbers, since: Instant::now() });
     }
 
-    /// Takes all of one kind whose numbers have lain here so long; `None` when there is no such kind.
+    /// Removes all numbers of one kind that are at least this old; `None` when there is no such kind.
     pub(super) fn remove_older(&self, age: Duration) -> Option<(String, Range<i64>)> {
-        let mut stocks = self.stocks();
-        let mut kinds = stocks.iter();
-        let (kind, _) = kinds.find(|(_, stock)| stock.since.elapsed() >= age)?;
+        let mut kinds = self.kinds();
+        let (kind, _) = kinds.iter().find(|(_, prefetched)| prefetched.since.elapsed() >= age)?;
         let kind = kind.clone();
-        let stock = stocks.remove(&kind)?;
-        Some((kind, stock.numbers))
+        let prefetched = kinds.remove(&kind)?;
+        Some((kind, prefetched.numbers))
     }
 
-    /// Gives up those of one kind.
+    /// Forgets the numbers of one kind.
     pub(super) fn forget(&self, kind: &str) {
-        self.stocks().remove(kind);
+        self.kinds().remove(kind);
     }
 
-    /// Gives all up; of how many kinds.
-    pub(super) fn lose(&self) -> usize {
-        std::mem::take(&mut *self.stocks()).len()
+    /// Forgets all numbers; returns of how many kinds there were some.
+    pub(super) fn forget_all(&self) -> usize {
+        std::mem::take(&mut *self.kinds()).len()
     }
 
-    fn stocks(&self) -> MutexGuard<'_, BTreeMap<String, Stock>> {
+    fn kinds(&self) -> MutexGuard<'_, BTreeMap<String, Prefetched>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,14 +64,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_lain_too_long_is_given_to_nobody() {
-        let ahead = PrefetchedNumbers::default();
-        ahead.keep("kind".to_owned(), 5..9);
-        tokio::time::advance(FRESH / 2).await;
-        assert_eq!(ahead.take("kind"), Some(5));
-        tokio::time::advance(FRESH / 2).await;
-        assert_eq!(ahead.take("kind"), None);
-        assert_eq!(ahead.remove_older(FRESH), Some(("kind".to_owned(), 6..9)));
-        assert_eq!(ahead.remove_older(Duration::ZERO), None);
+    async fn numbers_that_are_too_old_are_given_to_no_caller() {
+        let prefetched = PrefetchedNumbers::default();
+        prefetched.keep("kind".to_owned(), 5..9);
+        tokio::time::advance(MAX_AGE / 2).await;
+        assert_eq!(prefetched.take("kind"), Some(5));
+        tokio::time::advance(MAX_AGE / 2).await;
+        assert_eq!(prefetched.take("kind"), None);
+        assert_eq!(prefetched.remove_older(MAX_AGE), Some(("kind".to_owned(), 6..9)));
+        assert_eq!(prefetched.remove_older(Duration::ZERO), None);
     }
 }

@@ -54,15 +54,15 @@ pub enum Remains {
 /// a file that is damaged, that failed to sync or that isn't the open one any more takes nothing from here on.
 pub(super) async fn sqlite(
     writer: &Writer,
-    continuity: &LogIdentityGuard,
+    guard: &LogIdentityGuard,
     person_id: i64,
 ) -> Result<Erased, StoreError> {
-    let (writer, continuity) = (Arc::clone(writer), continuity.clone());
+    let (writer, guard) = (Arc::clone(writer), guard.clone());
     let erasing = tokio::spawn(async move {
-        continuity.check()?;
+        guard.check()?;
         let erased = in_file(&writer, person_id).await;
-        let erased = erased.inspect_err(|error| continuity.notice(error))?;
-        continuity.check_files().await?;
+        let erased = erased.inspect_err(|error| guard.notice(error))?;
+        guard.check_files().await?;
         Ok(erased)
     });
     erasing.await.map_err(|error| StoreError::Unavailable(error.to_string()))?

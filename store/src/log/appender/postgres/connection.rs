@@ -31,7 +31,7 @@ pub(super) struct Connection {
     options: PgConnectOptions,
     /// What each session begins with.
     settings: String,
-    continuity: LogIdentityGuard,
+    guard: LogIdentityGuard,
     open: Option<(PgConnection, Backend)>,
     old: Vec<Backend>,
 }
@@ -40,10 +40,10 @@ impl Connection {
     pub(super) fn new(
         options: PgConnectOptions,
         session: &SessionSettings,
-        continuity: LogIdentityGuard,
+        guard: LogIdentityGuard,
     ) -> Self {
         let settings = session.with(&[PATIENCE, DURABILITY, BY_INDEX]);
-        Self { options, settings, continuity, open: None, old: Vec::new() }
+        Self { options, settings, guard, open: None, old: Vec::new() }
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -71,8 +71,8 @@ impl Connection {
                 self.old.pop();
             }
             // Nothing is written into a log that lost what this process knows of.
-            let greeted = self.continuity.greet(&mut connection).await;
-            greeted.map_err(|error| match error {
+            let verified = self.guard.verify(&mut connection).await;
+            verified.map_err(|error| match error {
                 StoreError::Damaged(why) => Fault::Damaged(why),
                 other => Fault::Unavailable(other.to_string()),
             })?;
