@@ -125,7 +125,8 @@ impl Store {
             guard.expect_files(OpenFiles::remember(folder.path())?);
             tasks.spawn_until_stopped(watch_files(guard.clone()));
         }
-        tasks.spawn_until_stopped(shut_when_ended(guard.clone(), databases.clone()));
+        let (log, views) = (log_db.clone(), databases.views.clone());
+        tasks.spawn_until_stopped(shut_when_ended(guard.clone(), log, views));
         let connections: Arc<dyn ConnectionGuard> = Arc::new(guard.clone());
         let loader = StreamLoader::start(Streams, log_db, &connections, &tasks);
         let log = EventLog::new(log_db.clone(), loader.clone(), tasks.clone());
@@ -391,9 +392,11 @@ async fn watch_files(guard: LogIdentityGuard) {
     }
 }
 
-/// Once the log is another one, nothing may be read through this store any more.
-async fn shut_when_ended(guard: LogIdentityGuard, databases: Databases) {
+/// Once the log is another one, nothing may be read through this store any more. The task has no part in the data
+/// folder's lock, which ends with the store itself.
+async fn shut_when_ended(guard: LogIdentityGuard, log: Db, views: Db) {
     let error = guard.ended().await;
     tracing::error!(%error, "the log can't be used; nothing is read or written any more");
-    databases.shut();
+    views.shut();
+    log.shut();
 }

@@ -1,5 +1,5 @@
 //! What readers of the log keep in the database of the views: how far each subscription is, who runs it, its
-//! deadlines, the keys that it parked, the generations and row tables of its view, and why its loop doesn't get on.
+//! deadlines, the keys that it parked, the generations and row tables of its view, and why its loop is blocked.
 
 mod checkpoint;
 mod deadline;

@@ -1,5 +1,5 @@
-//! A database session that is watched: an error after which its state isn't known, or after which it can't do its
-//! work any more, closes it. It never goes back into its pool.
+//! A database session that watches its errors: after an error that leaves its state unknown, or that keeps it from
+//! doing its work, the session closes instead of going back into its pool.
 //!
 //! SQLite ends a transaction by itself after some errors (disk full, I/O error, out of memory, interrupt), and sqlx
 //! doesn't notice. PostgreSQL keeps a session that was connected while the database took no writes read-only until
@@ -22,12 +22,12 @@ use std::ops::{Deref, DerefMut};
 pub struct Session<D: Database, C: Closes<D> = PoolConnection<D>> {
     connection: C,
     must_close: bool,
-    /// The connection was handed out past this type, so errors may have gone unseen.
+    /// The connection was borrowed without this type in between, so that it may have missed errors.
     was_exposed: bool,
     database: PhantomData<fn() -> D>,
 }
 
-/// One of the two engines: what is the same on both may be written once.
+/// One of the two engines, for code that is the same on both.
 pub trait Engine: Database {
     /// Runs a statement without parameters.
     fn run<'c>(
@@ -54,11 +54,11 @@ impl Engine for Sqlite {
     }
 }
 
-/// A connection that can be told apart from those that are kept.
+/// A connection that can be kept from being used again.
 pub trait Closes<D: Database>:
     DerefMut<Target = D::Connection> + std::fmt::Debug + Send + 'static
 {
-    /// Makes sure that nobody gets this connection after it is dropped.
+    /// Makes sure that this connection is closed when it is dropped.
     fn close_on_drop(&mut self);
 }
 
@@ -95,11 +95,11 @@ impl<D: Database, C: Closes<D>> Session<D, C> {
 }
 
 impl<D: Engine, C: Closes<D>> Session<D, C> {
-    /// Begins or ends a transaction. Without an answer, or with any error, the state of the session isn't known, and
-    /// it is closed.
-    pub(crate) async fn turn(&mut self, sql: &'static str) -> Result<(), Error> {
+    /// Runs a statement that begins or ends a transaction. Without an answer, and after any error, the state of the
+    /// session is unknown, and it closes.
+    pub(crate) async fn transaction_control(&mut self, sql: &'static str) -> Result<(), Error> {
         if self.must_close {
-            return Err(given_up());
+            return Err(closed_after_error());
         }
         self.must_close = true;
         D::run(&mut self.connection, sql).await?;
@@ -108,7 +108,7 @@ impl<D: Engine, C: Closes<D>> Session<D, C> {
     }
 }
 
-fn given_up() -> Error {
+fn closed_after_error() -> Error {
     Error::Protocol("the session was given up after an error".to_owned())
 }
 
@@ -153,7 +153,7 @@ macro_rules! watch {
             {
                 let Session { connection, must_close, .. } = self;
                 if *must_close {
-                    return Box::pin(stream::once(ready(Err(given_up()))));
+                    return Box::pin(stream::once(ready(Err(closed_after_error()))));
                 }
                 let steps = (&mut **connection).fetch_many(query);
                 Box::pin(steps.inspect_err(move |error| *must_close |= ends_session(error)))
@@ -208,7 +208,7 @@ async fn watched<T>(
     must_close: &mut bool,
 ) -> Result<T, Error> {
     if *must_close {
-        return Err(given_up());
+        return Err(closed_after_error());
     }
     let answer = answer.await;
     if let Err(error) = &answer {
@@ -217,8 +217,8 @@ async fn watched<T>(
     answer
 }
 
-/// Whether a session that returned this error must not be used again. What is known to be the statement's own fault
-/// leaves the session as it was; everything else closes it, since connecting again costs little.
+/// Whether a session that returned this error must not be used again. An error that is known to be about the statement
+/// leaves the session as it was; every other error closes it, since connecting again costs little.
 pub(crate) fn ends_session(error: &Error) -> bool {
     match error {
         Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
@@ -244,7 +244,7 @@ fn ends_postgres_session(severity: PgSeverity, code: &str) -> bool {
     match code {
         // Lock not available, cancelled (a time limit among them), disk full: another statement may succeed.
         "55P03" | "57014" | "53100" => false,
-        // A prepared statement that is there already: something between here and the server mixes sessions.
+        // A prepared statement exists already: something between here and the server mixes sessions.
         "42P05" => true,
         // Data, constraints, serialization, syntax and rights, limits, errors of functions.
         _ => !matches!(

@@ -1,5 +1,5 @@
-//! A transaction on a session of a pool. Its state is always known: where BEGIN, COMMIT or ROLLBACK isn't answered
-//! with success, the session is closed.
+//! A transaction on a session of a pool. Its state is always known: where BEGIN, COMMIT or ROLLBACK doesn't succeed, the
+//! session closes.
 
 use super::pooled::Pooled;
 use super::session::{Engine, Session};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// How long a rollback that nobody waits for may take before the session is closed instead.
+/// How long the rollback of a dropped transaction may take before the session is closed instead.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A transaction. Dropped without `commit`, it is rolled back.
@@ -39,38 +39,38 @@ impl<D: Database> DerefMut for Transaction<D> {
 }
 
 impl<D: Engine> Transaction<D> {
-    /// Begins in a task of its own: dropped between BEGIN and its answer, it would leave the connection in the
-    /// transaction without anybody knowing. On SQLite nobody could write any more; on PostgreSQL what is
-    /// written next on its own would be committed with a later transaction or never. A transaction
-    /// that is begun and taken by nobody is rolled back.
+    /// Begins in a task of its own: dropped between BEGIN and its answer, this future would leave the connection in a
+    /// transaction that no one knows of. On SQLite no other caller could write any more; on PostgreSQL the next statement
+    /// outside of a transaction would be committed with a later transaction or never. A transaction whose caller went
+    /// away is rolled back.
     pub(super) async fn begin(pool: &Pooled<D>, sql: &'static str) -> Result<Self, StoreError> {
         let pool = pool.clone();
         let begun = tokio::spawn(async move {
             let mut session = pool.acquire().await?;
-            session.turn(sql).await?;
+            session.transaction_control(sql).await?;
             Ok::<_, Error>(Self(guard(session, roll_back)))
         });
         Ok(begun.await.map_err(|error| StoreError::Unavailable(error.to_string()))??)
     }
 
-    /// Makes it lasting. After an error it may be or not.
+    /// Commits. After an error the transaction may be committed or not.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
-        Ok(ScopeGuard::into_inner(self.0).turn("COMMIT").await?)
+        Ok(ScopeGuard::into_inner(self.0).transaction_control("COMMIT").await?)
     }
 
-    /// Undoes all of it, now.
+    /// Rolls back, and waits for it.
     pub(super) async fn rollback(self) -> Result<(), StoreError> {
-        Ok(ScopeGuard::into_inner(self.0).turn("ROLLBACK").await?)
+        Ok(ScopeGuard::into_inner(self.0).transaction_control("ROLLBACK").await?)
     }
 }
 
-/// Rolls back what was dropped. A session that had an error, or may have had one unseen, closes instead.
+/// Rolls a dropped transaction back. A session that had an error, or may have missed one, closes instead.
 fn roll_back<D: Engine>(mut session: Session<D>) {
     match Handle::try_current() {
         Ok(runtime) if !session.is_discarded() && !session.was_exposed() => {
             runtime.spawn(async move {
                 // Without an answer in time the session is closed as it is dropped.
-                drop(timeout(ROLLBACK_TIMEOUT, session.turn("ROLLBACK")).await);
+                drop(timeout(ROLLBACK_TIMEOUT, session.transaction_control("ROLLBACK")).await);
             });
         }
         _ => session.discard(),

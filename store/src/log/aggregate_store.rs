@@ -1,5 +1,5 @@
-//! Aggregates as the log has them, the recent ones in memory: one turn at a time per stream and
-//! process, values that never change, and no value that an append didn't leave.
+//! Aggregates as the log has them, the recent ones in memory. One caller at a time per stream and process has a state; a
+//! cached state never changes, and only a successful append leaves one.
 
 mod loaded;
 
@@ -24,17 +24,17 @@ pub type DecodeEvent<A> = fn(&RecordedEvent) -> Result<<A as Aggregate>::Event, 
 struct Cached<A> {
     state: Arc<A>,
     version: i64,
-    /// The appender's generation at that time: a lost connection makes all before it worthless.
+    /// The appender's generation at that time: after a lost connection no older state is relied on.
     generation: u64,
 }
 
-/// A stream's place in the cache; its mutex is the stream's turn.
+/// A stream's place in the cache; its mutex is the stream's lock.
 type Slot<A> = Arc<Mutex<Option<Cached<A>>>>;
 
 /// The places of the recent streams.
 type Slots<A> = Cache<i64, Slot<A>, UnitWeighter, DefaultHashBuilder, StaysWhileInUse>;
 
-/// A stream whose turn somebody has, or waits for, keeps its place: a second one would be a second turn.
+/// A stream that a caller has locked, or waits for, keeps its place: a second place would be a second lock.
 #[derive(Clone)]
 struct StaysWhileInUse;
 
@@ -90,8 +90,8 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
         }))
     }
 
-    /// Waits for the stream's turn and reads its state: from memory, else from the log. The turn
-    /// ends when the [`Loaded`] is dropped or has appended.
+    /// Locks the stream and reads its state: from memory, else from the log. It is unlocked when the [`Loaded`] is
+    /// dropped or has appended.
     pub async fn lock(&self, number: i64) -> Result<Loaded<A>, StoreError> {
         let mut loaded = self.lock_unread(number).await;
         if loaded.is_taken_for_new() {
@@ -100,8 +100,8 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
         Ok(loaded)
     }
 
-    /// As [`AggregateStore::lock`], but a stream that isn't in memory is taken for new without a look
-    /// at the log. For what begins a stream: its append is refused if there is one.
+    /// As [`AggregateStore::lock`], but a stream that isn't in memory is assumed new and not read. For a command that
+    /// begins a stream: its append is refused if the stream exists.
     pub async fn lock_unread(&self, number: i64) -> Loaded<A> {
         let made =
             self.0.slots.get_or_insert_with(&number, || Ok::<_, Infallible>(Slot::default()));

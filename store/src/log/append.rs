@@ -1,4 +1,4 @@
-//! One command's share of the log: what it appends, and what it is answered.
+//! What one command appends to the log, and the answer to it.
 
 mod check;
 
@@ -31,7 +31,7 @@ pub struct Append {
     pub personal: Option<PersonalData>,
 }
 
-/// An append that stands in the log.
+/// An append that is stored in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     /// The sequence of its first event; without events, the version that was decided on.
@@ -45,7 +45,7 @@ pub struct Appended {
 /// Why an append isn't in the log, or isn't known to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The stream has gone on since it was read.
+    /// The stream got events since it was read.
     #[error("the stream has gone on")]
     Conflict,
     /// This command was done before; here is how it ended.

@@ -1,5 +1,5 @@
-//! The group commit: one task per process takes all commands that wait, writes them in one round
-//! trip and answers each by itself. No timer: while one batch is on its way, the next collects.
+//! The group commit: one task per process takes all commands that wait, writes them in one round trip and answers each by
+//! itself. There is no timer: while one batch is in flight, the next one collects.
 //!
 //! [`Appender::append`] is the only way into the log. Dropping its future drops only the waiting.
 
@@ -28,10 +28,11 @@ pub(crate) use postgres::PostgresWriter;
 pub(crate) use sqlite::SqliteWriter;
 use writer::LogWriter;
 
-/// Where fewer wait, those just answered say first what they want next: otherwise the first of a few
-/// callers goes alone, and the others always wait for it. It costs a turn of the scheduler, no time; where
-/// more wait, the trip is worth more than their company. Who is alone doesn't wait for anybody.
-const WORTH_A_TRIP: usize = 16;
+/// Where fewer commands wait, the scheduler runs once before the batch is chosen, so that callers that were just
+/// answered can send their next command: otherwise the first of a few callers would be written alone, and the others
+/// would always wait for it. This takes no time. With more commands the round trip is worth it as it is, and a single
+/// caller waits for no other.
+const LARGE_BATCH: usize = 16;
 
 /// A command in the queue.
 struct Job {
@@ -39,12 +40,12 @@ struct Job {
     answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
-/// What the appender tells the rest of the process.
+/// What the appender reports to the rest of the process.
 #[derive(Debug)]
 pub(crate) struct Signals {
     /// The position of the last event this process wrote.
     pub(crate) written: watch::Sender<i64>,
-    /// Counts lost connections; what was known before one is worth nothing.
+    /// Counts lost connections. What was known before one is not relied on.
     generation: AtomicU64,
     /// Whether the log is still the same.
     pub(crate) guard: LogIdentityGuard,
@@ -86,8 +87,8 @@ impl Appender {
     /// Appends the command's events, its receipt and its names: all or nothing, on disk when this
     /// returns. Commands of one stream are written in the order they came in.
     ///
-    /// Once begun the command runs to its end, whether or not anybody waits. Every error but
-    /// [`AppendError::Unknown`] means that nothing of it was written by this call.
+    /// A started command runs to its end, whether or not its caller waits. Every error but
+    /// [`AppendError::Unknown`] means that this call wrote nothing.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
         let (answer, answered) = oneshot::channel();
@@ -103,7 +104,7 @@ impl Appender {
     }
 }
 
-/// Runs the driver, again if it panics: who was in its batch is told that nobody knows.
+/// Runs the driver, again if it panics. The commands of its batch are answered with [`AppendError::Unknown`].
 async fn supervise<W: LogWriter>(
     mut driver: Driver<W>,
     mut waiting: mpsc::Receiver<Job>,
@@ -121,7 +122,7 @@ async fn run<W: LogWriter>(
     stop: &CancellationToken,
 ) {
     let mut batch = Batch::default();
-    let mut has_company = false;
+    let mut has_other_callers = false;
     loop {
         if batch.is_idle() {
             tokio::select! {
@@ -130,7 +131,7 @@ async fn run<W: LogWriter>(
                 () = stop.cancelled(), if !waiting.is_closed() => waiting.close(),
             }
         }
-        if has_company && batch.left() + waiting.len() < WORTH_A_TRIP {
+        if has_other_callers && batch.left() + waiting.len() < LARGE_BATCH {
             tokio::task::yield_now().await;
         }
         batch.receive_waiting(waiting);
@@ -139,8 +140,8 @@ async fn run<W: LogWriter>(
         let appends = batch.appends();
         if !appends.is_empty() {
             let answers = driver.write(&appends).await;
-            let is_of_few = (2..WORTH_A_TRIP).contains(&answers.len());
-            has_company = is_of_few || batch.left() + waiting.len() > 0;
+            let is_of_few = (2..LARGE_BATCH).contains(&answers.len());
+            has_other_callers = is_of_few || batch.left() + waiting.len() > 0;
             batch.answer(answers);
         }
     }

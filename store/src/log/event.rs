@@ -69,7 +69,7 @@ pub struct NewEvent {
     pub payload: String,
 }
 
-/// An event as it stands in the log.
+/// An event as it is stored in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
     /// Its place in the order of commits. Positions have holes; a hole is normal.
@@ -177,8 +177,8 @@ impl RecordedEvent {
         size_of::<Self>() + self.payload.len() + self.metadata.len() + self.event_type.len()
     }
 
-    /// The event of a row. A row that isn't one is handed on with what is wrong with it: one bad row
-    /// must not keep anybody from reading the others.
+    /// The event of a row. A row that is none is returned with what is wrong with it: one bad row must not keep a reader
+    /// from the others.
     pub(crate) fn from_row<'r, R>(row: &'r R) -> Result<Self, StoreError>
     where
         R: Row,

@@ -1,5 +1,4 @@
-//! Reading the log: all events in the order of commits, or one stream in its own order. Reads
-//! only; appending is the appender's.
+//! Reads the log: all events in the order of commits, or one stream in its own order. Only the appender writes.
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +15,8 @@ use std::future::Future;
 use std::sync::LazyLock;
 use tokio::time::Instant;
 
-/// Positions looked at by one question: some 20 ms.
-const COUNTED_AT_ONCE: i64 = 65_536;
+/// Positions that one statement counts: some 20 ms.
+const COUNTED_RANGE: i64 = 65_536;
 
 /// The log, for reading.
 #[derive(Debug, Clone)]
@@ -87,7 +86,7 @@ impl EventLog {
                 None => low = middle,
             }
         }
-        // May be a hole: say the event's own position.
+        // This position may be a hole, so that the event's own position is looked up.
         self.last_up_to(low).await
     }
 
@@ -100,8 +99,8 @@ impl EventLog {
         Ok(found.unwrap_or(0))
     }
 
-    /// After an empty stretch: the last position before the next event, the highest there is without
-    /// one. Holes may be wide, so nobody walks through them.
+    /// The last position before the next event; the highest possible one if there is none. Holes may be wide, so that
+    /// scans skip them.
     pub(crate) async fn before_next(&self, position: i64) -> Result<i64, StoreError> {
         let next: Option<i64> = on_db!(&self.db, pool => {
             let sql = "SELECT min(position) FROM events WHERE position > $1";
@@ -116,38 +115,37 @@ impl EventLog {
         Ok(found.into_iter().find(|event| event.position == position))
     }
 
-    /// The database's clock, in microseconds: what [`RecordedEvent::recorded_at`] is told by.
+    /// The database's clock, in microseconds, which [`RecordedEvent::recorded_at`] is taken from.
     pub async fn now(&self) -> Result<i64, StoreError> {
         let sql = format!("SELECT {}", self.db.now());
         on_db!(&self.db, pool => Ok(sqlx::query_scalar(&sql).fetch_one(pool).await?))
     }
 
-    /// The events of one aggregate type after `after` up to and including `until`, as fast as they
-    /// come.
+    /// Scans the events of one aggregate type after `after` up to and including `until`.
     pub fn scan(&self, kind: &'static str, after: i64, until: i64) -> LogScan {
         LogScan::start(self.db.clone(), kind, (after, until), self.tasks.clone())
     }
 
-    /// How many events after `after` up to and including `until` are of this aggregate type. By
-    /// questions of some 20 ms, between which `rest` may wait, told when the last one began; a long way
-    /// on SQLite is one question, of some 0.1 s for every million events.
+    /// How many events after `after` up to and including `until` are of this aggregate type. Statements take some 20 ms
+    /// each; between two of them `pause` may wait, and gets the time when the last one began. A long range on SQLite is
+    /// counted by one statement, which takes some 0.1 s for every million events.
     pub async fn count_of<R: Future<Output = ()>>(
         &self,
         kind: &str,
         (mut after, until): (i64, i64),
-        rest: impl Fn(Instant) -> R,
+        pause: impl Fn(Instant) -> R,
     ) -> Result<u64, StoreError> {
         let mut counted = 0;
         while after < until {
             let began = Instant::now();
-            let is_long = until - after > COUNTED_AT_ONCE;
+            let is_long = until - after > COUNTED_RANGE;
             let (count, reached) = match &self.db {
                 Db::Sqlite { read, .. } if is_long => count_all(read, kind, (after, until)).await?,
-                db => count_stretch(db, kind, (after, until)).await?,
+                db => count_range(db, kind, (after, until)).await?,
             };
             counted += u64::try_from(count).unwrap_or(0);
             after = reached;
-            rest(began).await;
+            pause(began).await;
         }
         Ok(counted)
     }
@@ -161,7 +159,7 @@ impl EventLog {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// How many events of a stream stand at a position or after it.
+    /// How many events of a stream are stored at a position or after it.
     pub async fn count_in(&self, stream: &StreamId, from: i64) -> Result<i64, StoreError> {
         Ok(on_db!(&self.db, pool => {
             let sql = "SELECT count(*) FROM events \
@@ -171,8 +169,7 @@ impl EventLog {
         }))
     }
 
-    /// The events of a stream after this sequence, in order. Reads of several streams at the same
-    /// time share a query.
+    /// The events of a stream after this sequence, in order. Reads that wait at the same time share a query.
     pub async fn stream(
         &self,
         stream: &StreamId,
@@ -190,14 +187,14 @@ pub(crate) async fn head(log: &Db) -> Result<i64, StoreError> {
     })
 }
 
-/// Counts a stretch, and tells where the next one begins: nobody walks through a wide hole.
-async fn count_stretch(
+/// Counts one range, and returns the position after which the next one begins, so that a wide hole is skipped.
+async fn count_range(
     db: &Db,
     kind: &str,
     (after, until): (i64, i64),
 ) -> Result<(i64, i64), StoreError> {
-    let end = until.min(after.saturating_add(COUNTED_AT_ONCE));
-    // Not in the condition: SQLite would look up every stream of the type for each stretch.
+    let end = until.min(after.saturating_add(COUNTED_RANGE));
+    // The type isn't part of the condition: SQLite would look up every stream of the type for each range.
     let sql = "SELECT (SELECT count(*) FILTER (WHERE aggregate_type = $1) FROM events \
                WHERE position > $2 AND position <= $3), \
                (SELECT min(position) - 1 FROM events WHERE position > $3)";
@@ -207,8 +204,8 @@ async fn count_stretch(
     Ok((count, next.unwrap_or(until)))
 }
 
-/// Counts a long way by the index of streams, which is a small part of SQLite's log but not in the
-/// order of positions: whatever the stretch, all of it is read.
+/// Counts a long range by the index of streams, which is a small part of SQLite's log but not in the order of positions:
+/// all of it is read, whatever the range.
 async fn count_all(
     pool: &Pooled<Sqlite>,
     kind: &str,

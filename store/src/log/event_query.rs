@@ -1,8 +1,8 @@
-//! Asking the log for some of its events: of a stream, a type, an actor, a correlation, between two
-//! positions. Reads only, in pages, so that neither memory nor a statement grows with the log.
+//! Queries for some of the log's events: of a stream, a type, an actor, a correlation, between two positions. They read in
+//! pages, so that neither memory nor a statement grows with the log.
 //!
-//! The only indexes are those of streams and positions: appends would pay for more. Whatever else is
-//! asked for is looked for by reading on, a stretch of positions at a time.
+//! Only streams and positions are indexed: every append would pay for a further index. Other filters scan the log, a
+//! range of positions at a time.
 
 use crate::error::StoreError;
 use crate::log::event::{RecordedEvent, StreamId};
@@ -11,10 +11,10 @@ use crate::on_db;
 use serde::Deserialize;
 use std::borrow::Cow;
 
-/// How many positions one statement looks through at most when no index leads to what is wanted.
-const STRETCH: i64 = 50_000;
+/// How many positions one statement scans at most when no index leads to the next event.
+const SCANNED_RANGE: i64 = 50_000;
 
-/// Which events are asked for; what is absent doesn't matter.
+/// Which events a query returns. A field that is absent filters nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Those of this stream.
@@ -27,14 +27,14 @@ pub struct EventFilter {
     pub correlation_id: Option<String>,
     /// Those after this position.
     pub after: i64,
-    /// Those up to this position; without it, up to the head as it is when the asking begins.
+    /// Those up to this position; without it, up to the head when the query begins.
     pub until: Option<i64>,
 }
 
-/// What the metadata says about an event, as far as it can be asked for.
+/// The fields of the metadata that a query can filter by.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Said<'a> {
+struct FilterFields<'a> {
     #[serde(borrow)]
     actor: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -42,10 +42,10 @@ struct Said<'a> {
 }
 
 impl EventFilter {
-    /// Whether this event is one of those asked for: what a query would say of it.
+    /// Whether this event passes the filter.
     pub fn lets_through(&self, event: &RecordedEvent) -> bool {
-        let differs = |wanted: &Option<String>, has: Option<&str>| {
-            wanted.as_deref().is_some_and(|wanted| Some(wanted) != has)
+        let differs = |filter: &Option<String>, value: Option<&str>| {
+            filter.as_deref().is_some_and(|filter| Some(filter) != value)
         };
         if event.position <= self.after
             || self.until.is_some_and(|until| event.position > until)
@@ -57,22 +57,22 @@ impl EventFilter {
         if self.actor.is_none() && self.correlation_id.is_none() {
             return true;
         }
-        let said: Said<'_> = serde_json::from_str(&event.metadata).unwrap_or_default();
-        !differs(&self.actor, said.actor.as_deref())
-            && !differs(&self.correlation_id, said.correlation_id.as_deref())
+        let fields: FilterFields<'_> = serde_json::from_str(&event.metadata).unwrap_or_default();
+        !differs(&self.actor, fields.actor.as_deref())
+            && !differs(&self.correlation_id, fields.correlation_id.as_deref())
     }
 
-    /// Whether an index leads straight to the next event that is wanted.
+    /// Whether an index leads directly to the next event of the filter.
     const fn is_indexed(&self) -> bool {
         let by_position =
             self.event_type.is_none() && self.actor.is_none() && self.correlation_id.is_none();
         by_position || self.stream.is_some()
     }
 
-    /// The statement; only fixed words are put together here, values are bound.
+    /// The statement. Only fixed text is put together here; values are bound.
     fn sql(&self, descending: bool, is_postgres: bool) -> String {
         let columns = RecordedEvent::COLUMNS;
-        // The order of a stream is that of its sequences: its key is walked, not sorted.
+        // Events of a stream are in the order of their sequences, so that its key is scanned and nothing is sorted.
         let (of_stream, key) = match self.stream {
             Some(_) => ("AND aggregate_type = $8 AND aggregate_id = $9", "sequence"),
             None => ("", "position"),
@@ -94,8 +94,8 @@ impl EventFilter {
         )
     }
 
-    /// What the metadata's text must look like: a look at the text costs less than half of reading it as
-    /// JSON, and nearly all events fail it. Only a plain id is sure to stand there as it is.
+    /// A pattern that the metadata's text must match: matching text costs less than half of parsing JSON, and nearly all
+    /// events fail it. Only an id of plain characters is certain to be stored unescaped.
     fn correlation_pattern(&self) -> String {
         let is_plain = |id: &&String| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let id = self.correlation_id.as_ref().filter(is_plain);
@@ -113,7 +113,7 @@ pub struct EventQuery {
 }
 
 impl EventLog {
-    /// Begins to ask for some events. What is appended from now on isn't among them.
+    /// Begins a query. Events that are appended from now on aren't among its results.
     pub async fn query(&self, filter: EventFilter) -> Result<EventQuery, StoreError> {
         let head = self.head().await?;
         let until = filter.until.map_or(head, |until| until.min(head));
@@ -127,8 +127,8 @@ impl EventQuery {
         if self.reached >= self.until {
             return Ok(None);
         }
-        let stretch = if self.filter.is_indexed() { i64::MAX } else { STRETCH };
-        let end = self.until.min(self.reached.saturating_add(stretch));
+        let range = if self.filter.is_indexed() { i64::MAX } else { SCANNED_RANGE };
+        let end = self.until.min(self.reached.saturating_add(range));
         let events = self.read(self.reached, end, limit, false).await?;
         let is_full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         self.reached = match events.last() {
@@ -139,16 +139,15 @@ impl EventQuery {
         Ok(Some(events))
     }
 
-    /// The newest events, oldest first, at most `limit`; the same however far [`EventQuery::next`] has
-    /// come.
+    /// The newest events, oldest first, at most `limit`, independent of [`EventQuery::next`].
     pub async fn newest(&self, limit: u32) -> Result<Vec<RecordedEvent>, StoreError> {
-        let stretch = if self.filter.is_indexed() { i64::MAX } else { STRETCH };
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let range = if self.filter.is_indexed() { i64::MAX } else { SCANNED_RANGE };
+        let limit_count = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = Vec::new();
         let mut end = self.until;
-        while end > self.filter.after && found.len() < wanted {
-            let start = end.saturating_sub(stretch).max(self.filter.after);
-            let missing = u32::try_from(wanted - found.len()).unwrap_or(u32::MAX);
+        while end > self.filter.after && found.len() < limit_count {
+            let start = end.saturating_sub(range).max(self.filter.after);
+            let missing = u32::try_from(limit_count - found.len()).unwrap_or(u32::MAX);
             let events = self.read(start, end, missing, true).await?;
             let is_hole = events.is_empty();
             found.extend(events);
@@ -158,12 +157,12 @@ impl EventQuery {
         Ok(found)
     }
 
-    /// How far it has looked: every event wanted up to here has been handed out.
+    /// The position up to which all events of the filter were returned.
     pub const fn reached(&self) -> i64 {
         self.reached
     }
 
-    /// Whether it reads on through the log for want of an index, which may take its time.
+    /// Whether it scans the log for want of an index, which may take long.
     pub const fn reads_on(&self) -> bool {
         !self.filter.is_indexed()
     }

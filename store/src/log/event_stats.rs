@@ -1,5 +1,5 @@
-//! Counting what the log holds: events by type and version, streams by aggregate, from where to where.
-//! Reads the whole log, a stretch of positions at a time, and keeps only the sums.
+//! Counts what the log holds: events by type and version, streams by aggregate, and the first and last of them. It reads
+//! the whole log, a range of positions at a time, and keeps only the sums.
 
 use crate::error::StoreError;
 use crate::log::event::lossy;
@@ -8,7 +8,7 @@ use crate::on_db;
 use std::collections::BTreeMap;
 
 /// Positions counted by one statement.
-const STRETCH: i64 = 100_000;
+const COUNTED_RANGE: i64 = 100_000;
 
 /// What the log holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ const COUNT: &str = "SELECT aggregate_type, event_type, event_version, count(*),
      GROUP BY aggregate_type, event_type, event_version";
 
 impl EventLog {
-    /// Counts everything up to the head as it is now; `reached` is told how far it is, by position.
+    /// Counts everything up to the head as it is now; `reached` is called with the position that it has reached.
     pub async fn stats(
         &self,
         reached: &mut (dyn FnMut(i64) + Send),
@@ -79,7 +79,7 @@ impl EventLog {
         stats.first = self.mark(first).await?;
         let mut after = first - 1;
         while after < head {
-            let end = head.min(after.saturating_add(STRETCH));
+            let end = head.min(after.saturating_add(COUNTED_RANGE));
             let rows: Result<Vec<Row>, StoreError> = on_db!(self.db(), pool => {
                 let rows = sqlx::query(COUNT).bind(after).bind(end).fetch_all(pool).await?;
                 let counted = |row| {

@@ -1,5 +1,5 @@
-//! Who the log is: a random id, drawn once by the first migration, and an epoch that restore
-//! and import raise. A consumer on another epoch, or ahead of the head, must stop.
+//! The log's identity: a random id, which the first migration generates, and an epoch that restore and import raise. A
+//! consumer on another epoch, or ahead of the head, must stop.
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
@@ -19,7 +19,7 @@ pub(crate) async fn token_key(db: &Db) -> Result<Vec<u8>, StoreError> {
         .ok_or_else(|| StoreError::Corrupt("the log has no key for its tokens".to_owned()))
 }
 
-/// A shorter key is none.
+/// A shorter key isn't accepted.
 const KEY_BYTES: usize = 32;
 
 /// A log's identity; together with a position it names an event for ever.
@@ -49,7 +49,7 @@ impl Identity {
         Self::of(&bytes, epoch)
     }
 
-    /// As it is in a transaction's eyes.
+    /// As a transaction sees it.
     pub(crate) async fn read_in(tx: &mut Tx) -> Result<Self, StoreError> {
         let (bytes, epoch): (Vec<u8>, i64) =
             on_tx!(tx, connection => sqlx::query_as(READ).fetch_one(connection).await?);
@@ -60,7 +60,7 @@ impl Identity {
     pub(crate) fn of(bytes: &[u8], epoch: i64) -> Result<Self, StoreError> {
         let bytes = <[u8; 16]>::try_from(bytes)
             .map_err(|_| StoreError::Corrupt("the log's id is not 16 bytes".to_owned()))?;
-        // The engines draw 16 random bytes; here they get the marks of a random UUID.
+        // The engines generate 16 random bytes; here they get the version and variant of a random UUID.
         Ok(Self { log_id: Builder::from_random_bytes(bytes).into_uuid(), epoch })
     }
 }

@@ -1,7 +1,8 @@
-//! Reading a long stretch of the log fast, for rebuilding: the events of one aggregate type in the
-//! order of commits, in chunks.
+//! Reads a long range of the log fast, for rebuilding: the events of one aggregate type in the order of commits, in
+//! chunks.
 //!
-//! A row that can't be read is handed on as such. A scan ends with all there is or with an error; a lost connection never looks like the end.
+//! A row that can't be read is returned as such. A scan ends after the last event or with an error; a lost connection
+//! never looks like the end.
 
 mod chunk;
 mod in_place;
@@ -19,19 +20,18 @@ use tokio::sync::mpsc;
 
 pub use chunk::LogChunk;
 
-/// Chunks read ahead of whoever takes them.
-const AHEAD: usize = 16;
-/// Events of one statement, so that no snapshot of the database is held for long, even for readers who
-/// rest.
+/// Chunks that are read before they are taken.
+const READ_AHEAD: usize = 16;
+/// Events of one statement, so that no snapshot of the database is held for long, also where the reader pauses.
 const STATEMENT: i64 = if cfg!(test) { 1_000 } else { 16_384 };
 
-/// The columns are read by their places: see [`cells`]. JSON is sent as the text it is; cast to text, it
-/// would be copied twice before.
+/// The columns are read by their index: see [`cells`]. JSON is sent as its text; a cast to text would copy it twice
+/// before.
 const POSTGRES: &str = "SELECT position, aggregate_id, sequence, event_type, event_version, \
      payload, recorded_at FROM events WHERE position > $1 AND position <= $2 \
      AND aggregate_type = $3 ORDER BY position LIMIT $4";
 
-/// A scan under way. Dropping it ends the reading.
+/// A scan in progress. Dropping it ends the reading.
 #[derive(Debug)]
 pub struct LogScan(mpsc::Receiver<Result<LogChunk, StoreError>>);
 
@@ -43,7 +43,7 @@ impl LogScan {
         (after, until): (i64, i64),
         Tasks { tracker, stop }: Tasks,
     ) -> Self {
-        let (chunks, taken) = mpsc::channel(AHEAD);
+        let (chunks, taken) = mpsc::channel(READ_AHEAD);
         tokio::spawn(async move {
             let read = match db {
                 Db::Postgres(pool) => read(&pool, &chunks, kind, (after, until)).await,
@@ -57,7 +57,7 @@ impl LogScan {
                 }
             };
             if let Err(error) = read {
-                // Whoever went away meanwhile doesn't want to know.
+                // The caller may have gone away.
                 drop(chunks.send(Err(error)).await);
             }
         });
@@ -78,8 +78,8 @@ async fn read(
 ) -> Result<(), StoreError> {
     let mut chunk = Filling::default();
     loop {
-        // Others have a turn between statements. Asked of the pool, every row would go through one
-        // stream more.
+        // The connection goes back between statements. Executed on the pool, every row would pass through one more
+        // stream.
         let mut connection = pool.acquire().await?;
         let query = sqlx::query(POSTGRES).bind(after).bind(until).bind(kind).bind(STATEMENT);
         let mut rows = query.fetch(&mut connection);
@@ -97,13 +97,13 @@ async fn read(
         }
     }
     if !chunk.is_empty() {
-        // Whoever went away meanwhile doesn't want the last of them either.
+        // The caller may have gone away.
         drop(chunks.send(Ok(chunk.take(kind))).await);
     }
     Ok(())
 }
 
-/// The statement says what each column is; asking for it again for every row is expensive.
+/// The statement fixes the type of each column; checking it again for every row is expensive.
 fn cells<'r>(kind: &'static str, row: &'r PgRow) -> Cells<'r> {
     let cell = |column: usize| match row.try_get_unchecked::<Option<&str>, _>(column) {
         Ok(Some(text)) => Cell::text(text),
@@ -128,7 +128,7 @@ mod tests {
     use gdmarket_testkit::TestDb;
     use sqlx::SqlitePool;
 
-    /// Sorting all streams of a type for every stretch makes a scan quadratic.
+    /// Sorting all streams of a type for every range makes a scan quadratic.
     #[tokio::test]
     async fn sqlite_walks_along_the_positions() {
         let db = TestDb::sqlite();

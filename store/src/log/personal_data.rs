@@ -1,8 +1,8 @@
-//! Names of persons, outside the log so that they can be erased: events carry only the person's id. A
-//! name belongs to the stream that it came with. Written together with an append, joined when read.
+//! Names of persons, outside the log so that they can be erased: events carry only the person's id. A name belongs to the
+//! stream that it came with. It is written together with an append, and joined when it is read.
 //!
-//! Before there was a name per stream there was one per person. A stream without a row of its own is
-//! from that time and shows that name; nothing writes it any more but its erasure.
+//! Earlier versions kept one name per person. A stream without a row of its own is from that time and shows that name;
+//! only its erasure still writes it.
 
 mod erase;
 
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 /// What is known of the person whose stream it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PersonalData {
-    /// Who it is, and what they are called, if they said so.
+    /// The person and their name, if they gave one.
     Of {
         /// The person.
         person_id: i64,
@@ -101,7 +101,7 @@ impl PersonalDataTable {
         Ok(rows.into_iter().collect())
     }
 
-    /// What these streams' persons were called when names were kept by person.
+    /// The names of these streams' persons from when names were kept by person.
     async fn of_persons(
         &self,
         streams: &[(i64, i64)],
@@ -124,9 +124,9 @@ impl PersonalDataTable {
         Ok(rows.into_iter().collect())
     }
 
-    /// Erases the names of a person from all their streams, and what the engine left of them, as far as it
-    /// can: also of names that are erased already. A stream that begins later may come with a name again,
-    /// which the others don't show.
+    /// Erases the names of a person from all their streams, and from what the engine keeps of old rows as far as
+    /// possible, also for names that are erased already. A stream that begins later may come with a name again, which
+    /// other streams don't show.
     pub async fn erase(&self, person_id: i64) -> Result<Erased, StoreError> {
         match &self.writer {
             LogConnection::Postgres(pool) => erase::postgres(pool, person_id).await,

@@ -1,5 +1,5 @@
-//! Receipts: what a command did, kept under its id in the same round trip as its events. Whoever
-//! meets anything but success looks here first.
+//! Receipts: what a command did, stored under its id together with its events. A caller whose append fails looks for the
+//! receipt first.
 
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::shared_reads::{ReadMany, SharedReads};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptKind {
-    /// Done; without events when all was so already.
+    /// Done; without events when the stream was already in the requested state.
     Done,
     /// Refused, with the refusal's code.
     Refused(String),
@@ -32,12 +32,12 @@ impl ReceiptKind {
     }
 }
 
-/// What a command id stands for once it was executed.
+/// What a command did, by its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The command.
     pub command_id: Uuid,
-    /// What it asked for.
+    /// What it requested.
     pub fingerprint: Vec<u8>,
     /// The stream it was for.
     pub stream: StreamId,
@@ -87,8 +87,7 @@ impl Receipts {
         Self(SharedReads::start(ById, db, guard, tasks))
     }
 
-    /// The receipt of this command, if it was ever executed to an end. Those who look at the same
-    /// time share a query.
+    /// The receipt of this command, if it was ever executed to an end. Reads that wait at the same time share a query.
     pub async fn find(&self, command_id: Uuid) -> Result<Option<Receipt>, StoreError> {
         self.0.read(command_id).await
     }
@@ -106,13 +105,13 @@ impl ReadMany for ById {
     async fn read(
         &self,
         reader: &mut StickyReader,
-        asked: &[Uuid],
+        ids: &[Uuid],
     ) -> Result<Vec<Option<Receipt>>, StoreError> {
         let columns = Receipt::COLUMNS;
         let found = match reader {
             StickyReader::Postgres(connection) => {
                 let sql = format!("SELECT {columns} FROM receipts WHERE command_id = ANY($1)");
-                let ids: Vec<&[u8]> = asked.iter().map(|id| id.as_bytes().as_slice()).collect();
+                let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
                 by_id(&sqlx::query(&sql).bind(ids).fetch_all(connection.get().await?).await?)?
             }
             StickyReader::Sqlite(connection) => {
@@ -120,13 +119,13 @@ impl ReadMany for ById {
                     "SELECT {columns} FROM receipts \
                      WHERE command_id IN (SELECT unhex(value) FROM json_each($1))"
                 );
-                let ids: Vec<String> = asked.iter().map(|id| id.simple().to_string()).collect();
+                let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
                 let ids = serde_json::to_string(&ids)
                     .map_err(|error| StoreError::Rejected(error.to_string()))?;
                 by_id(&sqlx::query(&sql).bind(ids).fetch_all(connection.get().await?).await?)?
             }
         };
-        Ok(asked.iter().map(|id| found.get(id).cloned()).collect())
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 }
 

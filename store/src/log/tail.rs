@@ -1,8 +1,7 @@
-//! What is new in the log, for all readers of this process: one task reads it once per wake and
-//! keeps the last events in memory. Woken by this process's own appends at once, by a short poll
-//! for those of others. Nobody who reads here can miss an event: what isn't in memory any more
-//! comes from the log. Each read begins with the last event seen, and a log that doesn't have it any
-//! more isn't followed.
+//! The newest events of the log, for all readers of this process: one task reads the log once per wake-up and keeps the
+//! last events in memory. This process's own appends wake it at once; a short poll finds those of other processes. No
+//! reader can miss an event: events that are no longer in memory are read from the log. Each read begins with the last
+//! event seen, and a log that lacks it isn't followed any more.
 
 use crate::db::tasks::Tasks;
 use crate::error::StoreError;
@@ -23,13 +22,13 @@ mod ring;
 /// Events read at once.
 const READ: u32 = 1_000;
 /// Longest wait after a failed read.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often the log is asked who it is while nothing goes wrong.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often the log's identity is verified while all reads succeed.
+const VERIFY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A log that can't be read is reported at once, and again every minute.
-static UNREAD: LogLimit = LogLimit::new(1, Duration::from_mins(1));
-/// Damaged rows are reported one by one; many at once are counted only.
+static READ_FAILURES: LogLimit = LogLimit::new(1, Duration::from_mins(1));
+/// Damaged rows are reported one by one; of many at once the rest is counted only.
 static DAMAGED: LogLimit = LogLimit::new(20, Duration::from_mins(1));
 
 /// The tail of the log. It begins to follow the log when it is first asked.
@@ -43,7 +42,7 @@ struct Inner {
     ring: Mutex<Ring>,
     head: watch::Sender<i64>,
     /// Why the log can't be followed at the moment.
-    trouble: Mutex<Option<StoreError>>,
+    fault: Mutex<Option<StoreError>>,
     started: OnceLock<()>,
     tasks: Tasks,
 }
@@ -67,7 +66,7 @@ impl Tail {
             poll,
             ring: Mutex::new(Ring::new(events)),
             head: watch::Sender::new(0),
-            trouble: Mutex::default(),
+            fault: Mutex::default(),
             started: OnceLock::new(),
             tasks,
         }))
@@ -89,7 +88,7 @@ impl Tail {
         self.start();
         self.0.signals.guard.check()?;
         if let Some(events) = self.0.ring().after(position, limit) {
-            // A reader that is up to date must not take a log that can't be followed for a quiet one.
+            // To a reader that is up to date, a log that can't be followed must not look like one without new events.
             if events.is_empty() {
                 self.0.check_followed()?;
             }
@@ -109,8 +108,8 @@ impl Tail {
         }
     }
 
-    /// The position of the last event, as the log itself says, after making sure that it still is
-    /// the log that was opened, with all that is known of it.
+    /// The position of the last event, read from the log itself after verifying that it still is the log that was opened,
+    /// with all events that are known of it.
     pub async fn sure_head(&self) -> Result<i64, StoreError> {
         self.0.signals.guard.verify_head(self.0.log.db()).await
     }
@@ -135,39 +134,39 @@ impl Inner {
     }
 
     fn check_followed(&self) -> Result<(), StoreError> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().map_or(Ok(()), |why| Err(why.for_another()))
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        fault.as_ref().map_or(Ok(()), |why| Err(why.for_another()))
     }
 
-    fn set_trouble(&self, why: Option<StoreError>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    fn set_fault(&self, why: Option<StoreError>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     async fn follow(&self) {
         let mut written = self.signals.written.subscribe();
         let mut pause = self.poll;
-        let (mut last, mut look_at) = (None, Instant::now());
+        let (mut last, mut verify_at) = (None, Instant::now());
         loop {
-            match self.read(&mut last, &mut look_at).await {
-                // It isn't followed any more; whoever waits for its end is told why.
+            match self.read(&mut last, &mut verify_at).await {
+                // The log isn't followed any more; the identity guard reports why.
                 Err(StoreError::OtherLog(_)) => return,
                 Ok(()) => {
-                    self.set_trouble(None);
+                    self.set_fault(None);
                     pause = self.poll;
                     tokio::select! {
-                        // Its sender is held by this very value: it never closes.
+                        // This very value holds the sender, so that the channel never closes.
                         _ = written.changed() => {}
                         () = sleep(pause) => {}
                     }
                 }
                 Err(error) => {
                     self.signals.guard.notice(&error);
-                    if let Some(left_out) = UNREAD.admit("tail") {
+                    if let Some(left_out) = READ_FAILURES.admit("tail") {
                         tracing::warn!(%error, left_out, "the tail of the log can't be read");
                     }
-                    self.set_trouble(Some(error));
+                    self.set_fault(Some(error));
                     sleep(pause).await;
-                    pause = PATIENCE.min(pause * 2);
+                    pause = MAX_RETRY_PAUSE.min(pause * 2);
                 }
             }
         }
@@ -177,11 +176,11 @@ impl Inner {
     async fn read(
         &self,
         last: &mut Option<EventMark>,
-        look_at: &mut Instant,
+        verify_at: &mut Instant,
     ) -> Result<(), StoreError> {
-        if Instant::now() >= *look_at {
+        if Instant::now() >= *verify_at {
             self.signals.guard.verify_head(self.log.db()).await?;
-            *look_at = Instant::now() + LOOK_EVERY;
+            *verify_at = Instant::now() + VERIFY_INTERVAL;
         }
         if self.ring().end().is_none() {
             self.begin(last).await?;
@@ -213,8 +212,8 @@ impl Inner {
         }
     }
 
-    /// Begins at the head. It is told of after the first reading: where nothing came after it, whoever
-    /// knows of it finds the tail at rest.
+    /// Begins at the head. The head is published after the first read: a caller that learns it then finds the tail
+    /// waiting, unless there are newer events.
     async fn begin(&self, last: &mut Option<EventMark>) -> Result<(), StoreError> {
         let head = self.log.head().await?;
         let newest = self.log.read_after(head - 1, 1).await?;
@@ -236,7 +235,7 @@ impl Inner {
     }
 }
 
-/// Names a row that can't be read, whether or not anybody wants its events.
+/// Reports a row that can't be read, whether or not a subscription reads its events.
 fn report_damage(event: &RecordedEvent) {
     let Some(reason) = event.damage_reason() else { return };
     metrics::counter!("gdmarket_log_damaged_rows_total").increment(1);

@@ -1,25 +1,25 @@
 //! Records that are written once, under a key, before they count as done: what a caller must not do twice. They are in
-//! the log's own database, so every copy of the log has them and every process on it sees them. An entry
-//! is never changed; who comes second learns what stands.
+//! the log's own database, so every copy of the log has them and every process on it sees them. A record is never
+//! changed; a caller that comes second gets the record that is stored.
 
 use crate::db::{Db, LogConnection, on_writer};
 use crate::error::StoreError;
 use crate::log::identity_guard::LogIdentityGuard;
 use crate::on_db;
 
-/// Entries that go into one statement at most, so that its parameters stay small.
-const AT_ONCE: usize = 10_000;
+/// Most records of one statement, so that its parameters stay small.
+const MAX_PER_STATEMENT: usize = 10_000;
 
-/// An entry, in the order of writing.
+/// A record of one book: records of different books are independent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteOnceRecord {
-    /// What it is written under.
+    /// Its key, which only one record of a book has.
     pub key: String,
-    /// What it says.
+    /// Its value.
     pub value: String,
 }
 
-/// The books of a log.
+/// All records that are written once, in the books of one log.
 #[derive(Debug, Clone)]
 pub struct WriteOnceRecords {
     db: Db,
@@ -32,42 +32,44 @@ impl WriteOnceRecords {
         Self { db, writer, guard }
     }
 
-    /// Writes an entry down unless one stands under its key; returns what stands there.
-    pub async fn record(&self, book: &str, entry: &WriteOnceRecord) -> Result<String, StoreError> {
-        if self.record_all(book, std::slice::from_ref(entry)).await? > 0 {
-            return Ok(entry.value.clone());
+    /// Writes a record unless its key has one; returns the value that is stored.
+    pub async fn record(&self, book: &str, record: &WriteOnceRecord) -> Result<String, StoreError> {
+        if self.record_all(book, std::slice::from_ref(record)).await? > 0 {
+            return Ok(record.value.clone());
         }
-        let standing = self.find(book, &entry.key).await?;
-        standing.ok_or_else(|| {
-            StoreError::Conflict(format!("the entry {} of the book {book} is gone", entry.key))
+        let stored = self.find(book, &record.key).await?;
+        stored.ok_or_else(|| {
+            StoreError::Conflict(format!("the entry {} of the book {book} is gone", record.key))
         })
     }
 
-    /// Writes down those entries whose keys aren't taken, in their order; returns how many that were.
+    /// Writes the records whose keys have none yet, in their order; returns how many those were.
     pub async fn record_all(
         &self,
         book: &str,
-        entries: &[WriteOnceRecord],
+        records: &[WriteOnceRecord],
     ) -> Result<u64, StoreError> {
         let mut written = 0;
-        for some in entries.chunks(AT_ONCE) {
-            written += self.record_some(book, some).await?;
+        for chunk in records.chunks(MAX_PER_STATEMENT) {
+            written += self.record_chunk(book, chunk).await?;
         }
         Ok(written)
     }
 
-    async fn record_some(
+    async fn record_chunk(
         &self,
         book: &str,
-        entries: &[WriteOnceRecord],
+        records: &[WriteOnceRecord],
     ) -> Result<u64, StoreError> {
         match &self.writer {
             LogConnection::Postgres(pool) => {
                 let sql = "INSERT INTO books (book, key, value) SELECT $1, e.key, e.value \
                            FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS e (key, value, n) \
                            ORDER BY e.n ON CONFLICT (book, key) DO NOTHING";
-                let (keys, values): (Vec<&str>, Vec<&str>) =
-                    entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).unzip();
+                let (keys, values): (Vec<&str>, Vec<&str>) = records
+                    .iter()
+                    .map(|record| (record.key.as_str(), record.value.as_str()))
+                    .unzip();
                 let query = sqlx::query(sql).bind(book).bind(keys).bind(values);
                 Ok(query.execute(pool).await?.rows_affected())
             }
@@ -75,15 +77,15 @@ impl WriteOnceRecords {
                 let sql = "INSERT INTO books (book, key, value) \
                            SELECT $1, e.value ->> 0, e.value ->> 1 FROM json_each($2) AS e \
                            WHERE true ORDER BY e.key ON CONFLICT (book, key) DO NOTHING";
-                let rows: Vec<[&str; 2]> = entries
+                let rows: Vec<[&str; 2]> = records
                     .iter()
-                    .map(|entry| [entry.key.as_str(), entry.value.as_str()])
+                    .map(|record| [record.key.as_str(), record.value.as_str()])
                     .collect();
                 let rows = serde_json::to_string(&rows)
                     .map_err(|error| StoreError::Rejected(error.to_string()))?;
                 on_writer!(&self.writer, connection => {
                     let query = sqlx::query(sql).bind(book).bind(rows);
-                    // What a failed sync left behind must not be taken for written when it is found.
+                    // A record that a failed sync left behind must not count as written when it is found.
                     let done = query.execute(connection).await.map_err(StoreError::from);
                     done.map(|done| done.rows_affected())
                         .inspect_err(|error| self.guard.notice(error))
@@ -92,7 +94,7 @@ impl WriteOnceRecords {
         }
     }
 
-    /// What stands under a key.
+    /// The value of a key.
     pub async fn find(&self, book: &str, key: &str) -> Result<Option<String>, StoreError> {
         on_db!(&self.db, pool => {
             let sql = "SELECT value FROM books WHERE book = $1 AND key = $2";
@@ -100,7 +102,7 @@ impl WriteOnceRecords {
         })
     }
 
-    /// All entries of a book, in the order of writing.
+    /// All records of a book, in the order of writing.
     pub async fn all(&self, book: &str) -> Result<Vec<WriteOnceRecord>, StoreError> {
         let rows: Vec<(String, String)> = on_db!(&self.db, pool => {
             let sql = "SELECT key, value FROM books WHERE book = $1 ORDER BY entry";

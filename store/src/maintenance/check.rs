@@ -1,8 +1,8 @@
 //! The check of a stored log: what is in it, its events for a caller that can read them, all or samples,
 //! and whether what must hold between its rows does hold. It reads one snapshot and changes nothing.
 //!
-//! Nothing is held in memory whatever the log's length: the database groups and joins, and says at
-//! most some findings of each kind. Each question costs one pass over a table or an index.
+//! Memory doesn't grow with the log: the database groups and joins, and a bounded number of findings of each kind is
+//! reported. Each question costs one pass over a table or an index.
 
 mod rows;
 mod structure;
@@ -19,16 +19,16 @@ use crate::maintenance::snapshot::Snapshot;
 use crate::on_tx;
 use sqlx::Row;
 
-/// Findings of one kind that are told at most.
-const TOLD: i64 = 20;
-/// Positions looked through for one sample.
+/// Most findings of one kind that are reported.
+const MAX_REPORTED: i64 = 20;
+/// Positions searched for one sample.
 const WINDOW: i64 = 5_000;
 /// Samples of a kind of event between its first and its last.
 const BETWEEN: i64 = 3;
 /// Events of a stream that are read at once.
 const PAGE: i64 = 500;
 
-/// A check under way.
+/// A check in progress.
 #[derive(Debug)]
 pub struct Check {
     snapshot: Snapshot,
@@ -40,7 +40,7 @@ pub struct Check {
 pub struct Finding {
     /// What kind of thing, for programs: `sequence-gap`.
     pub code: &'static str,
-    /// Whether the log can't be gone on with as it is; else it is only worth a look.
+    /// Whether the log must not be used as it is; else it is a warning.
     pub is_fault: bool,
     /// What and where.
     pub detail: String,
@@ -52,7 +52,7 @@ impl Finding {
         Self { code, is_fault: true, detail }
     }
 
-    /// Something worth a look.
+    /// A warning: something that an operator should look at.
     pub const fn warning(code: &'static str, detail: String) -> Self {
         Self { code, is_fault: false, detail }
     }
@@ -80,12 +80,12 @@ pub struct EventKind {
 pub struct KnownSubscriptions<'a> {
     /// Those that act on events.
     pub acting: &'a [&'a str],
-    /// Which of the others keep what is made anew from events.
+    /// Which of the others keep what is derived from events.
     pub is_derived: fn(&str) -> bool,
 }
 
 impl Check {
-    /// Begins: what is written from now on is not looked at.
+    /// Begins: what is written from now on is not checked.
     pub(crate) async fn of(log: &Db, views: &Db) -> Result<Self, StoreError> {
         let mut snapshot = Snapshot::of_whole_tables(log, views).await?;
         let identity = Identity::read_in(&mut snapshot.log).await?;
@@ -125,7 +125,7 @@ impl Check {
     }
 
     /// The first and the last event of a kind, and some in between. A few thousand positions are
-    /// looked through for each.
+    /// searched for each.
     pub async fn samples(&mut self, kind: &EventKind) -> Result<Vec<RecordedEvent>, StoreError> {
         let columns = RecordedEvent::COLUMNS;
         // The ends are found by their positions alone: what is no text equals no text.

@@ -1,6 +1,6 @@
-//! What follows a restore: the log gets a new epoch, so that nobody takes a position of the lost part
-//! for one of its own, and what was read from the log is made to fit it. Only an operator knows that
-//! there was a restore; the command line calls this on his word.
+//! The declaration of a restore: the log gets a new epoch, so that no reader takes a position of the lost part for one of
+//! its own, and what was read from the log is made to fit it. Only an operator knows that the log was restored; the
+//! command line calls this on an operator's request.
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
@@ -8,20 +8,20 @@ use crate::log::{self, Identity};
 use crate::{on_db, on_tx};
 use sqlx::Executor;
 
-/// What the declaration of a restore came to.
+/// The result of declaring a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
     /// The log's epoch from now on.
     pub epoch: i64,
-    /// What was derived from the log didn't belong to this copy of it and is made anew from zero.
+    /// What was derived from the log didn't belong to this copy of it and is rebuilt from the beginning.
     pub rebuilds: bool,
     /// Where the log ends.
     pub head: i64,
-    /// How far views and managers had read, of whatever log.
+    /// How far views and managers had read, of any log.
     pub read_to: i64,
 }
 
-/// What is derived from the log, beside the tables of views.
+/// The tables that are derived from the log, in addition to those of views.
 const DERIVED: [&str; 7] = [
     "checkpoints",
     "deadlines",
@@ -32,14 +32,14 @@ const DERIVED: [&str; 7] = [
     "loop_problems",
 ];
 
-/// Checkpoints first: cut short before the log's own epoch is raised, everything that reads it refuses
-/// to go on, and the same again mends that.
+/// Declares that the log was restored. Checkpoints change first: where this is interrupted before the log's own epoch is
+/// raised, every reader of the log refuses to continue, and a second declaration repairs that.
 pub(crate) async fn declare_restored(log: &Db, views: &Db) -> Result<Restored, StoreError> {
     let identity = Identity::read(log).await?;
     let epoch = identity.epoch + 1;
     let head = log::head(log).await?;
     let mut tx = views.begin().await?;
-    let strange: i64 = on_tx!(&mut tx, connection => {
+    let foreign: i64 = on_tx!(&mut tx, connection => {
         let sql = "SELECT count(*) FROM checkpoints WHERE source <> $1 OR position > $2";
         let query = sqlx::query_scalar(sql).bind(identity.log_id.to_string()).bind(head);
         query.fetch_one(connection).await?
@@ -48,7 +48,7 @@ pub(crate) async fn declare_restored(log: &Db, views: &Db) -> Result<Restored, S
         let sql = "SELECT coalesce(max(position), 0) FROM checkpoints";
         sqlx::query_scalar(sql).fetch_one(connection).await?
     });
-    let rebuilds = strange > 0;
+    let rebuilds = foreign > 0;
     if rebuilds {
         forget(&mut tx, |_| true).await?;
     } else {
@@ -65,8 +65,8 @@ pub(crate) async fn declare_restored(log: &Db, views: &Db) -> Result<Restored, S
     Ok(Restored { epoch, rebuilds, head, read_to })
 }
 
-/// Views and managers begin at zero again; reacting again does nothing twice. The tables of views that
-/// `is_derived` knows, by their names without `view_`, are made anew by whoever builds them.
+/// Lets views and managers begin at zero again; a repeated reaction has no second effect. The tables of views that
+/// `is_derived` knows, by their names without `view_`, are dropped and created again by their rebuild.
 pub(crate) async fn forget(
     tx: &mut Tx,
     is_derived: impl Fn(&str) -> bool,

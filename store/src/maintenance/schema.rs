@@ -1,6 +1,6 @@
 //! What the log relies on in the database's schema: columns, keys, and on PostgreSQL the encoding, the ordering
-//! trigger and the identity of positions. A database that was restored in parts, or worked on by hand, may lack some
-//! of it, and then events would be skipped or stored twice without an error. A start refuses such a database;
+//! trigger and the identity of positions. A database that was restored in parts, or changed by hand, may lack some of it,
+//! and then events would be skipped or stored twice without an error. A start refuses such a database;
 //! `check` names each fault.
 //!
 //! What is expected isn't written down a second time: the migrations are applied to an empty SQLite database in
@@ -24,7 +24,7 @@ enum Fact {
     Column(String, String),
     /// The column takes no NULL.
     NotNull(String, String),
-    /// These columns together are unique, in whatever order.
+    /// These columns together are unique, in any order.
     Unique(String, BTreeSet<String>),
 }
 
@@ -56,7 +56,7 @@ async fn faults_of(tx: &mut Tx, file: Option<File>) -> Result<Vec<String>, Store
     Ok(faults)
 }
 
-/// Refuses a PostgreSQL database that can't hold every name, before anything is made in it.
+/// Refuses a PostgreSQL database that can't hold every name, before anything is created in it.
 pub(crate) async fn refuse_encoding(db: &Db) -> Result<(), StoreError> {
     let Db::Postgres(pool) = db else { return Ok(()) };
     let encoding = postgres::encoding_fault(&mut pool.acquire().await?).await?;

@@ -1,4 +1,4 @@
-//! One unchanging picture of the log and of what hangs on it, for who reads all of it.
+//! One consistent snapshot of the log and of what subscriptions keep, for callers that read all of it.
 //!
 //! On PostgreSQL it is one REPEATABLE READ transaction. On SQLite the file of checkpoints is pinned
 //! first and the log second, so that no checkpoint is further than the log.
@@ -23,13 +23,13 @@ impl Snapshot {
         Self::take(log, views).await
     }
 
-    /// For questions over whole tables, which the log's own pool forbids on PostgreSQL.
+    /// For queries over whole tables, which the log's own pool forbids on PostgreSQL.
     pub(crate) async fn of_whole_tables(log: &Db, views: &Db) -> Result<Self, StoreError> {
         let log = if views.is_postgres() { views } else { log };
         let mut snapshot = Self::take(log, views).await?;
         let spill = match &snapshot.log {
             Tx::Postgres(_) => "SET LOCAL work_mem = '64MB'",
-            // What is sorted or grouped goes to disk when there is much of it.
+            // Large sorts and groups go to disk.
             Tx::Sqlite(_) => "PRAGMA temp_store = FILE",
         };
         on_tx!(&mut snapshot.log, connection => connection.execute(spill).await.map(drop))?;
@@ -47,7 +47,7 @@ impl Snapshot {
             }
             (_, log) => {
                 let mut log = log.begin().await?;
-                // Whoever takes what is read may be slow; the database must not end it meanwhile.
+                // The reader of the snapshot may be slow; the database must not end the transaction meanwhile.
                 let how = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
                            SET LOCAL idle_in_transaction_session_timeout = 0";
                 on_tx!(&mut log, connection => connection.execute(how).await.map(drop))?;

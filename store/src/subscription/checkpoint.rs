@@ -1,8 +1,8 @@
 //! How far each subscription is in the log it reads.
 //!
-//! A checkpoint moves by compare-and-set on its position and on the lease epoch of its runner, in the
-//! transaction of whatever the runner writes: who was paused and overtaken writes nothing. Whoever
-//! takes a lease claims the checkpoint first, which shuts its predecessor out.
+//! A checkpoint moves by compare-and-set on its position and on the lease epoch of its runner, in the transaction of what
+//! the runner writes: a runner that was paused and fenced writes nothing. A runner that takes a lease claims the
+//! checkpoint first, which fences its predecessor.
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
@@ -13,15 +13,15 @@ use crate::{on_db, on_tx};
 #[derive(Clone, Debug)]
 pub struct Checkpoints(Db);
 
-/// Where a runner that took its lease goes on from.
+/// The position from which a runner that took its lease continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// After this position.
     Position(i64),
-    /// A later runner was faster.
+    /// A later runner has claimed the checkpoint.
     Overtaken,
-    /// The subscription has read another log, or this one before it was restored: what it wrote then
-    /// doesn't fit, so it must be built anew.
+    /// The subscription has read another log, or this one before it was restored: what it wrote then doesn't fit, so that
+    /// it must be rebuilt.
     OtherLog(Identity),
 }
 
@@ -31,8 +31,8 @@ impl Checkpoints {
         Self(db)
     }
 
-    /// Makes `lease_epoch` the only one that may move this checkpoint from now on, and says where it
-    /// stands; a new one stands at `start`.
+    /// Lets only a runner of `lease_epoch` move this checkpoint from now on, and returns its position; a new checkpoint
+    /// begins at `start`.
     pub async fn claim(
         &self,
         subscription: &str,
@@ -82,8 +82,8 @@ impl Checkpoints {
         row.map(|(id, epoch)| identity(&id, epoch)).transpose()
     }
 
-    /// Moves the checkpoint inside `tx`; `false` if it doesn't stand at `from` or the runner was
-    /// overtaken: then `tx` must not be committed.
+    /// Moves the checkpoint inside `tx`; `false` if it isn't at `from` or the runner was fenced: then `tx` must not be
+    /// committed.
     pub async fn advance(
         tx: &mut Tx,
         subscription: &str,
@@ -109,8 +109,8 @@ impl Checkpoints {
         Ok(done == 1)
     }
 
-    /// Keeps other runners out until `tx` ends, and says where the checkpoint stands; `None` if the
-    /// runner was overtaken: then `tx` must not be committed.
+    /// Blocks other runners until `tx` ends, and returns the checkpoint's position; `None` if the runner was fenced: then
+    /// `tx` must not be committed.
     pub async fn hold(
         tx: &mut Tx,
         subscription: &str,
@@ -132,7 +132,7 @@ impl Checkpoints {
         Ok(row.map(|(position,)| position))
     }
 
-    /// Where a subscription stands in whatever log, and keeps it there until `tx` ends.
+    /// The position of a subscription in any log; it stays there until `tx` ends.
     pub async fn lock(
         tx: &mut Tx,
         subscription: &str,
@@ -142,7 +142,7 @@ impl Checkpoints {
         place(tx, sql, subscription).await
     }
 
-    /// Where a subscription stands in whatever log, as `tx` sees it.
+    /// The position of a subscription in any log, as `tx` sees it.
     pub async fn at(
         tx: &mut Tx,
         subscription: &str,
@@ -151,8 +151,8 @@ impl Checkpoints {
         place(tx, sql, subscription).await
     }
 
-    /// Has a subscription stand at `position`, whatever it read before; only a runner of
-    /// `lease_epoch` or later moves it from there.
+    /// Sets a subscription to `position`, whatever it read before; only a runner of `lease_epoch` or later moves it from
+    /// there.
     pub async fn put(
         tx: &mut Tx,
         subscription: &str,
@@ -179,7 +179,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Shuts every runner out whose lease is older than `lease_epoch`.
+    /// Fences every runner whose lease is older than `lease_epoch`.
     pub async fn fence(
         tx: &mut Tx,
         subscription: &str,
@@ -214,7 +214,7 @@ impl Checkpoints {
         })?)
     }
 
-    /// Where all subscriptions stand in this log.
+    /// The positions of all subscriptions in this log.
     pub async fn all(&self, source: &Identity) -> Result<Vec<(String, i64)>, StoreError> {
         Ok(on_db!(&self.0, pool => {
             sqlx::query_as(

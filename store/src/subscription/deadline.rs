@@ -1,7 +1,6 @@
-//! What waits for its time: rows that survive restarts, due by the database's clock.
+//! Deadlines: rows that survive restarts and are due by the database's clock.
 //!
-//! A manager has one deadline per key. Rows are written and removed in the transaction of whatever
-//! they follow from.
+//! A manager has one deadline per key. Rows are written and removed in the transaction of the reaction that changes them.
 
 mod blocked;
 
@@ -13,21 +12,21 @@ use crate::{on_db, on_tx};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What becomes of deadlines, by key: set, or forgotten.
+/// Changes of deadlines, by key: set, or removed.
 pub type Changes = BTreeMap<String, Option<Deadline>>;
 
 /// The deadlines of one database.
 #[derive(Clone, Debug)]
 pub struct Deadlines(Db);
 
-/// One of them.
+/// One deadline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadline {
-    /// Tells it apart from the manager's others.
+    /// Its key among the manager's deadlines.
     pub key: String,
     /// When it is due, in microseconds.
     pub due_at: i64,
-    /// What its manager must know by then: JSON.
+    /// What its manager needs then: JSON.
     pub payload: String,
 }
 
@@ -46,7 +45,7 @@ impl Deadlines {
         Self(db)
     }
 
-    /// Sets deadlines, in place of those of the same keys, and forgets others.
+    /// Sets deadlines, in place of those of the same keys, and removes others.
     pub async fn change(tx: &mut Tx, manager: &str, changes: &Changes) -> Result<(), StoreError> {
         let forgotten = changes.iter().filter(|(_, change)| change.is_none());
         let forgotten: Vec<&str> = forgotten.map(|(key, _)| key.as_str()).collect();
@@ -57,7 +56,7 @@ impl Deadlines {
         if set.is_empty() { Ok(()) } else { put(tx, manager, &set).await }
     }
 
-    /// Forgets a deadline that fired, unless it was set anew meanwhile; says whether it was there.
+    /// Removes a deadline that fired, unless it was set again meanwhile; returns whether it was there.
     pub async fn fired(
         tx: &mut Tx,
         manager: &str,
@@ -109,7 +108,7 @@ impl Deadlines {
         Ok(rows.into_iter().map(Deadline::from).collect())
     }
 
-    /// All that a manager waits for, by key; for operators and tests.
+    /// All deadlines of a manager, by key; for operators and tests.
     pub async fn all(&self, manager: &str) -> Result<Vec<Deadline>, StoreError> {
         let rows: Vec<Row> = on_db!(&self.0, pool => {
             sqlx::query_as(

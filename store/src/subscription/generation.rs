@@ -1,5 +1,5 @@
-//! Which generation of a view is served. A view is rebuilt beside the one that is served and then takes
-//! its place; each time counts one up. A view without a row here has never been built.
+//! Which generation of a view is served. A view is rebuilt alongside the one that is served and then takes its place; each
+//! rebuild counts one up. A view without a row here has never been built.
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
@@ -16,7 +16,7 @@ pub struct Generation {
     pub view: String,
     /// How many times it was built.
     pub number: i64,
-    /// Up to which position it was built; its subscription goes on from there.
+    /// Up to which position it was built; its subscription continues from there.
     pub built_to: i64,
     /// When, in microseconds.
     pub built_at: i64,
@@ -37,7 +37,7 @@ impl Generations {
         Self(db)
     }
 
-    /// What is served of this view; `None` if it was never built.
+    /// The served generation of this view; `None` if it was never built.
     pub async fn served(&self, view: &str) -> Result<Option<Generation>, StoreError> {
         let sql = "SELECT view, generation, built_to, built_at FROM generations WHERE view = $1";
         let row: Option<Row> = on_db!(&self.0, pool => {
@@ -46,7 +46,7 @@ impl Generations {
         Ok(row.map(Generation::from))
     }
 
-    /// What is served of every view, also of versions that this program doesn't know.
+    /// The served generation of every view, also of versions that this program doesn't know.
     pub async fn all(&self) -> Result<Vec<Generation>, StoreError> {
         let sql = "SELECT view, generation, built_to, built_at FROM generations ORDER BY view";
         let rows: Vec<Row> = on_db!(&self.0, pool => {
@@ -55,7 +55,7 @@ impl Generations {
         Ok(rows.into_iter().map(Generation::from).collect())
     }
 
-    /// Has `number` served from the end of `tx` on.
+    /// Serves generation `number` from the end of `tx` on.
     pub async fn serve(
         tx: &mut Tx,
         view: &str,

@@ -1,7 +1,7 @@
-//! Who runs what, across processes: leases on the database's clock.
+//! Which process runs which subscription: leases on the database's clock.
 //!
-//! The epoch rises each time a lease is taken from someone else, never when its holder renews it, so
-//! a late write of a former holder can be told apart. The lease itself guards nothing; see
+//! The epoch rises each time a lease changes its holder, never when its holder renews it, so that a late write of a former
+//! holder is recognised. The lease itself guards nothing; see
 //! [`crate::Checkpoints`].
 
 use crate::db::{Db, Tx};
@@ -13,26 +13,26 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Leases(Db);
 
-/// A lease as it stands.
+/// A lease as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// What is run under it.
     pub name: String,
-    /// Who has it, or had it last.
+    /// The process that has it, or had it last.
     pub holder: String,
-    /// How often it was taken from someone else.
+    /// How often it changed its holder.
     pub epoch: i64,
     /// Whether it has run out.
     pub is_over: bool,
 }
 
-/// The holder of a lease that keeps everybody out until it is ended.
-const KEPT: &str = "paused";
+/// The holder of a pause, which no process can take until it is ended.
+const PAUSED: &str = "paused";
 
 impl Lease {
-    /// Whether it was taken to keep everybody out.
+    /// Whether it is a pause, which blocks all processes.
     pub fn is_pause(&self) -> bool {
-        !self.is_over && self.holder == KEPT
+        !self.is_over && self.holder == PAUSED
     }
 }
 
@@ -42,8 +42,7 @@ impl Leases {
         Self(db)
     }
 
-    /// Takes the lease, or renews it, until `ttl` from now; answers its epoch, or `None` while
-    /// somebody else holds it.
+    /// Takes the lease, or renews it, until `ttl` from now; returns its epoch, or `None` while another process holds it.
     pub async fn take(
         &self,
         name: &str,
@@ -73,7 +72,7 @@ impl Leases {
         Ok(row.map(|(epoch,)| epoch))
     }
 
-    /// Gives the lease up at once; nothing if `holder` hasn't it.
+    /// Ends the lease at once if `holder` has it.
     pub async fn release(&self, name: &str, holder: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin().await?;
         on_tx!(&mut tx, connection => {
@@ -87,7 +86,7 @@ impl Leases {
         tx.commit().await
     }
 
-    /// Ends whatever lease stands but a pause, for who knows that no other process can be at work.
+    /// Ends a lease that isn't a pause, for a caller that knows that no other process can be at work.
     pub async fn end(&self, name: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin().await?;
         on_tx!(&mut tx, connection => {
@@ -95,7 +94,7 @@ impl Leases {
                 "UPDATE leases SET expires_at = 0 WHERE name = $1 AND holder <> $2",
             )
             .bind(name)
-            .bind(KEPT)
+            .bind(PAUSED)
             .execute(connection)
             .await
             .map(drop)
@@ -138,8 +137,8 @@ impl Leases {
         Ok(held == 1)
     }
 
-    /// Takes the lease from whoever has it and gives it to nobody; a pause stays one. Answers the new
-    /// epoch, which shuts the former holder out once the checkpoint has it.
+    /// Takes the lease from its holder and leaves it free; a pause stays one. Returns the new epoch, which fences the
+    /// former holder once the checkpoint has it.
     pub async fn revoke(tx: &mut Tx, name: &str) -> Result<i64, StoreError> {
         let sql = "INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, '', 1, 0) \
                    ON CONFLICT (name) DO UPDATE SET epoch = leases.epoch + 1, \
@@ -147,22 +146,21 @@ impl Leases {
                    expires_at = CASE WHEN leases.holder = $2 \
                    THEN leases.expires_at ELSE 0 END RETURNING epoch";
         Ok(on_tx!(tx, connection => {
-            sqlx::query_scalar(sql).bind(name).bind(KEPT).fetch_one(connection).await
+            sqlx::query_scalar(sql).bind(name).bind(PAUSED).fetch_one(connection).await
         })?)
     }
 
-    /// Keeps everybody from the lease until [`Leases::resume`]; answers the new epoch, as
-    /// [`Leases::revoke`].
+    /// Blocks the lease until [`Leases::resume`]; returns the new epoch, as [`Leases::revoke`].
     pub async fn pause(tx: &mut Tx, name: &str) -> Result<i64, StoreError> {
         let sql = "INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, $2, 1, $3) \
                    ON CONFLICT (name) DO UPDATE SET epoch = leases.epoch + 1, \
                    holder = excluded.holder, expires_at = excluded.expires_at RETURNING epoch";
         Ok(on_tx!(tx, connection => {
-            sqlx::query_scalar(sql).bind(name).bind(KEPT).bind(i64::MAX).fetch_one(connection).await
+            sqlx::query_scalar(sql).bind(name).bind(PAUSED).bind(i64::MAX).fetch_one(connection).await
         })?)
     }
 
-    /// Ends a pause; says whether there was one.
+    /// Ends a pause; returns whether there was one.
     pub async fn resume(&self, name: &str) -> Result<bool, StoreError> {
         let mut tx = self.0.begin().await?;
         let ended = on_tx!(&mut tx, connection => {
@@ -170,7 +168,7 @@ impl Leases {
                 "UPDATE leases SET expires_at = 0, holder = '' WHERE name = $1 AND holder = $2",
             )
             .bind(name)
-            .bind(KEPT)
+            .bind(PAUSED)
             .execute(connection)
             .await
             .map(|done| done.rows_affected())

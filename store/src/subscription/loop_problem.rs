@@ -1,5 +1,5 @@
-//! Why a loop is blocked, for operators who look from another process. A row stands as long as the loop
-//! doesn't get on; whoever runs it writes the row and takes it away.
+//! Why a loop is blocked, for operators that look from another process. A row is stored as long as the loop is blocked; the
+//! process that runs the loop writes and removes it.
 
 use crate::db::Db;
 use crate::error::StoreError;
@@ -26,7 +26,7 @@ impl LoopProblems {
         Self(db)
     }
 
-    /// Notes why a loop is blocked; since when stays as it was noted first.
+    /// Notes why a loop is blocked; the time of the first note is kept.
     pub async fn put(&self, subscription: &str, problem: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin().await?;
         let sql = format!(
@@ -40,7 +40,7 @@ impl LoopProblems {
         tx.commit().await
     }
 
-    /// The loop gets on.
+    /// Removes the note: the loop continues.
     pub async fn clear(&self, subscription: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin().await?;
         let sql = "DELETE FROM loop_problems WHERE subscription = $1";

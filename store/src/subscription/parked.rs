@@ -1,7 +1,7 @@
-//! What can't go on: keys of a subscription that wait for another try or for a person, with the
-//! positions that queue behind them. All else of the subscription goes on.
+//! Keys of a subscription that are parked: they wait for a retry or for manual action, with the positions that queue behind
+//! them. All other keys of the subscription continue.
 //!
-//! `retrying` is tried again by itself, at a time on the database's clock; `parked` only when asked.
+//! `retrying` is retried by itself, at a time on the database's clock; `parked` only on request.
 
 mod dropped;
 mod queries;
@@ -17,16 +17,16 @@ pub use dropped::Dropped;
 #[derive(Clone, Debug)]
 pub struct ParkedKeys(Db);
 
-/// One of them.
+/// One parked key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
-    /// What can't go on.
+    /// The key.
     pub key: String,
     /// [`Parked::RETRYING`] or [`Parked::PARKED`].
     pub state: String,
     /// Why.
     pub reason: String,
-    /// The position of the event it stopped at.
+    /// The position of the event that couldn't be processed.
     pub since_position: i64,
     /// When that event was recorded, in microseconds.
     pub since_time: i64,
@@ -35,9 +35,9 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// It is tried again by itself.
+    /// The key is retried by itself.
     pub const RETRYING: &str = "retrying";
-    /// It is tried again when asked.
+    /// The key is retried on request.
     pub const PARKED: &str = "parked";
 }
 
@@ -47,7 +47,7 @@ impl ParkedKeys {
         Self(db)
     }
 
-    /// Parks a key, or says anew where it stands and why. One that is retrying is due after `pause`.
+    /// Parks a key, or updates where and why it is parked. A key that is retrying is due after `pause`.
     pub async fn park(
         tx: &mut Tx,
         subscription: &str,
@@ -80,8 +80,8 @@ impl ParkedKeys {
         })?)
     }
 
-    /// Lets an event queue behind its key; the key must be parked in the same transaction, or have
-    /// been so before and not be let go by anyone else.
+    /// Queues an event behind its key; the key must be parked in the same transaction, or have been parked before without
+    /// another process that unparks it.
     pub async fn queue(
         tx: &mut Tx,
         subscription: &str,
@@ -102,7 +102,7 @@ impl ParkedKeys {
         })?)
     }
 
-    /// Takes an event out of the queue: it was dealt with. `false` if it wasn't there any more.
+    /// Removes a processed event from the queue; `false` if it wasn't there any more.
     pub async fn dequeue(
         tx: &mut Tx,
         subscription: &str,
@@ -144,7 +144,7 @@ impl ParkedKeys {
         })?)
     }
 
-    /// Lets the key go on, if nothing queues behind it any more; says whether it does.
+    /// Unparks the key if no event queues behind it any more; returns whether it did.
     pub async fn unpark(tx: &mut Tx, subscription: &str, key: &str) -> Result<bool, StoreError> {
         let gone = on_tx!(tx, connection => {
             sqlx::query(
@@ -160,7 +160,7 @@ impl ParkedKeys {
         Ok(gone == 1)
     }
 
-    /// Has one key tried again at once, from the end of `tx` on.
+    /// Requests a retry of one key, from the end of `tx` on.
     pub async fn ask_in(tx: &mut Tx, subscription: &str, key: &str) -> Result<(), StoreError> {
         let sql = "UPDATE parked SET state = 'retrying', next_try_at = 0 \
                    WHERE subscription = $1 AND key = $2";
@@ -169,11 +169,10 @@ impl ParkedKeys {
         })?)
     }
 
-    /// Has a key tried again at once; `None` means every key but those that were dropped. Says how
-    /// many that are.
+    /// Requests a retry of a key; `None` means every key but those that were dropped. Returns how many those are.
     pub async fn ask(&self, subscription: &str, key: Option<&str>) -> Result<u64, StoreError> {
         let mut tx = self.0.begin().await?;
-        let asked = on_tx!(&mut tx, connection => {
+        let requested = on_tx!(&mut tx, connection => {
             sqlx::query(
                 "UPDATE parked SET state = 'retrying', next_try_at = 0 WHERE subscription = $1 \
                  AND (key = $2 OR $2 IS NULL AND NOT EXISTS (SELECT 1 FROM dropped d WHERE \
@@ -186,7 +185,7 @@ impl ParkedKeys {
             .map(|done| done.rows_affected())
         })?;
         tx.commit().await?;
-        Ok(asked)
+        Ok(requested)
     }
 
     /// Parks exactly these keys of a subscription and no others.

@@ -1,4 +1,4 @@
-//! One stream's turn: its state, and the one append that may come of it.
+//! A locked stream: its state, and the one append that may follow from it.
 
 use super::{AggregateStore, Cached};
 use crate::error::StoreError;
@@ -10,26 +10,26 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
-/// An aggregate that is this caller's turn. Dropping it at any time is harmless: what it read is
-/// forgotten, what it sent is written or not, and the next turn finds out.
+/// An aggregate whose stream this caller has locked. Dropping it at any time is harmless: what it read is forgotten, what
+/// it sent is written or not, and the next caller reads which.
 pub struct Loaded<A: Aggregate> {
     store: AggregateStore<A>,
     number: i64,
     slot: OwnedMutexGuard<Option<Cached<A>>>,
     state: Arc<A>,
     version: i64,
-    seen: Seen,
+    source: Source,
 }
 
-/// What the state rests on.
+/// Where the state comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    /// Read from the log in this turn.
-    InLog,
-    /// What this process's last append left.
-    InMemory,
-    /// Nothing: it is taken for a stream without events.
-    Nowhere,
+enum Source {
+    /// It was read from the log under this lock.
+    Log,
+    /// This process's last append left it.
+    Memory,
+    /// The stream is assumed new, without events.
+    AssumedNew,
 }
 
 impl<A: Aggregate> fmt::Debug for Loaded<A> {
@@ -50,13 +50,13 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
     ) -> Self {
         let generation = store.0.appender.generation();
         let known = slot.as_ref().filter(|cached| cached.generation == generation);
-        let (state, version, seen) = if let Some(cached) = known {
+        let (state, version, source) = if let Some(cached) = known {
             store.0.hits.increment(1);
-            (Arc::clone(&cached.state), cached.version, Seen::InMemory)
+            (Arc::clone(&cached.state), cached.version, Source::Memory)
         } else {
-            (Arc::default(), 0, Seen::Nowhere)
+            (Arc::default(), 0, Source::AssumedNew)
         };
-        Self { store, number, slot, state, version, seen }
+        Self { store, number, slot, state, version, source }
     }
 
     /// The state at [`Loaded::version`].
@@ -69,32 +69,30 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
         self.version
     }
 
-    /// Whether the state was read from the log in this turn. Else another process may have gone on
-    /// since: an append finds out by itself; an answer without an append asks for
-    /// [`Loaded::refresh`] first.
+    /// Whether the state was read from the log under this lock. Else another process may have appended since: an append
+    /// is refused then; an answer without an append needs [`Loaded::refresh`] first.
     pub const fn is_current(&self) -> bool {
-        matches!(self.seen, Seen::InLog)
+        matches!(self.source, Source::Log)
     }
 
-    /// Whether nobody looked: the stream may have any number of events.
+    /// Whether the stream is assumed new: nothing was read, and it may have any number of events.
     pub const fn is_taken_for_new(&self) -> bool {
-        matches!(self.seen, Seen::Nowhere)
+        matches!(self.source, Source::AssumedNew)
     }
 
-    /// Reads what the log has more.
+    /// Reads the events that the state lacks.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
         if self.is_taken_for_new() {
             self.store.0.misses.increment(1);
         }
         self.version = self.store.fold(self.number, &mut self.state, self.version).await?;
-        self.seen = Seen::InLog;
+        self.source = Source::Log;
         Ok(())
     }
 
-    /// Appends, and ends the turn: the answer, and the state with the events applied.
+    /// Appends, and unlocks the stream: returns the answer, and the state with the events applied.
     ///
-    /// The events are read back from their payloads; who has them at hand saves that with
-    /// [`Loaded::append_events`].
+    /// The events are decoded from their payloads; [`Loaded::append_events`] takes them decoded.
     pub async fn append(self, append: Append) -> Result<(Appended, Arc<A>), AppendError> {
         let stream = StreamId { kind: Cow::Borrowed(A::TYPE), number: self.number };
         let decode = |(event, sequence): (&NewEvent, i64)| {
@@ -117,7 +115,7 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
         self.append_events(append, events).await
     }
 
-    /// As [`Loaded::append`], with the very events whose JSON is in `append`.
+    /// As [`Loaded::append`], with the events whose JSON is in `append`.
     pub async fn append_events(
         mut self,
         append: Append,
@@ -133,8 +131,8 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
         if self.is_taken_for_new() {
             self.store.0.unread.increment(1);
         }
-        // Nothing stays in memory while nobody knows: a caller that goes away here leaves an empty
-        // slot, and only success fills it again.
+        // While the outcome is unknown no state stays in memory: a caller that goes away here leaves an empty slot, and
+        // only success fills it again.
         let before = self.slot.take();
         let generation = self.store.0.appender.generation();
         let appended = self.store.0.appender.append(append).await?;

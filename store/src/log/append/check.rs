@@ -1,5 +1,5 @@
-//! What is refused before it may join a batch, so that one command's bad data never costs its batch
-//! mates a second round trip: what one engine or the other can't store.
+//! Refuses what one engine or the other can't store, before it joins a batch: one command's bad data must never cost the
+//! other commands of its batch a second round trip.
 
 use super::{Append, AppendError};
 use crate::log::personal_data::PersonalData;
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn nul_is_refused_in_whatever_dress() {
+    fn nul_is_refused_however_it_is_written() {
         for payload in ["\"\\u0000\"", "\"a\\\\\\u0000\"", "\"\0\""] {
             assert!(append(payload, "{}").check().is_err(), "{payload:?}");
         }

@@ -1,5 +1,5 @@
-//! Which of the waiting commands go together: bounded in number and bytes, one per stream and one
-//! per command id. What has to wait keeps its turn.
+//! Which of the waiting commands form the next batch: bounded in number and bytes, one command per stream and per
+//! command id. Commands that have to wait keep their order.
 
 use super::Job;
 use crate::log::append::{Append, AppendError, Appended};
@@ -13,7 +13,7 @@ const COMMANDS: usize = 512;
 /// Most bytes of a batch, unless a single command has more.
 const BYTES: usize = 8 * 1024 * 1024;
 
-/// The batch being made, and what waits for the next one.
+/// The batch in the making, and the commands that wait for the next one.
 #[derive(Default)]
 pub(super) struct Batch {
     jobs: Vec<Job>,
@@ -24,7 +24,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Whether nothing waits.
+    /// Whether no command waits.
     pub(super) fn is_idle(&self) -> bool {
         self.later.is_empty()
     }
@@ -36,7 +36,7 @@ impl Batch {
         count
     }
 
-    /// Takes what is there already.
+    /// Takes the commands that wait already, without waiting for more.
     pub(super) fn receive_waiting(&mut self, waiting: &mut mpsc::Receiver<Job>) {
         while self.later.len() < COMMANDS {
             match waiting.try_recv() {
@@ -56,7 +56,7 @@ impl Batch {
             let Some(job) = self.later.pop_front() else { break };
             let size = job.append.bytes();
             full = full || (!self.jobs.is_empty() && bytes + size > BYTES);
-            // The stream is noted even of a command that has to wait: none may overtake it.
+            // The stream is noted even of a command that has to wait: no later one of the stream may pass it.
             let first = self.streams.insert(job.append.stream.clone());
             if full || !first || !self.commands.insert(job.append.command_id) {
                 self.later.push_back(job);
@@ -77,22 +77,23 @@ impl Batch {
         self.jobs.iter().map(|job| &job.append).collect()
     }
 
-    /// Tells each its answer, and the twins of a command what it has just become.
+    /// Answers each command, and commands with the same id with the receipt that was just written.
     pub(super) fn answer(&mut self, answers: Vec<Result<Appended, AppendError>>) {
         if self.later.iter().any(|job| self.commands.contains(&job.append.command_id)) {
-            self.answer_twins(&answers);
+            self.answer_repeats(&answers);
         }
         for (job, answer) in self.jobs.drain(..).zip(answers) {
-            // Nobody may be waiting any more; it is done all the same.
+            // The caller may have gone away; the command is done all the same.
             drop(job.answer.send(answer));
         }
     }
 
-    fn answer_twins(&mut self, answers: &[Result<Appended, AppendError>]) {
+    fn answer_repeats(&mut self, answers: &[Result<Appended, AppendError>]) {
         for job in std::mem::take(&mut self.later) {
             let id = job.append.command_id;
-            let twin = self.jobs.iter().zip(answers).find(|(done, _)| done.append.command_id == id);
-            let receipt = match twin {
+            let repeated =
+                self.jobs.iter().zip(answers).find(|(done, _)| done.append.command_id == id);
+            let receipt = match repeated {
                 Some((done, Ok(_))) => Some(done.append.receipt()),
                 Some((_, Err(AppendError::Duplicate(receipt)))) => Some(receipt.clone()),
                 _ => None,

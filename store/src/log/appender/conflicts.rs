@@ -1,4 +1,4 @@
-//! Which commands of a batch may be appended, given their receipts and the heads of their streams.
+//! Which commands of a batch conflict with what is stored, given their receipts and the heads of their streams.
 
 use crate::log::append::{Append, AppendError};
 use crate::log::receipt::Receipt;
@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// What stands against this command, if anything.
-pub(super) fn objection(
+/// Why this command may not be appended, if it may not.
+pub(super) fn conflict(
     append: &Append,
     receipts: &HashMap<Uuid, Receipt>,
     head: i64,
@@ -15,7 +15,7 @@ pub(super) fn objection(
     if let Some(receipt) = receipts.get(&append.command_id) {
         return Some(AppendError::Duplicate(receipt.clone()));
     }
-    // A receipt alone says what was found at a version; the stream may have gone on since.
+    // A receipt without events says what was decided at a version; the stream may have got events since.
     if append.events.is_empty() {
         return None;
     }
@@ -58,14 +58,14 @@ mod tests {
     #[test]
     fn the_head_decides_and_a_receipt_decides_first() {
         let none = HashMap::new();
-        assert_eq!(objection(&append(3, 1), &none, 3), None);
-        assert_eq!(objection(&append(3, 1), &none, 4), Some(AppendError::Conflict));
-        assert_eq!(objection(&append(3, 1), &none, 2), Some(AppendError::Gap));
-        assert_eq!(objection(&append(3, 0), &none, 9), None);
+        assert_eq!(conflict(&append(3, 1), &none, 3), None);
+        assert_eq!(conflict(&append(3, 1), &none, 4), Some(AppendError::Conflict));
+        assert_eq!(conflict(&append(3, 1), &none, 2), Some(AppendError::Gap));
+        assert_eq!(conflict(&append(3, 0), &none, 9), None);
         let receipt = append(3, 1).receipt();
         let one = HashMap::from([(Uuid::nil(), receipt.clone())]);
         let duplicate = AppendError::Duplicate(receipt.clone());
-        assert_eq!(objection(&append(3, 1), &one, 3), Some(duplicate));
+        assert_eq!(conflict(&append(3, 1), &one, 3), Some(duplicate));
         assert!(is_own(&append(3, 1), &receipt));
         assert!(!is_own(&append(4, 1), &receipt));
     }

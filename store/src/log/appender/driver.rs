@@ -1,8 +1,8 @@
-//! How a batch is written: fast when nobody is in the way; carefully, leaving out exactly those
-//! commands that can't be, when the fast way failed; and what is said after a lost connection.
+//! How a batch is written: in one statement first; where that fails, checked, so that exactly the commands that can't be
+//! appended are left out; and how its outcome is found after a lost connection.
 
 use super::Signals;
-use super::conflicts::{is_own, objection};
+use super::conflicts::{conflict, is_own};
 use super::writer::{Fault, LogWriter, Outcome};
 use crate::error::{StorageFault, StoreError};
 use crate::failpoint;
@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long to try to find out what became of a batch whose connection was lost. Callers wait.
-const FIND_OUT: Duration = Duration::from_secs(3);
+/// How long the outcome of a batch whose connection was lost is looked up. Callers wait.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often the careful way is tried; with the lock held only a foreign writer that ignores it
-/// can be in the way.
-const CAREFUL_TRIES: u32 = 3;
+/// How often a checked batch is tried; while it holds the lock, only a foreign writer that ignores the lock can
+/// conflict with it.
+const CHECKED_TRIES: u32 = 3;
 
 /// A database that is away is reported by every batch that meets it.
 static LOST: LogLimit = LogLimit::new(5, Duration::from_secs(10));
@@ -71,7 +71,7 @@ impl<W: LogWriter> Driver<W> {
             Ok(positions) => appended(batch, &positions),
             Err(Fault::Contended(_)) => {
                 metrics::counter!("gdmarket_append_contended_batches_total").increment(1);
-                self.carefully(batch).await
+                self.append_checked(batch).await
             }
             Err(Fault::Data(_)) => self.each_alone(batch).await,
             Err(Fault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
@@ -84,7 +84,7 @@ impl<W: LogWriter> Driver<W> {
         };
         failpoint!("store.after-commit");
         let answers = in_the_open_file(&self.signals.guard, batch, answers).await;
-        self.tell(batch, &answers);
+        self.publish(batch, &answers);
         let events = answers.iter().flatten().map(|appended| appended.count);
         self.events.increment(u64::try_from(events.sum::<i64>()).unwrap_or(0));
         self.commands.record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
@@ -92,16 +92,16 @@ impl<W: LogWriter> Driver<W> {
         answers
     }
 
-    /// Neither acknowledged nor tried again: the system has forgotten what it couldn't write, so that a
-    /// second try would succeed, and the process ends.
+    /// A batch that failed to sync is neither acknowledged nor tried again: the system has forgotten what it couldn't
+    /// write, so that a second try would succeed. The process ends.
     fn unsynced(&self, batch: &[&Append], why: String) -> Vec<Answer> {
         let error = StoreError::Storage { fault: StorageFault::Unsynced, why };
         self.signals.guard.notice(&error);
         all(batch, &AppendError::Unknown(error.to_string()))
     }
 
-    /// A damaged file of SQLite takes nothing any more. On PostgreSQL the damage is of one table's or one
-    /// index's page: it costs only the commands that need that page.
+    /// A damaged file of SQLite takes no more appends. On PostgreSQL one page of a table or an index is damaged, which
+    /// costs only the commands that need that page.
     async fn damaged(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
         self.signals.guard.notice(&StoreError::Damaged(why.clone()));
         if batch.len() > 1 && self.signals.guard.check().is_ok() {
@@ -113,9 +113,9 @@ impl<W: LogWriter> Driver<W> {
         all(batch, &AppendError::Damaged(why))
     }
 
-    /// Remembers what must be in the log from now on, and wakes who waits for new events, before
-    /// anybody is answered.
-    fn tell(&self, batch: &[&Append], answers: &[Answer]) {
+    /// Remembers which event must be in the log from now on, and wakes readers that wait for new events, before any
+    /// command is answered.
+    fn publish(&self, batch: &[&Append], answers: &[Answer]) {
         let done = batch.iter().zip(answers);
         let done = done.filter_map(|(append, answer)| Some((append, answer.as_ref().ok()?)));
         let last = done.filter(|(_, done)| done.count > 0).max_by_key(|(_, done)| done.position);
@@ -135,13 +135,13 @@ impl<W: LogWriter> Driver<W> {
         }
     }
 
-    /// With the lock held: looks at receipts and heads, and appends whatever may be appended.
-    async fn carefully(&mut self, batch: &[&Append]) -> Vec<Answer> {
+    /// Holds the lock, reads receipts and heads, and appends the commands that may be appended.
+    async fn append_checked(&mut self, batch: &[&Append]) -> Vec<Answer> {
         let mut tries = 1;
         loop {
             match self.checked(batch).await {
                 Ok(answers) => return answers,
-                Err(Fault::Contended(_)) if tries < CAREFUL_TRIES => tries += 1,
+                Err(Fault::Contended(_)) if tries < CHECKED_TRIES => tries += 1,
                 Err(Fault::Contended(why) | Fault::Data(why)) if batch.len() == 1 => {
                     return vec![Err(AppendError::Rejected(why))];
                 }
@@ -154,11 +154,11 @@ impl<W: LogWriter> Driver<W> {
         }
     }
 
-    /// Each command in a transaction of its own, so that bad data costs only its owner.
+    /// Appends each command in a transaction of its own, so that bad data costs only the command that has it.
     async fn each_alone(&mut self, batch: &[&Append]) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(batch.len());
         for append in batch {
-            answers.extend(Box::pin(self.carefully(&[*append])).await);
+            answers.extend(Box::pin(self.append_checked(&[*append])).await);
         }
         answers
     }
@@ -175,33 +175,34 @@ impl<W: LogWriter> Driver<W> {
         self.writer.begin().await?;
         let receipts = self.writer.receipts(batch).await?;
         let heads = self.writer.heads(batch).await?;
-        let objections = batch.iter().zip(heads);
-        let objections = objections.map(|(append, head)| objection(append, &receipts, head));
-        let objections = objections.collect::<Vec<_>>();
-        let fit = batch.iter().zip(&objections).filter(|(_, objection)| objection.is_none());
-        let fit = fit.map(|(append, _)| *append).collect::<Vec<_>>();
-        let positions = if fit.is_empty() { Vec::new() } else { self.writer.insert(&fit).await? };
+        let with_heads = batch.iter().zip(heads);
+        let conflicts: Vec<Option<AppendError>> =
+            with_heads.map(|(append, head)| conflict(append, &receipts, head)).collect();
+        let without = batch.iter().zip(&conflicts).filter(|(_, conflict)| conflict.is_none());
+        let accepted: Vec<&Append> = without.map(|(append, _)| *append).collect();
+        let positions =
+            if accepted.is_empty() { Vec::new() } else { self.writer.insert(&accepted).await? };
         self.writer.commit().await?;
-        let mut done = appended(&fit, &positions).into_iter();
-        let answer = |objection: Option<AppendError>| match objection {
+        let mut done = appended(&accepted, &positions).into_iter();
+        let answer = |conflict: Option<AppendError>| match conflict {
             None => done.next().unwrap_or_else(|| Err(AppendError::Unknown(LOST_COUNT.to_owned()))),
             Some(error) => {
                 count_refusal(&error);
                 Err(error)
             }
         };
-        Ok(objections.into_iter().map(answer).collect())
+        Ok(conflicts.into_iter().map(answer).collect())
     }
 
-    /// The connection went away with the answer. First nothing of the old one may go on, then the
-    /// receipts say what was done.
+    /// The connection was lost before it answered. First its transaction is brought to an end, then the receipts show
+    /// which commands were appended.
     async fn find_out(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
         if let Some(left_out) = LOST.admit("connection") {
             let commands = batch.len();
             tracing::warn!(why, commands, left_out, "the appender lost its connection");
         }
         self.signals.lost();
-        let deadline = Instant::now() + FIND_OUT;
+        let deadline = Instant::now() + LOOK_UP_TIMEOUT;
         loop {
             match timeout_at(deadline, self.look_up(batch)).await {
                 Ok(Ok(answers)) => return answers,
@@ -217,16 +218,15 @@ impl<W: LogWriter> Driver<W> {
         }
     }
 
-    /// What the receipts don't know was never done, and nothing of the old connection can do it any
-    /// more: so it is written on the new one, once. A connection that died while nobody wrote costs no
-    /// caller anything then.
+    /// A command without a receipt was not appended, and the old connection can't do it any more: so it is appended once
+    /// on the new connection. A connection that was lost while it was idle thus costs no caller anything.
     async fn once_more(&mut self, batch: &[&Append], mut answers: Vec<Answer>) -> Vec<Answer> {
         let pairs = batch.iter().zip(&mut answers);
         let undone = pairs.filter(|(_, answer)| matches!(answer, Err(AppendError::Unavailable(_))));
         let (undone, places): (Vec<&Append>, Vec<&mut Answer>) =
             undone.map(|(append, answer)| (*append, answer)).unzip();
         if !undone.is_empty() {
-            let again = self.carefully(&undone).await;
+            let again = self.append_checked(&undone).await;
             places.into_iter().zip(again).for_each(|(place, answer)| *place = answer);
         }
         answers
@@ -253,7 +253,7 @@ impl<W: LogWriter> Driver<W> {
     }
 }
 
-/// What was written into a file that nobody will open again is not acknowledged.
+/// Appends into a file that was replaced while it was open are not acknowledged.
 async fn in_the_open_file(
     guard: &LogIdentityGuard,
     batch: &[&Append],

@@ -1,5 +1,5 @@
-//! The appender on PostgreSQL: one autocommitted statement per batch. The trigger of the migration
-//! takes the turn before positions are drawn, so the order of positions is the order of commits.
+//! The appender on PostgreSQL: one autocommitted statement per batch. The migration's trigger takes the lock before
+//! positions are allocated, so that the order of positions is the order of commits.
 
 mod columns;
 mod connection;
@@ -22,8 +22,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// How long to wait for an answer. PostgreSQL gives up by itself before (`statement_timeout`), so
-/// this is about a network that says nothing.
+/// How long an answer is waited for. PostgreSQL ends a statement before (`statement_timeout`), so this limits how long a
+/// silent network is waited for.
 const ANSWER: Duration = Duration::from_secs(8);
 
 /// The writing side on PostgreSQL.
@@ -41,9 +41,8 @@ impl PostgresWriter {
         Self { connection: Connection::new(options, session, guard) }
     }
 
-    /// Begins with the lock. As a statement of its own: what comes after sees all commits of those
-    /// who had the lock before, whereas a guard inside the appending statement would look at a
-    /// snapshot from before the wait.
+    /// Begins with the lock, as a statement of its own: the statements that follow see all commits of writers that had the
+    /// lock before, whereas a lock inside the appending statement would be read with a snapshot from before the wait.
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                                  SELECT pg_advisory_xact_lock(7450199991725811489)";
 

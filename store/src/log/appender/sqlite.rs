@@ -1,5 +1,5 @@
-//! The appender on SQLite: one transaction per batch, handed to the connection's thread in one
-//! piece, so that a command alone pays for one hand-over and one sync.
+//! The appender on SQLite: one transaction per batch, handed to the connection's thread in one piece, so that a single
+//! command costs one hand-over and one sync.
 
 mod rows;
 
@@ -15,9 +15,9 @@ use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-/// Batches come as JSON arrays, so that each is the same prepared statement. A command's first
-/// event asks for its predecessor; where there is none, its sequence becomes NULL, which the table
-/// refuses. Receipts and names come first: the last row made is the last event.
+/// A batch is bound as JSON arrays, so that each batch is the same prepared statement. A command's first event looks for
+/// its predecessor; where there is none, its sequence becomes NULL, which the table refuses. Receipts and names come
+/// first, so that the last row inserted is the last event.
 const INSERT: &str = "\
     INSERT INTO receipts (command_id, fingerprint, aggregate_type, aggregate_id,
                           first_sequence, event_count, refusal)
@@ -39,43 +39,43 @@ const INSERT: &str = "\
 /// The writing side on SQLite.
 pub(crate) struct SqliteWriter {
     writer: Writer,
-    /// Held from `begin` to the end of the transaction.
-    turn: Option<OwnedMutexGuard<LogWriterConnection>>,
-    whole: String,
+    /// Locked from `begin` to the end of the transaction.
+    in_transaction: Option<OwnedMutexGuard<LogWriterConnection>>,
+    insert_in_transaction: String,
 }
 
 impl SqliteWriter {
     pub(crate) fn new(writer: Writer) -> Self {
-        let whole = format!("BEGIN IMMEDIATE;\n{INSERT};\nCOMMIT");
-        Self { writer, turn: None, whole }
+        let insert_in_transaction = format!("BEGIN IMMEDIATE;\n{INSERT};\nCOMMIT");
+        Self { writer, in_transaction: None, insert_in_transaction }
     }
 
-    /// The connection: of the transaction, else for as long as it is borrowed.
-    async fn turn(&mut self) -> Outcome<Turn<'_>> {
-        match &mut self.turn {
-            Some(turn) => Ok(Turn::Within(turn.within())),
-            None => Ok(Turn::Own(take_turn(&self.writer).await?)),
+    /// The connection of the transaction; without one, the connection locked for one statement.
+    async fn locked(&mut self) -> Outcome<Locked<'_>> {
+        match &mut self.in_transaction {
+            Some(connection) => Ok(Locked::InTransaction(connection.within())),
+            None => Ok(Locked::OneStatement(lock(&self.writer).await?)),
         }
     }
 }
 
 /// Waits for the connection, and opens it again where the last one can't be used any more.
-async fn take_turn(writer: &Writer) -> Outcome<OwnedMutexGuard<LogWriterConnection>> {
-    let mut turn = Arc::clone(writer).lock_owned().await;
-    turn.session().await.map_err(|error| Fault::Unavailable(error.to_string()))?;
-    Ok(turn)
+async fn lock(writer: &Writer) -> Outcome<OwnedMutexGuard<LogWriterConnection>> {
+    let mut connection = Arc::clone(writer).lock_owned().await;
+    connection.session().await.map_err(|error| Fault::Unavailable(error.to_string()))?;
+    Ok(connection)
 }
 
-enum Turn<'a> {
-    Within(&'a mut OwnSession),
-    Own(OwnedMutexGuard<LogWriterConnection>),
+enum Locked<'a> {
+    InTransaction(&'a mut OwnSession),
+    OneStatement(OwnedMutexGuard<LogWriterConnection>),
 }
 
-impl Turn<'_> {
+impl Locked<'_> {
     fn session(&mut self) -> &mut OwnSession {
         match self {
-            Self::Within(session) => session,
-            Self::Own(turn) => turn.within(),
+            Self::InTransaction(session) => session,
+            Self::OneStatement(connection) => connection.within(),
         }
     }
 }
@@ -114,7 +114,7 @@ fn fault(error: &sqlx::Error) -> Fault {
         // An error in the data, too big, a mismatch of types.
         Ok(1 | 18 | 20) => Fault::Data(why),
         Ok(11 | 26) => Fault::Damaged(why),
-        // What could not be written may be in the file or not: look at it with fresh eyes.
+        // The batch may be in the file or not: a new connection finds out.
         Ok(10) => Fault::Lost(why),
         _ => Fault::Unavailable(why),
     }
@@ -127,20 +127,20 @@ fn corrupt(error: &StoreError) -> Fault {
 
 impl LogWriter for SqliteWriter {
     async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
-        let mut turn = take_turn(&self.writer).await?;
-        let result = write(turn.within(), &self.whole, batch).await;
+        let mut connection = lock(&self.writer).await?;
+        let result = write(connection.within(), &self.insert_in_transaction, batch).await;
         if result.is_err() {
-            // Some errors have ended the transaction already: then this closes the connection.
-            drop(turn.within().turn("ROLLBACK").await);
+            // Where the error has ended the transaction already, this fails and closes the connection.
+            drop(connection.within().transaction_control("ROLLBACK").await);
         }
         result
     }
 
     async fn begin(&mut self) -> Outcome<()> {
-        let mut turn = take_turn(&self.writer).await?;
-        let begun = turn.within().turn("BEGIN IMMEDIATE").await;
+        let mut connection = lock(&self.writer).await?;
+        let begun = connection.within().transaction_control("BEGIN IMMEDIATE").await;
         begun.map_err(|error| fault(&error))?;
-        self.turn = Some(turn);
+        self.in_transaction = Some(connection);
         Ok(())
     }
 
@@ -150,8 +150,8 @@ impl LogWriter for SqliteWriter {
             "SELECT {columns} FROM receipts \
              WHERE command_id IN (SELECT unhex(value) FROM json_each($1))"
         );
-        let mut turn = self.turn().await?;
-        let rows = sqlx::query(&sql).bind(ids(batch)?).fetch_all(turn.session()).await;
+        let mut connection = self.locked().await?;
+        let rows = sqlx::query(&sql).bind(ids(batch)?).fetch_all(connection.session()).await;
         let rows = rows.map_err(|error| fault(&error))?;
         by_id(&rows).map_err(|error| corrupt(&error))
     }
@@ -160,49 +160,49 @@ impl LogWriter for SqliteWriter {
         let sql = "SELECT coalesce((SELECT max(e.sequence) FROM events e \
                    WHERE e.aggregate_type = s.value ->> 0 AND e.aggregate_id = s.value ->> 1), 0) \
                    FROM json_each($1) AS s ORDER BY s.key";
-        let mut turn = self.turn().await?;
+        let mut connection = self.locked().await?;
         let query = sqlx::query_scalar(sql).bind(streams(batch)?);
-        query.fetch_all(turn.session()).await.map_err(|error| fault(&error))
+        query.fetch_all(connection.session()).await.map_err(|error| fault(&error))
     }
 
     async fn insert(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
-        let mut turn = self.turn().await?;
-        write(turn.session(), INSERT, batch).await
+        let mut connection = self.locked().await?;
+        write(connection.session(), INSERT, batch).await
     }
 
     async fn commit(&mut self) -> Outcome<()> {
-        let mut turn = self.turn().await?;
-        let committed = turn.session().turn("COMMIT").await;
+        let mut connection = self.locked().await?;
+        let committed = connection.session().transaction_control("COMMIT").await;
         committed.map_err(|error| fault(&error))?;
-        self.turn = None;
+        self.in_transaction = None;
         Ok(())
     }
 
     async fn rollback(&mut self) {
-        if let Some(mut turn) = self.turn.take() {
-            drop(turn.within().turn("ROLLBACK").await);
+        if let Some(mut connection) = self.in_transaction.take() {
+            drop(connection.within().transaction_control("ROLLBACK").await);
         }
     }
 
     async fn position(&mut self, stream: &StreamId, sequence: i64) -> Outcome<i64> {
         let sql = "SELECT position FROM events \
                    WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
-        let mut turn = self.turn().await?;
+        let mut connection = self.locked().await?;
         let query = sqlx::query_scalar(sql)
             .bind(stream.kind.as_ref())
             .bind(stream.number.to_string())
             .bind(sequence);
-        query.fetch_one(turn.session()).await.map_err(|error| fault(&error))
+        query.fetch_one(connection.session()).await.map_err(|error| fault(&error))
     }
 
     async fn reconnect(&mut self) -> Outcome<()> {
-        self.turn = None;
+        self.in_transaction = None;
         let reconnected = self.writer.lock().await.reconnect().await;
         reconnected.map_err(|error| Fault::Unavailable(error.to_string()))
     }
 
-    /// Its thread ends what it began before it does anything else; there is nothing to give up.
+    /// The connection's thread ends what it began before it does anything else, so that there is nothing to close.
     fn forget_connection(&mut self) {
-        self.turn = None;
+        self.in_transaction = None;
     }
 }

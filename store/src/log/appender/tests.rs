@@ -1,5 +1,5 @@
-//! The group commit over a writer in memory that does as it is told: what batches are made of, and
-//! that nobody hangs whatever happens to the writer.
+//! The group commit over a scripted writer in memory: what batches are made of, and that every caller is answered
+//! whatever happens to the writer.
 
 use super::writer::{Fault, LogWriter, Outcome};
 use super::{Appender, Signals};
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-/// What the writer does at its next batches, before it does as it should.
+/// What the writer does with its next batches, before it works as it should.
 type Script = Arc<Mutex<Vec<fn() -> Outcome<Vec<i64>>>>>;
 type Batches = Arc<Mutex<Vec<Vec<u128>>>>;
 
@@ -28,19 +28,19 @@ struct InMemory {
 
 impl LogWriter for InMemory {
     async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
-        // Others get their turn to join the next batch.
+        // Other callers may join the next batch meanwhile.
         tokio::task::yield_now().await;
         let ids = batch.iter().map(|append| append.command_id.as_u128()).collect();
         self.batches.lock().unwrap().push(ids);
-        let told = self.script.lock().unwrap().pop();
-        if let Some(told) = told {
-            return told();
+        let scripted = self.script.lock().unwrap().pop();
+        if let Some(scripted) = scripted {
+            return scripted();
         }
-        let met = |append: &&&Append| {
+        let conflicts = |append: &&&Append| {
             let head = self.heads.get(&append.stream).copied().unwrap_or(0);
             self.receipts.contains_key(&append.command_id) || head != append.expected
         };
-        if batch.iter().any(|append| met(&append)) {
+        if batch.iter().any(|append| conflicts(&append)) {
             return Err(Fault::Contended("met".to_owned()));
         }
         self.insert(batch).await
@@ -113,41 +113,43 @@ fn start() -> (Appender, Script, Batches) {
 }
 
 #[tokio::test]
-async fn a_panic_leaves_nobody_hanging_and_the_appender_goes_on() {
+async fn every_caller_is_answered_after_a_panic_and_the_appender_continues() {
     let (appender, script, _) = start();
     let generation = appender.generation();
-    script.lock().unwrap().push(|| panic!("as told"));
-    let told = join_all((1..=5).map(|n| appender.append(append(n, 1, 0)))).await;
-    assert!(told.iter().all(|told| matches!(told, Err(AppendError::Unknown(_)))), "{told:?}");
-    assert_ne!(appender.generation(), generation, "nothing known before is believed");
+    script.lock().unwrap().push(|| panic!("as scripted"));
+    let answers = join_all((1..=5).map(|n| appender.append(append(n, 1, 0)))).await;
+    let is_unknown = |answer: &Result<_, _>| matches!(answer, Err(AppendError::Unknown(_)));
+    assert!(answers.iter().all(is_unknown), "{answers:?}");
+    assert_ne!(appender.generation(), generation, "what was known before is not relied on");
     appender.append(append(9, 1, 0)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_the_appender_goes_on() {
+async fn a_full_disk_is_reported_and_the_appender_continues() {
     let (appender, script, _) = start();
     script.lock().unwrap().push(|| Err(Fault::Unavailable("the disk is full".to_owned())));
-    let told = appender.append(append(1, 1, 0)).await;
-    assert_eq!(told, Err(AppendError::Unavailable("the disk is full".to_owned())));
+    let answer = appender.append(append(1, 1, 0)).await;
+    assert_eq!(answer, Err(AppendError::Unavailable("the disk is full".to_owned())));
     appender.append(append(1, 1, 0)).await.unwrap();
 }
 
 #[tokio::test]
-async fn after_a_lost_connection_the_receipts_tell_and_what_they_don_t_know_is_done() {
+async fn after_a_lost_connection_commands_without_a_receipt_are_appended() {
     let (appender, script, _) = start();
     appender.append(append(1, 1, 0)).await.unwrap();
     let generation = appender.generation();
     script.lock().unwrap().push(|| Err(Fault::Lost("cut".to_owned())));
-    let told = join_all([appender.append(append(1, 1, 0)), appender.append(append(2, 2, 0))]).await;
-    // Of the first the log has what it would have written; of the second it has nothing.
+    let answers =
+        join_all([appender.append(append(1, 1, 0)), appender.append(append(2, 2, 0))]).await;
+    // The log has the first command's event already, and nothing of the second.
     let positions: Vec<_> =
-        told.iter().map(|told| told.as_ref().map(|done| done.position)).collect();
+        answers.iter().map(|answer| answer.as_ref().map(|done| done.position)).collect();
     assert_eq!(positions, [Ok(1), Ok(2)]);
     assert_ne!(appender.generation(), generation);
 }
 
 #[tokio::test]
-async fn what_waits_goes_together_but_not_two_of_a_stream() {
+async fn waiting_commands_form_a_batch_without_two_of_a_stream() {
     let (appender, _, batches) = start();
     let appends = [(1, 1, 0), (2, 1, 1), (3, 2, 0), (4, 1, 2), (5, 3, 0)];
     let appends = appends.map(|(command, number, expected)| append(command, number, expected));
@@ -157,7 +159,7 @@ async fn what_waits_goes_together_but_not_two_of_a_stream() {
 }
 
 #[tokio::test]
-async fn twins_in_the_queue_are_answered_by_the_first() {
+async fn repeats_in_the_queue_are_answered_by_the_first() {
     let (appender, _, batches) = start();
     let answers = join_all((0..50).map(|_| appender.append(append(1, 1, 0)))).await;
     let (done, rest): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
@@ -166,9 +168,9 @@ async fn twins_in_the_queue_are_answered_by_the_first() {
     assert_eq!(batches.lock().unwrap().len(), 1);
 }
 
-/// The runtime of several threads has whom a caller wakes run next, ahead of other callers.
+/// With several threads the runtime runs the task that a caller wakes next, ahead of other callers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_few_callers_share_their_trips_though_each_comes_when_it_was_answered() {
+async fn a_few_callers_share_round_trips_though_each_sends_after_its_answer() {
     let (appender, _script, batches) = start();
     let callers = move || async move {
         let call = |number: i64| {
@@ -184,6 +186,6 @@ async fn a_few_callers_share_their_trips_though_each_comes_when_it_was_answered(
     };
     tokio::spawn(callers()).await.unwrap();
     let sizes: Vec<usize> = batches.lock().unwrap().iter().map(Vec::len).collect();
-    // Nine at best. If the first went alone each time it would be eighteen.
+    // Nine at best. Were the first command written alone each time, it would be eighteen.
     assert!(sizes.len() < 14, "{sizes:?}");
 }

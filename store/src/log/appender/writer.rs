@@ -1,5 +1,5 @@
-//! What the appender needs of an engine: one fast way for a batch that meets nobody, and the steps
-//! of a careful one.
+//! What the appender needs of an engine: one statement for a batch that meets no conflict, and the steps of a batch that
+//! is checked first.
 
 use crate::log::append::Append;
 use crate::log::event::StreamId;
@@ -11,23 +11,22 @@ use uuid::Uuid;
 /// Why a statement of the appender failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// Some command of the batch meets a row that is there, or misses one that isn't. Nothing was
-    /// written.
+    /// A command of the batch conflicts with a row that exists, or misses one that doesn't. Nothing was written.
     Contended(String),
-    /// Some command's data isn't storable. Nothing was written.
+    /// A command's data can't be stored. Nothing was written.
     Data(String),
-    /// The database won't just now. Nothing was written, and the connection lives.
+    /// The database refuses at the moment. Nothing was written, and the connection works.
     Unavailable(String),
     /// The log is damaged where this batch reads or writes. Nothing was written.
     Damaged(String),
-    /// The disk failed to take what was written. It may be there or not, and nobody may look: what is in
-    /// memory may not be on the disk.
+    /// The disk failed to take the batch. It may be stored or not, and reading it proves nothing: memory may hold what
+    /// the disk lacks.
     Unsynced(String),
     /// The connection is gone, and with it the answer.
     Lost(String),
 }
 
-/// Fewer words for what every step returns.
+/// What every step returns.
 pub(crate) type Outcome<T> = Result<T, Fault>;
 
 /// One engine's writing side, on a connection of the appender's own.
@@ -36,7 +35,7 @@ pub(crate) trait LogWriter: Send + 'static {
     /// without events.
     fn append(&mut self, batch: &[&Append]) -> impl Future<Output = Outcome<Vec<i64>>> + Send;
 
-    /// Begins a transaction that nobody else can append in before its end.
+    /// Begins a transaction. No other writer can append before its end.
     fn begin(&mut self) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Within the transaction, or without one: the receipts that these commands have.
@@ -53,8 +52,7 @@ pub(crate) trait LogWriter: Send + 'static {
 
     fn commit(&mut self) -> impl Future<Output = Outcome<()>> + Send;
 
-    /// Ends the transaction, if there is one. What can't be rolled back is given up with its
-    /// connection.
+    /// Ends the transaction, if there is one. A connection that can't roll back is closed.
     fn rollback(&mut self) -> impl Future<Output = ()> + Send;
 
     /// The position of an event.
@@ -64,9 +62,9 @@ pub(crate) trait LogWriter: Send + 'static {
         sequence: i64,
     ) -> impl Future<Output = Outcome<i64>> + Send;
 
-    /// Makes sure that nothing the old connection began can happen any more, and connects anew.
+    /// Makes sure that nothing the old connection began can happen any more, and connects again.
     fn reconnect(&mut self) -> impl Future<Output = Outcome<()>> + Send;
 
-    /// Gives the connection up; the next use connects anew.
+    /// Forgets the connection; the next use connects again.
     fn forget_connection(&mut self);
 }

@@ -1,6 +1,6 @@
-//! A row of the log that isn't the event of a stream: somebody changed it by hand, or another program
-//! wrote it. Reading the log never fails for such a row; it is handed on with what is wrong, so that
-//! the reader can park it and continue with the next one.
+//! A row of the log that isn't the event of a stream: it was changed by hand, or another program wrote it. Reading the log
+//! never fails for such a row; it is returned with what is wrong, so that the reader can park it and continue with the
+//! next one.
 
 use super::{RecordedEvent, StreamId};
 use crate::error::StoreError;
@@ -73,7 +73,7 @@ impl Cells<'_> {
         if self.kind.fault.is_none() { self.kind.text.to_string() } else { String::new() }
     }
 
-    /// What is wrong with the row, the same words whoever reads it.
+    /// What is wrong with the row, in the same words for every reader.
     pub(crate) fn damage(&self) -> Option<Damage> {
         let reason = self.reason()?;
         let foreign = (self.number() == 0)

@@ -1,12 +1,12 @@
 //! SQLite's files while they are open: whether each path still leads to the file that was opened, and
 //! whether the log's file still holds what it held.
 //!
-//! SQLite itself notices neither: it writes on into a file that was renamed, removed or overwritten, and
-//! what it acknowledges then is read by nobody again. A look costs a call of the system per file; the
-//! content is read only after the file was changed, which a fold of the write-ahead log does too.
+//! SQLite itself notices neither: it continues to write into a file that was renamed, removed or overwritten, and what it
+//! acknowledges then is lost. Comparing costs a system call per file; the content is read only after the file was
+//! changed, which a checkpoint of the write-ahead log does too.
 //!
-//! The files are never opened here but through SQLite: closing any other handle of a file would end the
-//! locks that SQLite has on it. A file that is being folded is looked at again later.
+//! The files are opened here through SQLite only: closing any other handle of a file would end the locks that SQLite has
+//! on it. A file that is being checkpointed is compared again later.
 
 use crate::db::sqlite::File;
 use crate::db::wal_index::WalIndex;
@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// How often the content is read again where it makes no sense: another process may be folding.
+/// How often the content is read again where it is inconsistent: another process may be checkpointing.
 const TRIES: u32 = 40;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -57,7 +57,7 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// What the log's file holds without its write-ahead log. Folding only ever adds to it.
+/// What the log's file holds without its write-ahead log. A checkpoint only ever adds to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Head {
     identity: Identity,
@@ -168,8 +168,8 @@ impl Stamp {
 }
 
 impl Content {
-    /// The stamp is taken first: what is written while the content is read is looked at the next time. `None`
-    /// while the file alone is no consistent database, so that its content says nothing.
+    /// The stamp is taken first: a write while the content is read is compared the next time. `None` while the file alone
+    /// is no consistent database, so that its content proves nothing.
     fn read(log: &Path) -> Result<Option<Self>, StoreError> {
         let stamp = || match fs::metadata(log) {
             Ok(found) => Ok(Stamp::of(&found)),

@@ -1,4 +1,4 @@
-//! Some events of a scan: their texts one after another, whichever engine they come from.
+//! Some events of a scan, with their texts one after another, from either engine.
 
 use crate::log::event::{Cells, Damage, EventRef};
 use std::collections::{BTreeSet, HashSet};
@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 /// Events of one chunk, unless its bytes end it before.
 pub(super) const CHUNK: usize = 512;
-/// Bytes of events that end a chunk, so that what waits is bounded whatever their size; the last event
-/// may go beyond.
+/// Bytes of events that end a chunk, so that memory is bounded whatever their size; the last event may exceed it.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// Some events.
@@ -67,12 +66,12 @@ impl Filling {
         self.events.is_empty()
     }
 
-    /// Whether it is time to hand it on.
+    /// Whether the chunk is complete.
     pub(super) const fn is_full(&self) -> bool {
         self.events.len() >= CHUNK || self.texts.len() >= CHUNK_BYTES
     }
 
-    /// What it holds; nothing from then on, but room for as much again.
+    /// Takes its events out, and reserves room for as many again.
     pub(super) fn take(&mut self, kind: &'static str) -> LogChunk {
         let room = Self {
             texts: String::with_capacity(self.texts.len() * 9 / 8),
@@ -116,8 +115,7 @@ impl LogChunk {
         })
     }
 
-    /// The streams that go on here, that didn't begin here and that `is_known` doesn't know, by number,
-    /// each once.
+    /// The streams that have events here, did not begin here and are not known to `is_known`, by number, each once.
     pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Vec<i64> {
         let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
         let of_streams = self.events.iter().filter(|place| place.number > 0);

@@ -1,6 +1,6 @@
-//! Reading SQLite's log where it lies. sqlx hands every row from one thread to another with a copy of
-//! each column, which takes several times as long as the reading; here one thread reads, through the
-//! same SQLite library, and copies the texts of a whole chunk one after another.
+//! Reads SQLite's log in place. sqlx sends every row from one thread to another with a copy of each column, which takes
+//! several times as long as reading it; here one thread reads, through the same SQLite library, and copies the texts of a
+//! whole chunk one after another.
 
 use super::LogChunk;
 use super::chunk::{CHUNK, Filling};
@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 pub(super) const SQL: &str = "SELECT position, aggregate_id, sequence, event_type, event_version, \
      payload, recorded_at FROM events WHERE position > $1 AND position <= $2 \
      AND +aggregate_type = $3 ORDER BY position LIMIT $4";
-/// Steps of SQLite's machine between two looks whether anybody still waits: some milliseconds.
+/// Steps of SQLite's virtual machine between two checks whether the scan is still wanted: some milliseconds.
 const STEPS: i32 = 100_000;
 
-/// Where the chunks go.
+/// Where the chunks are sent.
 #[derive(Clone)]
 pub(super) struct Taker {
     pub(super) chunks: mpsc::Sender<Result<LogChunk, StoreError>>,
@@ -35,16 +35,16 @@ impl Taker {
         self.chunks.is_closed() || self.stop.is_cancelled()
     }
 
-    /// Waits until there is room; `false` where nobody takes any more. A store that closes ends the scan
-    /// with an error, so that it never looks like the log's end.
+    /// Waits until there is room; `false` where the scan was dropped. A store that closes ends the scan with an error, so
+    /// that it never looks like the log's end.
     fn give(&self, chunk: LogChunk) -> Result<bool, StoreError> {
         let sent = self.stop.run_until_cancelled(self.chunks.send(Ok(chunk)));
         self.runtime.block_on(sent).map(|sent| sent.is_ok()).ok_or(StoreError::Closed)
     }
 }
 
-/// Reads all chunks of a scan; ends early when nobody takes them. It blocks its thread. A statement
-/// ends with its chunk: no snapshot is held while others fold.
+/// Reads all chunks of a scan; ends early when the scan is dropped. It blocks its thread. A statement ends with its chunk,
+/// so that no snapshot is held while others checkpoint the write-ahead log.
 pub(super) fn read(
     file: &Path,
     to: &Taker,
@@ -67,7 +67,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Takes in the next events; the last one's position, if there are any.
+/// Adds the next events; returns the last one's position, if there are any.
 fn fill(
     chunk: &mut Filling,
     statement: &mut Statement<'_>,

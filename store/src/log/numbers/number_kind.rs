@@ -49,7 +49,7 @@ impl NumberKind<'_> {
     }
 
     /// Makes the index that finds numbers which events name, where there is none yet. It is no part of the
-    /// migrations: which event names which number is its caller's matter.
+    /// migrations: the caller decides which event names which number.
     pub(crate) async fn make_index(&self, log: &Db) -> Result<(), StoreError> {
         let Some(event) = self.named_by else { return Ok(()) };
         let (name, number) =

@@ -1,9 +1,9 @@
-//! Erasing: the name from its rows, and then what the engine keeps of rows that are no more. What can't be
-//! reached from here is reported.
+//! Erases a name from its rows, and then from what the engine keeps of old rows. Copies that can't be reached from here
+//! are reported.
 //!
-//! SQLite overwrites what is deleted (`secure_delete`, on every connection that writes to the log) and
-//! folds its write-ahead log away; the tables are written again, since pages from before may hold more.
-//! PostgreSQL leaves old rows in the table's file until `VACUUM FULL` writes a new one.
+//! SQLite overwrites deleted rows (`secure_delete`, on every connection that writes to the log), and the write-ahead log is
+//! checkpointed and emptied; the tables are written again, since older pages may hold more. PostgreSQL leaves old rows in
+//! the table's file until `VACUUM FULL` writes a new one.
 
 use crate::db::sqlite::{BUSY, Folded, LogWriterConnection, OwnSession, Writer};
 use crate::db::{Pooled, Session};
@@ -16,16 +16,16 @@ use tokio::time::{Instant, sleep};
 
 /// The tables that hold names.
 const TABLES: [&str; 2] = ["personal_names", "personal_data"];
-/// Rows that are written again at most: all others who write wait meanwhile.
-const REWRITTEN: i64 = 200_000;
-/// How long others who read old rows are waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Most rows that are written again: all other writers wait meanwhile.
+const MAX_REWRITTEN_ROWS: i64 = 200_000;
+/// How long readers of old rows are waited for.
+const READERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for them at each try.
-const BRIEFLY: Duration = Duration::from_millis(100);
-/// Between two looks whether they are gone.
-const BETWEEN: Duration = Duration::from_millis(100);
+const READERS_TIMEOUT_PER_TRY: Duration = Duration::from_millis(100);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// What an erasure came to.
+/// The result of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erased {
     /// How many names were there until now.
@@ -37,21 +37,21 @@ pub struct Erased {
 /// Where a name may still be that no answer shows any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remains {
-    /// SQLite's write-ahead log, which somebody reads from.
+    /// SQLite's write-ahead log, which a reader still uses.
     WriteAheadLog,
-    /// The unused room in the table's file, which is too big to be written again beside others.
+    /// Unused pages of the table's file, which is too large to be written again while others work.
     TableFile,
     /// The table's file: only its owner may have it written again.
     NotOwner,
-    /// The table's file: a transaction that began before the erasure may still look at the old rows, or
-    /// somebody has the table.
+    /// The table's file: a transaction that began before the erasure may still read the old rows, or another session has
+    /// locked the table.
     OldTransaction,
     /// PostgreSQL's own write-ahead log, until its files are used again.
     ServerLog,
 }
 
-/// On SQLite; in a task of its own, so that a caller that goes away leaves no transaction behind. As with appends,
-/// a file that is damaged, that failed to sync or that isn't the open one any more takes nothing from here on.
+/// Erases on SQLite, in a task of its own, so that a caller that goes away leaves no transaction behind. As with appends,
+/// a file that is damaged, that failed to sync or that is no longer the open one takes no more writes.
 pub(super) async fn sqlite(
     writer: &Writer,
     guard: &LogIdentityGuard,
@@ -74,19 +74,19 @@ async fn in_file(writer: &Writer, person_id: i64) -> Result<Erased, StoreError> 
     if !is_small {
         remains.push(Remains::TableFile);
     }
-    let until = Instant::now() + PATIENCE;
-    // Between two tries others may write.
+    let until = Instant::now() + READERS_TIMEOUT;
+    // Between two tries other callers may write.
     while !fold(&mut *writer.lock().await).await? {
         if Instant::now() > until {
             remains.push(Remains::WriteAheadLog);
             break;
         }
-        sleep(BETWEEN).await;
+        sleep(PAUSE).await;
     }
     Ok(Erased { names: u64::try_from(names).unwrap_or(0), remains })
 }
 
-/// Erases the names, and writes the tables again unless they are too big; how many names there were, and whether
+/// Erases the names, and writes the tables again unless they are too large; returns how many names there were, and whether
 /// the tables were written again.
 async fn overwrite(session: &mut OwnSession, person_id: i64) -> Result<(i64, bool), StoreError> {
     let (mut names, mut rows) = (0_i64, 0_i64);
@@ -99,7 +99,7 @@ async fn overwrite(session: &mut OwnSession, person_id: i64) -> Result<(i64, boo
         let count: i64 = sqlx::query_scalar(&all).fetch_one(&mut *session).await?;
         rows += count;
     }
-    let is_small = rows <= REWRITTEN;
+    let is_small = rows <= MAX_REWRITTEN_ROWS;
     let steps = TABLES.map(|table| {
         let erase = format!("UPDATE {table} SET name = NULL WHERE person_id = {person_id};");
         let again = format!(
@@ -110,18 +110,20 @@ async fn overwrite(session: &mut OwnSession, person_id: i64) -> Result<(i64, boo
     });
     let sql = format!("BEGIN IMMEDIATE; {} COMMIT", steps.concat());
     if let Err(error) = session.execute(sql.as_str()).await {
-        // Some errors have ended the transaction already: then this closes the connection.
-        drop(session.turn("ROLLBACK").await);
+        // Where the error has ended the transaction already, this fails and closes the connection.
+        drop(session.transaction_control("ROLLBACK").await);
         return Err(error.into());
     }
     Ok((names, is_small))
 }
 
-/// Tries to fold the write-ahead log away; whether it is empty. SQLite keeps all writers out while it waits for
-/// readers, so that it waits for a moment only.
-async fn fold(turn: &mut LogWriterConnection) -> Result<bool, StoreError> {
-    let session = turn.session().await?;
-    session.execute(format!("PRAGMA busy_timeout = {}", BRIEFLY.as_millis()).as_str()).await?;
+/// Tries to checkpoint and empty the write-ahead log; returns whether it is empty. SQLite blocks all writers while it
+/// waits for readers, so that each try is short.
+async fn fold(connection: &mut LogWriterConnection) -> Result<bool, StoreError> {
+    let session = connection.session().await?;
+    session
+        .execute(format!("PRAGMA busy_timeout = {}", READERS_TIMEOUT_PER_TRY.as_millis()).as_str())
+        .await?;
     let folded = Folded::now(&mut *session).await;
     let again = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
     if session.execute(again.as_str()).await.is_err() {
@@ -149,7 +151,7 @@ pub(super) async fn postgres(
     } else if !is_small(&mut session).await? {
         remains.push(Remains::TableFile);
     } else {
-        // Closed afterwards: its limit on waiting is no other's.
+        // The session closes afterwards, so that its time limits apply to no other caller.
         let outcome = write_again(&mut session).await;
         session.discard();
         remains.extend(outcome?);
@@ -168,12 +170,12 @@ async fn is_small(session: &mut Session<Postgres>) -> Result<bool, StoreError> {
     // As many rows as are written again on SQLite, at about 128 bytes each.
     let sql = "SELECT (pg_relation_size('personal_names') + pg_relation_size('personal_data')) \
                / 128 <= $1";
-    Ok(sqlx::query_scalar(sql).bind(REWRITTEN).fetch_one(session).await?)
+    Ok(sqlx::query_scalar(sql).bind(MAX_REWRITTEN_ROWS).fetch_one(session).await?)
 }
 
-/// Writes the tables into new files; what keeps old rows in them, if anything does.
+/// Writes the tables into new files; returns what keeps old rows in them, if anything does.
 async fn write_again(session: &mut Session<Postgres>) -> Result<Option<Remains>, StoreError> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + READERS_TIMEOUT;
     let sql = "SELECT pg_current_xact_id()::text";
     let now: String = sqlx::query_scalar(sql).fetch_one(&mut *session).await?;
     let older = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
@@ -186,7 +188,7 @@ async fn write_again(session: &mut Session<Postgres>) -> Result<Option<Remains>,
             return Ok(Some(Remains::OldTransaction));
         }
         if waits {
-            sleep(BETWEEN).await;
+            sleep(PAUSE).await;
         }
     }
     session.execute("SET lock_timeout = '1s'; SET statement_timeout = '30s'").await?;
@@ -200,7 +202,7 @@ async fn write_again(session: &mut Session<Postgres>) -> Result<Option<Remains>,
             if Instant::now() > until {
                 return Ok(Some(Remains::OldTransaction));
             }
-            sleep(BETWEEN).await;
+            sleep(PAUSE).await;
         }
     }
     Ok(None)

@@ -1,5 +1,5 @@
-//! Reading everything that a check looks at: all rows of the log in the order of positions, receipts by
-//! the ids of commands, and what process managers have set aside.
+//! The rows that a check reads: all events in the order of positions, receipts by the ids of commands, and the positions
+//! that process managers have set aside.
 
 use super::{Check, Finding};
 use crate::db::Tx;
@@ -11,7 +11,7 @@ use crate::subscription::Deadlines;
 use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
-/// The code of a finding that makes all others worthless.
+/// The code of the finding that no other finding can be relied on after.
 pub const FILE_DAMAGED: &str = "file-damaged";
 /// Events of one statement.
 const PAGE: i64 = 4_096;

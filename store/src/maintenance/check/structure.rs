@@ -1,13 +1,13 @@
 //! What must hold between events, and between them and receipts.
 
-use super::{Check, Finding, TOLD};
+use super::{Check, Finding, MAX_REPORTED};
 use crate::db::Tx;
 use crate::error::StoreError;
 use crate::log::{NumberKind, NumberUser, lossy};
 use crate::on_tx;
 use sqlx::Row;
 
-/// Each event with what stands before it in its stream. One pass over the index of streams.
+/// Each event with its predecessor in its stream. One pass over the index of streams.
 pub(crate) const STEPS: &str = "SELECT aggregate_type, aggregate_id, sequence, position, sequence_before, \
     position_before FROM ( \
     SELECT aggregate_type, aggregate_id, sequence, position, \
@@ -16,7 +16,7 @@ pub(crate) const STEPS: &str = "SELECT aggregate_type, aggregate_id, sequence, p
     WINDOW stream AS (PARTITION BY aggregate_type, aggregate_id ORDER BY sequence) ) AS steps \
     WHERE sequence <> sequence_before + 1 OR position <= position_before LIMIT $1";
 
-/// Receipts of events that aren't there. One pass over the receipts, a look at the index for each.
+/// Receipts of events that don't exist. One pass over the receipts, and a look-up in the index for each.
 const WITHOUT_EVENTS: &str = "SELECT aggregate_type, aggregate_id, first_sequence, event_count \
     FROM receipts r WHERE event_count > 0 AND NOT EXISTS (SELECT 1 FROM events e \
     WHERE e.aggregate_type = r.aggregate_type AND e.aggregate_id = r.aggregate_id \
@@ -41,7 +41,7 @@ impl Check {
     pub async fn sequences(&mut self) -> Result<Vec<Finding>, StoreError> {
         type Step = (String, String, i64, i64, i64, i64);
         let rows: Result<Vec<Step>, StoreError> = on_tx!(&mut self.snapshot.log, connection => {
-            let rows = sqlx::query(STEPS).bind(TOLD).fetch_all(connection).await?;
+            let rows = sqlx::query(STEPS).bind(MAX_REPORTED).fetch_all(connection).await?;
             let step = |row| {
                 let number = |column: usize| Row::try_get::<i64, _>(row, column);
                 Ok((lossy(row, 0), lossy(row, 1), number(2)?, number(3)?, number(4)?, number(5)?))
@@ -72,7 +72,7 @@ impl Check {
         let sql = "SELECT position, count(*) FROM events GROUP BY position \
                    HAVING count(*) > 1 OR position < 1 ORDER BY position LIMIT $1";
         let rows: Vec<(i64, i64)> = on_tx!(&mut self.snapshot.log, connection => {
-            sqlx::query_as(sql).bind(TOLD).fetch_all(connection).await?
+            sqlx::query_as(sql).bind(MAX_REPORTED).fetch_all(connection).await?
         });
         let double = |(position, count): (i64, i64)| {
             let detail = format!("position {position} is used {count} times");
@@ -93,20 +93,20 @@ impl Check {
                 "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
             }
         };
-        let drawn: i64 = on_tx!(&mut self.snapshot.log, connection => {
+        let allocated: i64 = on_tx!(&mut self.snapshot.log, connection => {
             sqlx::query_scalar(sql).fetch_one(connection).await?
         });
-        if drawn < last {
-            let detail = format!("the next position is {}, but {last} is used", drawn + 1);
+        if allocated < last {
+            let detail = format!("the next position is {}, but {last} is used", allocated + 1);
             findings.push(Finding::fault("position-next", detail));
         }
         Ok(findings)
     }
 
-    /// Receipts have their events; events that no receipt accounts for are worth a look.
+    /// Receipts have their events; events that no receipt accounts for are a warning.
     pub async fn receipts(&mut self) -> Result<Vec<Finding>, StoreError> {
         let rows: Vec<(String, String, i64, i64)> = on_tx!(&mut self.snapshot.log, connection => {
-            sqlx::query_as(WITHOUT_EVENTS).bind(TOLD).fetch_all(connection).await?
+            sqlx::query_as(WITHOUT_EVENTS).bind(MAX_REPORTED).fetch_all(connection).await?
         });
         let missing = |(kind, id, first, count): (String, String, i64, i64)| {
             let last = first + count - 1;
@@ -115,7 +115,7 @@ impl Check {
         };
         let mut findings: Vec<Finding> = rows.into_iter().map(missing).collect();
         let rows: Result<Vec<Account>, StoreError> = on_tx!(&mut self.snapshot.log, connection => {
-            let rows = sqlx::query(ACCOUNTS).bind(TOLD).fetch_all(connection).await?;
+            let rows = sqlx::query(ACCOUNTS).bind(MAX_REPORTED).fetch_all(connection).await?;
             let account = |row| {
                 let number = |column: usize| Row::try_get::<i64, _>(row, column);
                 Ok((lossy(row, 0), lossy(row, 1), number(2)?, number(3)?))

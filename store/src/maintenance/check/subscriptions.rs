@@ -1,6 +1,6 @@
-//! What hangs on the log: checkpoints, what is parked, deadlines. Each must point at something.
+//! What subscriptions keep: checkpoints, parked keys, deadlines. Each must refer to something that exists.
 
-use super::{Check, Finding, KnownSubscriptions, TOLD};
+use super::{Check, Finding, KnownSubscriptions, MAX_REPORTED};
 use crate::error::StoreError;
 use crate::on_tx;
 use sqlx::QueryBuilder;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 const PAGE: i64 = 500;
 
 impl Check {
-    /// Checkpoints are of this log and not past its end, and somebody moves them.
+    /// Checkpoints are of this log and not past its end, and belong to a subscription of this program.
     pub async fn checkpoints(
         &mut self,
         known: KnownSubscriptions<'_>,
@@ -48,7 +48,7 @@ impl Check {
         Ok(findings)
     }
 
-    /// What queues, queues behind something, and is in the log; what is parked waits for somebody.
+    /// Queued events queue behind a parked key and are in the log; each parked key is a warning.
     pub async fn parked(
         &mut self,
         known: KnownSubscriptions<'_>,
@@ -73,7 +73,7 @@ impl Check {
                        WHERE NOT EXISTS (SELECT 1 FROM parked p WHERE p.subscription = \
                        e.subscription AND p.key = e.key) GROUP BY subscription, key \
                        ORDER BY subscription, key LIMIT $1";
-            sqlx::query_as(sql).bind(TOLD).fetch_all(connection).await?
+            sqlx::query_as(sql).bind(MAX_REPORTED).fetch_all(connection).await?
         });
         findings.extend(rows.into_iter().map(|(subscription, key, position)| {
             let detail =
@@ -85,13 +85,13 @@ impl Check {
         Ok(findings)
     }
 
-    /// Deadlines that were due and couldn't be done.
+    /// Deadlines whose reaction was refused.
     async fn blocked_deadlines(&mut self) -> Result<Vec<Finding>, StoreError> {
         let rows: Vec<(String, String, String)> = on_tx!(self.snapshot.views(), connection => {
             let sql = "SELECT p.manager, p.key, p.problem FROM deadline_problems p \
                        JOIN deadlines d USING (manager, key, due_at) \
                        ORDER BY p.manager, p.key LIMIT $1";
-            sqlx::query_as(sql).bind(TOLD).fetch_all(connection).await?
+            sqlx::query_as(sql).bind(MAX_REPORTED).fetch_all(connection).await?
         });
         let finding = |(manager, key, problem): (String, String, String)| {
             let detail = format!("{manager} {key}: the deadline can't be done: {problem}");
@@ -100,12 +100,12 @@ impl Check {
         Ok(rows.into_iter().map(finding).collect())
     }
 
-    /// The parked keys, with the event that each stopped at; the first of them.
+    /// The first parked keys, each with the event that couldn't be processed.
     async fn parked_keys(&mut self) -> Result<Vec<Finding>, StoreError> {
         let rows: Vec<(String, String, i64, String)> = on_tx!(self.snapshot.views(), connection => {
             let sql = "SELECT subscription, key, since_position, reason FROM parked \
                        ORDER BY since_position, subscription, key LIMIT $1";
-            sqlx::query_as(sql).bind(TOLD).fetch_all(connection).await?
+            sqlx::query_as(sql).bind(MAX_REPORTED).fetch_all(connection).await?
         });
         let finding = |(subscription, key, position, reason): (String, String, i64, String)| {
             let detail = format!("position {position}: {subscription} has parked {key}: {reason}");
@@ -114,7 +114,7 @@ impl Check {
         Ok(rows.into_iter().map(finding).collect())
     }
 
-    /// Queued positions without an event. A look at the log's index for each, a page at a time.
+    /// Queued positions without an event. Each is looked up in the log's index, a page at a time.
     async fn queued(&mut self) -> Result<Vec<Finding>, StoreError> {
         let mut findings = Vec::new();
         let mut after = 0;
@@ -144,13 +144,13 @@ impl Check {
                 let detail = format!("what is parked waits for event {position}, not there");
                 Finding::fault("queue-without-event", detail)
             }));
-            if findings.len() >= usize::try_from(TOLD).unwrap_or(usize::MAX) {
+            if findings.len() >= usize::try_from(MAX_REPORTED).unwrap_or(usize::MAX) {
                 return Ok(findings);
             }
         }
     }
 
-    /// Deadlines are somebody's.
+    /// Deadlines belong to a manager of this program.
     pub async fn deadlines(
         &mut self,
         known: KnownSubscriptions<'_>,

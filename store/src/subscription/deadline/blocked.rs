@@ -1,4 +1,4 @@
-//! Deadlines that were due and couldn't be done: when they are tried again, and what an operator sees of them.
+//! Deadlines whose reaction was refused: when they are retried, and what an operator sees of them.
 
 use super::{Deadline, Deadlines};
 use crate::db::Tx;
@@ -6,16 +6,16 @@ use crate::error::StoreError;
 use crate::{on_db, on_tx};
 use std::time::Duration;
 
-/// A deadline whose reaction was refused when it was tried last. It is tried again by itself.
+/// A deadline whose last reaction was refused. It is retried by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockedDeadline {
-    /// Whose deadline.
+    /// The manager that set it.
     pub manager: String,
-    /// Tells it apart from the manager's others.
+    /// Its key among the manager's deadlines.
     pub key: String,
-    /// What its manager must know: JSON.
+    /// What its manager needs: JSON.
     pub payload: String,
-    /// Why it couldn't be done.
+    /// Why it was refused.
     pub problem: String,
     /// How often it was tried.
     pub attempts: i64,
@@ -26,18 +26,18 @@ pub struct BlockedDeadline {
 pub struct Postponed {
     /// How long from now, by the database's clock.
     pub pause: Duration,
-    /// What its manager must know by then: JSON.
+    /// What its manager needs then: JSON.
     pub payload: String,
-    /// What became of it this time.
+    /// The outcome of this time.
     pub tried: Tried,
 }
 
-/// What became of a deadline that fired and is due again.
+/// The outcome of a deadline that fired and is due again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
     /// It was done.
     Done,
-    /// It couldn't be tried now; what was known of it stays.
+    /// It couldn't be tried now; what is noted of it stays.
     NotNow,
     /// It was refused, for this reason, and needs manual action.
     Refused(String),
@@ -52,7 +52,7 @@ impl From<Row> for BlockedDeadline {
 }
 
 impl Deadlines {
-    /// Has a deadline that fired fire again later, unless it was set again or forgotten meanwhile.
+    /// Lets a deadline that fired fire again later, unless it was set again or removed meanwhile.
     pub async fn postpone(
         tx: &mut Tx,
         manager: &str,
@@ -89,7 +89,7 @@ impl Deadlines {
         Ok(rows.into_iter().map(BlockedDeadline::from).collect())
     }
 
-    /// Has a blocked deadline tried again at once.
+    /// Requests an immediate retry of a blocked deadline.
     pub async fn retry(&self, manager: &str, key: &str) -> Result<(), StoreError> {
         let mut tx = self.0.begin().await?;
         let now = tx.now();
@@ -110,7 +110,7 @@ impl Deadlines {
         tx.commit().await
     }
 
-    /// Gives a blocked deadline up; `false` if it isn't blocked any more.
+    /// Drops a blocked deadline; `false` if it isn't blocked any more.
     pub async fn drop_blocked(tx: &mut Tx, manager: &str, key: &str) -> Result<bool, StoreError> {
         let sql = format!("DELETE FROM deadlines WHERE manager = $1 AND key = $2 AND {BLOCKED}");
         let gone = on_tx!(&mut *tx, connection => {
@@ -122,7 +122,7 @@ impl Deadlines {
     }
 }
 
-/// Whether a row of `deadlines` is one that couldn't be done.
+/// Whether a row of `deadlines` is blocked.
 const BLOCKED: &str = "EXISTS (SELECT 1 FROM deadline_problems p WHERE p.manager = deadlines.manager \
     AND p.key = deadlines.key AND p.due_at = deadlines.due_at)";
 
@@ -146,7 +146,7 @@ async fn keep_problem(
     })?)
 }
 
-/// Notes why it couldn't be done. Rows of deadlines that were set again or forgotten go now.
+/// Notes why it was refused. Rows of deadlines that were set again or removed are deleted.
 async fn note_problem(
     tx: &mut Tx,
     (manager, key): (&str, &str),

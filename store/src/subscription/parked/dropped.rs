@@ -1,30 +1,30 @@
-//! What an operator gave up, and why: it is kept for ever.
+//! What an operator dropped, and why. It is kept for ever.
 
 use super::{Parked, ParkedKeys};
 use crate::db::Tx;
 use crate::error::StoreError;
 use crate::{on_db, on_tx};
 
-/// What an operator gave up.
+/// An event that an operator dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// The subscription.
     pub subscription: String,
     /// The key.
     pub key: String,
-    /// The position of the event it stopped at.
+    /// The position of the event that couldn't be processed.
     pub position: i64,
     /// Why it was parked.
     pub parked_for: String,
-    /// Why it was given up.
+    /// Why it was dropped.
     pub reason: String,
     /// When, in microseconds.
     pub dropped_at: i64,
 }
 
 impl ParkedKeys {
-    /// Notes that a key's first event will not be tried again by itself, and why; `false` if that was
-    /// noted before, and then what was said first stays.
+    /// Notes that a key's first event will not be retried by itself, and why; `false` if that was noted before, and then
+    /// the first reason is kept.
     pub async fn note_dropped(
         tx: &mut Tx,
         subscription: &str,

@@ -1,4 +1,4 @@
-//! Looking at what is parked, and at what queues behind it.
+//! Queries for parked keys and the events that queue behind them.
 
 use super::{Parked, ParkedKeys};
 use crate::error::StoreError;
@@ -34,7 +34,7 @@ impl ParkedKeys {
         })?)
     }
 
-    /// The lowest position that a key of a subscription stopped at; `None` if none is parked.
+    /// The lowest position at which a key of a subscription is parked; `None` if none is.
     pub async fn first(&self, subscription: &str) -> Result<Option<i64>, StoreError> {
         let sql = "SELECT min(since_position) FROM parked WHERE subscription = $1";
         Ok(on_db!(&self.0, pool => {
@@ -42,7 +42,7 @@ impl ParkedKeys {
         })?)
     }
 
-    /// One parked key; `None` if it goes on.
+    /// One parked key; `None` if it isn't parked.
     pub async fn find(&self, subscription: &str, key: &str) -> Result<Option<Parked>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND key = $2");
         let row: Option<Row> = on_db!(&self.0, pool => {
@@ -51,7 +51,7 @@ impl ParkedKeys {
         Ok(row.map(Parked::from))
     }
 
-    /// What is parked, of all subscriptions; under one key, if one is named.
+    /// The parked keys of all subscriptions; of one name, if one is given.
     pub async fn everything(&self, key: Option<&str>) -> Result<Vec<(String, Parked)>, StoreError> {
         let sql = format!(
             "SELECT subscription, {COLUMNS} FROM parked \
@@ -65,7 +65,7 @@ impl ParkedKeys {
         Ok(rows.into_iter().map(parked).collect())
     }
 
-    /// The keys whose next try is due, the longest waiting first.
+    /// The keys whose next retry is due, the one that waits longest first.
     pub async fn due(&self, subscription: &str, limit: u32) -> Result<Vec<Parked>, StoreError> {
         let now = self.0.now();
         let sql = format!(

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 /// Receipts go in order of command ids, since two transactions that insert the same two ids in
 /// opposite order would wait for each other. Events go in the order of the batch.
 ///
-/// A command's first event asks for its predecessor; where there is none, its sequence becomes
-/// NULL, which the table refuses: the careful way finds out whose it was. The clock is read once.
+/// A command's first event looks for its predecessor; where there is none, its sequence becomes NULL, which the table
+/// refuses: the checked append finds out which command it was. The clock is read once.
 const APPEND: &str = "\
     WITH receipt AS (
         INSERT INTO receipts (command_id, fingerprint, aggregate_type, aggregate_id,

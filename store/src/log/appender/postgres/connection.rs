@@ -1,5 +1,5 @@
-//! The appender's own connection. What a lost one had begun may still happen on the server, so
-//! before a new one is used the old backend is ended and seen to be gone.
+//! The appender's own connection. A transaction of a lost connection may still commit on the server, so the old backend is
+//! ended, and has to be gone, before a new connection is used.
 
 use super::super::writer::{Fault, Outcome};
 use crate::db::postgres::{BY_INDEX, DURABILITY, SessionSettings};
@@ -12,14 +12,14 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long an old backend may take to go.
-const GO: Duration = Duration::from_secs(2);
+/// How long an old backend may take to end.
+const BACKEND_END: Duration = Duration::from_secs(2);
 /// Between two looks whether it has gone.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A writer that holds the turn and went silent must not hold up all others for long.
-const PATIENCE: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'";
-/// One server process: its number may be used again, its start tells the two apart.
+/// A writer that holds the lock and went silent must not block all others for long.
+const TIME_LIMITS: &str = "SET lock_timeout = '2s'; SET statement_timeout = '5s'";
+/// One server process. Its number may be used again, so its start is compared too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Backend {
     pid: i32,
@@ -42,7 +42,7 @@ impl Connection {
         session: &SessionSettings,
         guard: LogIdentityGuard,
     ) -> Self {
-        let settings = session.with(&[PATIENCE, DURABILITY, BY_INDEX]);
+        let settings = session.with(&[TIME_LIMITS, DURABILITY, BY_INDEX]);
         Self { options, settings, guard, open: None, old: Vec::new() }
     }
 
@@ -70,7 +70,7 @@ impl Connection {
                 end(&mut connection, old).await?;
                 self.old.pop();
             }
-            // Nothing is written into a log that lost what this process knows of.
+            // Nothing is written into a log that lacks an event that this process knows of.
             let verified = self.guard.verify(&mut connection).await;
             verified.map_err(|error| match error {
                 StoreError::Damaged(why) => Fault::Damaged(why),
@@ -101,10 +101,10 @@ async fn connect(
 async fn end(connection: &mut PgConnection, old: &Backend) -> Outcome<()> {
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                WHERE pid = $1 AND backend_start::text = $2";
-    let deadline = Instant::now() + GO;
+    let deadline = Instant::now() + BACKEND_END;
     loop {
         let query = sqlx::query_scalar::<_, i64>(sql).bind(old.pid).bind(&old.started);
-        let there = timeout(GO, query.fetch_one(&mut *connection)).await;
+        let there = timeout(BACKEND_END, query.fetch_one(&mut *connection)).await;
         match there {
             Ok(Ok(0)) => return Ok(()),
             Ok(Ok(_)) if Instant::now() < deadline => sleep(PAUSE).await,
