@@ -1,54 +1,34 @@
-//! The writing half of the interface: checks what comes, sends one command, answers with what the log
-//! says came of it. It holds no query; what it shows comes through [`Answers`].
-//!
-//! Waits are bounded: a write that isn't applied everywhere in time is answered all the same, with
-//! 202 where its outcome isn't in.
+//! The writing half of the interface: each handler parses a request, calls one use case, and renders its outcome.
+//! It holds no query: what it shows is what the use case returns.
 
+mod answer;
 mod bodies;
-mod hand_overs;
+mod handovers;
 mod items;
-mod outcome;
 mod payments;
 mod reservations;
-mod write_outcome;
 
-use crate::answers::{Answers, NEWEST};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::conditions::Tags;
-use crate::problem::kind::Kind;
 use crate::problem::{Problem, kind};
 use crate::representation::Representation;
-use crate::resource::{Versioned, Viewer};
+use crate::resource::{Versioned, render};
 use crate::server::places;
+use crate::token::Tokens;
 use axum::response::Response;
-use chrono::NaiveDate;
-use chrono_tz::Tz;
-use gdmarket_commands::{CommandError, CommandMeta, Commands, http_command_id};
+use gdmarket_app::{IncomingRequest, RequestKey, UseCases, Viewer, WaitPolicy, WriteContext};
 use gdmarket_domain::{ItemNo, ReservationNo};
 use serde::Serialize;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 
-/// A response, or why there is none.
 type Answer = Result<Response, Problem>;
-
-/// How long an ordinary write waits until the views have applied it.
-const VIEW_WAIT: Duration = Duration::from_millis(250);
-/// How long an answer that surely comes is waited for: the item's to a request to reserve, and the
-/// reservation's to a payment whose outcome is known.
-const DECISION_WAIT: Duration = Duration::from_secs(5);
 
 /// What the writing half works with.
 #[derive(Clone)]
 pub(crate) struct CommandState {
-    pub(crate) commands: Commands,
-    pub(crate) answers: Arc<dyn Answers>,
-    pub(crate) time_zone: Tz,
-    /// How long a payment's outcome is waited for.
-    pub(crate) payment_wait: Duration,
+    pub(crate) use_cases: UseCases,
+    pub(crate) tokens: Tokens,
 }
 
 /// All routes that write.
@@ -60,96 +40,75 @@ pub(crate) fn router(state: CommandState) -> OpenApiRouter {
 pub(crate) fn routes() -> OpenApiRouter<CommandState> {
     OpenApiRouter::new()
         .merge(items::router())
-        .merge(hand_overs::router())
         .merge(reservations::router())
         .merge(payments::router())
 }
 
 impl CommandState {
-    fn today(&self) -> NaiveDate {
-        self.commands.now().with_timezone(&self.time_zone).date_naive()
-    }
-
     fn viewer(&self, caller: &Caller) -> Viewer {
-        Viewer { actor: caller.actor.clone(), today: self.today() }
+        Viewer { actor: caller.actor.clone(), today: self.use_cases.today() }
     }
 
-    /// Waits until `depth` rounds of reactions to this position, and the views, are through.
-    async fn settled(&self, position: i64, depth: u32, until: Instant) {
-        if position > 0 {
-            let reached = self.answers.reacted(position, depth, until).await;
-            self.answers.viewed(reached, until).await;
-        }
+    /// What goes with a request that creates a resource.
+    fn context(&self, caller: &Caller, fields: &Fields) -> WriteContext {
+        let Caller { actor, key, method, path, .. } = caller;
+        let key = key.as_ref().map(|key| RequestKey {
+            key: key.clone(),
+            method: method.clone(),
+            path: path.clone(),
+            fingerprint: fields.fingerprint(method, path),
+        });
+        let wait = if caller.respond_async {
+            WaitPolicy::NEVER
+        } else {
+            WaitPolicy::with_permit(places::wait)
+        };
+        self.use_cases.context(IncomingRequest {
+            actor: actor.clone(),
+            correlation_id: caller.correlation_id,
+            traceparent: caller.traceparent.clone(),
+            precondition: caller.precondition(),
+            key,
+            wait,
+        })
     }
 
-    /// What goes with a command that changes an existing item.
-    async fn item_meta(
+    /// What goes with a request that changes an existing item.
+    async fn item_context(
         &self,
         caller: &Caller,
         fields: &Fields,
         no: ItemNo,
-    ) -> Result<CommandMeta, Problem> {
-        let mut meta = self.meta(caller, fields);
+    ) -> Result<WriteContext, Problem> {
+        let mut context = self.context(caller, fields);
         if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
-            let current = self.answers.item_at(no, NEWEST, &self.viewer(caller)).await?;
-            meta.precondition.none_of = named(tags, current.as_ref());
+            let viewer = self.viewer(caller);
+            let current = self.use_cases.item(no).await?;
+            let current = current.map(|item| render::item(item, &viewer));
+            context.meta.precondition.none_of = named(tags, current.as_ref());
         }
-        Ok(meta)
+        Ok(context)
     }
 
-    /// What goes with a command that changes an existing reservation.
-    async fn reservation_meta(
+    /// What goes with a request that changes an existing reservation.
+    async fn reservation_context(
         &self,
         caller: &Caller,
         fields: &Fields,
         no: ReservationNo,
-    ) -> Result<CommandMeta, Problem> {
-        let mut meta = self.meta(caller, fields);
+    ) -> Result<WriteContext, Problem> {
+        let mut context = self.context(caller, fields);
         if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
-            let current = self.answers.reservation_at(no, NEWEST, &self.viewer(caller)).await?;
-            meta.precondition.none_of = named(tags, current.as_ref());
+            let viewer = self.viewer(caller);
+            let current = self.use_cases.reservation(no).await?;
+            let current = current.map(|reservation| render::reservation(reservation, &viewer));
+            context.meta.precondition.none_of = named(tags, current.as_ref());
         }
-        Ok(meta)
-    }
-
-    /// What goes with the command of this request.
-    fn meta(&self, caller: &Caller, fields: &Fields) -> CommandMeta {
-        let Caller { actor, key, method, path, .. } = caller;
-        let command_id = key.as_ref().map_or_else(
-            || self.commands.new_id(),
-            |key| http_command_id(actor, method, path, key, 0),
-        );
-        CommandMeta {
-            command_id,
-            correlation_id: caller.correlation_id,
-            causation: None,
-            actor: actor.clone(),
-            traceparent: caller.traceparent.clone(),
-            // Without a key nothing can be sent again, and there is nothing to compare.
-            fingerprint: key.as_ref().map(|_| fields.fingerprint(method, path)).unwrap_or_default(),
-            precondition: caller.precondition(),
-            keyed: key.is_some(),
-        }
+        Ok(context)
     }
 }
 
-impl CommandState {
-    /// The first day that a period may begin on: today, unless the very same request was answered
-    /// before, on an earlier day.
-    async fn first_day(&self, meta: &CommandMeta) -> Result<Option<NaiveDate>, Problem> {
-        let is_repeat = meta.keyed && self.commands.was_done(meta).await?;
-        Ok((!is_repeat).then(|| self.today()))
-    }
-}
-
-/// When a wait that begins now is over; at once for a caller that requested it, and where too many
-/// wait already.
-fn until(caller: &Caller, wait: Duration) -> Instant {
-    let now = Instant::now();
-    if caller.respond_async || !places::wait() { now } else { now.checked_add(wait).unwrap_or(now) }
-}
-
-/// What doesn't exist yet has no version: `If-Match` can't hold.
+/// A resource that doesn't exist yet has no version: `If-Match` can't hold.
 fn refuse_if_match(caller: &Caller) -> Result<(), Problem> {
     match caller.if_match {
         Some(_) => Err(Problem::new(&kind::STALE_VERSION)),
@@ -161,9 +120,4 @@ fn refuse_if_match(caller: &Caller) -> Result<(), Problem> {
 fn named<T: Serialize>(tags: &Tags, current: Option<&Versioned<T>>) -> Vec<i64> {
     let named = current.filter(|current| tags.name(&Representation::of(current).etag));
     named.map(|current| current.version).into_iter().collect()
-}
-
-/// Whether a command was refused for this reason.
-fn is_refused(error: &CommandError, kind: &Kind) -> bool {
-    matches!(error, CommandError::Refused { code, .. } if *code == kind.code)
 }

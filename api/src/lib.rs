@@ -4,13 +4,11 @@
 //! other half: what writes knows no query, what reads knows no command. What can be set comes in
 //! [`HttpOptions`]; this crate reads no configuration file, variable or flag.
 
-mod answers;
 mod command_router;
 pub mod docs;
 mod extract;
 mod health;
 mod http_options;
-mod log_answers;
 mod method_name;
 pub mod openapi;
 pub mod problem;

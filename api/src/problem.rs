@@ -128,15 +128,6 @@ impl Problem {
         self
     }
 
-    /// The same trouble while the answer to a write is rendered: the write may well be stored.
-    pub(crate) fn after_a_write(self) -> Self {
-        if self.kind.code == kind::UNAVAILABLE.code {
-            Self { kind: &kind::OUTCOME_UNKNOWN, ..self }
-        } else {
-            self
-        }
-    }
-
     /// Says that an earlier, equal request was refused so.
     pub(crate) fn replayed(self, replayed: bool) -> Self {
         if replayed { self.with_header(REPLAYED, HeaderValue::from_static("true")) } else { self }

@@ -4,9 +4,10 @@
 
 mod actions;
 mod links;
+pub(crate) mod render;
 mod statuses;
 
-pub(crate) use actions::{Action, Viewer, item_actions, reservation_actions};
+pub(crate) use actions::{Action, item_actions, reservation_actions};
 pub(crate) use links::{Link, Links};
 pub(crate) use statuses::{
     AlarmStatusWord, ItemStatusWord, PaymentStatusWord, PaymentWord, RentalStatusWord,

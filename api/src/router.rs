@@ -7,7 +7,6 @@ use crate::extract::body::{MAX_BODY, MAX_DEPTH};
 use crate::extract::query::MAX_LIMIT;
 use crate::health;
 use crate::http_options::HttpOptions;
-use crate::log_answers::LogAnswers;
 use crate::openapi;
 use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState};
 use crate::resource::KRW;
@@ -16,15 +15,13 @@ use crate::server::{Shutdown, request_pipeline};
 use crate::token::Tokens;
 use axum::Router;
 use chrono_tz::Tz;
-use gdmarket_commands::Commands;
+use gdmarket_app::UseCases;
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
 use gdmarket_projections::{Applied, Queries};
-use gdmarket_store::Store;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How long an idempotency key is remembered at least.
 const IDEMPOTENCY_HOURS: u32 = 72;
@@ -32,10 +29,8 @@ const IDEMPOTENCY_HOURS: u32 = 72;
 /// The parts of a running market that its routes answer from.
 #[derive(Clone)]
 pub struct MarketParts {
-    /// The log.
-    pub store: Store,
     /// The way to write.
-    pub commands: Commands,
+    pub use_cases: UseCases,
     /// The views.
     pub queries: Queries,
     /// How far views and reactions are.
@@ -53,8 +48,6 @@ pub struct RouterOptions {
     pub http: HttpOptions,
     /// Where the market's days begin and end.
     pub time_zone: Tz,
-    /// How long a payment's outcome is waited for.
-    pub payment_wait: Duration,
     /// What `/capabilities` calls the database's engine.
     pub engine: &'static str,
     /// The text of `/metrics`; `None` if this process records no metrics.
@@ -64,30 +57,21 @@ pub struct RouterOptions {
 /// The whole HTTP side: the routes, and the request pipeline before them.
 pub fn router(market: MarketParts, options: &RouterOptions, shutdown: Shutdown) -> Router {
     let reading = query_router::router(query_state(&market, options, shutdown.clone()));
-    let writing = command_router::router(command_state(market, options));
+    let MarketParts { use_cases, tokens, .. } = market;
+    let writing = command_router::router(CommandState { use_cases, tokens });
     let (routes, _) = writing.merge(reading).split_for_parts();
     let routes = routes.merge(docs::router(openapi::document())).merge(health::router(shutdown));
     request_pipeline::around(routes, &options.http, Guard::new(options.listen, &options.http))
 }
 
-fn command_state(market: MarketParts, options: &RouterOptions) -> CommandState {
-    let MarketParts { store, commands, queries, applied, tokens } = market;
-    CommandState {
-        commands,
-        answers: Arc::new(LogAnswers::new(store, queries, applied, tokens)),
-        time_zone: options.time_zone,
-        payment_wait: options.payment_wait,
-    }
-}
-
 fn query_state(market: &MarketParts, options: &RouterOptions, shutdown: Shutdown) -> QueryState {
-    let commands = market.commands.clone();
+    let use_cases = market.use_cases.clone();
     QueryState {
         queries: market.queries.clone(),
         applied: market.applied.clone(),
         tokens: market.tokens.clone(),
         event_streams: EventStreams::new(&options.http, shutdown),
-        now: Arc::new(move || commands.now()),
+        now: Arc::new(move || use_cases.now()),
         time_zone: options.time_zone,
         capabilities: Arc::new(capabilities(options)),
         render_metrics: options.render_metrics,

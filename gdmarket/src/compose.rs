@@ -1,13 +1,11 @@
 //! Builds a running market from the configuration: opens the store once, builds commands and projections on
 //! it, lets process managers send commands, and gives the HTTP side its parts.
 
-mod command_port;
-
 use crate::config::{self, Config};
 use crate::metrics;
-use command_port::Port;
 use gdmarket_api::server::Shutdown;
 use gdmarket_api::{MarketParts, Router, RouterOptions, Tokens, router};
+use gdmarket_app::{Options as UseCaseOptions, ProcessCommands, UseCases};
 use gdmarket_commands::{AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentOptions};
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
 use gdmarket_simulators::{
@@ -127,7 +125,7 @@ impl Market {
 
     async fn open(
         config: &Config,
-        follow: impl FnOnce(Store, Arc<Port>) -> Projections,
+        follow: impl FnOnce(Store, Arc<ProcessCommands>) -> Projections,
     ) -> Result<Self, StartError> {
         make_private_folder(&config.server.data_dir)?;
         let store = open_store(config).await?;
@@ -136,7 +134,7 @@ impl Market {
         }
         take_over_ledgers(config, &store).await?;
         let commands = commands(config, store.clone())?;
-        let port = Arc::new(Port::new(commands.clone()));
+        let port = Arc::new(ProcessCommands::new(commands.clone()));
         if let Err(error) = Projections::prepare(&store).await {
             return Err(match StartError::from(error) {
                 StartError::Store(error) => store.locate(error).await.into(),
@@ -173,8 +171,7 @@ impl Market {
     /// The whole HTTP side: the routes, and the request pipeline before them.
     pub fn router(&self, config: &Config, listen: SocketAddr, shutdown: Shutdown) -> Router {
         let market = MarketParts {
-            store: self.store.clone(),
-            commands: self.commands.clone(),
+            use_cases: self.use_cases(config),
             queries: self.projections.queries(),
             applied: self.projections.applied(),
             tokens: self.tokens.clone(),
@@ -183,11 +180,19 @@ impl Market {
             listen,
             http: config.server.http.clone(),
             time_zone: config.market.time_zone,
-            payment_wait: config.payment.gateway.answer_within,
             engine: config.engine(),
             render_metrics: metrics::render,
         };
         router(market, &options, shutdown)
+    }
+
+    fn use_cases(&self, config: &Config) -> UseCases {
+        let options = UseCaseOptions {
+            time_zone: config.market.time_zone,
+            payment_wait: config.payment.gateway.answer_within,
+        };
+        let head = self.store.tail().head();
+        UseCases::new(self.commands.clone(), &self.projections, head, options)
     }
 
     /// Waits until the log under it is noticed to be another one than it was; says why.

@@ -35,7 +35,7 @@ pub use processes::command_port::{CommandPort, Intent};
 pub use processes::options::Options;
 pub use queries::{
     Filter, Found, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation, Page,
-    PageRequest, Queries, QueryError, Stale,
+    PageRequest, Queries, QueryError, Stale, StreamEvent,
 };
 pub use registry::{Projections, Replay, differences_from_rebuild, managers, overview};
 pub use views::alarms::{AlarmBody, AlarmRow, Alarms};

@@ -5,6 +5,7 @@
 //! over the stream up to the version that the write came to, so they never depend on how far views are.
 
 mod alarms;
+mod history;
 mod items;
 mod payments;
 pub(crate) mod query_error;
@@ -14,6 +15,7 @@ mod select;
 mod versions;
 
 pub use crate::engine::view_table::Stale;
+pub use history::StreamEvent;
 
 use crate::engine::view_table::ViewTable;
 use crate::views::alarms::{AlarmBody, Alarms};

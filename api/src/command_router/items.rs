@@ -1,18 +1,15 @@
-//! What owners do with their items; handing them over and taking them back is in
-//! `hand_overs.rs`.
+//! What owners do with their items; lending and taking back is in `handovers.rs`.
 
 use super::bodies::{DaysBody, ItemPatch, ItemPatchBody, NewItemBody};
-use super::write_outcome::WriteOutcome;
-use super::{Answer, CommandState, VIEW_WAIT, refuse_if_match, until};
+use super::{Answer, CommandState, handovers, refuse_if_match};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
 use crate::extract::path::Numbered;
-use crate::problem::{Problem, kind};
 use crate::resource::ItemResource;
 use axum::extract::State;
-use gdmarket_commands::{CommandError, Executed, NewItem, Registered};
-use gdmarket_domain::{Actor, ItemNo, PersonId};
+use gdmarket_app::{ItemChange, NewItem};
+use gdmarket_domain::ItemNo;
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,6 +18,8 @@ pub(super) fn router() -> OpenApiRouter<CommandState> {
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(patch, delete))
+        .routes(routes!(handovers::lend))
+        .routes(routes!(handovers::give_back))
         .routes(routes!(block))
         .routes(routes!(unblock))
         .routes(routes!(delete_by_post))
@@ -38,36 +37,14 @@ pub(super) async fn register(
     caller: Caller,
     fields: Fields,
 ) -> Answer {
-    let meta = state.meta(&caller, &fields);
+    let context = state.context(&caller, &fields);
     let mut form = Form::new(fields);
     let body = NewItemBody::read(&mut form);
     let NewItemBody { item_name, item_price, owner_id } = form.finish(body)?;
     refuse_if_match(&caller)?;
-    let owner_id = owner_of(&caller.actor, owner_id)?;
     let item = NewItem { owner_id, item_name, item_price };
-    let Registered { executed, event } = state.commands.register_item(item, &meta).await?;
-    let item_no = item_no(&executed)?;
-    state.settled(executed.position, 1, until(&caller, VIEW_WAIT)).await;
-    let written = WriteOutcome::by(&executed, StatusCode::CREATED);
-    match event {
-        Some(event) => state.show_new_item(&caller, item_no, (event, written)),
-        None => state.show_registered_item(&caller, item_no, (owner_id, written)).await,
-    }
-}
-
-/// Whose an item is: the actor's, or whom an operator names.
-fn owner_of(actor: &Actor, said: Option<PersonId>) -> Result<Option<PersonId>, Problem> {
-    match actor {
-        Actor::Operator(_) => Ok(said),
-        Actor::Owner(me) if said.is_none_or(|said| said == *me) => Ok(Some(*me)),
-        Actor::Owner(_) | Actor::Renter(_) | Actor::Process(_) | Actor::Anonymous => {
-            Err(Problem::new(&kind::WRONG_ACTOR))
-        }
-    }
-}
-
-fn item_no(executed: &Executed) -> Result<ItemNo, Problem> {
-    ItemNo::new(executed.number).map_err(|error| Problem::internal(error.to_string()))
+    let outcome = state.use_cases.register_item(item, &context).await?;
+    state.item_answer(&caller, outcome, StatusCode::CREATED)
 }
 
 /// Change an item, lend it, or take it back.
@@ -84,21 +61,22 @@ pub(super) async fn patch(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.item_meta(&caller, &fields, no).await?;
+    let context = state.item_context(&caller, &fields, no).await?;
     let mut form = Form::new(fields);
     let patch = ItemPatch::read(&mut form, no);
-    match form.finish(patch)? {
+    let outcome = match form.finish(patch)? {
         ItemPatch::Lend(reservation_no) => {
-            state.hand_over(&caller, no, reservation_no, &meta).await
+            state.use_cases.lend_item(no, reservation_no, &context).await?
         }
         ItemPatch::Return(reservation_no) => {
-            state.bring_back(&caller, no, reservation_no, &meta).await
+            state.use_cases.return_item(no, reservation_no, &context).await?
         }
         ItemPatch::Change { item_name, item_price } => {
-            let executed = state.commands.change_item(no, item_name, item_price, &meta).await;
-            state.show_changed(&caller, no, executed).await
+            let change = ItemChange { item_name, item_price };
+            state.use_cases.change_item(no, change, &context).await?
         }
-    }
+    };
+    state.item_answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Take an item off the market.
@@ -112,10 +90,10 @@ pub(super) async fn delete(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.item_meta(&caller, &fields, no).await?;
+    let context = state.item_context(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
-    let executed = state.commands.delete_item(no, &meta).await;
-    state.show_changed(&caller, no, executed).await
+    let outcome = state.use_cases.delete_item(no, &context).await?;
+    state.item_answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Take an item off the market.
@@ -143,13 +121,13 @@ pub(super) async fn block(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.item_meta(&caller, &fields, no).await?;
-    let first_day = state.first_day(&meta).await?;
+    let context = state.item_context(&caller, &fields, no).await?;
+    let first_day = state.use_cases.first_day(&context).await?;
     let mut form = Form::new(fields);
     let body = DaysBody::read(&mut form, first_day);
     let DaysBody { period } = form.finish(body)?;
-    let executed = state.commands.block_period(no, period, &meta).await;
-    state.show_changed(&caller, no, executed).await
+    let outcome = state.use_cases.block_period(no, period, &context).await?;
+    state.item_answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Give days free again.
@@ -163,23 +141,10 @@ pub(super) async fn unblock(
     Numbered(no): Numbered<ItemNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.item_meta(&caller, &fields, no).await?;
+    let context = state.item_context(&caller, &fields, no).await?;
     let mut form = Form::new(fields);
     let body = DaysBody::read(&mut form, None);
     let DaysBody { period } = form.finish(body)?;
-    let executed = state.commands.unblock_period(no, period, &meta).await;
-    state.show_changed(&caller, no, executed).await
-}
-
-impl CommandState {
-    async fn show_changed(
-        &self,
-        caller: &Caller,
-        no: ItemNo,
-        executed: Result<Executed, CommandError>,
-    ) -> Answer {
-        let executed = executed?;
-        self.settled(executed.position, 1, until(caller, VIEW_WAIT)).await;
-        self.show_item(caller, no, WriteOutcome::by(&executed, StatusCode::OK)).await
-    }
+    let outcome = state.use_cases.unblock_period(no, period, &context).await?;
+    state.item_answer(&caller, outcome, StatusCode::OK)
 }

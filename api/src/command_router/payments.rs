@@ -1,21 +1,14 @@
-//! Paying and taking back. Nothing is charged twice: a repeat of a request finds its attempt, and a
-//! second request while one is open waits for that one's outcome.
+//! Paying, and taking payments back.
 
-use super::CommandState;
-use super::outcome::AwaitedOutcome;
-use super::write_outcome::WriteOutcome;
-use super::{Answer, DECISION_WAIT, VIEW_WAIT, is_refused, until};
+use super::{Answer, CommandState};
 use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::form::Form;
 use crate::extract::path::Numbered;
-use crate::problem::{Problem, kind};
 use crate::resource::ReservationResource;
 use axum::extract::State;
-use gdmarket_commands::{CommandError, CommandMeta, PaymentAsked, PaymentOutcome};
 use gdmarket_domain::ReservationNo;
 use http::StatusCode;
-use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,9 +31,10 @@ pub(super) async fn pay(
     Numbered(no): Numbered<ReservationNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.reservation_meta(&caller, &fields, no).await?;
+    let context = state.reservation_context(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
-    state.pay(&caller, no, &meta).await
+    let outcome = state.use_cases.pay(no, &context).await?;
+    state.reservation_answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Take a payment back; the reservation stays.
@@ -58,67 +52,8 @@ pub(super) async fn cancel(
     Numbered(no): Numbered<ReservationNo>,
     fields: Fields,
 ) -> Answer {
-    let meta = state.reservation_meta(&caller, &fields, no).await?;
+    let context = state.reservation_context(&caller, &fields, no).await?;
     Form::new(fields).finish(Some(()))?;
-    state.take_back(&caller, no, &meta).await
-}
-
-impl CommandState {
-    pub(super) async fn pay(
-        &self,
-        caller: &Caller,
-        no: ReservationNo,
-        meta: &CommandMeta,
-    ) -> Answer {
-        let patience = until(caller, self.payment_wait);
-        let asked = loop {
-            let head = self.answers.head();
-            let left = patience.saturating_duration_since(Instant::now());
-            let done = self.commands.request_payment(no, left, meta).await;
-            if !self.was_paying(&done, head, patience).await {
-                break done?;
-            }
-        };
-        let PaymentAsked { executed, payment_no: Some(payment_no), outcome } = asked else {
-            let written = WriteOutcome::by(&asked.executed, StatusCode::OK);
-            return self.show_reservation(caller, no, written).await;
-        };
-        // What is known to the payment side is on its way to the reservation: worth a longer wait
-        // than an answer that nobody has.
-        let wait = match outcome {
-            PaymentOutcome::OutcomeUnknown => VIEW_WAIT,
-            PaymentOutcome::Approved | PaymentOutcome::Declined { .. } => DECISION_WAIT,
-        };
-        let patience = until(caller, wait);
-        match self.outcome(no, &executed, AwaitedOutcome::Payment(payment_no), patience).await? {
-            Some(decided) => {
-                self.settled(decided.position, 1, until(caller, VIEW_WAIT)).await;
-                decided.refusal(executed.replayed)?;
-                let written = WriteOutcome {
-                    status: StatusCode::OK,
-                    version: decided.sequence,
-                    position: decided.position,
-                    replayed: executed.replayed,
-                };
-                self.show_reservation(caller, no, written).await
-            }
-            None if matches!(outcome, PaymentOutcome::Declined { .. }) => {
-                Err(Problem::new(&kind::PAYMENT_DECLINED).replayed(executed.replayed))
-            }
-            None => self.show_reservation(caller, no, WriteOutcome::pending(&executed)).await,
-        }
-    }
-
-    /// Whether an open payment attempt was in the way and something has happened since: then it is
-    /// worth another try. Waits for that until the time is over.
-    pub(super) async fn was_paying<T: Sync>(
-        &self,
-        done: &Result<T, CommandError>,
-        head: i64,
-        patience: Instant,
-    ) -> bool {
-        let was_paying =
-            done.as_ref().is_err_and(|error| is_refused(error, &kind::PAYMENT_PENDING));
-        was_paying && self.answers.moved_past(head, patience).await
-    }
+    let outcome = state.use_cases.cancel_payment(no, &context).await?;
+    state.reservation_answer(&caller, outcome, StatusCode::OK)
 }

@@ -10,7 +10,7 @@ use crate::problem::field_fault::{Fault, FieldFault, shape};
 use crate::problem::kind;
 use crate::problem::kind::Words;
 use axum::extract::FromRequestParts;
-use gdmarket_commands::Precondition;
+use gdmarket_app::Precondition;
 use gdmarket_domain::Actor;
 use http::request::Parts;
 use http::{HeaderMap, header};

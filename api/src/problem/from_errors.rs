@@ -2,7 +2,7 @@
 //! compile until someone has picked its problem.
 
 use super::{Problem, kind};
-use gdmarket_commands::{CommandError, Service};
+use gdmarket_app::{CommandError, Service, UseCaseError};
 use gdmarket_projections::QueryError;
 use http::HeaderValue;
 
@@ -35,6 +35,18 @@ impl From<CommandError> for Problem {
             CommandError::Rejected(cause)
             | CommandError::Damaged(cause)
             | CommandError::Broken(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<UseCaseError> for Problem {
+    fn from(error: UseCaseError) -> Self {
+        match error {
+            UseCaseError::Command(error) => error.into(),
+            UseCaseError::AfterWrite(QueryError::Unavailable(cause)) => {
+                Self::new(&kind::OUTCOME_UNKNOWN).with_cause(cause)
+            }
+            UseCaseError::Query(error) | UseCaseError::AfterWrite(error) => error.into(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Reading items, their integrated view, their calendar and their alarms.
 
 use super::collection::{self, Asked, Hal, MemberType, Plain};
-use super::{QueryState, member, render};
+use super::{QueryState, member};
 use crate::extract::caller::Reader;
 use crate::extract::path::{AlarmNumber, Numbered};
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
+use crate::resource::render;
 use crate::resource::{AlarmResource, ItemInfoResource, ItemResource, Versioned};
 use axum::extract::State;
 use axum::response::Response;

@@ -1,11 +1,12 @@
 //! Reading reservations, their payments, and the story behind one.
 
 use super::collection::{self, Asked, Hal, MemberType, Plain};
-use super::{QueryState, member, render};
+use super::{QueryState, member};
 use crate::extract::caller::Reader;
 use crate::extract::path::Numbered;
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
+use crate::resource::render;
 use crate::resource::{PaymentResource, ReservationResource};
 use crate::trace::{Trace, may_read};
 use axum::Json;

@@ -1,12 +1,9 @@
-//! What an actor may do with a resource now, and why not: asked of the aggregate's own decisions, so
-//! that nothing is promised here which a command would refuse.
+//! What an actor may do with a resource now, and with which request.
 
-use chrono::NaiveDate;
-use gdmarket_domain::reservation::Stage;
-use gdmarket_domain::{
-    Actor, Decider, Item, ItemCommand, PaymentNo, PersonId, Refusal as _, Reservation,
-    ReservationCommand,
+use gdmarket_app::{
+    ItemAction, Permission, ReservationAction, Viewer, item_permissions, reservation_permissions,
 };
+use gdmarket_domain::{Item, Reservation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,83 +22,23 @@ pub(crate) struct Action {
     href: String,
 }
 
-/// For whom a resource is shown, and on which day.
-#[derive(Debug, Clone)]
-pub(crate) struct Viewer {
-    pub(crate) actor: Actor,
-    /// Today in the market's time zone.
-    pub(crate) today: NaiveDate,
-}
-
-impl Viewer {
-    /// Whether a renter's name is shown: to that renter, to the item's owner, and to operators.
-    pub(crate) fn sees_name(&self, renter: Option<PersonId>, owner: Option<PersonId>) -> bool {
-        self.actor.is_owner(owner) || renter.is_some_and(|renter| self.actor.is_renter(renter))
-    }
-}
-
-const WRONG_ACTOR: &str = "wrong-actor";
-
-/// Why this command would change nothing; `had_happened` is the reason when all is so already.
-fn refusal<A: Decider>(
-    state: &A,
-    actor: &Actor,
-    command: &A::Command,
-    had_happened: Option<&'static str>,
-) -> Option<&'static str> {
-    if !state.permits(actor, command) {
-        return Some(WRONG_ACTOR);
-    }
-    match state.decide(command) {
-        Ok(events) if events.is_empty() => had_happened,
-        Ok(_) => None,
-        Err(refusal) => Some(refusal.code()),
-    }
-}
-
-fn action(
-    name: &'static str,
-    method: &'static str,
-    href: String,
-    reason: Option<&'static str>,
-) -> Action {
-    Action { name, allowed: reason.is_none(), reason, method, href }
-}
-
 /// What may be done with an item.
 pub(crate) fn item_actions(item_no: i64, item: &Item, viewer: &Viewer) -> Vec<Action> {
-    let Viewer { actor, today } = viewer;
-    let why = |command: &ItemCommand, had_happened| refusal(item, actor, command, had_happened);
-    // An absent name and price change nothing, but are refused like any others.
-    let change = why(&ItemCommand::Change { item_name: None, item_price: None }, None);
-    let delete = why(&ItemCommand::Delete, Some("item-gone"));
-    let lend = why(&ItemCommand::Lend { reservation_no: None, today: *today }, None);
-    let give_back = why(&ItemCommand::Return { reservation_no: None }, None);
     let to = |path: &str| format!("/items/{item_no}{path}");
-    let reserve = match actor {
-        Actor::Owner(_) | Actor::Anonymous => Some(WRONG_ACTOR),
-        Actor::Renter(me) if item.owner_id() == Some(*me) => Some("own-item"),
-        Actor::Operator(_) | Actor::Renter(_) | Actor::Process(_) => not_to_be_reserved(item),
+    let action = |Permission { action, refused_for }: Permission<ItemAction>| {
+        let (method, href) = match action {
+            ItemAction::Reserve => ("POST", "/reservations".to_owned()),
+            ItemAction::Change => ("PATCH", to("")),
+            ItemAction::Lend => ("POST", to("/lend")),
+            ItemAction::Return => ("POST", to("/return")),
+            ItemAction::Block => ("POST", to("/block")),
+            ItemAction::Unblock => ("POST", to("/unblock")),
+            ItemAction::Delete => ("POST", to("/delete")),
+        };
+        let (name, allowed) = (action.as_str(), refused_for.is_none());
+        Action { name, allowed, reason: refused_for, method, href }
     };
-    vec![
-        action("reserve", "POST", "/reservations".to_owned(), reserve),
-        action("change", "PATCH", to(""), change),
-        action("lend", "POST", to("/lend"), lend),
-        action("return", "POST", to("/return"), give_back),
-        action("block", "POST", to("/block"), change),
-        action("unblock", "POST", to("/unblock"), change),
-        action("delete", "POST", to("/delete"), delete),
-    ]
-}
-
-/// Why nobody can reserve it, whatever the days.
-fn not_to_be_reserved(item: &Item) -> Option<&'static str> {
-    if item.listed().is_none() {
-        return Some("item-gone");
-    }
-    // Without a last day it leaves no day free: it began on the day it was asked for.
-    let mut standing = item.holds().iter().chain(item.rental());
-    standing.any(|booking| booking.span.to.is_none()).then_some("item-taken")
+    item_permissions(item, viewer).into_iter().map(action).collect()
 }
 
 /// What may be done with a reservation.
@@ -110,24 +47,15 @@ pub(crate) fn reservation_actions(
     reservation: &Reservation,
     viewer: &Viewer,
 ) -> Vec<Action> {
-    let actor = &viewer.actor;
-    let why = |command: &ReservationCommand, had_happened| {
-        refusal(reservation, actor, command, had_happened)
+    let action = |Permission { action, refused_for }: Permission<ReservationAction>| {
+        let path = match action {
+            ReservationAction::Pay => "/payment",
+            ReservationAction::CancelPayment => "/payment/cancel",
+            ReservationAction::Cancel => "/cancel",
+        };
+        let href = format!("/reservations/{reservation_no}{path}");
+        let (name, allowed) = (action.as_str(), refused_for.is_none());
+        Action { name, allowed, reason: refused_for, method: "POST", href }
     };
-    let requested = match reservation.stage() {
-        Stage::CancellationPending { .. } => "cancellation-pending",
-        _ => "reservation-closed",
-    };
-    let cancel = why(&ReservationCommand::Cancel, Some(requested));
-    let pay = match PaymentNo::new(1) {
-        Ok(payment_no) => why(&ReservationCommand::RequestPayment { payment_no }, Some("paid")),
-        Err(_) => Some("impossible"),
-    };
-    let take_back = why(&ReservationCommand::RequestPaymentCancellation, Some(requested));
-    let to = |path: &str| format!("/reservations/{reservation_no}{path}");
-    vec![
-        action("pay", "POST", to("/payment"), pay),
-        action("cancelPayment", "POST", to("/payment/cancel"), take_back),
-        action("cancel", "POST", to("/cancel"), cancel),
-    ]
+    reservation_permissions(reservation, viewer).into_iter().map(action).collect()
 }

@@ -21,7 +21,7 @@ use axum::extract::Request;
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use gdmarket_commands::told_by_panic;
+use gdmarket_app::told_by_panic;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

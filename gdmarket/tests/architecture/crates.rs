@@ -13,8 +13,9 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("commands", &["domain", "store"]),
     ("simulators", &["domain", "store", "commands"]),
     ("projections", &["domain", "store"]),
-    ("api", &["domain", "store", "commands", "projections"]),
-    ("gdmarket", &["domain", "store", "commands", "simulators", "projections", "api"]),
+    ("app", &["domain", "commands", "projections"]),
+    ("api", &["domain", "projections", "app"]),
+    ("gdmarket", &["domain", "store", "commands", "simulators", "projections", "app", "api"]),
     ("testkit", &[]),
     ("bench", &[]),
 ];
@@ -114,6 +115,8 @@ fn a_forbidden_crate_is_found() {
         ("projections", "commands"),
         ("domain", "store"),
         ("api", "testkit"),
+        ("api", "commands"),
+        ("api", "store"),
         ("store", "domain"),
         ("api", "gdmarket"),
     ] {

@@ -44,11 +44,6 @@ fn mentions(sources: &[Source], within: impl Fn(&str) -> bool, word: &str) -> Ve
     sources.iter().filter(|source| within(&source.path)).flat_map(lines).collect()
 }
 
-fn handlers(path: &str) -> bool {
-    let inside = ["api/src/router.rs", "api/src/log_answers.rs"];
-    path.starts_with("api/src/") && !inside.contains(&path)
-}
-
 fn command_side(path: &str) -> bool {
     path.starts_with("api/src/command_router")
 }
@@ -58,28 +53,23 @@ fn query_side(path: &str) -> bool {
 }
 
 #[test]
-fn only_the_router_and_the_answers_from_the_log_see_the_store() {
-    let faults = mentions(&rust_files(), handlers, "gdmarket_store");
-    check("in api only router.rs and log_answers.rs may name the store:", &faults);
-}
-
-#[test]
 fn the_two_routers_know_one_side_each() {
     let sources = rust_files();
     let faults = mentions(&sources, command_side, "gdmarket_projections");
     check("a command handler gets no queries:", &faults);
-    let faults = mentions(&sources, query_side, "gdmarket_commands");
+    let faults = mentions(&sources, query_side, "UseCases");
     check("a query handler has nothing to write with:", &faults);
 }
 
 #[test]
 fn a_forbidden_import_is_found() {
     let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
-    let import = "use std::fmt;\nuse gdmarket_store::Store;\n";
-    let faults = mentions(&[source("api/src/health.rs", import)], handlers, "gdmarket_store");
-    assert_eq!(faults, ["api/src/health.rs:2: use gdmarket_store::Store;"]);
-    let both = [source("api/src/router.rs", import), source("gdmarket/src/compose.rs", import)];
-    assert!(mentions(&both, handlers, "gdmarket_store").is_empty());
+    let import = "use std::fmt;\nuse gdmarket_app::UseCases;\n";
+    let path = "api/src/query_router/items.rs";
+    let faults = mentions(&[source(path, import)], query_side, "UseCases");
+    assert_eq!(faults, ["api/src/query_router/items.rs:2: use gdmarket_app::UseCases;"]);
+    let router = [source("api/src/router.rs", import)];
+    assert!(mentions(&router, query_side, "UseCases").is_empty());
 }
 
 #[test]

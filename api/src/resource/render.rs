@@ -3,8 +3,9 @@
 use crate::problem::Problem;
 use crate::resource::{
     AlarmResource, ItemInfoResource, ItemResource, KRW, Links, PaymentResource, Period,
-    ReservationResource, Stale, Versioned, Viewer, item_actions, reservation_actions,
+    ReservationResource, Stale, Versioned, item_actions, reservation_actions,
 };
+use gdmarket_app::Viewer;
 use gdmarket_domain::{Item, ItemNo, Money, PersonId, RentalPeriod, ReservationNo};
 use gdmarket_projections::{
     self as projections, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation,
@@ -22,7 +23,7 @@ pub(crate) fn one<F, T>(
 }
 
 /// Renders the members of a page.
-pub(super) fn page<F, T>(
+pub(crate) fn page<F, T>(
     found: Result<Page<F>, QueryError>,
     render: impl Fn(F) -> Versioned<T>,
 ) -> Result<Page<T>, Problem> {
@@ -60,7 +61,7 @@ fn item_body(
     }
 }
 
-pub(super) fn item_info(found: FoundItemInfo, viewer: &Viewer) -> Versioned<ItemInfoResource> {
+pub(crate) fn item_info(found: FoundItemInfo, viewer: &Viewer) -> Versioned<ItemInfoResource> {
     let FoundItemInfo { version, stale, body, state, .. } = found;
     let is_shown = viewer.sees_name(body.customer_id, body.item.owner_id);
     let body = ItemInfoResource {
@@ -102,7 +103,7 @@ pub(crate) fn reservation(
     Versioned { version, body: body.shown_to(&viewer.actor) }
 }
 
-pub(super) fn payment(found: FoundPayment) -> Versioned<PaymentResource> {
+pub(crate) fn payment(found: FoundPayment) -> Versioned<PaymentResource> {
     let FoundPayment { version, stale: is_stale, body, .. } = found;
     let body = PaymentResource {
         payment_no: body.payment_no.get(),
@@ -119,7 +120,7 @@ pub(super) fn payment(found: FoundPayment) -> Versioned<PaymentResource> {
     Versioned { version, body }
 }
 
-pub(super) fn alarm(found: FoundAlarm) -> Versioned<AlarmResource> {
+pub(crate) fn alarm(found: FoundAlarm) -> Versioned<AlarmResource> {
     let FoundAlarm { version, stale: is_stale, body, .. } = found;
     let body = AlarmResource {
         alarm_no: ItemNo::get(body.alarm_no),

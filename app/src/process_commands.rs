@@ -1,5 +1,5 @@
-//! Process managers send through this: their intents become commands of the market's own processes,
-//! and what comes of them the three answers that a manager can act on.
+//! Process managers send through this: what they send becomes a command of the market's own processes, and its
+//! outcome one of the three answers that a manager can act on.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -7,18 +7,20 @@ use gdmarket_commands::{CommandError, CommandMeta, Commands, Executed, Precondit
 use gdmarket_domain::{Actor, PaymentNo};
 use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
 
-pub(super) struct Port {
+/// The commands of process managers, executed by the write side of this process.
+pub struct ProcessCommands {
     commands: Commands,
 }
 
-impl Port {
-    pub(super) const fn new(commands: Commands) -> Self {
+impl ProcessCommands {
+    /// Sends through these commands.
+    pub const fn new(commands: Commands) -> Self {
         Self { commands }
     }
 }
 
 #[async_trait]
-impl CommandPort for Port {
+impl CommandPort for ProcessCommands {
     async fn execute(&self, intent: Intent) -> Result<Handled, PortError> {
         let Intent { command, errand } = intent;
         let executed = self.commands.send(command, &meta(errand)).await;

@@ -1,0 +1,93 @@
+//! What comes with a request to write: who sends it, how a repeat is recognised, and whether to wait.
+
+use gdmarket_commands::{CommandMeta, Commands, Precondition, http_command_id};
+use gdmarket_domain::Actor;
+use std::time::Duration;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// A request as it arrives, before it has a command id.
+#[derive(Debug, Clone)]
+pub struct IncomingRequest {
+    /// On whose behalf.
+    pub actor: Actor,
+    /// What all commands and events that follow from this request share.
+    pub correlation_id: Uuid,
+    /// The W3C trace context.
+    pub traceparent: Option<String>,
+    /// Which versions the request may change.
+    pub precondition: Precondition,
+    /// How a repeat is recognised; without a key every request is a new one.
+    pub key: Option<RequestKey>,
+    /// Whether the caller waits for the outcome.
+    pub wait: WaitPolicy,
+}
+
+/// An idempotency key, and what it was given for.
+#[derive(Debug, Clone)]
+pub struct RequestKey {
+    /// The caller's key, 1 to 255 visible ASCII characters.
+    pub key: String,
+    /// The method of the request.
+    pub method: String,
+    /// The path of the request, without a trailing slash.
+    pub path: String,
+    /// What the request says; the same key with another fingerprint is refused.
+    pub fingerprint: Vec<u8>,
+}
+
+/// What a use case works with besides its own arguments.
+#[derive(Debug, Clone)]
+pub struct WriteContext {
+    /// What goes with each command.
+    pub meta: CommandMeta,
+    /// Whether the caller waits for the outcome.
+    pub wait: WaitPolicy,
+}
+
+impl WriteContext {
+    pub(crate) fn new(commands: &Commands, request: IncomingRequest) -> Self {
+        let IncomingRequest { actor, correlation_id, traceparent, precondition, key, wait } =
+            request;
+        let command_id = key.as_ref().map_or_else(
+            || commands.new_id(),
+            |RequestKey { key, method, path, .. }| http_command_id(&actor, method, path, key, 0),
+        );
+        let keyed = key.is_some();
+        let meta = CommandMeta {
+            command_id,
+            correlation_id,
+            causation: None,
+            actor,
+            traceparent,
+            // Without a key nothing can be sent again, and there is nothing to compare.
+            fingerprint: key.map(|key| key.fingerprint).unwrap_or_default(),
+            precondition,
+            keyed,
+        };
+        Self { meta, wait }
+    }
+}
+
+/// Whether a use case may wait, asked each time before it does: a server may have no room for more waiting
+/// requests.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitPolicy(fn() -> bool);
+
+impl WaitPolicy {
+    /// The caller wants the answer at once.
+    pub const NEVER: Self = Self(|| false);
+    /// The caller waits as long as the use case does.
+    pub const ALWAYS: Self = Self(|| true);
+
+    /// The caller waits if `permit` allows it when the wait begins.
+    pub const fn with_permit(permit: fn() -> bool) -> Self {
+        Self(permit)
+    }
+
+    /// When a wait that begins now is over; at once where waiting is not allowed.
+    pub(crate) fn deadline(self, wait: Duration) -> Instant {
+        let now = Instant::now();
+        if (self.0)() { now.checked_add(wait).unwrap_or(now) } else { now }
+    }
+}

@@ -1,0 +1,31 @@
+//! The use cases of the market: what a person or a process wants, in as many steps as it takes.
+//!
+//! [`UseCases`] has one function per wish (register, reserve, cancel, pay, lend, return, …). Each sends commands,
+//! waits within a bound for what others decide about them and for the views that show the result, and ends in
+//! a [`WriteOutcome`]. HTTP handlers, pages and process managers call these functions and add nothing to them.
+
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod awaited_outcome;
+mod context;
+mod error;
+mod items;
+mod outcome;
+mod permissions;
+mod process_commands;
+mod reservations;
+mod use_cases;
+mod waiting;
+
+pub use context::{IncomingRequest, RequestKey, WaitPolicy, WriteContext};
+pub use error::UseCaseError;
+pub use gdmarket_commands::{CommandError, NewItem, Precondition, Service, told_by_panic};
+pub use gdmarket_projections::{FoundItem, FoundReservation};
+pub use items::ItemChange;
+pub use outcome::{Decision, WriteOutcome};
+pub use permissions::{
+    ItemAction, Permission, ReservationAction, Viewer, item_permissions, reservation_permissions,
+};
+pub use process_commands::ProcessCommands;
+pub use reservations::{Wish, renter_of};
+pub use use_cases::{Options, UseCases};

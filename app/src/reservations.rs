@@ -1,0 +1,52 @@
+//! Reserving, cancelling and paying. Another aggregate decides most of it, so the outcome is what the log says
+//! within the time that a caller should wait.
+
+mod cancel;
+mod pay;
+mod reserve;
+
+pub use reserve::{Wish, renter_of};
+
+use crate::awaited_outcome::AwaitedOutcome;
+use crate::context::WriteContext;
+use crate::error::UseCaseError;
+use crate::outcome::{Decision, WriteOutcome};
+use crate::use_cases::{NEWEST, UseCases};
+use gdmarket_commands::Executed;
+use gdmarket_domain::ReservationNo;
+use gdmarket_projections::FoundReservation;
+use std::time::Duration;
+
+impl UseCases {
+    /// The outcome of a request that another aggregate may have to decide, waited for within `wait`.
+    async fn decided_outcome(
+        &self,
+        no: ReservationNo,
+        executed: &Executed,
+        (awaited, wait): (AwaitedOutcome, Duration),
+        context: &WriteContext,
+    ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
+        let deadline = context.wait.deadline(wait);
+        let replayed = executed.replayed;
+        let Some(decided) = self.decision(no, executed, awaited, deadline).await? else {
+            return self.pending_outcome(no, executed).await;
+        };
+        self.settle_views(decided.position, context).await;
+        if let Err(code) = decided.granted {
+            return Ok(WriteOutcome::refused(code, replayed));
+        }
+        let reservation = self.written_reservation(no, decided.sequence).await?;
+        let decision = Decision::Done(reservation);
+        Ok(WriteOutcome { decision, position: decided.position, replayed })
+    }
+
+    async fn pending_outcome(
+        &self,
+        no: ReservationNo,
+        executed: &Executed,
+    ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
+        let decision = Decision::Pending(self.written_reservation(no, NEWEST).await?);
+        let Executed { position, replayed, .. } = *executed;
+        Ok(WriteOutcome { decision, position, replayed })
+    }
+}

@@ -1,0 +1,64 @@
+//! Paying a reservation. Nothing is charged twice: a repeat of a request finds its attempt, and a second request
+//! while one is open waits for that one's outcome.
+
+use crate::awaited_outcome::AwaitedOutcome;
+use crate::context::WriteContext;
+use crate::error::UseCaseError;
+use crate::outcome::{Decision, WriteOutcome};
+use crate::use_cases::UseCases;
+use crate::waiting::{DECISION_WAIT, VIEW_WAIT};
+use gdmarket_commands::{Executed, PaymentAsked, PaymentOutcome};
+use gdmarket_domain::ReservationNo;
+use gdmarket_projections::FoundReservation;
+use tokio::time::Instant;
+
+impl UseCases {
+    /// Pays a reservation; pending while the gateway's answer isn't known.
+    pub async fn pay(
+        &self,
+        no: ReservationNo,
+        context: &WriteContext,
+    ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
+        WriteOutcome::of(self.request_and_await_payment(no, context).await)
+    }
+
+    async fn request_and_await_payment(
+        &self,
+        no: ReservationNo,
+        context: &WriteContext,
+    ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
+        let deadline = context.wait.deadline(self.options.payment_wait);
+        let request = || {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.commands.request_payment(no, left, &context.meta)
+        };
+        let PaymentAsked { executed, payment_no, outcome } =
+            self.once_no_payment_is_pending(deadline, request).await?;
+        let Some(payment_no) = payment_no else {
+            return self.paid_already(no, &executed).await;
+        };
+        // A known outcome is on its way to the reservation: worth a longer wait than one that nobody knows.
+        let wait = match outcome {
+            PaymentOutcome::OutcomeUnknown => VIEW_WAIT,
+            PaymentOutcome::Approved | PaymentOutcome::Declined { .. } => DECISION_WAIT,
+        };
+        let awaited = (AwaitedOutcome::Payment(payment_no), wait);
+        let decided = self.decided_outcome(no, &executed, awaited, context).await?;
+        match (&decided.decision, outcome) {
+            (Decision::Pending(_), PaymentOutcome::Declined { .. }) => {
+                Ok(WriteOutcome::refused("payment-declined", executed.replayed))
+            }
+            _ => Ok(decided),
+        }
+    }
+
+    async fn paid_already(
+        &self,
+        no: ReservationNo,
+        executed: &Executed,
+    ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
+        let Executed { version, position, replayed, .. } = *executed;
+        let decision = Decision::Done(self.written_reservation(no, version).await?);
+        Ok(WriteOutcome { decision, position, replayed })
+    }
+}

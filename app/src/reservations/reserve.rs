@@ -1,0 +1,74 @@
+//! Reserving an item.
+
+use crate::awaited_outcome::AwaitedOutcome;
+use crate::context::WriteContext;
+use crate::error::UseCaseError;
+use crate::outcome::{Decision, WriteOutcome};
+use crate::use_cases::UseCases;
+use crate::waiting::DECISION_WAIT;
+use gdmarket_commands::{CommandError, NewReservation};
+use gdmarket_domain::{Actor, ItemNo, PersonId, RentalPeriod, ReservationNo};
+use gdmarket_projections::FoundReservation;
+
+/// What a renter wants to reserve.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The item.
+    pub item_no: ItemNo,
+    /// Who the renter is: see [`renter_of`].
+    pub renter_id: PersonId,
+    /// The name that the reservation shows.
+    pub customer_name: Option<String>,
+    /// The days; `None` from now until returned.
+    pub period: Option<RentalPeriod>,
+}
+
+/// The renter of a reservation: the actor, or whom an operator names; `None` where the operator names nobody.
+pub fn renter_of(actor: &Actor, given: Option<PersonId>) -> Result<Option<PersonId>, UseCaseError> {
+    match actor {
+        Actor::Renter(me) if given.is_none_or(|given| given == *me) => Ok(Some(*me)),
+        Actor::Operator(_) => Ok(given),
+        Actor::Renter(_) | Actor::Owner(_) | Actor::Process(_) | Actor::Anonymous => {
+            Err(CommandError::WrongActor.into())
+        }
+    }
+}
+
+impl UseCases {
+    /// Reserves an item; pending if the item doesn't decide in time.
+    pub async fn reserve(
+        &self,
+        wish: Wish,
+        context: &WriteContext,
+    ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
+        let outcome = async {
+            let Wish { item_no, renter_id, customer_name, period } = wish;
+            let asked_on = self.today();
+            let reservation =
+                NewReservation { item_no, renter_id, customer_name, period, asked_on };
+            let executed = self.commands.reserve(reservation, &context.meta).await?;
+            let no = ReservationNo::new(executed.number)
+                .map_err(|error| UseCaseError::broken(&error))?;
+            let awaited = (AwaitedOutcome::Period, DECISION_WAIT);
+            let outcome = self.decided_outcome(no, &executed, awaited, context).await?;
+            of_renter(outcome, renter_id)
+        };
+        WriteOutcome::of(outcome.await)
+    }
+}
+
+/// Whatever led to the reservation's number: one that another person made is never shown as this request's result.
+fn of_renter(
+    outcome: WriteOutcome<FoundReservation>,
+    renter_id: PersonId,
+) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
+    let found = match &outcome.decision {
+        Decision::Done(found) | Decision::Pending(found) => found,
+        Decision::Refused(_) => return Ok(outcome),
+    };
+    if found.body.customer_id != renter_id {
+        let no = found.number;
+        return Err(UseCaseError::broken(&format!("reservation {no} is another customer's")));
+    }
+    Ok(outcome)
+}
