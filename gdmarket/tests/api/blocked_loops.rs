@@ -8,7 +8,7 @@ use reqwest::Client;
 use serde_json::Value;
 use std::time::Duration;
 
-const VIEW: &str = "item_info_v3";
+const VIEW: &str = "item_info_v4";
 const SOON: Duration = Duration::from_secs(30);
 
 /// The loop of the view of items and its metric, once they are as they should be.

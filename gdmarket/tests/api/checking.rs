@@ -87,12 +87,12 @@ on_each_engine! {
         assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "repaired");
 
         // Views.
-        db.views_sql("UPDATE view_item_info_v3 SET status = 'Odd' WHERE no = 3").await;
+        db.views_sql("UPDATE view_item_info_v4 SET item_status = 'Odd' WHERE no = 3").await;
         finds(&tools, "view-differs", &["row 3"]);
-        db.views_sql("UPDATE view_item_info_v3 SET doc = '{oops' WHERE no = 3").await;
+        db.views_sql("UPDATE view_item_info_v4 SET doc = '{oops' WHERE no = 3").await;
         finds(&tools, "view-unreadable", &["row 3"]);
-        db.views_sql("DROP TABLE view_item_info_v3").await;
-        finds(&tools, "view-missing", &["view_item_info_v3"]);
+        db.views_sql("DROP TABLE view_item_info_v4").await;
+        finds(&tools, "view-missing", &["view_item_info_v4"]);
         tools.text("views rebuild item-info");
         assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "built again");
 

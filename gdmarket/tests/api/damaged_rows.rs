@@ -9,7 +9,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const VIEW: &str = "item_info_v3";
+const VIEW: &str = "item_info_v4";
 const UNKNOWN: &str = "reservation_process";
 const SOON: Duration = Duration::from_secs(20);
 
@@ -119,8 +119,8 @@ on_each_engine! {
         let all: Vec<i64> = positions.iter().map(|(_, position)| *position).collect();
         for (subscription, expected) in [
             (VIEW, of("'item'")),
-            ("reservations_v2", of("'reservation'")),
-            ("payments_v2", of("'payment'")),
+            ("reservations_v3", of("'reservation'")),
+            ("payments_v3", of("'payment'")),
             // It reads all of these, and parks what is of no aggregate.
             (UNKNOWN, all),
         ] {
@@ -175,7 +175,7 @@ on_each_engine! {
              WHERE aggregate_id = 'abc'"
         ))
         .await;
-        tools.text(&format!("parked retry item_info_v3 item/abc@{}", positions[0].1));
+        tools.text(&format!("parked retry item_info_v4 item/abc@{}", positions[0].1));
         eventually(SOON, || async {
             let answer = Client::new().get(server.url("/itemInfoes/2")).send().await;
             let item: Value = answer.expect("an answer").json().await.expect("JSON");

@@ -9,7 +9,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const VIEW: &str = "item_info_v3";
+const VIEW: &str = "item_info_v4";
 const SOON: Duration = Duration::from_secs(20);
 
 /// The names in a collection, or the answer that has none.

@@ -38,6 +38,26 @@ fn kept_answers() -> Map<String, Value> {
     serde_json::from_str(answers).expect("JSON")
 }
 
+/// The tables of views that the kept version had.
+const EARLIER: [&str; 4] =
+    ["view_alarms_v1", "view_item_info_v3", "view_payments_v2", "view_reservations_v2"];
+
+/// What the kept version's program would go on from: how much its tables hold, and its checkpoints.
+async fn earlier_rows(db: &TestDb) -> Vec<i64> {
+    let mut all = vec![];
+    for table in EARLIER {
+        let subscription = table.trim_start_matches("view_");
+        for sql in [
+            format!("SELECT CAST(sum(sequence) AS bigint) FROM {table}"),
+            format!("SELECT count(*) FROM {table} WHERE status IS NOT NULL"),
+            format!("SELECT position FROM checkpoints WHERE subscription = '{subscription}'"),
+        ] {
+            all.push(db.views_number(&sql).await);
+        }
+    }
+    all
+}
+
 async fn answer(server: &Server, path: &str) -> Value {
     let call = Client::new().get(server.url(path)).header("accept", "application/json");
     call.send().await.expect("an answer").json().await.expect("JSON")
@@ -65,6 +85,24 @@ on_each_engine! {
         assert_eq!(item["reservationNo"], 7, "after a restart: {item}");
         drop(server);
         tools.text("check");
+    }
+
+    /// A program of the earlier version may still serve: its tables stay as they are, while this version
+    /// builds tables of its own and answers from them.
+    async fn tables_of_an_earlier_version_stay_while_this_one_builds_its_own(db: &TestDb) {
+        restore(db).await;
+        let mut earlier = db.view_tables().await;
+        earlier.sort();
+        assert_eq!(earlier, EARLIER, "{VERSION} had these tables");
+        let before = earlier_rows(db).await;
+        let server = ServerOptions::new(PROGRAM).on(db).start().await;
+        assert_same_answers(&server, "from tables of its own").await;
+        go_on(&server).await;
+        let tables = db.view_tables().await;
+        assert_eq!(tables.len(), 2 * EARLIER.len(), "{tables:?}");
+        assert_eq!(earlier_rows(db).await, before, "rows and checkpoints that an earlier program reads");
+        let priced = "SELECT count(*) FROM view_item_info_v4 WHERE item_price > 0 AND item_status <> ''";
+        assert_eq!(db.views_number(priced).await, 6, "five items and the new one");
     }
 
     async fn views_of_an_earlier_version_can_be_rebuilt(db: &TestDb) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
-const VIEW: &str = "item_info_v3";
+const VIEW: &str = "item_info_v4";
 const SOON: Duration = Duration::from_secs(20);
 /// How long an ordinary write waits for views that don't come.
 const A_MOMENT: Duration = Duration::from_millis(250);
@@ -77,13 +77,13 @@ on_each_engine! {
         write(db, 1, "Broken", "{}").await;
         register(&server).await;
         comes_to(&tools, |of| of["parked"] == 1).await;
-        let shown = tools.json("parked show item_info_v3 item/1");
+        let shown = tools.json("parked show item_info_v4 item/1");
         assert_eq!((&shown[0]["queued"], &shown[0]["events"][0]["type"]), (&json!(1), &json!("Broken")));
 
-        let silent = tools.run("parked drop item_info_v3 item/1 --reason ");
+        let silent = tools.run("parked drop item_info_v4 item/1 --reason ");
         assert_eq!(silent.status.code(), Some(2), "{}", errors(&silent));
-        assert_eq!(tools.run("parked drop item_info_v3 item/1").status.code(), Some(2));
-        tools.text("parked drop item_info_v3 item/1 --reason beyond-repair");
+        assert_eq!(tools.run("parked drop item_info_v4 item/1").status.code(), Some(2));
+        tools.text("parked drop item_info_v4 item/1 --reason beyond-repair");
         let list = tools.json("parked list");
         let of = list.iter().find(|of| of["subscription"] == VIEW).expect("it is kept");
         assert_eq!(of["dropped"], "beyond-repair");
@@ -96,7 +96,7 @@ on_each_engine! {
         assert!(again.contains("given up already: beyond-repair"), "{again}");
         let kept = tools.json("parked list --dropped");
         assert_eq!((kept.len(), &kept[0]["reason"]), (1, &json!("beyond-repair")));
-        let nothing = tools.refused("parked drop item_info_v3 item/9 --reason none");
+        let nothing = tools.refused("parked drop item_info_v4 item/9 --reason none");
         assert_eq!(nothing.0, Some(1), "{}", nothing.1);
         assert!(nothing.1.contains("parked list"), "the next step: {}", nothing.1);
     }

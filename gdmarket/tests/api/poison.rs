@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
-const VIEW: &str = "item_info_v3";
+const VIEW: &str = "item_info_v4";
 const SOON: Duration = Duration::from_secs(20);
 
 /// An item as the view tells it, or the problem that says why not.
@@ -78,7 +78,7 @@ async fn figures_say_so(server: &Server) {
         found.and_then(|value| value.trim().parse::<f64>().ok())
     };
     let of = |figure: &str| {
-        value(&format!("gdmarket_projection_{figure}{{subscription=\"alarms_v1\"}}"))
+        value(&format!("gdmarket_projection_{figure}{{subscription=\"alarms_v2\"}}"))
     };
     assert_eq!((of("parked"), of("stuck")), (Some(1.0), Some(0.0)), "{figures}");
     let never = "gdmarket_manager_parked_total{manager=\"holding\"} ";
@@ -126,12 +126,12 @@ on_each_engine! {
         for (key, of) in parked(&tools, VIEW) {
             assert_eq!(of["attempts"], 1, "{key}: {of}");
         }
-        let again = tools.run("parked retry item_info_v3 item/2");
+        let again = tools.run("parked retry item_info_v4 item/2");
         assert_eq!(again.status.code(), Some(1), "{}", errors(&again));
         assert!(errors(&again).contains("stopped again"), "{}", errors(&again));
 
         mend(db, 1).await;
-        tools.text("parked retry item_info_v3 item/1");
+        tools.text("parked retry item_info_v4 item/1");
         is_shown_as(&server, 1, "Mended").await;
         park(&tools, VIEW, &["item/2", "item/3"]).await;
 
@@ -166,7 +166,7 @@ on_each_engine! {
         }
         is_announced(&server, 1).await;
         is_announced(&server, 3).await;
-        let stuck = park(&tools, "alarms_v1", &["alarm/2"]).await;
+        let stuck = park(&tools, "alarms_v2", &["alarm/2"]).await;
         assert!(stuck[0].1["reason"].as_str().is_some_and(|why| why.contains("broke down")));
         assert_eq!(stuck[0].1["attempts"], 1);
         let silent = shown(&server, 2).await;
@@ -174,9 +174,9 @@ on_each_engine! {
         let why = &silent["stale"]["reason"];
         assert!(why.as_str().is_some_and(|why| why.contains("broke down")), "{silent}");
         figures_say_so(&server).await;
-        tools.text("parked retry alarms_v1 alarm/2");
+        tools.text("parked retry alarms_v2 alarm/2");
         is_announced(&server, 2).await;
-        park(&tools, "alarms_v1", &[]).await;
+        park(&tools, "alarms_v2", &[]).await;
         tools.text("replay --all --verify");
     }
 
@@ -192,7 +192,7 @@ on_each_engine! {
                 register(&server).await;
             }
             eventually(SOON, || async {
-                let parked = parked(&tools, "alarms_v1");
+                let parked = parked(&tools, "alarms_v2");
                 let tried = parked.iter().map(|(key, of)| (key.as_str(), of["attempts"].clone()));
                 if tried.eq([("alarm/2", json!(attempts))]) { Ok(()) } else { Err(parked) }
             })
@@ -204,7 +204,7 @@ on_each_engine! {
         }
         let server = options.start().await;
         is_announced(&server, 2).await;
-        park(&tools, "alarms_v1", &[]).await;
+        park(&tools, "alarms_v2", &[]).await;
         tools.text("replay --all --verify");
     }
 }

@@ -47,11 +47,11 @@ on_each_engine! {
         assert_eq!((code, same.len()), (Some(0), 4), "one line per view: {same:?}");
         let names: Vec<_> = same.iter().map(|of| &of["replayed"]["view"]).collect();
         assert_eq!(names, ["item-info", "reservations", "payments", "alarms"]);
-        for name in ["item_info", "item_info_v3"] {
+        for name in ["item_info", "item_info_v4"] {
             assert_eq!(replayed(&tools, &format!("replay {name} --verify")).0, Some(0), "{name}");
         }
 
-        db.views_sql("UPDATE view_item_info_v3 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
+        db.views_sql("UPDATE view_item_info_v4 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
             .await;
         let (code, told) = replayed(&tools, "replay item-info --verify");
         assert_eq!(code, Some(4));
@@ -110,7 +110,7 @@ on_each_engine! {
         send(&server, Method::PATCH, "/items/2", json!({"itemName": "Tent"})).await;
         at_rest(&tools).await;
         drop(server);
-        db.views_sql("UPDATE view_item_info_v3 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
+        db.views_sql("UPDATE view_item_info_v4 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
             .await;
         let output = tools.run("replay item-info --verify");
         assert_eq!(output.status.code(), Some(4), "{}", errors(&output));

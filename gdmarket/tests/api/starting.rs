@@ -17,9 +17,9 @@ on_each_engine! {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         server.kill().await;
         // A view that was never built, and somebody else who is at it for long.
-        db.views_sql("DELETE FROM generations WHERE view = 'item_info_v3'").await;
+        db.views_sql("DELETE FROM generations WHERE view = 'item_info_v4'").await;
         let far = "UPDATE leases SET holder = 'another replica', expires_at = 9000000000000000 \
-                   WHERE name = 'build_item_info_v3'";
+                   WHERE name = 'build_item_info_v4'";
         db.views_sql(far).await;
         let (port, items, ready) = (server.port(), server.url("/items"), server.url("/readyz"));
         let early = async {
@@ -38,7 +38,7 @@ on_each_engine! {
             let registering = tokio::spawn(Client::new().post(items).json(&camera).send());
             assert_eq!(get_status(port, "/readyz").await.ok(), Some(503));
             assert!(!registering.is_finished());
-            db.views_sql("UPDATE leases SET expires_at = 0 WHERE name = 'build_item_info_v3'").await;
+            db.views_sql("UPDATE leases SET expires_at = 0 WHERE name = 'build_item_info_v4'").await;
             assert_eq!(registering.await.expect("a task").expect("an answer").status(), 201);
         };
         tokio::join!(server.restart(), early);

@@ -94,13 +94,13 @@ async fn replayed(db: &TestDb, arguments: &[&str]) -> (Output, Value) {
 /// The tables of builds that aren't served.
 async fn builds(db: &TestDb) -> Vec<String> {
     let mut tables = db.view_tables().await;
-    tables.retain(|table| table.starts_with("view_item_info_v3_g"));
+    tables.retain(|table| table.starts_with("view_item_info_v4_g"));
     tables
 }
 
 /// How many builds have begun: each takes the right to build anew.
 async fn begun(db: &TestDb) -> i64 {
-    let sql = "SELECT coalesce(max(epoch), 0) FROM leases WHERE name = 'build_item_info_v3'";
+    let sql = "SELECT coalesce(max(epoch), 0) FROM leases WHERE name = 'build_item_info_v4'";
     db.views_number(sql).await
 }
 

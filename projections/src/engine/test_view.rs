@@ -4,7 +4,6 @@ use super::view::{Column, FoldError, View};
 use gdmarket_domain::{AlarmEvent, ItemNo, MarketEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::borrow::Cow;
 
 /// Folds the streams of alarms; the last announcement is the row's status.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ impl View for TestView {
     const AGGREGATE: &'static str = "alarm";
     const COLUMNS: &'static [Column<TestRow>] = &[
         Column::indexed(Column::number("item_no", |row| row.item_no)),
-        Column::indexed(Column::text("status", |row| row.status.as_deref().map(Cow::Borrowed))),
+        Column::indexed(Column::text("status", |row| row.status.as_deref())),
     ];
     type Row = TestRow;
 

@@ -16,7 +16,7 @@ impl Queries {
     /// Alarms.
     pub async fn alarms(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundAlarm>> {
         let people = Some((self.0.items.name(), "no"));
-        let columns = FilterColumns { people, ..FilterColumns::default() };
+        let columns = FilterColumns { people, status: "alarm_status", ..FilterColumns::default() };
         let (store, table) = (&self.0.store, &self.0.alarms);
         Ok(page(store, table, filter, request, columns).await?.filter_map(alarm))
     }

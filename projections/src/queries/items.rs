@@ -12,7 +12,8 @@ use chrono::NaiveDate;
 use gdmarket_domain::{Item, ItemEvent, ItemNo, MarketEvent};
 
 /// A row's own number is the item's.
-const BY_NUMBER: FilterColumns<'static> = FilterColumns { item_no: "no", people: None };
+const BY_NUMBER: FilterColumns<'static> =
+    FilterColumns { item_no: "no", status: "item_status", people: None };
 
 impl Queries {
     /// An item on the market.

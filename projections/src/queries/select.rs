@@ -12,6 +12,8 @@ use gdmarket_store::{Condition, PageQuery, Store};
 pub(super) struct FilterColumns<'a> {
     /// The item's number.
     pub(super) item_no: &'a str,
+    /// The status.
+    pub(super) status: &'a str,
     /// The table that holds owner and renter, and the column here that is its number; `None` where the
     /// rows hold them themselves.
     pub(super) people: Option<(&'a str, &'a str)>,
@@ -19,7 +21,7 @@ pub(super) struct FilterColumns<'a> {
 
 impl Default for FilterColumns<'_> {
     fn default() -> Self {
-        Self { item_no: "item_no", people: None }
+        Self { item_no: "item_no", status: "status", people: None }
     }
 }
 
@@ -27,7 +29,7 @@ impl FilterColumns<'_> {
     fn conditions<'f>(&'f self, filter: &'f Filter) -> Vec<Condition<'f>> {
         let mut all = vec![];
         all.extend(filter.item_no.map(|item_no| Condition::Number(self.item_no, item_no)));
-        all.extend(filter.status.as_deref().map(|status| Condition::Text("status", status)));
+        all.extend(filter.status.as_deref().map(|status| Condition::Text(self.status, status)));
         for (of, id) in [("owner_id", filter.owner_id), ("customer_id", filter.customer_id)] {
             all.extend(id.map(|number| match self.people {
                 None => Condition::Number(of, number),

@@ -23,12 +23,12 @@ impl Replay {
         all_views().iter().map(|view| kebab(view.name())).collect()
     }
 
-    /// The name that people are to use: `item-info` for `item_info` and `item_info_v3`.
+    /// The name that people are to use: `item-info` for `item_info` and `item_info_v4`.
     pub fn called(name: &str) -> Option<String> {
         find(name).ok().map(|view| kebab(view.name()))
     }
 
-    /// The subscription of this program's version of a view: `item_info_v3`.
+    /// The subscription of this program's version of a view: `item_info_v4`.
     pub fn subscription(name: &str) -> Option<String> {
         find(name).ok().map(|view| view.subscription())
     }

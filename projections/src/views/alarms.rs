@@ -31,14 +31,11 @@ pub struct AlarmBody {
 
 impl View for Alarms {
     const NAME: &'static str = "alarms";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const AGGREGATE: &'static str = Alarm::TYPE;
     const COLUMNS: &'static [Column<AlarmRow>] = &[
-        Column::number("owner_id", |_| None),
-        Column::number("customer_id", |_| None),
         Column::indexed(Column::number("item_no", |row| row.item_no.map(ItemNo::get))),
-        Column::number("reservation_no", |_| None),
-        Column::indexed(Column::text("status", |row| Some(row.status()?.as_str().into()))),
+        Column::indexed(Column::text("alarm_status", |row| Some(row.status()?.as_str()))),
     ];
     type Row = AlarmRow;
 

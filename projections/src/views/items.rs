@@ -41,14 +41,17 @@ pub struct ItemRow {
 
 impl View for ItemInfo {
     const NAME: &'static str = "item_info";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const AGGREGATE: &'static str = Item::TYPE;
     const COLUMNS: &'static [Column<ItemRow>] = &[
+        Column::number("item_no", |row| Some(row.registered()?.item_no.get())),
+        Column::text("item_name", |row| Some(row.registered()?.item_name)),
+        Column::number("item_price", |row| Some(row.registered()?.item_price.won())),
+        Column::indexed(Column::text("item_status", |row| Some(row.item_status().as_str()))),
+        Column::text("rental_status", |row| Some(row.rental_status().as_str())),
+        Column::number("reservation_no", |row| Some(row.shown()?.reservation_no.get())),
         Column::indexed(Column::number("owner_id", |row| row.state.owner_id().map(PersonId::get))),
         Column::indexed(Column::number("customer_id", |row| row.customer_id().map(PersonId::get))),
-        Column::number("item_no", |_| None),
-        Column::number("reservation_no", |row| row.shown().map(|of| of.reservation_no.get())),
-        Column::indexed(Column::text("status", |row| Some(row.item_status().as_str().into()))),
     ];
     const JOIN: Option<Join> = Some(Join { view: Alarms::NAME, fields: &["alarmStatus"] });
     type Row = ItemRow;

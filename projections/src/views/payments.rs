@@ -44,18 +44,18 @@ pub struct PaymentBody {
 
 impl View for Payments {
     const NAME: &'static str = "payments";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const AGGREGATE: &'static str = Payment::TYPE;
     const COLUMNS: &'static [Column<PaymentRow>] = &[
-        Column::number("owner_id", |_| None),
-        Column::number("customer_id", |_| None),
-        Column::indexed(Column::number("item_no", |row| Some(row.state.attempt()?.item_no.get()))),
+        Column::number("payment_no", |row| Some(row.state.attempt()?.payment_no.get())),
         Column::indexed(Column::number("reservation_no", |row| {
             Some(row.state.attempt()?.reservation_no.get())
         })),
-        Column::indexed(Column::text("status", |row| {
-            Some(shown(row.state.progress()?).as_str().into())
-        })),
+        Column::indexed(Column::number("item_no", |row| Some(row.state.attempt()?.item_no.get()))),
+        Column::number("item_price", |row| Some(row.state.attempt()?.amount.won())),
+        Column::text("payment_status", |row| Some(payment_status(row.status()?).as_str())),
+        Column::indexed(Column::text("status", |row| Some(row.status()?.as_str()))),
+        Column::text("reason", |row| row.reason.as_deref()),
     ];
     type Row = PaymentRow;
 
@@ -92,26 +92,34 @@ impl PaymentRow {
         &self.state
     }
 
-    /// What `/payments` tells.
+    fn status(&self) -> Option<PaymentProgress> {
+        self.state.progress().map(shown)
+    }
+
+    /// What `/payments` shows.
     pub(crate) fn body(&self) -> Option<PaymentBody> {
         let attempt = self.state.attempt()?;
-        let status = shown(self.state.progress()?);
+        let status = self.status()?;
         Some(PaymentBody {
             payment_no: attempt.payment_no,
             reservation_no: attempt.reservation_no,
             item_no: attempt.item_no,
             item_price: attempt.amount,
-            payment_status: match status {
-                PaymentProgress::Approved => PaymentStatus::Paid,
-                PaymentProgress::Pending
-                | PaymentProgress::Declined
-                | PaymentProgress::Refunding
-                | PaymentProgress::RefundRefused
-                | PaymentProgress::Cancelled => PaymentStatus::NotPaid,
-            },
+            payment_status: payment_status(status),
             status,
             reason: self.reason.clone(),
         })
+    }
+}
+
+const fn payment_status(status: PaymentProgress) -> PaymentStatus {
+    match status {
+        PaymentProgress::Approved => PaymentStatus::Paid,
+        PaymentProgress::Pending
+        | PaymentProgress::Declined
+        | PaymentProgress::Refunding
+        | PaymentProgress::RefundRefused
+        | PaymentProgress::Cancelled => PaymentStatus::NotPaid,
     }
 }
 

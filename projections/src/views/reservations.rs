@@ -61,20 +61,27 @@ pub struct ReservationBody {
 
 impl View for Reservations {
     const NAME: &'static str = "reservations";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const AGGREGATE: &'static str = Reservation::TYPE;
     const COLUMNS: &'static [Column<ReservationRow>] = &[
-        Column::indexed(Column::number("owner_id", |row| {
-            row.state.terms()?.owner_id.map(PersonId::get)
-        })),
+        Column::number("reservation_no", |row| Some(row.state.request()?.reservation_no.get())),
         Column::indexed(Column::number("customer_id", |row| {
             Some(row.state.request()?.renter_id.get())
         })),
-        Column::indexed(Column::number("item_no", |row| Some(row.state.request()?.item_no.get()))),
-        Column::number("reservation_no", |row| Some(row.state.request()?.reservation_no.get())),
-        Column::indexed(Column::text("status", |row| {
-            Some(status(row.state.stage())?.as_str().into())
+        Column::indexed(Column::number("owner_id", |row| {
+            row.state.terms()?.owner_id.map(PersonId::get)
         })),
+        Column::indexed(Column::number("item_no", |row| Some(row.state.request()?.item_no.get()))),
+        Column::text("item_name", |row| Some(row.state.terms()?.item_name.as_str())),
+        Column::number("item_price", |row| Some(row.state.terms()?.item_price.won())),
+        Column::number("total_price", |row| Some(row.state.terms()?.total_price.won())),
+        Column::date("period_from", |row| Some(row.state.request()?.period?.from())),
+        Column::date("period_to", |row| Some(row.state.request()?.period?.to())),
+        Column::indexed(Column::text("status", |row| Some(status(row.state.stage())?.as_str()))),
+        Column::text("reason", |row| row.reason.as_deref()),
+        Column::text("rental_status", |row| Some(rental_status(row.state.stage()).as_str())),
+        Column::text("payment_status", |row| Some(payment_status(row.state.stage()).as_str())),
+        Column::time("pay_by", |row| pay_by(row.state.stage())),
     ];
     type Row = ReservationRow;
 

@@ -206,8 +206,8 @@ on_each_engine! {
         let loops = market.start();
         story::play(&market, &loops).await;
         loops.stop().await;
-        market.views_sql("UPDATE view_payments_v2 SET status = 'Paid' WHERE no = 3").await;
-        market.views_sql("DELETE FROM view_alarms_v1 WHERE no = 2").await;
+        market.views_sql("UPDATE view_payments_v3 SET status = 'Paid' WHERE no = 3").await;
+        market.views_sql("DELETE FROM view_alarms_v2 WHERE no = 2").await;
         let differing = differences_from_rebuild(&market.store).await.unwrap();
         let told: Vec<_> = differing.iter().map(|told| (told.view.as_str(), told.number)).collect();
         assert_eq!(told, [("payments", 3), ("alarms", 2)]);

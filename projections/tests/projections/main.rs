@@ -14,6 +14,7 @@ mod killed;
 mod looking;
 mod market;
 mod parked;
+mod plain_sql;
 mod port;
 mod queued;
 mod replay;

@@ -105,14 +105,14 @@ on_each_engine! {
         let market = Market::open(db).await;
         let loops = market.start();
         story::play(&market, &loops).await;
-        market.views_sql("UPDATE view_item_info_v3 SET status = 'Rentable' WHERE no = 2").await;
-        market.views_sql("DELETE FROM view_item_info_v3 WHERE no = 1").await;
+        market.views_sql("UPDATE view_item_info_v4 SET item_status = 'Rentable' WHERE no = 2").await;
+        market.views_sql("DELETE FROM view_item_info_v4 WHERE no = 1").await;
         let (replayed, differing) = rebuild(&market, "item-info", false).await;
         let told: Vec<_> = differing.iter().map(|row| row.number).collect();
         assert_eq!((told.as_slice(), replayed.differing), (&[1, 2][..], 2));
         assert_eq!(differing[0].live, Value::Null, "it has no row");
-        assert_eq!(differing[1].columns, ["status"]);
-        assert_eq!(differing[1].rebuilt["status"], "NotRentable");
+        assert_eq!(differing[1].columns, ["itemStatus"]);
+        assert_eq!(differing[1].rebuilt["itemStatus"], "NotRentable");
         let events: Vec<_> = differing[1].events.iter().map(|e| e.event_type.as_str()).collect();
         assert_eq!(events[0], "ItemRegistered");
         let stream = gdmarket_store::StreamId::new("item", 2);
@@ -335,7 +335,7 @@ on_each_engine! {
         }
         market.settle(&loops).await;
         loops.stop().await;
-        market.views_sql("DELETE FROM view_item_info_v3 WHERE no > 100").await;
+        market.views_sql("DELETE FROM view_item_info_v4 WHERE no > 100").await;
         let nobody_says_stop = tokio::sync::Notify::new();
         let watching = AssertUnwindSafe(watch(&market, 200, &nobody_says_stop));
         assert!(watching.catch_unwind().await.is_err(), "who watches objects to half a view");

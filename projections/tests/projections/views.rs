@@ -23,7 +23,7 @@ on_each_engine! {
             "rentalStatus": "NotRenting", "reservationNo": 4, "ownerId": 11, "customerId": 1004,
             "customerName": null, "alarmStatus": "Alerted",
         }));
-        assert_eq!(info.version, market.rows("item_info_v3").await[1].1);
+        assert_eq!(info.version, market.rows("item_info_v4").await[1].1);
 
         let done = queries.reservation(reservation(1)).await.unwrap().unwrap();
         assert_eq!(json!(done.body), json!({

@@ -1,7 +1,7 @@
 //! The declaration of a column of a view's table.
 
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use gdmarket_store::{ColumnKind, Field, TableColumn};
-use std::borrow::Cow;
 
 /// A column of a view's table: its name, its type, and what it holds of a row.
 #[derive(Debug)]
@@ -14,7 +14,9 @@ pub struct Column<R> {
 #[derive(Debug)]
 enum Content<R> {
     Number(fn(&R) -> Option<i64>),
-    Text(fn(&R) -> Option<Cow<'_, str>>),
+    Text(fn(&R) -> Option<&str>),
+    Date(fn(&R) -> Option<NaiveDate>),
+    Time(fn(&R) -> Option<DateTime<Utc>>),
 }
 
 impl<R> Column<R> {
@@ -24,8 +26,18 @@ impl<R> Column<R> {
     }
 
     /// A column of texts.
-    pub const fn text(name: &'static str, content: fn(&R) -> Option<Cow<'_, str>>) -> Self {
+    pub const fn text(name: &'static str, content: fn(&R) -> Option<&str>) -> Self {
         Self { name, is_indexed: false, content: Content::Text(content) }
+    }
+
+    /// A column of days, as texts: `2027-01-31`.
+    pub const fn date(name: &'static str, content: fn(&R) -> Option<NaiveDate>) -> Self {
+        Self { name, is_indexed: false, content: Content::Date(content) }
+    }
+
+    /// A column of times, as texts in UTC: `2027-01-31T09:30:00Z`.
+    pub const fn time(name: &'static str, content: fn(&R) -> Option<DateTime<Utc>>) -> Self {
+        Self { name, is_indexed: false, content: Content::Time(content) }
     }
 
     /// This column, with an index: rows are found by it.
@@ -49,7 +61,7 @@ impl<R> Column<R> {
     pub(crate) const fn of_table(&self) -> TableColumn {
         let kind = match self.content {
             Content::Number(_) => ColumnKind::Number,
-            Content::Text(_) => ColumnKind::Text,
+            Content::Text(_) | Content::Date(_) | Content::Time(_) => ColumnKind::Text,
         };
         TableColumn { name: self.name, kind }
     }
@@ -63,6 +75,12 @@ impl<R> Column<R> {
             Content::Text(content) => {
                 content(row);
             }
+            Content::Date(content) => {
+                content(row);
+            }
+            Content::Time(content) => {
+                content(row);
+            }
         }
     }
 
@@ -70,7 +88,14 @@ impl<R> Column<R> {
     pub(crate) fn field(&self, row: &R) -> Field {
         match self.content {
             Content::Number(content) => Field::Number(content(row)),
-            Content::Text(content) => Field::Text(content(row).map(Cow::into_owned)),
+            Content::Text(content) => Field::Text(content(row).map(str::to_owned)),
+            Content::Date(content) => Field::Text(content(row).map(|day| day.to_string())),
+            Content::Time(content) => Field::Text(content(row).map(text_of_time)),
         }
     }
+}
+
+/// As JSON has it.
+fn text_of_time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

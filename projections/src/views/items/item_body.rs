@@ -41,21 +41,36 @@ pub struct ItemInfoBody {
     pub alarm_status: Option<AlarmStatus>,
 }
 
+/// What an item is or was on the market as.
+pub(super) struct Registered<'a> {
+    pub(super) item_no: ItemNo,
+    pub(super) owner_id: Option<PersonId>,
+    pub(super) item_name: &'a str,
+    pub(super) item_price: Money,
+}
+
 impl ItemRow {
-    /// What `/items` tells; nothing of what never came to the market.
-    pub(crate) fn body(&self) -> Option<ItemBody> {
+    /// `None` of what never came to the market.
+    pub(super) fn registered(&self) -> Option<Registered<'_>> {
         let Listing::Registered { item_no, owner_id, item_name, item_price } = self.listing()?
         else {
             return None;
         };
+        let (item_no, owner_id, item_price) = (*item_no, *owner_id, *item_price);
+        Some(Registered { item_no, owner_id, item_name, item_price })
+    }
+
+    /// What `/items` tells; nothing of what never came to the market.
+    pub(crate) fn body(&self) -> Option<ItemBody> {
+        let Registered { item_no, owner_id, item_name, item_price } = self.registered()?;
         Some(ItemBody {
-            item_no: *item_no,
-            item_name: item_name.clone(),
-            item_price: *item_price,
+            item_no,
+            item_name: item_name.to_owned(),
+            item_price,
             item_status: self.item_status(),
             rental_status: self.rental_status(),
             reservation_no: self.shown().map(|booking| booking.reservation_no),
-            owner_id: *owner_id,
+            owner_id,
         })
     }
 
