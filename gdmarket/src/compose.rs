@@ -180,7 +180,7 @@ impl Market {
             listen,
             http: config.server.http.clone(),
             time_zone: config.market.time_zone,
-            engine: config.engine(),
+            engine: self.store.engine_name(),
             render_metrics: metrics::render,
         };
         router(market, &options, shutdown)

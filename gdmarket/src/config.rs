@@ -135,9 +135,16 @@ impl Config {
         sources::load(sources)
     }
 
-    /// What `/capabilities` calls the database's engine.
-    pub const fn engine(&self) -> &'static str {
-        if self.database.url.is_some() { "postgresql" } else { "sqlite" }
+    /// Where the database is, for people: its URL without the password, or the folder of its files.
+    pub fn database_place(&self) -> String {
+        let folder = || self.server.data_dir.display().to_string();
+        self.database.url.as_ref().map_or_else(folder, ToString::to_string)
+    }
+
+    /// As [`Config::database_place`], with the name of the engine where the place doesn't say it.
+    pub fn described_database(&self) -> String {
+        let folder = || format!("SQLite in {}", self.server.data_dir.display());
+        self.database.url.as_ref().map_or_else(folder, ToString::to_string)
     }
 
     /// The database's URL as the store understands it.

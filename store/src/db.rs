@@ -140,6 +140,14 @@ impl Db {
         matches!(self, Self::Postgres(_))
     }
 
+    /// The engine as interfaces name it.
+    pub(crate) const fn engine_name(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgresql",
+            Self::Sqlite { .. } => "sqlite",
+        }
+    }
+
     /// An SQL expression for the database's clock, in microseconds since 1970. It moves on within
     /// a transaction.
     pub const fn now(&self) -> &'static str {

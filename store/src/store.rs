@@ -257,6 +257,11 @@ impl Store {
         verify_schema(&self.0.databases.log, &self.0.databases.views).await
     }
 
+    /// The database engine as interfaces name it: `postgresql` or `sqlite`.
+    pub fn engine_name(&self) -> &'static str {
+        self.log_db().engine_name()
+    }
+
     /// The schema of a PostgreSQL database that has the tables; `None` on SQLite.
     pub fn schema(&self) -> Option<&str> {
         self.0.databases.schema()

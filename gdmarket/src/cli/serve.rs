@@ -138,10 +138,7 @@ fn hint_at_gateways(config: &Config, listen: SocketAddr) {
 }
 
 fn announce(config: &Config, listen: SocketAddr, console: Console) {
-    let place = match &config.database.url {
-        Some(url) => url.to_string(),
-        None => format!("SQLite in {}", config.server.data_dir.display()),
-    };
+    let place = config.described_database();
     let url = format!("http://{listen}");
     if console.is_json() {
         // Who closes this end has read it, and a server goes on and ends with 0.

@@ -87,10 +87,7 @@ fn run_until_shutdown(work: impl Future<Output = Result<(), Failure>>) -> Result
 fn not_opened(config: &Config, error: StoreError) -> Failure {
     match error {
         StoreError::NeedsMigration { schema: 0, .. } => {
-            let place = match &config.database.url {
-                Some(url) => url.to_string(),
-                None => config.server.data_dir.display().to_string(),
-            };
+            let place = config.database_place();
             Failure::new(Exit::Failed, format!("there is no log in {place}"))
                 .next("name the place with --data-dir or --database-url")
         }

@@ -61,6 +61,31 @@ fn the_two_routers_know_one_side_each() {
     check("a query handler has nothing to write with:", &faults);
 }
 
+/// Where a program that is not the store looks at the engine.
+const ENGINE_BRANCHES: &[&str] = &[
+    "is_postgres",
+    "Db::Postgres",
+    "Db::Sqlite",
+    "database.url.is_some",
+    "match &config.database",
+];
+
+/// All of the HTTP library and of the program.
+fn above_the_store(path: &str) -> bool {
+    path.starts_with("api/src/") || path.starts_with("gdmarket/src/")
+}
+
+#[test]
+fn the_program_asks_the_store_instead_of_looking_at_the_engine() {
+    let branches = |sources: &[Source]| -> Vec<String> {
+        let of = |word: &&str| mentions(sources, above_the_store, word);
+        ENGINE_BRANCHES.iter().flat_map(of).collect()
+    };
+    check("a method of the store hides the difference:", &branches(&rust_files()));
+    let text = "let alone = !store.views().is_postgres();".to_owned();
+    assert_eq!(branches(&[Source { path: "gdmarket/src/x.rs".to_owned(), text }]).len(), 1);
+}
+
 #[test]
 fn a_forbidden_import_is_found() {
     let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
