@@ -2,6 +2,8 @@
 //! has to think of it.
 
 use crate::printable;
+use anstyle::{AnsiColor, Style};
+use std::fmt::Write as _;
 
 /// What a part of a line is about; only for colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,23 +40,20 @@ impl Text {
         for (place, (tone, part)) in (1..).zip(self.0.iter().take(shown)) {
             let part = if place == shown { part.trim_end() } else { part };
             let safe = printable::one_line(part);
-            match tone.filter(|_| has_colour) {
-                Some(tone) => {
-                    line.extend(["\u{1b}[", tone.code(), "m", &safe, "\u{1b}[0m"]);
-                }
-                None => line.push_str(&safe),
-            }
+            let style = tone.filter(|_| has_colour).map_or_else(Style::new, Tone::style);
+            // Writing to a string cannot fail; a plain style writes nothing around the text.
+            let _ = write!(line, "{style}{safe}{style:#}");
         }
         line
     }
 }
 
 impl Tone {
-    const fn code(self) -> &'static str {
+    const fn style(self) -> Style {
         match self {
-            Self::Good => "32",
-            Self::Bad => "31",
-            Self::Faint => "2",
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Bad => AnsiColor::Red.on_default(),
+            Self::Faint => Style::new().dimmed(),
         }
     }
 }
