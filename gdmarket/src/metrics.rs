@@ -1,12 +1,18 @@
 //! The metrics of this process, for `/metrics`. The recorder is one per process.
 
+mod descriptions;
+
 use gdmarket_projections::managers;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 use std::sync::OnceLock;
 
-/// The upper bounds of the buckets that durations are counted in, in seconds.
-const BUCKETS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// The upper bounds of the buckets of durations, in seconds: from a cached read to the longest request.
+const SECONDS_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// The upper bounds of the buckets of batch sizes.
+const COMMANDS_BUCKETS: &[f64] =
+    &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
 /// Counters whose rise needs a look. `/metrics` shows their zeros, too: an alarm can't notice the rise of
 /// a counter that is absent.
@@ -29,6 +35,9 @@ pub fn start_metrics() {
         // `/metrics` says so.
         return;
     }
+    descriptions::describe();
+    Collector::default().describe();
+    metrics::gauge!("gdmarket_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     for name in FROM_ZERO {
         metrics::counter!(name).increment(0);
     }
@@ -40,6 +49,7 @@ pub fn start_metrics() {
 /// All metrics in Prometheus' text format; `None` if this process records none.
 pub fn render() -> Option<String> {
     recorder().map(|recorder| {
+        Collector::default().collect();
         recorder.run_upkeep();
         recorder.render()
     })
@@ -59,13 +69,18 @@ fn recorder() -> Option<&'static PrometheusHandle> {
 }
 
 fn install() -> Option<PrometheusHandle> {
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS);
-    match builder.and_then(PrometheusBuilder::install_recorder) {
+    match builder().and_then(PrometheusBuilder::install_recorder) {
         Ok(handle) => Some(handle),
         Err(error) => {
             tracing::warn!(%error, "figures are not recorded");
             None
         }
     }
+}
+
+/// Every distribution is a histogram: summaries of several servers can't be added up.
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets(SECONDS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_commands".to_owned()), COMMANDS_BUCKETS)
 }

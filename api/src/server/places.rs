@@ -30,7 +30,7 @@ pub(super) struct HeldPlace {
 }
 
 /// Requests that hold a place to work.
-const WORKING: &str = "gdmarket_http_requests_under_way";
+const WORKING: &str = "gdmarket_http_requests_in_flight";
 /// Requests that hold a place to wait.
 const WAITING: &str = "gdmarket_http_requests_waiting";
 

@@ -305,7 +305,7 @@ fn what_is_under_way_is_finished_before_the_end() {
             // The connection is accepted, so the request is under way.
             let text = reqwest::get(&figures).await.map_err(|e| e.to_string())?;
             let text = text.text().await.map_err(|e| e.to_string())?;
-            let is_there = text.contains("gdmarket_http_requests_under_way 1");
+            let is_there = text.contains("gdmarket_http_requests_in_flight 1");
             if is_there { Ok(()) } else { Err("not under way yet".to_owned()) }
         })
         .await;

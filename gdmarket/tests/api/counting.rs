@@ -105,7 +105,7 @@ fn requests_that_wait_are_not_counted_as_worked_on() {
             let text = reqwest::get(server.url("/metrics")).await.map_err(|e| e.to_string())?;
             let text = text.text().await.map_err(|e| e.to_string())?;
             let is_so = text.contains("gdmarket_http_requests_waiting 1\n")
-                && text.contains("gdmarket_http_requests_under_way 0\n");
+                && text.contains("gdmarket_http_requests_in_flight 0\n");
             if is_so { Ok(()) } else { Err("not so".to_owned()) }
         })
         .await;

@@ -42,21 +42,22 @@ fn printed(arguments: &[&str]) -> String {
 }
 
 /// Metrics that every server has; others appear with what they count.
-const METRICS: [&str; 27] = [
+const METRICS: [&str; 28] = [
     "gdmarket_aggregate_cache_total counter",
-    "gdmarket_append_batch_commands summary",
+    "gdmarket_append_batch_commands histogram",
     "gdmarket_append_batch_seconds histogram",
     "gdmarket_append_connections_lost_total counter",
     "gdmarket_append_contended_batches_total counter",
     "gdmarket_append_events_total counter",
     "gdmarket_append_queue_commands gauge",
     "gdmarket_breaker_state gauge",
+    "gdmarket_build_info gauge",
     "gdmarket_commands_total counter",
     "gdmarket_event_streams_refused_total counter",
     "gdmarket_http_connections_open gauge",
     "gdmarket_http_request_duration_seconds histogram",
     "gdmarket_http_requests_total counter",
-    "gdmarket_http_requests_under_way gauge",
+    "gdmarket_http_requests_in_flight gauge",
     "gdmarket_http_requests_waiting gauge",
     "gdmarket_http_shed_total counter",
     "gdmarket_http_streams_reset_total counter",

@@ -27,6 +27,7 @@ mod documented;
 mod documents;
 mod erasure;
 mod event_stream;
+mod exposition;
 #[path = "../shared/following.rs"]
 mod following;
 mod found_outcomes;

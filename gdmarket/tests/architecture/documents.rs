@@ -133,13 +133,31 @@ fn figures(sources: &[Source]) -> BTreeSet<String> {
     sources.iter().flat_map(names).collect()
 }
 
+fn shipped() -> Vec<Source> {
+    let folders = ["store/src", "commands/src", "projections/src", "api/src", "gdmarket/src"];
+    folders.iter().flat_map(|folder| files(folder, ".rs")).collect()
+}
+
+/// Where every metric has its help text.
+const DESCRIPTIONS: &str = "gdmarket/src/metrics/descriptions.rs";
+
+#[test]
+fn every_metric_has_a_help_text() {
+    let undescribed = |sources: Vec<Source>| -> Vec<String> {
+        let (texts, others): (Vec<_>, Vec<_>) =
+            sources.into_iter().partition(|source| source.path == DESCRIPTIONS);
+        let described = figures(&texts);
+        figures(&others).into_iter().filter(|name| !described.contains(name)).collect()
+    };
+    check(&format!("add a help text to {DESCRIPTIONS}:"), &undescribed(shipped()));
+    let text = "metrics::counter!(\"gdmarket_x_total\")".to_owned();
+    let source = Source { path: "store/src/x.rs".to_owned(), text };
+    assert_eq!(undescribed(vec![source]), ["gdmarket_x_total"]);
+}
+
 #[test]
 fn every_figure_is_in_the_runbook() {
-    let shipped: Vec<_> =
-        ["store/src", "commands/src", "projections/src", "api/src", "gdmarket/src"]
-            .iter()
-            .flat_map(|folder| files(folder, ".rs"))
-            .collect();
+    let shipped = shipped();
     let figures = figures(&shipped);
     assert!(figures.len() > 5, "the figures are recorded differently now: {figures:?}");
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");
