@@ -4,6 +4,7 @@
 //! are faults, and all faults are told at once, before a port opens. Only this module reads the
 //! environment; the other crates get plain values.
 
+mod layers;
 mod secret;
 mod sections;
 mod settings;
@@ -18,6 +19,7 @@ pub(crate) use values::list;
 
 use chrono_tz::Tz;
 use gdmarket_api::HttpOptions;
+use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,48 +44,61 @@ pub struct Config {
 }
 
 /// The HTTP side and the data folder.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Server {
     /// The address to listen on.
+    #[serde(deserialize_with = "values::address")]
     pub listen: SocketAddr,
     /// Where SQLite's files are.
+    #[serde(deserialize_with = "values::folder")]
     pub data_dir: PathBuf,
     /// Whether `serve` brings the database's schema up to date.
+    #[serde(deserialize_with = "values::flag")]
     pub migrate: bool,
     /// The limits of the HTTP side.
+    #[serde(skip)]
     pub http: HttpOptions,
 }
 
 /// Where the log is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Database {
     /// PostgreSQL; without it SQLite in the data folder.
+    #[serde(deserialize_with = "values::database_url")]
     pub url: Option<DatabaseUrl>,
     /// How many connections read at once.
+    #[serde(deserialize_with = "values::within::<1, 1_000, _, _>")]
     pub read_connections: u32,
     /// How many aggregates of each type are kept in memory.
+    #[serde(deserialize_with = "values::within::<1, 100_000_000, _, _>")]
     pub cache_entries: u64,
 }
 
 /// The market's own rules.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Market {
     /// Where the market's days begin and end.
+    #[serde(deserialize_with = "values::time_zone")]
     pub time_zone: Tz,
 }
 
 /// Someone outside, and how the implementation inside this program behaves in their place.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Outside {
     /// How long a caller waits.
+    #[serde(rename = "answer_within_ms", deserialize_with = "values::millis::<0, _>")]
     pub answer_within: Duration,
     /// How long a call may go on.
+    #[serde(rename = "timeout_ms", deserialize_with = "values::millis::<0, _>")]
     pub timeout: Duration,
     /// How long each call takes.
+    #[serde(rename = "delay_ms", deserialize_with = "values::millis::<0, _>")]
     pub delay: Duration,
     /// How much longer it may take, at random.
+    #[serde(rename = "jitter_ms", deserialize_with = "values::millis::<0, _>")]
     pub jitter: Duration,
     /// Which share of the calls fails.
+    #[serde(deserialize_with = "values::share")]
     pub fail_rate: f64,
 }
 
@@ -101,20 +116,24 @@ pub struct Payment {
 }
 
 /// Reservations.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Reservation {
     /// How long one may stand unpaid.
+    #[serde(rename = "pay_within_s", deserialize_with = "values::seconds")]
     pub pay_within: Duration,
 }
 
 /// What is told about the program's own doings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Telemetry {
     /// Which log lines are written, as `tracing` filters them.
+    #[serde(deserialize_with = "values::log_filter")]
     pub log: String,
     /// How they look.
+    #[serde(deserialize_with = "values::log_format")]
     pub format: LogFormat,
     /// Whether core dumps may be written, which hold secrets and names.
+    #[serde(deserialize_with = "values::flag")]
     pub core_dumps: bool,
 }
 

@@ -1,125 +1,148 @@
-//! The sections of the configuration, each read key by key. A section with a fault is none, and its
-//! other keys are read all the same.
+//! The sections of the configuration as structs, read by serde from the texts of their settings.
+//!
+//! serde stops at the first value that can't be read. So a section with such a value is read again with the default in
+//! its place, until it can be read: every fault is reported, each with its source.
 
-use super::sources::Reader;
-use super::values::{flag, list, log_filter, log_format, parsed, share, within};
-use super::{
-    Config, Database, DatabaseUrl, Market, Outside, Payment, Reservation, Server, Telemetry,
-};
+use super::layers::{Layers, SettingText};
+use super::settings::{SETTINGS, Setting};
+use super::sources::Shown;
+use super::{Config, DatabaseUrl, Outside, Payment, Server, masked, values};
 use gdmarket_api::HttpOptions;
-use std::borrow::Cow;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error, MapDeserializer};
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-/// No waiting time is longer than a day.
-const MAX_MS: u64 = 86_400_000;
+/// The texts of all settings, in the order of [`SETTINGS`], and what is wrong with them.
+pub(super) struct Sections {
+    texts: Vec<SettingText>,
+    /// Each with the number of its setting.
+    faults: Vec<(usize, String)>,
+}
 
-impl Reader {
-    fn millis(&mut self, key: &str) -> Option<Duration> {
-        self.read(key, |text| within(text, 0, MAX_MS)).map(Duration::from_millis)
-    }
-
-    fn outside(&mut self, section: &str) -> Option<Outside> {
-        let answer_within = self.millis(&format!("{section}.answer_within_ms"));
-        let timeout = self.millis(&format!("{section}.timeout_ms"));
-        let delay = self.millis(&format!("{section}.delay_ms"));
-        let jitter = self.millis(&format!("{section}.jitter_ms"));
-        let fail_rate = self.read(&format!("{section}.fail_rate"), share);
-        Some(Outside {
-            answer_within: answer_within?,
-            timeout: timeout?,
-            delay: delay?,
-            jitter: jitter?,
-            fail_rate: fail_rate?,
-        })
-    }
-
-    fn payment(&mut self, server: Option<&Server>) -> Option<Payment> {
-        let gateway = self.outside("payment");
-        let decline_rate = self.read("payment.decline_rate", share);
-        let in_folder = server?.data_dir.join("payments.ledger");
-        let (named, ledger_set_by) = self.retired("payment.ledger").unzip();
-        let old_ledgers = named.map(PathBuf::from).into_iter().chain([in_folder]).collect();
-        let decline_rate = decline_rate?;
-        Some(Payment { gateway: gateway?, decline_rate, old_ledgers, ledger_set_by })
-    }
-
-    fn server(&mut self) -> Option<Server> {
-        let listen = self.read("server.listen", |text| {
-            parsed(text, "must be an address and a port, like 127.0.0.1:8080")
-        });
-        let allow_open = self.read("server.allow_open", flag);
-        let hosts = self.read("server.hosts", |text| Ok(list(text)));
-        let data_dir = self.read("server.data_dir", |text| match text {
-            "" => Err("must name a folder".to_owned()),
-            text => Ok(PathBuf::from(text)),
-        });
-        let migrate = self.read("server.migrate", flag);
-        let drain_delay = self.millis("server.drain_delay_ms");
-        let finish_within = self.millis("server.finish_within_ms");
-        let request_timeout = self.millis("server.request_timeout_ms");
-        let connections = self.read("server.connections", |text| within(text, 1, 65_536));
-        let share = self.read("server.address_share_percent", |text| within(text, 1, 100));
-        let keep_alive = self.millis("server.keep_alive_ms");
-        let stalled_reader = self
-            .read("server.stalled_reader_ms", |text| within(text, 1_000, MAX_MS))
-            .map(Duration::from_millis);
-        let reading = self.read("server.reading", |text| within(text, 1, 65_536));
-        let waiting = self.read("server.waiting", |text| within(text, 1, 65_536));
-        let concurrency = self.read("server.concurrency", |text| within(text, 1, 65_536));
-        let event_streams = self.read("server.event_streams", |text| within(text, 0, 65_536));
-        let http = HttpOptions {
-            allow_open: allow_open?,
-            hosts: hosts?,
-            drain_delay: drain_delay?,
-            finish_within: finish_within?,
-            request_timeout: request_timeout?,
-            connections: usize::try_from(connections?).ok()?,
-            address_share_percent: usize::try_from(share?).ok()?,
-            keep_alive: keep_alive?,
-            stalled_reader: stalled_reader?,
-            reading: usize::try_from(reading?).ok()?,
-            waiting: usize::try_from(waiting?).ok()?,
-            concurrency: usize::try_from(concurrency?).ok()?,
-            event_streams: usize::try_from(event_streams?).ok()?,
+impl Sections {
+    /// A text that can't be had is a fault, and its default stands in for it.
+    pub(super) fn read(layers: &Layers) -> Self {
+        let mut faults = vec![];
+        let text = |(number, setting): (usize, &Setting)| {
+            layers.text(setting).unwrap_or_else(|fault| {
+                faults.push((number, fault));
+                default_of(setting)
+            })
         };
-        Some(Server { listen: listen?, data_dir: data_dir?, migrate: migrate?, http })
+        let texts = SETTINGS.iter().enumerate().map(text).collect();
+        Self { texts, faults }
     }
 
-    fn database(&mut self) -> Option<Database> {
-        let url = self.read("database.url", |text| match text {
-            "" => Ok(None),
-            text => DatabaseUrl::from_str(text).map(Some).map_err(Cow::into_owned),
-        });
-        let read_connections = self.read("database.read_connections", |t| within(t, 1, 1_000));
-        let cache_entries = self.read("database.cache_entries", |t| within(t, 1, 100_000_000));
-        Some(Database {
-            url: url?,
-            read_connections: u32::try_from(read_connections?).ok()?,
-            cache_entries: cache_entries?,
-        })
+    /// The section as this struct. `None` only if a default can't be read, which the tests exclude.
+    fn section<T: DeserializeOwned>(&mut self, section: &str) -> Option<T> {
+        loop {
+            let number = Cell::new(0);
+            let settings = SETTINGS.iter().zip(&self.texts).enumerate();
+            let entries = settings.filter_map(|(of, (setting, text))| {
+                let name = setting.key.strip_prefix(section)?.strip_prefix('.')?;
+                number.set(of);
+                Some((name, text.text.as_str()))
+            });
+            match T::deserialize(MapDeserializer::<_, Error>::new(entries)) {
+                Ok(section) => return Some(section),
+                Err(fault) => self.replace(number.get(), &fault)?,
+            }
+        }
     }
 
-    pub(super) fn config(&mut self) -> Option<Config> {
-        let server = self.server();
-        let database = self.database();
-        let time_zone = self
-            .read("market.time_zone", |text| parsed(text, "must be a time zone, like Asia/Seoul"));
-        let payment = self.payment(server.as_ref());
-        let alarm = self.outside("alarm");
-        let pay_within = self.read("reservation.pay_within_s", |t| within(t, 1, 31_536_000));
-        let log = self.read("telemetry.log", log_filter);
-        let format = self.read("telemetry.format", log_format);
-        let core_dumps = self.read("telemetry.core_dumps", flag);
+    /// Notes a fault and puts the default in the value's place; `None` if it is there already.
+    fn replace(&mut self, number: usize, fault: &Error) -> Option<()> {
+        let (setting, text) = (SETTINGS.get(number)?, self.texts.get_mut(number)?);
+        let default = default_of(setting);
+        let faulty = std::mem::replace(text, default);
+        let value = if setting.secret { "***" } else { &faulty.text };
+        let fault = format!("{}: {value:?} {fault} ({})", setting.key, faulty.source);
+        self.faults.push((number, fault));
+        (faulty.text != text.text).then_some(())
+    }
+
+    /// All sections, with defaults instead of faulty values. `ledger` is the text of a retired setting, and who set it.
+    pub(super) fn config(&mut self, ledger: Option<(String, String)>) -> Option<Config> {
+        let Http(http) = self.section("server")?;
+        let server = Server { http, ..self.section("server")? };
+        let (named, ledger_set_by) = ledger.unzip();
+        let in_folder = server.data_dir.join("payments.ledger");
+        let gateway: Outside = self.section("payment")?;
+        let DeclineRate { decline_rate } = self.section("payment")?;
+        let old_ledgers = named.map(PathBuf::from).into_iter().chain([in_folder]).collect();
         Some(Config {
-            server: server?,
-            database: database?,
-            market: Market { time_zone: time_zone? },
-            payment: payment?,
-            alarm: alarm?,
-            reservation: Reservation { pay_within: Duration::from_secs(pay_within?) },
-            telemetry: Telemetry { log: log?, format: format?, core_dumps: core_dumps? },
+            server,
+            database: self.section("database")?,
+            market: self.section("market")?,
+            payment: Payment { gateway, decline_rate, old_ledgers, ledger_set_by },
+            alarm: self.section("alarm")?,
+            reservation: self.section("reservation")?,
+            telemetry: self.section("telemetry")?,
         })
     }
+
+    /// Each setting as it is shown, and the faults in the order of the settings.
+    pub(super) fn finish(mut self) -> (Vec<Shown>, impl Iterator<Item = String>) {
+        self.faults.sort_by_key(|(number, _)| *number);
+        let shown = |(setting, SettingText { text, source }): (&Setting, SettingText)| {
+            let value = if setting.secret { redacted(&text) } else { masked(&text).into_owned() };
+            Shown { key: setting.key, value, source }
+        };
+        let shown = SETTINGS.iter().zip(self.texts).map(shown).collect();
+        (shown, self.faults.into_iter().map(|(_, fault)| fault))
+    }
+}
+
+fn default_of(setting: &Setting) -> SettingText {
+    SettingText { text: setting.default.to_owned(), source: String::new() }
+}
+
+fn redacted(text: &str) -> String {
+    DatabaseUrl::from_str(text).map_or_else(|_| String::new(), |url| url.to_string())
+}
+
+#[derive(Deserialize)]
+struct DeclineRate {
+    #[serde(deserialize_with = "values::share")]
+    decline_rate: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Http(#[serde(with = "HttpSection")] HttpOptions);
+
+/// The options of the HTTP side as they stand in the section `server`.
+#[derive(Deserialize)]
+#[serde(remote = "HttpOptions")]
+struct HttpSection {
+    #[serde(deserialize_with = "values::flag")]
+    allow_open: bool,
+    #[serde(deserialize_with = "values::names")]
+    hosts: Vec<String>,
+    #[serde(rename = "drain_delay_ms", deserialize_with = "values::millis::<0, _>")]
+    drain_delay: Duration,
+    #[serde(rename = "finish_within_ms", deserialize_with = "values::millis::<0, _>")]
+    finish_within: Duration,
+    #[serde(rename = "request_timeout_ms", deserialize_with = "values::millis::<0, _>")]
+    request_timeout: Duration,
+    #[serde(deserialize_with = "values::within::<1, 65_536, _, _>")]
+    connections: usize,
+    #[serde(deserialize_with = "values::within::<1, 100, _, _>")]
+    address_share_percent: usize,
+    #[serde(rename = "keep_alive_ms", deserialize_with = "values::millis::<0, _>")]
+    keep_alive: Duration,
+    #[serde(rename = "stalled_reader_ms", deserialize_with = "values::millis::<1_000, _>")]
+    stalled_reader: Duration,
+    #[serde(deserialize_with = "values::within::<1, 65_536, _, _>")]
+    reading: usize,
+    #[serde(deserialize_with = "values::within::<1, 65_536, _, _>")]
+    waiting: usize,
+    #[serde(deserialize_with = "values::within::<1, 65_536, _, _>")]
+    concurrency: usize,
+    #[serde(deserialize_with = "values::within::<0, 65_536, _, _>")]
+    event_streams: usize,
 }

@@ -1,25 +1,10 @@
-//! Puts the sources on top of each other, remembers which one a value came from, and turns texts into
-//! values. Every fault is kept; nothing is used unless there is none.
+//! Where settings come from, and what loading them gives: a checked configuration, or every fault at once.
 
-use super::settings::{RETIRED, SETTINGS, Setting};
-use super::toml_file::TomlFile;
-use super::values::text_of;
-use super::{Config, DatabaseUrl, masked};
-use figment::providers::Env;
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider, Source};
+use super::layers::Layers;
+use super::sections::Sections;
+use super::{Config, masked};
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-/// The prefix of variables.
-const PREFIX: &str = "GDMARKET__";
-/// The file that is read if it is there.
-const DEFAULT_FILE: &str = "gdmarket.toml";
-/// What the layer of defaults is called.
-const DEFAULT: &str = "default";
-/// How the name of a flag's layer begins.
-const FLAG: &str = "flag ";
+use std::path::PathBuf;
 
 /// A value from the command line.
 #[derive(Debug, Clone)]
@@ -73,231 +58,24 @@ impl fmt::Display for Faults {
     }
 }
 
-/// A source that is no file and no environment.
-struct Layer {
-    name: String,
-    entries: Vec<(String, String)>,
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name.clone())
-    }
-
-    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        let mut sections = Dict::new();
-        for (key, value) in &self.entries {
-            let (section, name) = key.split_once('.').unwrap_or((key, ""));
-            let dict = sections.entry(section.to_owned()).or_insert_with(|| Dict::new().into());
-            if let Value::Dict(_, dict) = dict {
-                dict.insert(name.to_owned(), value.as_str().into());
-            }
-        }
-        Ok(Profile::Default.collect(sections))
-    }
-}
-
 pub(super) fn load(sources: &Sources) -> Result<Loaded, Faults> {
-    let mut reader = Reader { figment: Figment::new(), shown: vec![], faults: vec![] };
-    reader.stack(sources);
-    reader.refuse_unknown();
-    let config = reader.config();
+    let mut faults = vec![];
+    let layers = Layers::stack(sources, &mut faults);
+    faults.extend(layers.unknown_keys());
+    let mut sections = Sections::read(&layers);
+    let config = sections.config(layers.retired("payment.ledger"));
+    let (shown, faulty_values) = sections.finish();
+    faults.extend(faulty_values);
     match config {
-        Some(config) if reader.faults.is_empty() => Ok(Loaded { config, shown: reader.shown }),
+        Some(config) if faults.is_empty() => Ok(Loaded { config, shown }),
         // A URL that was set in a wrong place would be shown as what it was taken for.
-        _ => Err(Faults(reader.faults.iter().map(|fault| masked(fault).into_owned()).collect())),
+        _ => Err(Faults(faults.iter().map(|fault| masked(fault).into_owned()).collect())),
     }
-}
-
-pub(super) struct Reader {
-    figment: Figment,
-    shown: Vec<Shown>,
-    faults: Vec<String>,
-}
-
-/// Who set a value; of two of them the one further down wins.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Origin {
-    Default,
-    File,
-    Variable,
-    Flag,
-}
-
-impl Reader {
-    fn stack(&mut self, sources: &Sources) {
-        let defaults = SETTINGS.iter().map(|s| (s.key.to_owned(), s.default.to_owned())).collect();
-        let mut figment = Figment::from(Layer { name: DEFAULT.to_owned(), entries: defaults });
-        if let Some(file) = self.file(sources) {
-            figment = figment.merge(file);
-        }
-        if sources.surroundings {
-            figment = figment.merge(Env::prefixed(PREFIX).split("__"));
-        }
-        for Flag { flag, key, value } in &sources.flags {
-            let entries = vec![((*key).to_owned(), value.clone())];
-            figment = figment.merge(Layer { name: format!("{FLAG}{flag}"), entries });
-        }
-        self.figment = figment;
-    }
-
-    fn file(&mut self, sources: &Sources) -> Option<TomlFile> {
-        let path = match &sources.file {
-            Some(path) if !path.is_file() => {
-                self.faults.push(format!("{}: there is no such file", path.display()));
-                return None;
-            }
-            Some(path) => path.as_path(),
-            None => Path::new(DEFAULT_FILE),
-        };
-        if sources.file.is_none() && !(sources.surroundings && path.is_file()) {
-            return None;
-        }
-        TomlFile::read(path).map_err(|fault| self.faults.push(fault)).ok()
-    }
-
-    /// Every leaf must be a setting, or the file of a secret one.
-    fn refuse_unknown(&mut self) {
-        let mut unknown = vec![];
-        for (section, value) in self.figment.extract::<Dict>().unwrap_or_default() {
-            match value {
-                Value::Dict(_, dict) => {
-                    unknown.extend(dict.into_keys().map(|key| format!("{section}.{key}")));
-                }
-                _ => unknown.push(section),
-            }
-        }
-        unknown.retain(|key| {
-            let is_retired = RETIRED.contains(&key.as_str());
-            !is_retired && Setting::of(key).is_none() && secret_of(key).is_none()
-        });
-        for key in unknown {
-            let source = self.source(&key);
-            self.faults.push(format!("{key}: there is no such setting ({source})"));
-        }
-    }
-
-    fn origin(&self, key: &str) -> Origin {
-        match self.figment.find_metadata(key) {
-            None => Origin::Default,
-            Some(set) if set.source.as_ref().and_then(Source::file_path).is_some() => Origin::File,
-            Some(set) if set.name == DEFAULT => Origin::Default,
-            Some(set) if set.name.starts_with(FLAG) => Origin::Flag,
-            Some(_) => Origin::Variable,
-        }
-    }
-
-    /// Who set a value, in words.
-    fn source(&self, key: &str) -> String {
-        let set = self.figment.find_metadata(key);
-        let file = set.and_then(|set| set.source.as_ref()).and_then(Source::file_path);
-        match (self.origin(key), set, file) {
-            (Origin::File, _, Some(file)) => format!("file {}", file.display()),
-            (Origin::Variable, ..) => {
-                format!("variable {PREFIX}{}", key.replace('.', "__").to_uppercase())
-            }
-            (Origin::Default | Origin::File | Origin::Flag, set, _) => {
-                set.map_or_else(|| DEFAULT.to_owned(), |set| set.name.to_string())
-            }
-        }
-    }
-
-    /// What a setting says that no program uses any more, and who set it.
-    pub(super) fn retired(&self, key: &str) -> Option<(String, String)> {
-        let value = self.figment.find_value(key).ok().and_then(|value| text_of(&value))?;
-        (!value.is_empty()).then(|| (value, self.source(key)))
-    }
-
-    /// The text of a setting, from its own key or from the file that holds a secret.
-    fn text(&mut self, setting: &Setting) -> Option<(String, String)> {
-        let own = self.figment.find_value(setting.key).ok().and_then(|value| text_of(&value));
-        let file_key = format!("{}_file", setting.key);
-        let file = self.figment.find_value(&file_key).ok().filter(|_| setting.secret);
-        let source = self.source(setting.key);
-        if own.as_ref().is_some_and(|own| own.trim().is_empty())
-            && self.origin(setting.key) != Origin::Default
-        {
-            self.set_but_empty(setting.key, &source);
-            return None;
-        }
-        let both = own.as_ref().is_some_and(|own| !own.is_empty()) && file.is_some();
-        let file = file.as_ref().and_then(text_of);
-        let (of_own, of_file) = (self.origin(setting.key), self.origin(&file_key));
-        match file.filter(|_| !both || of_own <= of_file) {
-            Some(_) if both && of_own == of_file => {
-                self.faults.push(format!(
-                    "{}: set directly ({source}) and as a file; keep one of them",
-                    setting.key
-                ));
-                None
-            }
-            Some(path) if path.trim().is_empty() => {
-                let source = self.source(&file_key);
-                self.set_but_empty(&file_key, &source);
-                None
-            }
-            Some(path) => match std::fs::read_to_string(&path) {
-                Ok(text) if text.trim().is_empty() => {
-                    self.set_but_empty(setting.key, &format!("file {path}"));
-                    None
-                }
-                Ok(text) => {
-                    Some((text.trim_end_matches(['\r', '\n']).to_owned(), format!("file {path}")))
-                }
-                Err(error) => {
-                    self.faults.push(format!("{file_key}: {path}: {error}"));
-                    None
-                }
-            },
-            None if own.is_none() => {
-                self.faults.push(format!("{}: must be one value ({source})", setting.key));
-                None
-            }
-            None => own.map(|own| (own, source)),
-        }
-    }
-
-    /// An empty value is never taken for none: a variable whose secret wasn't filled in would start the market on
-    /// another database than the one that is meant.
-    fn set_but_empty(&mut self, key: &str, source: &str) {
-        self.faults
-            .push(format!("{key}: is set but empty ({source}); give it a value or remove it"));
-    }
-
-    pub(super) fn read<T>(
-        &mut self,
-        key: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let setting = Setting::of(key)?;
-        let (text, source) = self.text(setting)?;
-        match parse(&text) {
-            Ok(value) => {
-                let value_shown =
-                    if setting.secret { redacted(&text) } else { masked(&text).into_owned() };
-                self.shown.push(Shown { key: setting.key, value: value_shown, source });
-                Some(value)
-            }
-            Err(fault) => {
-                let value = if setting.secret { "***" } else { &text };
-                self.faults.push(format!("{key}: {value:?} {fault} ({source})"));
-                None
-            }
-        }
-    }
-}
-
-/// The secret setting whose file this key names.
-fn secret_of(key: &str) -> Option<&'static Setting> {
-    Setting::of(key.strip_suffix("_file")?).filter(|setting| setting.secret)
-}
-
-fn redacted(text: &str) -> String {
-    DatabaseUrl::from_str(text).map_or_else(|_| String::new(), |url| url.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::SETTINGS;
     use super::*;
     use std::time::Duration;
 

@@ -1,8 +1,19 @@
-//! Texts as values: what each kind of setting may say, and what is told when it says something else.
+//! Texts as values: what each kind of setting may say, and what is reported when it says something else.
 
-use super::LogFormat;
+use super::{DatabaseUrl, LogFormat};
+use chrono_tz::Tz;
 use figment::value::Value;
+use serde::de::Error as _;
+use serde::{Deserialize as _, Deserializer};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+/// No waiting time is longer than a day.
+const MAX_MS: u64 = 86_400_000;
 
 /// A value as it was written; a list or a table is none.
 pub(super) fn text_of(value: &Value) -> Option<String> {
@@ -20,22 +31,81 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-pub(super) fn parsed<T: FromStr>(text: &str, fault: &str) -> Result<T, String> {
+/// Reads the text of a setting; the fault is what the text must be.
+fn read<'de, D, T>(text: D, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    parse(&String::deserialize(text)?).map_err(D::Error::custom)
+}
+
+fn parsed<T: FromStr>(text: &str, fault: &str) -> Result<T, String> {
     text.parse().map_err(|_| fault.to_owned())
 }
 
-pub(super) fn within(text: &str, least: u64, most: u64) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+pub(super) fn address<'de, D: Deserializer<'de>>(text: D) -> Result<SocketAddr, D::Error> {
+    read(text, |text| parsed(text, "must be an address and a port, like 127.0.0.1:8080"))
 }
 
-pub(super) fn share(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| (0.0..=1.0).contains(number));
-    number.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+pub(super) fn time_zone<'de, D: Deserializer<'de>>(text: D) -> Result<Tz, D::Error> {
+    read(text, |text| parsed(text, "must be a time zone, like Asia/Seoul"))
 }
 
-pub(super) fn flag(text: &str) -> Result<bool, String> {
-    parsed(text, "must be true or false")
+pub(super) fn flag<'de, D: Deserializer<'de>>(text: D) -> Result<bool, D::Error> {
+    read(text, |text| parsed(text, "must be true or false"))
+}
+
+/// A whole number from `LEAST` to `MOST`.
+pub(super) fn within<'de, const LEAST: u64, const MOST: u64, T, D>(text: D) -> Result<T, D::Error>
+where
+    T: TryFrom<u64>,
+    D: Deserializer<'de>,
+{
+    read(text, |text| {
+        let number = text.parse().ok().filter(|number| (LEAST..=MOST).contains(number));
+        let number = number.and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| format!("must be a whole number from {LEAST} to {MOST}"))
+    })
+}
+
+pub(super) fn millis<'de, const LEAST: u64, D>(text: D) -> Result<Duration, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    within::<LEAST, MAX_MS, u64, D>(text).map(Duration::from_millis)
+}
+
+/// From a second to a year.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+    within::<1, 31_536_000, u64, D>(text).map(Duration::from_secs)
+}
+
+pub(super) fn share<'de, D: Deserializer<'de>>(text: D) -> Result<f64, D::Error> {
+    read(text, |text| {
+        let number = text.parse().ok().filter(|number: &f64| (0.0..=1.0).contains(number));
+        number.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+    })
+}
+
+pub(super) fn folder<'de, D: Deserializer<'de>>(text: D) -> Result<PathBuf, D::Error> {
+    read(text, |text| match text {
+        "" => Err("must name a folder".to_owned()),
+        text => Ok(PathBuf::from(text)),
+    })
+}
+
+pub(super) fn database_url<'de, D>(text: D) -> Result<Option<DatabaseUrl>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    read(text, |text| match text {
+        "" => Ok(None),
+        text => DatabaseUrl::from_str(text).map(Some).map_err(Cow::into_owned),
+    })
+}
+
+pub(super) fn names<'de, D: Deserializer<'de>>(text: D) -> Result<Vec<String>, D::Error> {
+    read(text, |text| Ok(list(text)))
 }
 
 pub(crate) fn list(text: &str) -> Vec<String> {
@@ -43,18 +113,18 @@ pub(crate) fn list(text: &str) -> Vec<String> {
     names.filter(|name| !name.is_empty()).collect()
 }
 
-pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    match text.parse::<tracing_subscriber::EnvFilter>() {
+pub(super) fn log_filter<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
+    read(text, |text| match text.parse::<EnvFilter>() {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("is no log filter: {error}")),
-    }
+    })
 }
 
-pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
+pub(super) fn log_format<'de, D: Deserializer<'de>>(text: D) -> Result<LogFormat, D::Error> {
+    read(text, |text| match text {
         "auto" => Ok(LogFormat::Auto),
         "json" => Ok(LogFormat::Json),
         "pretty" => Ok(LogFormat::Pretty),
         _ => Err("must be auto, json or pretty".to_owned()),
-    }
+    })
 }

@@ -1,0 +1,201 @@
+//! The sources of settings on top of each other: defaults, a file, variables, flags. They know which source a value
+//! came from, and refuse keys that are no settings.
+
+use super::settings::{RETIRED, SETTINGS, Setting};
+use super::sources::{Flag, Sources};
+use super::toml_file::TomlFile;
+use super::values::text_of;
+use figment::providers::Env;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source};
+use std::path::Path;
+
+/// The prefix of variables.
+const PREFIX: &str = "GDMARKET__";
+/// The file that is read if it is there.
+const DEFAULT_FILE: &str = "gdmarket.toml";
+/// What the layer of defaults is called.
+const DEFAULT: &str = "default";
+/// How the name of a flag's layer begins.
+const FLAG: &str = "flag ";
+
+/// A source that is no file and no environment.
+struct Layer {
+    name: String,
+    entries: Vec<(String, String)>,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        let mut sections = Dict::new();
+        for (key, value) in &self.entries {
+            let (section, name) = key.split_once('.').unwrap_or((key, ""));
+            let dict = sections.entry(section.to_owned()).or_insert_with(|| Dict::new().into());
+            if let Value::Dict(_, dict) = dict {
+                dict.insert(name.to_owned(), value.as_str().into());
+            }
+        }
+        Ok(Profile::Default.collect(sections))
+    }
+}
+
+/// Who set a value; of two of them the one further down wins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Default,
+    File,
+    Variable,
+    Flag,
+}
+
+/// The text of a setting, and who set it.
+pub(super) struct SettingText {
+    pub(super) text: String,
+    pub(super) source: String,
+}
+
+/// All sources, the strongest on top.
+pub(super) struct Layers(Figment);
+
+impl Layers {
+    /// A file that can't be read is a fault, and the other sources are read all the same.
+    pub(super) fn stack(sources: &Sources, faults: &mut Vec<String>) -> Self {
+        let defaults = SETTINGS.iter().map(|s| (s.key.to_owned(), s.default.to_owned())).collect();
+        let mut figment = Figment::from(Layer { name: DEFAULT.to_owned(), entries: defaults });
+        match file(sources) {
+            Ok(Some(file)) => figment = figment.merge(file),
+            Ok(None) => {}
+            Err(fault) => faults.push(fault),
+        }
+        if sources.surroundings {
+            figment = figment.merge(Env::prefixed(PREFIX).split("__"));
+        }
+        for Flag { flag, key, value } in &sources.flags {
+            let entries = vec![((*key).to_owned(), value.clone())];
+            figment = figment.merge(Layer { name: format!("{FLAG}{flag}"), entries });
+        }
+        Self(figment)
+    }
+
+    /// A fault for every leaf that is neither a setting nor the file of a secret one.
+    pub(super) fn unknown_keys(&self) -> Vec<String> {
+        let mut unknown = vec![];
+        for (section, value) in self.0.extract::<Dict>().unwrap_or_default() {
+            match value {
+                Value::Dict(_, dict) => {
+                    unknown.extend(dict.into_keys().map(|key| format!("{section}.{key}")));
+                }
+                _ => unknown.push(section),
+            }
+        }
+        unknown.retain(|key| {
+            let is_retired = RETIRED.contains(&key.as_str());
+            !is_retired && Setting::of(key).is_none() && secret_of(key).is_none()
+        });
+        let fault =
+            |key: &String| format!("{key}: there is no such setting ({})", self.source(key));
+        unknown.iter().map(fault).collect()
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        match self.0.find_metadata(key) {
+            None => Origin::Default,
+            Some(set) if set.source.as_ref().and_then(Source::file_path).is_some() => Origin::File,
+            Some(set) if set.name == DEFAULT => Origin::Default,
+            Some(set) if set.name.starts_with(FLAG) => Origin::Flag,
+            Some(_) => Origin::Variable,
+        }
+    }
+
+    /// Who set a value, in words.
+    fn source(&self, key: &str) -> String {
+        let set = self.0.find_metadata(key);
+        let file = set.and_then(|set| set.source.as_ref()).and_then(Source::file_path);
+        match (self.origin(key), set, file) {
+            (Origin::File, _, Some(file)) => format!("file {}", file.display()),
+            (Origin::Variable, ..) => {
+                format!("variable {PREFIX}{}", key.replace('.', "__").to_uppercase())
+            }
+            (Origin::Default | Origin::File | Origin::Flag, set, _) => {
+                set.map_or_else(|| DEFAULT.to_owned(), |set| set.name.to_string())
+            }
+        }
+    }
+
+    /// What a setting says that no program uses any more, and who set it.
+    pub(super) fn retired(&self, key: &str) -> Option<(String, String)> {
+        let value = self.0.find_value(key).ok().and_then(|value| text_of(&value))?;
+        (!value.is_empty()).then(|| (value, self.source(key)))
+    }
+
+    /// The text of a setting, from its own key or from the file that holds a secret.
+    pub(super) fn text(&self, setting: &Setting) -> Result<SettingText, String> {
+        let own = self.0.find_value(setting.key).ok().and_then(|value| text_of(&value));
+        let file_key = format!("{}_file", setting.key);
+        let file = self.0.find_value(&file_key).ok().filter(|_| setting.secret);
+        let source = self.source(setting.key);
+        if own.as_ref().is_some_and(|own| own.trim().is_empty())
+            && self.origin(setting.key) != Origin::Default
+        {
+            return Err(set_but_empty(setting.key, &source));
+        }
+        let both = own.as_ref().is_some_and(|own| !own.is_empty()) && file.is_some();
+        let file = file.as_ref().and_then(text_of);
+        let (of_own, of_file) = (self.origin(setting.key), self.origin(&file_key));
+        match file.filter(|_| !both || of_own <= of_file) {
+            Some(_) if both && of_own == of_file => Err(format!(
+                "{}: set directly ({source}) and as a file; keep one of them",
+                setting.key
+            )),
+            Some(path) if path.trim().is_empty() => {
+                Err(set_but_empty(&file_key, &self.source(&file_key)))
+            }
+            Some(path) => text_of_file(setting, &file_key, &path),
+            None => own
+                .map(|text| SettingText { text, source: source.clone() })
+                .ok_or_else(|| format!("{}: must be one value ({source})", setting.key)),
+        }
+    }
+}
+
+fn file(sources: &Sources) -> Result<Option<TomlFile>, String> {
+    let path = match &sources.file {
+        Some(path) if !path.is_file() => {
+            return Err(format!("{}: there is no such file", path.display()));
+        }
+        Some(path) => path.as_path(),
+        None => Path::new(DEFAULT_FILE),
+    };
+    if sources.file.is_none() && !(sources.surroundings && path.is_file()) {
+        return Ok(None);
+    }
+    TomlFile::read(path).map(Some)
+}
+
+/// The secret that a file holds, without the line end that editors add.
+fn text_of_file(setting: &Setting, file_key: &str, path: &str) -> Result<SettingText, String> {
+    let source = format!("file {path}");
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Err(set_but_empty(setting.key, &source)),
+        Ok(text) => {
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
+            Ok(SettingText { text, source })
+        }
+        Err(error) => Err(format!("{file_key}: {path}: {error}")),
+    }
+}
+
+/// An empty value is never taken for none: a variable whose secret wasn't filled in would start the market on
+/// another database than the one that is meant.
+fn set_but_empty(key: &str, source: &str) -> String {
+    format!("{key}: is set but empty ({source}); give it a value or remove it")
+}
+
+/// The secret setting whose file this key names.
+fn secret_of(key: &str) -> Option<&'static Setting> {
+    Setting::of(key.strip_suffix("_file")?).filter(|setting| setting.secret)
+}
