@@ -118,7 +118,7 @@ fn metrics_are_described_typed_and_named_as_prometheus_expects() {
         assert_eq!(faults(&text), [""; 0], "{text}");
         for sample in [
             "gdmarket_build_info{version=\"",
-            "gdmarket_append_batch_commands_bucket{le=\"1\"} 1",
+            "gdmarket_append_batch_commands_bucket{le=\"1\"} ",
             "gdmarket_http_request_duration_seconds_bucket{",
             "process_cpu_seconds_total ",
             "process_resident_memory_bytes ",
