@@ -5,6 +5,7 @@
 //! environment; the other crates get plain values.
 
 mod layers;
+mod loaded;
 mod secret;
 mod sections;
 mod settings;
@@ -12,9 +13,11 @@ mod sources;
 mod toml_file;
 mod values;
 
+pub use loaded::{Faults, Loaded};
 pub use secret::{DatabaseUrl, masked};
+pub use sections::Shown;
 pub use settings::{RETIRED, SETTINGS, Setting};
-pub use sources::{Faults, Flag, Loaded, Shown, Sources};
+pub use sources::{Flag, Sources};
 pub(crate) use values::list;
 
 use chrono_tz::Tz;
@@ -151,7 +154,7 @@ pub enum LogFormat {
 impl Config {
     /// Reads all sources and checks everything.
     pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
-        sources::load(sources)
+        loaded::load(sources)
     }
 
     /// Where the database is, for people: its URL without the password, or the folder of its files.

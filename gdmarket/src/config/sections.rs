@@ -5,7 +5,6 @@
 
 use super::layers::{Layers, SettingText};
 use super::settings::{SETTINGS, Setting};
-use super::sources::Shown;
 use super::{Config, DatabaseUrl, Outside, Payment, Server, masked, values};
 use gdmarket_api::HttpOptions;
 use serde::Deserialize;
@@ -15,6 +14,17 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
+
+/// One setting with its value and source, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The setting.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Who set it.
+    pub source: String,
+}
 
 /// The texts of all settings, in the order of [`SETTINGS`], and what is wrong with them.
 pub(super) struct Sections {
