@@ -259,7 +259,7 @@ impl Store {
 
     /// The database engine as interfaces name it: `postgresql` or `sqlite`.
     pub fn engine_name(&self) -> &'static str {
-        self.log_db().engine_name()
+        self.views().engine_name()
     }
 
     /// The schema of a PostgreSQL database that has the tables; `None` on SQLite.
