@@ -134,7 +134,8 @@ fn figures(sources: &[Source]) -> BTreeSet<String> {
 }
 
 fn shipped() -> Vec<Source> {
-    let folders = ["store/src", "commands/src", "projections/src", "api/src", "gdmarket/src"];
+    let folders =
+        ["store/src", "commands/src", "projections/src", "app/src", "api/src", "gdmarket/src"];
     folders.iter().flat_map(|folder| files(folder, ".rs")).collect()
 }
 
