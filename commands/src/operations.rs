@@ -7,6 +7,7 @@ mod number_kinds;
 mod payment_service;
 mod payments;
 mod registration;
+mod requested_attempt;
 mod reservations;
 
 pub use commands::Commands;

@@ -93,7 +93,7 @@ fn the_framework_meets_the_alarm_s_decisions() {
 }
 
 #[test]
-fn a_hold_is_refused_once_and_the_first_reason_stands() {
+fn hold_is_refused_once_and_the_first_reason_is_kept() {
     let refuse = |reason: &str| HoldCommand::Refuse {
         reservation_no: ReservationNo::new(5).unwrap(),
         item_no: item_no(),

@@ -46,7 +46,7 @@ const TABLE: &str = "
 ";
 
 #[test]
-fn every_state_answers_every_command_as_the_table_says() {
+fn every_state_answers_every_command_as_in_the_table() {
     table::check(TABLE, |column| after(history(column)), command, column_of);
 }
 
@@ -142,7 +142,7 @@ fn a_deleted_item_keeps_its_owner() {
 }
 
 #[test]
-fn of_what_does_not_exist_everyone_is_told_so() {
+fn missing_aggregate_is_reported_to_every_actor() {
     assert!(!Item::default().exists());
     assert!(after::<Item>([abandon()]).exists());
     permits::check(

@@ -33,7 +33,7 @@ const TABLE: &str = "
 ";
 
 #[test]
-fn every_state_answers_every_command_as_the_table_says() {
+fn every_state_answers_every_command_as_in_the_table() {
     table::check(TABLE, |column| after(history(column)), command, column_of);
 }
 
@@ -102,7 +102,7 @@ fn a_decline_after_an_approval_changes_nothing_and_should_alert_a_person() {
 }
 
 #[test]
-fn an_approval_after_a_decline_stands_because_the_money_is_gone() {
+fn approval_after_a_decline_is_recorded_because_the_money_is_gone() {
     let mut history = history("Declined");
     history.push(PaymentCommand::RecordApproved);
     let payment = after::<Payment>(history);

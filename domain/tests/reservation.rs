@@ -25,7 +25,7 @@ use table::{after, refusal};
 
 /// The columns of the page, with X, Renting and Completed split by the request that is open (c: of
 /// the reservation, p: of the payment) and `dead` by how it ended. 1 is the attempt that is open or
-/// paid, `first` the time to pay that stands in U.
+/// paid, `first` the current time to pay in U.
 const TABLE: &str = "
 | | – | Req | U | O | P | Xc | Xp | Renting | Renting+c | Renting+p | Completed | Completed+c | Completed+p | Rejected | Cancelled | Expired | writes |
 | Reserve | → Req | = | = | = | = | = | = | = | = | = | = | = | = | = | = | = | ReservationRequested |
@@ -47,7 +47,7 @@ const TABLE: &str = "
 ";
 
 #[test]
-fn every_state_answers_every_command_as_the_table_says() {
+fn every_state_answers_every_command_as_in_the_table() {
     table::check(TABLE, |column| after(history(column)), command, column_of);
 }
 
@@ -160,7 +160,7 @@ fn before_the_hold_the_owner_is_not_known_and_may_not_cancel() {
 }
 
 #[test]
-fn of_what_does_not_exist_everyone_is_told_so() {
+fn missing_aggregate_is_reported_to_every_actor() {
     let nothing = Reservation::default();
     assert!(!nothing.exists());
     assert!(after::<Reservation>(history("Req")).exists());
@@ -234,7 +234,7 @@ fn a_cancelled_payment_restarts_the_time_to_pay_and_a_new_attempt_may_begin() {
 }
 
 #[test]
-fn a_failed_attempt_leaves_the_later_of_the_standing_end_and_five_minutes() {
+fn failed_attempt_leaves_the_later_of_the_current_end_and_five_minutes() {
     let mut unpaid = after::<Reservation>(history("U"));
     for (no, at, pay_by) in [(1, 4, 15), (2, 14, 19), (3, 18, 23), (4, 22, 27), (5, 26, 30)] {
         let events = failed_at(&unpaid, no, at);

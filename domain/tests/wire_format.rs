@@ -1,4 +1,4 @@
-//! What stands in the log, kept for ever: one snapshot per event, version and shape, each of which
+//! The events of the log, kept for ever: one snapshot per event, version and shape, each of which
 //! must stay readable. A new version adds snapshots and an upcaster; it never changes old ones.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 #[test]
-fn every_event_is_written_as_its_snapshot_says() {
+fn every_event_is_written_as_its_snapshot() {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
@@ -57,7 +57,7 @@ fn every_snapshot_can_still_be_read() {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn written_event_is_read_back() {
     for sample in samples() {
         let text = sample.payload.to_string();
         let back =
@@ -86,7 +86,7 @@ fn every_event_has_a_snapshot() {
     assert_eq!(event_names().len(), all.len());
 }
 
-/// A field that isn't on this list may say something about a person, and events are for ever.
+/// A field that isn't on this list may hold something about a person, and events are for ever.
 #[test]
 fn no_event_holds_personal_data() {
     let mut fields = BTreeSet::new();
@@ -147,7 +147,7 @@ fn an_old_version_passes_every_step_up_to_today_s() {
 }
 
 #[test]
-fn what_is_newer_is_told_apart_from_what_is_broken() {
+fn newer_event_and_broken_event_are_different_errors() {
     let good = r#"{"Alerted":{"itemNo":1}}"#;
     let decode = |aggregate, event_type, version, payload| {
         MarketEvent::decode(aggregate, event_type, version, payload)

@@ -71,7 +71,7 @@ async fn answers_never_open_it() {
 }
 
 #[tokio::test]
-async fn a_long_good_time_doesn_t_hide_an_outage() {
+async fn outage_opens_it_after_a_long_good_time() {
     let options = BreakerOptions { window: Duration::from_millis(100), ..options() };
     let breaker = breaker(&options);
     calls(&breaker, &[CallOutcome::Answered; 5_000]);
@@ -88,7 +88,7 @@ async fn a_long_good_time_doesn_t_hide_an_outage() {
     .await;
 }
 
-/// Questions and refunds ask for leave only: how they go says nothing of charges.
+/// Queries and refunds take a permit only: their outcomes are no measure of charges.
 #[tokio::test]
 async fn permits_without_an_outcome_hide_no_outage() {
     let breaker = breaker(&options());

@@ -40,7 +40,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn strangers_and_missing_numbers_are_told_apart(db: &TestDb) {
+    async fn stranger_and_missing_number_get_different_errors(db: &TestDb) {
         let market = Market::open(db).await;
         let (no, owner) = (market.register().await, PersonId::new(3).unwrap());
         let stranger = by(Actor::Owner(owner));
@@ -51,7 +51,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn events_say_who_and_why_in_a_flat_map_of_strings(db: &TestDb) {
+    async fn event_metadata_is_a_flat_map_of_strings_with_actor_and_cause(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         let meta = CommandMeta {
@@ -135,7 +135,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn without_the_database_nothing_is_done_and_somebody_may_come_back(db: &TestDb) {
+    async fn command_without_the_database_is_unavailable_and_may_be_repeated(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         market.store.close().await;
@@ -183,7 +183,7 @@ async fn stale_answers_never_reach_a_caller(one: &Market, other: &Market) {
     other.commands.change_item(no, None, Some(price(400)), &if_match(current)).await.unwrap();
 }
 
-/// Tasks in two processes, all at the same few items: whoever is told of a success has an event.
+/// Tasks in two processes, all at the same few items: every success has its event.
 async fn conflict_storm(one: &Market, other: &Market) {
     let items: Vec<ItemNo> = vec![one.register().await, one.register().await];
     let mut tasks = tokio::task::JoinSet::new();
@@ -228,7 +228,7 @@ on_each_engine! {
 }
 
 #[test]
-fn whoever_closes_waits_for_what_was_begun() {
+fn close_waits_for_started_commands() {
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
         let market = Market::open(&db).await;
@@ -238,8 +238,8 @@ fn whoever_closes_waits_for_what_was_begun() {
         let commands = market.commands.clone();
         let mut closing = Box::pin(commands.close());
         let polled = closing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(matches!(polled, Poll::Pending), "a charge is under way");
-        market.gateway.go_on();
+        assert!(matches!(polled, Poll::Pending), "a charge is in flight");
+        market.gateway.release();
         timeout(LONG, closing).await.unwrap();
         assert_eq!(market.stream("payment", 1).await, ["PaymentStarted", "PaymentApproved"]);
         market.close().await;

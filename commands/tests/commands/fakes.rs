@@ -1,4 +1,4 @@
-//! A gateway and an alarm that do as they are told and remember what they were asked.
+//! A gateway and an alarm that behave as a test sets them and remember the calls.
 
 use async_trait::async_trait;
 use gdmarket_commands::{
@@ -20,15 +20,15 @@ pub(crate) enum Does {
     Refuse,
     /// It does nothing, and its answer is lost.
     LoseBefore,
-    /// It does as asked, and its answer is lost.
+    /// It does as requested, and its answer is lost.
     LoseAfter,
-    /// It does as asked, and answers about another amount, order or payment.
+    /// It does as requested, and answers about another amount, order or payment.
     OtherAmount,
     OtherOrder,
     OtherPayment,
-    /// It waits until the test lets it go on, then does as asked.
+    /// It waits until the test releases it, then does as requested.
     Wait,
-    /// It waits until the test lets it go on, then declines.
+    /// It waits until the test releases it, then declines.
     WaitAndDecline,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Account {
 
 pub(crate) struct Gateway {
     does: Mutex<Does>,
-    go_on: Semaphore,
+    release: Semaphore,
     confirms: AtomicUsize,
     accounts: Mutex<HashMap<Uuid, Account>>,
 }
@@ -51,7 +51,7 @@ impl Gateway {
     pub(crate) fn new(does: Does) -> Self {
         Self {
             does: Mutex::new(does),
-            go_on: Semaphore::new(0),
+            release: Semaphore::new(0),
             confirms: AtomicUsize::new(0),
             accounts: Mutex::default(),
         }
@@ -61,9 +61,9 @@ impl Gateway {
         *self.does.lock().unwrap() = does;
     }
 
-    /// Lets one waiting call go on.
-    pub(crate) fn go_on(&self) {
-        self.go_on.add_permits(1);
+    /// Releases one waiting call.
+    pub(crate) fn release(&self) {
+        self.release.add_permits(1);
     }
 
     /// How many calls of `confirm` arrived.
@@ -76,7 +76,7 @@ impl Gateway {
         self.accounts.lock().unwrap().values().cloned().collect()
     }
 
-    /// The answer, as it is told to give it.
+    /// The answer, right or wrong, as the test has set it.
     fn answer(&self, right: Confirmation) -> Confirmation {
         let does = *self.does.lock().unwrap();
         match does {
@@ -97,9 +97,9 @@ impl Gateway {
             Does::Decline => return Err(GatewayError::Declined("card-declined".to_owned())),
             Does::Refuse => return Err(GatewayError::Unreachable("refused".to_owned())),
             Does::LoseBefore => return Err(lost()),
-            Does::Wait => self.go_on.acquire().await.unwrap().forget(),
+            Does::Wait => self.release.acquire().await.unwrap().forget(),
             Does::WaitAndDecline => {
-                self.go_on.acquire().await.unwrap().forget();
+                self.release.acquire().await.unwrap().forget();
                 return Err(GatewayError::Declined("card-declined".to_owned()));
             }
             Does::Well
@@ -141,7 +141,7 @@ impl PaymentGateway for Gateway {
     }
 
     async fn find(&self, key: Uuid) -> Result<Option<Confirmation>, GatewayError> {
-        // Told to wait, it lets only `confirm` wait: a look doesn't queue behind a charge.
+        // Only `confirm` waits: a query doesn't queue behind a charge.
         let accounts = self.accounts.lock().unwrap();
         let found = accounts.get(&key).map(|account| {
             let Account { payment_no, amount, .. } = *account;
@@ -154,21 +154,21 @@ impl PaymentGateway for Gateway {
 
 pub(crate) struct Bell {
     does: Mutex<Does>,
-    rung: Mutex<Vec<i64>>,
+    raised: Mutex<Vec<i64>>,
 }
 
 impl Bell {
     pub(crate) fn new(does: Does) -> Self {
-        Self { does: Mutex::new(does), rung: Mutex::default() }
+        Self { does: Mutex::new(does), raised: Mutex::default() }
     }
 
     pub(crate) fn set(&self, does: Does) {
         *self.does.lock().unwrap() = does;
     }
 
-    /// The items it rang for.
-    pub(crate) fn rung(&self) -> Vec<i64> {
-        self.rung.lock().unwrap().clone()
+    /// The items that it was raised for.
+    pub(crate) fn raised(&self) -> Vec<i64> {
+        self.raised.lock().unwrap().clone()
     }
 }
 
@@ -178,7 +178,7 @@ impl AlarmSender for Bell {
         let does = *self.does.lock().unwrap();
         match does {
             Does::Well => {
-                self.rung.lock().unwrap().push(item_no.get());
+                self.raised.lock().unwrap().push(item_no.get());
                 Ok(())
             }
             Does::Wait => std::future::pending().await,

@@ -205,7 +205,7 @@ on_each_engine! {
     }
 
     /// Control: without a second look callers are told what was never so since they asked.
-    async fn control_without_a_second_look_stale_refusals_are_told(db: &TestDb) {
+    async fn control_without_a_second_decision_stale_refusals_are_returned(db: &TestDb) {
         let (refusals, untrue) = fight(db, false).await;
         assert!(!untrue.is_empty(), "the control must tell what isn't so: {refusals} refusals");
     }

@@ -1,4 +1,4 @@
-//! The same request again: one effect, the same answer, whoever asks and however often.
+//! The same request again: one effect, the same answer, from any process and however often.
 
 use crate::market::{LONG, Market, drill, hold, keyed, operator, reservation_no, wanted};
 use gdmarket_commands::{CommandError, Executed, Lending};
@@ -62,7 +62,7 @@ on_each_engine! {
         }
         let answers: HashSet<_> = tasks.join_all().await.into_iter().collect();
         assert_eq!(answers.len(), 1, "{answers:?}");
-        assert_eq!(market.bell.rung(), [1]);
+        assert_eq!(market.bell.raised(), [1]);
         let types: Vec<String> = market.log().await.into_iter().map(|e| e.event_type).collect();
         assert_eq!(types, ["Alerted", "ItemRegistered"]);
         market.close().await;
@@ -83,7 +83,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_refusal_is_told_again_though_it_would_be_done_by_now(db: &TestDb) {
+    async fn refusal_is_repeated_though_the_command_would_succeed_by_now(db: &TestDb) {
         let market = Market::open(db).await;
         let (no, held) = (market.register().await, reservation_no(9));
         market.item(no, hold(held)).await.unwrap();
@@ -108,7 +108,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_refusal_that_passes_by_itself_is_decided_again(db: &TestDb) {
+    async fn transient_refusal_is_decided_again(db: &TestDb) {
         let market = Market::open(db).await;
         market.gateway.set(crate::fakes::Does::LoseBefore);
         let (no, reservation) = market.reserved().await;
@@ -132,7 +132,7 @@ on_each_engine! {
     }
 
     /// The caller knows that no payment is on its way, which the item doesn't.
-    async fn a_transient_refusal_is_remembered_where_the_caller_says_so(db: &TestDb) {
+    async fn transient_refusal_is_remembered_where_the_caller_asks_for_it(db: &TestDb) {
         let market = Market::open(db).await;
         let (no, reservation) = market.reserved().await;
         let lend = keyed("/items/1/lend", "k", "");
@@ -152,7 +152,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_repeat_of_what_succeeded_is_told_so_although_it_would_be_refused(db: &TestDb) {
+    async fn repeat_of_a_success_is_answered_though_it_would_be_refused_now(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, reservation) = market.reserved().await;
         let meta = gdmarket_commands::CommandMeta {

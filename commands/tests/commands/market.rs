@@ -54,7 +54,7 @@ impl Market {
         Self { commands, store, gateway, bell }
     }
 
-    /// Ends what is under way and gives the database back.
+    /// Waits for what is in flight and gives the database back.
     pub(crate) async fn close(self) {
         self.commands.close().await;
         self.store.close().await;
@@ -167,7 +167,7 @@ pub(crate) fn by(actor: Actor) -> CommandMeta {
     }
 }
 
-/// A request of the operator with a key; `body` is what it says.
+/// A request of the operator with a key; `body` is its content.
 pub(crate) fn keyed(route: &str, key: &str, body: &str) -> CommandMeta {
     let meta = operator();
     CommandMeta {

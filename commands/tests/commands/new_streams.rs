@@ -1,5 +1,5 @@
-//! Streams that begin: what is there is judged as it is, though it was taken for new at first. That
-//! nothing is read of what isn't there: `tests/figures`.
+//! Streams that begin: what is there is judged as it is, though it was assumed new at first. That
+//! nothing is read of what isn't there: `tests/metrics`.
 
 use crate::market::{Market, drill, item_no, keyed, operator, price, process};
 use gdmarket_commands::{CommandError, CommandMeta, Executed, Precondition};
@@ -40,7 +40,7 @@ on_each_engine! {
         let late = other.send(given_up, register(given_up), &process()).await.unwrap_err();
         assert!(is_abandoned(&late), "{late:?}");
 
-        // What nobody has looked at has no version to be held against.
+        // A stream that wasn't read has no version to compare with.
         let third = Market::open(db).await;
         let if_match = CommandMeta { precondition: Precondition::version(9), ..operator() };
         let stale = third.send(no, register(no), &if_match).await;

@@ -1,4 +1,4 @@
-//! Paying: three outcomes, one `confirm` per attempt, and what is told when nobody knows.
+//! Paying: three outcomes, one `confirm` per attempt, and the answer while the outcome is unknown.
 
 use crate::fakes::Does;
 use crate::market::{LONG, Market, SOON, keyed, operator, options, process};
@@ -39,10 +39,10 @@ pub(crate) async fn until_stream(market: &Market, no: PaymentNo, expected: &[&st
 }
 
 /// How often the gateway has contradicted itself since the last look.
-fn contradictions(figures: &Snapshotter) -> u64 {
-    let figures = figures.snapshot().into_vec();
+fn contradictions(metrics: &Snapshotter) -> u64 {
+    let metrics = metrics.snapshot().into_vec();
     let of_name = |key: &CompositeKey| key.key().name() == "gdmarket_payment_contradictions_total";
-    let found = figures.into_iter().find(|(key, ..)| of_name(key));
+    let found = metrics.into_iter().find(|(key, ..)| of_name(key));
     match found {
         Some((.., DebugValue::Counter(count))) => count,
         _ => 0,
@@ -50,7 +50,7 @@ fn contradictions(figures: &Snapshotter) -> u64 {
 }
 
 on_each_engine! {
-    async fn an_approval_is_told_and_written_down(db: &TestDb) {
+    async fn approval_is_returned_and_recorded(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         let paid = market.pay(no).await.unwrap();
@@ -60,7 +60,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_decline_is_told_and_written_down(db: &TestDb) {
+    async fn decline_is_returned_and_recorded(db: &TestDb) {
         let market = Market::open(db).await;
         market.gateway.set(Does::Decline);
         let (_, no) = market.reserved().await;
@@ -81,7 +81,7 @@ on_each_engine! {
         assert_eq!(first.outcome, PaymentOutcome::OutcomeUnknown);
         let again = pay_as(&market, no, "k").await;
         assert_eq!(again.outcome, PaymentOutcome::OutcomeUnknown);
-        market.gateway.go_on();
+        market.gateway.release();
         until_stream(&market, payment_no(1), &APPROVED).await;
         let known = pay_as(&market, no, "k").await;
         assert_eq!((known.payment_no, known.outcome), (first.payment_no, PaymentOutcome::Approved));
@@ -109,7 +109,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn an_open_breaker_is_told_beforehand_and_nothing_is_written(db: &TestDb) {
+    async fn open_breaker_is_reported_before_anything_is_written(db: &TestDb) {
         let mut options = options();
         options.payment.breaker = BreakerOptions { minimum_calls: 3, ..BreakerOptions::default() };
         let market = Market::open_with(db, options).await;
@@ -123,7 +123,7 @@ on_each_engine! {
         market.gateway.set(Does::Well);
         assert!(is_unavailable(&market.pay(no).await));
         assert_eq!(market.log().await.len(), events);
-        assert_eq!(market.store.numbers().draw("payment").await.unwrap(), 4, "no number was drawn");
+        assert_eq!(market.store.numbers().draw("payment").await.unwrap(), 4, "no number was allocated");
         market.close().await;
     }
 
@@ -165,7 +165,7 @@ on_each_engine! {
         })
         .await;
         for number in 1..=3 {
-            market.gateway.go_on();
+            market.gateway.release();
             eventually(LONG, || async {
                 let approved = market.gateway.accounts().len();
                 if approved >= number { Ok(()) } else { Err(approved) }
@@ -207,7 +207,7 @@ on_each_engine! {
             let code = "payment-pending".into();
             assert_eq!(refused, CommandError::Refused { code, replayed: false });
         }
-        // Whoever was first has drawn whichever number.
+        // Either attempt may have got the first number.
         let approved = ReservationCommand::RecordPaymentApproved { payment_no: paid.pop().unwrap() };
         market.reservation(no, approved).await.unwrap();
         let again = market.pay(no).await.unwrap();
@@ -232,14 +232,14 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn an_outcome_is_written_down_though_nobody_waits(db: &TestDb) {
+    async fn outcome_is_recorded_without_a_waiting_caller(db: &TestDb) {
         let market = Market::open(db).await;
         market.gateway.set(Does::Wait);
         let (_, no) = market.reserved().await;
         let paying = { let market = market.clone(); tokio::spawn(async move { market.pay(no).await }) };
         until_stream(&market, payment_no(1), &["PaymentStarted"]).await;
         paying.abort();
-        market.gateway.go_on();
+        market.gateway.release();
         until_stream(&market, payment_no(1), &APPROVED).await;
         market.close().await;
     }
@@ -252,19 +252,19 @@ on_each_engine! {
         let cancelled = market.commands.cancel_reservation(no, &operator()).await;
         let code = "payment-pending".into();
         assert_eq!(cancelled, Err(CommandError::Refused { code, replayed: false }));
-        market.gateway.go_on();
+        market.gateway.release();
         until_stream(&market, payment_no(1), &APPROVED).await;
         market.close().await;
     }
 }
 
-/// The gateway declines what it was found to have approved: a person is told, nothing changes.
+/// The gateway declines what it was found to have approved: the operator is alerted, nothing changes.
 #[test]
 fn a_gateway_that_contradicts_itself_is_counted() {
     run(async {
         let db = TestDb::sqlite();
         let recorder = DebuggingRecorder::new();
-        let figures = recorder.snapshotter();
+        let metrics = recorder.snapshotter();
         recorder.install().unwrap();
         let market = Market::open(&db).await;
         market.gateway.set(Does::WaitAndDecline);
@@ -276,10 +276,10 @@ fn a_gateway_that_contradicts_itself_is_counted() {
             .send(MarketCommand::Payment(payment_no(1), found), &process())
             .await
             .unwrap();
-        assert_eq!(contradictions(&figures), 0);
-        market.gateway.go_on();
+        assert_eq!(contradictions(&metrics), 0);
+        market.gateway.release();
         eventually(LONG, || async {
-            let counted = contradictions(&figures);
+            let counted = contradictions(&metrics);
             if counted == 1 { Ok(()) } else { Err(counted) }
         })
         .await;

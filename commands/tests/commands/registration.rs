@@ -16,7 +16,7 @@ async fn register_nothing(market: &Market) {
     assert!(market.log().await.is_empty());
 }
 
-/// A first try that rang the alarm and got no further.
+/// A first try that raised the alarm and got no further.
 async fn only_announced(market: &Market) -> i64 {
     let number = market.store.numbers().draw("item").await.unwrap();
     let item_no = crate::market::item_no(number);
@@ -27,12 +27,12 @@ async fn only_announced(market: &Market) -> i64 {
 }
 
 on_each_engine! {
-    async fn the_alarm_is_told_before_there_is_an_item(db: &TestDb) {
+    async fn alarm_is_raised_before_there_is_an_item(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         let types: Vec<String> = market.log().await.into_iter().map(|e| e.event_type).collect();
         assert_eq!(types, ["Alerted", "ItemRegistered"]);
-        assert_eq!(market.bell.rung(), [no.get()]);
+        assert_eq!(market.bell.raised(), [no.get()]);
         market.close().await;
     }
 
@@ -60,7 +60,7 @@ on_each_engine! {
         assert_eq!(market.commands.alarm_breaker(), BreakerState::Open);
         market.bell.set(Does::Well);
         register_nothing(&market).await;
-        assert!(market.bell.rung().is_empty());
+        assert!(market.bell.raised().is_empty());
         market.close().await;
     }
 
@@ -70,11 +70,11 @@ on_each_engine! {
         let meta = keyed("/items", "k", "{}");
         let executed = market.commands.register_item(drill(), &meta).await.unwrap().executed;
         assert_eq!((executed.number, executed.replayed), (number, false));
-        assert!(market.bell.rung().is_empty(), "it rang at the first try");
+        assert!(market.bell.raised().is_empty(), "it was raised at the first try");
         market.close().await;
     }
 
-    async fn a_repeat_whose_number_was_given_up_starts_over_with_a_new_one(db: &TestDb) {
+    async fn repeat_whose_number_was_abandoned_starts_over_with_a_new_one(db: &TestDb) {
         let market = Market::open(db).await;
         let number = only_announced(&market).await;
         let item_no = crate::market::item_no(number);
@@ -82,7 +82,7 @@ on_each_engine! {
         let meta = keyed("/items", "k", "{}");
         let first = market.commands.register_item(drill(), &meta).await.unwrap().executed;
         assert_ne!(first.number, number);
-        assert_eq!(market.bell.rung(), [first.number]);
+        assert_eq!(market.bell.raised(), [first.number]);
         let again = market.commands.register_item(drill(), &meta).await.unwrap().executed;
         assert_eq!((again.number, again.replayed), (first.number, true));
         assert_eq!(market.stream("item", number).await, ["RegistrationAbandoned"]);

@@ -1,4 +1,4 @@
-//! What becomes of attempts that nobody knows of, and of money that must go back.
+//! What becomes of attempts whose outcome is unknown, and of money that must go back.
 
 use crate::fakes::Does;
 use crate::market::{Market, SOON, keyed, options, process};
@@ -74,7 +74,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn an_attempt_that_was_never_begun_is_begun_without_a_charge(db: &TestDb) {
+    async fn attempt_that_was_never_started_is_started_without_a_charge(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         let number = market.store.numbers().draw("payment").await.unwrap();
@@ -89,7 +89,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_repeat_goes_on_where_the_first_try_ended(db: &TestDb) {
+    async fn repeat_continues_where_the_first_try_ended(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         let number = market.store.numbers().draw("payment").await.unwrap();
@@ -113,7 +113,7 @@ on_each_engine! {
         assert!(matches!(refund(&market).await, Err(CommandError::Refused { .. })));
 
         market.gateway.set(Does::Well);
-        market.gateway.go_on();
+        market.gateway.release();
         let late = ["PaymentStarted", "PaymentDeclined", "PaymentApproved"];
         until_stream(&market, first(), &late).await;
         let approved = ReservationCommand::RecordPaymentApproved { payment_no: first() };
@@ -167,7 +167,7 @@ on_each_engine! {
         let stream = market.payment(first()).await;
         assert_eq!(stream[3..], ["PaymentCancelled"]);
         assert_eq!(kept(&market), 0);
-        assert_eq!(settle(&market).await, Ok(Settled::Approved), "and nothing is decided anew");
+        assert_eq!(settle(&market).await, Ok(Settled::Approved), "and nothing is decided again");
         market.close().await;
     }
 

@@ -14,7 +14,7 @@ fn key_of(no: ReservationNo) -> CommandMeta {
     keyed(&format!("/reservations/{no}/payment"), "k", "")
 }
 
-/// The intent of a server that was killed before the payment began.
+/// The request to pay of a server that was killed before the payment began.
 async fn intend(market: &Market, no: ReservationNo, payment_no: PaymentNo) {
     let command = ReservationCommand::RequestPayment { payment_no };
     market.commands.send(MarketCommand::Reservation(no, command), &key_of(no)).await.unwrap();

@@ -35,7 +35,7 @@ fn without_a_period_it_is_held_from_the_day_it_was_asked_until_returned() {
 }
 
 #[test]
-fn an_open_end_is_refused_while_anything_stands_ahead() {
+fn open_end_is_refused_while_a_hold_or_a_block_is_ahead() {
     let held = after::<Item>([register(), hold(1, Some((20, 22)))]);
     assert_eq!(refusal(&held, &hold_asked_on(10, 2, None)), "item-taken");
     assert!(held.decide(&hold_asked_on(22, 2, None)).is_ok());
@@ -119,7 +119,7 @@ fn nothing_is_lent_before_its_first_day() {
     let early = item.decide(&lend(None, 9)).unwrap_err();
     assert_eq!(early, ItemError::TooEarly { from: day(10) });
     assert_eq!(refusal(&item, &lend(None, 9)), "too-early");
-    assert!(early.to_string().contains("2027-01-10"), "the message says from when: {early}");
+    assert!(early.to_string().contains("2027-01-10"), "the message names the day: {early}");
     assert!(item.decide(&lend(None, 12)).is_ok());
 }
 
@@ -213,7 +213,7 @@ fn an_item_remembers_only_so_many_blocks() {
 }
 
 #[test]
-fn nobody_holds_what_was_never_registered() {
+fn unregistered_item_is_never_held() {
     assert_eq!(refusal(&Item::default(), &hold(1, None)), "item-unknown");
     assert_eq!(refusal(&after::<Item>([abandon()]), &hold(1, None)), "item-unknown");
     assert_eq!(refusal(&after::<Item>([register(), delete()]), &hold(1, None)), "item-gone");
@@ -234,14 +234,14 @@ fn unblocked(from: u32, to: u32) -> ItemEvent {
 }
 
 #[test]
-fn what_is_not_back_takes_today_whatever_its_period_said() {
+fn rental_that_is_not_back_takes_today_whatever_its_period() {
     let lent = [register(), hold(1, Some((10, 12))), authorize(1), lend(None, 10)];
     let item = after::<Item>(lent.clone());
     // On its days and on the day of return; two days later; and long after.
     for (today, taken) in [(10, 12), (12, 13), (14, 15), (20, 21)] {
         for days in [Some((today, today + 1)), Some((today, today + 5)), None] {
-            let wish = hold_asked_on(today, 2, days);
-            assert_eq!(refusal(&item, &wish), "item-taken", "{wish:?}");
+            let request = hold_asked_on(today, 2, days);
+            assert_eq!(refusal(&item, &request), "item-taken", "{request:?}");
         }
         let later = hold_asked_on(today, 2, Some((taken, taken + 1)));
         assert_eq!(item.decide(&later).unwrap().len(), 1, "{later:?}");

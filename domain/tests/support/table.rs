@@ -1,4 +1,4 @@
-//! Reads a table of states × commands as it stands in a test and tries every cell.
+//! Reads a table of states × commands as it is written in a test and tries every cell.
 //!
 //! A cell is `=` (success without an event), `→ STATE` (events that lead there), the names of the
 //! events where the state stays, or a refusal's code; `park` is the code of what can't be, `late` the
@@ -29,7 +29,7 @@ pub(crate) fn refusal<A: Decider>(aggregate: &A, command: &A::Command) -> &'stat
     aggregate.decide(command).expect_err("a refusal").code()
 }
 
-/// Compares every cell of `table` with what the aggregate decides, and tells all that differ.
+/// Compares every cell of `table` with what the aggregate decides, and reports all that differ.
 pub(crate) fn check<A: Decider>(
     table: &str,
     state: impl Fn(&str) -> A,

@@ -1,4 +1,4 @@
-//! The figures that a process counts.
+//! The counters of a process.
 
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex};
 
 /// Counters by name and labels; the rest isn't kept.
 #[derive(Clone, Default)]
-pub(crate) struct Figures(Arc<Mutex<HashMap<Key, Arc<AtomicU64>>>>);
+pub(crate) struct Counters(Arc<Mutex<HashMap<Key, Arc<AtomicU64>>>>);
 
-impl Figures {
+impl Counters {
     /// Counts from here on.
     pub(crate) fn start() -> Self {
-        let figures = Self::default();
-        assert!(set_global_recorder(figures.clone()).is_ok(), "once per process");
-        figures
+        let counters = Self::default();
+        assert!(set_global_recorder(counters.clone()).is_ok(), "once per process");
+        counters
     }
 
     /// The sum of the counters of this name that have this label.
@@ -31,7 +31,7 @@ impl Figures {
     }
 }
 
-impl Recorder for Figures {
+impl Recorder for Counters {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}

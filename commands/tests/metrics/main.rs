@@ -1,32 +1,32 @@
-//! What is read of the log, by the figures that the program counts. They are those of a whole process, so
+//! How much of the log is read, by the program's own metrics. Metrics are those of a whole process, so
 //! this is a binary of its own with one test, whichever way tests are run.
 #![expect(clippy::unwrap_used, reason = "a test's helper that can't do its work fails its test")]
 
+mod counters;
 #[path = "../commands/fakes.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod fakes;
 #[path = "../commands/market.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod market;
-mod recorder;
 
+use counters::Counters;
 use gdmarket_testkit::TestDb;
 use market::{Market, item_no, operator, wanted};
-use recorder::Figures;
 
 const CACHE: &str = "gdmarket_aggregate_cache_total";
 
 #[test]
-fn what_begins_a_stream_reads_nothing() {
+fn command_that_begins_a_stream_reads_nothing() {
     gdmarket_testkit::run(async {
-        let figures = Figures::start();
-        reads_nothing(&figures, &TestDb::sqlite()).await;
-        reads_nothing(&figures, &TestDb::postgres().await).await;
+        let counters = Counters::start();
+        reads_nothing(&counters, &TestDb::sqlite()).await;
+        reads_nothing(&counters, &TestDb::postgres().await).await;
     });
 }
 
-async fn reads_nothing(figures: &Figures, db: &TestDb) {
-    let now = || ["miss", "unread"].map(|result| figures.count(CACHE, ("result", result)));
+async fn reads_nothing(counters: &Counters, db: &TestDb) {
+    let now = || ["miss", "unread"].map(|result| counters.count(CACHE, ("result", result)));
     let [read, unread] = now();
     let market = Market::open(db).await;
     for _ in 0..3 {
@@ -36,7 +36,7 @@ async fn reads_nothing(figures: &Figures, db: &TestDb) {
     // Alarm, item and reservation of each.
     assert_eq!(now(), [read, unread + 9]);
     assert_eq!(market.log().await.len(), 9);
-    // Who has nothing in memory reads what goes on.
+    // A process that has nothing in memory reads a stream before it continues it.
     let other = market.beside(db).await;
     other.reprice(item_no(1), 200, operator()).await.unwrap();
     assert_eq!(now()[0], read + 1);
