@@ -36,7 +36,7 @@ use crate::error::StoreError;
 use sqlite::Writer;
 use sqlx::{Executor, Postgres, Sqlite};
 
-/// Whatever the defaults are.
+/// Independent of the defaults of the server, the database and the role.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED NOT DEFERRABLE";
 const POSTGRES_NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const SQLITE_NOW: &str = "CAST(round(unixepoch('now', 'subsec') * 1000000) AS INTEGER)";
@@ -104,13 +104,13 @@ impl Db {
         })
     }
 
-    /// A reading transaction: all it reads is of one moment, that of its first question.
+    /// A reading transaction: all it reads is of one moment, that of its first statement.
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Postgres(pool) => {
                 let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE";
                 let mut transaction = Transaction::begin(pool, sql).await?;
-                // It holds nobody up, so it may be idle for longer than one that writes.
+                // It blocks no other transaction, so it may be idle for longer than one that writes.
                 let idle = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
                 (&mut *transaction).execute(idle).await?;
                 Tx::Postgres(transaction)
@@ -119,8 +119,8 @@ impl Db {
         })
     }
 
-    /// Connections that one who writes may use at the same time without keeping all others waiting; 0 on
-    /// SQLite, which has one for all.
+    /// Connections that one writer may use at the same time without blocking all other callers; 0 on SQLite, which
+    /// has one for all.
     pub fn spare(&self) -> usize {
         match self {
             Self::Postgres(pool) => {
@@ -148,8 +148,7 @@ impl Db {
         }
     }
 
-    /// An SQL expression for the database's clock, in microseconds since 1970. It moves on within
-    /// a transaction.
+    /// An SQL expression for the database's clock, in microseconds since 1970. It advances within a transaction.
     pub const fn now(&self) -> &'static str {
         match self {
             Self::Postgres(_) => POSTGRES_NOW,
@@ -157,7 +156,7 @@ impl Db {
         }
     }
 
-    /// Gives no connection to anybody any more, from now on.
+    /// Hands out no connection any more, from now on.
     pub(crate) fn shut(&self) {
         match self {
             Self::Postgres(pool) => drop(pool.close()),
@@ -174,7 +173,7 @@ impl Db {
             Self::Postgres(pool) => pool.close().await,
             Self::Sqlite { write, read } => {
                 read.close().await;
-                // The last one to close folds the write-ahead log into the file.
+                // The last connection to close checkpoints the write-ahead log into the file.
                 write.close().await;
             }
         }
@@ -191,7 +190,7 @@ pub enum Tx {
 }
 
 impl Tx {
-    /// Makes it lasting. After an error it may be or not.
+    /// Commits. After an error the transaction may be committed or not.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(transaction) => transaction.commit().await?,
@@ -208,7 +207,7 @@ impl Tx {
         }
     }
 
-    /// Undoes all of it, now.
+    /// Rolls back, and waits for it.
     pub async fn rollback(self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(transaction) => transaction.rollback().await?,
@@ -218,7 +217,7 @@ impl Tx {
     }
 }
 
-/// How the log is written beside appending: through the pool, or SQLite's one writing connection.
+/// What writes other than appends go through: the pool, or SQLite's one writing connection.
 #[derive(Debug, Clone)]
 pub(crate) enum LogConnection {
     Postgres(Pooled<Postgres>),

@@ -1,5 +1,5 @@
-//! What went wrong, by what the caller can do about it. Nothing of the database's own words is
-//! needed to decide; they are kept for the log.
+//! What went wrong, by what the caller can do about it. The database's own message is kept for the log; no decision
+//! needs it.
 
 mod server_fault;
 
@@ -8,28 +8,28 @@ pub use server_fault::ServerFault;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Why the store could not do what it was asked.
+/// Why the store could not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database doesn't answer, or not in time. Nothing was done; the same again may succeed.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// Somebody else was faster: a compare-and-set met another value. Read again, decide again.
-    #[error("somebody else was faster: {0}")]
+    /// Another writer was faster: a compare-and-set met another value. Read again, decide again.
+    #[error("another writer was faster: {0}")]
     Conflict(String),
     /// The database refuses this very value; the same again is refused again.
     #[error("refused by the database: {0}")]
     Rejected(String),
-    /// What is stored can't be understood. Nothing to be done in the program.
+    /// What is stored can't be read, whatever the program does.
     #[error("the stored data can't be read: {0}")]
     Corrupt(String),
-    /// The database itself is damaged: a page of a file makes no sense. The same again finds it again.
+    /// The database itself is damaged: a page of a file is invalid. The same again meets it again.
     #[error("the database is damaged: {0}")]
     Damaged(String),
     /// The database's files or its disk refuse the work; an operator must act.
     #[error("{fault}: {why}")]
     Storage {
-        /// What kind of trouble.
+        /// What kind of fault.
         fault: StorageFault,
         /// The file, if it is known, and the words of the database or the system.
         why: String,
@@ -49,7 +49,7 @@ pub enum StoreError {
     /// This store can't be used any more.
     #[error("this is not the log it was: {0}")]
     OtherLog(String),
-    /// There is no log where views have read one. An empty one in its place would lose the market.
+    /// There is no log where views have read one. An empty one in its place would lose all events.
     #[error("the log is missing: {0}")]
     LogMissing(String),
     /// A write-ahead log lies next to the log that isn't its own.
@@ -161,7 +161,7 @@ impl StoreError {
             CodeKind::Damage => Self::Damaged(message),
             CodeKind::Storage(fault) => Self::Storage { fault, why: message },
             CodeKind::Server(fault) => Self::Server { fault, why: message },
-            CodeKind::Trouble => Self::Unavailable(message),
+            CodeKind::Unavailable => Self::Unavailable(message),
         }
     }
 }
@@ -211,7 +211,7 @@ enum CodeKind {
     Damage,
     Storage(StorageFault),
     Server(ServerFault),
-    Trouble,
+    Unavailable,
 }
 
 /// Five characters are PostgreSQL's SQLSTATE, digits are SQLite's extended result code.
@@ -237,7 +237,7 @@ fn kind_of(code: &str) -> CodeKind {
         Ok(10) => CodeKind::Storage(StorageFault::Io),
         Ok(19) => CodeKind::Conflict,
         Ok(1 | 18 | 20 | 25) => CodeKind::Data,
-        _ => CodeKind::Trouble,
+        _ => CodeKind::Unavailable,
     }
 }
 
@@ -253,7 +253,7 @@ fn kind_of_state(code: &str) -> CodeKind {
         (Some("58"), _) => CodeKind::Storage(StorageFault::Io),
         (Some("23" | "40"), _) => CodeKind::Conflict,
         (Some("22" | "21" | "42"), _) => CodeKind::Data,
-        _ => CodeKind::Trouble,
+        _ => CodeKind::Unavailable,
     }
 }
 
@@ -273,7 +273,7 @@ mod tests {
         StoreError::from(read.await.unwrap_err()).in_file(file)
     }
 
-    /// What only an operator can mend is never "not available": that would be tried again for ever.
+    /// What only an operator can repair is never "not available": that would be tried again for ever.
     #[test]
     fn damage_and_storage_faults_are_named_with_their_file() {
         run(async {

@@ -1,5 +1,5 @@
-//! Named places where a test build can be told to kill itself, as `kill -9` would, or to panic.
-//! Without the feature `failpoints` nothing of it is in the program.
+//! Named places where a test build kills itself, as `kill -9` would, or panics, if the environment says so. Without the
+//! feature `failpoints` nothing of it is in the program.
 
 /// A place where a process of a test may die.
 ///
@@ -34,16 +34,16 @@ pub fn reached_by(name: &str, of: &str) {
     reached(&format!("{name}@{of}"));
 }
 
-/// Whether a test build is told to do something worse here: `FAILPOINTS="name=return"`. For control runs,
-/// which take a protection away from the whole program.
+/// Whether a test build takes a protection away here: `FAILPOINTS="name=return"`. For control runs, which show that a
+/// test notices the missing protection.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub const fn is_weakened(_name: &str) -> bool {
     false
 }
 
-/// Whether a test build is told to do something worse here: `FAILPOINTS="name=return"`. For control runs,
-/// which take a protection away from the whole program.
+/// Whether a test build takes a protection away here: `FAILPOINTS="name=return"`. For control runs, which show that a
+/// test notices the missing protection.
 #[cfg(feature = "failpoints")]
 pub fn is_weakened(name: &str) -> bool {
     from_environment();
@@ -63,7 +63,7 @@ pub fn reached(name: &str) {
 fn die() -> ! {
     use rustix::process::{Signal, getpid, kill_process};
     let error = kill_process(getpid(), Signal::KILL);
-    // A signal to oneself comes before the call is over.
+    // A signal that a process sends itself arrives before the call returns.
     unreachable!("still alive: {error:?}")
 }
 
@@ -74,8 +74,8 @@ fn die() -> ! {
 fn from_environment() {
     static READ: std::sync::Once = std::sync::Once::new();
     READ.call_once(|| {
-        let told = std::env::var("FAILPOINTS").unwrap_or_default();
-        for (name, actions) in told.split(';').filter_map(|point| point.split_once('=')) {
+        let configured = std::env::var("FAILPOINTS").unwrap_or_default();
+        for (name, actions) in configured.split(';').filter_map(|point| point.split_once('=')) {
             if let Err(error) = fail::cfg(name, actions) {
                 tracing::error!(name, actions, error, "failpoint");
             }

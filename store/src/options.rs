@@ -1,4 +1,4 @@
-//! How a store is opened. Whoever builds a store fills this in; nothing here reads the environment.
+//! How a store is opened. The caller fills the options in; nothing here reads the environment.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,13 +10,13 @@ pub struct StoreOptions {
     pub url: String,
     /// Connections for views and what hangs on them; on SQLite also for reading the log.
     pub read_connections: u32,
-    /// Connections for the log on PostgreSQL, beside the one that appends and four that busy readers hold.
+    /// Connections for the log on PostgreSQL, in addition to the one that appends and four that busy tasks keep.
     pub log_connections: u32,
     /// Aggregates kept in memory, per type.
     pub cache_entries: u64,
     /// Take the data folder for this process alone (SQLite; without effect on PostgreSQL).
     pub exclusive: bool,
-    /// When a write-ahead log next to SQLite's log is believed.
+    /// When a write-ahead log next to SQLite's log is trusted.
     pub wal: WalTrust,
     /// Open it for reading where it can't be written (SQLite): without `views.db`, and from a copy on a
     /// medium that is read only.
@@ -63,11 +63,11 @@ impl Default for StoreOptions {
     }
 }
 
-/// Whether a write-ahead log that lies next to the log is believed. SQLite itself always believes it, also
-/// where it is left from before a copy of the log was put in its place.
+/// Whether a write-ahead log that lies next to the log is trusted. SQLite itself always trusts it, also where it is
+/// left from before a copy of the log was put in its place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WalTrust {
-    /// Unless it certainly isn't the log's: what a process that died left behind must be believed.
+    /// Unless it certainly isn't the log's: what a process that died left behind must be trusted.
     #[default]
     UnlessForeign,
     /// Unless it was there before the log's file: after a restore.

@@ -1,4 +1,4 @@
-//! The way in: opens the engine that the URL names and hands out what hangs on the log.
+//! Opens the engine that the URL names, and gives access to the log and everything that is stored with it.
 
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::tasks::Tasks;
@@ -30,7 +30,7 @@ const EXCLUSIVE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often SQLite's files are compared with their paths while nothing is appended.
 const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// An event log and all that hangs on it. Clones are the same store.
+/// An event log with everything that is stored with it. Clones are the same store.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NeedsMigration`] for an empty or older schema, [`StoreError::TooNew`] for one
-    /// that doesn't serve this program, [`StoreError::Locked`] when the data folder was asked for
+    /// that doesn't serve this program, [`StoreError::Locked`] when the data folder was requested
     /// exclusively and another process has it, [`StoreError::Unavailable`] without a database.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let guard = LogIdentityGuard::default();
@@ -166,17 +166,17 @@ impl Store {
         &self.0.log
     }
 
-    /// The way into the log.
+    /// Appends to the log.
     pub fn appender(&self) -> &Appender {
         &self.0.appender
     }
 
-    /// What commands did.
+    /// The receipts of commands.
     pub fn receipts(&self) -> &Receipts {
         &self.0.receipts
     }
 
-    /// Draws numbers.
+    /// Allocates numbers.
     pub fn numbers(&self) -> &Numbers {
         &self.0.numbers
     }
@@ -186,26 +186,26 @@ impl Store {
         &self.0.personal_data
     }
 
-    /// What is written down beside the log.
+    /// Records that are written once.
     pub fn books(&self) -> &WriteOnceRecords {
         &self.0.books
     }
 
-    /// What is new in the log.
+    /// The newest events of the log.
     pub fn tail(&self) -> &Tail {
         &self.0.tail
     }
 
-    /// Who this log is.
+    /// The log's identity.
     pub fn identity(&self) -> &Identity {
         &self.0.identity
     }
 
-    /// Refuses a log that ends before what a subscription has read of it, and one that isn't the log
-    /// that they have read. Appended to, it would in time reach those positions with other events, and
-    /// nobody could tell any more.
+    /// Refuses a log that ends before what a subscription has read of it, and one that isn't the log that
+    /// subscriptions have read. With more appends it would reach those positions with other events, and the
+    /// difference could no longer be recognised.
     pub async fn require_whole(&self) -> Result<(), StoreError> {
-        // In this order: others may be at work, and then the log is ahead of what they have read.
+        // Checkpoints are read before the head: while other processes work, the log is ahead of what they have read.
         let checkpoints = Checkpoints::new(self.0.databases.views.clone());
         if let Some(name) = checkpoints.others(&self.0.identity).await?.first() {
             return Err(StoreError::OtherLog(format!(
@@ -223,10 +223,9 @@ impl Store {
         })
     }
 
-    /// Waits until the log under this process is noticed to be another one than was opened (restored
-    /// from an older copy, replaced); says why. From then on nothing is appended or read through
-    /// this store; its process should end, and start afresh, without closing the files: closing folds
-    /// what was written into a file that may be another one.
+    /// Waits until the log is known to be another one than was opened (restored from an older copy, replaced);
+    /// returns why. From then on nothing is appended or read through this store; its process should end, and start
+    /// again, without closing the files: closing checkpoints the write-ahead log into a file that may be another one.
     pub async fn log_replaced(&self) -> StoreError {
         let why = self.0.guard.ended().await;
         self.0.databases.shut();
@@ -239,7 +238,7 @@ impl Store {
         self.0.databases.without_views.as_ref()
     }
 
-    /// The same error with the file that is damaged, where one is: it reads all of both.
+    /// The same error with the file that is damaged, where one is. It reads both files whole.
     pub async fn locate(&self, error: StoreError) -> StoreError {
         self.0.databases.locate(error).await
     }
@@ -272,19 +271,19 @@ impl Store {
         self.0.log.head().await.map(|_| ())
     }
 
-    /// Refuses where the log that was read isn't the one that was opened any more. Whatever is answered without an
-    /// append rests on reading alone, and SQLite reads on in a file that was overwritten.
+    /// Refuses where the log that was read is no longer the one that was opened. An answer without an append relies on
+    /// reading alone, and SQLite continues to read a file that was overwritten.
     pub async fn confirm_log(&self) -> Result<(), StoreError> {
         self.0.guard.check_files().await
     }
 
-    /// The aggregates of one type, with one cache for the whole process. Events are read as they
-    /// are; who has upcasters says so first with [`Store::aggregates_with`].
+    /// The aggregates of one type, with one cache for the whole process. Events are read as they are; a caller with
+    /// upcasters passes them first with [`Store::aggregates_with`].
     pub fn aggregates<A: Aggregate + Clone + 'static>(&self) -> AggregateStore<A> {
         self.aggregates_with(decode_as_is::<A>)
     }
 
-    /// As [`Store::aggregates`]; whoever comes first decides how events are read.
+    /// As [`Store::aggregates`]; the first call decides how events are read.
     pub fn aggregates_with<A: Aggregate + Clone + 'static>(
         &self,
         decode: DecodeEvent<A>,
@@ -305,11 +304,10 @@ impl Store {
         entry.downcast_ref::<AggregateStore<A>>().map_or_else(fresh, AggregateStore::clone)
     }
 
-    /// Writes what the appender was given, then closes the connections. Appending afterwards is
-    /// refused.
+    /// Writes the commands that wait for the appender, then closes the connections. Appending afterwards is refused.
     pub async fn close(&self) {
         self.0.tasks.end().await;
-        // The last connection folds its write-ahead log, which must not get into a file put there since.
+        // The last connection checkpoints its write-ahead log, which must not get into a file that was put there since.
         let are_ours = self.0.guard.check_files().await.is_ok();
         self.0.databases.close().await;
         if let LogConnection::Sqlite(writer) = &self.0.connection
@@ -326,7 +324,7 @@ impl Store {
 }
 
 impl Check {
-    /// Begins: what is written from now on is not looked at.
+    /// Begins: what is written from now on is not checked.
     pub async fn begin(store: &Store) -> Result<Self, StoreError> {
         Self::of(&store.0.databases.log, &store.0.databases.views).await
     }

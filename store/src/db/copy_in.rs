@@ -1,5 +1,5 @@
-//! Rows by PostgreSQL's COPY in its binary format: a count of fields per row, per field its length and
-//! it (PostgreSQL's manual, COPY, "File Formats").
+//! Writes rows by PostgreSQL's COPY in its binary format: a count of fields per row, and per field its length and its
+//! bytes (PostgreSQL's manual, COPY, "File Formats").
 
 use crate::error::StoreError;
 use serde::Serialize;
@@ -8,14 +8,14 @@ use sqlx::postgres::PgCopyIn;
 
 /// What the format begins with: its signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What stands where another row would say how many fields it has.
+/// The trailer, in place of the count of fields of another row.
 const END: i16 = -1;
-/// The length of a field that isn't there.
+/// The length of NULL.
 const NULL: i32 = -1;
-/// Bytes handed over at once.
+/// Bytes that are sent at once.
 const PIECE: usize = 256 * 1024;
 
-/// A COPY under way. Dropped before its end, it writes nothing.
+/// A COPY in progress. Dropped before its end, it writes nothing.
 pub struct CopyIn<'c> {
     copy: PgCopyIn<&'c mut PgConnection>,
     fields: i16,
@@ -44,8 +44,7 @@ impl<'c> CopyIn<'c> {
         Ok(Self { copy, fields, data })
     }
 
-    /// Begins a row: its fields follow in the order of the columns. What has gathered is sent first,
-    /// once it is much.
+    /// Begins a row: its fields follow in the order of the columns. Buffered rows are sent first, once they are large.
     pub async fn row(&mut self) -> Result<(), StoreError> {
         if self.data.len() >= PIECE {
             self.send().await?;
@@ -75,7 +74,7 @@ impl<'c> CopyIn<'c> {
         Ok(())
     }
 
-    /// A `text` or `json` that is made here.
+    /// A `json` that is serialised here.
     pub fn document(&mut self, value: &impl Serialize) -> Result<(), StoreError> {
         let before = self.data.len();
         self.data.extend_from_slice(&NULL.to_be_bytes());
@@ -89,14 +88,14 @@ impl<'c> CopyIn<'c> {
         Ok(())
     }
 
-    /// Hands over what has gathered.
+    /// Sends the buffered rows.
     pub async fn send(&mut self) -> Result<(), StoreError> {
         self.copy.send(self.data.as_slice()).await?;
         self.data.clear();
         Ok(())
     }
 
-    /// Ends it: now the rows are in the table, as far as the transaction goes.
+    /// Ends the COPY: from now on the transaction sees the rows in the table.
     pub async fn finish(mut self) -> Result<(), StoreError> {
         self.data.extend_from_slice(&END.to_be_bytes());
         self.send().await?;
@@ -104,7 +103,7 @@ impl<'c> CopyIn<'c> {
         Ok(())
     }
 
-    /// Throws away what was sent.
+    /// Discards what was sent.
     pub async fn abort(self, why: &str) {
         if let Err(error) = self.copy.abort(why).await {
             tracing::debug!(%error, "the database ends it by itself");

@@ -71,7 +71,7 @@ impl DataFolder {
         }
     }
 
-    /// Whether this process has it for itself.
+    /// Whether this process has the lock.
     pub(crate) fn is_locked(&self) -> bool {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
@@ -83,7 +83,7 @@ impl DataFolder {
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Takes from others what they may do with the files, where these are this user's.
+    /// Removes the rights of other users on the files, where they belong to this user.
     pub(crate) fn tighten(&self) {
         let mut paths = vec![self.path.clone(), self.path.join("lock")];
         for file in [sqlite::File::Log, sqlite::File::Views] {
@@ -99,7 +99,7 @@ impl DataFolder {
     }
 }
 
-/// Makes a folder for this user alone, with those above it.
+/// Makes a folder for this user alone, with its parent folders.
 pub fn make_private_folder(path: &Path) -> Result<(), StoreError> {
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path);
     made.map_err(|error| StoreError::of_file(path, &error))
@@ -115,7 +115,7 @@ fn make_private_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Only the owner may change a mode, so where it isn't this user's nothing happens.
+/// Only the owner may change a mode, so that nothing happens to another user's file.
 fn tighten(path: &Path) {
     let Ok(found) = fs::symlink_metadata(path) else { return };
     let mode = found.mode() & 0o7777;

@@ -1,5 +1,5 @@
-//! A look at SQLite's files before they are opened: SQLite makes an empty log where there is none, and
-//! believes every write-ahead log that it finds. Both are refused where they would lose the market.
+//! Inspects SQLite's files before they are opened: SQLite creates an empty log where there is none, and trusts every
+//! write-ahead log that it finds. Both are refused where they would lose events.
 //!
 //! It must run before this process opens the files through SQLite.
 
@@ -15,7 +15,7 @@ use std::path::Path;
 /// What is known of a folder's files.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Inspection {
-    /// The last process didn't end in order: the log's file lacks what its write-ahead log has.
+    /// The last process died: the log's file lacks what its write-ahead log has.
     pub(crate) is_unclean: bool,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn require_log(folder: &Path) -> Result<(), StoreError> {
     )))
 }
 
-/// Looks at the folder's files. `is_ours` says that this process has the folder's lock.
+/// Inspects the folder's files. `is_ours` says that this process has the folder's lock.
 pub(crate) fn inspect(
     folder: &DataFolder,
     trust: WalTrust,
@@ -41,7 +41,7 @@ pub(crate) fn inspect(
 ) -> Result<Inspection, StoreError> {
     let (log, views) = (File::Log.path(folder.path()), File::Views.path(folder.path()));
     if !is_ours && folder.is_served() {
-        // Its write-ahead logs change all the time, and belong to who writes them.
+        // Its write-ahead logs change all the time, and belong to the process that writes them.
         return Ok(Inspection::default());
     }
     if trust != WalTrust::Always
@@ -71,7 +71,7 @@ fn is_missing(file: &Path) -> bool {
     fs::metadata(file).map_or(true, |found| found.len() == 0) && !has_wal(file)
 }
 
-/// A young database may be in its write-ahead log alone.
+/// A new database may be in its write-ahead log alone.
 fn has_wal(file: &Path) -> bool {
     let mut wal = file.as_os_str().to_owned();
     wal.push("-wal");

@@ -52,7 +52,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 4,
         name: "0004_personal_names",
-        // One that keeps names by person would rename, and erase half.
+        // An older program, which keeps names by person, would rename, and erase only half.
         serves_from: 4,
         file: File::Log,
         postgres: include_str!("../../migrations/postgres/0004_personal_names.sql"),
@@ -77,7 +77,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 7,
         name: "0007_books",
-        // One that keeps its books elsewhere would not know what was done here.
+        // An older program, which keeps its books elsewhere, would not see what is recorded here.
         serves_from: 7,
         file: File::Log,
         postgres: include_str!("../../migrations/postgres/0007_books.sql"),
@@ -131,7 +131,7 @@ pub(crate) fn belongs(migration: &Migration, file: Option<File>) -> bool {
     file.is_none_or(|file| migration.file == file)
 }
 
-/// Applies what is missing; the names of what was applied.
+/// Applies the missing steps; returns their names.
 pub(crate) async fn apply(db: &Db, file: Option<File>) -> Result<Vec<String>, StoreError> {
     let mut applied = Vec::new();
     for migration in MIGRATIONS.iter().filter(|migration| belongs(migration, file)) {
@@ -163,7 +163,7 @@ pub(crate) async fn apply(db: &Db, file: Option<File>) -> Result<Vec<String>, St
     Ok(applied)
 }
 
-/// Keeps other processes that migrate out until `tx` ends.
+/// Blocks migrations of other processes until `tx` ends.
 pub(crate) async fn lock(tx: &mut Tx) -> Result<(), StoreError> {
     if let Tx::Postgres(transaction) = tx {
         let sql = "SELECT pg_advisory_xact_lock($1)";
@@ -172,7 +172,7 @@ pub(crate) async fn lock(tx: &mut Tx) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes the lock, then looks: another process may have been faster.
+/// Takes the lock first: another process may have been faster.
 async fn is_applied(tx: &mut Tx, migration: &Migration) -> Result<bool, StoreError> {
     lock(tx).await?;
     on_tx!(&mut *tx, connection => {

@@ -61,7 +61,7 @@ impl<D: Database> Pooled<D> {
         self.0.is_closed()
     }
 
-    /// Hands out none any more; the future waits for those that are in use, and until all are closed.
+    /// Hands out no session any more; the future waits for sessions in use, and until all are closed.
     pub fn close(&self) -> impl Future<Output = ()> + '_ {
         let closed = self.0.close();
         async move {
@@ -93,7 +93,7 @@ macro_rules! hand_out {
         impl<'p> Executor<'p> for &Pooled<$engine> {
             type Database = $engine;
 
-            /// All of it at once: the session must not go back before the last row was read.
+            /// Reads all rows at once: the session must not go back before the last row was read.
             fn fetch_many<'e, 'q: 'e, E>(
                 self,
                 query: E,

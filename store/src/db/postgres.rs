@@ -20,13 +20,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Prepared statements kept per connection; projections make their own SQL per view.
 const STATEMENTS: usize = 256;
-/// After this much idling a connection is asked whether it is still alive before it is used. A ping
-/// before every use would double the round trips, none would hand out the dead after a restart.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// A connection that was idle for longer is pinged before it is used. A ping before every use would double the round
+/// trips; no ping at all would hand out dead connections after a restart.
+const PING_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the server may take to accept a session, and then to answer the first questions. A server on a
-/// busy machine needs more than the time that a connection may be waited for.
-const FIRST_ANSWERS: Duration = Duration::from_secs(10);
+/// How long the server may take to accept a session, and then to answer the first queries. A server on a busy machine
+/// needs more than the time that a connection may be waited for.
+const FIRST_QUERIES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Between two tries to reach the server.
 const RETRY: Duration = Duration::from_millis(100);
@@ -40,16 +40,17 @@ pub(crate) fn connect_options(options: &StoreOptions) -> Result<PgConnectOptions
 }
 
 /// Makes sure that the server can be reached; a pool would only report that it waited. A refused connection is
-/// tried again for as long as a connection may be waited for, a silent server gets [`FIRST_ANSWERS`], and a
-/// server that says no is believed at once. Returns what every session sets.
+/// tried again for as long as a connection may be waited for, a silent server gets [`FIRST_QUERIES_TIMEOUT`], and a
+/// refusal by the server is final at once. Returns the settings of every session.
 pub(crate) async fn reach(options: &StoreOptions) -> Result<SessionSettings, StoreError> {
     let connect = connect_options(options)?;
     let until = Instant::now() + options.acquire_timeout;
     loop {
-        match timeout(FIRST_ANSWERS, connect.connect()).await {
+        match timeout(FIRST_QUERIES_TIMEOUT, connect.connect()).await {
             Ok(Ok(connection)) => {
-                let asked = timeout(FIRST_ANSWERS, first_answers(connection, &connect)).await;
-                return asked.map_err(|_| unanswered(&connect))?;
+                let settings =
+                    timeout(FIRST_QUERIES_TIMEOUT, first_queries(connection, &connect)).await;
+                return settings.map_err(|_| unanswered(&connect))?;
             }
             Ok(Err(sqlx::Error::Io(error))) if Instant::now() + RETRY >= until => {
                 let (host, port) = (connect.get_host(), connect.get_port());
@@ -62,7 +63,7 @@ pub(crate) async fn reach(options: &StoreOptions) -> Result<SessionSettings, Sto
     }
 }
 
-async fn first_answers(
+async fn first_queries(
     mut connection: PgConnection,
     connect: &PgConnectOptions,
 ) -> Result<SessionSettings, StoreError> {
@@ -77,21 +78,20 @@ fn unanswered(connect: &PgConnectOptions) -> StoreError {
     StoreError::Unavailable(format!("{host}:{port} doesn't answer"))
 }
 
-/// What is acknowledged is on the disk, however the server was set up; stronger settings stay.
-/// Set in any case: a server that is set up anew changes every session that never said what it wants.
+/// What is acknowledged is on the disk, whatever the server's settings; stronger settings stay. It is set in any case:
+/// reloading the server's configuration changes every session that has no setting of its own.
 pub(crate) const DURABILITY: &str = "SELECT set_config('synchronous_commit', \
     coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
 
-/// What keeps a plan right for a table of every size. A plan is made once per connection and kept;
-/// made while the table is small it would read all of it, and still do so when it is big. With
-/// sequential scans and joins of whole tables forbidden, the indexes are used from the first row on.
-/// JIT would be triggered by the made-up cost of what is forbidden.
+/// Keeps plans right for tables of every size. A plan is made once per connection and kept; made while the table is
+/// small it would read all of it, also once the table is large. With sequential scans and joins of whole tables
+/// forbidden, the indexes are used from the first row on. The artificial cost of what is forbidden would trigger JIT.
 pub(crate) const BY_INDEX: &str = "SET plan_cache_mode = force_generic_plan; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
 
-/// A limit on silence in a transaction, unless the database was given one: a copy made without the
-/// database's own settings lost it. Only the owner may set it, and the log works without. One at a time
-/// (by the lock of migrations), since PostgreSQL refuses two who change the same database.
+/// A limit on idle time in a transaction, unless the database has one: a copy that was made without the database's own
+/// settings lost it. Only the owner may set it, and the log works without. One session at a time does so (a lock of its
+/// own), since PostgreSQL refuses two that alter the same database.
 pub(crate) const LIMIT_SILENCE: &str = "DO $$
 BEGIN
     PERFORM pg_advisory_xact_lock(7450199991742195570);
@@ -109,13 +109,13 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $$";
 
-/// When a pool last connected a session that takes no writes. It stays so for as long as it is connected, also when
-/// the database takes writes again, so that the next command that gets it would be refused.
+/// When a pool last connected a session that takes no writes. Such a session stays read-only as long as it is
+/// connected, also when the database takes writes again, so that the next command that gets it would be refused.
 #[derive(Debug, Clone, Default)]
 struct LastReadOnly(Arc<Mutex<Option<Instant>>>);
 
 impl LastReadOnly {
-    /// A session of such a time is replaced at this age: reads may go on through it until then.
+    /// A read-only session is replaced at this age: reads may use it until then.
     const REPLACED_AT: Duration = Duration::from_millis(500);
     /// Between noting the time and the beginning of the session's age.
     const SLACK: Duration = Duration::from_secs(1);
@@ -147,7 +147,7 @@ fn pool_options(
             let may_be_read_only = acquired.includes(meta.age);
             Box::pin(async move {
                 Ok(!may_be_read_only
-                    && (meta.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()))
+                    && (meta.idle_for < PING_AFTER || connection.ping().await.is_ok()))
             })
         })
         .after_connect(move |connection, _| {
@@ -167,11 +167,11 @@ fn pool_options(
         .max_lifetime(Duration::from_mins(30))
 }
 
-/// What keeps the plans of the views' statements right: their tables grow from nothing within
-/// seconds, so each is planned for the table as it is.
+/// Keeps the plans of the views' statements right: their tables grow from nothing within seconds, so that each
+/// statement is planned for the table as it is.
 const BY_SIZE: &str = "SET plan_cache_mode = force_custom_plan";
 
-/// For views and all that hangs on them. Opens its first connection when first asked for one.
+/// The pool for views and what subscriptions keep. It opens its first connection when it is first used.
 pub(crate) fn views_pool(
     options: &StoreOptions,
     session: &SessionSettings,
@@ -183,7 +183,7 @@ pub(crate) fn views_pool(
         .into())
 }
 
-/// For the log, in addition to the appender's own connection.
+/// The pool for the log, in addition to the appender's own connection.
 pub(crate) fn log_pool(
     options: &StoreOptions,
     session: &SessionSettings,
@@ -205,7 +205,7 @@ mod tests {
         let times = LastReadOnly::default();
         assert!(!times.includes(Duration::from_hours(1)), "there was none");
         times.note();
-        assert!(!times.includes(Duration::ZERO), "reads go on through it at first");
+        assert!(!times.includes(Duration::ZERO), "reads may use it at first");
         advance(Duration::from_mins(1)).await;
         for seconds in [60, 3600] {
             assert!(times.includes(Duration::from_secs(seconds)), "connected {seconds} s ago");

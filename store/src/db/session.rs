@@ -109,7 +109,7 @@ impl<D: Engine, C: Closes<D>> Session<D, C> {
 }
 
 fn closed_after_error() -> Error {
-    Error::Protocol("the session was given up after an error".to_owned())
+    Error::Protocol("the session was closed after an error".to_owned())
 }
 
 impl<D: Database, C: Closes<D>> Drop for Session<D, C> {

@@ -122,7 +122,7 @@ async fn answer<R: ReadMany>(
                 drop(answer.send(Ok(found)));
             }
         }
-        // One broken row, or one damaged page, concerns the caller that asked for it: each key is read alone.
+        // One broken row, or one damaged page, concerns only the caller that reads it: each key is read alone.
         Err(error @ (StoreError::Corrupt(_) | StoreError::Damaged(_))) if keys.len() > 1 => {
             reader.release();
             guard.notice(&error);

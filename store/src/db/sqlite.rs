@@ -21,22 +21,22 @@ pub(crate) const BUSY: Duration = Duration::from_secs(2);
 /// Pages of the views' write-ahead log, of 4 KiB each, after which a commit moves them into the file and waits
 /// for the disk. SQLite's own 1,000 are less than one transaction of a build writes.
 const CHECKPOINT: &str = "4000";
-/// Bytes that a write-ahead log keeps of what it had grown to while a reader held it up.
+/// Bytes to which a write-ahead log is truncated after it grew because of a long reader.
 const WAL_KEPT: &str = "16777216";
-/// How often folding is tried again while somebody still reads.
+/// How often a checkpoint is tried again while other connections still read.
 const FOLD_TRIES: u32 = 40;
 const FOLD_PAUSE: Duration = Duration::from_millis(50);
 /// Between two tries to open a file that others are opening.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The one connection of this process that writes to `log.db`, in turn. Several would poll for
-/// SQLite's write lock, and a pool would ping it after every use.
+/// The one connection of this process that writes to `log.db`, one caller at a time. Several connections would poll for
+/// SQLite's write lock, and a pool would ping a connection after every use.
 pub(crate) type Writer = Arc<Mutex<LogWriterConnection>>;
 
 /// A connection outside of all pools.
 pub(crate) type OwnSession = Session<Sqlite, Box<SqliteConnection>>;
 
-/// That connection. It is opened again after an error that leaves its state unknown.
+/// The writing connection. It is opened again after an error that leaves its state unknown.
 #[derive(Debug)]
 pub(crate) struct LogWriterConnection {
     folder: PathBuf,
@@ -72,7 +72,7 @@ impl LogWriterConnection {
 /// The folder of `sqlite:<folder>`, if the URL is one.
 pub(crate) fn folder(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
-    // `sqlite://data` is what people type who think of other URLs; it means the same.
+    // `sqlite://data`, which looks like other URLs, means the same.
     Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
 }
 
@@ -106,7 +106,7 @@ impl File {
             .pragma("journal_size_limit", WAL_KEPT)
             .pragma("temp_store", "memory");
         match self {
-            // What is erased is overwritten, not only forgotten.
+            // Erased data is overwritten, not only released.
             Self::Log => options.pragma("secure_delete", "on"),
             Self::Views => options.pragma("wal_autocheckpoint", CHECKPOINT),
         }
@@ -133,7 +133,8 @@ impl File {
             .idle_timeout(None)
             .max_lifetime(None);
         // Opened at once: it sets the journal mode, which readers can't.
-        let write = patiently(|| pool.clone().connect_with(self.write_options(folder))).await;
+        let write =
+            retry_while_busy(|| pool.clone().connect_with(self.write_options(folder))).await;
         let write = write.map_err(|error| error.in_file(&self.path(folder)))?;
         let read = self.read_pool(options, folder);
         Ok(Db::Sqlite { write: write.into(), read })
@@ -148,7 +149,7 @@ impl File {
         self.connect_readers(options, folder, self.read_options(folder)).await
     }
 
-    /// Opens a file that can't be written, as it is: nobody may write to it meanwhile.
+    /// Opens a file that can't be written, as it is: no process may write to it meanwhile.
     pub(crate) async fn open_fixed(
         self,
         options: &StoreOptions,
@@ -179,8 +180,8 @@ impl File {
             .max_connections(options.read_connections.max(1).saturating_add(sticky))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            // The last connection that closes removes the write-ahead log and its index, and the next one must make
-            // them again, which a full disk refuses: readers that were opened once stay.
+            // The last connection that closes removes the write-ahead log and its index, and the next one must create
+            // them again, which a full disk refuses: readers stay open.
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(self.read_options(folder))
@@ -188,7 +189,7 @@ impl File {
     }
 }
 
-/// An empty database in memory, for what isn't there.
+/// An empty database in memory, in place of one that is missing.
 pub(crate) async fn in_memory() -> Result<Db, StoreError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
@@ -199,7 +200,7 @@ pub(crate) async fn in_memory() -> Result<Db, StoreError> {
     Ok(Db::Sqlite { write: pool.clone().into(), read: pool.into() })
 }
 
-/// Whether every page of the database can be followed and makes sense. It reads all of it.
+/// Verifies that every page of the database is valid. It reads all of it.
 pub(crate) async fn verify(db: &Db) -> Result<(), StoreError> {
     let Db::Sqlite { write, .. } = db else { return Ok(()) };
     let found: Vec<String> =
@@ -212,13 +213,13 @@ pub(crate) async fn verify(db: &Db) -> Result<(), StoreError> {
     Err(StoreError::Damaged(damage.join("; ").replace('\n', " ")))
 }
 
-/// Whether SQLite complains of a row whose value its column doesn't allow. The pages are whole then, and
-/// readers park such a row by itself.
+/// Whether SQLite reports a row whose value its column doesn't allow. The pages are intact then, and readers park
+/// such a row alone.
 pub(crate) fn is_about_a_value(line: &str) -> bool {
     line.contains(" value in ") || line.starts_with("CHECK constraint failed in ")
 }
 
-/// How far a fold of the write-ahead log came.
+/// How far a checkpoint of the write-ahead log got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Folded {
     /// All of it is in the file, and both are synced.
@@ -228,21 +229,21 @@ pub(crate) struct Folded {
 }
 
 impl Folded {
-    /// Folds what is in the write-ahead log into the file, as far as others who read let it.
+    /// Checkpoints the write-ahead log into the file, as far as other readers allow.
     pub(crate) async fn now<'c>(
         connection: impl Executor<'c, Database = Sqlite>,
     ) -> Result<Self, sqlx::Error> {
         let fold = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
         let (busy, frames, folded): (i64, i64, i64) = fold.fetch_one(connection).await?;
-        // Both are -1 where another connection is folding: then nothing is known.
+        // Both are -1 while another connection is checkpointing: then nothing is known.
         let is_complete = busy == 0 || (frames >= 0 && frames == folded);
         Ok(Self { is_complete, is_removed: busy == 0 })
     }
 }
 
-/// Folds into the file what a process that died left in the write-ahead log, with a sync of both: what one
+/// Checkpoints into the file what a process that died left in the write-ahead log, with a sync of both: data that one
 /// sync failed to write can still be read from memory, but may not be on the disk. Refuses where another process
-/// keeps reading an older state, which keeps the rest from being folded.
+/// keeps reading an older state, which keeps the rest from being checkpointed.
 pub(crate) async fn fold(db: &Db) -> Result<(), StoreError> {
     let Db::Sqlite { write, .. } = db else { return Ok(()) };
     let until = Instant::now() + BUSY;
@@ -262,9 +263,9 @@ pub(crate) async fn fold(db: &Db) -> Result<(), StoreError> {
 }
 
 /// Gives this run of the server a number of its own in both the file and the write-ahead log that it begins, so that
-/// a file of before this run is known next to that write-ahead log ([`crate::db::wal`]). The number is SQLite's
-/// `user_version`, which is in the first page: an odd one is folded into the file, and the write-ahead log begins
-/// with the even one after it. Where others read just now nothing happens, or only half of it.
+/// a file from before this run is recognised next to that write-ahead log ([`crate::db::wal`]). The number is SQLite's
+/// `user_version`, which is in the first page: an odd one is checkpointed into the file, and the write-ahead log begins
+/// with the even one after it. While other connections read, nothing happens, or only half of it.
 pub(crate) async fn begin_run(db: &Db) -> Result<(), StoreError> {
     let Db::Sqlite { write, .. } = db else { return Ok(()) };
     if !Folded::now(write).await?.is_removed {
@@ -289,12 +290,12 @@ async fn nothing() -> Result<SqliteConnection, sqlx::Error> {
     SqliteConnectOptions::new().in_memory(true).connect().await
 }
 
-/// Closes the writing connection, although others still have it: the last connection folds the
+/// Closes the writing connection, although other callers still share it: the last connection checkpoints the
 /// write-ahead log into the file and removes it.
 pub(crate) async fn close_writer(writer: &Writer) {
-    let mut turn = writer.lock().await;
+    let mut connection = writer.lock().await;
     let closed = match nothing().await {
-        Ok(nothing) => std::mem::replace(&mut **turn.within(), nothing).close().await,
+        Ok(nothing) => std::mem::replace(&mut **connection.within(), nothing).close().await,
         Err(error) => Err(error),
     };
     if let Err(error) = closed {
@@ -302,8 +303,8 @@ pub(crate) async fn close_writer(writer: &Writer) {
     }
 }
 
-/// Folds what is left of the write-ahead logs. A connection that was given up while it was being opened closes
-/// by itself, a moment after all others, and only reads.
+/// Checkpoints what is left of the write-ahead logs. A connection that was dropped while it was being opened closes by
+/// itself, a moment after all others, and only reads.
 pub(crate) async fn fold_left_over(folder: &Path) {
     for file in [File::Log, File::Views] {
         let mut wal = file.path(folder).into_os_string();
@@ -334,14 +335,14 @@ pub(crate) async fn writer(folder: &Path) -> Result<Writer, StoreError> {
 
 async fn connect_writer(folder: &Path) -> Result<OwnSession, StoreError> {
     let options = File::Log.write_options(folder);
-    let connected = patiently(|| options.connect()).await;
+    let connected = retry_while_busy(|| options.connect()).await;
     let connection = connected.map_err(|error| error.in_file(&File::Log.path(folder)))?;
     Ok(Session::new(Box::new(connection)))
 }
 
-/// Connects, again while somebody else does so too. Setting a new file's journal mode needs the file
-/// alone, and where two want that at once SQLite refuses one of them without waiting.
-async fn patiently<T, F>(connect: impl Fn() -> F) -> Result<T, StoreError>
+/// Connects, again while another process does so too. Setting a new file's journal mode needs exclusive access, and
+/// where two connections request that at once SQLite refuses one of them without waiting.
+async fn retry_while_busy<T, F>(connect: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {

@@ -1,5 +1,5 @@
-//! A transaction on a session of a pool. Its state is always known: where BEGIN, COMMIT or ROLLBACK doesn't succeed, the
-//! session closes.
+//! A transaction on a session of a pool. Its state is always known: where BEGIN, COMMIT or ROLLBACK doesn't succeed,
+//! the session closes.
 
 use super::pooled::Pooled;
 use super::session::{Engine, Session};
@@ -40,9 +40,9 @@ impl<D: Database> DerefMut for Transaction<D> {
 
 impl<D: Engine> Transaction<D> {
     /// Begins in a task of its own: dropped between BEGIN and its answer, this future would leave the connection in a
-    /// transaction that no one knows of. On SQLite no other caller could write any more; on PostgreSQL the next statement
-    /// outside of a transaction would be committed with a later transaction or never. A transaction whose caller went
-    /// away is rolled back.
+    /// transaction that no one knows of. On SQLite no other caller could write any more; on PostgreSQL the next
+    /// statement outside of a transaction would be committed with a later transaction or never. A transaction whose
+    /// caller went away is rolled back.
     pub(super) async fn begin(pool: &Pooled<D>, sql: &'static str) -> Result<Self, StoreError> {
         let pool = pool.clone();
         let begun = tokio::spawn(async move {

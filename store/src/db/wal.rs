@@ -1,15 +1,15 @@
 //! What a write-ahead log that lies next to a database says about it: whether it holds anything that the
 //! file doesn't, and whether the two belong together.
 //!
-//! SQLite believes every log that it finds next to a file. Next to a copy that was put back, the log of
-//! before undoes the restore, or mixes pages of two times. The formats are those of SQLite's manual,
-//! "Database File Format" and "WAL-mode File Format".
+//! SQLite trusts every log that it finds next to a file. Next to a restored copy, the log from before undoes the
+//! restore, or mixes pages of two times. The formats are those of SQLite's manual, "Database File Format" and
+//! "WAL-mode File Format".
 //!
 //! What proves that the two belong together is in the first page, which the log of a server's run begins
 //! with: the number of the run ([`crate::db::sqlite::begin_run`]), and SQLite's counter of changes. The times of
 //! the files count only where that page says nothing: copying or repairing a file changes them.
 //!
-//! The file is read as a file: nobody in this process may have it open through SQLite meanwhile.
+//! The file is read as a file: this process must not have it open through SQLite meanwhile.
 
 use crate::error::StoreError;
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ impl Pair {
         };
         let frames = match Frames::read(&path) {
             Ok(frames) => frames,
-            // The last connection of another process folded and removed it just now.
+            // The last connection of another process checkpointed and removed it just now.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::of_file(&path, &error)),
         };
@@ -111,7 +111,7 @@ impl Pair {
         self.folded == self.in_log && self.in_file >= self.pages
     }
 
-    /// Why the log can't be this file's, if that is certain or, where neither of the two tells, likely.
+    /// Why the log can't be this file's, if that is certain or, where neither of the two decides, likely.
     pub(crate) fn is_foreign(&self) -> Option<String> {
         if self.is_folded() {
             return None;
@@ -127,7 +127,7 @@ impl Pair {
     }
 
     /// The same where pages may be missing that were free before they were ever written. Where the first page
-    /// tells nothing, a process that died has left a log that is younger than its file, or from which some of
+    /// proves nothing, a process that died has left a log that is younger than its file, or from which some of
     /// the file's pages were just written.
     pub(crate) fn is_of_another_file(&self) -> Option<String> {
         let name = self.database.display();

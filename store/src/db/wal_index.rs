@@ -1,8 +1,8 @@
-//! How far the write-ahead log of an open database is folded into its file, from the index that SQLite
+//! How far the write-ahead log of an open database is checkpointed into its file, from the index that SQLite
 //! shares between processes (<https://www.sqlite.org/walformat.html>, "The WAL-Index File Format").
 //!
-//! A fold that a reader holds up leaves out pages that were written again later, the first page among them:
-//! until it is complete, the file alone mixes two moments and says nothing.
+//! A checkpoint that a reader blocks leaves out pages that were written again later, the first page among them: until
+//! it is complete, the file alone mixes two moments and proves nothing.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -34,7 +34,7 @@ pub(crate) struct WalIndex {
 }
 
 impl WalIndex {
-    /// The index of this database's file; `None` where there is none, since nobody has the database open.
+    /// The index of this database's file; `None` where there is none, since no process has the database open.
     pub(crate) fn of(database: &Path) -> io::Result<Option<Self>> {
         let mut path = database.to_owned().into_os_string();
         path.push("-shm");
@@ -51,7 +51,7 @@ impl WalIndex {
         let mut head = [0; HEAD];
         match index.read_exact_at(&mut head, 0) {
             Ok(()) => Ok(Self::parse(&head)),
-            // It was made just now.
+            // The file was created just now and is still empty.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,8 +1,8 @@
-//! What a PostgreSQL server says no to, where trying again changes nothing: an operator must act. By SQLSTATE.
+//! Refusals of a PostgreSQL server that trying again doesn't change: an operator must act. By SQLSTATE.
 
 use std::fmt;
 
-/// Why the server does what was asked for nobody here.
+/// Why the server refuses every request of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerFault {
     /// The role, its password, or the address that it comes from.

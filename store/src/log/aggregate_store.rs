@@ -1,5 +1,5 @@
-//! Aggregates as the log has them, the recent ones in memory. One caller at a time per stream and process has a state; a
-//! cached state never changes, and only a successful append leaves one.
+//! Aggregates as the log has them, the recent ones in memory. One caller at a time per stream and process has a
+//! state; a cached state never changes, and only a successful append leaves one.
 
 mod loaded;
 

@@ -15,7 +15,7 @@ pub use check::{MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD};
 pub struct Append {
     /// Which command this is; it has one effect, however often it is sent.
     pub command_id: Uuid,
-    /// What the command asked for; kept in the receipt so that a reused id is noticed.
+    /// What the command requested; kept in the receipt so that a reused id is noticed.
     pub fingerprint: Vec<u8>,
     /// The stream it appends to.
     pub stream: StreamId,
@@ -46,7 +46,7 @@ pub struct Appended {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The stream got events since it was read.
-    #[error("the stream has gone on")]
+    #[error("the stream has newer events")]
     Conflict,
     /// This command was done before; here is how it ended.
     #[error("the command was done before")]
@@ -62,7 +62,7 @@ pub enum AppendError {
     #[error("the stream's predecessor is missing")]
     Gap,
     /// It may be done or not; the receipts can't be read to find out.
-    #[error("nobody knows whether it was done: {0}")]
+    #[error("it is unknown whether it was done: {0}")]
     Unknown(String),
     /// It was not done; the same again may succeed.
     #[error("the database is not available: {0}")]

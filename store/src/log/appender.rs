@@ -1,5 +1,5 @@
-//! The group commit: one task per process takes all commands that wait, writes them in one round trip and answers each by
-//! itself. There is no timer: while one batch is in flight, the next one collects.
+//! The group commit: one task per process takes all commands that wait, writes them in one round trip and answers
+//! each by itself. There is no timer: while one batch is in flight, the next one collects.
 //!
 //! [`Appender::append`] is the only way into the log. Dropping its future drops only the waiting.
 

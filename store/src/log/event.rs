@@ -177,8 +177,8 @@ impl RecordedEvent {
         size_of::<Self>() + self.payload.len() + self.metadata.len() + self.event_type.len()
     }
 
-    /// The event of a row. A row that is none is returned with what is wrong with it: one bad row must not keep a reader
-    /// from the others.
+    /// The event of a row. A row that is none is returned with what is wrong with it: one bad row must not keep a
+    /// reader from the others.
     pub(crate) fn from_row<'r, R>(row: &'r R) -> Result<Self, StoreError>
     where
         R: Row,

@@ -204,8 +204,8 @@ async fn count_range(
     Ok((count, next.unwrap_or(until)))
 }
 
-/// Counts a long range by the index of streams, which is a small part of SQLite's log but not in the order of positions:
-/// all of it is read, whatever the range.
+/// Counts a long range by the index of streams, which is a small part of SQLite's log but not in the order of
+/// positions: all of it is read, whatever the range.
 async fn count_all(
     pool: &Pooled<Sqlite>,
     kind: &str,

@@ -1,5 +1,5 @@
-//! Queries for some of the log's events: of a stream, a type, an actor, a correlation, between two positions. They read in
-//! pages, so that neither memory nor a statement grows with the log.
+//! Queries for some of the log's events: of a stream, a type, an actor, a correlation, between two positions. They
+//! read in pages, so that neither memory nor a statement grows with the log.
 //!
 //! Only streams and positions are indexed: every append would pay for a further index. Other filters scan the log, a
 //! range of positions at a time.
@@ -94,8 +94,8 @@ impl EventFilter {
         )
     }
 
-    /// A pattern that the metadata's text must match: matching text costs less than half of parsing JSON, and nearly all
-    /// events fail it. Only an id of plain characters is certain to be stored unescaped.
+    /// A pattern that the metadata's text must match: matching text costs less than half of parsing JSON, and nearly
+    /// all events fail it. Only an id of plain characters is certain to be stored unescaped.
     fn correlation_pattern(&self) -> String {
         let is_plain = |id: &&String| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let id = self.correlation_id.as_ref().filter(is_plain);

@@ -1,5 +1,5 @@
-//! Counts what the log holds: events by type and version, streams by aggregate, and the first and last of them. It reads
-//! the whole log, a range of positions at a time, and keeps only the sums.
+//! Counts what the log holds: events by type and version, streams by aggregate, and the first and last of them. It
+//! reads the whole log, a range of positions at a time, and keeps only the sums.
 
 use crate::error::StoreError;
 use crate::log::event::lossy;

@@ -1,5 +1,5 @@
-//! Names of persons, outside the log so that they can be erased: events carry only the person's id. A name belongs to the
-//! stream that it came with. It is written together with an append, and joined when it is read.
+//! Names of persons, outside the log so that they can be erased: events carry only the person's id. A name belongs to
+//! the stream that it came with. It is written together with an append, and joined when it is read.
 //!
 //! Earlier versions kept one name per person. A stream without a row of its own is from that time and shows that name;
 //! only its erasure still writes it.

@@ -1,5 +1,5 @@
-//! Receipts: what a command did, stored under its id together with its events. A caller whose append fails looks for the
-//! receipt first.
+//! Receipts: what a command did, stored under its id together with its events. A caller whose append fails looks for
+//! the receipt first.
 
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::shared_reads::{ReadMany, SharedReads};

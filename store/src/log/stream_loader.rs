@@ -85,7 +85,9 @@ where
     for row in rows {
         let number = usize::try_from(row.try_get::<i64, _>(9)?).ok();
         let Some(stream) = number.and_then(|number| streams.get_mut(number)) else {
-            return Err(StoreError::Corrupt("an event of no stream that was asked for".to_owned()));
+            return Err(StoreError::Corrupt(
+                "an event of a stream that was not requested".to_owned(),
+            ));
         };
         stream.push(RecordedEvent::from_row(row)?);
     }

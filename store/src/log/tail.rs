@@ -31,7 +31,7 @@ static READ_FAILURES: LogLimit = LogLimit::new(1, Duration::from_mins(1));
 /// Damaged rows are reported one by one; of many at once the rest is counted only.
 static DAMAGED: LogLimit = LogLimit::new(20, Duration::from_mins(1));
 
-/// The tail of the log. It begins to follow the log when it is first asked.
+/// The tail of the log. It begins to follow the log when it is first used.
 #[derive(Clone)]
 pub struct Tail(Arc<Inner>);
 
@@ -108,8 +108,8 @@ impl Tail {
         }
     }
 
-    /// The position of the last event, read from the log itself after verifying that it still is the log that was opened,
-    /// with all events that are known of it.
+    /// The position of the last event, read from the log itself after verifying that it still is the log that was
+    /// opened, with all events that are known of it.
     pub async fn sure_head(&self) -> Result<i64, StoreError> {
         self.0.signals.guard.verify_head(self.0.log.db()).await
     }

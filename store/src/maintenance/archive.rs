@@ -1,9 +1,8 @@
-//! The whole log as a file of lines, and back: what is needed to go on elsewhere, on either engine.
+//! The whole log as a file of lines, and back: everything that is needed to continue elsewhere, on either engine.
 //!
-//! [`Export`] reads one snapshot and hands out lines; [`ArchiveReader`] checks them, [`import()`] fills an
-//! empty log with them, all or nothing. What is derived (views, their checkpoints, leases) is no part
-//! of it. The format is described in docs/archive.md; files, compression and words for people are the
-//! caller's.
+//! [`Export`] reads one snapshot and returns lines; [`ArchiveReader`] checks them, [`import()`] fills an empty log
+//! with them, all or nothing. Derived data (views, their checkpoints, leases) is no part of it. docs/archive.md
+//! describes the format; the caller deals with files, compression and messages.
 
 mod chain;
 mod export;
@@ -24,22 +23,23 @@ pub use verify::{Verified, verify};
 
 use crate::error::StoreError;
 
-/// What the first line of every archive says it is.
+/// The format's name, in the first line of every archive.
 pub(crate) const FORMAT: &str = "gdmarket-log";
 
 /// The version of the format that this program writes, and the newest it reads.
 pub(crate) const FORMAT_VERSION: u32 = 2;
 
-/// The version from which on a name stands with its stream, and books are part of an archive.
+/// The version from which on a name is stored with its stream, and records that are written once are part of an
+/// archive.
 pub(crate) const WITH_BOOKS: u32 = 2;
 
 /// Why an archive was not written, or not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// The database's trouble.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The file can't be read on.
+    /// The file can't be read.
     #[error("the archive can't be read: {0}")]
     Io(#[from] std::io::Error),
     /// The file isn't what it should be; nothing of it was taken.
@@ -66,10 +66,10 @@ pub enum ArchiveError {
     /// The events of the file contradict each other; nothing of them was taken.
     #[error("the archive contradicts itself: {0}")]
     Contradiction(String),
-    /// There is something already.
+    /// The log has events or receipts already.
     #[error("the log there is not empty: {0}")]
     NotEmpty(String),
-    /// Somebody works on the log that is to be filled.
+    /// Another process uses the log that is to be filled.
     #[error("the log there is in use: {0}")]
     InUse(String),
 }

@@ -1,6 +1,6 @@
-//! The declaration of a restore: the log gets a new epoch, so that no reader takes a position of the lost part for one of
-//! its own, and what was read from the log is made to fit it. Only an operator knows that the log was restored; the
-//! command line calls this on an operator's request.
+//! The declaration of a restore: the log gets a new epoch, so that no reader takes a position of the lost part for
+//! one of its own, and what was read from the log is made to fit it. Only an operator knows that the log was
+//! restored; the command line calls this on an operator's request.
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
@@ -32,8 +32,8 @@ const DERIVED: [&str; 7] = [
     "loop_problems",
 ];
 
-/// Declares that the log was restored. Checkpoints change first: where this is interrupted before the log's own epoch is
-/// raised, every reader of the log refuses to continue, and a second declaration repairs that.
+/// Declares that the log was restored. Checkpoints change first: where this is interrupted before the log's own epoch
+/// is raised, every reader of the log refuses to continue, and a second declaration repairs that.
 pub(crate) async fn declare_restored(log: &Db, views: &Db) -> Result<Restored, StoreError> {
     let identity = Identity::read(log).await?;
     let epoch = identity.epoch + 1;

@@ -1,7 +1,7 @@
 //! What the log relies on in the database's schema: columns, keys, and on PostgreSQL the encoding, the ordering
-//! trigger and the identity of positions. A database that was restored in parts, or changed by hand, may lack some of it,
-//! and then events would be skipped or stored twice without an error. A start refuses such a database;
-//! `check` names each fault.
+//! trigger and the identity of positions. A database that was restored in parts, or changed by hand, may lack some of
+//! it, and then events would be skipped or stored twice without an error. A start refuses such a database; `check`
+//! names each fault.
 //!
 //! What is expected isn't written down a second time: the migrations are applied to an empty SQLite database in
 //! memory, and its columns and keys are those that either engine must have.

@@ -1,7 +1,7 @@
 //! How far each subscription is in the log it reads.
 //!
-//! A checkpoint moves by compare-and-set on its position and on the lease epoch of its runner, in the transaction of what
-//! the runner writes: a runner that was paused and fenced writes nothing. A runner that takes a lease claims the
+//! A checkpoint moves by compare-and-set on its position and on the lease epoch of its runner, in the transaction of
+//! what the runner writes: a runner that was paused and fenced writes nothing. A runner that takes a lease claims the
 //! checkpoint first, which fences its predecessor.
 
 use crate::db::{Db, Tx};
@@ -20,8 +20,8 @@ pub enum Claim {
     Position(i64),
     /// A later runner has claimed the checkpoint.
     Overtaken,
-    /// The subscription has read another log, or this one before it was restored: what it wrote then doesn't fit, so that
-    /// it must be rebuilt.
+    /// The subscription has read another log, or this one before it was restored: what it wrote then doesn't fit, so
+    /// that it must be rebuilt.
     OtherLog(Identity),
 }
 
@@ -109,8 +109,8 @@ impl Checkpoints {
         Ok(done == 1)
     }
 
-    /// Blocks other runners until `tx` ends, and returns the checkpoint's position; `None` if the runner was fenced: then
-    /// `tx` must not be committed.
+    /// Blocks other runners until `tx` ends, and returns the checkpoint's position; `None` if the runner was fenced:
+    /// then `tx` must not be committed.
     pub async fn hold(
         tx: &mut Tx,
         subscription: &str,
@@ -151,8 +151,8 @@ impl Checkpoints {
         place(tx, sql, subscription).await
     }
 
-    /// Sets a subscription to `position`, whatever it read before; only a runner of `lease_epoch` or later moves it from
-    /// there.
+    /// Sets a subscription to `position`, whatever it read before; only a runner of `lease_epoch` or later moves it
+    /// from there.
     pub async fn put(
         tx: &mut Tx,
         subscription: &str,

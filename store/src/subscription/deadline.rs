@@ -1,6 +1,7 @@
 //! Deadlines: rows that survive restarts and are due by the database's clock.
 //!
-//! A manager has one deadline per key. Rows are written and removed in the transaction of the reaction that changes them.
+//! A manager has one deadline per key. Rows are written and removed in the transaction of the reaction that changes
+//! them.
 
 mod blocked;
 

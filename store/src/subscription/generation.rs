@@ -1,5 +1,5 @@
-//! Which generation of a view is served. A view is rebuilt alongside the one that is served and then takes its place; each
-//! rebuild counts one up. A view without a row here has never been built.
+//! Which generation of a view is served. A view is rebuilt alongside the one that is served and then takes its place;
+//! each rebuild counts one up. A view without a row here has never been built.
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;

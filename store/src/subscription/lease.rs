@@ -1,8 +1,7 @@
 //! Which process runs which subscription: leases on the database's clock.
 //!
-//! The epoch rises each time a lease changes its holder, never when its holder renews it, so that a late write of a former
-//! holder is recognised. The lease itself guards nothing; see
-//! [`crate::Checkpoints`].
+//! The epoch rises each time a lease changes its holder, never when its holder renews it, so that a late write of a
+//! former holder is recognised. The lease itself guards nothing; see [`crate::Checkpoints`].
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
@@ -42,7 +41,8 @@ impl Leases {
         Self(db)
     }
 
-    /// Takes the lease, or renews it, until `ttl` from now; returns its epoch, or `None` while another process holds it.
+    /// Takes the lease, or renews it, until `ttl` from now; returns its epoch, or `None` while another process holds
+    /// it.
     pub async fn take(
         &self,
         name: &str,

@@ -1,5 +1,5 @@
-//! Why a loop is blocked, for operators that look from another process. A row is stored as long as the loop is blocked; the
-//! process that runs the loop writes and removes it.
+//! Why a loop is blocked, for operators that look from another process. A row is stored as long as the loop is
+//! blocked; the process that runs the loop writes and removes it.
 
 use crate::db::Db;
 use crate::error::StoreError;

@@ -1,5 +1,5 @@
-//! Keys of a subscription that are parked: they wait for a retry or for manual action, with the positions that queue behind
-//! them. All other keys of the subscription continue.
+//! Keys of a subscription that are parked: they wait for a retry or for manual action, with the positions that queue
+//! behind them. All other keys of the subscription continue.
 //!
 //! `retrying` is retried by itself, at a time on the database's clock; `parked` only on request.
 
@@ -80,8 +80,8 @@ impl ParkedKeys {
         })?)
     }
 
-    /// Queues an event behind its key; the key must be parked in the same transaction, or have been parked before without
-    /// another process that unparks it.
+    /// Queues an event behind its key; the key must be parked in the same transaction, or have been parked before
+    /// without another process that unparks it.
     pub async fn queue(
         tx: &mut Tx,
         subscription: &str,

@@ -1,4 +1,4 @@
-//! How the databases of a URL are opened: PostgreSQL by two pools, SQLite's two files after a look at them.
+//! Opens the databases of a URL: PostgreSQL by two pools, SQLite's two files after an inspection.
 
 use super::{Databases, MissingViews};
 use crate::db::connection_guard::ConnectionGuard;
@@ -11,8 +11,8 @@ use crate::options::StoreOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of a log that a start proves whole after a process that died; a larger one takes too long.
-const PROVEN_AT_START: u64 = 64 * 1024 * 1024;
+/// Largest log that a start verifies after a process that died; a larger one takes too long.
+const MAX_VERIFIED_AT_START: u64 = 64 * 1024 * 1024;
 
 impl Databases {
     /// Opens what the URL names; `make` makes what isn't there yet. `guard` verifies each new connection of PostgreSQL.
@@ -48,7 +48,7 @@ impl Databases {
         if options.exclusive {
             folder.lock()?;
         }
-        let found = look_at(options, folder.clone()).await?;
+        let found = inspect_folder(options, folder.clone()).await?;
         folder.tighten();
         let (log, is_fixed) = open_file(options, &folder, File::Log, found).await?;
         if found.is_unclean && is_small(&File::Log.path(folder.path())) {
@@ -60,8 +60,8 @@ impl Databases {
             fold.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
         let (views, without_views) = views(options, &folder, found).await?;
-        // What only brings the schema up to date is no run. Next to a reader its number would stay in the write-ahead
-        // log, and the run that follows at once would be taken for one after a crash.
+        // A migration is no run. Next to a reader its number would stay in the write-ahead log, and the run that
+        // follows at once would look like one after a crash.
         if options.exclusive && !make {
             for (db, file) in [(&log, File::Log), (&views, File::Views)] {
                 let begun = sqlite::begin_run(db).await;
@@ -72,7 +72,10 @@ impl Databases {
     }
 }
 
-async fn look_at(options: &StoreOptions, folder: DataFolder) -> Result<Inspection, StoreError> {
+async fn inspect_folder(
+    options: &StoreOptions,
+    folder: DataFolder,
+) -> Result<Inspection, StoreError> {
     let (trust, is_ours) = (options.wal, options.exclusive);
     blocking(move || inspect(&folder, trust, is_ours)).await
 }
@@ -85,11 +88,11 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn is_small(file: &Path) -> bool {
-    std::fs::metadata(file).is_ok_and(|found| found.len() <= PROVEN_AT_START)
+    std::fs::metadata(file).is_ok_and(|found| found.len() <= MAX_VERIFIED_AT_START)
 }
 
-/// One of the files, and whether it is only read. A file that can't be written from here is read as it is where
-/// nobody writes to it, and as one of its readers where a server does.
+/// Opens one of the files; returns too whether it is only read. A file that can't be written from here is read as it is
+/// where no process writes to it, and as one of its readers where a server does.
 async fn open_file(
     options: &StoreOptions,
     folder: &DataFolder,
@@ -113,7 +116,7 @@ async fn open_file(
     Ok((file.open_fixed(options, folder.path()).await?, true))
 }
 
-/// The views; for reading, nothing in their place where they are missing or damaged.
+/// Opens the views; for reading, an empty database in their place where they are missing or damaged.
 async fn views(
     options: &StoreOptions,
     folder: &DataFolder,

@@ -1,5 +1,5 @@
-//! A pooler that gives a client another server session for each transaction can't be worked with: settings, prepared
-//! statements and the end of a lost session belong to one server session each.
+//! Refuses a pooler that gives a client another server session for each transaction: settings, prepared statements
+//! and the end of a lost session belong to one server session each.
 
 use crate::error::ServerFault;
 use crate::error::StoreError;
@@ -10,21 +10,23 @@ use tokio::time::timeout;
 
 const PID: &str = "SELECT pg_backend_pid()";
 
-/// How long a second session may take to come.
-const COMES_WITHIN: Duration = Duration::from_secs(6);
+/// How long connecting a second session may take.
+const SECOND_SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long the first one may take to answer while the second one is in a transaction.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+const FIRST_SESSION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Refuses a pooler in transaction mode. Two connections that are open at once have two server sessions, each one the
-/// same all the time; behind such a pooler they share sessions, take turns in them, or wait for each other.
+/// same all the time; behind such a pooler they share sessions, alternate between them, or wait for each other.
 pub(super) async fn refuse_shared_sessions(
     first: &mut PgConnection,
     connect: &PgConnectOptions,
 ) -> Result<(), StoreError> {
     let (of_first, again) = (pid(first).await?, pid(first).await?);
-    let begun = timeout(COMES_WITHIN, begin_second(connect)).await;
+    let begun = timeout(SECOND_SESSION_TIMEOUT, begin_second(connect)).await;
     let (mut second, of_second) = begun.map_err(|_| no_second_session())??;
-    let Ok(meanwhile) = timeout(ANSWERS_WITHIN, pid(first)).await else { return Err(refusal()) };
+    let Ok(meanwhile) = timeout(FIRST_SESSION_TIMEOUT, pid(first)).await else {
+        return Err(refusal());
+    };
     second.execute("ROLLBACK").await?;
     let firsts = [again, meanwhile?, pid(first).await?];
     let seconds = [pid(&mut second).await?, pid(&mut second).await?];
@@ -50,13 +52,13 @@ async fn pid(connection: &mut PgConnection) -> Result<i32, StoreError> {
 }
 
 fn no_second_session() -> StoreError {
-    let why = format!("a second session didn't come within {COMES_WITHIN:?}");
+    let why = format!("a second session didn't come within {SECOND_SESSION_TIMEOUT:?}");
     StoreError::Server { fault: ServerFault::NoConnectionLeft, why }
 }
 
 fn refusal() -> StoreError {
     StoreError::Misconfigured(
-        "between here and PostgreSQL stands a pooler in transaction mode, which the market can't work behind: \
+        "there is a pooler in transaction mode before PostgreSQL, which the market can't work behind: \
          connect to PostgreSQL itself, or set the pooler's mode to session"
             .to_owned(),
     )

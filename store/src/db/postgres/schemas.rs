@@ -1,12 +1,12 @@
-//! Which schema of a PostgreSQL database the market is in. `search_path` says where new tables go and where tables
-//! are looked for, and a role, a database or a server may set it for reasons of its own: without a look, the market
-//! would begin again, empty, in another schema, or go on with another market's tables.
+//! Which schema of a PostgreSQL database the market is in. `search_path` decides where new tables are created and where
+//! tables are found, and a role, a database or a server may set it for other reasons: unchecked, the market would begin
+//! again, empty, in another schema, or continue with another market's tables.
 
 use crate::error::StoreError;
 use sqlx::PgConnection;
 
-/// The schema of new tables; the schemas of the path, in their order, that have a market's tables; whether `public`
-/// has them; and who set the path.
+/// The schema of new tables; the schemas of the path, in their order, that have a market's tables; whether `public` has
+/// them; and where the path was set.
 const SCHEMAS: &str = "\
     SELECT current_schema()::text, \
     ARRAY(SELECT s.name::text FROM unnest(current_schemas(false)) WITH ORDINALITY AS s (name, place) \
@@ -29,7 +29,7 @@ pub(super) struct Schemas {
     /// Those of the path with a market's tables.
     with_tables: Vec<String>,
     public_has_tables: bool,
-    /// Who set the path: `client` is the URL.
+    /// Where the path was set: `client` is the URL.
     source: String,
 }
 
@@ -41,7 +41,7 @@ impl Schemas {
         Ok(Self { current, with_tables, public_has_tables, source })
     }
 
-    /// Who set the path.
+    /// Where the path was set.
     pub(super) fn source(&self) -> &str {
         &self.source
     }

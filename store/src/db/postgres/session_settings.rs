@@ -1,14 +1,14 @@
-//! What every session sets for itself. Defaults of the server, the database or the role are made for others: a
-//! statement that they end, or a value that they make mean something else, would be a fault of the market's.
+//! The settings of every session. Defaults of the server, the database or the role are made for other programs: they
+//! could end a statement, or change the meaning of a value.
 //!
-//! `default_transaction_read_only` is left alone: who sets it wants that nothing is written.
+//! `default_transaction_read_only` stays: an operator that sets it wants no writes.
 
 use super::schemas::Schemas;
 use crate::error::StoreError;
 use sqlx::PgConnection;
 
-/// Limits of time first, so that they don't end the rest. A pool and the appender limit by themselves how long they
-/// wait; only silence within a transaction is the server's to end.
+/// Time limits first, so that they don't end the rest. The pools and the appender limit by themselves how long they
+/// wait; only an idle transaction is left to the server to end.
 const SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0; \
     SET idle_in_transaction_session_timeout = '5s'; \
     SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'; \
@@ -22,7 +22,7 @@ pub(crate) struct SessionSettings {
 }
 
 impl SessionSettings {
-    /// Finds out which schema the market is in, and stays with it: a default that is set later doesn't lead away.
+    /// Finds the schema that the market is in, and stays with it: a default that is set later changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Misconfigured`] where that isn't certain.

@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
-/// An aggregate whose stream this caller has locked. Dropping it at any time is harmless: what it read is forgotten, what
-/// it sent is written or not, and the next caller reads which.
+/// An aggregate whose stream this caller has locked. Dropping it at any time is harmless: what it read is forgotten,
+/// what it sent is written or not, and the next caller reads which.
 pub struct Loaded<A: Aggregate> {
     store: AggregateStore<A>,
     number: i64,

@@ -1,5 +1,5 @@
-//! Refuses what one engine or the other can't store, before it joins a batch: one command's bad data must never cost the
-//! other commands of its batch a second round trip.
+//! Refuses what one engine or the other can't store, before it joins a batch: one command's bad data must never cost
+//! the other commands of its batch a second round trip.
 
 use super::{Append, AppendError};
 use crate::log::personal_data::PersonalData;

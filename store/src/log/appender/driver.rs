@@ -1,5 +1,5 @@
-//! How a batch is written: in one statement first; where that fails, checked, so that exactly the commands that can't be
-//! appended are left out; and how its outcome is found after a lost connection.
+//! How a batch is written: in one statement first; where that fails, checked, so that exactly the commands that can't
+//! be appended are left out; and how its outcome is found after a lost connection.
 
 use super::Signals;
 use super::conflicts::{conflict, is_own};
@@ -218,8 +218,8 @@ impl<W: LogWriter> Driver<W> {
         }
     }
 
-    /// A command without a receipt was not appended, and the old connection can't do it any more: so it is appended once
-    /// on the new connection. A connection that was lost while it was idle thus costs no caller anything.
+    /// A command without a receipt was not appended, and the old connection can't do it any more: so it is appended
+    /// once on the new connection. A connection that was lost while it was idle thus costs no caller anything.
     async fn once_more(&mut self, batch: &[&Append], mut answers: Vec<Answer>) -> Vec<Answer> {
         let pairs = batch.iter().zip(&mut answers);
         let undone = pairs.filter(|(_, answer)| matches!(answer, Err(AppendError::Unavailable(_))));

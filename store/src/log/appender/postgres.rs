@@ -22,8 +22,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// How long an answer is waited for. PostgreSQL ends a statement before (`statement_timeout`), so this limits how long a
-/// silent network is waited for.
+/// How long an answer is waited for. PostgreSQL ends a statement before (`statement_timeout`), so this limits how
+/// long a silent network is waited for.
 const ANSWER: Duration = Duration::from_secs(8);
 
 /// The writing side on PostgreSQL.
@@ -41,8 +41,9 @@ impl PostgresWriter {
         Self { connection: Connection::new(options, session, guard) }
     }
 
-    /// Begins with the lock, as a statement of its own: the statements that follow see all commits of writers that had the
-    /// lock before, whereas a lock inside the appending statement would be read with a snapshot from before the wait.
+    /// Begins with the lock, as a statement of its own: the statements that follow see all commits of writers that
+    /// had the lock before, whereas a lock inside the appending statement would be read with a snapshot from before
+    /// the wait.
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                                  SELECT pg_advisory_xact_lock(7450199991725811489)";
 

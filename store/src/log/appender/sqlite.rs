@@ -15,9 +15,9 @@ use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-/// A batch is bound as JSON arrays, so that each batch is the same prepared statement. A command's first event looks for
-/// its predecessor; where there is none, its sequence becomes NULL, which the table refuses. Receipts and names come
-/// first, so that the last row inserted is the last event.
+/// A batch is bound as JSON arrays, so that each batch is the same prepared statement. A command's first event looks
+/// for its predecessor; where there is none, its sequence becomes NULL, which the table refuses. Receipts and names
+/// come first, so that the last row inserted is the last event.
 const INSERT: &str = "\
     INSERT INTO receipts (command_id, fingerprint, aggregate_type, aggregate_id,
                           first_sequence, event_count, refusal)

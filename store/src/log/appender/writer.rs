@@ -1,5 +1,5 @@
-//! What the appender needs of an engine: one statement for a batch that meets no conflict, and the steps of a batch that
-//! is checked first.
+//! What the appender needs of an engine: one statement for a batch that meets no conflict, and the steps of a batch
+//! that is checked first.
 
 use crate::log::append::Append;
 use crate::log::event::StreamId;

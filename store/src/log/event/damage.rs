@@ -1,6 +1,6 @@
-//! A row of the log that isn't the event of a stream: it was changed by hand, or another program wrote it. Reading the log
-//! never fails for such a row; it is returned with what is wrong, so that the reader can park it and continue with the
-//! next one.
+//! A row of the log that isn't the event of a stream: it was changed by hand, or another program wrote it. Reading
+//! the log never fails for such a row; it is returned with what is wrong, so that the reader can park it and continue
+//! with the next one.
 
 use super::{RecordedEvent, StreamId};
 use crate::error::StoreError;
@@ -110,7 +110,7 @@ impl Cells<'_> {
     }
 }
 
-/// The number that an id stands for, in its one spelling.
+/// The number of an id that is written in the one accepted way.
 pub(super) fn number_of(id: &str) -> Option<i64> {
     let first = id.bytes().next()?;
     let is_plain = (b'1'..=b'9').contains(&first) && id.bytes().all(|b| b.is_ascii_digit());

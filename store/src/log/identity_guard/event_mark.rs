@@ -11,7 +11,7 @@ pub(crate) struct EventMark {
     pub(crate) metadata: String,
 }
 
-/// The log's identity and its head, with the event at the position that was asked for, if there is one.
+/// The log's identity and its head, with the event at the requested position, if there is one.
 #[derive(Debug)]
 pub(super) struct LogRow {
     pub(super) log_id: Vec<u8>,

@@ -1,12 +1,12 @@
 //! SQLite's files while they are open: whether each path still leads to the file that was opened, and
 //! whether the log's file still holds what it held.
 //!
-//! SQLite itself notices neither: it continues to write into a file that was renamed, removed or overwritten, and what it
-//! acknowledges then is lost. Comparing costs a system call per file; the content is read only after the file was
-//! changed, which a checkpoint of the write-ahead log does too.
+//! SQLite itself notices neither: it continues to write into a file that was renamed, removed or overwritten, and
+//! what it acknowledges then is lost. Comparing costs a system call per file; the content is read only after the file
+//! was changed, which a checkpoint of the write-ahead log does too.
 //!
-//! The files are opened here through SQLite only: closing any other handle of a file would end the locks that SQLite has
-//! on it. A file that is being checkpointed is compared again later.
+//! The files are opened here through SQLite only: closing any other handle of a file would end the locks that SQLite
+//! has on it. A file that is being checkpointed is compared again later.
 
 use crate::db::sqlite::File;
 use crate::db::wal_index::WalIndex;
@@ -168,8 +168,8 @@ impl Stamp {
 }
 
 impl Content {
-    /// The stamp is taken first: a write while the content is read is compared the next time. `None` while the file alone
-    /// is no consistent database, so that its content proves nothing.
+    /// The stamp is taken first: a write while the content is read is compared the next time. `None` while the file
+    /// alone is no consistent database, so that its content proves nothing.
     fn read(log: &Path) -> Result<Option<Self>, StoreError> {
         let stamp = || match fs::metadata(log) {
             Ok(found) => Ok(Stamp::of(&found)),

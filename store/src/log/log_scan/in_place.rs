@@ -1,6 +1,6 @@
-//! Reads SQLite's log in place. sqlx sends every row from one thread to another with a copy of each column, which takes
-//! several times as long as reading it; here one thread reads, through the same SQLite library, and copies the texts of a
-//! whole chunk one after another.
+//! Reads SQLite's log in place. sqlx sends every row from one thread to another with a copy of each column, which
+//! takes several times as long as reading it; here one thread reads, through the same SQLite library, and copies the
+//! texts of a whole chunk one after another.
 
 use super::LogChunk;
 use super::chunk::{CHUNK, Filling};
@@ -35,16 +35,16 @@ impl Taker {
         self.chunks.is_closed() || self.stop.is_cancelled()
     }
 
-    /// Waits until there is room; `false` where the scan was dropped. A store that closes ends the scan with an error, so
-    /// that it never looks like the log's end.
+    /// Waits until there is room; `false` where the scan was dropped. A store that closes ends the scan with an
+    /// error, so that it never looks like the log's end.
     fn give(&self, chunk: LogChunk) -> Result<bool, StoreError> {
         let sent = self.stop.run_until_cancelled(self.chunks.send(Ok(chunk)));
         self.runtime.block_on(sent).map(|sent| sent.is_ok()).ok_or(StoreError::Closed)
     }
 }
 
-/// Reads all chunks of a scan; ends early when the scan is dropped. It blocks its thread. A statement ends with its chunk,
-/// so that no snapshot is held while others checkpoint the write-ahead log.
+/// Reads all chunks of a scan; ends early when the scan is dropped. It blocks its thread. A statement ends with its
+/// chunk, so that no snapshot is held while others checkpoint the write-ahead log.
 pub(super) fn read(
     file: &Path,
     to: &Taker,

@@ -1,9 +1,9 @@
 //! Erases a name from its rows, and then from what the engine keeps of old rows. Copies that can't be reached from here
 //! are reported.
 //!
-//! SQLite overwrites deleted rows (`secure_delete`, on every connection that writes to the log), and the write-ahead log is
-//! checkpointed and emptied; the tables are written again, since older pages may hold more. PostgreSQL leaves old rows in
-//! the table's file until `VACUUM FULL` writes a new one.
+//! SQLite overwrites deleted rows (`secure_delete`, on every connection that writes to the log), and the write-ahead
+//! log is checkpointed and emptied; the tables are written again, since older pages may hold more. PostgreSQL leaves
+//! old rows in the table's file until `VACUUM FULL` writes a new one.
 
 use crate::db::sqlite::{BUSY, Folded, LogWriterConnection, OwnSession, Writer};
 use crate::db::{Pooled, Session};
@@ -43,15 +43,15 @@ pub enum Remains {
     TableFile,
     /// The table's file: only its owner may have it written again.
     NotOwner,
-    /// The table's file: a transaction that began before the erasure may still read the old rows, or another session has
-    /// locked the table.
+    /// The table's file: a transaction that began before the erasure may still read the old rows, or another session
+    /// has locked the table.
     OldTransaction,
     /// PostgreSQL's own write-ahead log, until its files are used again.
     ServerLog,
 }
 
-/// Erases on SQLite, in a task of its own, so that a caller that goes away leaves no transaction behind. As with appends,
-/// a file that is damaged, that failed to sync or that is no longer the open one takes no more writes.
+/// Erases on SQLite, in a task of its own, so that a caller that goes away leaves no transaction behind. As with
+/// appends, a file that is damaged, that failed to sync or that is no longer the open one takes no more writes.
 pub(super) async fn sqlite(
     writer: &Writer,
     guard: &LogIdentityGuard,
@@ -86,8 +86,8 @@ async fn in_file(writer: &Writer, person_id: i64) -> Result<Erased, StoreError> 
     Ok(Erased { names: u64::try_from(names).unwrap_or(0), remains })
 }
 
-/// Erases the names, and writes the tables again unless they are too large; returns how many names there were, and whether
-/// the tables were written again.
+/// Erases the names, and writes the tables again unless they are too large; returns how many names there were, and
+/// whether the tables were written again.
 async fn overwrite(session: &mut OwnSession, person_id: i64) -> Result<(i64, bool), StoreError> {
     let (mut names, mut rows) = (0_i64, 0_i64);
     for table in TABLES {

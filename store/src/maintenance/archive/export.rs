@@ -1,11 +1,11 @@
-//! Reading one snapshot of everything that is needed to go on elsewhere, in parts of bounded size.
+//! Reads one snapshot of everything that is needed to continue elsewhere, in parts of bounded size.
 //!
-//! No checkpoint in it is further than its events. On SQLite one may be behind by what happened between
-//! two glances: that is reacted to again after an import, under the same command ids.
+//! No checkpoint in it is further than its events. On SQLite one may be behind by what happened between two reads:
+//! after an import these events are reacted to again, under the same command ids.
 //!
-//! On SQLite a snapshot keeps the write-ahead log from being folded, and a reader of the archive may be slow.
-//! So everything but the events is written to a file without a name first, and the snapshot ends with
-//! that; events never change, and are read a page at a time.
+//! On SQLite a snapshot keeps the write-ahead log from being checkpointed, and a reader of the archive may be slow.
+//! So everything but the events is written to a temporary file first, and the snapshot ends with that; events never
+//! change, and are read a page at a time.
 
 mod parts;
 mod spool;
@@ -23,16 +23,16 @@ use crate::on_tx;
 use parts::Part;
 use spool::Spool;
 
-/// What an export holds beside events and receipts.
+/// What an export holds in addition to events and receipts.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportOptions {
     /// Whether names of persons are written too.
     pub with_personal_data: bool,
-    /// Which subscriptions are left out, since what they keep is made anew from the events.
+    /// Which subscriptions are left out, since what they keep is derived from the events.
     pub is_derived: fn(&str) -> bool,
 }
 
-/// An export under way. Dropped, it ends its snapshot.
+/// An export in progress. Dropped, it ends its snapshot.
 #[derive(Debug)]
 pub struct Export {
     snapshot: Option<Snapshot>,
@@ -74,10 +74,10 @@ impl Export {
             let sql = "SELECT coalesce(max(position), 0) FROM events";
             sqlx::query_scalar(sql).fetch_one(connection).await?
         });
-        let holds_up = matches!(&snapshot.log, Tx::Sqlite(_));
+        let blocks_checkpoints = matches!(&snapshot.log, Tx::Sqlite(_));
         let mut export = Self {
             snapshot: Some(snapshot),
-            events: holds_up.then(|| (log.clone(), last)),
+            events: blocks_checkpoints.then(|| (log.clone(), last)),
             spool: None,
             options,
             header,
@@ -86,7 +86,7 @@ impl Export {
             sequences: Sequences::default(),
             part: Part::Header,
         };
-        if holds_up {
+        if blocks_checkpoints {
             export.spool = Some(export.spooled().await?);
             export.snapshot = None;
         }
@@ -103,12 +103,12 @@ impl Export {
         &self.header
     }
 
-    /// What was exported so far; whole once [`Export::next`] has nothing more.
+    /// What was exported so far; complete once [`Export::next`] has nothing more.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The first of the gaps in what was exported so far, and how many there are. What has gaps can't be
+    /// The first of the gaps in what was exported so far, and how many there are. An archive with gaps can't be
     /// imported.
     pub fn gaps(&self) -> (&[Gap], u64) {
         self.sequences.gaps()
@@ -124,12 +124,12 @@ impl Export {
         Ok((!lines.is_empty()).then_some(lines))
     }
 
-    /// Adds a line to those that are handed out.
+    /// Adds a line to those that are returned.
     fn put(&mut self, lines: &mut Vec<u8>, line: &Line<'_>) -> Result<(), ArchiveError> {
         let start = lines.len();
         line.write(lines)?;
         line.count_in(&mut self.manifest);
-        // Lines of the spool are chained in their turn, and each without its end.
+        // Lines of the spool are chained when they are returned, and each without its end.
         if self.snapshot.is_none() || self.events.is_none() {
             self.chain.add(lines.get(start..lines.len().saturating_sub(1)).unwrap_or_default());
         }

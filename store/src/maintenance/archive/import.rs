@@ -1,9 +1,9 @@
 //! Filling an empty log from an archive: all of it becomes visible at once, or nothing.
 //!
-//! On PostgreSQL it is one transaction, and the tables are locked against everybody else until it
-//! ends. On SQLite the data folder is locked, and the file of checkpoints is committed before the log:
-//! killed in between, the log is still empty and can be imported into again; the other way round its
-//! reactions would run a second time.
+//! On PostgreSQL it is one transaction, and the tables are locked against all others until it ends. On SQLite the
+//! data folder is locked, and the file of checkpoints is committed before the log: where the process is killed in
+//! between, the log is still empty and can be imported into again; in the other order its reactions would run a
+//! second time.
 
 mod postgres;
 mod rows;
@@ -18,7 +18,7 @@ use crate::options::StoreOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use target::Target;
 
-/// What an import must be told about the program that is to go on with the log.
+/// What an import needs to know of the program that continues with the log.
 #[derive(Debug, Clone, Copy)]
 pub struct ImportOptions<'a> {
     /// Kinds of numbers that are allocated, each with what uses them: allocation continues after the
@@ -27,22 +27,21 @@ pub struct ImportOptions<'a> {
     /// Subscriptions that act on events: what is imported is never acted on again, so one that the
     /// archive says nothing of starts at its end.
     pub acting: &'a [&'a str],
-    /// Which subscriptions keep what is made anew from the events: rows of theirs that were left
-    /// behind by another log are thrown away.
+    /// Which subscriptions keep what is derived from the events: their rows of another log are deleted.
     pub is_derived: fn(&str) -> bool,
 }
 
-/// An import that is done.
+/// A finished import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// Who the log is now: the same log, in a new epoch.
+    /// The log's identity now: the same log, in a new epoch.
     pub identity: Identity,
     /// What was imported.
     pub manifest: Manifest,
 }
 
-/// Fills the empty log that `options` name, making its schema if there is none. `progress` is told how
-/// many events are written.
+/// Fills the empty log that `options` name, making its schema if there is none. `progress` is called with
+/// the number of events that are written.
 pub async fn import(
     options: &StoreOptions,
     settings: ImportOptions<'_>,
@@ -68,8 +67,8 @@ async fn fill(
     settings: ImportOptions<'_>,
     source: &mut Source<'_>,
 ) -> Result<Imported, ArchiveError> {
-    // The same log: events name it as their cause. Another epoch: whoever followed it elsewhere must
-    // not follow it here as if nothing had happened.
+    // The log keeps its id, which events name as their cause. It gets another epoch: a reader that followed it
+    // elsewhere must not continue here as if nothing had happened.
     let Header { log_id, epoch, .. } = source.archive.header().clone();
     let before = Identity { log_id, epoch };
     let identity = Identity { log_id, epoch: epoch + 1 };
@@ -119,7 +118,7 @@ impl<'a> Source<'a> {
         Self { archive, progress, events: 0, last_position: 0, highest, known }
     }
 
-    /// The next batch; whatever was handed out before is written by now.
+    /// The next batch; the batches before it are written by now.
     async fn next(&mut self) -> Result<Batch, ArchiveError> {
         (self.progress)(self.events);
         let gone = || std::io::Error::other("the thread that reads it is gone");

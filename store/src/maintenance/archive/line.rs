@@ -1,7 +1,7 @@
 //! One line of an archive: a JSON object with one key, which says what the line is.
 //!
-//! Payloads and metadata go in as they stand in the log, byte for byte; text that would break the line
-//! or that JSON would read back differently goes in as a string beside.
+//! Payloads and metadata are written as they are stored in the log, byte for byte. Text that would break the line, or
+//! that JSON would read back differently, is written as a string in a field of its own.
 
 use super::manifest::Manifest;
 use super::{ArchiveError, WITH_BOOKS};
@@ -93,7 +93,7 @@ pub(super) struct ReceiptLine<'a> {
     refusal: Option<Cow<'a, str>>,
 }
 
-/// The last number drawn of a kind.
+/// The last number that was allocated of a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NumberLine {
@@ -101,7 +101,7 @@ pub(super) struct NumberLine {
     pub(super) last: i64,
 }
 
-/// What waits for its time.
+/// A deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DeadlineLine {
@@ -121,7 +121,7 @@ pub(super) struct CheckpointLine {
     pub(super) position: i64,
 }
 
-/// What can't go on.
+/// A parked key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ParkedLine {
@@ -135,7 +135,7 @@ pub(super) struct ParkedLine {
     pub(super) next_try_at: i64,
 }
 
-/// An event that queues behind what can't go on.
+/// An event that queues behind a parked key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitingLine {
@@ -144,7 +144,7 @@ pub(super) struct WaitingLine {
     pub(super) position: i64,
 }
 
-/// What could not go on and was given up, and why.
+/// An event that was dropped, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DroppedLine {
@@ -156,7 +156,7 @@ pub(super) struct DroppedLine {
     pub(super) dropped_at: i64,
 }
 
-/// What is written down in a book.
+/// A record that is written once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct BookLine {
@@ -166,7 +166,7 @@ pub(super) struct BookLine {
     pub(super) recorded_at: i64,
 }
 
-/// What was known of a person before names stood with streams: nothing any more once erased.
+/// The name of a person from before names were stored with streams; none once it is erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PersonLine {
@@ -174,7 +174,7 @@ pub(super) struct PersonLine {
     pub(super) name: Option<String>,
 }
 
-/// The name that came with a stream, and whose it is: nothing any more once erased.
+/// The name that came with a stream, and its person; no name once it is erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NameLine<'a> {
@@ -233,7 +233,7 @@ impl Line<'_> {
     }
 }
 
-/// JSON text as it may stand inside a line, if reading it back gives the same bytes.
+/// JSON text as it is written inside a line, if reading it back gives the same bytes.
 fn as_it_is(text: &str) -> Option<&RawValue> {
     let raw: &RawValue = serde_json::from_str(text).ok()?;
     let same = raw.get() == text && text != "null" && !text.contains(['\n', '\r']);
@@ -252,7 +252,7 @@ fn either(raw: Option<&RawValue>, text: Option<Cow<'_, str>>) -> Option<String> 
 impl<'a> EventLine<'a> {
     pub(super) fn new(event: &'a RecordedEvent) -> Self {
         let (payload, metadata) = (as_it_is(&event.payload), as_it_is(&event.metadata));
-        let beside = |raw: Option<&RawValue>, text: &'a str| raw.is_none().then_some(text.into());
+        let as_text = |raw: Option<&RawValue>, text: &'a str| raw.is_none().then_some(text.into());
         Self {
             position: event.position,
             aggregate: event.stream.kind.as_ref().into(),
@@ -262,9 +262,9 @@ impl<'a> EventLine<'a> {
             event_version: event.event_version.as_str().into(),
             recorded_at: event.recorded_at,
             payload,
-            payload_text: beside(payload, &event.payload),
+            payload_text: as_text(payload, &event.payload),
             metadata,
-            metadata_text: beside(metadata, &event.metadata),
+            metadata_text: as_text(metadata, &event.metadata),
         }
     }
 

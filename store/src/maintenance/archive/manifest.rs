@@ -1,5 +1,5 @@
-//! The last line of an archive: what there must have been before it. A reader makes its own from
-//! what it read and compares, so no byte of this line is taken on trust either.
+//! The last line of an archive: what the lines before it must have been. A reader makes its own manifest from the
+//! lines it read and compares, so that no byte of this line is trusted either.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -30,9 +30,9 @@ pub struct Manifest {
     pub parked: u64,
     /// How many events that queue behind parked keys.
     pub waiting: u64,
-    /// How much was given up.
+    /// How many events were dropped.
     pub dropped: u64,
-    /// How many entries of books; archives of version 1 have none.
+    /// How many records that are written once; archives of version 1 have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub books: Option<u64>,
     /// How many persons.

@@ -1,8 +1,8 @@
-//! Reading an archive: each line is parsed and chained on a thread of its own, the order of lines and
-//! positions is checked, and what was read is handed on in batches, the manifest last.
+//! Reads an archive: each line is parsed and chained on a thread of its own, the order of lines and positions is
+//! checked, and rows are returned in batches, the manifest last.
 //!
-//! Nothing is to be believed before the manifest came and was right, so whoever writes the batches must
-//! be able to undo it.
+//! Nothing is proven before the manifest was read and matches, so that the writer of the batches must be able to undo
+//! it.
 
 use super::chain::Chain;
 use super::line::{
@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 
 /// Longest line: an event far beyond what may be appended, of which each byte was escaped.
 const LONGEST_LINE: u64 = 64 * 1024 * 1024;
-/// Rows of one kind that are handed on together.
+/// Rows of one kind that are returned together.
 const ROWS: usize = 1000;
-/// Bytes of lines after which a batch is handed on.
+/// Bytes of lines after which a batch is returned.
 const BYTES: usize = 1024 * 1024;
 /// Batches waiting to be written before reading waits.
 const WAITING: usize = 4;
@@ -119,7 +119,7 @@ impl ArchiveReader {
             if send_header.send(Ok(header)).is_ok()
                 && let Some(last) = parser.run(&batches).transpose()
             {
-                // Nobody there any more: nobody wants to know.
+                // The caller has gone away.
                 drop(batches.blocking_send(last));
             }
         };
@@ -164,7 +164,7 @@ impl<R: Read> Lines<R> {
         Ok(true)
     }
 
-    /// A compressed file that is cut short tells it so; anything else is the disk's trouble.
+    /// A compressed file that is cut short is reported this way; every other error is the disk's.
     fn cut(&self, error: &std::io::Error) -> ArchiveError {
         match error.kind() {
             std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData => {
@@ -237,7 +237,7 @@ impl<R: Read> Parser<R> {
         Self { lines, manifest, has_persons, rank: 0, accept }
     }
 
-    /// Reads to the end; answers the last batch, or nothing when nobody takes them any more.
+    /// Reads to the end; returns the last batch, or nothing when the receiver is gone.
     fn run(
         mut self,
         batches: &mpsc::Sender<Result<Batch, ArchiveError>>,
@@ -320,11 +320,11 @@ impl<R: Read> Parser<R> {
     }
 
     fn differs(&self) -> ArchiveError {
-        let Ok(Line::Manifest(told)) = serde_json::from_slice(&self.lines.line) else {
+        let Ok(Line::Manifest(stored)) = serde_json::from_slice(&self.lines.line) else {
             return self.lines.fault("the manifest can't be read");
         };
         let counts = |manifest: &Manifest| Manifest { chain: String::new(), ..manifest.clone() };
-        if counts(&told) != counts(&self.manifest) {
+        if counts(&stored) != counts(&self.manifest) {
             return self.lines.fault("the manifest counts otherwise: lines are missing or added");
         }
         self.lines.fault("the hash chain differs: the file was changed after it was written")

@@ -1,5 +1,4 @@
-//! Whether the events of a log follow each other in every stream, as they pass by. It remembers one
-//! number per stream.
+//! Whether the events of a log, read in order, follow each other in every stream. It remembers one number per stream.
 
 use crate::log::{RecordedEvent, StreamId};
 use std::collections::HashMap;

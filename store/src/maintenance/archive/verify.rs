@@ -1,5 +1,5 @@
-//! Proving an archive without importing it: every line is read, the manifest and the hash chain are
-//! compared, and the events of every stream must follow each other. No database is needed.
+//! Verifies an archive without importing it: every line is read, the manifest and the hash chain are compared, and the
+//! events of every stream must follow each other. No database is needed.
 
 use super::ArchiveError;
 use super::manifest::Manifest;

@@ -1,5 +1,5 @@
-//! The rows that a check reads: all events in the order of positions, receipts by the ids of commands, and the positions
-//! that process managers have set aside.
+//! The rows that a check reads: all events in the order of positions, receipts by the ids of commands, and the
+//! positions that process managers have set aside.
 
 use super::{Check, Finding};
 use crate::db::Tx;

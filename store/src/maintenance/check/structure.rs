@@ -59,7 +59,7 @@ impl Check {
             Finding::fault(
                 "position-order",
                 format!(
-                    "{kind}/{id}: sequence {sequence} stands at {position}, before its predecessor \
+                    "{kind}/{id}: sequence {sequence} is at {position}, before its predecessor \
                      at {position_before}"
                 ),
             )

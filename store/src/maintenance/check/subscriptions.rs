@@ -28,7 +28,7 @@ impl Check {
         let mut findings = Vec::new();
         for (subscription, source, epoch, position) in rows {
             if !known.has(&subscription) {
-                let detail = format!("nobody here is called {subscription}");
+                let detail = format!("this program has no subscription {subscription}");
                 findings.push(Finding::warning("checkpoint-unknown", detail));
             }
             if source != own {
@@ -36,12 +36,12 @@ impl Check {
                 findings.push(Finding::warning("checkpoint-other-log", detail));
             } else if epoch != self.identity.epoch {
                 let detail = format!(
-                    "{subscription} stands in epoch {epoch}, the log is in {}",
+                    "{subscription} is in epoch {epoch}, the log is in {}",
                     self.identity.epoch
                 );
                 findings.push(Finding::fault("checkpoint-other-epoch", detail));
             } else if position > head {
-                let detail = format!("{subscription} stands at {position}, the log ends at {head}");
+                let detail = format!("{subscription} is at {position}, the log ends at {head}");
                 findings.push(Finding::fault("checkpoint-past-head", detail));
             }
         }
@@ -60,10 +60,12 @@ impl Check {
         });
         let mut findings = Vec::new();
         for (subscription, count) in rows {
-            let detail = format!("{subscription}: {count} keys can't go on");
+            let detail = format!("{subscription}: {count} keys are parked");
             findings.push(Finding::warning("parked", detail));
             if !known.has(&subscription) {
-                let detail = format!("{subscription}: {count} keys, but nobody here is called so");
+                let detail = format!(
+                    "{subscription}: {count} keys, but this program has no such subscription"
+                );
                 findings.push(Finding::warning("parked-unknown", detail));
             }
         }
@@ -76,8 +78,9 @@ impl Check {
             sqlx::query_as(sql).bind(MAX_REPORTED).fetch_all(connection).await?
         });
         findings.extend(rows.into_iter().map(|(subscription, key, position)| {
-            let detail =
-                format!("{subscription} {key}: event {position} queues behind a key that goes on");
+            let detail = format!(
+                "{subscription} {key}: event {position} queues behind a key that is not parked"
+            );
             Finding::fault("queue-without-parked", detail)
         }));
         findings.extend(self.blocked_deadlines().await?);
@@ -161,7 +164,7 @@ impl Check {
         });
         let unknown = rows.into_iter().filter(|(manager, _)| !known.has(manager));
         let finding = |(manager, count): (String, i64)| {
-            let detail = format!("{count} of {manager}, but nobody here is called so");
+            let detail = format!("{count} of {manager}, but this program has no such manager");
             Finding::warning("deadline-unknown", detail)
         };
         Ok(unknown.map(finding).collect())

@@ -42,7 +42,7 @@ pub(super) async fn facts(session: &mut Session<Postgres>) -> Result<BTreeSet<Fa
 const TRIGGER: &str = "SELECT t.tgenabled::text, t.tgtype::bigint, p.prosrc \
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
     WHERE t.tgrelid = to_regclass('events') AND t.tgname = 'events_take_turns'";
-/// How positions are drawn: whether by identity, how many a session keeps, and by which step.
+/// How positions are allocated: whether by identity, how many a session caches, and by which step.
 const IDENTITY: &str = "SELECT a.attidentity::text, s.seqcache, s.seqincrement, s.seqcycle \
     FROM pg_attribute a JOIN pg_sequence s \
     ON s.seqrelid = pg_get_serial_sequence('events', 'position')::regclass \

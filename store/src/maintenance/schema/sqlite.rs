@@ -1,4 +1,4 @@
-//! The columns and keys of a SQLite file. Asked of the model in memory by the same statements.
+//! The columns and keys of a SQLite file. The same statements read them from the model in memory.
 
 use super::Fact;
 use crate::db::Session;

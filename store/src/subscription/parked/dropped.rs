@@ -23,8 +23,8 @@ pub struct Dropped {
 }
 
 impl ParkedKeys {
-    /// Notes that a key's first event will not be retried by itself, and why; `false` if that was noted before, and then
-    /// the first reason is kept.
+    /// Notes that a key's first event will not be retried by itself, and why; `false` if that was noted before, and
+    /// then the first reason is kept.
     pub async fn note_dropped(
         tx: &mut Tx,
         subscription: &str,

@@ -1,5 +1,5 @@
-//! The appender's own connection. A transaction of a lost connection may still commit on the server, so the old backend is
-//! ended, and has to be gone, before a new connection is used.
+//! The appender's own connection. A transaction of a lost connection may still commit on the server, so the old
+//! backend is ended, and has to be gone, before a new connection is used.
 
 use super::super::writer::{Fault, Outcome};
 use crate::db::postgres::{BY_INDEX, DURABILITY, SessionSettings};

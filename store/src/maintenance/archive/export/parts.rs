@@ -37,7 +37,7 @@ pub(super) enum Part {
 }
 
 impl Export {
-    /// Reads a page, or goes on to the next part.
+    /// Reads a page, or continues with the next part.
     pub(super) async fn read(&mut self, lines: &mut Vec<u8>) -> Result<(), ArchiveError> {
         self.part = match self.part.clone() {
             Part::Header => {
@@ -90,7 +90,7 @@ impl Export {
         let events = events?;
         for event in &events {
             if let Some(reason) = event.damage_reason() {
-                // Left out, the archive would look whole.
+                // An archive without this row would look complete.
                 let what = format!("the row at position {}: {reason}", event.position);
                 return Err(StoreError::Corrupt(what).into());
             }

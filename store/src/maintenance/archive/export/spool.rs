@@ -1,4 +1,4 @@
-//! Everything of an export but its events, in a file without a name until its turn comes.
+//! Everything of an export but its events, in a temporary file until the events are exported.
 
 use super::Export;
 use super::parts::Part;
@@ -6,10 +6,10 @@ use crate::maintenance::archive::ArchiveError;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, Write as _};
 
-/// Bytes that are handed out together.
+/// Bytes that are returned together.
 const PIECE: usize = 256 * 1024;
 
-/// Whole lines. Nobody else can open the file, and it is gone with the program.
+/// Whole lines, in a file without a name: no other process can open it, and it ends with the program.
 #[derive(Debug)]
 pub(super) struct Spool(BufReader<File>);
 
@@ -29,7 +29,7 @@ impl Export {
         Ok(Spool(BufReader::with_capacity(PIECE, file)))
     }
 
-    /// Hands out some of its lines.
+    /// Returns some of its lines.
     pub(super) fn unspool(&mut self, lines: &mut Vec<u8>) -> Result<Part, ArchiveError> {
         let Some(Spool(file)) = &mut self.spool else { return Ok(Part::Manifest) };
         while lines.len() < PIECE {

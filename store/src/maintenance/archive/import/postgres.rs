@@ -1,4 +1,4 @@
-//! What is PostgreSQL's own: events and receipts by COPY, locks, the next position.
+//! What is special on PostgreSQL: events and receipts by COPY, locks, the next position.
 
 use super::Source;
 use crate::db::CopyIn;
@@ -11,10 +11,10 @@ use sqlx::{Executor, PgConnection, Row};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// SQLSTATE of a lock that wasn't given in time, and of two who wait for each other.
+/// SQLSTATE of a lock that wasn't granted in time, and of a deadlock.
 const NOT_GIVEN: [&str; 2] = ["55P03", "40P01"];
 
-/// Whoever opens the log reads its identity first, so a server that starts now waits for the end.
+/// A process that opens the log reads its identity first, so that a server that starts now waits for the end.
 const LOCK: &str = "SET LOCAL lock_timeout = '2s'; \
     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL work_mem = '64MB'; \
     LOCK TABLE identity, events, receipts, numbers, personal_data, personal_names, books, checkpoints, \
@@ -26,14 +26,13 @@ const EVENTS: &str = "position, aggregate_type, aggregate_id, sequence, event_ty
 const RECEIPTS: &str = "command_id, fingerprint, aggregate_type, aggregate_id, first_sequence, \
     event_count, refusal";
 
-/// How often somebody who is just leaving is looked for again before they count as staying.
+/// How often a connection that may just be closing is looked for again before it counts as open.
 const LOOKS: u32 = 10;
-/// How long between two looks.
+/// Between two looks.
 const BETWEEN: Duration = Duration::from_millis(100);
 
-/// Makes sure that nobody works on the log, and keeps everybody out until the transaction ends.
-/// Connections are told apart by their names: this process's, and what those of all programs of ours
-/// begin with.
+/// Makes sure that no process uses the log, and blocks all others until the transaction ends. Connections are
+/// distinguished by their names: that of this process, and the prefix of all programs of this market.
 pub(super) async fn lock(
     connection: &mut PgConnection,
     names: (&str, &str),
@@ -49,18 +48,18 @@ pub(super) async fn lock(
     if let Err(error) = connection.execute(LOCK).await {
         let code = error.as_database_error().and_then(|error| error.code().map(String::from));
         if code.is_some_and(|code| NOT_GIVEN.contains(&code.as_str())) {
-            return Err(ArchiveError::InUse("somebody else works on its tables".to_owned()));
+            return Err(ArchiveError::InUse("another session uses its tables".to_owned()));
         }
         return Err(error.into());
     }
-    // Whoever came in between has read the identity that is about to change.
+    // A process that connected in between has read the identity that is about to change.
     others(connection, names).await?.map_or(Ok(()), Err)
 }
 
 /// A server that is alive renews its leases; one that has none yet is seen by its connections.
 async fn others(
     connection: &mut PgConnection,
-    (mine, everybody): (&str, &str),
+    (mine, all): (&str, &str),
 ) -> Result<Option<ArchiveError>, ArchiveError> {
     let sql = "SELECT \
         (SELECT count(*) FROM leases WHERE expires_at > extract(epoch FROM clock_timestamp()) * 1e6), \
@@ -68,7 +67,7 @@ async fn others(
          AND application_name <> $1 AND starts_with(application_name, $2))";
     // Within a transaction the connections are otherwise those of the first look.
     connection.execute("SELECT pg_stat_clear_snapshot()").await?;
-    let row = sqlx::query(sql).bind(mine).bind(everybody).fetch_one(connection).await?;
+    let row = sqlx::query(sql).bind(mine).bind(all).fetch_one(connection).await?;
     let (leases, connections): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     let someone = leases > 0 || connections > 0;
     Ok(someone.then(|| {
@@ -78,7 +77,7 @@ async fn others(
     }))
 }
 
-/// Copies events until the source has something else, and answers that.
+/// Copies events until the source has something else, and returns that.
 pub(super) async fn copy_events(
     connection: &mut PgConnection,
     first: Vec<RecordedEvent>,
@@ -99,7 +98,7 @@ pub(super) async fn copy_events(
     }
 }
 
-/// Copies receipts until the source has something else, and answers that.
+/// Copies receipts until the source has something else, and returns that.
 pub(super) async fn copy_receipts(
     connection: &mut PgConnection,
     first: Vec<Receipt>,
@@ -119,8 +118,8 @@ pub(super) async fn copy_receipts(
     }
 }
 
-/// Positions go on after this one. Not undone by a rollback, which does no harm: holes are normal.
-pub(super) async fn go_on_after(
+/// Positions continue after this one. A rollback doesn't undo it, which does no harm: holes are normal.
+pub(super) async fn continue_after(
     connection: &mut PgConnection,
     position: i64,
 ) -> Result<(), ArchiveError> {
@@ -153,7 +152,7 @@ async fn receipt(copy: &mut CopyIn<'_>, receipt: &Receipt) -> Result<(), StoreEr
     copy.text(receipt.kind.refusal())
 }
 
-/// Ends the COPY, well or, after a fault of the source, by throwing away what was sent.
+/// Ends the COPY; after a fault of the source by discarding what was sent.
 async fn end(copy: CopyIn<'_>, next: Result<Batch, ArchiveError>) -> Result<Batch, ArchiveError> {
     match next {
         Ok(next) => {

@@ -1,4 +1,4 @@
-//! The log that is filled: made sure of, locked, written, committed.
+//! The log that an import fills: checked to be empty, locked, written, committed.
 
 use super::{Batch, Source, postgres, rows};
 use crate::db::connection_guard::ConnectionGuard;
@@ -13,7 +13,7 @@ use crate::options::StoreOptions;
 use crate::{failpoint, on_tx};
 use std::sync::Arc;
 
-/// An empty log with nobody in it, in transactions that are not committed yet.
+/// An empty log that no other process uses, in transactions that are not committed yet.
 pub(super) struct Target {
     databases: Databases,
     log: Tx,
@@ -22,19 +22,19 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Opens an empty log, or makes one; nobody else may work on it.
+    /// Opens an empty log, or makes one; no other process may use it.
     pub(super) async fn open(
         options: &StoreOptions,
         is_derived: fn(&str) -> bool,
     ) -> Result<Self, ArchiveError> {
-        let everybody = options.application_name.as_str();
-        // Tells this process's connections from those of another import.
-        let mine = format!("{everybody} import {}", std::process::id());
+        let all = options.application_name.as_str();
+        // Distinguishes this process's connections from those of another import.
+        let mine = format!("{all} import {}", std::process::id());
         let ours =
             StoreOptions { exclusive: true, application_name: mine.clone(), ..options.clone() };
         let guard: Arc<dyn ConnectionGuard> = Arc::new(LogIdentityGuard::default());
         let databases = Databases::open(&ours, true, &guard).await?;
-        let begun = Self::begin(&databases, (&mine, everybody)).await;
+        let begun = Self::begin(&databases, (&mine, all)).await;
         let (log, views) = match begun {
             Ok(begun) => begun,
             Err(error) => {
@@ -43,8 +43,8 @@ impl Target {
             }
         };
         let mut target = Self { databases, log, views };
-        // What an import that was killed, or a log that is gone, left behind. Numbers stay: none is
-        // ever given twice.
+        // Rows that an import that was killed, or a log that is gone, left behind. Numbers stay: none is ever given
+        // twice.
         match forget(target.views(), is_derived).await {
             Ok(()) => Ok(target),
             Err(error) => {
@@ -59,7 +59,7 @@ impl Target {
         names: (&str, &str),
     ) -> Result<(Tx, Option<Tx>), ArchiveError> {
         make_schema(databases).await?;
-        // On PostgreSQL the pool of the views: that of the log forbids what reads whole tables.
+        // On PostgreSQL the pool of the views is used: that of the log forbids reading whole tables.
         let (mut log, views) = match &databases.log {
             Db::Postgres(_) => (databases.views.begin().await?, None),
             Db::Sqlite { .. } => {
@@ -82,7 +82,7 @@ impl Target {
         }
     }
 
-    /// Writes events until the source has something else, and answers that.
+    /// Writes events until the source has something else, and returns that.
     pub(super) async fn events(
         &mut self,
         first: Vec<RecordedEvent>,
@@ -96,7 +96,7 @@ impl Target {
         source.next().await
     }
 
-    /// Writes receipts until the source has something else, and answers that.
+    /// Writes receipts until the source has something else, and returns that.
     pub(super) async fn receipts(
         &mut self,
         first: Vec<Receipt>,
@@ -109,7 +109,7 @@ impl Target {
         source.next().await
     }
 
-    /// Writes what there is less of.
+    /// Writes the rows of the smaller tables.
     pub(super) async fn rows(&mut self, batch: &Batch) -> Result<(), ArchiveError> {
         match batch {
             Batch::Numbers(numbers) => rows::numbers(&mut self.log, numbers).await,
@@ -124,7 +124,7 @@ impl Target {
         }
     }
 
-    /// Writes checkpoints, whose leases nobody holds yet.
+    /// Writes checkpoints, whose leases no process holds yet.
     pub(super) async fn checkpoints(
         &mut self,
         checkpoints: &[CheckpointLine],
@@ -132,7 +132,7 @@ impl Target {
         rows::checkpoints(self.views(), checkpoints).await
     }
 
-    /// Numbers go on after these at least.
+    /// Numbers continue after these at least.
     pub(super) async fn lift_numbers(&mut self, to: &[NumberLine]) -> Result<(), ArchiveError> {
         rows::numbers(&mut self.log, to).await
     }
@@ -155,7 +155,7 @@ impl Target {
         Ok(())
     }
 
-    /// Every stream begins with 1 and goes on without gap, in the order of positions.
+    /// Every stream begins with 1 and continues without gap, in the order of positions.
     pub(super) async fn check_sequences(&mut self) -> Result<(), ArchiveError> {
         type Step = (String, String, i64, i64, i64, i64);
         let found: Option<Step> = on_tx!(&mut self.log, connection => {
@@ -164,7 +164,7 @@ impl Target {
         found.map_or(Ok(()), |(kind, id, sequence, position, ..)| {
             Err(ArchiveError::Contradiction(format!(
                 "event {position} has sequence {sequence} of {kind}/{id}, which does not follow \
-                 what stands before it"
+                 the event before it"
             )))
         })
     }
@@ -186,8 +186,8 @@ impl Target {
         if let Tx::Postgres(transaction) = &mut self.log
             && last_position > 0
         {
-            // SQLite sees for itself that positions go on after the highest.
-            postgres::go_on_after(transaction, last_position).await?;
+            // SQLite itself continues positions after the highest.
+            postgres::continue_after(transaction, last_position).await?;
         }
         Ok(())
     }
@@ -219,7 +219,7 @@ impl Target {
     }
 }
 
-/// Makes the schema where there is none; an older one may hold a log, and is left alone.
+/// Makes the schema where there is none; an older one may hold a log, and stays.
 async fn make_schema(databases: &Databases) -> Result<(), StoreError> {
     for (db, file) in databases.files() {
         match migration::check(db, file).await {
@@ -232,7 +232,7 @@ async fn make_schema(databases: &Databases) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What else is there follows from events, or was left behind by an import that was killed.
+/// Other rows follow from events, or were left behind by an import that was killed.
 async fn must_be_empty(log: &mut Tx) -> Result<(), ArchiveError> {
     for table in ["events", "receipts"] {
         let sql = format!("SELECT count(*) FROM {table}");
