@@ -39,4 +39,5 @@ pub(crate) use receipt::outcomes;
 pub use receipt::{Receipt, ReceiptKind, Receipts};
 pub(crate) use stream_loader::{StreamLoader, Streams};
 pub use tail::Tail;
+pub(crate) use tail::TailSize;
 pub use write_once_records::{WriteOnceRecord, WriteOnceRecords};

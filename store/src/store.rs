@@ -7,7 +7,7 @@ use crate::error::StoreError;
 use crate::log::{
     AggregateStore, Appender, DecodeEvent, EventLog, Identity, LogIdentityGuard, NumberKind,
     Numbers, OpenFiles, PersonalDataTable, PostgresWriter, Receipts, Signals, SqliteWriter,
-    StreamLoader, Streams, Tail, WriteOnceRecords, decode_as_is,
+    StreamLoader, Streams, Tail, TailSize, WriteOnceRecords, decode_as_is,
 };
 use crate::maintenance::{
     ArchiveError, Check, Export, ExportOptions, Restored, declare_restored, refuse_encoding,
@@ -130,7 +130,10 @@ impl Store {
         let connections: Arc<dyn ConnectionGuard> = Arc::new(guard.clone());
         let loader = StreamLoader::start(Streams, log_db, &connections, &tasks);
         let log = EventLog::new(log_db.clone(), loader.clone(), tasks.clone());
-        let size = (options.tail_events, poll_interval(options, &databases));
+        let size = TailSize {
+            max_events: options.tail_events,
+            poll_interval: poll_interval(options, &databases),
+        };
         Ok(Self(Arc::new(Inner {
             tail: Tail::new(log.clone(), signals, size, tasks.clone()),
             log,
@@ -317,7 +320,7 @@ impl Store {
             if let Some(folder) =
                 self.0.databases.folder.as_ref().filter(|folder| folder.is_locked())
             {
-                sqlite::fold_left_over(folder.path()).await;
+                sqlite::checkpoint_left_over(folder.path()).await;
             }
         }
     }

@@ -1,19 +1,24 @@
-//! How SQLite is opened: a folder with `log.db`, where a commit is on disk before it is answered,
-//! and `views.db`, which can be rebuilt. In one file projections would stall the log.
+//! How SQLite is opened: a folder with `log.db`, where a commit is on disk before it is answered, and `views.db`, which
+//! can be rebuilt. In one file projections would block the log.
 
-use crate::db::session::Session;
+mod log_writer;
+mod wal_checkpoint;
+
+pub(crate) use log_writer::{
+    LogWriterConnection, OwnSession, Writer, close_writer, no_writer, writer,
+};
+pub(crate) use wal_checkpoint::{WalCheckpoint, begin_run, checkpoint_left_over, checkpoint_wal};
+
 use crate::db::sticky_connection::MAX_STICKY_CONNECTIONS;
 use crate::db::{Db, Pooled};
 use crate::error::StoreError;
 use crate::failpoint::is_weakened;
 use crate::options::StoreOptions;
+use sqlx::Sqlite;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, Executor, Sqlite, SqliteConnection};
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// How long a writer waits for another process's write lock.
@@ -23,51 +28,8 @@ pub(crate) const BUSY: Duration = Duration::from_secs(2);
 const CHECKPOINT: &str = "4000";
 /// Bytes to which a write-ahead log is truncated after it grew because of a long reader.
 const WAL_KEPT: &str = "16777216";
-/// How often a checkpoint is tried again while other connections still read.
-const FOLD_TRIES: u32 = 40;
-const FOLD_PAUSE: Duration = Duration::from_millis(50);
 /// Between two tries to open a file that others are opening.
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// The one connection of this process that writes to `log.db`, one caller at a time. Several connections would poll for
-/// SQLite's write lock, and a pool would ping a connection after every use.
-pub(crate) type Writer = Arc<Mutex<LogWriterConnection>>;
-
-/// A connection outside of all pools.
-pub(crate) type OwnSession = Session<Sqlite, Box<SqliteConnection>>;
-
-/// The writing connection. It is opened again after an error that leaves its state unknown.
-#[derive(Debug)]
-pub(crate) struct LogWriterConnection {
-    folder: PathBuf,
-    open: OwnSession,
-}
-
-impl LogWriterConnection {
-    async fn connect(folder: &Path) -> Result<Self, StoreError> {
-        let open = connect_writer(folder).await?;
-        Ok(Self { folder: folder.to_owned(), open })
-    }
-
-    /// The session, for one statement or to begin a transaction: another one if the last can't be used any more.
-    pub(crate) async fn session(&mut self) -> Result<&mut OwnSession, StoreError> {
-        if self.open.is_discarded() {
-            self.reconnect().await?;
-        }
-        Ok(&mut self.open)
-    }
-
-    /// The session as it is, for what belongs to a transaction that was begun on it.
-    pub(crate) const fn within(&mut self) -> &mut OwnSession {
-        &mut self.open
-    }
-
-    /// Takes another connection. The old one closes as it is dropped; its transaction, if any, is rolled back.
-    pub(crate) async fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.open = connect_writer(&self.folder).await?;
-        Ok(())
-    }
-}
 
 /// The folder of `sqlite:<folder>`, if the URL is one.
 pub(crate) fn folder(url: &str) -> Option<PathBuf> {
@@ -219,127 +181,6 @@ pub(crate) fn is_about_a_value(line: &str) -> bool {
     line.contains(" value in ") || line.starts_with("CHECK constraint failed in ")
 }
 
-/// How far a checkpoint of the write-ahead log got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Folded {
-    /// All of it is in the file, and both are synced.
-    pub(crate) is_complete: bool,
-    /// The write-ahead log is empty, too.
-    pub(crate) is_removed: bool,
-}
-
-impl Folded {
-    /// Checkpoints the write-ahead log into the file, as far as other readers allow.
-    pub(crate) async fn now<'c>(
-        connection: impl Executor<'c, Database = Sqlite>,
-    ) -> Result<Self, sqlx::Error> {
-        let fold = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
-        let (busy, frames, folded): (i64, i64, i64) = fold.fetch_one(connection).await?;
-        // Both are -1 while another connection is checkpointing: then nothing is known.
-        let is_complete = busy == 0 || (frames >= 0 && frames == folded);
-        Ok(Self { is_complete, is_removed: busy == 0 })
-    }
-}
-
-/// Checkpoints into the file what a process that died left in the write-ahead log, with a sync of both: data that one
-/// sync failed to write can still be read from memory, but may not be on the disk. Refuses where another process
-/// keeps reading an older state, which keeps the rest from being checkpointed.
-pub(crate) async fn fold(db: &Db) -> Result<(), StoreError> {
-    let Db::Sqlite { write, .. } = db else { return Ok(()) };
-    let until = Instant::now() + BUSY;
-    loop {
-        if Folded::now(write).await?.is_complete {
-            return Ok(());
-        }
-        if Instant::now() > until {
-            return Err(StoreError::Unavailable(
-                "another process reads an older state of the database, so that its write-ahead log can't be \
-                 folded into it: end that process, then start again"
-                    .to_owned(),
-            ));
-        }
-        sleep(FOLD_PAUSE).await;
-    }
-}
-
-/// Gives this run of the server a number of its own in both the file and the write-ahead log that it begins, so that
-/// a file from before this run is recognised next to that write-ahead log ([`crate::db::wal`]). The number is SQLite's
-/// `user_version`, which is in the first page: an odd one is checkpointed into the file, and the write-ahead log begins
-/// with the even one after it. While other connections read, nothing happens, or only half of it.
-pub(crate) async fn begin_run(db: &Db) -> Result<(), StoreError> {
-    let Db::Sqlite { write, .. } = db else { return Ok(()) };
-    if !Folded::now(write).await?.is_removed {
-        return Ok(());
-    }
-    let last: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(write).await?;
-    let number = if last % 2 == 0 { last + 1 } else { last + 2 };
-    sqlx::query(&format!("PRAGMA user_version = {number}")).execute(write).await?;
-    if Folded::now(write).await?.is_removed {
-        sqlx::query(&format!("PRAGMA user_version = {}", number + 1)).execute(write).await?;
-    }
-    Ok(())
-}
-
-/// A writer for a log that isn't written: an empty database in memory.
-pub(crate) async fn no_writer(folder: &Path) -> Result<Writer, StoreError> {
-    let open = Session::new(Box::new(nothing().await?));
-    Ok(Arc::new(Mutex::new(LogWriterConnection { folder: folder.to_owned(), open })))
-}
-
-async fn nothing() -> Result<SqliteConnection, sqlx::Error> {
-    SqliteConnectOptions::new().in_memory(true).connect().await
-}
-
-/// Closes the writing connection, although other callers still share it: the last connection checkpoints the
-/// write-ahead log into the file and removes it.
-pub(crate) async fn close_writer(writer: &Writer) {
-    let mut connection = writer.lock().await;
-    let closed = match nothing().await {
-        Ok(nothing) => std::mem::replace(&mut **connection.within(), nothing).close().await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = closed {
-        tracing::warn!(%error, "closing the log");
-    }
-}
-
-/// Checkpoints what is left of the write-ahead logs. A connection that was dropped while it was being opened closes by
-/// itself, a moment after all others, and only reads.
-pub(crate) async fn fold_left_over(folder: &Path) {
-    for file in [File::Log, File::Views] {
-        let mut wal = file.path(folder).into_os_string();
-        wal.push("-wal");
-        for _ in 0..FOLD_TRIES {
-            if !Path::new(&wal).exists() {
-                break;
-            }
-            let options = file.write_options(folder).create_if_missing(false);
-            let closed = match options.connect().await {
-                Ok(connection) => connection.close().await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = closed {
-                tracing::warn!(%error, "folding a write-ahead log");
-            }
-            if Path::new(&wal).exists() {
-                sleep(FOLD_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// The log's writing connection of this process.
-pub(crate) async fn writer(folder: &Path) -> Result<Writer, StoreError> {
-    Ok(Arc::new(Mutex::new(LogWriterConnection::connect(folder).await?)))
-}
-
-async fn connect_writer(folder: &Path) -> Result<OwnSession, StoreError> {
-    let options = File::Log.write_options(folder);
-    let connected = retry_while_busy(|| options.connect()).await;
-    let connection = connected.map_err(|error| error.in_file(&File::Log.path(folder)))?;
-    Ok(Session::new(Box::new(connection)))
-}
-
 /// Connects, again while another process does so too. Setting a new file's journal mode needs exclusive access, and
 /// where two connections request that at once SQLite refuses one of them without waiting.
 async fn retry_while_busy<T, F>(connect: impl Fn() -> F) -> Result<T, StoreError>
@@ -363,11 +204,12 @@ fn is_busy(error: &sqlx::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::log_writer::connect_writer;
     use super::*;
 
     /// Reads need no room on the disk as long as one connection has the write-ahead log's index open.
     #[tokio::test]
-    async fn readers_that_were_opened_once_stay_open() {
+    async fn readers_stay_open_once_opened() {
         let folder = tempfile::tempdir().unwrap();
         let options = StoreOptions::default();
         for file in [File::Log, File::Views] {
@@ -380,7 +222,7 @@ mod tests {
 
     /// What is acknowledged is on the disk: `FULL`, on every connection that writes to the log.
     #[tokio::test]
-    async fn whoever_writes_to_the_log_waits_for_the_disk() {
+    async fn every_writer_of_the_log_waits_for_the_disk() {
         const FULL: i64 = 2;
         let folder = tempfile::tempdir().unwrap();
         let options = StoreOptions::default();

@@ -66,13 +66,14 @@ impl Pair {
         let Some(frames) = frames.filter(|frames| !frames.latest.is_empty()) else {
             return Ok(None);
         };
-        let pair = Self::compare(database, (&file, &log), &frames);
+        let pair = Self::compare(database, &file, &log, &frames);
         pair.map(Some).map_err(|error| StoreError::of_file(database, &error))
     }
 
     fn compare(
         database: &Path,
-        (file, log): (&Metadata, &Metadata),
+        file: &Metadata,
+        log: &Metadata,
         frames: &Frames,
     ) -> std::io::Result<Self> {
         let modified = |of: &Metadata| (of.mtime(), of.mtime_nsec());

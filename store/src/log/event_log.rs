@@ -7,7 +7,7 @@ use crate::db::tasks::Tasks;
 use crate::db::{Db, Pooled};
 use crate::error::StoreError;
 use crate::log::event::{RecordedEvent, StreamId};
-use crate::log::log_scan::LogScan;
+use crate::log::log_scan::{LogScan, PositionRange};
 use crate::log::stream_loader::StreamLoader;
 use crate::on_db;
 use sqlx::Sqlite;
@@ -123,7 +123,7 @@ impl EventLog {
 
     /// Scans the events of one aggregate type after `after` up to and including `until`.
     pub fn scan(&self, kind: &'static str, after: i64, until: i64) -> LogScan {
-        LogScan::start(self.db.clone(), kind, (after, until), self.tasks.clone())
+        LogScan::start(self.db.clone(), kind, PositionRange { after, until }, self.tasks.clone())
     }
 
     /// How many events after `after` up to and including `until` are of this aggregate type. Statements take some 20 ms
@@ -138,10 +138,11 @@ impl EventLog {
         let mut counted = 0;
         while after < until {
             let began = Instant::now();
+            let range = PositionRange { after, until };
             let is_long = until - after > COUNTED_RANGE;
             let (count, reached) = match &self.db {
-                Db::Sqlite { read, .. } if is_long => count_all(read, kind, (after, until)).await?,
-                db => count_range(db, kind, (after, until)).await?,
+                Db::Sqlite { read, .. } if is_long => count_all(read, kind, range).await?,
+                db => count_range(db, kind, range).await?,
             };
             counted += u64::try_from(count).unwrap_or(0);
             after = reached;
@@ -188,20 +189,16 @@ pub(crate) async fn head(log: &Db) -> Result<i64, StoreError> {
 }
 
 /// Counts one range, and returns the position after which the next one begins, so that a wide hole is skipped.
-async fn count_range(
-    db: &Db,
-    kind: &str,
-    (after, until): (i64, i64),
-) -> Result<(i64, i64), StoreError> {
-    let end = until.min(after.saturating_add(COUNTED_RANGE));
+async fn count_range(db: &Db, kind: &str, range: PositionRange) -> Result<(i64, i64), StoreError> {
+    let end = range.until.min(range.after.saturating_add(COUNTED_RANGE));
     // The type isn't part of the condition: SQLite would look up every stream of the type for each range.
     let sql = "SELECT (SELECT count(*) FILTER (WHERE aggregate_type = $1) FROM events \
                WHERE position > $2 AND position <= $3), \
                (SELECT min(position) - 1 FROM events WHERE position > $3)";
     let (count, next): (i64, Option<i64>) = on_db!(db, pool => {
-        sqlx::query_as(sql).bind(kind).bind(after).bind(end).fetch_one(pool).await?
+        sqlx::query_as(sql).bind(kind).bind(range.after).bind(end).fetch_one(pool).await?
     });
-    Ok((count, next.unwrap_or(until)))
+    Ok((count, next.unwrap_or(range.until)))
 }
 
 /// Counts a long range by the index of streams, which is a small part of SQLite's log but not in the order of
@@ -209,10 +206,10 @@ async fn count_range(
 async fn count_all(
     pool: &Pooled<Sqlite>,
     kind: &str,
-    (after, until): (i64, i64),
+    range: PositionRange,
 ) -> Result<(i64, i64), StoreError> {
     let sql = "SELECT count(*) FROM events WHERE aggregate_type = $1 \
                AND +position > $2 AND +position <= $3";
-    let query = sqlx::query_scalar(sql).bind(kind).bind(after).bind(until);
-    Ok((query.fetch_one(pool).await?, until))
+    let query = sqlx::query_scalar(sql).bind(kind).bind(range.after).bind(range.until);
+    Ok((query.fetch_one(pool).await?, range.until))
 }

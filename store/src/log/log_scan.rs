@@ -31,6 +31,13 @@ const POSTGRES: &str = "SELECT position, aggregate_id, sequence, event_type, eve
      payload, recorded_at FROM events WHERE position > $1 AND position <= $2 \
      AND aggregate_type = $3 ORDER BY position LIMIT $4";
 
+/// The positions after `after` up to and including `until`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PositionRange {
+    pub(crate) after: i64,
+    pub(crate) until: i64,
+}
+
 /// A scan in progress. Dropping it ends the reading.
 #[derive(Debug)]
 pub struct LogScan(mpsc::Receiver<Result<LogChunk, StoreError>>);
@@ -40,18 +47,17 @@ impl LogScan {
     pub(crate) fn start(
         db: Db,
         kind: &'static str,
-        (after, until): (i64, i64),
+        range: PositionRange,
         Tasks { tracker, stop }: Tasks,
     ) -> Self {
         let (chunks, taken) = mpsc::channel(READ_AHEAD);
         tokio::spawn(async move {
             let read = match db {
-                Db::Postgres(pool) => read(&pool, &chunks, kind, (after, until)).await,
+                Db::Postgres(pool) => read(&pool, &chunks, kind, range).await,
                 Db::Sqlite { read, .. } => {
                     let (file, chunks) = (read.connect_options(), chunks.clone());
                     let to = in_place::Taker { chunks, stop, runtime: Handle::current() };
-                    let read =
-                        move || in_place::read(file.get_filename(), &to, kind, (after, until));
+                    let read = move || in_place::read(file.get_filename(), &to, kind, range);
                     let reading = tracker.spawn_blocking(read).await;
                     reading.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
                 }
@@ -74,14 +80,15 @@ async fn read(
     pool: &Pooled<Postgres>,
     chunks: &mpsc::Sender<Result<LogChunk, StoreError>>,
     kind: &'static str,
-    (mut after, until): (i64, i64),
+    range: PositionRange,
 ) -> Result<(), StoreError> {
     let mut chunk = Filling::default();
+    let mut after = range.after;
     loop {
         // The connection goes back between statements. Executed on the pool, every row would pass through one more
         // stream.
         let mut connection = pool.acquire().await?;
-        let query = sqlx::query(POSTGRES).bind(after).bind(until).bind(kind).bind(STATEMENT);
+        let query = sqlx::query(POSTGRES).bind(after).bind(range.until).bind(kind).bind(STATEMENT);
         let mut rows = query.fetch(&mut connection);
         let mut read = 0;
         while let Some(row) = rows.try_next().await? {

@@ -31,6 +31,13 @@ static READ_FAILURES: LogLimit = LogLimit::new(1, Duration::from_mins(1));
 /// Damaged rows are reported one by one; of many at once the rest is counted only.
 static DAMAGED: LogLimit = LogLimit::new(20, Duration::from_mins(1));
 
+/// How much of the log a tail keeps, and how often it looks for more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TailSize {
+    pub(crate) max_events: usize,
+    pub(crate) poll_interval: Duration,
+}
+
 /// The tail of the log. It begins to follow the log when it is first used.
 #[derive(Clone)]
 pub struct Tail(Arc<Inner>);
@@ -54,17 +61,12 @@ impl fmt::Debug for Tail {
 }
 
 impl Tail {
-    pub(crate) fn new(
-        log: EventLog,
-        signals: Arc<Signals>,
-        (events, poll): (usize, Duration),
-        tasks: Tasks,
-    ) -> Self {
+    pub(crate) fn new(log: EventLog, signals: Arc<Signals>, size: TailSize, tasks: Tasks) -> Self {
         Self(Arc::new(Inner {
             log,
             signals,
-            poll,
-            ring: Mutex::new(Ring::new(events)),
+            poll: size.poll_interval,
+            ring: Mutex::new(Ring::new(size.max_events)),
             head: watch::Sender::new(0),
             fault: Mutex::default(),
             started: OnceLock::new(),

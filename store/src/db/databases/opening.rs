@@ -56,8 +56,8 @@ impl Databases {
             whole.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
         if found.is_unclean && options.exclusive {
-            let fold = sqlite::fold(&log).await;
-            fold.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
+            let moved = sqlite::checkpoint_wal(&log).await;
+            moved.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
         let (views, without_views) = views(options, &folder, found).await?;
         // A migration is no run. Next to a reader its number would stay in the write-ahead log, and the run that

@@ -2,8 +2,8 @@
 //! takes several times as long as reading it; here one thread reads, through the same SQLite library, and copies the
 //! texts of a whole chunk one after another.
 
-use super::LogChunk;
 use super::chunk::{CHUNK, Filling};
+use super::{LogChunk, PositionRange};
 use crate::db::sqlite::BUSY;
 use crate::error::StoreError;
 use crate::log::event::{Cell, Cells};
@@ -49,7 +49,7 @@ pub(super) fn read(
     file: &Path,
     to: &Taker,
     kind: &'static str,
-    (mut after, until): (i64, i64),
+    mut range: PositionRange,
 ) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let log = Connection::open_with_flags(file, flags)?;
@@ -58,8 +58,8 @@ pub(super) fn read(
     log.progress_handler(STEPS, Some(move || taken.is_gone()));
     let mut statement = log.prepare(SQL)?;
     let mut chunk = Filling::default();
-    while let Some(last) = fill(&mut chunk, &mut statement, (kind, after, until))? {
-        after = last;
+    while let Some(last) = fill(&mut chunk, &mut statement, kind, range)? {
+        range.after = last;
         if !to.give(chunk.take(kind))? {
             break;
         }
@@ -71,10 +71,11 @@ pub(super) fn read(
 fn fill(
     chunk: &mut Filling,
     statement: &mut Statement<'_>,
-    (kind, after, until): (&'static str, i64, i64),
+    kind: &'static str,
+    range: PositionRange,
 ) -> Result<Option<i64>, StoreError> {
     let mut last = None;
-    let mut rows = statement.query((after, until, kind, CHUNK))?;
+    let mut rows = statement.query((range.after, range.until, kind, CHUNK))?;
     while !chunk.is_full()
         && let Some(row) = rows.next()?
     {

@@ -5,7 +5,7 @@
 //! log is checkpointed and emptied; the tables are written again, since older pages may hold more. PostgreSQL leaves
 //! old rows in the table's file until `VACUUM FULL` writes a new one.
 
-use crate::db::sqlite::{BUSY, Folded, LogWriterConnection, OwnSession, Writer};
+use crate::db::sqlite::{BUSY, LogWriterConnection, OwnSession, WalCheckpoint, Writer};
 use crate::db::{Pooled, Session};
 use crate::error::StoreError;
 use crate::log::identity_guard::LogIdentityGuard;
@@ -76,7 +76,7 @@ async fn in_file(writer: &Writer, person_id: i64) -> Result<Erased, StoreError> 
     }
     let until = Instant::now() + READERS_TIMEOUT;
     // Between two tries other callers may write.
-    while !fold(&mut *writer.lock().await).await? {
+    while !empty_wal(&mut *writer.lock().await).await? {
         if Instant::now() > until {
             remains.push(Remains::WriteAheadLog);
             break;
@@ -119,17 +119,17 @@ async fn overwrite(session: &mut OwnSession, person_id: i64) -> Result<(i64, boo
 
 /// Tries to checkpoint and empty the write-ahead log; returns whether it is empty. SQLite blocks all writers while it
 /// waits for readers, so that each try is short.
-async fn fold(connection: &mut LogWriterConnection) -> Result<bool, StoreError> {
+async fn empty_wal(connection: &mut LogWriterConnection) -> Result<bool, StoreError> {
     let session = connection.session().await?;
     session
         .execute(format!("PRAGMA busy_timeout = {}", READERS_TIMEOUT_PER_TRY.as_millis()).as_str())
         .await?;
-    let folded = Folded::now(&mut *session).await;
+    let checkpoint = WalCheckpoint::run(&mut *session).await;
     let again = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
     if session.execute(again.as_str()).await.is_err() {
         session.discard();
     }
-    Ok(folded?.is_removed)
+    Ok(checkpoint?.is_emptied)
 }
 
 /// On PostgreSQL.

@@ -71,11 +71,11 @@ impl Deadlines {
             query.fetch_optional(connection).await?
         });
         let Some(due_at) = due_at else { return Ok(()) };
-        let of = (manager, deadline.key.as_str());
+        let of = Rescheduled { manager, key: &deadline.key, before: deadline.due_at, due_at };
         match &postponed.tried {
-            Tried::Done => forget_problem(tx, of).await,
-            Tried::NotNow => keep_problem(tx, of, (deadline.due_at, due_at)).await,
-            Tried::Refused(why) => note_problem(tx, of, (deadline.due_at, due_at, why)).await,
+            Tried::Done => forget_problem(tx, manager, &deadline.key).await,
+            Tried::NotNow => keep_problem(tx, of).await,
+            Tried::Refused(why) => note_problem(tx, of, why).await,
         }
     }
 
@@ -117,7 +117,7 @@ impl Deadlines {
             let query = sqlx::query(&sql).bind(manager).bind(key).execute(connection);
             query.await.map(|done| done.rows_affected())
         })?;
-        forget_problem(tx, (manager, key)).await?;
+        forget_problem(tx, manager, key).await?;
         Ok(gone == 1)
     }
 }
@@ -126,32 +126,34 @@ impl Deadlines {
 const BLOCKED: &str = "EXISTS (SELECT 1 FROM deadline_problems p WHERE p.manager = deadlines.manager \
     AND p.key = deadlines.key AND p.due_at = deadlines.due_at)";
 
-async fn forget_problem(tx: &mut Tx, (manager, key): (&str, &str)) -> Result<(), StoreError> {
+/// A deadline with a new time.
+#[derive(Clone, Copy)]
+struct Rescheduled<'a> {
+    manager: &'a str,
+    key: &'a str,
+    /// When it was due before.
+    before: i64,
+    due_at: i64,
+}
+
+async fn forget_problem(tx: &mut Tx, manager: &str, key: &str) -> Result<(), StoreError> {
     let sql = "DELETE FROM deadline_problems WHERE manager = $1 AND key = $2";
     Ok(on_tx!(tx, connection => {
         sqlx::query(sql).bind(manager).bind(key).execute(connection).await.map(drop)
     })?)
 }
 
-async fn keep_problem(
-    tx: &mut Tx,
-    (manager, key): (&str, &str),
-    (before, due_at): (i64, i64),
-) -> Result<(), StoreError> {
+async fn keep_problem(tx: &mut Tx, of: Rescheduled<'_>) -> Result<(), StoreError> {
     let sql = "UPDATE deadline_problems SET due_at = $4 \
                WHERE manager = $1 AND key = $2 AND due_at = $3";
     Ok(on_tx!(tx, connection => {
-        let query = sqlx::query(sql).bind(manager).bind(key).bind(before).bind(due_at);
+        let query = sqlx::query(sql).bind(of.manager).bind(of.key).bind(of.before).bind(of.due_at);
         query.execute(connection).await.map(drop)
     })?)
 }
 
 /// Notes why it was refused. Rows of deadlines that were set again or removed are deleted.
-async fn note_problem(
-    tx: &mut Tx,
-    (manager, key): (&str, &str),
-    (before, due_at, why): (i64, i64, &str),
-) -> Result<(), StoreError> {
+async fn note_problem(tx: &mut Tx, of: Rescheduled<'_>, why: &str) -> Result<(), StoreError> {
     let note = "INSERT INTO deadline_problems (manager, key, due_at, problem, attempts) \
                 VALUES ($1, $2, $3, $4, 1) ON CONFLICT (manager, key) DO UPDATE SET \
                 due_at = excluded.due_at, problem = excluded.problem, attempts = CASE \
@@ -160,9 +162,9 @@ async fn note_problem(
                  (SELECT 1 FROM deadlines d WHERE d.manager = deadline_problems.manager \
                  AND d.key = deadline_problems.key AND d.due_at = deadline_problems.due_at)";
     on_tx!(tx, connection => {
-        let query = sqlx::query(note).bind(manager).bind(key).bind(due_at).bind(why).bind(before);
-        query.execute(&mut *connection).await?;
-        sqlx::query(prune).bind(manager).execute(connection).await?;
+        let query = sqlx::query(note).bind(of.manager).bind(of.key).bind(of.due_at);
+        query.bind(why).bind(of.before).execute(&mut *connection).await?;
+        sqlx::query(prune).bind(of.manager).execute(connection).await?;
     });
     Ok(())
 }

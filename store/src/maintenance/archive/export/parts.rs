@@ -36,6 +36,13 @@ pub(super) enum Part {
     Done,
 }
 
+/// A position behind a key of a subscription.
+struct Queued {
+    subscription: String,
+    key: String,
+    position: i64,
+}
+
 impl Export {
     /// Reads a page, or continues with the next part.
     pub(super) async fn read(&mut self, lines: &mut Vec<u8>) -> Result<(), ArchiveError> {
@@ -48,18 +55,18 @@ impl Export {
             Part::Events(after) => self.events(lines, after).await?,
             Part::Receipts(after) => self.receipts(lines, after).await?,
             Part::Numbers => self.numbers(lines).await?,
-            Part::Deadlines(manager, key) => self.deadlines(lines, (manager, key)).await?,
+            Part::Deadlines(manager, key) => self.deadlines(lines, manager, key).await?,
             Part::Checkpoints => self.checkpoints(lines).await?,
-            Part::Parked(subscription, key) => self.parked(lines, (subscription, key)).await?,
+            Part::Parked(subscription, key) => self.parked(lines, subscription, key).await?,
             Part::Waiting(subscription, key, position) => {
-                self.waiting(lines, (subscription, key, position)).await?
+                self.waiting(lines, Queued { subscription, key, position }).await?
             }
             Part::Dropped(subscription, key, position) => {
-                self.dropped(lines, (subscription, key, position)).await?
+                self.dropped(lines, Queued { subscription, key, position }).await?
             }
             Part::WriteOnceRecords(after) => self.books(lines, after).await?,
             Part::Persons(after) => self.persons(lines, after).await?,
-            Part::Names(kind, id) => self.names(lines, (kind, id)).await?,
+            Part::Names(kind, id) => self.names(lines, kind, id).await?,
             Part::Spool => self.unspool(lines)?,
             Part::Manifest => {
                 self.manifest.chain = self.chain.hex();
@@ -139,12 +146,13 @@ impl Export {
     async fn deadlines(
         &mut self,
         lines: &mut Vec<u8>,
-        after: (String, String),
+        manager: String,
+        key: String,
     ) -> Result<Part, ArchiveError> {
         let sql = "SELECT manager, key, due_at, payload FROM deadlines \
                    WHERE (manager, key) > ($1, $2) ORDER BY manager, key LIMIT $3";
         let rows: Vec<(String, String, i64, String)> = on_tx!(self.snapshot()?.views(), connection => {
-            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
+            let query = sqlx::query_as(sql).bind(manager).bind(key).bind(PAGE);
             query.fetch_all(connection).await?
         });
         let next = rows.last().map(|row| Part::Deadlines(row.0.clone(), row.1.clone()));
@@ -172,13 +180,14 @@ impl Export {
     async fn parked(
         &mut self,
         lines: &mut Vec<u8>,
-        after: (String, String),
+        subscription: String,
+        key: String,
     ) -> Result<Part, ArchiveError> {
         let sql = "SELECT subscription, key, state, reason, since_position, since_time, attempts, \
                    next_try_at FROM parked WHERE (subscription, key) > ($1, $2) \
                    ORDER BY subscription, key LIMIT $3";
         let rows: Vec<ParkedRow> = on_tx!(self.snapshot()?.views(), connection => {
-            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
+            let query = sqlx::query_as(sql).bind(subscription).bind(key).bind(PAGE);
             query.fetch_all(connection).await?
         });
         let after = rows.last().map(|row| Part::Parked(row.0.clone(), row.1.clone()));
@@ -202,16 +211,12 @@ impl Export {
         Ok(after.unwrap_or(Part::Waiting(String::new(), String::new(), 0)))
     }
 
-    async fn waiting(
-        &mut self,
-        lines: &mut Vec<u8>,
-        after: (String, String, i64),
-    ) -> Result<Part, ArchiveError> {
+    async fn waiting(&mut self, lines: &mut Vec<u8>, after: Queued) -> Result<Part, ArchiveError> {
         let sql = "SELECT subscription, key, position FROM parked_events \
                    WHERE (subscription, key, position) > ($1, $2, $3) \
                    ORDER BY subscription, key, position LIMIT $4";
         let rows: Vec<(String, String, i64)> = on_tx!(self.snapshot()?.views(), connection => {
-            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(after.2).bind(PAGE);
+            let query = sqlx::query_as(sql).bind(after.subscription).bind(after.key).bind(after.position).bind(PAGE);
             query.fetch_all(connection).await?
         });
         let next = rows.last().map(|row| Part::Waiting(row.0.clone(), row.1.clone(), row.2));
@@ -223,16 +228,12 @@ impl Export {
         Ok(next.unwrap_or(Part::Dropped(String::new(), String::new(), 0)))
     }
 
-    async fn dropped(
-        &mut self,
-        lines: &mut Vec<u8>,
-        after: (String, String, i64),
-    ) -> Result<Part, ArchiveError> {
+    async fn dropped(&mut self, lines: &mut Vec<u8>, after: Queued) -> Result<Part, ArchiveError> {
         let sql = "SELECT subscription, key, position, parked_for, reason, dropped_at FROM dropped \
                    WHERE (subscription, key, position) > ($1, $2, $3) \
                    ORDER BY subscription, key, position LIMIT $4";
         let rows: Vec<(String, String, i64, String, String, i64)> = on_tx!(self.snapshot()?.views(), connection => {
-            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(after.2);
+            let query = sqlx::query_as(sql).bind(after.subscription).bind(after.key).bind(after.position);
             query.bind(PAGE).fetch_all(connection).await?
         });
         let next = rows.last().map(|row| Part::Dropped(row.0.clone(), row.1.clone(), row.2));
@@ -278,14 +279,15 @@ impl Export {
     async fn names(
         &mut self,
         lines: &mut Vec<u8>,
-        after: (String, String),
+        kind: String,
+        id: String,
     ) -> Result<Part, ArchiveError> {
         type Row = (String, String, Option<i64>, Option<String>);
         let sql = "SELECT aggregate_type, aggregate_id, person_id, name FROM personal_names \
                    WHERE (aggregate_type, aggregate_id) > ($1, $2) \
                    ORDER BY aggregate_type, aggregate_id LIMIT $3";
         let rows: Vec<Row> = on_tx!(&mut self.snapshot()?.log, connection => {
-            let query = sqlx::query_as(sql).bind(after.0).bind(after.1).bind(PAGE);
+            let query = sqlx::query_as(sql).bind(kind).bind(id).bind(PAGE);
             query.fetch_all(connection).await?
         });
         let next = rows.last().map(|row| Part::Names(row.0.clone(), row.1.clone()));

@@ -31,11 +31,18 @@ const LOOKS: u32 = 10;
 /// Between two looks.
 const BETWEEN: Duration = Duration::from_millis(100);
 
-/// Makes sure that no process uses the log, and blocks all others until the transaction ends. Connections are
-/// distinguished by their names: that of this process, and the prefix of all programs of this market.
+/// The names by which connections to the database are distinguished.
+pub(super) struct ConnectionNames<'a> {
+    /// That of this process.
+    pub(super) own: &'a str,
+    /// With which those of all programs of this market begin.
+    pub(super) prefix: &'a str,
+}
+
+/// Makes sure that no process uses the log, and blocks all others until the transaction ends.
 pub(super) async fn lock(
     connection: &mut PgConnection,
-    names: (&str, &str),
+    names: &ConnectionNames<'_>,
 ) -> Result<(), ArchiveError> {
     let mut looks = 1;
     while let Some(others) = others(connection, names).await? {
@@ -59,7 +66,7 @@ pub(super) async fn lock(
 /// A server that is alive renews its leases; one that has none yet is seen by its connections.
 async fn others(
     connection: &mut PgConnection,
-    (mine, all): (&str, &str),
+    names: &ConnectionNames<'_>,
 ) -> Result<Option<ArchiveError>, ArchiveError> {
     let sql = "SELECT \
         (SELECT count(*) FROM leases WHERE expires_at > extract(epoch FROM clock_timestamp()) * 1e6), \
@@ -67,7 +74,7 @@ async fn others(
          AND application_name <> $1 AND starts_with(application_name, $2))";
     // Within a transaction the connections are otherwise those of the first look.
     connection.execute("SELECT pg_stat_clear_snapshot()").await?;
-    let row = sqlx::query(sql).bind(mine).bind(all).fetch_one(connection).await?;
+    let row = sqlx::query(sql).bind(names.own).bind(names.prefix).fetch_one(connection).await?;
     let (leases, connections): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     let someone = leases > 0 || connections > 0;
     Ok(someone.then(|| {

@@ -1,5 +1,6 @@
 //! The log that an import fills: checked to be empty, locked, written, committed.
 
+use super::postgres::ConnectionNames;
 use super::{Batch, Source, postgres, rows};
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::{Databases, Db, Tx, migration};
@@ -27,14 +28,14 @@ impl Target {
         options: &StoreOptions,
         is_derived: fn(&str) -> bool,
     ) -> Result<Self, ArchiveError> {
-        let all = options.application_name.as_str();
+        let prefix = options.application_name.as_str();
         // Distinguishes this process's connections from those of another import.
-        let mine = format!("{all} import {}", std::process::id());
+        let own = format!("{prefix} import {}", std::process::id());
         let ours =
-            StoreOptions { exclusive: true, application_name: mine.clone(), ..options.clone() };
+            StoreOptions { exclusive: true, application_name: own.clone(), ..options.clone() };
         let guard: Arc<dyn ConnectionGuard> = Arc::new(LogIdentityGuard::default());
         let databases = Databases::open(&ours, true, &guard).await?;
-        let begun = Self::begin(&databases, (&mine, all)).await;
+        let begun = Self::begin(&databases, &ConnectionNames { own: &own, prefix }).await;
         let (log, views) = match begun {
             Ok(begun) => begun,
             Err(error) => {
@@ -56,7 +57,7 @@ impl Target {
 
     async fn begin(
         databases: &Databases,
-        names: (&str, &str),
+        names: &ConnectionNames<'_>,
     ) -> Result<(Tx, Option<Tx>), ArchiveError> {
         make_schema(databases).await?;
         // On PostgreSQL the pool of the views is used: that of the log forbids reading whole tables.
