@@ -62,6 +62,49 @@ fn a_missing_and_a_stray_page_are_found() {
     assert_eq!(page_faults(&problems, &[page("docs/errors/a-code.md", "Title")]).len(), 1);
 }
 
+const DECISION_STATUSES: [&str; 2] = ["accepted", "superseded by "];
+
+/// What a decision record lacks: its date, its status, its sections, its line in the list.
+fn decision_faults(records: &[Source], list: &str) -> Vec<String> {
+    let lacks = |record: &Source| -> Vec<String> {
+        let status = record.text.lines().find_map(|line| line.strip_prefix("Date: 20"));
+        let status = status.and_then(|line| line.split_once(". Status: "));
+        let has_status = status
+            .is_some_and(|(_, status)| DECISION_STATUSES.iter().any(|s| status.starts_with(s)));
+        let mut lacks = Vec::new();
+        if !has_status {
+            lacks.push("a line `Date: YYYY-MM-DD. Status: …`".to_owned());
+        }
+        for section in
+            ["Context", "Options", "Decision", "Price", "We would notice that it was wrong"]
+        {
+            if !record.text.contains(&format!("\n## {section}\n")) {
+                lacks.push(format!("the section “{section}”"));
+            }
+        }
+        let name = record.path.rsplit('/').next().unwrap_or_default();
+        if !list.contains(&format!("]({name})")) {
+            lacks.push("its line in docs/adr/README.md".to_owned());
+        }
+        lacks
+    };
+    let faults = |record: &Source| {
+        lacks(record).into_iter().map(|what| format!("{} lacks {what}", record.path)).collect()
+    };
+    records.iter().flat_map(|record| -> Vec<String> { faults(record) }).collect()
+}
+
+#[test]
+fn every_decision_has_a_date_a_status_and_a_way_to_notice_that_it_was_wrong() {
+    let mut records = files("docs/adr", ".md");
+    let list = records.iter().position(|record| record.path.ends_with("/README.md"));
+    let list = records.remove(list.expect("the list of decisions")).text;
+    assert!(records.len() > 20, "the decisions are not where this test looks");
+    check("docs/adr/README.md says what a record has:", &decision_faults(&records, &list));
+    let bare = Source { path: "docs/adr/0001-x.md".to_owned(), text: "# 0001 X\n".to_owned() };
+    assert_eq!(decision_faults(&[bare], "").len(), 7);
+}
+
 /// The settings of gdmarket/src/config/settings.rs as the README shows them: key and default.
 fn settings(table: &str) -> Vec<(String, String)> {
     let entries = table.split_once("SETTINGS: &[Setting]").map_or("", |(_, entries)| entries);
