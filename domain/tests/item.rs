@@ -17,6 +17,7 @@ mod permits;
 #[path = "support/table.rs"]
 mod table;
 
+use chrono::NaiveDate;
 use commands::{
     abandon, authorize, block, change, delete, hold, item_no, lend, owner, period, register,
     release, reservation, return_item, revoke, unblock,
@@ -24,7 +25,7 @@ use commands::{
 use cqrs_es::Aggregate;
 use cqrs_es::test::TestFramework;
 use gdmarket_domain::item::Listing;
-use gdmarket_domain::{Decider, Item, ItemCommand, ItemError, ItemEvent, Money};
+use gdmarket_domain::{Decider, Item, ItemCommand, ItemError, ItemEvent, Money, Refusal};
 use table::after;
 
 /// The columns of the page for reservation 1, which wants the days that another (2) may have; with
@@ -206,4 +207,32 @@ fn registered() -> ItemEvent {
         item_name: "drill".into(),
         item_price: Money::price(100).unwrap(),
     }
+}
+
+/// A client's key remembers every other refusal: a repeat of the same request gets the same answer.
+#[test]
+fn only_refusals_that_pass_by_themselves_are_transient() {
+    let all = [
+        ItemError::NotFound,
+        ItemError::Unknown,
+        ItemError::Gone,
+        ItemError::Taken,
+        ItemError::Blocked,
+        ItemError::OwnItem,
+        ItemError::NoHold,
+        ItemError::NotReserved,
+        ItemError::NotPaid,
+        ItemError::TooEarly { from: NaiveDate::MIN },
+        ItemError::PeriodOver { to: NaiveDate::MIN },
+        ItemError::StillRented,
+        ItemError::NotRenting,
+        ItemError::WhichReservation,
+        ItemError::InUse,
+        ItemError::RegistrationAbandoned,
+        ItemError::TooManyBlocks,
+        ItemError::OutOfOrder,
+    ];
+    let transient: Vec<_> =
+        all.iter().filter(|refusal| refusal.is_transient()).map(Refusal::code).collect();
+    assert_eq!(transient, ["not-paid", "too-early", "still-rented"]);
 }

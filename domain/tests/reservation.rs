@@ -17,8 +17,8 @@ use cqrs_es::Aggregate;
 use cqrs_es::test::TestFramework;
 use gdmarket_domain::reservation::{Cancelling, Stage};
 use gdmarket_domain::{
-    Decider, ItemNo, Money, PaymentNo, PersonId, RentalPeriod, Reservation, ReservationCommand,
-    ReservationError, ReservationEvent, ReservationNo,
+    Decider, ItemNo, Money, PaymentNo, PersonId, Refusal, RentalPeriod, Reservation,
+    ReservationCommand, ReservationError, ReservationEvent, ReservationNo,
 };
 use std::time::Duration;
 use table::{after, refusal};
@@ -414,4 +414,25 @@ fn day(day: u32) -> NaiveDate {
 
 fn minute(minute: u32) -> DateTime<Utc> {
     day(1).and_hms_opt(12, minute, 0).unwrap().and_utc()
+}
+
+/// A client's key remembers every other refusal: a repeat of the same request gets the same answer.
+#[test]
+fn only_refusals_that_pass_by_themselves_are_transient() {
+    let all = [
+        ReservationError::NotFound,
+        ReservationError::Closed,
+        ReservationError::AlreadyReserved,
+        ReservationError::PaymentPending,
+        ReservationError::CancellationPending,
+        ReservationError::AlreadyLent,
+        ReservationError::NotReserved,
+        ReservationError::NotPaid,
+        ReservationError::NotDue,
+        ReservationError::Paid,
+        ReservationError::OutOfOrder,
+    ];
+    let transient: Vec<_> =
+        all.iter().filter(|refusal| refusal.is_transient()).map(Refusal::code).collect();
+    assert_eq!(transient, ["payment-pending", "cancellation-pending", "not-reserved"]);
 }

@@ -73,7 +73,7 @@ impl Commands {
     }
 
     /// Executes one command on the aggregate `number` of type `A`. Every command has a method of its own
-    /// beside this one, or comes from a process by [`Commands::send`].
+    /// that calls this one, or comes from a process by [`Commands::send`].
     pub(super) async fn execute<A: Decider + 'static>(
         &self,
         number: i64,
