@@ -1,4 +1,4 @@
-//! `gdmarket demo`: a whole rental on a running server, told step by step as a person would like to
+//! `gdmarket demo`: a whole rental on a running server, shown step by step as a person would like to
 //! read it. Ends with 1 when something isn't as it should be, with 3 when no server answers.
 
 mod market;
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &DemoArgs, console: Console) -> Result<(), Failure> {
     runtime.block_on(async {
         let market = Market::new(args.url.as_str(), args.lang, console).map_err(failure)?;
         tokio::select! {
-            told = scenario::play(market) => told.map_err(failure),
+            played = scenario::play(market) => played.map_err(failure),
             _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "")),
         }
     })

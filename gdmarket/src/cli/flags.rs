@@ -74,13 +74,13 @@ impl ServeArgs {
 
 /// The settings, with what these flags say of them.
 pub(super) fn settings(common: &Common, serve: &ServeArgs) -> Result<Loaded, Failure> {
-    let said = |flag, key, value: Option<String>| value.map(|value| Flag { flag, key, value });
+    let given = |flag, key, value: Option<String>| value.map(|value| Flag { flag, key, value });
     let flags = [
-        said("--data-dir", "server.data_dir", common.data_dir.clone()),
-        said("--database-url", "database.url", common.database_url.clone()),
-        said("--listen", "server.listen", serve.listen.clone()),
-        said("--allow-open", "server.allow_open", serve.allow_open.then(|| "true".to_owned())),
-        said("--no-migrate", "server.migrate", serve.no_migrate.then(|| "false".to_owned())),
+        given("--data-dir", "server.data_dir", common.data_dir.clone()),
+        given("--database-url", "database.url", common.database_url.clone()),
+        given("--listen", "server.listen", serve.listen.clone()),
+        given("--allow-open", "server.allow_open", serve.allow_open.then(|| "true".to_owned())),
+        given("--no-migrate", "server.migrate", serve.no_migrate.then(|| "false".to_owned())),
     ];
     let flags = flags.into_iter().flatten().collect();
     let sources = Sources { file: common.config.clone(), flags, surroundings: true };

@@ -106,7 +106,7 @@ impl Market {
             _ => answer,
         };
         let difference = difference(&answer, expect);
-        self.tell(say, &ask, &answer, expect, difference)?;
+        self.show(say, &ask, &answer, expect, difference)?;
         Ok(answer.body)
     }
 
@@ -136,7 +136,7 @@ impl Market {
             let answer = self.send(&ask).await?;
             let difference = difference(&answer, expect);
             if difference.is_none() || begun.elapsed() > FOLLOWS_WITHIN {
-                self.tell(say, &ask, &answer, expect, difference)?;
+                self.show(say, &ask, &answer, expect, difference)?;
                 return Ok(answer.body);
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -164,7 +164,7 @@ impl Market {
         Ok(Answer { status, location, body, was_accepted: false })
     }
 
-    fn tell(
+    fn show(
         &mut self,
         say: Sentence,
         ask: &Ask,

@@ -72,7 +72,7 @@ pub(crate) fn moment(time: DateTime<Utc>) -> String {
 
 /// What an event says, on one short line.
 pub(crate) fn in_short(data: &Value) -> String {
-    let said = match data {
+    let text = match data {
         Value::Object(fields) => {
             let pairs = fields.iter().map(|(name, value)| format!("{name}={value}"));
             pairs.collect::<Vec<_>>().join(" ")
@@ -80,9 +80,9 @@ pub(crate) fn in_short(data: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    match said.char_indices().nth(MOST_DATA) {
-        Some((end, _)) => format!("{}…", said.get(..end).unwrap_or_default()),
-        None => said,
+    match text.char_indices().nth(MOST_DATA) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
     }
 }
 

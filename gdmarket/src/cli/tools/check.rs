@@ -49,7 +49,7 @@ pub(in crate::cli) fn run(
         let options = projection_options(config);
         let mut report = look(&store, &mut check, (args, &options), console).await?;
         report.findings.extend(store.without_views().map(missing));
-        report.tell(console);
+        report.print(console);
         match report.faults() {
             0 => Ok(()),
             count => {

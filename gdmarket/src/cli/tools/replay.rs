@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
 use tokio::sync::oneshot;
 
-/// Differences that are told to people; programs get all.
+/// Differences that are shown to people; programs get all.
 const LISTED_DIFFERENCES: u64 = 100;
 
 const EXAMPLES: &str = "\
@@ -62,7 +62,7 @@ pub(in crate::cli) fn run(
     config: &Config,
     console: Console,
 ) -> Result<(), Failure> {
-    let called = |said: &String| Replay::called(said).ok_or_else(|| unknown(said));
+    let called = |name: &String| Replay::called(name).ok_or_else(|| unknown(name));
     let named: Result<Vec<String>, Failure> = args.views.iter().map(called).collect();
     let views = if args.all { Replay::views() } else { named? };
     if let Some(at) = args.to {
@@ -101,9 +101,9 @@ enum Wish {
 async fn as_of(store: &Store, view: &str, at: LogPoint, console: Console) -> Result<(), Failure> {
     let position = at.position(store).await?;
     let progress = Progress::start(console, &format!("{view} as of {position}: events"), 0);
-    let mut tell = |row: Value| Console::result_json(&row);
+    let mut print = |row: Value| Console::result_json(&row);
     let meter = |done, of| progress.reached_of(done, of);
-    let events = Replay::new(store.clone()).as_of(view, position, &mut tell, &meter).await;
+    let events = Replay::new(store.clone()).as_of(view, position, &mut print, &meter).await;
     events.map_err(failure)?;
     progress.finish();
     Ok(())
@@ -121,10 +121,10 @@ async fn rebuild(
     for view in views {
         let progress = Progress::start(console, &format!("{view}: events"), 0);
         let meter = |done, of| progress.reached_of(done, of);
-        let mut judge = Teller { wish, console, told: 0 };
+        let mut judge = DifferencePrinter { wish, console, shown: 0 };
         let replayed = replay.rebuild(view, &mut judge, &meter).await.map_err(failure)?;
         progress.finish();
-        tell(view, &replayed, console);
+        report(view, &replayed, console);
         if replayed.differing > 0 && replayed.promoted.is_none() {
             damaged += replayed.damaged;
             differing.push(format!("{view}: {} of {} rows", replayed.differing, replayed.rows));
@@ -158,7 +158,7 @@ fn advice(damaged: u64) -> String {
     )
 }
 
-fn tell(view: &str, replayed: &Replayed, console: Console) {
+fn report(view: &str, replayed: &Replayed, console: Console) {
     let Replayed { events, counted, compared_at, rows, differing, unreadable, promoted, .. } =
         replayed;
     if console.is_json() {
@@ -186,23 +186,23 @@ fn tell(view: &str, replayed: &Replayed, console: Console) {
 }
 
 /// Tells differences as they are found.
-struct Teller {
+struct DifferencePrinter {
     wish: Wish,
     console: Console,
-    told: u64,
+    shown: u64,
 }
 
 #[async_trait]
-impl Judge for Teller {
+impl Judge for DifferencePrinter {
     fn differs(&mut self, difference: Difference) {
-        self.told += 1;
+        self.shown += 1;
         if self.console.is_json() {
             Console::result_json(&json!({"difference": difference}));
-        } else if self.told <= LISTED_DIFFERENCES {
+        } else if self.shown <= LISTED_DIFFERENCES {
             for line in &difference_lines(&difference) {
                 Console::result(line);
             }
-        } else if self.told == LISTED_DIFFERENCES + 1 {
+        } else if self.shown == LISTED_DIFFERENCES + 1 {
             self.console
                 .note(&format!("only the first {LISTED_DIFFERENCES} are shown; --json tells all"));
         }
@@ -220,9 +220,9 @@ impl Judge for Teller {
                 };
                 let question = format!("\n{view}: {found}. Serve the new one? [y/N] ");
                 // Not a thread of the runtime's, which would wait for an answer after Ctrl-C.
-                let (say, said) = oneshot::channel();
-                std::thread::spawn(move || say.send(says_yes(&question)));
-                said.await.unwrap_or(false)
+                let (sender, answer) = oneshot::channel();
+                std::thread::spawn(move || sender.send(says_yes(&question)));
+                answer.await.unwrap_or(false)
             }
         }
     }

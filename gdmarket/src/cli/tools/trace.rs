@@ -57,11 +57,11 @@ enum What {
 impl FromStr for What {
     type Err = String;
 
-    fn from_str(said: &str) -> Result<Self, String> {
-        if said == "reservation" {
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "reservation" {
             return Ok(Self::Reservation);
         }
-        let id = said.parse().map(Self::Correlation);
+        let id = text.parse().map(Self::Correlation);
         id.map_err(|_| "neither a correlation id (a UUID) nor the word reservation".to_owned())
     }
 }
@@ -136,12 +136,12 @@ async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), F
         Format::Mermaid => texts(mermaid::lines(&trace.events)),
         Format::Dot => texts(dot::lines(&trace.events)),
         Format::Json => {
-            let mut told = subject;
-            if let Some(told) = told.as_object_mut() {
-                told.insert("events".to_owned(), json!(trace.events));
-                told.insert("complete".to_owned(), json!(is_complete));
+            let mut result = subject;
+            if let Some(result) = result.as_object_mut() {
+                result.insert("events".to_owned(), json!(trace.events));
+                result.insert("complete".to_owned(), json!(is_complete));
             }
-            vec![Text::from(told.to_string())]
+            vec![Text::from(result.to_string())]
         }
     };
     for line in lines {
@@ -150,7 +150,7 @@ async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), F
     out.flush()
 }
 
-/// The first event outside that led to what is told, where only a part was looked through.
+/// The first event outside that led to what is shown, where only a part was looked through.
 fn begins_earlier(trace: &Trace, is_part: bool) -> Option<i64> {
     let causes = trace.events.iter().filter_map(|root| root.event.caused_by);
     causes.min().filter(|_| is_part)

@@ -93,16 +93,16 @@ pub(super) async fn samples(
     console: Console,
 ) -> Result<(), StoreError> {
     let progress = Progress::start(console, "reading samples", report.events());
-    let (mut tried, mut told) = (BTreeSet::new(), BTreeSet::new());
+    let (mut tried, mut reported) = (BTreeSet::new(), BTreeSet::new());
     let mut done = 0;
     for kind in report.census.clone() {
         for event in check.samples(&kind).await? {
             report.read += 1;
-            if told.insert(event.position) {
+            if reported.insert(event.position) {
                 report.add(fault_of(&event, unreadable(&event)));
             }
             if event.has_stream() && tried.insert(event.stream.clone()) {
-                report.add(fold(check, &event.stream, &mut told).await?);
+                report.add(fold(check, &event.stream, &mut reported).await?);
             }
         }
         done += count(&kind);
@@ -117,7 +117,7 @@ pub(super) async fn samples(
 async fn fold(
     check: &mut Check,
     stream: &StreamId,
-    told: &mut BTreeSet<i64>,
+    reported: &mut BTreeSet<i64>,
 ) -> Result<Vec<Finding>, StoreError> {
     let mut trial = Trial::of(&stream.kind);
     let mut findings = Vec::new();
@@ -129,7 +129,7 @@ async fn fold(
         for event in &events {
             let broken = unreadable(event);
             if broken.is_some() {
-                if told.insert(event.position) {
+                if reported.insert(event.position) {
                     findings.extend(fault_of(event, broken));
                 }
                 return Ok(findings);

@@ -7,7 +7,7 @@ use gdmarket_store::{EventKind, Finding, Identity};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Everything that is to be told.
+/// Everything that is to be reported.
 pub(super) struct Report {
     identity: Identity,
     pub(super) census: Vec<EventKind>,
@@ -60,7 +60,7 @@ impl Report {
         self.findings.iter().filter(|finding| finding.is_fault).count()
     }
 
-    pub(super) fn tell(&self, console: Console) {
+    pub(super) fn print(&self, console: Console) {
         if console.is_json() {
             Console::result_json(&self.json());
             return;
@@ -90,7 +90,7 @@ impl Report {
     }
 
     fn json(&self) -> Value {
-        let told = |is_fault: bool| -> Vec<Value> {
+        let findings = |is_fault: bool| -> Vec<Value> {
             let those = self.findings.iter().filter(|finding| finding.is_fault == is_fault);
             those.map(|f| json!({"code": f.code, "detail": f.detail})).collect()
         };
@@ -105,7 +105,7 @@ impl Report {
             "logId": self.identity.log_id, "epoch": self.identity.epoch,
             "events": self.events(), "census": self.census.iter().map(kind).collect::<Vec<_>>(),
             "quick": self.is_quick, "read": self.read, "streams": self.streams,
-            "faults": told(true), "warnings": told(false),
+            "faults": findings(true), "warnings": findings(false),
         })
     }
 }

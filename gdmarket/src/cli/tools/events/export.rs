@@ -57,7 +57,7 @@ pub(super) fn run(config: &Config, args: &ExportArgs, console: Console) -> Resul
         };
         let (manifest, gaps) = write(&store, args, output, console).await?;
         if !to_stdout {
-            tell(&manifest, args, console);
+            report(&manifest, args, console);
         }
         gaps.map_or(Ok(()), Err)
     })
@@ -91,10 +91,10 @@ async fn write(
     Ok((export.manifest().clone(), gaps(&export)))
 }
 
-fn tell(manifest: &Manifest, args: &ExportArgs, console: Console) {
+fn report(manifest: &Manifest, args: &ExportArgs, console: Console) {
     if console.is_json() {
-        let told = json!({"file": args.file.display().to_string(), "manifest": manifest});
-        Console::result_json(&told);
+        let result = json!({"file": args.file.display().to_string(), "manifest": manifest});
+        Console::result_json(&result);
         return;
     }
     console.note(&format!(

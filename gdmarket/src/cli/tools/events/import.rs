@@ -73,7 +73,7 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
         let imported = import(&options, settings, archive, &reached).await;
         let imported = imported.map_err(archive_failure)?;
         progress.finish();
-        tell(&imported, &place, console);
+        report(&imported, &place, console);
         Ok(())
     })
 }
@@ -97,11 +97,11 @@ fn decompressed(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     Ok(if compressed { Box::new(zstd::Decoder::with_buffer(whole)?) } else { Box::new(whole) })
 }
 
-fn tell(imported: &Imported, place: &str, console: Console) {
+fn report(imported: &Imported, place: &str, console: Console) {
     let Imported { identity, manifest } = imported;
     if console.is_json() {
-        let told = json!({"file": place, "epoch": identity.epoch, "manifest": manifest});
-        Console::result_json(&told);
+        let result = json!({"file": place, "epoch": identity.epoch, "manifest": manifest});
+        Console::result_json(&result);
         return;
     }
     console.note(&format!(

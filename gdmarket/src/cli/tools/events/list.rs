@@ -44,13 +44,13 @@ pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Res
     while left > 0 {
         let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
         let Some(events) = query.next(limit).await? else { break };
-        let told: Vec<_> = events.iter().map(ToldEvent::from).collect();
-        for line in lines.of(&told) {
+        let views: Vec<_> = events.iter().map(ToldEvent::from).collect();
+        for line in lines.of(&views) {
             out.line(line)?;
         }
         out.flush()?;
-        left = left.saturating_sub(u64::try_from(told.len()).unwrap_or(0));
-        last = told.last().map(|event| event.position).or(last);
+        left = left.saturating_sub(u64::try_from(views.len()).unwrap_or(0));
+        last = views.last().map(|event| event.position).or(last);
         progress.reached(&query);
     }
     match last {

@@ -28,14 +28,14 @@ pub(super) async fn run(store: &Store, args: &ShowArgs, console: Console) -> Res
             "see what comes next: gdmarket events list --after {before} --limit 1"
         )));
     };
-    let told = ToldEvent::from(&event);
-    let cause = match told.caused_by {
+    let view = ToldEvent::from(&event);
+    let cause = match view.caused_by {
         Some(position) => store.log().at(position).await?,
         None => None,
     };
     let fault = unreadable(&event);
     if console.is_json() {
-        let mut shown = serde_json::to_value(&told).unwrap_or_default();
+        let mut shown = serde_json::to_value(&view).unwrap_or_default();
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("metadata".to_owned(), metadata(&event));
             shown.insert("cause".to_owned(), json!(cause.as_ref().map(ToldEvent::from)));
@@ -43,7 +43,7 @@ pub(super) async fn run(store: &Store, args: &ShowArgs, console: Console) -> Res
         }
         Console::result_json(&shown);
     } else {
-        print(&event, &told, cause.as_ref(), fault.as_deref());
+        print(&event, &view, cause.as_ref(), fault.as_deref());
     }
     Ok(())
 }
@@ -54,24 +54,24 @@ fn metadata(event: &RecordedEvent) -> Value {
 
 fn print(
     event: &RecordedEvent,
-    told: &ToldEvent,
+    view: &ToldEvent,
     cause: Option<&RecordedEvent>,
     fault: Option<&str>,
 ) {
-    let caused_by = match (cause, told.caused_by) {
+    let caused_by = match (cause, view.caused_by) {
         (Some(cause), _) => cause.to_string(),
         (None, Some(position)) => format!("{position}, which isn't in this log"),
         (None, None) => "nothing in the log: somebody asked for it".to_owned(),
     };
     let none = || "–".to_owned();
     let lines = [
-        ("position", told.position.to_string()),
-        ("stream", format!("{} #{}", told.stream, told.sequence)),
-        ("type", format!("{} version {}", told.event_type, told.version)),
-        ("recorded at", moment(told.recorded_at)),
-        ("actor", told.actor.clone().unwrap_or_else(none)),
-        ("command", told.command_id.clone().unwrap_or_else(none)),
-        ("correlation", told.correlation_id.clone().unwrap_or_else(none)),
+        ("position", view.position.to_string()),
+        ("stream", format!("{} #{}", view.stream, view.sequence)),
+        ("type", format!("{} version {}", view.event_type, view.version)),
+        ("recorded at", moment(view.recorded_at)),
+        ("actor", view.actor.clone().unwrap_or_else(none)),
+        ("command", view.command_id.clone().unwrap_or_else(none)),
+        ("correlation", view.correlation_id.clone().unwrap_or_else(none)),
         ("caused by", caused_by),
         ("unreadable", fault.unwrap_or_default().to_owned()),
     ];
@@ -79,7 +79,7 @@ fn print(
         Console::result(&format!("{name:<12} {text}"));
     }
     // JSON escapes the line ends inside its texts.
-    for (name, value) in [("metadata", metadata(event)), ("data", told.data.clone())] {
+    for (name, value) in [("metadata", metadata(event)), ("data", view.data.clone())] {
         Console::result_lines(&format!("{name:<12} {}", pretty(&value)));
     }
 }

@@ -52,13 +52,13 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     if let Some(looking) = looking {
         looking.end();
     }
-    let told: Vec<_> = newest.iter().map(ToldEvent::from).collect();
-    for line in lines.of(&told) {
+    let views: Vec<_> = newest.iter().map(ToldEvent::from).collect();
+    for line in lines.of(&views) {
         out.line(line)?;
     }
     out.flush()?;
     if !args.follow {
-        if told.is_empty() && args.lines > 0 {
+        if views.is_empty() && args.lines > 0 {
             console.note(&args.filter.nothing());
         }
         return Ok(());
@@ -73,9 +73,9 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
         let events = store.tail().read_after(reached, PAGE).await?;
         reached = events.last().map_or(reached, |event| event.position);
         filter.after = filter.after.max(query.until());
-        let wanted = events.iter().filter(|event| filter.lets_through(event));
-        let told: Vec<_> = wanted.map(|event| ToldEvent::from(&**event)).collect();
-        for line in lines.of(&told) {
+        let matching = events.iter().filter(|event| filter.lets_through(event));
+        let views: Vec<_> = matching.map(|event| ToldEvent::from(&**event)).collect();
+        for line in lines.of(&views) {
             out.line(line)?;
         }
         out.flush()?;

@@ -59,7 +59,7 @@ impl Output {
         sync: fn(&W) -> io::Result<()>,
     ) -> Self {
         let (parts, waiting) = mpsc::channel(WAITING);
-        let (tell, ended) = oneshot::channel();
+        let (outcome, ended) = oneshot::channel();
         // Not the runtime's: one that waits for a pipe would keep the program from ending.
         std::thread::spawn(move || {
             let target = BufWriter::with_capacity(BUFFER, target);
@@ -67,7 +67,7 @@ impl Output {
                 target.flush()?;
                 sync(target.get_ref())
             });
-            drop(tell.send(written));
+            drop(outcome.send(written));
         });
         Self { place, parts, ended, part_file: None }
     }
