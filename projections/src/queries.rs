@@ -36,7 +36,7 @@ pub struct Found<B, A> {
     pub number: i64,
     /// The version of the aggregate: its `ETag`.
     pub version: i64,
-    /// Since when and why the row stands still while its stream goes on.
+    /// Since when and why the row is stale, while its stream has later events.
     pub stale: Option<Stale>,
     /// What is shown.
     pub body: B,
@@ -75,9 +75,9 @@ pub struct Page<T> {
     pub next: Option<i64>,
 }
 
-/// An item as `/items` tells it.
+/// An item as `/items` shows it.
 pub type FoundItem = Found<ItemBody, Item>;
-/// An item as `/itemInfoes` tells it.
+/// An item as `/itemInfoes` shows it.
 pub type FoundItemInfo = Found<ItemInfoBody, Item>;
 /// A reservation.
 pub type FoundReservation = Found<ReservationBody, Reservation>;

@@ -1,7 +1,7 @@
 //! Who has applied what: for writes that wait for their views, reads that ask for a token, and alerts.
 //!
 //! Each loop of this process says how far it is as it goes. Where another replica runs a loop, the
-//! checkpoints table is looked at while, and only while, somebody waits.
+//! checkpoints table is read while, and only while, a caller waits.
 
 use crate::engine::feed::Feed;
 use gdmarket_store::Checkpoints;
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// How often the checkpoints of other replicas are looked at while somebody waits.
+/// How often the checkpoints of other replicas are read while a caller waits.
 const POLL: Duration = Duration::from_millis(20);
 
 /// How often it is asked again whether that is needed.
@@ -37,7 +37,7 @@ pub struct Progress {
     pub led_to: i64,
     /// Whether this process runs it.
     pub led: bool,
-    /// Why it stands still, if it does.
+    /// Why it is blocked, if it is.
     pub problem: Option<String>,
 }
 
@@ -143,14 +143,14 @@ impl Applied {
         }
     }
 
-    /// Looks at the checkpoints of other replicas while somebody waits, until `stop`.
+    /// Reads the checkpoints of other replicas while a caller waits, until `stop`.
     pub(crate) async fn poll(self, checkpoints: Checkpoints, stop: CancellationToken) {
         let source = self.0.feed.source();
         while !stop.is_cancelled() {
             if self.0.waiting.load(Ordering::SeqCst) == 0 || self.all_led() {
                 tokio::select! {
                     () = self.0.woken.notified() => {}
-                    // A loop may be lost to another replica while somebody waits.
+                    // A loop may be lost to another replica while a caller waits.
                     () = sleep(LOOK_AGAIN) => continue,
                     () = stop.cancelled() => return,
                 }

@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 struct Around {
     /// What views' subscriptions are called.
     views: BTreeSet<String>,
-    /// Why it was given up, by subscription, key and position.
+    /// Why it was dropped, by subscription, key and position.
     dropped: BTreeMap<(String, String, i64), String>,
 }
 
@@ -90,13 +90,13 @@ impl Stuck {
         })
     }
 
-    /// Everything that was ever given up, the latest last.
+    /// Everything that was ever dropped, the latest last.
     pub async fn given_up(&self) -> Result<Vec<GivenUp>, QueryError> {
         let dropped = self.parked.dropped().await?.into_iter();
         Ok(dropped.map(GivenUp::from).collect())
     }
 
-    /// One of them, with what waits, or with the event that set the deadline; `None` if the key goes on.
+    /// One of them, with what waits, or with the event that set the deadline; `None` if the key is not parked.
     pub async fn show(
         &self,
         subscription: &str,
@@ -113,7 +113,7 @@ impl Stuck {
         Ok(Some(StuckDetail { key, events }))
     }
 
-    /// Has a key tried again, given up or not, by a running loop.
+    /// Has a key tried again, dropped or not, by a running loop.
     pub async fn ask(&self, of: &StuckKey) -> Result<(), QueryError> {
         if of.is_deadline {
             return self.ask_deadline(of).await;
@@ -151,14 +151,14 @@ impl Stuck {
         })
     }
 
-    /// Gives up what a key stopped at, and keeps why; `false` if it has gone on meanwhile, or somebody
-    /// gave it up before: then it is their reason that is kept.
+    /// Drops the event that a key stopped at, and keeps the reason; `false` if the key was unparked
+    /// meanwhile, or the event was dropped before: then the earlier reason is kept.
     pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<bool, QueryError> {
         if stuck.is_deadline {
             return self.give_up_deadline(stuck, reason).await;
         }
         let (subscription, key) = (&stuck.subscription, &stuck.key);
-        // A process manager goes on at the next one that waits.
+        // A process manager continues at the next one that waits.
         let queue = self.parked.queued(subscription, key, 2).await?;
         let parked = stuck.parked();
         let mut tx = self.store.views().begin().await?;

@@ -22,7 +22,7 @@ pub(crate) struct AlarmSaga;
 /// The half on the item's side.
 #[derive(Debug)]
 pub(crate) struct Abandonment {
-    /// When a registration that never came is given up.
+    /// When a registration that never came is abandoned.
     pub(crate) abandon_after: Duration,
 }
 

@@ -22,7 +22,7 @@ pub struct Options {
     pub settle_again: Duration,
     /// How often a payment is asked about at most.
     pub settle_looks: u32,
-    /// When a registration that never came is given up, counted from its alarm.
+    /// When a registration that never came is abandoned, counted from its alarm.
     pub abandon_after: Duration,
 }
 

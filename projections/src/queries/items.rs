@@ -86,7 +86,7 @@ impl Queries {
         });
         let names = self.names(shown).await?;
         for info in infos {
-            // What stands still about the alarm, stands still here.
+            // An alarm's stale row makes this one stale.
             if let Some(alarm) = alarms.remove(&info.number) {
                 info.body.alarm_status = alarm.row.status();
                 info.stale = info.stale.take().or_else(|| alarm.stale.map(Stale::from));

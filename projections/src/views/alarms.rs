@@ -76,7 +76,7 @@ impl AlarmRow {
         }
     }
 
-    /// What `/alarms` tells.
+    /// What `/alarms` shows.
     pub(crate) fn body(&self) -> Option<AlarmBody> {
         let item_no = self.item_no?;
         Some(AlarmBody { alarm_no: item_no, item_no, alarm_status: self.status()? })

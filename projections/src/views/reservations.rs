@@ -111,7 +111,7 @@ impl ReservationRow {
         &self.state
     }
 
-    /// What `/reservations` tells, before the name is joined.
+    /// What `/reservations` shows, before the name is joined.
     pub(crate) fn body(&self) -> Option<ReservationBody> {
         let request = self.state.request()?;
         let terms = self.state.terms();

@@ -54,7 +54,7 @@ impl<V: View> Build<V> {
         }
     }
 
-    /// As [`Build::begin`], but `None` while somebody else builds.
+    /// As [`Build::begin`], but `None` while another process builds.
     pub(super) async fn try_begin(store: &Store) -> Result<Option<Self>, ReplayError> {
         let Some(lease) = BuildLease::take::<V>(store).await? else { return Ok(None) };
         let db = store.views();

@@ -1,8 +1,8 @@
 //! Folding a long range of the log into rows, on all cores: one reader, and workers that share the
 //! streams among them by number. Order between streams never matters, so no worker waits for another.
 //!
-//! Rows stay in memory until they are too many; then they are written while folding goes on, and a
-//! stream that goes on is read back. So memory is bounded by the number of rows held, whatever the
+//! Rows stay in memory until they are too many; then they are written while folding continues, and the
+//! row of a stream with later events is read back. So memory is bounded by the number of rows held, whatever the
 //! log's length.
 
 mod worker;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use worker::{Shared, Work, Worker};
 
 /// Rows that all workers together hold before they are written, about 0.4 KiB each for items; as many
-/// again are on their way into the table. With half of them, a log whose streams go on after 50,000
+/// again are on their way into the table. With half of them, a log whose streams continue after 50,000
 /// events takes half as long again (`cargo bench -p gdmarket-bench --bench replay -- --apart 50000`).
 const ROWS: usize = if cfg!(test) { 8 } else { 75_000 };
 /// More workers than this wait for the reader.

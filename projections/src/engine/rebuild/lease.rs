@@ -23,7 +23,7 @@ pub(super) struct BuildLease {
     renewing: AbortOnDropHandle<()>,
 }
 
-/// What the right consists of; it tells a lost right from a held one.
+/// What the right consists of; whether it is still held can be asked of it.
 #[derive(Clone)]
 pub(crate) struct Right {
     leases: Leases,
@@ -37,7 +37,7 @@ pub(crate) struct Right {
 }
 
 impl BuildLease {
-    /// Takes the right to build this view; `None` while somebody else does.
+    /// Takes the right to build this view; `None` while another process has it.
     pub(super) async fn take<V: View>(store: &Store) -> Result<Option<Self>, ReplayError> {
         let leases = Leases::new(store.views().clone());
         let name = format!("build_{}", V::subscription());

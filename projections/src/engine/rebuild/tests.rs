@@ -121,7 +121,7 @@ impl View for Next {
     }
 }
 
-/// A view whose rows nobody can write.
+/// A view whose rows can't be written.
 struct Unwritable;
 
 #[derive(Clone, Default, PartialEq, Deserialize)]
@@ -172,7 +172,7 @@ on_each_engine! {
         assert_eq!(i64::try_from(parked.len()).unwrap(), STREAMS / 5, "{parked:?}");
     }
 
-    /// Rows are written beside the folding: what goes wrong there isn't lost.
+    /// Rows are written in the background of the folding: a failure there isn't lost.
     async fn a_build_whose_rows_can_not_be_written_fails(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;
@@ -207,7 +207,7 @@ on_each_engine! {
         }
     }
 
-    /// All rows at once would take the database a long turn.
+    /// All rows at once would take the database long.
     async fn a_build_among_commands_indexes_rows_as_they_come(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;
@@ -226,7 +226,7 @@ on_each_engine! {
         }
     }
 
-    /// It stood still, another took over; it wakes up before anybody could tell it.
+    /// It was stopped and another took over; it continues before it could notice.
     async fn a_build_that_was_overtaken_touches_nothing_of_the_next(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;

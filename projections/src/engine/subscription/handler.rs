@@ -50,7 +50,7 @@ pub(crate) struct Run {
     pub(crate) epoch: i64,
 }
 
-/// Why a runner can't go on.
+/// Why a runner stops.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Halt {
     /// The database doesn't answer: the same again soon.

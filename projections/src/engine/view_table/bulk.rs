@@ -3,7 +3,7 @@
 use super::{Stored, ViewTable};
 use crate::engine::throttle::Throttle;
 use crate::engine::view::View;
-use gdmarket_store::{Db, StoreError, TableRow};
+use gdmarket_store::{Db, StoreError};
 use std::collections::HashSet;
 use tokio::time::Instant;
 
@@ -27,9 +27,8 @@ impl<V: View> ViewTable<V> {
             rows = rest;
             let numbers = part.iter().map(|stored| stored.number);
             let again: Vec<i64> = numbers.filter(|number| replaced.contains(number)).collect();
-            let whole: Result<Vec<TableRow>, _> =
-                part.iter().map(|stored| self.whole(stored)).collect();
-            self.rows.write_many(db, &whole?, &again).await?;
+            let whole = part.iter().map(|stored| self.whole(stored));
+            self.rows.write_many(db, whole, &again).await?;
             throttle.pause_after(began).await;
         }
         Ok(())

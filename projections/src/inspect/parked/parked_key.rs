@@ -47,19 +47,19 @@ impl StuckKey {
     }
 }
 
-/// An event that was given up.
+/// An event that was dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GivenUp {
     /// Whose key.
     pub subscription: String,
-    /// What couldn't go on: a stream, or a process.
+    /// What was blocked: a stream, or a process.
     pub key: String,
     /// The event it stopped at.
     pub position: i64,
     /// Why it had stopped.
     pub parked_for: String,
-    /// Why it was given up.
+    /// Why it was dropped.
     pub reason: String,
     /// When.
     pub given_up_at: DateTime<Utc>,
@@ -87,7 +87,7 @@ pub struct StuckDetail {
 /// What became of a key that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// It goes on.
+    /// It is unparked.
     GoesOn,
     /// It was tried and stopped again.
     StoppedAgain(StuckKey),

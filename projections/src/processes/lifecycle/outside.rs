@@ -61,7 +61,7 @@ impl Model {
         all
     }
 
-    /// Whether the log holds no end of this attempt: then a repeat of the request goes on with it.
+    /// Whether the log holds no end of this attempt: then a repeat of the request continues it.
     fn is_open(&self, local: &Local, attempt: usize) -> bool {
         let stage = self.reservations.state(local.request.reservation).stage();
         stage == Stage::PaymentOpen { payment_no: payment_no(local.index, attempt) }

@@ -8,11 +8,11 @@ use serde::Serialize;
 /// An item's taken days, merged and in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Calendar {
-    /// Half-open stretches; the last may be without end: until returned.
+    /// Half-open ranges; the last may be without end: until returned.
     pub busy: Vec<Busy>,
 }
 
-/// A stretch of taken days.
+/// A range of taken days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Busy {
     /// The days.
@@ -49,7 +49,7 @@ impl ItemRow {
     }
 }
 
-/// Joins what touches, so that nobody can count the bookings.
+/// Joins ranges that touch, so that the bookings can't be counted.
 fn merged(sorted: Vec<Busy>) -> Vec<Busy> {
     let mut all: Vec<Busy> = vec![];
     for busy in sorted {

@@ -60,7 +60,7 @@ impl ItemRow {
         Some(Registered { item_no, owner_id, item_name, item_price })
     }
 
-    /// What `/items` tells; nothing of what never came to the market.
+    /// What `/items` shows; `None` of what never came to the market.
     pub(crate) fn body(&self) -> Option<ItemBody> {
         let Registered { item_no, owner_id, item_name, item_price } = self.registered()?;
         Some(ItemBody {
@@ -74,7 +74,7 @@ impl ItemRow {
         })
     }
 
-    /// What `/itemInfoes` tells, before names and alarms are joined.
+    /// What `/itemInfoes` shows, before names and alarms are joined.
     pub(crate) fn info_body(&self) -> Option<ItemInfoBody> {
         Some(ItemInfoBody {
             item: self.body()?,

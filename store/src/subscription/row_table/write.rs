@@ -60,24 +60,25 @@ impl RowTable {
         Ok(())
     }
 
-    /// Writes rows of a build in a transaction of their own; `replaced` are the numbers of those that the
-    /// table has already.
+    /// Writes rows of a build in a transaction of their own, as they come, so that not all of them are in
+    /// memory at once; `replaced` are the numbers of those that the table has already.
     pub async fn write_many(
         &self,
         db: &Db,
-        rows: &[TableRow],
+        rows: impl Iterator<Item = Result<TableRow, StoreError>> + Send,
         replaced: &[i64],
     ) -> Result<(), StoreError> {
+        let mut rows = rows;
         // On SQLite they are ready before its one writer is held: other writers don't wait for that.
         let ready = match db {
             Db::Postgres(_) => vec![],
-            Db::Sqlite { .. } => bind_all(rows)?,
+            Db::Sqlite { .. } => bind_all(&mut rows)?,
         };
         let mut tx = db.begin().await?;
         match &mut tx {
             Tx::Postgres(connection) => {
                 self.delete(&mut *connection, replaced).await?;
-                self.copy(&mut *connection, rows).await?;
+                self.copy(&mut *connection, &mut rows).await?;
             }
             Tx::Sqlite(connection) => {
                 for (rows, bound) in ready {
@@ -103,10 +104,11 @@ impl RowTable {
     async fn copy(
         &self,
         connection: &mut PgConnection,
-        rows: &[TableRow],
+        rows: &mut (impl Iterator<Item = Result<TableRow, StoreError>> + Send),
     ) -> Result<(), StoreError> {
         let mut copy = CopyIn::begin(connection, &self.name, &self.sql.columns).await?;
         for row in rows {
+            let row = row?;
             copy.row().await?;
             for number in [row.number, row.sequence, row.gone] {
                 copy.number(number)?;
@@ -155,29 +157,35 @@ fn text_of(field: Option<&Field>) -> Option<&str> {
 
 /// The rows of each statement and their number. Bound one by one: taken out of JSON, each value costs
 /// SQLite a look through its whole row.
-fn bind_all(rows: &[TableRow]) -> Result<Vec<(usize, Bound)>, StoreError> {
-    let statement = |rows: &[TableRow]| {
-        let mut bound = Bound::default();
-        bound.reserve(rows.iter().map(|row| row.fields.len() + 6).sum(), 0);
-        for row in rows {
-            bind(&mut bound, row).map_err(sqlx::Error::Encode)?;
+fn bind_all(
+    rows: &mut impl Iterator<Item = Result<TableRow, StoreError>>,
+) -> Result<Vec<(usize, Bound)>, StoreError> {
+    let mut statements = vec![];
+    loop {
+        let (mut bound, mut count) = (Bound::default(), 0);
+        for row in rows.by_ref().take(BOUND) {
+            bind(&mut bound, row?).map_err(sqlx::Error::Encode)?;
+            count += 1;
         }
-        Ok((rows.len(), bound))
-    };
-    rows.chunks(BOUND).map(statement).collect()
+        if count == 0 {
+            return Ok(statements);
+        }
+        statements.push((count, bound));
+    }
 }
 
-fn bind(bound: &mut Bound, row: &TableRow) -> Result<(), BoxDynError> {
+fn bind(bound: &mut Bound, row: TableRow) -> Result<(), BoxDynError> {
+    bound.reserve(row.fields.len() + 6, 0);
     for number in [row.number, row.sequence, row.gone] {
         bound.add(number)?;
     }
-    for field in &row.fields {
+    for field in row.fields {
         match field {
-            Field::Number(number) => bound.add(*number)?,
-            Field::Text(text) => bound.add(text.clone())?,
+            Field::Number(number) => bound.add(number)?,
+            Field::Text(text) => bound.add(text)?,
         }
     }
     bound.add(row.stale_since)?;
-    bound.add(row.stale_reason.clone())?;
-    bound.add(row.document.clone())
+    bound.add(row.stale_reason)?;
+    bound.add(row.document)
 }
