@@ -18,8 +18,8 @@ mod stream_loader;
 mod tail;
 mod write_once_records;
 
-pub(crate) use aggregate_store::decode_as_is;
 pub use aggregate_store::{AggregateStore, DecodeEvent, Loaded};
+pub(crate) use aggregate_store::{AggregateStores, decode_as_is};
 pub use append::{Append, AppendError, Appended, MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD};
 pub use appender::Appender;
 pub(crate) use appender::{PostgresWriter, Signals, SqliteWriter};

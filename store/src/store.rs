@@ -5,9 +5,9 @@ use crate::db::tasks::Tasks;
 use crate::db::{Databases, Db, LogConnection, Migrated, MissingViews, sqlite};
 use crate::error::StoreError;
 use crate::log::{
-    AggregateStore, Appender, DecodeEvent, EventLog, Identity, LogIdentityGuard, NumberKind,
-    Numbers, OpenFiles, PersonalDataTable, PostgresWriter, Receipts, Signals, SqliteWriter,
-    StreamLoader, Streams, Tail, TailSize, WriteOnceRecords, decode_as_is,
+    AggregateStore, AggregateStores, Appender, DecodeEvent, EventLog, Identity, LogIdentityGuard,
+    NumberKind, Numbers, OpenFiles, PersonalDataTable, PostgresWriter, Receipts, Signals,
+    SqliteWriter, StreamLoader, Streams, Tail, TailSize, WriteOnceRecords, decode_as_is,
 };
 use crate::maintenance::{
     ArchiveError, Check, Export, ExportOptions, Restored, declare_restored, refuse_encoding,
@@ -16,10 +16,8 @@ use crate::maintenance::{
 use crate::options::StoreOptions;
 use crate::subscription::Checkpoints;
 use cqrs_es::Aggregate;
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::DropGuard;
@@ -37,9 +35,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     databases: Databases,
     connection: LogConnection,
-    cache_entries: u64,
     log: EventLog,
-    loader: StreamLoader,
     appender: Appender,
     receipts: Receipts,
     numbers: Numbers,
@@ -48,7 +44,7 @@ struct Inner {
     tail: Tail,
     identity: Identity,
     guard: LogIdentityGuard,
-    aggregates: RwLock<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
+    aggregates: AggregateStores,
     tasks: Tasks,
     _stop_when_dropped: DropGuard,
 }
@@ -137,7 +133,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             tail: Tail::new(log.clone(), signals, size, tasks.clone()),
             log,
-            loader,
+            aggregates: AggregateStores::new(options.cache_entries, loader, appender.clone()),
             appender,
             receipts: Receipts::start(log_db, &connections, &tasks),
             numbers: Numbers::start(log_db, &connection, &guard, &tasks),
@@ -151,8 +147,6 @@ impl Store {
             identity,
             guard,
             databases,
-            cache_entries: options.cache_entries,
-            aggregates: RwLock::default(),
             _stop_when_dropped: tasks.stop.clone().drop_guard(),
             tasks,
         })))
@@ -291,20 +285,7 @@ impl Store {
         &self,
         decode: DecodeEvent<A>,
     ) -> AggregateStore<A> {
-        let known = self.0.aggregates.read().unwrap_or_else(PoisonError::into_inner);
-        let found = known.get(&TypeId::of::<A>()).and_then(|any| any.downcast_ref());
-        if let Some(found) = found {
-            return AggregateStore::clone(found);
-        }
-        drop(known);
-        let inner = &self.0;
-        let fresh = || {
-            let (loader, appender) = (inner.loader.clone(), inner.appender.clone());
-            AggregateStore::new(inner.cache_entries, loader, appender, decode)
-        };
-        let mut known = inner.aggregates.write().unwrap_or_else(PoisonError::into_inner);
-        let entry = known.entry(TypeId::of::<A>()).or_insert_with(|| Box::new(fresh()));
-        entry.downcast_ref::<AggregateStore<A>>().map_or_else(fresh, AggregateStore::clone)
+        self.0.aggregates.get(decode)
     }
 
     /// Writes the commands that wait for the appender, then closes the connections. Appending afterwards is refused.

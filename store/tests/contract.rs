@@ -1,5 +1,5 @@
 //! The store's contract: one suite, run on SQLite and on PostgreSQL. Each test of "nothing is
-//! lost" has a control beside it that takes the protection away and must fail.
+//! lost" has a control next to it that takes the protection away and must fail.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "contract/archive.rs"]
@@ -8,8 +8,6 @@ mod archive;
 mod basics;
 #[path = "contract/batches.rs"]
 mod batches;
-#[path = "contract/books.rs"]
-mod books;
 #[path = "contract/broken_sessions.rs"]
 mod broken_sessions;
 #[path = "contract/caches.rs"]
@@ -62,3 +60,5 @@ mod stock;
 mod support;
 #[path = "contract/wal_size.rs"]
 mod wal_size;
+#[path = "contract/write_once_records.rs"]
+mod write_once_records;

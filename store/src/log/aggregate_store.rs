@@ -1,12 +1,14 @@
 //! Aggregates as the log has them, the recent ones in memory. One caller at a time per stream and process has a
 //! state; a cached state never changes, and only a successful append leaves one.
 
+mod by_type;
 mod loaded;
 
 use crate::error::StoreError;
 use crate::log::appender::Appender;
 use crate::log::event::{RecordedEvent, StreamId};
 use crate::log::stream_loader::StreamLoader;
+pub(crate) use by_type::AggregateStores;
 use cqrs_es::{Aggregate, DomainEvent};
 pub use loaded::Loaded;
 use quick_cache::sync::Cache;
@@ -72,12 +74,7 @@ impl<A: Aggregate> fmt::Debug for AggregateStore<A> {
 }
 
 impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
-    pub(crate) fn new(
-        entries: u64,
-        loader: StreamLoader,
-        appender: Appender,
-        decode: DecodeEvent<A>,
-    ) -> Self {
+    fn new(entries: u64, loader: StreamLoader, appender: Appender, decode: DecodeEvent<A>) -> Self {
         let name = "gdmarket_aggregate_cache_total";
         Self(Arc::new(Inner {
             slots: slots(entries),

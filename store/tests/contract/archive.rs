@@ -60,13 +60,13 @@ async fn filled(db: &TestDb) -> Store {
     let refused = Append { events: vec![], kind, expected: 3, ..append(5, 1, 3) };
     appender.append(refused).await.unwrap();
     odd_event(db).await;
-    // As programs kept names before each stream had its own.
+    // As earlier versions kept names, before each stream had its own.
     db.log_sql("INSERT INTO personal_data (person_id, name) VALUES (2, 'Ünal'), (4, 'Ünal')").await;
     store.personal_data().erase(2).await.unwrap();
     for _ in 0..5 {
         store.numbers().draw("number").await.unwrap();
     }
-    beside(&store).await;
+    fill_subscriptions(&store).await;
     for key in ["b", "a"] {
         let entry = BookEntry { key: key.to_owned(), value: "{\"a\": 1}".to_owned() };
         store.books().record("book", &entry).await.unwrap();
@@ -82,8 +82,8 @@ async fn odd_event(db: &TestDb) {
     on_db!(write & raw(db).await, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
 }
 
-/// What hangs on the log.
-async fn beside(store: &Store) {
+/// Fills the tables of subscriptions.
+async fn fill_subscriptions(store: &Store) {
     let (views, identity) = (store.views().clone(), *store.identity());
     let checkpoints = Checkpoints::new(views.clone());
     checkpoints.claim("acting", &identity, 1, 7).await.unwrap();
@@ -118,7 +118,7 @@ fn lines<'a>(archive: &'a str, kinds: &[&str]) -> Vec<&'a str> {
 const KEPT: [&str; 9] =
     ["event", "receipt", "deadline", "parked", "waiting", "dropped", "book", "person", "name"];
 
-/// The archive with its chain put right, as somebody would make it who means harm or has a bug.
+/// The archive with a correct chain, as a malicious or faulty program would make it.
 fn sealed(lines: &[String]) -> String {
     let (last, before) = lines.split_last().unwrap();
     let mut chain = [0; 32];
@@ -158,21 +158,21 @@ on_each_engine! {
             assert_eq!(whole_log(&store).await, log);
             archive = exported(&store, true).await;
             assert_eq!(lines(&archive, &KEPT), lines(&there, &KEPT));
-            assert_eq!(lines(&archive, &["dropped"]).len(), 1, "the view's is made anew");
-            // Five were drawn, but there is a counter 9.
+            assert_eq!(lines(&archive, &["dropped"]).len(), 1, "the view's is derived");
+            // Five were allocated, but there is a counter 9.
             assert_eq!(lines(&archive, &["number"]), ["{\"number\":{\"kind\":\"number\",\"last\":9}}"]);
             let checkpoints = Checkpoints::new(store.views().clone());
             let mut all = checkpoints.all(store.identity()).await.unwrap();
             all.sort();
             let standing = [("acting".to_owned(), 7), ("new".to_owned(), log[7].position)];
-            assert_eq!(all, standing, "views start anew, who is new starts at the end");
+            assert_eq!(all, standing, "views start at the beginning, a new subscription at the end");
             store.close().await;
             at = elsewhere(&at).await;
         }
     }
 
-    /// Positions, sequences and numbers go on; what was done before is known.
-    async fn after_an_import_the_log_goes_on(db: &TestDb) {
+    /// Positions, sequences and numbers continue; commands that were done before are known.
+    async fn after_an_import_the_log_continues(db: &TestDb) {
         let store = filled(db).await;
         let (archive, last) = (exported(&store, false).await, store.log().head().await.unwrap());
         store.close().await;
@@ -182,7 +182,7 @@ on_each_engine! {
         let appended = store.appender().append(append(20, 1, 3)).await.unwrap();
         assert_eq!(appended.position, last + 1);
         assert!(store.appender().append(append(4, 1, 4)).await.is_err(), "done before");
-        // The last number drawn was 5, but the highest that is borne is 9.
+        // The last number allocated was 5, but the highest in use is 9.
         assert_eq!(store.numbers().draw("number").await.unwrap(), 10);
         let names = store.personal_data().of_streams("counter", &[(1, 1), (2, 2), (9, 4)]).await;
         assert!(names.unwrap().is_empty());
@@ -192,8 +192,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Erased stays erased, and names only go where they are asked for.
-    async fn names_go_only_where_they_are_asked_for(db: &TestDb) {
+    /// Erased names stay erased, and names are exported on request only.
+    async fn names_are_exported_on_request_only(db: &TestDb) {
         let store = filled(db).await;
         assert!(!exported(&store, false).await.contains("Ünal"));
         let archive = exported(&store, true).await;
@@ -353,7 +353,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Nobody may have it open as a server, and nobody may open it as such before the end.
+    /// No server may have it open, and none may open it before the end.
     async fn a_log_in_use_is_refused(db: &TestDb) {
         let store = filled(db).await;
         let archive = exported(&store, true).await;
@@ -371,10 +371,10 @@ on_each_engine! {
         let leases = Leases::new(server.views().clone());
         leases.take("acting", "somebody", Duration::from_mins(1)).await.unwrap();
         server.close().await;
-        // A pool keeps what came back to it while it closed until nobody knows the pool any more.
+        // A pool keeps a connection that came back while it closed until the pool itself is dropped.
         drop((server, leases));
         if other.engine() == Engine::Postgres {
-            // A lease that stands means a server, wherever it is.
+            // A lease that is held means a server, wherever it is.
             let error = imported(&other, &archive).await.unwrap_err();
             assert!(matches!(error, ArchiveError::InUse(_)), "{error}");
             let store = Store::open(&options(&other)).await.unwrap();
@@ -385,7 +385,7 @@ on_each_engine! {
         imported(&other, &archive).await.unwrap();
     }
 
-    /// Two at once: one fills it, the other is told so.
+    /// Two at once: one fills it, the other is refused.
     async fn two_imports_at_once_never_mix(db: &TestDb) {
         let store = filled(db).await;
         let (archive, log) = (exported(&store, true).await, whole_log(&store).await);
@@ -399,7 +399,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Given up half-way, as Ctrl-C does it: nothing is left.
+    /// Dropped half-way, as Ctrl-C does it: nothing is left.
     async fn an_import_that_is_dropped_leaves_the_log_empty(db: &TestDb) {
         let store = filled(db).await;
         let archive = exported(&store, true).await;
@@ -424,7 +424,7 @@ on_each_engine! {
     }
 }
 
-/// Something to read that doesn't come while somebody holds the other end.
+/// Input that doesn't arrive while the other end is held.
 struct Held(Receiver<()>);
 
 impl Read for Held {

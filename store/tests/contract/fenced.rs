@@ -1,5 +1,5 @@
-//! Who runs what: a runner that stood still past its lease and was overtaken moves no checkpoint, and so
-//! commits nothing of what it wrote beside.
+//! A runner that was paused past its lease and fenced moves no checkpoint, and so commits nothing of what it wrote in the
+//! same transaction.
 
 use crate::support::open;
 use gdmarket_store::{Checkpoints, Claim, Leases, Store};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const NAME: &str = "a subscription";
 
-/// Takes the lease for no time at all: the next to come overtakes.
+/// Takes the lease for no time at all: the next runner takes it over.
 async fn takes_over(store: &Store, holder: &str) -> i64 {
     let leases = Leases::new(store.views().clone());
     leases.take(NAME, holder, Duration::ZERO).await.unwrap().expect("it has run out")
@@ -30,27 +30,27 @@ async fn moves(store: &Store, epoch: i64, (from, to): (i64, i64)) -> bool {
 }
 
 on_each_engine! {
-    async fn an_overtaken_runner_writes_nothing(db: &TestDb) {
+    async fn a_fenced_runner_writes_nothing(db: &TestDb) {
         let store = open(db).await;
         let late = takes_over(&store, "late").await;
         assert_eq!(claimed(&store, late).await, Claim::Position(0));
         assert!(moves(&store, late, (0, 3)).await);
         let next = takes_over(&store, "next").await;
         assert!(next > late);
-        assert_eq!(claimed(&store, next).await, Claim::Position(3), "it goes on there");
+        assert_eq!(claimed(&store, next).await, Claim::Position(3), "it continues there");
 
         assert!(!moves(&store, late, (3, 9)).await);
         let mut tx = store.views().begin().await.unwrap();
         let held = Checkpoints::hold(&mut tx, NAME, store.identity(), late).await.unwrap();
         tx.rollback().await.unwrap();
         assert_eq!((held, claimed(&store, late).await), (None, Claim::Overtaken));
-        assert!(!moves(&store, next, (4, 9)).await, "it stands somewhere else");
+        assert!(!moves(&store, next, (4, 9)).await, "the checkpoint is somewhere else");
         assert!(moves(&store, next, (3, 9)).await);
         store.close().await;
     }
 
-    /// Control, without the claim: a lease alone keeps nobody from writing who thinks it is his.
-    async fn control_an_overtaken_runner_writes_where_nobody_claims(db: &TestDb) {
+    /// Control, without the claim: a lease alone keeps no former holder from writing.
+    async fn control_a_former_runner_writes_where_the_checkpoint_is_not_claimed(db: &TestDb) {
         let store = open(db).await;
         let late = takes_over(&store, "late").await;
         assert_eq!(claimed(&store, late).await, Claim::Position(0));

@@ -1,11 +1,11 @@
-//! The same command sent again and again has one effect, and everybody is told the same.
+//! The same command sent again and again has one effect, and every caller gets the same answer.
 
 use crate::support::*;
 use gdmarket_store::{AppendError, Receipt, Store};
 use gdmarket_testkit::on_each_engine;
 
-/// What a caller is told, whoever it was that appended; it sends again what wasn't done.
-pub(crate) async fn told(
+/// The receipt that a caller gets, whichever caller appended; a command that wasn't done is sent again.
+pub(crate) async fn final_receipt(
     store: Store,
     append: gdmarket_store::Append,
 ) -> Result<Receipt, AppendError> {
@@ -33,11 +33,12 @@ on_each_engine! {
         for round in 0..10_u128 {
             let sending = (0..50).map(|n| {
                 let number = i64::try_from(round + 1).unwrap();
-                told(stores[n % 2].clone(), append(round, number, 0))
+                final_receipt(stores[n % 2].clone(), append(round, number, 0))
             });
-            let told = all(spawn_each(sending)).await;
-            assert_eq!(told.len(), 50);
-            assert!(told.iter().all(|answer| answer.is_ok() && *answer == told[0]), "{told:?}");
+            let answers = all(spawn_each(sending)).await;
+            assert_eq!(answers.len(), 50);
+            let is_first = |answer: &Result<_, _>| answer.is_ok() && *answer == answers[0];
+            assert!(answers.iter().all(is_first), "{answers:?}");
             assert_eq!(whole_log(&stores[0]).await.len(), usize::try_from(round).unwrap() + 1);
         }
         for store in stores {
@@ -45,9 +46,9 @@ on_each_engine! {
         }
     }
 
-    /// The same id on another stream, or with another fingerprint: the first one stands, and its
-    /// receipt lets the caller see that the id was reused.
-    async fn a_reused_id_is_answered_with_what_it_stands_for(db: &TestDb) {
+    /// The same id on another stream, or with another fingerprint: the first command is kept, and its receipt shows the
+    /// caller that the id was reused.
+    async fn a_reused_id_is_answered_with_its_first_receipt(db: &TestDb) {
         let store = open(db).await;
         store.appender().append(append(1, 1, 0)).await.unwrap();
         let mut other = append(1, 2, 0);

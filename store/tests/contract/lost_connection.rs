@@ -1,7 +1,7 @@
 //! PostgreSQL's connection is cut: between commit and answer, before the statement is done, and
-//! for a while altogether. Nothing is lost, nothing done twice, nobody told a lie.
+//! for a while altogether. Nothing is lost, nothing is done twice, no caller gets a wrong answer.
 
-use crate::idempotency::told;
+use crate::idempotency::final_receipt;
 use crate::proxy::Proxy;
 use crate::support::*;
 use gdmarket_store::{AppendError, Db, Pooled, Store, StoreOptions};
@@ -50,8 +50,8 @@ fn an_answer_lost_after_the_commit_is_found_again() {
             let command = u128::try_from(round).unwrap() * 100;
             store.appender().append(append(command, 1, round)).await.unwrap();
             proxy.swallow_an_append();
-            // Ten in one batch or two: those of the lost answer are told what was done, the others
-            // are done on the new connection.
+            // Ten in one batch or two: commands of the lost answer are answered from their receipts, the others are done on
+            // the new connection.
             let appends = (1..=10).map(|n| {
                 let number = round * 100 + n;
                 append(command + u128::try_from(n).unwrap(), number + 1_000, 0)
@@ -71,8 +71,8 @@ fn an_answer_lost_after_the_commit_is_found_again() {
     });
 }
 
-/// The statement waits on the server when its connection is cut. Whoever is told "not done" must
-/// be able to rely on it: the old server process is ended before the answer is given.
+/// The statement waits on the server when its connection is cut. A caller that gets "not done" must be able to rely on
+/// it: the old server process is ended before the answer is given.
 #[test]
 fn a_statement_cut_off_while_it_waits_is_ended_and_never_happens() {
     gdmarket_testkit::run(async {
@@ -88,7 +88,7 @@ fn a_statement_cut_off_while_it_waits_is_ended_and_never_happens() {
             let store = store.clone();
             tokio::spawn(async move { store.appender().append(append(2, 2, 0)).await })
         };
-        until_somebody_waits(&pool).await;
+        until_a_session_waits(&pool).await;
         // Cut by the server: what arrives at the proxy next is the message that ends it.
         let pid = appender_backend(&pool).await;
         sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&pool).await.unwrap();
@@ -104,8 +104,8 @@ fn a_statement_cut_off_while_it_waits_is_ended_and_never_happens() {
     });
 }
 
-/// At night nobody writes, and a firewall or an operator ends what looks idle: the first to write in the
-/// morning needn't notice.
+/// At night there are no writes, and a firewall or an operator ends idle connections: the first writer in the morning
+/// must not notice.
 #[test]
 fn the_first_to_write_after_an_idle_connection_was_ended_is_served() {
     gdmarket_testkit::run(async {
@@ -125,8 +125,8 @@ fn the_first_to_write_after_an_idle_connection_was_ended_is_served() {
     });
 }
 
-/// Waits until somebody waits for the turn that `holder` has.
-async fn until_somebody_waits(pool: &Pooled<Postgres>) {
+/// Waits until a session waits for the lock that `holder` has.
+async fn until_a_session_waits(pool: &Pooled<Postgres>) {
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     eventually(LIMIT, async || {
@@ -136,8 +136,8 @@ async fn until_somebody_waits(pool: &Pooled<Postgres>) {
     .await;
 }
 
-/// As above, but the server doesn't notice that its client has gone: its process would go on and
-/// write after the caller was told that nothing was done.
+/// As above, but the server doesn't notice that its client has gone: its process would continue and
+/// write after the caller got the answer that nothing was done.
 #[test]
 fn a_server_process_that_outlives_its_connection_is_ended_first() {
     gdmarket_testkit::run(async {
@@ -153,7 +153,7 @@ fn a_server_process_that_outlives_its_connection_is_ended_first() {
             let store = store.clone();
             tokio::spawn(async move { store.appender().append(append(2, 2, 0)).await })
         };
-        until_somebody_waits(&pool).await;
+        until_a_session_waits(&pool).await;
         proxy.hang_up();
         let answer = appending.await.unwrap();
         assert!(matches!(answer, Err(AppendError::Unavailable(_))), "{answer:?}");
@@ -167,9 +167,9 @@ fn a_server_process_that_outlives_its_connection_is_ended_first() {
     });
 }
 
-/// Control: a server process that nobody ends does write after its connection was cut.
+/// Control: a server process that is not ended does write after its connection was cut.
 #[test]
-fn control_a_server_process_that_is_not_ended_goes_on() {
+fn control_a_server_process_that_is_not_ended_writes() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let direct = open(&db).await;
@@ -183,7 +183,7 @@ fn control_a_server_process_that_is_not_ended_goes_on() {
                           event_version, payload, metadata) VALUES ('x', '1', 1, 'x', '1', '{}', '{}')";
             careless.execute(insert).await.map(|_| ())
         });
-        until_somebody_waits(&pool).await;
+        until_a_session_waits(&pool).await;
         proxy.hang_up();
         writing.await.unwrap().unwrap_err();
         holder.execute("ROLLBACK").await.unwrap();
@@ -197,7 +197,7 @@ fn control_a_server_process_that_is_not_ended_goes_on() {
 }
 
 #[test]
-fn without_a_database_callers_are_told_soon_and_the_appender_recovers() {
+fn without_a_database_callers_get_an_error_soon_and_the_appender_recovers() {
     gdmarket_testkit::run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
@@ -207,8 +207,9 @@ fn without_a_database_callers_are_told_soon_and_the_appender_recovers() {
         let began = tokio::time::Instant::now();
         for command in 2..=20 {
             let answer = store.appender().append(append(command, 2, 0)).await;
-            let told = matches!(answer, Err(AppendError::Unavailable(_) | AppendError::Unknown(_)));
-            assert!(told, "{answer:?}");
+            let is_reported =
+                matches!(answer, Err(AppendError::Unavailable(_) | AppendError::Unknown(_)));
+            assert!(is_reported, "{answer:?}");
         }
         assert!(began.elapsed() < LIMIT / 6, "{:?}", began.elapsed());
         cluster.start();
@@ -222,7 +223,7 @@ fn without_a_database_callers_are_told_soon_and_the_appender_recovers() {
 }
 
 /// The same command over and over, over two processes, while the answer to it is lost: it happens
-/// once, and all are told the same.
+/// once, and all callers get the same answer.
 #[test]
 fn a_command_sent_fifty_times_happens_once_though_its_answer_is_lost() {
     gdmarket_testkit::run(async {
@@ -241,11 +242,12 @@ fn a_command_sent_fifty_times_happens_once_though_its_answer_is_lost() {
             proxy.swallow_an_append();
             let sending = (0..50).map(|n| {
                 let number = i64::try_from(round).unwrap();
-                told(stores[n % 2].clone(), append(round, number, 0))
+                final_receipt(stores[n % 2].clone(), append(round, number, 0))
             });
-            let told = all(spawn_each(sending)).await;
+            let answers = all(spawn_each(sending)).await;
             assert!(proxy.swallowed() > 0, "events were committed, and the answer was swallowed");
-            assert!(told.iter().all(|answer| answer.is_ok() && *answer == told[0]), "{told:?}");
+            let is_first = |answer: &Result<_, _>| answer.is_ok() && *answer == answers[0];
+            assert!(answers.iter().all(is_first), "{answers:?}");
             let log = whole_log(&direct).await;
             let times =
                 log.iter().filter(|event| event.stream.number == log[log.len() - 1].stream.number);
@@ -316,7 +318,7 @@ fn what_was_acknowledged_survives_a_crash_of_a_server_that_became_careless() {
     });
 }
 
-/// Control: a writer that takes the server's setting as it is loses what it was told is done.
+/// Control: a writer that relies on the server's setting loses events that were acknowledged.
 #[test]
 fn control_a_writer_that_trusts_a_careless_server_loses_events() {
     gdmarket_testkit::run(async {

@@ -1,12 +1,12 @@
-//! Numbers: each is given once, and those that were drawn ahead go back.
+//! Numbers: each is allocated once, and prefetched ones are returned.
 
 use crate::support::{LIMIT, NUMBERS, all, append, named, open, raw, spawn_each};
 use gdmarket_store::{Raised, Store, on_db};
 use gdmarket_testkit::{TestDb, eventually, on_each_engine};
 use std::collections::BTreeSet;
 
-/// So many numbers, drawn at the same moment.
-async fn draw_at_once(store: &Store, count: usize) -> Vec<i64> {
+/// Allocates `count` numbers at the same moment.
+async fn allocate_at_once(store: &Store, count: usize) -> Vec<i64> {
     let each = (0..count).map(|_| {
         let store = store.clone();
         async move { store.numbers().draw("item").await.unwrap() }
@@ -16,22 +16,22 @@ async fn draw_at_once(store: &Store, count: usize) -> Vec<i64> {
     numbers
 }
 
-/// The last number that the database says is drawn.
+/// The last number that is allocated according to the database.
 async fn last(db: &TestDb) -> i64 {
     let sql = "SELECT last FROM numbers WHERE kind = 'item'";
     on_db!(&raw(db).await, pool => sqlx::query_scalar(sql).fetch_one(pool).await).unwrap()
 }
 
 on_each_engine! {
-    async fn numbers_are_drawn_once_each_by_two_stores_at_once(db: &TestDb) {
+    async fn numbers_are_allocated_once_each_by_two_stores_at_once(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
-        let draws = (0..200_usize).map(|n| {
+        let requests = (0..200_usize).map(|n| {
             let (store, kind) = (stores[n % 2].clone(), if n < 100 { "item" } else { "payment" });
             async move { store.numbers().draw(kind).await.unwrap() }
         });
-        let mut drawn = all(spawn_each(draws)).await;
-        let payments = drawn.split_off(100);
-        for numbers in [drawn, payments] {
+        let mut numbers = all(spawn_each(requests)).await;
+        let payments = numbers.split_off(100);
+        for numbers in [numbers, payments] {
             let different: BTreeSet<i64> = numbers.iter().copied().collect();
             assert_eq!(different.len(), 100, "{numbers:?}");
             assert!(different.first().is_some_and(|first| *first == 1), "{different:?}");
@@ -41,33 +41,33 @@ on_each_engine! {
         }
     }
 
-    async fn who_draws_alone_draws_one_after_the_other(db: &TestDb) {
+    async fn a_single_caller_gets_one_number_after_the_other(db: &TestDb) {
         let store = open(db).await;
         for number in 1..=5 {
             assert_eq!(store.numbers().draw("item").await.unwrap(), number);
-            assert_eq!(last(db).await, number, "none is drawn ahead");
+            assert_eq!(last(db).await, number, "none is prefetched");
         }
         store.close().await;
     }
 
-    /// When nobody comes any more, and when the store is closed.
-    async fn what_was_drawn_ahead_goes_back(db: &TestDb) {
+    /// While there are no more callers, and when the store is closed.
+    async fn prefetched_numbers_are_returned(db: &TestDb) {
         let store = open(db).await;
-        assert_eq!(draw_at_once(&store, 50).await, (1..=50).collect::<Vec<_>>());
+        assert_eq!(allocate_at_once(&store, 50).await, (1..=50).collect::<Vec<_>>());
         eventually(LIMIT, async || match last(db).await {
             50 => Ok(()),
             last => Err(last),
         })
         .await;
-        assert_eq!(draw_at_once(&store, 50).await, (51..=100).collect::<Vec<_>>());
+        assert_eq!(allocate_at_once(&store, 50).await, (51..=100).collect::<Vec<_>>());
         store.close().await;
         assert_eq!(last(db).await, 100);
     }
 
-    /// Draws of other kinds don't keep them.
-    async fn what_was_drawn_ahead_goes_back_while_others_are_drawn(db: &TestDb) {
+    /// Numbers of other kinds don't keep them.
+    async fn prefetched_numbers_are_returned_while_others_are_allocated(db: &TestDb) {
         let store = open(db).await;
-        draw_at_once(&store, 50).await;
+        allocate_at_once(&store, 50).await;
         eventually(LIMIT, async || {
             store.numbers().draw("payment").await.unwrap();
             match last(db).await {
@@ -79,16 +79,16 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// What another one drew after can't go back; nobody gets it.
-    async fn what_was_drawn_ahead_is_lost_where_others_drew_since(db: &TestDb) {
+    /// Numbers after which another process allocated some can't be returned, and no caller gets them.
+    async fn prefetched_numbers_are_lost_where_others_allocated_since(db: &TestDb) {
         let [one, other] = [open(db).await, open(db).await];
-        let mut drawn = draw_at_once(&one, 50).await;
-        drawn.extend(draw_at_once(&other, 1).await);
+        let mut allocated = allocate_at_once(&one, 50).await;
+        allocated.extend(allocate_at_once(&other, 1).await);
         one.close().await;
-        assert_eq!(Some(&last(db).await), drawn.last());
-        drawn.extend(draw_at_once(&other, 300).await);
-        let different: BTreeSet<i64> = drawn.iter().copied().collect();
-        assert_eq!(different.len(), drawn.len(), "{drawn:?}");
+        assert_eq!(Some(&last(db).await), allocated.last());
+        allocated.extend(allocate_at_once(&other, 300).await);
+        let different: BTreeSet<i64> = allocated.iter().copied().collect();
+        assert_eq!(different.len(), allocated.len(), "{allocated:?}");
         other.close().await;
     }
 
@@ -96,7 +96,7 @@ on_each_engine! {
         let store = open(db).await;
         let is_in_use = async |number| store.numbers().is_in_use(NUMBERS, number).await.unwrap();
         store.appender().append(append(1, 3, 0)).await.unwrap();
-        // What no program of ours writes is no number, and refused by nothing.
+        // A value that no version of this program writes is no number, and is refused nowhere.
         for (reservation, number) in [(1, "5"), (2, "\"x\""), (3, "1e300"), (4, "null"), (5, "7777777777777777777")] {
             db.log_sql(&named(reservation, number)).await;
         }

@@ -1,4 +1,4 @@
-//! What is written down under a key stays, whoever comes second, in every copy of the log.
+//! A record that is written once keeps its value, in every copy of the log.
 
 use crate::support::*;
 use gdmarket_store::BookEntry;
@@ -9,7 +9,7 @@ fn entry(key: &str, value: &str) -> BookEntry {
 }
 
 on_each_engine! {
-    async fn the_first_entry_under_a_key_stands(db: &TestDb) {
+    async fn the_first_record_of_a_key_is_kept(db: &TestDb) {
         let store = open(db).await;
         let books = store.books();
         assert_eq!(books.find("book", "b").await.unwrap(), None);
@@ -27,7 +27,7 @@ on_each_engine! {
         again.close().await;
     }
 
-    /// Two processes want the same at the same moment: both learn the one thing that stands.
+    /// Two processes write the same key at the same moment: both get the one value that is stored.
     async fn of_two_at_once_one_is_first(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
         for round in 0..50 {
