@@ -105,7 +105,7 @@ fn every_decision_has_a_date_a_status_and_a_way_to_notice_that_it_was_wrong() {
     assert_eq!(decision_faults(&[bare], "").len(), 7);
 }
 
-/// The settings of gdmarket/src/config/settings.rs as the README shows them: key and default.
+/// The settings of gdmarket/src/config/settings.rs as docs/configuration.md shows them: key and default.
 fn settings(table: &str) -> Vec<(String, String)> {
     let entries = table.split_once("SETTINGS: &[Setting]").map_or("", |(_, entries)| entries);
     let entries = entries.split_once("\n];").map_or("", |(entries, _)| entries);
@@ -125,14 +125,14 @@ fn undocumented(settings: &[(String, String)], readme: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_setting_is_in_the_readme() {
+fn every_setting_is_documented_with_its_default() {
     let table = fs::read_to_string(root().join("gdmarket/src/config/settings.rs"))
         .expect("the table of settings");
     let settings = settings(&table);
     assert!(settings.len() > 20, "the table of settings reads differently now: {settings:?}");
-    let readme = fs::read_to_string(root().join("README.md")).expect("the README");
-    check("add to the table under Configuration in README.md:", &undocumented(&settings, &readme));
-    assert_eq!(undocumented(&[("a.b".to_owned(), "1".to_owned())], &readme), ["| `a.b` | `1` |"]);
+    let page = fs::read_to_string(root().join("docs/configuration.md")).expect("the settings");
+    check("add to the table in docs/configuration.md:", &undocumented(&settings, &page));
+    assert_eq!(undocumented(&[("a.b".to_owned(), "1".to_owned())], &page), ["| `a.b` | `1` |"]);
 }
 
 /// The targets of a page's links that are files of this repository.
@@ -145,8 +145,14 @@ fn links(page: &Source) -> Vec<String> {
 #[test]
 fn every_link_between_the_documents_leads_somewhere() {
     let mut pages = files("docs", ".md");
-    for path in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "deploy/README.md"]
-    {
+    for path in [
+        "README.md",
+        "README.ko.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "deploy/README.md",
+    ] {
         let text = fs::read_to_string(root().join(path)).expect(path);
         pages.push(Source { path: path.to_owned(), text });
     }
