@@ -1,6 +1,6 @@
 //! The use cases of the market: what a person or a process wants, in as many steps as it takes.
 //!
-//! [`UseCases`] has one function per wish (register, reserve, cancel, pay, lend, return, …). Each sends commands,
+//! [`UseCases`] has one function per use case (register, reserve, cancel, pay, lend, return, …). Each sends commands,
 //! waits within a bound for what others decide about them and for the views that show the result, and ends in
 //! a [`WriteOutcome`]. HTTP handlers, pages and process managers call these functions and add nothing to them.
 
@@ -27,5 +27,5 @@ pub use permissions::{
     ItemAction, Permission, ReservationAction, Viewer, item_permissions, reservation_permissions,
 };
 pub use process_commands::ProcessCommands;
-pub use reservations::{Wish, renter_of};
-pub use use_cases::{Options, UseCases};
+pub use reservations::{ReservationRequest, renter_of};
+pub use use_cases::{UseCaseOptions, UseCases};

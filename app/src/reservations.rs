@@ -5,7 +5,7 @@ mod cancel;
 mod pay;
 mod reserve;
 
-pub use reserve::{Wish, renter_of};
+pub use reserve::{ReservationRequest, renter_of};
 
 use crate::awaited_outcome::AwaitedOutcome;
 use crate::context::WriteContext;
@@ -17,18 +17,26 @@ use gdmarket_domain::ReservationNo;
 use gdmarket_projections::FoundReservation;
 use std::time::Duration;
 
+/// A decision that is waited for.
+struct Awaited {
+    outcome: AwaitedOutcome,
+    /// For how long.
+    wait: Duration,
+}
+
 impl UseCases {
-    /// The outcome of a request that another aggregate may have to decide, waited for within `wait`.
+    /// The outcome of a request that another aggregate may have to decide.
     async fn decided_outcome(
         &self,
         no: ReservationNo,
         executed: &Executed,
-        (awaited, wait): (AwaitedOutcome, Duration),
+        awaited: Awaited,
         context: &WriteContext,
     ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
+        let Awaited { outcome, wait } = awaited;
         let deadline = context.wait.deadline(wait);
         let replayed = executed.replayed;
-        let Some(decided) = self.decision(no, executed, awaited, deadline).await? else {
+        let Some(decided) = self.decision(no, executed, outcome, deadline).await? else {
             return self.pending_outcome(no, executed).await;
         };
         self.settle_views(decided.position, context).await;

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 /// The newest version of a resource.
 pub(crate) const NEWEST: i64 = i64::MAX;
 
-/// What the use cases go by.
+/// The settings of the use cases.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct UseCaseOptions {
     /// Where the market's days begin and end.
     pub time_zone: Tz,
     /// How long the outcome of a payment is waited for.
@@ -30,7 +30,7 @@ pub struct UseCases {
     pub(crate) applied: Applied,
     /// The position of the newest event, as this process knows it.
     pub(crate) head: watch::Receiver<i64>,
-    pub(crate) options: Options,
+    pub(crate) options: UseCaseOptions,
 }
 
 impl UseCases {
@@ -39,7 +39,7 @@ impl UseCases {
         commands: Commands,
         projections: &Projections,
         head: watch::Receiver<i64>,
-        options: Options,
+        options: UseCaseOptions,
     ) -> Self {
         let (queries, applied) = (projections.queries(), projections.applied());
         Self { commands, queries, applied, head, options }

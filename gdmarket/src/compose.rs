@@ -5,7 +5,7 @@ use crate::config::{self, Config};
 use crate::metrics;
 use gdmarket_api::server::Shutdown;
 use gdmarket_api::{MarketParts, Router, RouterOptions, Tokens, router};
-use gdmarket_app::{Options as UseCaseOptions, ProcessCommands, UseCases};
+use gdmarket_app::{ProcessCommands, UseCaseOptions, UseCases};
 use gdmarket_commands::{AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentOptions};
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
 use gdmarket_simulators::{

@@ -10,7 +10,7 @@ use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
 use crate::resource::ReservationResource;
 use axum::extract::State;
-use gdmarket_app::{Wish, renter_of};
+use gdmarket_app::{ReservationRequest, renter_of};
 use gdmarket_domain::ReservationNo;
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -45,8 +45,8 @@ pub(super) async fn reserve(
     refuse_if_match(&caller)?;
     let renter_id = renter_of(&caller.actor, customer_id)?
         .ok_or_else(|| Problem::invalid(vec![FieldFault::new("customerId", Fault::Required)]))?;
-    let wish = Wish { item_no, renter_id, customer_name, period };
-    let outcome = state.use_cases.reserve(wish, &context).await?;
+    let request = ReservationRequest { item_no, renter_id, customer_name, period };
+    let outcome = state.use_cases.reserve(request, &context).await?;
     state.reservation_answer(&caller, outcome, StatusCode::CREATED)
 }
 

@@ -30,6 +30,14 @@ enum Handover {
     Returned,
 }
 
+/// A handover that is requested.
+#[derive(Debug, Clone, Copy)]
+struct HandoverRequest {
+    item_no: ItemNo,
+    reservation_no: Option<ReservationNo>,
+    handover: Handover,
+}
+
 impl UseCases {
     /// Hands an item over to the renter of a paid reservation; the reservation may be left out while only one
     /// can be meant. Waits for an authorisation that is in flight.
@@ -40,7 +48,8 @@ impl UseCases {
         context: &WriteContext,
     ) -> Result<WriteOutcome<FoundItem>, UseCaseError> {
         let lent = self.lend(no, reservation_no, context).await;
-        self.handed_over((no, reservation_no, Handover::Lent), lent, context).await
+        let request = HandoverRequest { item_no: no, reservation_no, handover: Handover::Lent };
+        self.handed_over(request, lent, context).await
     }
 
     /// Takes a lent item back; the reservation may be left out while only one can be meant.
@@ -52,7 +61,8 @@ impl UseCases {
     ) -> Result<WriteOutcome<FoundItem>, UseCaseError> {
         let returned = self.commands.return_item(no, reservation_no, &context.meta).await;
         let returned = returned.map_err(UseCaseError::from);
-        self.handed_over((no, reservation_no, Handover::Returned), returned, context).await
+        let request = HandoverRequest { item_no: no, reservation_no, handover: Handover::Returned };
+        self.handed_over(request, returned, context).await
     }
 
     /// Lends. `not-paid` is not final while a reservation is being paid, or is paid and the item doesn't
@@ -121,10 +131,11 @@ impl UseCases {
     /// reservation that is named, its log knows: then the refusal becomes "already in the requested state".
     async fn handed_over(
         &self,
-        (no, reservation_no, handover): (ItemNo, Option<ReservationNo>, Handover),
+        request: HandoverRequest,
         executed: Result<Executed, UseCaseError>,
         context: &WriteContext,
     ) -> Result<WriteOutcome<FoundItem>, UseCaseError> {
+        let HandoverRequest { item_no: no, reservation_no, handover } = request;
         let too_late = match handover {
             Handover::Lent => "not-reserved",
             Handover::Returned => "not-renting",
@@ -134,7 +145,7 @@ impl UseCases {
             && let Some(reservation_no) = reservation_no
         {
             let version = self.judged_at(&context.meta).await?;
-            if self.was_handed_over((no, version), reservation_no, handover).await? {
+            if self.was_handed_over(request, reservation_no, version).await? {
                 let replayed = matches!(error, CommandError::Refused { replayed: true, .. });
                 let item = self.written_item(no, version).await?;
                 return Ok(WriteOutcome { decision: Decision::Done(item), position: 0, replayed });
@@ -151,10 +162,11 @@ impl UseCases {
     /// Whether the item had been handed over for this reservation when it had this version.
     async fn was_handed_over(
         &self,
-        (item_no, version): (ItemNo, i64),
+        request: HandoverRequest,
         reservation_no: ReservationNo,
-        handover: Handover,
+        version: i64,
     ) -> Result<bool, UseCaseError> {
+        let HandoverRequest { item_no, handover, .. } = request;
         let event_type = match handover {
             Handover::Lent => "ItemRented",
             Handover::Returned => "ItemReturned",

@@ -1,5 +1,6 @@
 //! Cancelling a reservation, and taking its payment back. Both wait for an open payment first.
 
+use super::Awaited;
 use crate::awaited_outcome::AwaitedOutcome;
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
@@ -20,7 +21,7 @@ impl UseCases {
             let deadline = context.wait.deadline(self.options.payment_wait);
             let cancel = || self.commands.cancel_reservation(no, &context.meta);
             let executed = self.once_no_payment_is_pending(deadline, cancel).await?;
-            let awaited = (AwaitedOutcome::Cancellation, VIEW_WAIT);
+            let awaited = Awaited { outcome: AwaitedOutcome::Cancellation, wait: VIEW_WAIT };
             self.decided_outcome(no, &executed, awaited, context).await
         };
         WriteOutcome::of(outcome.await)
@@ -36,7 +37,7 @@ impl UseCases {
             let deadline = context.wait.deadline(self.options.payment_wait);
             let cancel = || self.commands.cancel_payment(no, &context.meta);
             let executed = self.once_no_payment_is_pending(deadline, cancel).await?;
-            let awaited = (AwaitedOutcome::PaymentCancellation, VIEW_WAIT);
+            let awaited = Awaited { outcome: AwaitedOutcome::PaymentCancellation, wait: VIEW_WAIT };
             self.decided_outcome(no, &executed, awaited, context).await
         };
         WriteOutcome::of(outcome.await)

@@ -1,6 +1,7 @@
 //! Paying a reservation. Nothing is charged twice: a repeat of a request finds its attempt, and a second request
 //! while one is open waits for that one's outcome.
 
+use super::Awaited;
 use crate::awaited_outcome::AwaitedOutcome;
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
@@ -42,7 +43,7 @@ impl UseCases {
             PaymentOutcome::OutcomeUnknown => VIEW_WAIT,
             PaymentOutcome::Approved | PaymentOutcome::Declined { .. } => DECISION_WAIT,
         };
-        let awaited = (AwaitedOutcome::Payment(payment_no), wait);
+        let awaited = Awaited { outcome: AwaitedOutcome::Payment(payment_no), wait };
         let decided = self.decided_outcome(no, &executed, awaited, context).await?;
         match (&decided.decision, outcome) {
             (Decision::Pending(_), PaymentOutcome::Declined { .. }) => {

@@ -1,5 +1,6 @@
 //! Reserving an item.
 
+use super::Awaited;
 use crate::awaited_outcome::AwaitedOutcome;
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
@@ -10,9 +11,9 @@ use gdmarket_commands::{CommandError, NewReservation};
 use gdmarket_domain::{Actor, ItemNo, PersonId, RentalPeriod, ReservationNo};
 use gdmarket_projections::FoundReservation;
 
-/// What a renter wants to reserve.
+/// A reservation that a renter requests.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct ReservationRequest {
     /// The item.
     pub item_no: ItemNo,
     /// Who the renter is: see [`renter_of`].
@@ -38,18 +39,18 @@ impl UseCases {
     /// Reserves an item; pending if the item doesn't decide in time.
     pub async fn reserve(
         &self,
-        wish: Wish,
+        request: ReservationRequest,
         context: &WriteContext,
     ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
         let outcome = async {
-            let Wish { item_no, renter_id, customer_name, period } = wish;
+            let ReservationRequest { item_no, renter_id, customer_name, period } = request;
             let asked_on = self.today();
             let reservation =
                 NewReservation { item_no, renter_id, customer_name, period, asked_on };
             let executed = self.commands.reserve(reservation, &context.meta).await?;
             let no = ReservationNo::new(executed.number)
                 .map_err(|error| UseCaseError::broken(&error))?;
-            let awaited = (AwaitedOutcome::Period, DECISION_WAIT);
+            let awaited = Awaited { outcome: AwaitedOutcome::Period, wait: DECISION_WAIT };
             let outcome = self.decided_outcome(no, &executed, awaited, context).await?;
             of_renter(outcome, renter_id)
         };
