@@ -76,23 +76,23 @@ on_each_engine! {
     /// One person, several streams: each shows the name that it came with, until that person is erased.
     async fn a_name_belongs_to_the_stream_that_it_came_with(db: &TestDb) {
         let store = open(db).await;
-        let wish = |command: u128, number, person_id, name: Option<&str>| {
+        let named_append = |command: u128, number, person_id, name: Option<&str>| {
             let personal = PersonalData::Of { person_id, name: name.map(str::to_owned) };
             Append { personal: Some(personal), ..append(command, number, 0) }
         };
-        let conflicting = Append { expected: 3, ..wish(6, 6, 7, Some("nobody")) };
+        let conflicting = Append { expected: 3, ..named_append(6, 6, 7, Some("nobody")) };
         let all = vec![
-            wish(1, 1, 7, Some("Kim")),
-            wish(2, 2, 7, Some("Kim Minsu")),
-            wish(3, 3, 7, None),
-            wish(4, 4, 8, Some("Lee")),
-            wish(5, 5, 7, Some("refused")),
+            named_append(1, 1, 7, Some("Kim")),
+            named_append(2, 2, 7, Some("Kim Minsu")),
+            named_append(3, 3, 7, None),
+            named_append(4, 4, 8, Some("Lee")),
+            named_append(5, 5, 7, Some("refused")),
             conflicting,
         ];
         let answers = at_once(&store, all).await;
         assert_eq!(answers[5], Err(AppendError::Gap));
         // The same command once more, as a caller repeats it: nothing changes.
-        let again = store.appender().append(wish(2, 2, 7, Some("Park"))).await;
+        let again = store.appender().append(named_append(2, 2, 7, Some("Park"))).await;
         assert!(matches!(again, Err(AppendError::Duplicate(_))), "{again:?}");
         let forgets = Append { personal: Some(PersonalData::Forgotten), ..append(7, 5, 1) };
         store.appender().append(forgets).await.unwrap();
@@ -108,14 +108,14 @@ on_each_engine! {
         assert_eq!(names().await, named(&[(1, "Kim"), (2, "Kim Minsu"), (4, "Lee")]));
         let other = store.personal_data().of_streams("other", &[(1, 7)]).await.unwrap();
         assert!(other.is_empty(), "{other:?}");
-        // As older programs kept them: by person, for streams without a name of their own.
+        // As earlier versions kept them: by person, for streams without a name of their own.
         db.log_sql("INSERT INTO personal_data (person_id, name) VALUES (7, 'Old')").await;
         let older = [(1, "Kim"), (2, "Kim Minsu"), (4, "Lee"), (6, "Old"), (9, "Old")];
         assert_eq!(names().await, named(&older));
         assert_eq!(store.personal_data().erase(7).await.unwrap().names, 3);
         assert_eq!(store.personal_data().erase(7).await.unwrap().names, 0);
         assert_eq!(names().await, named(&[(4, "Lee")]));
-        store.appender().append(wish(9, 9, 7, Some("Kim again"))).await.unwrap();
+        store.appender().append(named_append(9, 9, 7, Some("Kim again"))).await.unwrap();
         assert_eq!(names().await, named(&[(4, "Lee"), (9, "Kim again")]));
         store.close().await;
     }
@@ -178,7 +178,7 @@ on_each_engine! {
         assert_eq!((appended.first_sequence, state.total), (1, 1));
         let loaded = counters.lock(4).await.unwrap();
         assert_eq!((loaded.version(), loaded.is_current(), loaded.state().total), (1, false, 1));
-        // The same command again: a duplicate, after which nothing is believed any more.
+        // The same command again: a duplicate, after which the state in memory is not relied on.
         assert!(matches!(loaded.append(append(1, 4, 1)).await, Err(AppendError::Duplicate(_))));
         let loaded = counters.lock(4).await.unwrap();
         assert_eq!((loaded.version(), loaded.is_current(), loaded.state().total), (1, true, 1));
@@ -186,7 +186,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn a_newer_event_is_told_apart_from_a_broken_one(db: &TestDb) {
+    async fn a_newer_event_is_distinguished_from_a_broken_one(db: &TestDb) {
         let store = open(db).await;
         let mut newer = append(1, 1, 0);
         newer.events[0].event_version = "2".to_owned();

@@ -1,4 +1,4 @@
-//! One command's trouble is nobody else's: conflicts, gaps, duplicates and bad data in a batch.
+//! Conflicts, gaps, duplicates and bad data in a batch cost only the command that has them.
 
 use crate::support::*;
 use gdmarket_store::{AppendError, MAX_METADATA, MAX_PAYLOAD, on_db};

@@ -12,14 +12,14 @@ const ROUNDS: i64 = 120;
 
 static COMMAND: AtomicU64 = AtomicU64::new(1);
 
-/// What is asked of a place that one at a time may have: a counter that goes to one and back.
+/// A request for a place that one caller at a time may have: a counter that goes to one and back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum Request {
     Take,
     Free,
 }
 
-impl Asked {
+impl Request {
     const fn by(self) -> i64 {
         match self {
             Self::Take => 1,
@@ -40,30 +40,30 @@ impl Asked {
     }
 }
 
-/// A refusal that a caller was told, and the log's head before the call and after the answer.
+/// A refusal that a caller got, and the log's head before the call and after the answer.
 #[derive(Debug)]
 struct Refusal {
     number: i64,
-    asked: Asked,
+    request: Request,
     before: i64,
     after: i64,
 }
 
 impl Refusal {
-    /// Whether it was so at any time between the call and its answer. The order of positions is the
-    /// order of commits, so what is beyond a head was committed after it was looked at.
+    /// Whether it was true at any time between the call and its answer. The order of positions is the
+    /// order of commits, so that an event beyond a head was committed after the head was read.
     fn was_true(&self, log: &[RecordedEvent]) -> bool {
         let mut total = 0;
         for event in log.iter().filter(|event| event.stream == stream(self.number)) {
             if event.position > self.after {
                 break;
             }
-            if event.position > self.before && total == self.asked.refused_at() {
+            if event.position > self.before && total == self.request.refused_at() {
                 return true;
             }
             total += by(event);
         }
-        total == self.asked.refused_at()
+        total == self.request.refused_at()
     }
 }
 
@@ -72,21 +72,21 @@ fn by(event: &RecordedEvent) -> i64 {
     by
 }
 
-/// Asks as an executor does: retries conflicts, and looks again before it refuses. Without
-/// `look_again` it believes what it has in memory. Says whether it was done.
-async fn ask(store: &Store, number: i64, asked: Asked, look_again: bool) -> bool {
+/// Sends a request as an executor does: retries conflicts, and refreshes the state before it refuses. Without `refreshes`
+/// it relies on the state in memory. Returns whether it was done.
+async fn send(store: &Store, number: i64, request: Request, refreshes: bool) -> bool {
     let counters = store.aggregates::<Counter>();
     loop {
         let mut loaded = counters.lock(number).await.unwrap();
-        if look_again && asked.is_refused(&loaded) && !loaded.is_current() {
+        if refreshes && request.is_refused(&loaded) && !loaded.is_current() {
             loaded.refresh().await.unwrap();
         }
-        if asked.is_refused(&loaded) {
+        if request.is_refused(&loaded) {
             return false;
         }
         let command = COMMAND.fetch_add(1, Ordering::Relaxed);
         let mut append = append(u128::from(command), number, loaded.version());
-        append.events = vec![counted(asked.by())];
+        append.events = vec![counted(request.by())];
         match loaded.append(append).await {
             Ok(_) => return true,
             Err(AppendError::Conflict) => {}
@@ -95,21 +95,21 @@ async fn ask(store: &Store, number: i64, asked: Asked, look_again: bool) -> bool
     }
 }
 
-/// One caller's rounds: how much was done, and what was refused. It asks for one thing over and over
-/// while the other store's callers ask for the opposite, so that what it remembers is soon wrong.
-async fn caller(store: Store, mut asked: Asked, look_again: bool) -> (usize, Vec<Refusal>) {
+/// One caller's rounds: how much was done, and what was refused. It sends one request over and over
+/// while the other store's callers send the opposite, so that its state in memory is soon wrong.
+async fn caller(store: Store, mut request: Request, refreshes: bool) -> (usize, Vec<Refusal>) {
     let (mut done, mut refusals) = (0, Vec::new());
     for round in 0..ROUNDS {
         if round == ROUNDS / 2 {
-            asked = if asked == Asked::Take { Asked::Free } else { Asked::Take };
+            request = if request == Request::Take { Request::Free } else { Request::Take };
         }
         let number = round % PLACES + 1;
         let before = store.log().head().await.unwrap();
-        if ask(&store, number, asked, look_again).await {
+        if send(&store, number, request, refreshes).await {
             done += 1;
         } else {
             let after = store.log().head().await.unwrap();
-            refusals.push(Refusal { number, asked, before, after });
+            refusals.push(Refusal { number, request, before, after });
         }
     }
     (done, refusals)
@@ -129,9 +129,9 @@ impl Fought {
 }
 
 /// Callers of two stores at the same places.
-async fn fight(stores: &[Store; 2], look_again: bool) -> Fought {
-    let opposite = stores.iter().zip([Asked::Take, Asked::Free]).cycle().take(CALLERS);
-    let callers = opposite.map(|(store, asked)| caller(store.clone(), asked, look_again));
+async fn fight(stores: &[Store; 2], refreshes: bool) -> Fought {
+    let opposite = stores.iter().zip([Request::Take, Request::Free]).cycle().take(CALLERS);
+    let callers = opposite.map(|(store, request)| caller(store.clone(), request, refreshes));
     let mut fought = Fought { done: 0, refusals: Vec::new(), log: Vec::new() };
     for (done, refusals) in all(spawn_each(callers)).await {
         fought.done += done;
@@ -159,24 +159,24 @@ on_each_engine! {
         }
     }
 
-    /// Control: who believes the memory refuses what was never so between call and answer. What is
-    /// written is right all the same: the log's key refuses the rest.
-    async fn control_without_looking_again_callers_are_told_stale_refusals(db: &TestDb) {
+    /// Control: a caller that relies on its memory refuses for a reason that was never true between call and answer. What
+    /// is written is right all the same: the log's key refuses the rest.
+    async fn control_without_refreshing_callers_get_stale_refusals(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
         let fought = fight(&stores, false).await;
         assert_eq!(fought.log.len(), fought.done);
-        assert!(!fought.untrue().is_empty(), "the control must tell what isn't so");
+        assert!(!fought.untrue().is_empty(), "the control must return refusals that aren't true");
         for store in stores {
             store.close().await;
         }
     }
 
-    /// A place that store 0 remembers as taken: the other has gone on since. An append is
-    /// refused by the key, an answer is right after looking again.
+    /// A place that store 0 remembers as taken: the other store has appended since. An append is refused by the key, an
+    /// answer is right after refreshing.
     async fn a_stale_state_is_refused_by_the_key_and_refreshed_for_an_answer(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
-        for (store, asked) in [(0, Asked::Take), (1, Asked::Free), (1, Asked::Take), (1, Asked::Free)] {
-            assert!(ask(&stores[store], 1, asked, true).await);
+        for (store, request) in [(0, Request::Take), (1, Request::Free), (1, Request::Take), (1, Request::Free)] {
+            assert!(send(&stores[store], 1, request, true).await);
         }
         let mut stale = stores[0].aggregates::<Counter>().lock(1).await.unwrap();
         assert_eq!((stale.is_current(), stale.version()), (false, 1));
@@ -194,20 +194,20 @@ on_each_engine! {
         }
     }
 
-    /// However little fits in memory: another place of the same stream would be another turn.
-    async fn a_turn_stays_one_turn_while_other_streams_come_and_go(db: &TestDb) {
+    /// However little fits in memory: another place of the same stream would be another lock.
+    async fn a_stream_keeps_one_lock_while_other_streams_come_and_go(db: &TestDb) {
         let options = StoreOptions { cache_entries: 1, ..options(db) };
         Store::migrate(&options).await.unwrap();
         let store = Store::open(&options).await.unwrap();
         let counters = store.aggregates::<Counter>();
         // What comes first stays anyhow.
         drop(counters.lock_unread(2).await);
-        let turn = counters.lock_unread(1).await;
+        let locked = counters.lock_unread(1).await;
         for other in 3..100 {
             drop(counters.lock_unread(other).await);
         }
-        assert!(counters.lock_unread(1).now_or_never().is_none(), "somebody has the turn");
-        drop(turn);
+        assert!(counters.lock_unread(1).now_or_never().is_none(), "the stream is locked");
+        drop(locked);
         assert!(counters.lock_unread(1).now_or_never().is_some());
         store.close().await;
     }

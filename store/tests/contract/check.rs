@@ -32,7 +32,7 @@ async fn filled(db: &TestDb) -> Store {
     store
 }
 
-/// Everything that is asked of a log.
+/// The findings of all checks.
 async fn findings(store: &Store) -> Vec<Finding> {
     let mut check = Check::begin(store).await.unwrap();
     let mut all = check.sequences().await.unwrap();
@@ -76,7 +76,7 @@ async fn draw_positions_after(db: &TestDb, position: i64) {
     tamper(db, &sql).await;
 }
 
-/// As if the tables had been made by somebody who forgot what must be unique.
+/// As if the tables had been created without their unique keys.
 async fn forget_keys(db: &TestDb) {
     let statements = match db.engine() {
         Engine::Postgres => [
@@ -146,11 +146,11 @@ on_each_engine! {
 
     async fn whatever_was_tampered_with_is_found(db: &TestDb) {
         let store = filled(db).await;
-        let mut told = BTreeSet::new();
+        let mut expected_codes = BTreeSet::new();
         let mut expect = async |step: &str, codes: &[&'static str]| {
-            told.extend(codes);
+            expected_codes.extend(codes);
             let found: BTreeSet<_> = findings(&store).await.iter().map(|f| f.code).collect();
-            assert_eq!(found, told, "{step}");
+            assert_eq!(found, expected_codes, "{step}");
         };
         tamper(db, "DELETE FROM events WHERE aggregate_id = '2' AND sequence = 1").await;
         expect("a gap", &["sequence-gap", "receipt-double"]).await;
@@ -177,12 +177,12 @@ on_each_engine! {
         tamper_views(&store, "UPDATE parked SET since_position = 500").await;
         expect("parked at an event that isn't there", &["queue-without-event"]).await;
         tamper_views(&store, "UPDATE checkpoints SET subscription = 'gone', source = 'x' WHERE subscription = 'acting'").await;
-        told.remove("checkpoint-past-head");
+        expected_codes.remove("checkpoint-past-head");
         tamper_views(&store, "UPDATE parked SET subscription = 'gone'").await;
         tamper_views(&store, "INSERT INTO deadlines VALUES ('gone', 'a', 1, '{}')").await;
-        told.extend(["checkpoint-unknown", "checkpoint-other-log", "parked-unknown", "deadline-unknown"]);
+        expected_codes.extend(["checkpoint-unknown", "checkpoint-other-log", "parked-unknown", "deadline-unknown"]);
         let all = findings(&store).await;
-        assert_eq!(all.iter().map(|f| f.code).collect::<BTreeSet<_>>(), told);
+        assert_eq!(all.iter().map(|f| f.code).collect::<BTreeSet<_>>(), expected_codes);
         let warnings = all.iter().filter(|finding| !finding.is_fault).map(|f| f.code);
         let expected = [
             "checkpoint-other-log", "checkpoint-unknown", "deadline-unknown", "event-without-receipt",
@@ -197,21 +197,21 @@ on_each_engine! {
         forget_keys(db).await;
         assert_eq!(findings(&store).await, []);
         draw_positions_after(db, 1000).await;
-        let mut told = BTreeSet::from(["event-without-receipt"]);
+        let mut expected_codes = BTreeSet::from(["event-without-receipt"]);
         for (codes, stream, sequence, position) in [
             (["sequence-double"].as_slice(), "counter/3", 2, 999),
             (&["position-range", "position-order"], "other/1", 1, -1),
             (&["position-double"], "other/2", 1, 1),
         ] {
             insert(db, stream, sequence, position).await;
-            told.extend(codes);
+            expected_codes.extend(codes);
             let found: BTreeSet<_> = findings(&store).await.iter().map(|f| f.code).collect();
-            assert_eq!(found, told, "{stream}");
+            assert_eq!(found, expected_codes, "{stream}");
         }
         store.close().await;
     }
 
-    async fn a_row_that_is_no_event_is_told_in_words(db: &TestDb) {
+    async fn a_row_that_is_no_event_is_described(db: &TestDb) {
         let store = filled(db).await;
         tamper(db, "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
             event_version, payload, metadata) VALUES ('counter', 'x', 1, 'Odd', '1', '{}', '{}')").await;

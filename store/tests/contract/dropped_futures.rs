@@ -32,9 +32,8 @@ async fn poll_and_drop<F: Future>(future: F, polls: u32) -> Option<F::Output> {
     .await
 }
 
-/// Polls a future up to three times and drops it. The answer comes in while nobody polls: this is when
-/// it used to be lost. How long nobody polls isn't a wait for anything, it is the moment under test,
-/// another one in each round.
+/// Polls a future up to three times and drops it. The answer arrives while the future isn't polled: this is when it used to
+/// be lost. The time without a poll is the moment under test, another one in each round.
 async fn drop_on_the_way(future: impl Future, round: u32) {
     let mut future = pin!(future);
     for _ in 0..=round % 3 {
@@ -84,8 +83,8 @@ impl Counts for Store {
     }
 }
 
-/// A cache without the protection: it is filled before the answer, and made good only by whoever is
-/// still there to see a failure.
+/// A cache without the protection: it is filled before the answer, and corrected only by a caller that still waits and sees
+/// the failure.
 #[derive(Clone)]
 struct Careless {
     store: Store,
@@ -110,7 +109,7 @@ impl Counts for Careless {
     }
 }
 
-/// Each command adds something else, so that a state tells which events are in it.
+/// Each command adds something else, so that a state shows which events are in it.
 fn added(command: u128) -> i64 {
     i64::try_from(command).unwrap() * 1_000_003
 }
@@ -147,7 +146,7 @@ async fn drop_many(counts: impl Counts, store: &Store, rival: &Store) -> Dropped
         let polls = u32::try_from(command % 7).unwrap() + 1;
         match poll_and_drop(counts.clone().count_up(command), polls).await {
             Some(Ok(_)) => dropped.answered.push(command),
-            // Somebody was faster: the one before, which is written only now, or the other process.
+            // Another command was faster: the one before, which is written only now, or the other process's.
             Some(Err(AppendError::Conflict)) => {}
             Some(Err(AppendError::Gap)) => dropped.poisoned.push(format!("{command} leaves a gap")),
             Some(Err(error)) => panic!("{error:?}"),
@@ -195,8 +194,8 @@ on_each_engine! {
         rival.close().await;
     }
 
-    /// A connection in a forgotten transaction keeps what is written next to itself, and goes on showing
-    /// what was; if it is the one that writes, nobody can write any more.
+    /// A connection in a forgotten transaction keeps what is written next, and continues to show an old state; if it is the
+    /// writing one, no caller can write any more.
     async fn a_begin_that_is_dropped_leaves_no_connection_in_it(db: &TestDb) {
         let (store, other) = (open(db).await, open(db).await);
         for round in 0..200_u32 {
@@ -213,7 +212,7 @@ on_each_engine! {
         }
     }
 
-    async fn what_was_queued_is_written_though_nobody_waits(db: &TestDb) {
+    async fn queued_commands_are_written_though_their_callers_went_away(db: &TestDb) {
         let store = open(db).await;
         for command in 1..=50_u128 {
             let number = i64::try_from(command).unwrap();

@@ -1,4 +1,4 @@
-//! Erasing names on SQLite is under the same guard as every other write to the log, and stops nobody.
+//! Erasing names on SQLite is under the same guard as every other write to the log, and blocks no other writer.
 
 use crate::support::*;
 use gdmarket_store::{PersonalData, Remains, StoreError};
@@ -35,7 +35,7 @@ fn nothing_is_erased_in_a_file_that_is_not_the_open_one_any_more() {
 
 /// Some transaction still reads from the write-ahead log, so that an erasure waits for its end.
 #[test]
-fn appends_go_on_while_an_erasure_waits_for_readers() {
+fn appends_continue_while_an_erasure_waits_for_readers() {
     run(async {
         let db = TestDb::sqlite();
         let store = open(&db).await;
@@ -59,7 +59,7 @@ fn appends_go_on_while_an_erasure_waits_for_readers() {
             let number = i64::try_from(command).unwrap();
             let appending = store.appender().append(append(command, number, 0));
             let appended = tokio::time::timeout(SOON, appending).await;
-            appended.expect("nobody waits for the reader").unwrap();
+            appended.expect("an append does not wait for the reader").unwrap();
             assert!(!erasing.is_finished(), "it still waits for the reader");
         }
         reader.execute("COMMIT").await.unwrap();

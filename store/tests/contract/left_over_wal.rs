@@ -1,5 +1,5 @@
-//! A write-ahead log next to SQLite's log belongs to it or doesn't, whatever the times of the files are; and what
-//! can't be folded isn't taken for folded.
+//! A write-ahead log next to SQLite's log belongs to it or doesn't, whatever the times of the files are; and one that
+//! can't be checkpointed isn't taken for checkpointed.
 
 use crate::support::*;
 use gdmarket_store::{Store, StoreError, StoreOptions};
@@ -108,7 +108,7 @@ fn an_older_copy_is_refused_next_to_a_newer_write_ahead_log_whatever_its_time_is
     });
 }
 
-/// Another process that looks at the database until it is told to end.
+/// Another process that reads the database until it is ended.
 struct Reader(Child);
 
 const READ: &str = "import sqlite3, sys\n\

@@ -20,7 +20,7 @@ const ONLY_LEVEL: &str = "SERIALIZABLE";
 /// Events that the foreign writers commit at least, on all levels alike; of about 570.
 const AT_WORK: usize = 150;
 
-/// A writer of somebody else's on PostgreSQL: transactions of several statements on any isolation
+/// A writer of another program on PostgreSQL: transactions of several statements on any isolation
 /// level, held open for a while, some rolled back. Returns the level of each event it committed.
 async fn foreign_postgres(url: String, writer: i64) -> Vec<&'static str> {
     let mut connection = PgConnection::connect(&url).await.unwrap();
@@ -85,7 +85,7 @@ async fn foreign_sqlite(db: Db, writer: i64) -> Vec<&'static str> {
     committed
 }
 
-/// Follows the log until it is told that there will be no more and has seen the head.
+/// Follows the log until `done` is set and it has seen the head.
 pub(crate) async fn reader(
     store: Store,
     done: Arc<AtomicBool>,
@@ -181,7 +181,7 @@ gdmarket_testkit::on_each_engine! {
     }
 }
 
-/// Control: without the trigger somebody commits a position behind a reader's back.
+/// Control: without the trigger a writer commits a position that a reader has passed already.
 #[test]
 fn control_without_the_trigger_readers_skip() {
     gdmarket_testkit::run(async {

@@ -1,5 +1,5 @@
-//! Between the store and PostgreSQL: passes all on, until it is told to swallow the answer that an
-//! append is committed, or to hang up on its clients.
+//! A proxy between the store and PostgreSQL: it forwards everything, until a test has it swallow the answer that an append
+//! is committed, or hang up on its clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -57,7 +57,7 @@ impl Proxy {
         self.orders.swallow.store(true, Ordering::SeqCst);
     }
 
-    /// How many events were committed whose answers were swallowed since this was asked last.
+    /// How many events were committed whose answers were swallowed since the last call.
     pub(crate) fn swallowed(&self) -> usize {
         self.orders.swallowed.swap(0, Ordering::SeqCst)
     }

@@ -1,5 +1,5 @@
-//! A log that was restored from an older copy, or replaced, under whoever has it open: it is noticed,
-//! and nobody goes on as if nothing had happened.
+//! A log that was restored from an older copy, or replaced, under a process that has it open: the process notices and
+//! does not continue.
 
 use crate::support::*;
 use gdmarket_store::{
@@ -100,7 +100,7 @@ on_each_engine! {
         execute(db, "DELETE FROM events WHERE aggregate_id IN ('3', '4')").await;
         store.appender().append(append(6, 6, 0)).await.unwrap();
         store.tail().sure_head().await.unwrap();
-        assert_eq!(whole_log(&store).await.len(), 4, "and it goes on with what is left");
+        assert_eq!(whole_log(&store).await.len(), 4, "and it continues with what is left");
         store.close().await;
     }
 

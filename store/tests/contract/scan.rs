@@ -1,5 +1,4 @@
-//! Scans, seen from whoever takes their chunks: how large those are, and what is left of a scan that
-//! nobody takes from any more.
+//! Scans, as their callers see them: how large chunks are, and what is left of a scan that was dropped.
 
 use crate::support::{LIMIT, append, at_once, counted, open, positions, whole_log};
 use gdmarket_store::{Append, NewEvent, Store};
@@ -63,7 +62,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Nobody takes its chunks: it doesn't wait for ever with a connection or a file in its hands.
+    /// A dropped scan doesn't wait for ever with a connection or an open file.
     async fn a_dropped_scan_ends(db: &TestDb) {
         let store = open(db).await;
         fill(&store, 120, 400_000).await;
@@ -77,9 +76,9 @@ on_each_engine! {
                 scans.push(scan);
             }
             let open = open_scans(db).await;
-            assert!(open > before, "they are under way: {before}, {open}");
+            assert!(open > before, "they are in progress: {before}, {open}");
             drop(scans);
-            // SQLite keeps a closed file for the next who opens it, as long as anybody has it open.
+            // SQLite keeps a closed file for the next connection, as long as another one has it open.
             if db.folder().is_none() {
                 all_end(db, before).await;
             }

@@ -50,7 +50,7 @@ on_each_engine! {
         }
     }
 
-    async fn the_identity_is_drawn_once(db: &TestDb) {
+    async fn the_identity_is_generated_once(db: &TestDb) {
         let store = open(db).await;
         let identity = *store.identity();
         assert_eq!(identity.epoch, 1);
@@ -137,7 +137,7 @@ fn a_data_folder_serves_one_process_and_lets_others_join_without_serving() {
 }
 
 #[test]
-fn a_url_that_is_neither_engine_is_told() {
+fn a_url_that_is_neither_engine_is_refused() {
     gdmarket_testkit::run(async {
         let options = StoreOptions { url: "mysql://x".to_owned(), ..StoreOptions::default() };
         assert!(matches!(Store::open(&options).await, Err(StoreError::Misconfigured(_))));
