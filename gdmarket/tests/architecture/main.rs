@@ -9,6 +9,7 @@ mod crates;
 mod documents;
 mod modules;
 mod rooms;
+mod sizes;
 mod sources;
 
 use std::fs;

@@ -1,0 +1,99 @@
+//! How large files and functions may be.
+
+use std::str::FromStr;
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use crate::crates::CRATES;
+use crate::{Source, check, files};
+
+/// The longest function, from its first line to its closing brace.
+const MOST_LINES_OF_A_FUNCTION: usize = 60;
+/// Half of all files are at most this long, and nine of ten at most the other.
+const MEDIAN_LINES: usize = 110;
+const NINTH_DECILE_LINES: usize = 220;
+
+/// A function, and where it is.
+struct Function {
+    place: String,
+    lines: usize,
+}
+
+fn shipped() -> Vec<Source> {
+    let all = CRATES.iter().flat_map(|(name, _)| files(&format!("{name}/src"), ".rs"));
+    all.filter(|source| !source.path.starts_with("bench/") && !is_test(&source.path)).collect()
+}
+
+fn is_test(path: &str) -> bool {
+    path.starts_with("testkit/") || path.contains("/tests") || path.contains("/lifecycle")
+}
+
+fn functions(source: &Source) -> Vec<Function> {
+    let tokens = TokenStream::from_str(&source.text).expect("Rust");
+    let mut found = Vec::new();
+    collect(&source.path, &tokens.into_iter().collect::<Vec<_>>(), &mut found);
+    found
+}
+
+fn collect(path: &str, tokens: &[TokenTree], found: &mut Vec<Function>) {
+    for (at, token) in tokens.iter().enumerate() {
+        if let TokenTree::Group(group) = token {
+            collect(path, &group.stream().into_iter().collect::<Vec<_>>(), found);
+        }
+        let (TokenTree::Ident(word), Some(TokenTree::Ident(name))) = (token, tokens.get(at + 1))
+        else {
+            continue;
+        };
+        if word != "fn" {
+            continue;
+        }
+        let mut rest = tokens.iter().skip(at + 2);
+        if rest.find_map(|token| group(token, Delimiter::Parenthesis)).is_none() {
+            continue;
+        }
+        let mut signature = rest.take_while(|token| !is(token, ';'));
+        let body = signature.find_map(|token| group(token, Delimiter::Brace));
+        let first = word.span().start().line;
+        let lines = body.map_or(1, |body| body.span_close().end().line - first + 1);
+        let place = format!("{path}:{first}: {name}");
+        found.push(Function { place, lines });
+    }
+}
+
+fn group(token: &TokenTree, delimiter: Delimiter) -> Option<&proc_macro2::Group> {
+    match token {
+        TokenTree::Group(group) if group.delimiter() == delimiter => Some(group),
+        _ => None,
+    }
+}
+
+fn is(token: &TokenTree, sign: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
+}
+
+#[test]
+fn no_function_is_longer_than_60_lines() {
+    let all: Vec<_> = shipped().iter().flat_map(functions).collect();
+    assert!(all.len() > 1_000, "the functions are not where this test looks");
+    let long = all.iter().filter(|function| function.lines > MOST_LINES_OF_A_FUNCTION);
+    let faults: Vec<_> = long.map(|f| format!("{}: {} lines", f.place, f.lines)).collect();
+    check("give its parts names:", &faults);
+}
+
+#[test]
+fn half_of_the_files_are_short_and_nearly_all_fit_into_the_head() {
+    let mut lines: Vec<_> = shipped().iter().map(|source| source.text.lines().count()).collect();
+    lines.sort_unstable();
+    let at = |share: usize| lines.get(lines.len() * share / 10).copied().unwrap_or_default();
+    assert!(at(5) <= MEDIAN_LINES, "the median file has {} lines", at(5));
+    assert!(at(9) <= NINTH_DECILE_LINES, "nine of ten files are up to {} lines", at(9));
+}
+
+#[test]
+fn a_long_function_is_found() {
+    let text =
+        format!("impl A {{ fn f((a, b): (A, B), c: &(dyn C)) -> D {{{}}} }}", "\n".repeat(60));
+    let found = functions(&Source { path: "x.rs".to_owned(), text });
+    let found: Vec<_> = found.iter().map(|f| (f.place.as_str(), f.lines)).collect();
+    assert_eq!(found, [("x.rs:1: f", 61)]);
+}
