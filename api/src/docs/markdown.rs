@@ -1,107 +1,40 @@
-//! The little Markdown that the pages of problems are written in: headings, paragraphs, lists, code,
-//! links. Whatever else stands in a page is shown as it is, never as HTML.
+//! The pages of problems, from Markdown to HTML. HTML inside a page is shown as text, never interpreted.
 
-use std::fmt::{self, Write as _};
+use pulldown_cmark::{Event, Parser, Tag, TagEnd, html};
 
 /// The page as HTML.
 pub(super) fn html(text: &str) -> String {
-    let mut blocks = Blocks::default();
-    for line in text.lines() {
-        blocks.take(line);
-    }
-    blocks.close();
-    blocks.html
+    let (mut page, mut is_dropped) = (String::new(), false);
+    html::push_html(&mut page, Parser::new(text).map(|event| within_pages(event, &mut is_dropped)));
+    page
 }
 
-#[derive(Default)]
-struct Blocks {
-    html: String,
-    open: Option<&'static str>,
-    is_code: bool,
-}
-
-impl Blocks {
-    fn take(&mut self, line: &str) {
-        if line.starts_with("```") {
-            self.close();
-            self.html.push_str(if self.is_code { "</pre>" } else { "<pre>" });
-            self.is_code = !self.is_code;
-        } else if self.is_code {
-            self.html.push_str(&escaped(line));
-            self.html.push('\n');
-        } else if line.trim().is_empty() {
-            self.close();
-        } else if let Some((level, title)) = heading(line) {
-            self.close();
-            self.put(format_args!("<{level}>{}</{level}>", inline(title)));
-        } else if let Some(point) = line.trim_start().strip_prefix("- ") {
-            self.within("ul");
-            self.put(format_args!("<li>{}</li>", inline(point)));
-        } else {
-            self.within("p");
-            self.html.push_str(&inline(line));
-            self.html.push('\n');
+/// Keeps the links to other pages of problems, and of every other link and image only the text. `is_dropped` says
+/// whether the open link is one of those; links cannot contain links, so that one flag is enough.
+fn within_pages<'a>(event: Event<'a>, is_dropped: &mut bool) -> Event<'a> {
+    match event {
+        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => nothing(),
+        Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+            let Some(page) = page(&dest_url) else {
+                *is_dropped = true;
+                return nothing();
+            };
+            let dest_url = format!("/docs/errors/{page}").into();
+            Event::Start(Tag::Link { link_type, dest_url, title, id })
         }
-    }
-
-    fn put(&mut self, html: fmt::Arguments<'_>) {
-        // Writing to a String doesn't fail.
-        let _ = self.html.write_fmt(html);
-    }
-
-    fn within(&mut self, tag: &'static str) {
-        if self.open != Some(tag) {
-            self.close();
-            self.put(format_args!("<{tag}>"));
-            self.open = Some(tag);
-        }
-    }
-
-    fn close(&mut self) {
-        if let Some(tag) = self.open.take() {
-            self.put(format_args!("</{tag}>"));
-        }
+        Event::End(TagEnd::Link) if std::mem::take(is_dropped) => nothing(),
+        event => event,
     }
 }
 
-fn heading(line: &str) -> Option<(&'static str, &str)> {
-    [("h3", "### "), ("h2", "## "), ("h1", "# ")]
-        .into_iter()
-        .find_map(|(level, mark)| line.strip_prefix(mark).map(|title| (level, title)))
+const fn nothing() -> Event<'static> {
+    Event::Text(pulldown_cmark::CowStr::Borrowed(""))
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Code and links; every second part between backquotes is code.
-fn inline(text: &str) -> String {
-    let parts = text.split('`').enumerate();
-    parts
-        .map(
-            |(at, part)| {
-                if at % 2 == 1 { format!("<code>{}</code>", escaped(part)) } else { linked(part) }
-            },
-        )
-        .collect()
-}
-
-/// Links to other pages of problems lead there; the rest of a link's address isn't ours to follow.
-fn linked(text: &str) -> String {
-    let Some((before, rest)) = text.split_once('[') else { return escaped(text) };
-    let link = rest.split_once("](").and_then(|(label, rest)| {
-        let (address, after) = rest.split_once(')')?;
-        Some((label, address, after))
-    });
-    let Some((label, address, after)) = link else { return escaped(text) };
-    let before = escaped(before);
-    let label = escaped(label);
-    let page = address.strip_suffix(".md").filter(|page| !page.contains('/'));
-    let link = match page {
-        Some(page) => format!("<a href=\"/docs/errors/{}\">{label}</a>", escaped(page)),
-        None => label,
-    };
-    format!("{before}{link}{}", linked(after))
+/// The problem's code in the address of a file of the same folder.
+fn page(address: &str) -> Option<&str> {
+    address.strip_suffix(".md").filter(|page| !page.contains(['/', ':']))
 }
 
 #[cfg(test)]
@@ -112,18 +45,27 @@ mod tests {
     fn the_little_that_pages_need_becomes_html() {
         assert_eq!(
             html("# `a`: T\n\nOne\ntwo `x<y`.\n"),
-            concat!("<h1><code>a</code>: T</h1>", "<p>One\ntwo <code>x&lt;y</code>.\n</p>")
+            concat!("<h1><code>a</code>: T</h1>\n", "<p>One\ntwo <code>x&lt;y</code>.</p>\n")
         );
-        assert_eq!(html("- a\n- b"), "<ul><li>a</li><li>b</li></ul>");
-        assert_eq!(html("```\n<b>\n```"), "<pre>&lt;b&gt;\n</pre>");
+        assert_eq!(html("- a\n- b"), "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n");
+        assert_eq!(html("```\n<b>\n```"), "<pre><code>&lt;b&gt;\n</code></pre>\n");
         assert_eq!(
             html("see [this](a-b.md)."),
-            "<p>see <a href=\"/docs/errors/a-b\">this</a>.\n</p>"
+            "<p>see <a href=\"/docs/errors/a-b\">this</a>.</p>\n"
         );
     }
 
     #[test]
+    fn links_out_of_the_pages_leave_their_text() {
+        assert_eq!(html("[`a`](../b.md) [c](d.md)"), {
+            "<p><code>a</code> <a href=\"/docs/errors/d\">c</a></p>\n"
+        });
+        assert_eq!(html("[a](javascript:b.md) ![c](d.png)"), "<p>a c</p>\n");
+    }
+
+    #[test]
     fn nothing_in_a_page_is_taken_for_html() {
-        assert_eq!(html("<script>"), "<p>&lt;script&gt;\n</p>");
+        assert_eq!(html("<script>"), "&lt;script&gt;");
+        assert_eq!(html("a <b>c</b>"), "<p>a &lt;b&gt;c&lt;/b&gt;</p>\n");
     }
 }
