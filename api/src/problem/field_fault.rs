@@ -155,27 +155,27 @@ impl Fault {
 
     fn korean(&self) -> String {
         match self {
-            Self::Required => "반드시 있어야 합니다".to_owned(),
-            Self::Unknown => "여기에서는 쓸 수 없습니다".to_owned(),
-            Self::Duplicate => "두 번 나왔습니다".to_owned(),
-            Self::WrongType(Words { ko, .. }) => format!("{ko}이어야 합니다"),
-            Self::OutOfRange(from, to) => format!("{from}부터 {to}까지여야 합니다"),
-            Self::NotOneOf(words) => format!("다음 중 하나여야 합니다: {}", words.join(", ")),
-            Self::Empty => "비어 있으면 안 됩니다".to_owned(),
-            Self::TooLong(most) => format!("{most}자까지입니다"),
-            Self::ControlCharacter => "제어 문자는 쓸 수 없습니다".to_owned(),
+            Self::Required => "반드시 있어야 해요".to_owned(),
+            Self::Unknown => "여기에서는 쓸 수 없어요".to_owned(),
+            Self::Duplicate => "두 번 나왔어요".to_owned(),
+            Self::WrongType(Words { ko, .. }) => format!("{ko}이어야 해요"),
+            Self::OutOfRange(from, to) => format!("{from}부터 {to}까지여야 해요"),
+            Self::NotOneOf(words) => format!("다음 중 하나여야 해요: {}", words.join(", ")),
+            Self::Empty => "비어 있으면 안 돼요".to_owned(),
+            Self::TooLong(most) => format!("{most}자까지예요"),
+            Self::ControlCharacter => "제어 문자는 쓸 수 없어요".to_owned(),
             Self::InvisibleCharacter(hidden) => {
                 format!("보이지 않는 문자는 쓸 수 없어요 (U+{:04X})", u32::from(*hidden))
             }
-            Self::NotUtf8 => "UTF-8이어야 합니다".to_owned(),
-            Self::TooDeep => "너무 깊이 중첩되었습니다".to_owned(),
+            Self::NotUtf8 => "UTF-8이어야 해요".to_owned(),
+            Self::TooDeep => "너무 깊이 중첩되었어요".to_owned(),
             Self::TooManyFields(most) => format!("필드는 {most}개까지예요"),
-            Self::InThePast => "오늘이거나 그 이후여야 합니다".to_owned(),
-            Self::UpsideDown(end) => format!("{end}보다 앞이어야 합니다"),
-            Self::PeriodTooLong => format!("period.from에서 {MAX_DAYS}일까지입니다"),
-            Self::Contradicts(expected) => format!("{expected}이거나 없어야 합니다"),
-            Self::NotTogetherWith(other) => format!("{other}와 함께 쓸 수 없습니다"),
-            Self::UnknownToken => "이 마켓에서 발급한 것이 아닙니다".to_owned(),
+            Self::InThePast => "오늘이거나 그 이후여야 해요".to_owned(),
+            Self::UpsideDown(end) => format!("{end}보다 앞이어야 해요"),
+            Self::PeriodTooLong => format!("period.from에서 {MAX_DAYS}일까지예요"),
+            Self::Contradicts(expected) => format!("{expected}이거나 없어야 해요"),
+            Self::NotTogetherWith(other) => format!("{other}와 함께 쓸 수 없어요"),
+            Self::UnknownToken => "이 마켓에서 발급한 것이 아니에요".to_owned(),
             Self::PageNumber => {
                 "여기에서는 쓸 수 없어요. 페이지 번호 대신 next 링크를 따라가거나 그 \
                                  커서를 after로 보내세요"
