@@ -37,8 +37,8 @@ pub use maintenance::{
 pub use options::{StoreOptions, WalTrust};
 pub use store::Store;
 pub use subscription::{
-    BlockedDeadline, Changes, Checkpoints, Claim, ColumnKind, Condition, Deadline, Deadlines,
-    Dropped, Field, Generation, Generations, Lease, Leases, Leftover, LoopProblem, LoopProblems,
-    Numbered, PageQuery, Parked, ParkedKeys, Postponed, RowDocument, RowTable, TableColumn,
-    TableRow, Tried,
+    Advance, BlockedDeadline, Changes, Checkpoint, Checkpoints, Claim, ColumnKind, Condition,
+    Deadline, Deadlines, Dropped, Field, Generation, Generations, Lease, Leases, Leftover,
+    LoopProblem, LoopProblems, Numbered, PageQuery, Parked, ParkedKeys, Postponed, RowDocument,
+    RowTable, TableColumn, TableRow, Tried,
 };

@@ -9,7 +9,7 @@ mod loop_problem;
 mod parked;
 mod row_table;
 
-pub use checkpoint::{Checkpoints, Claim};
+pub use checkpoint::{Advance, Checkpoint, Checkpoints, Claim};
 pub use deadline::{BlockedDeadline, Changes, Deadline, Deadlines, Postponed, Tried};
 pub use generation::{Generation, Generations};
 pub use lease::{Lease, Leases};

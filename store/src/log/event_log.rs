@@ -132,20 +132,21 @@ impl EventLog {
     pub async fn count_of<R: Future<Output = ()>>(
         &self,
         kind: &str,
-        (mut after, until): (i64, i64),
+        after: i64,
+        until: i64,
         pause: impl Fn(Instant) -> R,
     ) -> Result<u64, StoreError> {
         let mut counted = 0;
-        while after < until {
+        let mut range = PositionRange { after, until };
+        while range.after < until {
             let began = Instant::now();
-            let range = PositionRange { after, until };
-            let is_long = until - after > COUNTED_RANGE;
+            let is_long = until - range.after > COUNTED_RANGE;
             let (count, reached) = match &self.db {
                 Db::Sqlite { read, .. } if is_long => count_all(read, kind, range).await?,
                 db => count_range(db, kind, range).await?,
             };
             counted += u64::try_from(count).unwrap_or(0);
-            after = reached;
+            range.after = reached;
             pause(began).await;
         }
         Ok(counted)

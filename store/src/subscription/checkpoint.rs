@@ -25,6 +25,26 @@ pub enum Claim {
     OtherLog(Identity),
 }
 
+/// Where a subscription is.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoint {
+    /// The last position that it has read.
+    pub position: i64,
+    /// Only a runner whose lease has this epoch, or takes a later one, moves the checkpoint from there.
+    pub lease_epoch: i64,
+}
+
+/// A step of a checkpoint that its runner takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance {
+    /// The epoch of the runner's lease.
+    pub lease_epoch: i64,
+    /// The position that the checkpoint must have.
+    pub from: i64,
+    /// The position that it gets.
+    pub to: i64,
+}
+
 impl Checkpoints {
     /// The checkpoints that live in `db`.
     pub const fn new(db: Db) -> Self {
@@ -82,26 +102,25 @@ impl Checkpoints {
         row.map(|(id, epoch)| identity(&id, epoch)).transpose()
     }
 
-    /// Moves the checkpoint inside `tx`; `false` if it isn't at `from` or the runner was fenced: then `tx` must not be
-    /// committed.
+    /// Moves the checkpoint inside `tx`; `false` if it isn't at `step.from` or the runner was fenced: then `tx` must not
+    /// be committed.
     pub async fn advance(
         tx: &mut Tx,
         subscription: &str,
         source: &Identity,
-        lease_epoch: i64,
-        (from, to): (i64, i64),
+        step: Advance,
     ) -> Result<bool, StoreError> {
         let done = on_tx!(tx, connection => {
             sqlx::query(
                 "UPDATE checkpoints SET position = $1 WHERE subscription = $2 AND source = $3 \
                  AND log_epoch = $4 AND lease_epoch = $5 AND position = $6",
             )
-            .bind(to)
+            .bind(step.to)
             .bind(subscription)
             .bind(source.log_id.to_string())
             .bind(source.epoch)
-            .bind(lease_epoch)
-            .bind(from)
+            .bind(step.lease_epoch)
+            .bind(step.from)
             .execute(connection)
             .await
             .map(|done| done.rows_affected())
@@ -151,13 +170,12 @@ impl Checkpoints {
         place(tx, sql, subscription).await
     }
 
-    /// Sets a subscription to `position`, whatever it read before; only a runner of `lease_epoch` or later moves it
-    /// from there.
+    /// Sets a subscription's checkpoint, whatever it read before.
     pub async fn put(
         tx: &mut Tx,
         subscription: &str,
         source: &Identity,
-        (position, lease_epoch): (i64, i64),
+        checkpoint: Checkpoint,
     ) -> Result<(), StoreError> {
         on_tx!(tx, connection => {
             sqlx::query("DELETE FROM checkpoints WHERE subscription = $1")
@@ -171,8 +189,8 @@ impl Checkpoints {
             .bind(subscription)
             .bind(source.log_id.to_string())
             .bind(source.epoch)
-            .bind(position)
-            .bind(lease_epoch)
+            .bind(checkpoint.position)
+            .bind(checkpoint.lease_epoch)
             .execute(connection)
             .await?;
         });

@@ -2,7 +2,7 @@
 //! same transaction.
 
 use crate::support::open;
-use gdmarket_store::{Checkpoints, Claim, Leases, Store};
+use gdmarket_store::{Advance, Checkpoints, Claim, Leases, Store};
 use gdmarket_testkit::on_each_engine;
 use std::time::Duration;
 
@@ -20,10 +20,11 @@ async fn claimed(store: &Store, epoch: i64) -> Claim {
 }
 
 /// Tries to move the checkpoint as the runner of this epoch; whether it did.
-async fn moves(store: &Store, epoch: i64, (from, to): (i64, i64)) -> bool {
+async fn moves(store: &Store, epoch: i64, from: i64, to: i64) -> bool {
     let mut tx = store.views().begin().await.unwrap();
     let source = store.identity();
-    let moved = Checkpoints::advance(&mut tx, NAME, source, epoch, (from, to)).await.unwrap();
+    let step = Advance { lease_epoch: epoch, from, to };
+    let moved = Checkpoints::advance(&mut tx, NAME, source, step).await.unwrap();
     let ended = if moved { tx.commit().await } else { tx.rollback().await };
     ended.unwrap();
     moved
@@ -34,18 +35,18 @@ on_each_engine! {
         let store = open(db).await;
         let late = takes_over(&store, "late").await;
         assert_eq!(claimed(&store, late).await, Claim::Position(0));
-        assert!(moves(&store, late, (0, 3)).await);
+        assert!(moves(&store, late, 0, 3).await);
         let next = takes_over(&store, "next").await;
         assert!(next > late);
         assert_eq!(claimed(&store, next).await, Claim::Position(3), "it continues there");
 
-        assert!(!moves(&store, late, (3, 9)).await);
+        assert!(!moves(&store, late, 3, 9).await);
         let mut tx = store.views().begin().await.unwrap();
         let held = Checkpoints::hold(&mut tx, NAME, store.identity(), late).await.unwrap();
         tx.rollback().await.unwrap();
         assert_eq!((held, claimed(&store, late).await), (None, Claim::Overtaken));
-        assert!(!moves(&store, next, (4, 9)).await, "the checkpoint is somewhere else");
-        assert!(moves(&store, next, (3, 9)).await);
+        assert!(!moves(&store, next, 4, 9).await, "the checkpoint is somewhere else");
+        assert!(moves(&store, next, 3, 9).await);
         store.close().await;
     }
 
@@ -56,7 +57,7 @@ on_each_engine! {
         assert_eq!(claimed(&store, late).await, Claim::Position(0));
         let next = takes_over(&store, "next").await;
         assert!(next > late);
-        assert!(moves(&store, late, (0, 9)).await, "nothing stops it");
+        assert!(moves(&store, late, 0, 9).await, "nothing stops it");
         store.close().await;
     }
 }

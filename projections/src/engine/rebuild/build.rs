@@ -149,8 +149,8 @@ impl<V: View> Build<V> {
     /// The log's own count of what is yet to be folded.
     async fn count(&self, until: i64) -> Result<u64, ReplayError> {
         let pause = |began| self.throttle.pause_after(began);
-        let counted = self.store.log().count_of(V::AGGREGATE, (self.reached, until), pause).await?;
-        Ok(counted)
+        let log = self.store.log();
+        Ok(log.count_of(V::AGGREGATE, self.reached, until, pause).await?)
     }
 
     /// Lets rows be found; cheapest once the bulk of them is there.

@@ -9,7 +9,7 @@ use crate::engine::projector::fold_batch;
 use crate::engine::view::View;
 use crate::engine::view_table::Stored;
 use gdmarket_store::{
-    Checkpoints, Generations, Leases, Parked, ParkedKeys, RecordedEvent, StoreError, Tx,
+    Checkpoint, Checkpoints, Generations, Leases, Parked, ParkedKeys, RecordedEvent, StoreError, Tx,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -67,7 +67,8 @@ impl<V: View> Build<V> {
         }
         self.table.serve(&mut tx).await?;
         let epoch = Leases::revoke(&mut tx, &name).await?;
-        Checkpoints::put(&mut tx, &name, &source, (followed.to, epoch)).await?;
+        let checkpoint = Checkpoint { position: followed.to, lease_epoch: epoch };
+        Checkpoints::put(&mut tx, &name, &source, checkpoint).await?;
         ParkedKeys::replace(&mut tx, &name, &followed.parked).await?;
         Generations::serve(&mut tx, &name, self.generation, followed.to).await?;
         tx.commit().await?;
@@ -79,7 +80,7 @@ impl<V: View> Build<V> {
     async fn follow(&self, tx: &mut Tx, until: i64) -> Result<Followed, ReplayError> {
         let (mut reached, mut read) = (self.reached, 0);
         let no_rest = |_| std::future::ready(());
-        let count = self.store.log().count_of(V::AGGREGATE, (reached, until), no_rest);
+        let count = self.store.log().count_of(V::AGGREGATE, reached, until, no_rest);
         let expected = count.await?;
         let mut poisoned = self.poisoned.clone();
         let mut rows = HashMap::new();

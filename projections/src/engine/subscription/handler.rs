@@ -2,7 +2,7 @@
 
 use crate::engine::feed::Delivery;
 use async_trait::async_trait;
-use gdmarket_store::{Checkpoints, Identity, StoreError, Tx};
+use gdmarket_store::{Advance, Checkpoints, Identity, StoreError, Tx};
 
 /// What a loop does with its batches.
 #[async_trait]
@@ -89,7 +89,8 @@ impl Run {
     /// Moves the checkpoint inside `tx`.
     pub(crate) async fn advance(&self, tx: &mut Tx, from: i64, to: i64) -> Result<(), Halt> {
         let (name, source) = (&self.name, &self.source);
-        let advanced = Checkpoints::advance(tx, name, source, self.epoch, (from, to)).await?;
+        let step = Advance { lease_epoch: self.epoch, from, to };
+        let advanced = Checkpoints::advance(tx, name, source, step).await?;
         if advanced { Ok(()) } else { Err(Halt::Fenced) }
     }
 }

@@ -38,7 +38,7 @@ on_each_engine! {
         for (after, until) in [(after, until), (3, 9)] {
             let expected = seen.iter().filter(|(position, _)| (after + 1..=until).contains(position));
             let no_pause = |_| std::future::ready(());
-            let counted = log.count_of("kind", (after, until), no_pause).await.unwrap();
+            let counted = log.count_of("kind", after, until, no_pause).await.unwrap();
             assert_eq!(counted, u64::try_from(expected.count()).unwrap());
         }
         tasks.end().await;
