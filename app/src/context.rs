@@ -1,6 +1,6 @@
 //! What comes with a request to write: who sends it, how a repeat is recognised, and whether to wait.
 
-use gdmarket_commands::{CommandMeta, Commands, Precondition, http_command_id};
+use gdmarket_commands::{CommandError, CommandMeta, Commands, Precondition, http_command_id};
 use gdmarket_domain::Actor;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -69,6 +69,16 @@ impl WriteContext {
     }
 }
 
+/// Refuses every actor but an operator.
+pub(crate) const fn operator_only(actor: &Actor) -> Result<(), CommandError> {
+    match actor {
+        Actor::Operator(_) => Ok(()),
+        Actor::Owner(_) | Actor::Renter(_) | Actor::Process(_) | Actor::Anonymous => {
+            Err(CommandError::WrongActor)
+        }
+    }
+}
+
 /// Whether a use case may wait, asked each time before it does: a server may have no room for more waiting
 /// requests.
 #[derive(Debug, Clone, Copy)]
@@ -89,5 +99,20 @@ impl WaitPolicy {
     pub(crate) fn deadline(self, wait: Duration) -> Instant {
         let now = Instant::now();
         if (self.0)() { now.checked_add(wait).unwrap_or(now) } else { now }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gdmarket_domain::PersonId;
+
+    #[test]
+    fn only_an_operator_passes_where_an_operator_is_required() {
+        let me = PersonId::new(7).unwrap();
+        assert_eq!(operator_only(&Actor::Operator("local".to_owned())), Ok(()));
+        for actor in [Actor::Owner(me), Actor::Renter(me), Actor::Process("p"), Actor::Anonymous] {
+            assert_eq!(operator_only(&actor), Err(CommandError::WrongActor), "{actor:?}");
+        }
     }
 }

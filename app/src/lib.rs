@@ -1,6 +1,6 @@
 //! The use cases of the market: what a person or a process wants, in as many steps as it takes.
 //!
-//! [`UseCases`] has one function per use case (register, reserve, cancel, pay, lend, return, …). Each sends commands,
+//! [`UseCases`] has one function per use case (register, reserve, cancel, pay, lend, return, settle, erase, …). Each sends commands,
 //! waits within a bound for what others decide about them and for the views that show the result, and ends in
 //! a [`WriteOutcome`]. HTTP handlers, pages and process managers call these functions and add nothing to them.
 
@@ -11,7 +11,9 @@ mod context;
 mod error;
 mod items;
 mod outcome;
+mod payments;
 mod permissions;
+mod persons;
 mod process_commands;
 mod reservations;
 mod use_cases;
@@ -19,13 +21,17 @@ mod waiting;
 
 pub use context::{IncomingRequest, RequestKey, WaitPolicy, WriteContext};
 pub use error::UseCaseError;
-pub use gdmarket_commands::{CommandError, NewItem, Precondition, Service, told_by_panic};
+pub use gdmarket_commands::{
+    CommandError, Erased, FindingDecision, FoundOutcome, NewItem, PaymentFinding, Precondition,
+    Remains, Service, told_by_panic,
+};
 pub use gdmarket_projections::{FoundItem, FoundReservation};
 pub use items::ItemChange;
 pub use outcome::{Decision, WriteOutcome};
 pub use permissions::{
     ItemAction, Permission, ReservationAction, Viewer, item_permissions, reservation_permissions,
 };
+pub use persons::EraseError;
 pub use process_commands::ProcessCommands;
 pub use reservations::{ReservationRequest, renter_of};
 pub use use_cases::{UseCaseOptions, UseCases};

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use gdmarket_commands::{CommandError, Commands};
 use gdmarket_domain::{ItemNo, ReservationNo};
-use gdmarket_projections::{Applied, FoundItem, FoundReservation, Projections, Queries};
+use gdmarket_projections::{Applied, FoundItem, FoundReservation, Projections, Queries, Stuck};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -28,6 +28,7 @@ pub struct UseCases {
     pub(crate) commands: Commands,
     pub(crate) queries: Queries,
     pub(crate) applied: Applied,
+    pub(crate) parked: Stuck,
     /// The position of the newest event, as this process knows it.
     pub(crate) head: watch::Receiver<i64>,
     pub(crate) options: UseCaseOptions,
@@ -41,8 +42,14 @@ impl UseCases {
         head: watch::Receiver<i64>,
         options: UseCaseOptions,
     ) -> Self {
-        let (queries, applied) = (projections.queries(), projections.applied());
-        Self { commands, queries, applied, head, options }
+        Self {
+            commands,
+            queries: projections.queries(),
+            applied: projections.applied(),
+            parked: projections.parked_keys(),
+            head,
+            options,
+        }
     }
 
     /// Gives a request its command id; equal requests with a key have the same one.

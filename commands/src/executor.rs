@@ -30,7 +30,7 @@ pub(crate) use request::Request;
 use crate::error::CommandError;
 use attempt::{Mode, Tried};
 use gdmarket_domain::Decider;
-use gdmarket_store::Store;
+use gdmarket_store::{PersonalDataTable, Store};
 use retry::Retry;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,11 @@ impl Executor {
     /// Which log this is.
     pub(crate) fn log_id(&self) -> Uuid {
         self.store.identity().log_id
+    }
+
+    /// The names of persons, which are kept outside the log.
+    pub(crate) fn personal_data(&self) -> &PersonalDataTable {
+        self.store.personal_data()
     }
 
     /// The meta of a command that follows from what `executed` wrote.

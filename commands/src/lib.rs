@@ -24,9 +24,9 @@ pub use command_id::{
 pub use error::{CommandError, Service};
 pub use executor::{CommandMeta, Executed, Precondition, RetryOptions};
 pub use operations::{
-    Commands, Finding, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation, NotRecorded,
-    OutcomeRecorded, PaymentAsked, PaymentAttempt, PaymentOutcome, Registered, Settled,
-    record_found_outcome,
+    Commands, Erased, FindingDecision, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation,
+    NotErased, PaymentAsked, PaymentAttempt, PaymentFinding, PaymentOutcome, Registered, Remains,
+    Settled,
 };
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions};
 pub use outside::{

@@ -6,6 +6,7 @@ mod items;
 mod number_kinds;
 mod payment_service;
 mod payments;
+mod persons;
 mod registration;
 mod requested_attempt;
 mod reservations;
@@ -14,10 +15,10 @@ pub use commands::Commands;
 pub use items::{Lending, NewItem, Registered};
 pub use number_kinds::NUMBERED;
 pub use payment_service::{
-    Finding, FoundOutcome, NotRecorded, OutcomeRecorded, PaymentAttempt, PaymentOutcome, Settled,
-    record_found_outcome,
+    FindingDecision, FoundOutcome, PaymentAttempt, PaymentFinding, PaymentOutcome, Settled,
 };
 pub use payments::PaymentAsked;
+pub use persons::{Erased, NotErased, Remains};
 pub use reservations::NewReservation;
 
 use crate::error::CommandError;

@@ -171,7 +171,12 @@ impl Market {
     /// The whole HTTP side: the routes, and the request pipeline before them.
     pub fn router(&self, config: &Config, listen: SocketAddr, shutdown: Shutdown) -> Router {
         let market = MarketParts {
-            use_cases: self.use_cases(config),
+            use_cases: UseCases::new(
+                self.commands.clone(),
+                &self.projections,
+                self.store.tail().head(),
+                use_case_options(config),
+            ),
             queries: self.projections.queries(),
             applied: self.projections.applied(),
             tokens: self.tokens.clone(),
@@ -184,15 +189,6 @@ impl Market {
             render_metrics: metrics::render,
         };
         router(market, &options, shutdown)
-    }
-
-    fn use_cases(&self, config: &Config) -> UseCases {
-        let options = UseCaseOptions {
-            time_zone: config.market.time_zone,
-            payment_wait: config.payment.gateway.answer_within,
-        };
-        let head = self.store.tail().head();
-        UseCases::new(self.commands.clone(), &self.projections, head, options)
     }
 
     /// Waits until the log under it is noticed to be another one than it was; says why.
@@ -245,6 +241,20 @@ fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
     };
     Commands::new(store, Arc::new(gateway), Arc::new(alarm), options)
         .map_err(|error| StartError::Settings(error.to_string()))
+}
+
+fn use_case_options(config: &Config) -> UseCaseOptions {
+    UseCaseOptions {
+        time_zone: config.market.time_zone,
+        payment_wait: config.payment.gateway.answer_within,
+    }
+}
+
+/// The use cases on a store that a tool opened, alongside a running server: no loop of this process follows the
+/// log.
+pub fn use_cases(config: &Config, store: Store) -> Result<UseCases, StartError> {
+    let (commands, head) = (commands(config, store.clone())?, store.tail().head());
+    Ok(UseCases::new(commands, &Projections::idle(store), head, use_case_options(config)))
 }
 
 fn gateway_options(payment: &config::Payment) -> InProcessGatewayOptions {

@@ -11,9 +11,7 @@ mod local_payments;
 mod refund;
 mod settle;
 
-pub use found_outcome::{
-    Finding, FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome,
-};
+pub use found_outcome::{FindingDecision, FoundOutcome, PaymentFinding};
 pub(crate) use local_payments::LocalPayments;
 
 use crate::error::CommandError;

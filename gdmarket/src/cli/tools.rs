@@ -17,6 +17,7 @@ use crate::compose::store_options;
 use crate::config::Config;
 use crate::output::{Console, Exit, Failure};
 use crate::runtime::runtime;
+use gdmarket_domain::Actor;
 use gdmarket_store::{Store, StoreError, StoreOptions};
 use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +26,11 @@ use tokio::signal::unix::{SignalKind, signal};
 const NAME: &str = "gdmarket tool";
 /// Connections to the views of a tool: it asks one thing after the other, but for a rebuild.
 const CONNECTIONS: u32 = 4;
+
+/// The actor of a tool, as long as there are no log-ins.
+fn local_operator() -> Actor {
+    Actor::Operator("local".to_owned())
+}
 
 /// Opens the store, works on it, and closes it, however the work ends. Ctrl-C and SIGTERM drop the
 /// work where it stands: whatever it began in a transaction is rolled back.

@@ -73,6 +73,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "awaited_outcome",
             "items",
             "reservations",
+            "payments",
+            "persons",
             "process_commands",
         ],
     ),

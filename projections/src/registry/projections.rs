@@ -6,6 +6,7 @@ use crate::engine::process_manager::{Pace, Port, Reactor};
 use crate::engine::progress::{Applied, Kind};
 use crate::engine::rebuild::ReplayError;
 use crate::engine::subscription::{Blocked, Clock, Handler, Subscription};
+use crate::inspect::parked::Stuck;
 use crate::processes::command_port::{CommandPort, StepPort};
 use crate::processes::options::Options;
 use crate::processes::step::Step;
@@ -98,6 +99,11 @@ impl Projections {
     /// The progress of the loops.
     pub fn applied(&self) -> Applied {
         self.applied.clone()
+    }
+
+    /// The parked keys of all subscriptions.
+    pub fn parked_keys(&self) -> Stuck {
+        Stuck::new(self.store.clone())
     }
 
     /// Has a parked key of a subscription tried again, all of them without a key; returns how many.

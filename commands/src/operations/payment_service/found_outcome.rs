@@ -4,10 +4,9 @@
 use crate::command_id::process_command_id;
 use crate::error::CommandError;
 use crate::executor::{CommandMeta, Executor, Precondition, Request};
-use crate::options::CommandOptions;
+use crate::operations::commands::Commands;
 use gdmarket_domain::payment::Progress;
 use gdmarket_domain::{Actor, Payment, PaymentCommand, PaymentNo};
-use gdmarket_store::Store;
 
 /// What an operator found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,44 +22,30 @@ pub enum FoundOutcome {
 }
 
 /// What an operator found out about one payment.
-#[derive(Debug, Clone, Copy)]
-pub struct Finding<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentFinding {
     /// The payment.
     pub payment_no: PaymentNo,
     /// What became of it.
     pub outcome: FoundOutcome,
-    /// The operator's name.
-    pub operator: &'a str,
     /// How the operator knows.
-    pub reason: &'a str,
+    pub reason: String,
 }
 
-/// What recording it led to.
+/// How recording a finding ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutcomeRecorded {
-    /// Whether anything was written; else the payment already had this outcome.
-    pub is_new: bool,
-    /// How far the payment is now.
-    pub progress: Progress,
-}
-
-/// Why an outcome isn't recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum NotRecorded {
-    /// No attempt of this number was started.
-    #[error("no payment {0} was started")]
-    NotBegun(PaymentNo),
-    /// It isn't what can have happened to a payment that is this far.
-    #[error("payment {number} is {progress:?}, which this outcome doesn't fit")]
-    DoesNotFit {
-        /// The attempt.
-        number: PaymentNo,
-        /// How far it is.
+pub enum FindingDecision {
+    /// The payment has this outcome.
+    Recorded {
+        /// Whether an event was written; else the payment already had the outcome.
+        is_new: bool,
+        /// How far the payment is now.
         progress: Progress,
     },
-    /// The log couldn't be read or written.
-    #[error(transparent)]
-    Command(#[from] CommandError),
+    /// The outcome can't have happened to a payment that is this far.
+    DoesNotFit(Progress),
+    /// No attempt of this number was started.
+    NotStarted,
 }
 
 impl FoundOutcome {
@@ -103,47 +88,52 @@ impl FoundOutcome {
     }
 }
 
-/// Records on an operator's behalf what became of a payment, and why the operator believes it.
-///
-/// Repeating it changes nothing. The market's processes continue from the event as from the gateway's own
-/// answer, wherever they run.
-pub async fn record_found_outcome(
-    store: Store,
-    finding: Finding<'_>,
-) -> Result<OutcomeRecorded, NotRecorded> {
-    let Finding { payment_no: number, outcome: found, .. } = finding;
-    let options = CommandOptions::default();
-    let executor = Executor::new(store, options.retry, options.retry_after);
-    let payment = executor.fresh::<Payment>(number.get()).await?;
-    let progress = payment.progress().ok_or(NotRecorded::NotBegun(number))?;
-    if !found.fits(progress) {
-        return Err(NotRecorded::DoesNotFit { number, progress });
+impl Commands {
+    /// Records on an operator's behalf what became of a payment, and why the operator believes it.
+    ///
+    /// Repeating it changes nothing. The market's processes continue from the event as from the gateway's own
+    /// answer, wherever they run.
+    pub async fn record_found_outcome(
+        &self,
+        finding: PaymentFinding,
+        actor: Actor,
+    ) -> Result<FindingDecision, CommandError> {
+        self.run(move |inner| async move { record(&inner.executor, &finding, actor).await }).await
     }
-    let meta = meta(&executor, &finding);
-    let command = found.command();
-    let mut request = Request::<Payment>::new(number.get(), &command, &meta);
-    request.note = Some(finding.reason);
-    let done = executor.execute(request).await?;
-    let progress = done.state.progress().ok_or(NotRecorded::NotBegun(number))?;
-    // The gateway's own answer may have come in between.
-    if !found.fits(progress) && done.events.is_empty() {
-        return Err(NotRecorded::DoesNotFit { number, progress });
-    }
-    Ok(OutcomeRecorded { is_new: !done.events.is_empty(), progress })
 }
 
-fn meta(executor: &Executor, finding: &Finding<'_>) -> CommandMeta {
-    let Finding { payment_no, outcome, operator, .. } = *finding;
-    let log_id = executor.log_id();
-    let command_id = process_command_id(log_id, "payment", payment_no.get(), outcome.fact());
-    CommandMeta {
+async fn record(
+    executor: &Executor,
+    finding: &PaymentFinding,
+    actor: Actor,
+) -> Result<FindingDecision, CommandError> {
+    let PaymentFinding { payment_no, outcome, reason } = finding;
+    let number = payment_no.get();
+    let payment = executor.fresh::<Payment>(number).await?;
+    let Some(progress) = payment.progress() else { return Ok(FindingDecision::NotStarted) };
+    if !outcome.fits(progress) {
+        return Ok(FindingDecision::DoesNotFit(progress));
+    }
+    let command_id = process_command_id(executor.log_id(), "payment", number, outcome.fact());
+    let meta = CommandMeta {
         command_id,
         correlation_id: command_id,
         causation: None,
-        actor: Actor::Operator(operator.to_owned()),
+        actor,
         traceparent: None,
         fingerprint: Vec::new(),
         precondition: Precondition::default(),
         keyed: false,
+    };
+    let command = outcome.command();
+    let mut request = Request::<Payment>::new(number, &command, &meta);
+    request.note = Some(reason);
+    let done = executor.execute(request).await?;
+    let Some(progress) = done.state.progress() else { return Ok(FindingDecision::NotStarted) };
+    let is_new = !done.events.is_empty();
+    // The gateway's own answer may have come in between.
+    if !is_new && !outcome.fits(progress) {
+        return Ok(FindingDecision::DoesNotFit(progress));
     }
+    Ok(FindingDecision::Recorded { is_new, progress })
 }

@@ -1,17 +1,14 @@
-//! `gdmarket payments`: what an operator found out about a payment with the card company.
+//! `gdmarket payments`: records what an operator found out about a payment with the card company.
 
-use super::with_store;
+use super::{local_operator, with_store};
+use crate::compose::use_cases;
 use crate::config::Config;
 use crate::output::confirmation::confirm;
 use crate::output::{Console, Exit, Failure};
 use clap::{Args, Subcommand, ValueEnum};
-use gdmarket_commands::{
-    CommandError, Finding, FoundOutcome, NotRecorded, OutcomeRecorded, record_found_outcome,
-};
+use gdmarket_app::{CommandError, FindingDecision, FoundOutcome, PaymentFinding, UseCaseError};
 use gdmarket_domain::PaymentNo;
 use gdmarket_domain::payment::Progress;
-use gdmarket_projections::Stuck;
-use gdmarket_store::Store;
 use serde_json::json;
 
 const EXAMPLES: &str = "\
@@ -23,13 +20,10 @@ Examples:
 
 Find the payments that need it with `gdmarket parked list` and GET /payments?status=RefundRefused.";
 
-/// Who records it, as long as there are no log-ins.
-const OPERATOR: &str = "local";
-
 /// The longest reason that is kept.
 const LONGEST_REASON: usize = 500;
 
-/// What is wanted of a payment.
+/// What is to be done with a payment.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct PaymentsArgs {
@@ -108,70 +102,79 @@ pub(in crate::cli) fn run(
             format!("nothing was recorded about payment {no}"),
         )?;
     }
+    let finding =
+        PaymentFinding { payment_no: no, outcome: outcome.found(), reason: reason.to_owned() };
     with_store(config, async |store| {
-        let finding =
-            Finding { payment_no: no, outcome: outcome.found(), operator: OPERATOR, reason };
-        let recorded = record_found_outcome(store.clone(), finding);
-        let recorded = recorded.await.map_err(|error| failure(no, &error))?;
-        release(store, no, (outcome, reason)).await?;
-        say(no, outcome, recorded, console);
-        Ok(())
+        let settled = use_cases(config, store)?.settle_payment(finding, local_operator()).await;
+        match settled.map_err(not_settled)? {
+            FindingDecision::Recorded { is_new, progress } => {
+                let status = status(progress);
+                report(no, outcome, Recorded { is_new, status }, console);
+                Ok(())
+            }
+            FindingDecision::NotStarted => Err(not_started(no)),
+            FindingDecision::DoesNotFit(progress) => Err(does_not_fit(no, progress)),
+        }
     })
 }
 
-/// What waited for the outcome waits no longer: a question to the gateway is given up, and a refund that
-/// was parked is found done when it is tried again.
-async fn release(
-    store: Store,
-    no: PaymentNo,
-    (outcome, reason): (Outcome, &str),
-) -> Result<(), Failure> {
-    let stuck = Stuck::new(store);
-    for of in stuck.list(Some(&format!("payment/{no}"))).await? {
-        if of.is_deadline {
-            stuck.give_up(&of, reason).await?;
-        } else if outcome == Outcome::Refunded && !of.is_view {
-            stuck.ask(&of).await?;
-        }
-    }
-    Ok(())
+fn not_started(no: PaymentNo) -> Failure {
+    Failure::new(Exit::Failed, format!("no payment {no} was started")).next(format!(
+        "see `gdmarket state payment {no}`; a request to pay that was never started is settled by the server"
+    ))
 }
 
-fn failure(no: PaymentNo, error: &NotRecorded) -> Failure {
+fn does_not_fit(no: PaymentNo, progress: Progress) -> Failure {
+    let message = format!("payment {no} is {progress:?}, which this outcome doesn't fit");
+    Failure::new(Exit::Failed, message)
+        .next(format!("see what happened to it: gdmarket events list --payment {no}"))
+}
+
+fn not_settled(error: UseCaseError) -> Failure {
+    match error {
+        UseCaseError::Query(error) | UseCaseError::AfterWrite(error) => error.into(),
+        UseCaseError::Command(error) => not_recorded(&error),
+    }
+}
+
+fn not_recorded(error: &CommandError) -> Failure {
     let message = error.to_string();
     match error {
-        NotRecorded::NotBegun(_) => Failure::new(Exit::Failed, message).next(format!(
-            "see `gdmarket state payment {no}`; a request to pay that never began is settled by the server"
-        )),
-        NotRecorded::DoesNotFit { .. } => Failure::new(Exit::Failed, message)
-            .next(format!("see what happened to it: gdmarket events list --payment {no}")),
-        NotRecorded::Command(CommandError::NewerEvent) => {
+        CommandError::NewerEvent => {
             Failure::new(Exit::Unreadable, message).next("install the newer gdmarket")
         }
-        NotRecorded::Command(CommandError::Broken(_) | CommandError::Damaged(_)) => {
+        CommandError::Broken(_) | CommandError::Damaged(_) => {
             Failure::damage(message).next("see what can't be read: gdmarket check")
         }
-        NotRecorded::Command(_) => Failure::new(Exit::Unreachable, message)
+        _ => Failure::new(Exit::Unreachable, message)
             .next("type the same again: what was recorded stays, and isn't recorded twice"),
     }
 }
 
-fn say(no: PaymentNo, outcome: Outcome, recorded: OutcomeRecorded, console: Console) {
-    let OutcomeRecorded { is_new, progress } = recorded;
+/// What is recorded of a payment.
+#[derive(Clone, Copy)]
+struct Recorded {
+    /// Whether it was recorded by this command.
+    is_new: bool,
+    /// The payment's status now.
+    status: &'static str,
+}
+
+fn report(no: PaymentNo, outcome: Outcome, recorded: Recorded, console: Console) {
+    let Recorded { is_new, status } = recorded;
     let name = outcome.name();
     if console.is_json() {
         Console::result_json(&json!({
-            "payment": no.get(), "outcome": name, "recorded": is_new, "status": status(progress),
+            "payment": no.get(), "outcome": name, "recorded": is_new, "status": status,
         }));
     } else if is_new {
-        console
-            .note(&format!("Payment {no} is recorded as {name}: it is {} now.", status(progress)));
+        console.note(&format!("Payment {no} is recorded as {name}: it is {status} now."));
     } else {
-        console.note(&format!("Nothing to record: payment {no} is {} already.", status(progress)));
+        console.note(&format!("Nothing to record: payment {no} is {status} already."));
     }
 }
 
-/// As `/payments` shows it.
+/// The status as `/payments` shows it.
 const fn status(progress: Progress) -> &'static str {
     match progress {
         Progress::Pending | Progress::Unknown => "Pending",

@@ -1,12 +1,13 @@
-//! `gdmarket persons`: what is known of people, which is their names, beside the log.
+//! `gdmarket persons`: the data of persons, which is their names, kept outside the log.
 
-use super::with_store;
+use super::{local_operator, with_store};
+use crate::compose::use_cases;
 use crate::config::Config;
 use crate::output::confirmation::confirm;
-use crate::output::{Console, Failure};
+use crate::output::{Console, Exit, Failure};
 use clap::{Args, Subcommand};
+use gdmarket_app::{EraseError, Erased, Remains};
 use gdmarket_domain::PersonId;
-use gdmarket_store::{Erased, Remains};
 use serde_json::json;
 
 const EXAMPLES: &str = "\
@@ -14,7 +15,7 @@ Examples:
   gdmarket persons erase 7            erase the names of person 7, after a question
   gdmarket persons erase 7 --yes      without one, for scripts";
 
-/// What is wanted of what is known of people.
+/// What is to be done with the data of persons.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct PersonsArgs {
@@ -49,13 +50,20 @@ pub(in crate::cli) fn run(
         )?;
     }
     with_store(config, async |store| {
-        let erased = store.personal_data().erase(no.get()).await?;
-        say(no, &erased, console);
+        let erased = use_cases(config, store)?.erase_person(no, &local_operator()).await;
+        report(no, &erased.map_err(not_erased)?, console);
         Ok(())
     })
 }
 
-fn say(no: PersonId, erased: &Erased, console: Console) {
+fn not_erased(error: EraseError) -> Failure {
+    match error {
+        EraseError::NotErased(error) => error.0.into(),
+        EraseError::Actor(error) => Failure::new(Exit::Failed, error.to_string()),
+    }
+}
+
+fn report(no: PersonId, erased: &Erased, console: Console) {
     let was_known = erased.names > 0;
     if console.is_json() {
         let outcome = if was_known { "erased" } else { "not-known" };
