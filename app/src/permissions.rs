@@ -2,7 +2,7 @@
 //! nothing is promised here that a command would refuse.
 
 use chrono::NaiveDate;
-use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{
     Actor, Decider, Item, ItemCommand, PaymentNo, PersonId, Refusal as _, Reservation,
     ReservationCommand,
@@ -158,7 +158,7 @@ pub fn reservation_permissions(
     let actor = &viewer.actor;
     let why =
         |command: &ReservationCommand, no_change| refusal(reservation, actor, command, no_change);
-    let is_pending = matches!(reservation.stage(), Stage::CancellationPending { .. });
+    let is_pending = matches!(reservation.stage(), ReservationStage::CancellationPending { .. });
     let requested = if is_pending { "cancellation-pending" } else { "reservation-closed" };
     let pay = match PaymentNo::new(1) {
         Ok(payment_no) => why(&ReservationCommand::RequestPayment { payment_no }, Some("paid")),

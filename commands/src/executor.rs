@@ -24,11 +24,11 @@ pub use executed::Executed;
 pub use precondition::Precondition;
 pub use retry::RetryOptions;
 
-pub(crate) use executed::Done;
-pub(crate) use request::Request;
+pub(crate) use executed::Execution;
+pub(crate) use request::CommandRequest;
 
 use crate::error::CommandError;
-use attempt::{Mode, Tried};
+use attempt::{AttemptOutcome, Mode};
 use gdmarket_domain::Decider;
 use gdmarket_store::{PersonalDataTable, Store};
 use retry::Retry;
@@ -73,8 +73,8 @@ impl Executor {
     /// Executes the command; the same command id has one effect and one answer.
     pub(crate) async fn execute<A: Decider + 'static>(
         &self,
-        request: Request<'_, A>,
-    ) -> Result<Done<A>, CommandError> {
+        request: CommandRequest<'_, A>,
+    ) -> Result<Execution<A>, CommandError> {
         match self.execute_as(&request, Mode::Write).await? {
             Some(done) => Ok(done),
             None => Err(CommandError::Broken("a try that was to write did not".to_owned())),
@@ -85,8 +85,8 @@ impl Executor {
     /// returns `None`.
     pub(crate) async fn execute_unless_it_writes<A: Decider + 'static>(
         &self,
-        request: Request<'_, A>,
-    ) -> Result<Option<Done<A>>, CommandError> {
+        request: CommandRequest<'_, A>,
+    ) -> Result<Option<Execution<A>>, CommandError> {
         self.execute_as(&request, Mode::UnlessItWrites).await
     }
 
@@ -94,16 +94,16 @@ impl Executor {
     /// another command began is never taken for what this one requests.
     pub(crate) async fn begin<A: Decider + 'static>(
         &self,
-        request: Request<'_, A>,
-    ) -> Result<Option<Done<A>>, CommandError> {
+        request: CommandRequest<'_, A>,
+    ) -> Result<Option<Execution<A>>, CommandError> {
         self.execute_as(&request, Mode::Begin).await
     }
 
     async fn execute_as<A: Decider + 'static>(
         &self,
-        request: &Request<'_, A>,
+        request: &CommandRequest<'_, A>,
         mode: Mode,
-    ) -> Result<Option<Done<A>>, CommandError> {
+    ) -> Result<Option<Execution<A>>, CommandError> {
         let (aggregate, number) = (A::TYPE, request.number);
         let span = tracing::debug_span!("command.execute", aggregate, number);
         let result = self.retried(request, mode).instrument(span).await;
@@ -113,19 +113,19 @@ impl Executor {
 
     async fn retried<A: Decider + 'static>(
         &self,
-        request: &Request<'_, A>,
+        request: &CommandRequest<'_, A>,
         mode: Mode,
-    ) -> Result<Option<Done<A>>, CommandError> {
+    ) -> Result<Option<Execution<A>>, CommandError> {
         let mut retry = Retry::new(&self.retry);
         // Whether a command writes is only known of a state that was read.
         let mut assume_new = mode != Mode::UnlessItWrites;
         loop {
             match self.attempt(request, mode, assume_new).await? {
-                Tried::Done(done) => return Ok(Some(done)),
-                Tried::WouldWrite | Tried::Taken => return Ok(None),
+                AttemptOutcome::Done(done) => return Ok(Some(done)),
+                AttemptOutcome::WouldWrite | AttemptOutcome::Taken => return Ok(None),
                 // No other command was in the way: no pause.
-                Tried::NotNew => assume_new = false,
-                Tried::Lost => {
+                AttemptOutcome::NotNew => assume_new = false,
+                AttemptOutcome::Lost => {
                     metrics::counter!("gdmarket_command_conflicts_total", "aggregate" => A::TYPE)
                         .increment(1);
                     if !retry.pause().await {
@@ -138,7 +138,7 @@ impl Executor {
 }
 
 /// Counts how commands end.
-fn count<A: Decider>(result: &Result<Option<Done<A>>, CommandError>) {
+fn count<A: Decider>(result: &Result<Option<Execution<A>>, CommandError>) {
     let outcome = match result {
         Ok(Some(done)) if done.executed.replayed => "replayed",
         Ok(Some(done)) if done.executed.count == 0 => "no-op",

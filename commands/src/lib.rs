@@ -25,8 +25,8 @@ pub use error::{CommandError, Service};
 pub use executor::{CommandMeta, Executed, Precondition, RetryOptions};
 pub use operations::{
     Commands, Erased, FindingDecision, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation,
-    NotErased, PaymentAsked, PaymentAttempt, PaymentFinding, PaymentOutcome, Registered, Remains,
-    Settled,
+    NotErased, PaymentAsked, PaymentAttempt, PaymentFinding, PaymentOutcome, RegisteredItem,
+    Remains, Settled,
 };
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions};
 pub use outside::{

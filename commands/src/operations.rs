@@ -12,7 +12,7 @@ mod requested_attempt;
 mod reservations;
 
 pub use commands::Commands;
-pub use items::{Lending, NewItem, Registered};
+pub use items::{Lending, NewItem, RegisteredItem};
 pub use number_kinds::NUMBERED;
 pub use payment_service::{
     FindingDecision, FoundOutcome, PaymentAttempt, PaymentFinding, PaymentOutcome, Settled,

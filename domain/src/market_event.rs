@@ -11,7 +11,7 @@ use crate::hold::{Hold, HoldEvent};
 use crate::item::{Item, ItemEvent};
 use crate::payment::{Payment, PaymentEvent};
 use crate::reservation::{Reservation, ReservationEvent};
-use crate::upcast::{self, Step};
+use crate::upcast::{self, UpcastStep};
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::de::Error as _;
 use serde_json::Value;
@@ -118,7 +118,7 @@ impl StoredEvent<'_> {
     pub fn decode_as<A: Decider>(self) -> Result<A::Event, DecodeError> {
         let Self { event_type, version, payload, .. } = self;
         let event: A::Event =
-            Row { steps: upcast::STEPS, event_type, version, payload }.decode()?;
+            VersionedPayload { steps: upcast::STEPS, event_type, version, payload }.decode()?;
         self.require_own(A::number_of(&event))?;
         Ok(event)
     }
@@ -146,13 +146,13 @@ impl MarketEvent {
 
     /// As [`MarketEvent::decode`], with these steps instead of the program's own.
     pub fn decode_with(
-        steps: &[Step],
+        steps: &[UpcastStep],
         aggregate_type: &str,
         event_type: &str,
         version: &str,
         payload: &str,
     ) -> Result<Self, DecodeError> {
-        let row = Row { steps, event_type, version, payload };
+        let row = VersionedPayload { steps, event_type, version, payload };
         match aggregate_type {
             Item::TYPE => row.decode().map(Self::Item),
             Reservation::TYPE => row.decode().map(Self::Reservation),
@@ -183,14 +183,14 @@ impl MarketEvent {
     }
 }
 
-struct Row<'a> {
-    steps: &'a [Step],
+struct VersionedPayload<'a> {
+    steps: &'a [UpcastStep],
     event_type: &'a str,
     version: &'a str,
     payload: &'a str,
 }
 
-impl Row<'_> {
+impl VersionedPayload<'_> {
     fn decode<E: DomainEvent + EventNames>(&self) -> Result<E, DecodeError> {
         let known = upcast::current_version(self.steps, self.event_type);
         let version: u32 = self

@@ -13,7 +13,7 @@ pub const NOT_FOUND: &str = "not-found";
 pub use command::PaymentCommand;
 pub use error::PaymentError;
 pub use event::PaymentEvent;
-pub use state::{Attempt, Payment, Progress};
+pub use state::{AttemptProgress, Payment, StartedPayment};
 
 use crate::decider::aggregate;
 

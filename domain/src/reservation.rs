@@ -16,8 +16,8 @@ pub use command::ReservationCommand;
 pub use error::ReservationError;
 pub use event::ReservationEvent;
 pub use payments::PAY_AGAIN_WITHIN;
-pub use stage::{Cancelling, Stage};
-pub use state::{PayTimes, Request, Reservation, Terms};
+pub use stage::{Cancelling, ReservationStage};
+pub use state::{PayTimes, Reservation, ReservationRequest, Terms};
 
 use crate::decider::aggregate;
 

@@ -14,7 +14,7 @@ mod table;
 
 use cqrs_es::Aggregate;
 use cqrs_es::test::TestFramework;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{
     Decider, ItemNo, Money, Payment, PaymentCommand, PaymentError, PaymentEvent, PaymentNo,
     ReservationNo,
@@ -72,13 +72,13 @@ fn history(column: &str) -> Vec<PaymentCommand> {
 fn column_of(payment: &Payment) -> &'static str {
     match payment.progress() {
         None => "–",
-        Some(Progress::Pending) => "Pending",
-        Some(Progress::Unknown) => "Unknown",
-        Some(Progress::Approved) => "Approved",
-        Some(Progress::Declined) => "Declined",
-        Some(Progress::Cancelling) => "Cancelling",
-        Some(Progress::RefundRefused) => "RefundRefused",
-        Some(Progress::Cancelled) => "Cancelled",
+        Some(AttemptProgress::Pending) => "Pending",
+        Some(AttemptProgress::Unknown) => "Unknown",
+        Some(AttemptProgress::Approved) => "Approved",
+        Some(AttemptProgress::Declined) => "Declined",
+        Some(AttemptProgress::Cancelling) => "Cancelling",
+        Some(AttemptProgress::RefundRefused) => "RefundRefused",
+        Some(AttemptProgress::Cancelled) => "Cancelled",
     }
 }
 
@@ -106,7 +106,7 @@ fn approval_after_a_decline_is_recorded_because_the_money_is_gone() {
     let mut history = history("Declined");
     history.push(PaymentCommand::RecordApproved);
     let payment = after::<Payment>(history);
-    assert_eq!(payment.progress(), Some(Progress::Approved));
+    assert_eq!(payment.progress(), Some(AttemptProgress::Approved));
 }
 
 #[test]

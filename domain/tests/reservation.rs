@@ -15,7 +15,7 @@ mod table;
 use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::Aggregate;
 use cqrs_es::test::TestFramework;
-use gdmarket_domain::reservation::{Cancelling, Stage};
+use gdmarket_domain::reservation::{Cancelling, ReservationStage};
 use gdmarket_domain::{
     Decider, ItemNo, Money, PaymentNo, PersonId, Refusal, RentalPeriod, Reservation,
     ReservationCommand, ReservationError, ReservationEvent, ReservationNo,
@@ -103,22 +103,22 @@ fn history(column: &str) -> Vec<ReservationCommand> {
 
 fn column_of(reservation: &Reservation) -> &'static str {
     match reservation.stage() {
-        Stage::New => "–",
-        Stage::Requested => "Req",
-        Stage::Unpaid { .. } => "U",
-        Stage::PaymentOpen { .. } => "O",
-        Stage::Paid { .. } => "P",
-        Stage::CancellationPending { request: Cancelling::Reservation, .. } => "Xc",
-        Stage::CancellationPending { request: Cancelling::Payment, .. } => "Xp",
-        Stage::Renting { request: None, .. } => "Renting",
-        Stage::Renting { request: Some(Cancelling::Reservation), .. } => "Renting+c",
-        Stage::Renting { request: Some(Cancelling::Payment), .. } => "Renting+p",
-        Stage::Completed { request: None, .. } => "Completed",
-        Stage::Completed { request: Some(Cancelling::Reservation), .. } => "Completed+c",
-        Stage::Completed { request: Some(Cancelling::Payment), .. } => "Completed+p",
-        Stage::Rejected => "Rejected",
-        Stage::Cancelled => "Cancelled",
-        Stage::Expired => "Expired",
+        ReservationStage::New => "–",
+        ReservationStage::Requested => "Req",
+        ReservationStage::Unpaid { .. } => "U",
+        ReservationStage::PaymentOpen { .. } => "O",
+        ReservationStage::Paid { .. } => "P",
+        ReservationStage::CancellationPending { request: Cancelling::Reservation, .. } => "Xc",
+        ReservationStage::CancellationPending { request: Cancelling::Payment, .. } => "Xp",
+        ReservationStage::Renting { request: None, .. } => "Renting",
+        ReservationStage::Renting { request: Some(Cancelling::Reservation), .. } => "Renting+c",
+        ReservationStage::Renting { request: Some(Cancelling::Payment), .. } => "Renting+p",
+        ReservationStage::Completed { request: None, .. } => "Completed",
+        ReservationStage::Completed { request: Some(Cancelling::Reservation), .. } => "Completed+c",
+        ReservationStage::Completed { request: Some(Cancelling::Payment), .. } => "Completed+p",
+        ReservationStage::Rejected => "Rejected",
+        ReservationStage::Cancelled => "Cancelled",
+        ReservationStage::Expired => "Expired",
     }
 }
 
@@ -227,10 +227,10 @@ fn a_cancelled_payment_restarts_the_time_to_pay_and_a_new_attempt_may_begin() {
     let mut history = history("Xp");
     history.push(revoked());
     let unpaid = after::<Reservation>(history.clone());
-    assert_eq!(unpaid.stage(), Stage::Unpaid { pay_by: minute(45) });
+    assert_eq!(unpaid.stage(), ReservationStage::Unpaid { pay_by: minute(45) });
     history.push(pay(2));
     let open = after::<Reservation>(history);
-    assert_eq!(open.stage(), Stage::PaymentOpen { payment_no: payment(2) });
+    assert_eq!(open.stage(), ReservationStage::PaymentOpen { payment_no: payment(2) });
 }
 
 #[test]
@@ -243,7 +243,11 @@ fn failed_attempt_leaves_the_later_of_the_current_end_and_five_minutes() {
         for event in paid.into_iter().chain(events) {
             unpaid.apply(event);
         }
-        assert_eq!(unpaid.stage(), Stage::Unpaid { pay_by: minute(pay_by) }, "attempt {no}");
+        assert_eq!(
+            unpaid.stage(),
+            ReservationStage::Unpaid { pay_by: minute(pay_by) },
+            "attempt {no}"
+        );
     }
     assert_eq!(refusal(&unpaid, &ReservationCommand::Expire { pay_by: minute(27) }), "not-due");
     assert!(unpaid.decide(&ReservationCommand::Expire { pay_by: minute(30) }).is_ok());
@@ -280,7 +284,11 @@ fn a_late_payment_is_recorded_once_per_attempt() {
     let mut history = history("P");
     history.push(approved(2));
     let once = after::<Reservation>(history.clone());
-    assert_eq!(once.stage(), Stage::Paid { payment_no: payment(1) }, "nothing else changes");
+    assert_eq!(
+        once.stage(),
+        ReservationStage::Paid { payment_no: payment(1) },
+        "nothing else changes"
+    );
     assert_eq!(once.decide(&approved(2)).unwrap(), []);
     history.push(approved(3));
     let twice = after::<Reservation>(history);

@@ -5,7 +5,7 @@
 #[path = "wire_format/samples.rs"]
 mod samples;
 
-use gdmarket_domain::upcast::Step;
+use gdmarket_domain::upcast::UpcastStep;
 use gdmarket_domain::{
     AlarmEvent, DecodeError, HoldEvent, ItemEvent, MarketEvent, PaymentEvent, ReservationEvent,
     event_names, event_names_of,
@@ -128,8 +128,8 @@ fn an_old_version_passes_every_step_up_to_today_s() {
     const TYPE: &str = "ItemRegistered";
     // Out of order on purpose: the versions say which comes first.
     let steps = [
-        Step { event_type: TYPE, from: 2, apply: named },
-        Step { event_type: TYPE, from: 1, apply: priced },
+        UpcastStep { event_type: TYPE, from: 2, apply: named },
+        UpcastStep { event_type: TYPE, from: 1, apply: priced },
     ];
     let decode = |version: &str, payload: Value| {
         MarketEvent::decode_with(&steps, "item", TYPE, version, &payload.to_string())

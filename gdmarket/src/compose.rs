@@ -257,7 +257,7 @@ pub fn use_cases(config: &Config, store: Store) -> Result<UseCases, StartError> 
     Ok(UseCases::new(commands, &Projections::idle(store), head, use_case_options(config)))
 }
 
-fn gateway_options(payment: &config::Payment) -> InProcessGatewayOptions {
+fn gateway_options(payment: &config::PaymentConfig) -> InProcessGatewayOptions {
     InProcessGatewayOptions {
         delay_ms: millis(payment.gateway.delay),
         jitter_ms: millis(payment.gateway.jitter),

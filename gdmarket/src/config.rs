@@ -13,7 +13,7 @@ mod sources;
 mod toml_file;
 mod values;
 
-pub use loaded::{Faults, Loaded};
+pub use loaded::{Faults, LoadedConfig};
 pub use secret::{DatabaseUrl, masked};
 pub use sections::Shown;
 pub use settings::{RETIRED, SETTINGS, Setting};
@@ -35,13 +35,13 @@ pub struct Config {
     /// Where the log is; without a URL in the data folder.
     pub database: Database,
     /// The market's own rules.
-    pub market: Market,
+    pub market: MarketConfig,
     /// The payment gateway.
-    pub payment: Payment,
+    pub payment: PaymentConfig,
     /// The alarm.
     pub alarm: Outside,
     /// Reservations.
-    pub reservation: Reservation,
+    pub reservation: ReservationConfig,
     /// What is told about the program's own doings.
     pub telemetry: Telemetry,
 }
@@ -79,7 +79,7 @@ pub struct Database {
 
 /// The market's own rules.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Market {
+pub struct MarketConfig {
     /// Where the market's days begin and end.
     #[serde(deserialize_with = "values::time_zone")]
     pub time_zone: Tz,
@@ -107,7 +107,7 @@ pub struct Outside {
 
 /// The payment gateway.
 #[derive(Debug, Clone)]
-pub struct Payment {
+pub struct PaymentConfig {
     /// Its limits, and how it behaves.
     pub gateway: Outside,
     /// Which share of the charges is declined.
@@ -120,7 +120,7 @@ pub struct Payment {
 
 /// Reservations.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Reservation {
+pub struct ReservationConfig {
     /// How long one may stand unpaid.
     #[serde(rename = "pay_within_s", deserialize_with = "values::seconds")]
     pub pay_within: Duration,
@@ -153,7 +153,7 @@ pub enum LogFormat {
 
 impl Config {
     /// Reads all sources and checks everything.
-    pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
+    pub fn load(sources: &Sources) -> Result<LoadedConfig, Faults> {
         loaded::load(sources)
     }
 

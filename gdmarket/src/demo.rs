@@ -8,7 +8,7 @@ mod sentences;
 use crate::output::{Console, Exit, Failure};
 use crate::runtime::runtime;
 use clap::{Args, ValueEnum};
-use market::Market;
+use market::MarketClient;
 use url::Url;
 
 const EXAMPLES: &str = "\
@@ -66,7 +66,7 @@ enum Stop {
 pub(crate) fn run(args: &DemoArgs, console: Console) -> Result<(), Failure> {
     let runtime = runtime()?;
     runtime.block_on(async {
-        let market = Market::new(args.url.as_str(), args.lang, console).map_err(failure)?;
+        let market = MarketClient::new(args.url.as_str(), args.lang, console).map_err(failure)?;
         tokio::select! {
             played = scenario::play(market) => played.map_err(failure),
             _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "")),

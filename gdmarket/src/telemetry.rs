@@ -31,7 +31,7 @@ pub fn start_log(telemetry: &Telemetry, style: LogStyle) {
             LogFormat::Auto => !is_terminal,
         };
     let has_colour = style.has_colour && is_terminal && !is_json;
-    let lines = tracing_subscriber::fmt::layer().with_writer(move || LogWriter { has_colour });
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || LineWriter { has_colour });
     let started = if is_json {
         registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
     } else {
@@ -42,11 +42,11 @@ pub fn start_log(telemetry: &Telemetry, style: LogStyle) {
 }
 
 /// Writes one log line at a time to stderr, escaped and without passwords of URLs.
-struct LogWriter {
+struct LineWriter {
     has_colour: bool,
 }
 
-impl io::Write for LogWriter {
+impl io::Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let text = masked(text.trim_end_matches('\n'));

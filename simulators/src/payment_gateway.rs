@@ -33,7 +33,7 @@ pub struct InProcessGateway {
 
 /// What goes wrong with one call.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum PlannedFault {
     None,
     Refused,
     LostBefore,
@@ -58,32 +58,32 @@ impl InProcessGateway {
         F: Future<Output = Result<T, GatewayError>> + Send + 'static,
     {
         let fault = self.fault();
-        if fault == Fault::Refused {
+        if fault == PlannedFault::Refused {
             return Err(GatewayError::Unreachable("connection refused".to_owned()));
         }
         let half = random_latency(self.options.delay_ms, self.options.jitter_ms) / 2;
         tokio::time::sleep(half).await;
-        if fault == Fault::LostBefore {
+        if fault == PlannedFault::LostBefore {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
         }
         // In a task of its own: a started call has its effect, whether or not the caller still waits.
         let done = tokio::spawn(effect(self.ledger.clone())).await;
         let done = done.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
         tokio::time::sleep(half).await;
-        if fault == Fault::LostAfter {
+        if fault == PlannedFault::LostAfter {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
         }
         done
     }
 
-    fn fault(&self) -> Fault {
+    fn fault(&self) -> PlannedFault {
         if !happens(self.options.fail_rate) {
-            return Fault::None;
+            return PlannedFault::None;
         }
         match rand::random_range(0..3) {
-            0 => Fault::Refused,
-            1 => Fault::LostBefore,
-            _ => Fault::LostAfter,
+            0 => PlannedFault::Refused,
+            1 => PlannedFault::LostBefore,
+            _ => PlannedFault::LostAfter,
         }
     }
 }

@@ -30,15 +30,15 @@ pub use log::{
 };
 pub use log_limit::LogLimit;
 pub use maintenance::{
-    ArchiveError, ArchiveReader, Check, CheckEntry, Entry, EntryFault, EventKind, Export,
-    ExportOptions, FILE_DAMAGED, Finding, Gap, Header, ImportOptions, Imported, KnownSubscriptions,
-    Manifest, Restored, Verified, import, verify,
+    ArchiveError, ArchiveReader, Check, CheckEntry, EntryFault, EventKind, Export, ExportOptions,
+    FILE_DAMAGED, Finding, Gap, Header, ImportOptions, Imported, KnownSubscriptions, Manifest,
+    Restored, Verified, WrittenEntry, import, verify,
 };
 pub use options::{StoreOptions, WalTrust};
 pub use store::Store;
 pub use subscription::{
     Advance, BlockedDeadline, Changes, Checkpoint, Checkpoints, Claim, ColumnKind, Condition,
     Deadline, Deadlines, Dropped, Field, Generation, Generations, Lease, Leases, Leftover,
-    LoopProblem, LoopProblems, Numbered, PageQuery, Parked, ParkedKeys, Postponed, RowDocument,
-    RowTable, TableColumn, TableRow, Tried,
+    LoopProblem, LoopProblems, NumberedRow, PageQuery, Parked, ParkedKeys, Postponed, RetryOutcome,
+    RowDocument, RowTable, TableColumn, TableRow,
 };

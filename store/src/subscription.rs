@@ -10,12 +10,12 @@ mod parked;
 mod row_table;
 
 pub use checkpoint::{Advance, Checkpoint, Checkpoints, Claim};
-pub use deadline::{BlockedDeadline, Changes, Deadline, Deadlines, Postponed, Tried};
+pub use deadline::{BlockedDeadline, Changes, Deadline, Deadlines, Postponed, RetryOutcome};
 pub use generation::{Generation, Generations};
 pub use lease::{Lease, Leases};
 pub use loop_problem::{LoopProblem, LoopProblems};
 pub use parked::{Dropped, Parked, ParkedKeys};
 pub use row_table::{
-    ColumnKind, Condition, Field, Leftover, Numbered, PageQuery, RowDocument, RowTable,
+    ColumnKind, Condition, Field, Leftover, NumberedRow, PageQuery, RowDocument, RowTable,
     TableColumn, TableRow,
 };

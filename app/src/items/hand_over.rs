@@ -6,7 +6,7 @@ use crate::outcome::{Decision, WriteOutcome};
 use crate::use_cases::{NEWEST, UseCases, is_refused};
 use crate::waiting::VIEW_WAIT;
 use gdmarket_commands::{CommandError, CommandMeta, Executed, Lending};
-use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{Item, ItemEvent, ItemNo, ReservationNo};
 use gdmarket_projections::{FoundItem, StreamEvent};
 
@@ -119,8 +119,8 @@ impl UseCases {
         for no in candidates {
             let found = self.reservation(no).await?;
             match found.as_ref().map(|found| found.state.stage()) {
-                Some(Stage::Paid { .. }) => return Ok(Authorisation::InFlight),
-                Some(Stage::PaymentOpen { .. }) => furthest = Authorisation::Undecided,
+                Some(ReservationStage::Paid { .. }) => return Ok(Authorisation::InFlight),
+                Some(ReservationStage::PaymentOpen { .. }) => furthest = Authorisation::Undecided,
                 Some(_) | None => {}
             }
         }

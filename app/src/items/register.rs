@@ -4,7 +4,7 @@ use crate::context::WriteContext;
 use crate::error::UseCaseError;
 use crate::outcome::{Decision, WriteOutcome};
 use crate::use_cases::UseCases;
-use gdmarket_commands::{CommandError, NewItem, Registered};
+use gdmarket_commands::{CommandError, NewItem, RegisteredItem};
 use gdmarket_domain::{Actor, ItemNo, PersonId};
 use gdmarket_projections::FoundItem;
 
@@ -25,7 +25,7 @@ impl UseCases {
     ) -> Result<WriteOutcome<FoundItem>, UseCaseError> {
         let owner_id = owner_of(&context.meta.actor, item.owner_id)?;
         let item = NewItem { owner_id, ..item };
-        let Registered { executed, event } =
+        let RegisteredItem { executed, event } =
             self.commands.register_item(item, &context.meta).await?;
         let item_no = ItemNo::new(executed.number).map_err(|error| UseCaseError::broken(&error))?;
         self.settle_views(executed.position, context).await;

@@ -1,8 +1,8 @@
 //! One try of a command: load, decide, append. What it leads to is known; whether to try again is the
 //! executor's decision.
 
-use super::decision::Decision;
-use super::{Done, Executed, Executor, Request};
+use super::decision::CommandDecision;
+use super::{CommandRequest, Executed, Execution, Executor};
 use crate::error::CommandError;
 use cqrs_es::DomainEvent;
 use gdmarket_domain::Decider;
@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How one try ended.
-pub(super) enum Tried<A: Decider> {
-    Done(Done<A>),
+pub(super) enum AttemptOutcome<A: Decider> {
+    Done(Execution<A>),
     /// Another command was faster; the same again on what it wrote.
     Lost,
     /// The stream was assumed new, and isn't.
@@ -35,19 +35,19 @@ pub(super) enum Mode {
 impl Executor {
     pub(super) async fn attempt<A: Decider + 'static>(
         &self,
-        request: &Request<'_, A>,
+        request: &CommandRequest<'_, A>,
         mode: Mode,
         assume_new: bool,
-    ) -> Result<Tried<A>, CommandError> {
+    ) -> Result<AttemptOutcome<A>, CommandError> {
         let mut loaded = if assume_new {
             self.lock_unread::<A>(request.number).await
         } else {
             self.lock::<A>(request.number).await?
         };
-        let mut decision = Decision::of(&loaded, request);
+        let mut decision = CommandDecision::of(&loaded, request);
         if !decision.writes() && !loaded.is_current() {
             loaded.refresh().await.map_err(|error| self.store_error(&error))?;
-            decision = Decision::of(&loaded, request);
+            decision = CommandDecision::of(&loaded, request);
         }
         if mode == Mode::Begin && loaded.version() > 0 {
             return match self.receipt(request.meta).await? {
@@ -55,12 +55,14 @@ impl Executor {
                     drop(loaded);
                     self.replayed(receipt, request).await
                 }
-                None => Ok(Tried::Taken),
+                None => Ok(AttemptOutcome::Taken),
             };
         }
         match decision {
-            Decision::Events(_) if mode == Mode::UnlessItWrites => Ok(Tried::WouldWrite),
-            Decision::Events(events) => self.write(loaded, request, events).await,
+            CommandDecision::Events(_) if mode == Mode::UnlessItWrites => {
+                Ok(AttemptOutcome::WouldWrite)
+            }
+            CommandDecision::Events(events) => self.write(loaded, request, events).await,
             settled => self.answer(loaded, request, settled).await,
         }
     }
@@ -69,9 +71,9 @@ impl Executor {
     async fn write<A: Decider + 'static>(
         &self,
         loaded: Loaded<A>,
-        request: &Request<'_, A>,
+        request: &CommandRequest<'_, A>,
         events: Vec<A::Event>,
-    ) -> Result<Tried<A>, CommandError> {
+    ) -> Result<AttemptOutcome<A>, CommandError> {
         let append = append(&loaded, request, &events, ReceiptKind::Done)?;
         let is_assumed_new = loaded.is_taken_for_new();
         match loaded.append_events(append, events.clone()).await {
@@ -84,10 +86,10 @@ impl Executor {
                     position: appended.position,
                     replayed: false,
                 };
-                Ok(Tried::Done(Done { executed, events, state }))
+                Ok(AttemptOutcome::Done(Execution { executed, events, state }))
             }
             Err(error) => match self.append_failed(error, request).await? {
-                Tried::Lost if is_assumed_new => Ok(Tried::NotNew),
+                AttemptOutcome::Lost if is_assumed_new => Ok(AttemptOutcome::NotNew),
                 tried => Ok(tried),
             },
         }
@@ -98,9 +100,9 @@ impl Executor {
     async fn answer<A: Decider + 'static>(
         &self,
         loaded: Loaded<A>,
-        request: &Request<'_, A>,
-        decision: Decision<A>,
-    ) -> Result<Tried<A>, CommandError> {
+        request: &CommandRequest<'_, A>,
+        decision: CommandDecision<A>,
+    ) -> Result<AttemptOutcome<A>, CommandError> {
         if let Some(receipt) = self.receipt(request.meta).await? {
             drop(loaded);
             return self.replayed(receipt, request).await;
@@ -123,7 +125,7 @@ impl Executor {
             position: 0,
             replayed: false,
         };
-        Ok(Tried::Done(Done { executed, events: Vec::new(), state }))
+        Ok(AttemptOutcome::Done(Execution { executed, events: Vec::new(), state }))
     }
 
     /// What a failed append means: the command was done before, others were faster, or the outcome is
@@ -131,13 +133,13 @@ impl Executor {
     async fn append_failed<A: Decider + 'static>(
         &self,
         error: AppendError,
-        request: &Request<'_, A>,
-    ) -> Result<Tried<A>, CommandError> {
+        request: &CommandRequest<'_, A>,
+    ) -> Result<AttemptOutcome<A>, CommandError> {
         match error {
             AppendError::Duplicate(receipt) => self.replayed(receipt, request).await,
             AppendError::Conflict | AppendError::Gap => match self.receipt(request.meta).await? {
                 Some(receipt) => self.replayed(receipt, request).await,
-                None => Ok(Tried::Lost),
+                None => Ok(AttemptOutcome::Lost),
             },
             AppendError::Rejected(why) => Err(CommandError::Rejected(why)),
             error @ AppendError::Damaged(_) => Err(CommandError::Damaged(error.to_string())),
@@ -149,21 +151,21 @@ impl Executor {
     async fn replayed<A: Decider + 'static>(
         &self,
         receipt: Receipt,
-        request: &Request<'_, A>,
-    ) -> Result<Tried<A>, CommandError> {
+        request: &CommandRequest<'_, A>,
+    ) -> Result<AttemptOutcome<A>, CommandError> {
         // The same id may have gone to one of two streams: that of the deed, or that of its refusal.
         let is_elsewhere = receipt.stream.kind != A::TYPE;
         let executed = self.replay(receipt, request.meta).await?;
         let state =
             if is_elsewhere { Arc::default() } else { self.fresh::<A>(executed.number).await? };
-        Ok(Tried::Done(Done { executed, events: Vec::new(), state }))
+        Ok(AttemptOutcome::Done(Execution { executed, events: Vec::new(), state }))
     }
 }
 
 /// The append of these events, or without events of the receipt alone.
 fn append<A: Decider + 'static>(
     loaded: &Loaded<A>,
-    request: &Request<'_, A>,
+    request: &CommandRequest<'_, A>,
     events: &[A::Event],
     kind: ReceiptKind,
 ) -> Result<Append, CommandError> {

@@ -1,12 +1,12 @@
 //! What a state answers to a command, without reading or writing anything.
 
-use super::{CommandMeta, Request};
+use super::{CommandMeta, CommandRequest};
 use crate::error::CommandError;
 use gdmarket_domain::{Decider, Refusal};
 use gdmarket_store::{Loaded, ReceiptKind};
 
 /// What a state answers to a command.
-pub(super) enum Decision<A: Decider> {
+pub(super) enum CommandDecision<A: Decider> {
     Events(Vec<A::Event>),
     /// The aggregate is already in the requested state.
     NoChange,
@@ -24,8 +24,8 @@ pub(super) enum Decision<A: Decider> {
     },
 }
 
-impl<A: Decider + 'static> Decision<A> {
-    pub(super) fn of(loaded: &Loaded<A>, request: &Request<'_, A>) -> Self {
+impl<A: Decider + 'static> CommandDecision<A> {
+    pub(super) fn of(loaded: &Loaded<A>, request: &CommandRequest<'_, A>) -> Self {
         let current = loaded.version();
         if !request.meta.precondition.is_matched_by(current) {
             return Self::StaleVersion { current };

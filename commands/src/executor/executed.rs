@@ -22,7 +22,7 @@ pub struct Executed {
 
 /// What a command did, with its events and the aggregate. After a replay there are no events here; the
 /// log has them.
-pub(crate) struct Done<A: Decider> {
+pub(crate) struct Execution<A: Decider> {
     pub(crate) executed: Executed,
     pub(crate) events: Vec<A::Event>,
     /// The state with the command's events applied, or as it is found now.

@@ -5,7 +5,7 @@ use gdmarket_domain::Decider;
 use gdmarket_store::PersonalData;
 
 /// A command, the aggregate that it is for, and what comes with it.
-pub(crate) struct Request<'a, A: Decider> {
+pub(crate) struct CommandRequest<'a, A: Decider> {
     pub(crate) number: i64,
     pub(crate) command: &'a A::Command,
     pub(crate) meta: &'a CommandMeta,
@@ -18,7 +18,7 @@ pub(crate) struct Request<'a, A: Decider> {
     pub(crate) remember_transient_refusal: Option<&'static str>,
 }
 
-impl<'a, A: Decider> Request<'a, A> {
+impl<'a, A: Decider> CommandRequest<'a, A> {
     pub(crate) const fn new(number: i64, command: &'a A::Command, meta: &'a CommandMeta) -> Self {
         Self { number, command, meta, personal: None, note: None, remember_transient_refusal: None }
     }

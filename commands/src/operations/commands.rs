@@ -3,7 +3,7 @@
 use super::payment_service::{LocalPayments, PaymentService};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::CommandError;
-use crate::executor::{CommandMeta, Executed, Executor, Request};
+use crate::executor::{CommandMeta, CommandRequest, Executed, Executor};
 use crate::keyed_mutex::KeyedMutex;
 use crate::options::CommandOptions;
 use crate::outside::{
@@ -82,7 +82,7 @@ impl Commands {
     ) -> Result<Executed, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move {
-            let request = Request::<A>::new(number, &command, &meta);
+            let request = CommandRequest::<A>::new(number, &command, &meta);
             Ok(inner.executor.execute(request).await?.executed)
         })
         .await

@@ -1,7 +1,7 @@
 //! What owners do with their items. Registering, which raises the alarm first, is in `registration.rs`.
 
 use crate::error::CommandError;
-use crate::executor::{CommandMeta, Executed, Request};
+use crate::executor::{CommandMeta, CommandRequest, Executed};
 use crate::operations::commands::Commands;
 use chrono::NaiveDate;
 use gdmarket_domain::{
@@ -34,7 +34,7 @@ pub struct Lending {
 
 /// The result of a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
+pub struct RegisteredItem {
     /// What it did to the item.
     pub executed: Executed,
     /// The event that the item begins with; none if this is the answer of an earlier, equal request.
@@ -48,7 +48,7 @@ impl Commands {
         &self,
         item: NewItem,
         meta: &CommandMeta,
-    ) -> Result<Registered, CommandError> {
+    ) -> Result<RegisteredItem, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move { inner.register(&item, &meta).await }).await
     }
@@ -104,7 +104,7 @@ impl Commands {
         let meta = meta.clone();
         self.run(move |inner| async move {
             let command = ItemCommand::Lend { reservation_no, today };
-            let mut request = Request::<Item>::new(item_no.get(), &command, &meta);
+            let mut request = CommandRequest::<Item>::new(item_no.get(), &command, &meta);
             request.remember_transient_refusal =
                 remember_transient_refusal.then_some(ItemError::NotPaid.code());
             Ok(inner.executor.execute(request).await?.executed)

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 
 /// One attempt to pay one reservation: its numbers and what is charged.
-pub type PaymentAttempt = gdmarket_domain::payment::Attempt;
+pub type PaymentAttempt = gdmarket_domain::payment::StartedPayment;
 
 /// The reason of an attempt that surely never reached the gateway.
 pub(crate) const PAYMENT_UNAVAILABLE: &str = "payment-unavailable";

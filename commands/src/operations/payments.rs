@@ -12,7 +12,7 @@ use super::payment_service::{
 use super::requested_attempt::{Requested, RequestedAttempt};
 use crate::command_id::process_command_id;
 use crate::error::{CommandError, Service};
-use crate::executor::{CommandMeta, Executed, Request};
+use crate::executor::{CommandMeta, CommandRequest, Executed};
 use gdmarket_domain::{PaymentNo, Reservation, ReservationCommand, ReservationNo};
 use std::time::Duration;
 
@@ -175,7 +175,7 @@ impl Inner {
         let id =
             process_command_id(self.executor.log_id(), "reservation", reservation_no.get(), &fact);
         let meta = meta.process("payments", id);
-        let request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
+        let request = CommandRequest::<Reservation>::new(reservation_no.get(), &command, &meta);
         self.executor.execute(request).await?;
         Ok(())
     }

@@ -4,9 +4,9 @@
 //! and raises no alarm. A registration that took so long that its number was abandoned starts over
 //! with the next two steps and a new number: the item's stream decides which was first.
 
-use super::{NUMBER_ATTEMPTS, NewItem, Registered};
+use super::{NUMBER_ATTEMPTS, NewItem, RegisteredItem};
 use crate::error::{CommandError, Service};
-use crate::executor::{CommandMeta, Done, Request};
+use crate::executor::{CommandMeta, CommandRequest, Execution};
 use crate::operations::commands::Inner;
 use crate::operations::number_kinds;
 use crate::outside::CallOutcome;
@@ -21,7 +21,7 @@ impl Inner {
         &self,
         item: &NewItem,
         meta: &CommandMeta,
-    ) -> Result<Registered, CommandError> {
+    ) -> Result<RegisteredItem, CommandError> {
         let _lock = self.lock_request(meta).await;
         for round in 0..ROUNDS {
             let item_no = self.announce(&meta.step(2 * round)).await?;
@@ -46,7 +46,7 @@ impl Inner {
             let item_no = self.raise_alarm().await?;
             gdmarket_store::failpoint!("commands.after-alert");
             let command = AlarmCommand::RaiseRegistration { item_no };
-            let request = Request::<Alarm>::new(item_no.get(), &command, meta);
+            let request = CommandRequest::<Alarm>::new(item_no.get(), &command, meta);
             if let Some(done) = self.executor.begin(request).await? {
                 // Another process may have executed the same request: then its number is valid.
                 return self::item_no(done.executed.number);
@@ -83,11 +83,11 @@ impl Inner {
         item_no: ItemNo,
         item: &NewItem,
         meta: &CommandMeta,
-    ) -> Result<Option<Registered>, CommandError> {
+    ) -> Result<Option<RegisteredItem>, CommandError> {
         let NewItem { owner_id, item_name, item_price } = item.clone();
         let command = ItemCommand::Register { item_no, owner_id, item_name, item_price };
-        let request = Request::<Item>::new(item_no.get(), &command, meta);
-        let registered = |Done { executed, events, .. }| Registered {
+        let request = CommandRequest::<Item>::new(item_no.get(), &command, meta);
+        let registered = |Execution { executed, events, .. }| RegisteredItem {
             executed,
             event: events.into_iter().next(),
         };

@@ -5,7 +5,7 @@ use super::commands::Inner;
 use super::number_kinds;
 use super::payment_service::{Attempted, PaymentAttempt};
 use crate::error::CommandError;
-use crate::executor::{CommandMeta, Done, Executed, Request};
+use crate::executor::{CommandMeta, CommandRequest, Executed, Execution};
 use crate::outside::Permit;
 use gdmarket_domain::{
     MarketEvent, PaymentNo, Reservation, ReservationCommand, ReservationEvent, ReservationNo,
@@ -35,14 +35,14 @@ impl Inner {
     ) -> Result<Requested, CommandError> {
         // Any number will do to find out whether one will be needed.
         let probe = ReservationCommand::RequestPayment { payment_no: payment_no(1)? };
-        let request = Request::<Reservation>::new(reservation_no.get(), &probe, meta);
+        let request = CommandRequest::<Reservation>::new(reservation_no.get(), &probe, meta);
         if let Some(done) = self.executor.execute_unless_it_writes(request).await? {
             return self.requested_now(done, None).await;
         }
         let permit = self.payments.admit().await?;
         let payment_no = self.new_payment_no().await?;
         let command = ReservationCommand::RequestPayment { payment_no };
-        let request = Request::<Reservation>::new(reservation_no.get(), &command, meta);
+        let request = CommandRequest::<Reservation>::new(reservation_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;
         self.requested_now(done, Some(permit)).await
     }
@@ -62,10 +62,10 @@ impl Inner {
 
     async fn requested_now(
         &self,
-        done: Done<Reservation>,
+        done: Execution<Reservation>,
         permit: Option<Permit>,
     ) -> Result<Requested, CommandError> {
-        let Done { executed, events, .. } = done;
+        let Execution { executed, events, .. } = done;
         if executed.replayed {
             return self.requested_before(executed).await;
         }

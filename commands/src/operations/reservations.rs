@@ -2,7 +2,7 @@
 
 use super::NUMBER_ATTEMPTS;
 use crate::error::CommandError;
-use crate::executor::{CommandMeta, Executed, Request};
+use crate::executor::{CommandMeta, CommandRequest, Executed};
 use crate::operations::commands::{Commands, Inner};
 use crate::operations::number_kinds;
 use chrono::NaiveDate;
@@ -56,7 +56,8 @@ impl Commands {
     ) -> Result<Executed, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move {
-            let mut request = Request::<Reservation>::new(reservation_no.get(), &command, &meta);
+            let mut request =
+                CommandRequest::<Reservation>::new(reservation_no.get(), &command, &meta);
             let rejects = matches!(command, ReservationCommand::Reject { .. });
             request.personal = rejects.then_some(PersonalData::Forgotten);
             Ok(inner.executor.execute(request).await?.executed)
@@ -96,7 +97,7 @@ impl Inner {
         let NewReservation { item_no, renter_id, period, asked_on, .. } = *reservation;
         let command =
             ReservationCommand::Reserve { reservation_no, item_no, renter_id, period, asked_on };
-        let mut request = Request::<Reservation>::new(reservation_no.get(), &command, meta);
+        let mut request = CommandRequest::<Reservation>::new(reservation_no.get(), &command, meta);
         let (person_id, name) = (renter_id.get(), reservation.customer_name.clone());
         request.personal = Some(PersonalData::Of { person_id, name });
         Ok(self.executor.begin(request).await?.map(|done| done.executed))

@@ -3,7 +3,7 @@
 //! An outcome that is known already stays: a second one changes nothing, except that an approval
 //! outweighs a decline, since the money is gone and must come back.
 
-use super::{Attempt, Payment, PaymentCommand, PaymentError, PaymentEvent, Progress};
+use super::{AttemptProgress, Payment, PaymentCommand, PaymentError, PaymentEvent, StartedPayment};
 use crate::actor::Actor;
 use crate::decider::{Decision, no_change};
 
@@ -51,93 +51,109 @@ impl Payment {
             && matches!(
                 self.progress(),
                 Some(
-                    Progress::Approved
-                        | Progress::Cancelling
-                        | Progress::RefundRefused
-                        | Progress::Cancelled
+                    AttemptProgress::Approved
+                        | AttemptProgress::Cancelling
+                        | AttemptProgress::RefundRefused
+                        | AttemptProgress::Cancelled
                 )
             )
     }
 }
 
-fn record_approved(attempt: Attempt, progress: Progress) -> Decision<Payment> {
-    let Attempt { payment_no, reservation_no, .. } = attempt;
+fn record_approved(attempt: StartedPayment, progress: AttemptProgress) -> Decision<Payment> {
+    let StartedPayment { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Pending | Progress::Unknown | Progress::Declined => {
+        AttemptProgress::Pending | AttemptProgress::Unknown | AttemptProgress::Declined => {
             Ok(vec![PaymentEvent::Approved { payment_no, reservation_no }])
         }
-        Progress::Approved
-        | Progress::Cancelling
-        | Progress::RefundRefused
-        | Progress::Cancelled => no_change(),
+        AttemptProgress::Approved
+        | AttemptProgress::Cancelling
+        | AttemptProgress::RefundRefused
+        | AttemptProgress::Cancelled => no_change(),
     }
 }
 
-fn record_declined(attempt: Attempt, progress: Progress, reason: &str) -> Decision<Payment> {
-    let Attempt { payment_no, reservation_no, .. } = attempt;
+fn record_declined(
+    attempt: StartedPayment,
+    progress: AttemptProgress,
+    reason: &str,
+) -> Decision<Payment> {
+    let StartedPayment { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Pending | Progress::Unknown => Ok(vec![PaymentEvent::Declined {
+        AttemptProgress::Pending | AttemptProgress::Unknown => Ok(vec![PaymentEvent::Declined {
             payment_no,
             reservation_no,
             reason: reason.to_owned(),
         }]),
-        Progress::Approved
-        | Progress::Declined
-        | Progress::Cancelling
-        | Progress::RefundRefused
-        | Progress::Cancelled => no_change(),
+        AttemptProgress::Approved
+        | AttemptProgress::Declined
+        | AttemptProgress::Cancelling
+        | AttemptProgress::RefundRefused
+        | AttemptProgress::Cancelled => no_change(),
     }
 }
 
-fn record_unknown(attempt: Attempt, progress: Progress) -> Decision<Payment> {
-    let Attempt { payment_no, reservation_no, .. } = attempt;
+fn record_unknown(attempt: StartedPayment, progress: AttemptProgress) -> Decision<Payment> {
+    let StartedPayment { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Pending => Ok(vec![PaymentEvent::OutcomeUnknown { payment_no, reservation_no }]),
-        Progress::Unknown
-        | Progress::Approved
-        | Progress::Declined
-        | Progress::Cancelling
-        | Progress::RefundRefused
-        | Progress::Cancelled => no_change(),
+        AttemptProgress::Pending => {
+            Ok(vec![PaymentEvent::OutcomeUnknown { payment_no, reservation_no }])
+        }
+        AttemptProgress::Unknown
+        | AttemptProgress::Approved
+        | AttemptProgress::Declined
+        | AttemptProgress::Cancelling
+        | AttemptProgress::RefundRefused
+        | AttemptProgress::Cancelled => no_change(),
     }
 }
 
-fn cancel(attempt: Attempt, progress: Progress) -> Decision<Payment> {
-    let Attempt { payment_no, reservation_no, .. } = attempt;
+fn cancel(attempt: StartedPayment, progress: AttemptProgress) -> Decision<Payment> {
+    let StartedPayment { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Approved => {
+        AttemptProgress::Approved => {
             Ok(vec![PaymentEvent::CancellationStarted { payment_no, reservation_no }])
         }
-        Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled => no_change(),
-        Progress::Pending | Progress::Unknown | Progress::Declined => Err(PaymentError::OutOfOrder),
+        AttemptProgress::Cancelling
+        | AttemptProgress::RefundRefused
+        | AttemptProgress::Cancelled => no_change(),
+        AttemptProgress::Pending | AttemptProgress::Unknown | AttemptProgress::Declined => {
+            Err(PaymentError::OutOfOrder)
+        }
     }
 }
 
 /// The first refusal is recorded; a retry that is refused again adds nothing.
-fn record_refund_refused(attempt: Attempt, progress: Progress, reason: &str) -> Decision<Payment> {
-    let Attempt { payment_no, reservation_no, .. } = attempt;
+fn record_refund_refused(
+    attempt: StartedPayment,
+    progress: AttemptProgress,
+    reason: &str,
+) -> Decision<Payment> {
+    let StartedPayment { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Cancelling => Ok(vec![PaymentEvent::RefundRefused {
+        AttemptProgress::Cancelling => Ok(vec![PaymentEvent::RefundRefused {
             payment_no,
             reservation_no,
             reason: reason.to_owned(),
         }]),
-        Progress::RefundRefused | Progress::Cancelled => no_change(),
-        Progress::Pending | Progress::Unknown | Progress::Approved | Progress::Declined => {
-            Err(PaymentError::OutOfOrder)
-        }
+        AttemptProgress::RefundRefused | AttemptProgress::Cancelled => no_change(),
+        AttemptProgress::Pending
+        | AttemptProgress::Unknown
+        | AttemptProgress::Approved
+        | AttemptProgress::Declined => Err(PaymentError::OutOfOrder),
     }
 }
 
-fn record_cancelled(attempt: Attempt, progress: Progress) -> Decision<Payment> {
-    let Attempt { payment_no, reservation_no, .. } = attempt;
+fn record_cancelled(attempt: StartedPayment, progress: AttemptProgress) -> Decision<Payment> {
+    let StartedPayment { payment_no, reservation_no, .. } = attempt;
     match progress {
-        Progress::Cancelling | Progress::RefundRefused => {
+        AttemptProgress::Cancelling | AttemptProgress::RefundRefused => {
             Ok(vec![PaymentEvent::Cancelled { payment_no, reservation_no }])
         }
-        Progress::Cancelled => no_change(),
-        Progress::Pending | Progress::Unknown | Progress::Approved | Progress::Declined => {
-            Err(PaymentError::OutOfOrder)
-        }
+        AttemptProgress::Cancelled => no_change(),
+        AttemptProgress::Pending
+        | AttemptProgress::Unknown
+        | AttemptProgress::Approved
+        | AttemptProgress::Declined => Err(PaymentError::OutOfOrder),
     }
 }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 /// One attempt to pay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    attempt: Option<Attempt>,
-    progress: Progress,
+    attempt: Option<StartedPayment>,
+    progress: AttemptProgress,
 }
 
 /// What is being paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct StartedPayment {
     /// The attempt's own number; the gateway's key is made from it.
     pub payment_no: PaymentNo,
     /// The reservation that is paid.
@@ -27,7 +27,7 @@ pub struct Attempt {
 
 /// How far the attempt has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Progress {
+pub enum AttemptProgress {
     /// Started, or not even that while there is no attempt; no outcome.
     #[default]
     Pending,
@@ -50,25 +50,25 @@ impl Payment {
     pub(super) fn evolve(&mut self, event: PaymentEvent) {
         self.progress = match event {
             PaymentEvent::Started { payment_no, reservation_no, item_no, amount } => {
-                self.attempt = Some(Attempt { payment_no, reservation_no, item_no, amount });
-                Progress::Pending
+                self.attempt = Some(StartedPayment { payment_no, reservation_no, item_no, amount });
+                AttemptProgress::Pending
             }
-            PaymentEvent::Approved { .. } => Progress::Approved,
-            PaymentEvent::Declined { .. } => Progress::Declined,
-            PaymentEvent::OutcomeUnknown { .. } => Progress::Unknown,
-            PaymentEvent::CancellationStarted { .. } => Progress::Cancelling,
-            PaymentEvent::RefundRefused { .. } => Progress::RefundRefused,
-            PaymentEvent::Cancelled { .. } => Progress::Cancelled,
+            PaymentEvent::Approved { .. } => AttemptProgress::Approved,
+            PaymentEvent::Declined { .. } => AttemptProgress::Declined,
+            PaymentEvent::OutcomeUnknown { .. } => AttemptProgress::Unknown,
+            PaymentEvent::CancellationStarted { .. } => AttemptProgress::Cancelling,
+            PaymentEvent::RefundRefused { .. } => AttemptProgress::RefundRefused,
+            PaymentEvent::Cancelled { .. } => AttemptProgress::Cancelled,
         };
     }
 
     /// What is being paid, once the attempt was started.
-    pub const fn attempt(&self) -> Option<&Attempt> {
+    pub const fn attempt(&self) -> Option<&StartedPayment> {
         self.attempt.as_ref()
     }
 
     /// How far it has come; `None` while it wasn't started.
-    pub fn progress(&self) -> Option<Progress> {
+    pub fn progress(&self) -> Option<AttemptProgress> {
         self.attempt.map(|_| self.progress)
     }
 

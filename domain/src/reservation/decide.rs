@@ -2,8 +2,8 @@
 //! itself; those about its payments are in `payments`, the recorded facts in `facts`.
 
 use super::{
-    Cancelling, Request, Reservation, ReservationCommand, ReservationError, ReservationEvent,
-    Stage, facts, payments,
+    Cancelling, Reservation, ReservationCommand, ReservationError, ReservationEvent,
+    ReservationRequest, ReservationStage, facts, payments,
 };
 use crate::actor::Actor;
 use crate::decider::{Decision, no_change};
@@ -37,7 +37,7 @@ pub(super) fn decide(
             payments::record_payment_approved(reservation, request, *payment_no)
         }
         ReservationCommand::RecordPaymentFailed { payment_no, reason, failed_at, pay_within } => {
-            let failure = payments::Failure {
+            let failure = payments::FailedAttempt {
                 payment_no: *payment_no,
                 reason,
                 failed_at: *failed_at,
@@ -112,15 +112,15 @@ pub(super) fn permits(
 
 /// What is to be paid: each day of a period, or once without one.
 fn confirm(
-    stage: Stage,
-    request: &Request,
+    stage: ReservationStage,
+    request: &ReservationRequest,
     owner_id: Option<PersonId>,
     item_name: &str,
     item_price: Money,
     pay_by: DateTime<Utc>,
 ) -> Decision<Reservation> {
     match stage {
-        Stage::Requested => Ok(vec![ReservationEvent::Reserved {
+        ReservationStage::Requested => Ok(vec![ReservationEvent::Reserved {
             reservation_no: request.reservation_no,
             item_no: request.item_no,
             owner_id,
@@ -129,75 +129,89 @@ fn confirm(
             total_price: request.period.map_or(item_price, |days| item_price.times(days.days())),
             pay_by,
         }]),
-        Stage::Unpaid { .. }
-        | Stage::PaymentOpen { .. }
-        | Stage::Paid { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Renting { .. }
-        | Stage::Completed { .. } => no_change(),
-        Stage::Rejected | Stage::Cancelled | Stage::Expired => Err(ReservationError::Closed),
-        Stage::New => Err(ReservationError::OutOfOrder),
+        ReservationStage::Unpaid { .. }
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::Paid { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. } => no_change(),
+        ReservationStage::Rejected | ReservationStage::Cancelled | ReservationStage::Expired => {
+            Err(ReservationError::Closed)
+        }
+        ReservationStage::New => Err(ReservationError::OutOfOrder),
     }
 }
 
-fn reject(stage: Stage, request: &Request, reason: &str) -> Decision<Reservation> {
+fn reject(
+    stage: ReservationStage,
+    request: &ReservationRequest,
+    reason: &str,
+) -> Decision<Reservation> {
     match stage {
-        Stage::Requested => Ok(vec![ReservationEvent::Rejected {
+        ReservationStage::Requested => Ok(vec![ReservationEvent::Rejected {
             reservation_no: request.reservation_no,
             item_no: request.item_no,
             reason: reason.to_owned(),
         }]),
-        Stage::Unpaid { .. }
-        | Stage::PaymentOpen { .. }
-        | Stage::Paid { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Renting { .. }
-        | Stage::Completed { .. } => Err(ReservationError::AlreadyReserved),
-        Stage::Rejected => no_change(),
-        Stage::Cancelled | Stage::Expired => Err(ReservationError::Closed),
-        Stage::New => Err(ReservationError::OutOfOrder),
+        ReservationStage::Unpaid { .. }
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::Paid { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. } => Err(ReservationError::AlreadyReserved),
+        ReservationStage::Rejected => no_change(),
+        ReservationStage::Cancelled | ReservationStage::Expired => Err(ReservationError::Closed),
+        ReservationStage::New => Err(ReservationError::OutOfOrder),
     }
 }
 
 /// Unpaid it ends at once; paid, the item decides first, and nothing is refunded before it answers.
-fn cancel(stage: Stage, request: &Request) -> Decision<Reservation> {
-    let Request { reservation_no, item_no, .. } = *request;
+fn cancel(stage: ReservationStage, request: &ReservationRequest) -> Decision<Reservation> {
+    let ReservationRequest { reservation_no, item_no, .. } = *request;
     match stage {
-        Stage::Requested | Stage::Unpaid { .. } => {
+        ReservationStage::Requested | ReservationStage::Unpaid { .. } => {
             Ok(vec![ReservationEvent::Cancelled { reservation_no, item_no, payment_no: None }])
         }
-        Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
-        Stage::Paid { .. } => {
+        ReservationStage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
+        ReservationStage::Paid { .. } => {
             Ok(vec![ReservationEvent::CancellationRequested { reservation_no, item_no }])
         }
-        Stage::CancellationPending { request: Cancelling::Reservation, .. } | Stage::Cancelled => {
-            no_change()
-        }
-        Stage::CancellationPending { request: Cancelling::Payment, .. } => {
+        ReservationStage::CancellationPending { request: Cancelling::Reservation, .. }
+        | ReservationStage::Cancelled => no_change(),
+        ReservationStage::CancellationPending { request: Cancelling::Payment, .. } => {
             Err(ReservationError::CancellationPending)
         }
-        Stage::Renting { .. } => Err(ReservationError::AlreadyLent),
-        Stage::Completed { .. } | Stage::Rejected | Stage::Expired => Err(ReservationError::Closed),
-        Stage::New => Err(ReservationError::NotFound),
+        ReservationStage::Renting { .. } => Err(ReservationError::AlreadyLent),
+        ReservationStage::Completed { .. }
+        | ReservationStage::Rejected
+        | ReservationStage::Expired => Err(ReservationError::Closed),
+        ReservationStage::New => Err(ReservationError::NotFound),
     }
 }
 
 /// Only the current end of the time to pay counts: an older one was replaced by an attempt since.
-fn expire(stage: Stage, request: &Request, due: DateTime<Utc>) -> Decision<Reservation> {
+fn expire(
+    stage: ReservationStage,
+    request: &ReservationRequest,
+    due: DateTime<Utc>,
+) -> Decision<Reservation> {
     match stage {
-        Stage::Unpaid { pay_by } if pay_by == due => Ok(vec![ReservationEvent::Expired {
-            reservation_no: request.reservation_no,
-            item_no: request.item_no,
-        }]),
-        Stage::Unpaid { .. } => Err(ReservationError::NotDue),
-        Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
-        Stage::CancellationPending { .. } => Err(ReservationError::CancellationPending),
-        Stage::Paid { .. } | Stage::Renting { .. } | Stage::Completed { .. } => {
-            Err(ReservationError::Paid)
+        ReservationStage::Unpaid { pay_by } if pay_by == due => {
+            Ok(vec![ReservationEvent::Expired {
+                reservation_no: request.reservation_no,
+                item_no: request.item_no,
+            }])
         }
-        Stage::Requested | Stage::Rejected | Stage::Cancelled | Stage::Expired => {
-            Err(ReservationError::Closed)
-        }
-        Stage::New => Err(ReservationError::NotFound),
+        ReservationStage::Unpaid { .. } => Err(ReservationError::NotDue),
+        ReservationStage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
+        ReservationStage::CancellationPending { .. } => Err(ReservationError::CancellationPending),
+        ReservationStage::Paid { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. } => Err(ReservationError::Paid),
+        ReservationStage::Requested
+        | ReservationStage::Rejected
+        | ReservationStage::Cancelled
+        | ReservationStage::Expired => Err(ReservationError::Closed),
+        ReservationStage::New => Err(ReservationError::NotFound),
     }
 }

@@ -2,7 +2,8 @@
 //! but the open one is late, changes nothing else and starts that attempt's refund.
 
 use super::{
-    Cancelling, PayTimes, Request, Reservation, ReservationError, ReservationEvent, Stage,
+    Cancelling, PayTimes, Reservation, ReservationError, ReservationEvent, ReservationRequest,
+    ReservationStage,
 };
 use crate::decider::{Decision, no_change};
 use crate::ids::PaymentNo;
@@ -13,7 +14,7 @@ use std::time::Duration;
 pub const PAY_AGAIN_WITHIN: Duration = Duration::from_mins(5);
 
 /// A payment attempt that failed.
-pub(super) struct Failure<'a> {
+pub(super) struct FailedAttempt<'a> {
     pub(super) payment_no: PaymentNo,
     pub(super) reason: &'a str,
     pub(super) failed_at: DateTime<Utc>,
@@ -22,12 +23,12 @@ pub(super) struct Failure<'a> {
 
 pub(super) fn request_payment(
     reservation: &Reservation,
-    request: &Request,
+    request: &ReservationRequest,
     payment_no: PaymentNo,
 ) -> Decision<Reservation> {
     match reservation.stage() {
-        Stage::Requested => Err(ReservationError::NotReserved),
-        Stage::Unpaid { .. } => {
+        ReservationStage::Requested => Err(ReservationError::NotReserved),
+        ReservationStage::Unpaid { .. } => {
             let terms = reservation.terms().ok_or(ReservationError::OutOfOrder)?;
             Ok(vec![ReservationEvent::PaymentRequested {
                 reservation_no: request.reservation_no,
@@ -36,76 +37,83 @@ pub(super) fn request_payment(
                 amount: terms.total_price,
             }])
         }
-        Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
-        Stage::CancellationPending { .. } => Err(ReservationError::CancellationPending),
-        Stage::Paid { .. } | Stage::Renting { .. } | Stage::Completed { .. } => no_change(),
-        Stage::Rejected | Stage::Cancelled | Stage::Expired => Err(ReservationError::Closed),
-        Stage::New => Err(ReservationError::NotFound),
+        ReservationStage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
+        ReservationStage::CancellationPending { .. } => Err(ReservationError::CancellationPending),
+        ReservationStage::Paid { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. } => no_change(),
+        ReservationStage::Rejected | ReservationStage::Cancelled | ReservationStage::Expired => {
+            Err(ReservationError::Closed)
+        }
+        ReservationStage::New => Err(ReservationError::NotFound),
     }
 }
 
 pub(super) fn request_payment_cancellation(
-    stage: Stage,
-    request: &Request,
+    stage: ReservationStage,
+    request: &ReservationRequest,
 ) -> Decision<Reservation> {
-    let Request { reservation_no, item_no, .. } = *request;
+    let ReservationRequest { reservation_no, item_no, .. } = *request;
     match stage {
-        Stage::Requested | Stage::Unpaid { .. } => Err(ReservationError::NotPaid),
-        Stage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
-        Stage::Paid { .. } => {
+        ReservationStage::Requested | ReservationStage::Unpaid { .. } => {
+            Err(ReservationError::NotPaid)
+        }
+        ReservationStage::PaymentOpen { .. } => Err(ReservationError::PaymentPending),
+        ReservationStage::Paid { .. } => {
             Ok(vec![ReservationEvent::PaymentCancellationRequested { reservation_no, item_no }])
         }
-        Stage::CancellationPending { request: Cancelling::Payment, .. } => no_change(),
-        Stage::CancellationPending { request: Cancelling::Reservation, .. } => {
+        ReservationStage::CancellationPending { request: Cancelling::Payment, .. } => no_change(),
+        ReservationStage::CancellationPending { request: Cancelling::Reservation, .. } => {
             Err(ReservationError::CancellationPending)
         }
-        Stage::Renting { .. } => Err(ReservationError::AlreadyLent),
-        Stage::Completed { .. } | Stage::Rejected | Stage::Cancelled | Stage::Expired => {
-            Err(ReservationError::Closed)
-        }
-        Stage::New => Err(ReservationError::NotFound),
+        ReservationStage::Renting { .. } => Err(ReservationError::AlreadyLent),
+        ReservationStage::Completed { .. }
+        | ReservationStage::Rejected
+        | ReservationStage::Cancelled
+        | ReservationStage::Expired => Err(ReservationError::Closed),
+        ReservationStage::New => Err(ReservationError::NotFound),
     }
 }
 
 pub(super) fn record_payment_approved(
     reservation: &Reservation,
-    request: &Request,
+    request: &ReservationRequest,
     approved: PaymentNo,
 ) -> Decision<Reservation> {
     match reservation.stage() {
-        Stage::PaymentOpen { payment_no } if payment_no == approved => {
+        ReservationStage::PaymentOpen { payment_no } if payment_no == approved => {
             Ok(vec![ReservationEvent::Paid {
                 reservation_no: request.reservation_no,
                 item_no: request.item_no,
                 payment_no,
             }])
         }
-        Stage::Paid { payment_no }
-        | Stage::CancellationPending { payment_no, .. }
-        | Stage::Renting { payment_no, .. }
-        | Stage::Completed { payment_no, .. }
+        ReservationStage::Paid { payment_no }
+        | ReservationStage::CancellationPending { payment_no, .. }
+        | ReservationStage::Renting { payment_no, .. }
+        | ReservationStage::Completed { payment_no, .. }
             if payment_no == approved =>
         {
             no_change()
         }
-        Stage::Requested
-        | Stage::Unpaid { .. }
-        | Stage::PaymentOpen { .. }
-        | Stage::Paid { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Renting { .. }
-        | Stage::Completed { .. }
-        | Stage::Rejected
-        | Stage::Cancelled
-        | Stage::Expired => late(reservation, request, approved),
-        Stage::New => Err(ReservationError::OutOfOrder),
+        ReservationStage::Requested
+        | ReservationStage::Unpaid { .. }
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::Paid { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. }
+        | ReservationStage::Rejected
+        | ReservationStage::Cancelled
+        | ReservationStage::Expired => late(reservation, request, approved),
+        ReservationStage::New => Err(ReservationError::OutOfOrder),
     }
 }
 
 /// Once per attempt: the refund it starts needs no second start.
 fn late(
     reservation: &Reservation,
-    request: &Request,
+    request: &ReservationRequest,
     payment_no: PaymentNo,
 ) -> Decision<Reservation> {
     if reservation.is_late(payment_no) {
@@ -119,12 +127,12 @@ fn late(
 /// attempt of the same bad card could always come before the deadline.
 pub(super) fn record_payment_failed(
     reservation: &Reservation,
-    request: &Request,
-    failure: &Failure<'_>,
+    request: &ReservationRequest,
+    failure: &FailedAttempt<'_>,
 ) -> Decision<Reservation> {
-    let Request { reservation_no, item_no, .. } = *request;
+    let ReservationRequest { reservation_no, item_no, .. } = *request;
     match reservation.stage() {
-        Stage::PaymentOpen { payment_no } if payment_no == failure.payment_no => {
+        ReservationStage::PaymentOpen { payment_no } if payment_no == failure.payment_no => {
             let times = reservation.pay_times().ok_or(ReservationError::OutOfOrder)?;
             let pay_by = after_failure(times, failure);
             let reason = failure.reason.to_owned();
@@ -134,23 +142,23 @@ pub(super) fn record_payment_failed(
                 .then_some(ReservationEvent::Expired { reservation_no, item_no });
             Ok(std::iter::once(failed).chain(expired).collect())
         }
-        Stage::Requested
-        | Stage::Unpaid { .. }
-        | Stage::PaymentOpen { .. }
-        | Stage::Paid { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Renting { .. }
-        | Stage::Completed { .. }
-        | Stage::Rejected
-        | Stage::Cancelled
-        | Stage::Expired => no_change(),
-        Stage::New => Err(ReservationError::OutOfOrder),
+        ReservationStage::Requested
+        | ReservationStage::Unpaid { .. }
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::Paid { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. }
+        | ReservationStage::Rejected
+        | ReservationStage::Cancelled
+        | ReservationStage::Expired => no_change(),
+        ReservationStage::New => Err(ReservationError::OutOfOrder),
     }
 }
 
 /// The current end of the time to pay, or a little later; a failure moves it at most to twice the
 /// time to pay after `Reserved`, so that a card that never pays can't hold an item for ever.
-fn after_failure(times: PayTimes, failure: &Failure<'_>) -> DateTime<Utc> {
+fn after_failure(times: PayTimes, failure: &FailedAttempt<'_>) -> DateTime<Utc> {
     let latest = times.first + failure.pay_within;
     times.standing.max((failure.failed_at + PAY_AGAIN_WITHIN).min(latest))
 }

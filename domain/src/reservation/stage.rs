@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How far the reservation has come: the columns of the table it is decided by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stage {
+pub enum ReservationStage {
     /// There is no reservation yet.
     #[default]
     New,
@@ -66,7 +66,7 @@ pub enum Cancelling {
     Payment,
 }
 
-impl Stage {
+impl ReservationStage {
     /// The stage that this event leads to.
     pub(super) fn after(self, event: &ReservationEvent) -> Self {
         match event {

@@ -1,6 +1,6 @@
 //! The state of a reservation, folded from its events; no rules here.
 
-use super::{ReservationEvent, Stage};
+use super::{ReservationEvent, ReservationStage};
 use crate::ids::{ItemNo, PaymentNo, PersonId, ReservationNo};
 use crate::money::Money;
 use crate::rental_period::RentalPeriod;
@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 /// One renter's reservation of one item.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
-    request: Option<Request>,
+    request: Option<ReservationRequest>,
     terms: Option<Terms>,
-    stage: Stage,
+    stage: ReservationStage,
     /// The ends of the time to pay, once there is one.
     #[serde(default)]
     pay_times: Option<PayTimes>,
@@ -23,7 +23,7 @@ pub struct Reservation {
 
 /// What was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct ReservationRequest {
     /// The reservation's number.
     pub reservation_no: ReservationNo,
     /// The requested item.
@@ -69,8 +69,13 @@ impl Reservation {
                 period,
                 asked_on,
             } => {
-                self.request =
-                    Some(Request { reservation_no, item_no, renter_id, period, asked_on });
+                self.request = Some(ReservationRequest {
+                    reservation_no,
+                    item_no,
+                    renter_id,
+                    period,
+                    asked_on,
+                });
             }
             ReservationEvent::Reserved {
                 owner_id,
@@ -107,7 +112,7 @@ impl Reservation {
     }
 
     /// What was requested; `None` before there is a reservation.
-    pub const fn request(&self) -> Option<&Request> {
+    pub const fn request(&self) -> Option<&ReservationRequest> {
         self.request.as_ref()
     }
 
@@ -122,7 +127,7 @@ impl Reservation {
     }
 
     /// How far it has come.
-    pub const fn stage(&self) -> Stage {
+    pub const fn stage(&self) -> ReservationStage {
         self.stage
     }
 

@@ -19,13 +19,13 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::RefCell;
 
 /// What happens next: which kind of thing, to whom, and how it goes. Any three bytes mean something.
-type Step = (u8, u8, u8);
+type UpcastStep = (u8, u8, u8);
 
 #[test]
 fn no_interleaving_breaks_a_rule_or_leaves_anything_stuck() {
     let tally = RefCell::new(Tally::default());
     let config = ProptestConfig { cases: 6000, failure_persistence: None, ..Default::default() };
-    let outcome = TestRunner::new(config).run(&vec(any::<Step>(), 20..200), |steps| {
+    let outcome = TestRunner::new(config).run(&vec(any::<UpcastStep>(), 20..200), |steps| {
         let mut market = Market::opened();
         let lived = live(&mut market, &steps);
         tally.borrow_mut().add(&market.tally);
@@ -41,7 +41,7 @@ fn no_interleaving_breaks_a_rule_or_leaves_anything_stuck() {
     assert_eq!(tally.unseen_events(), [""; 0], "histories that never happened");
 }
 
-fn live(market: &mut Market, steps: &[Step]) -> Outcome {
+fn live(market: &mut Market, steps: &[UpcastStep]) -> Outcome {
     for step in steps {
         take(market, *step)?;
         rules::after_each_step(market)?;
@@ -51,7 +51,7 @@ fn live(market: &mut Market, steps: &[Step]) -> Outcome {
     rules::at_rest(market)
 }
 
-fn take(market: &mut Market, (kind, whom, how): Step) -> Outcome {
+fn take(market: &mut Market, (kind, whom, how): UpcastStep) -> Outcome {
     match kind % 20 {
         0..=5 => market.deliver(whom, how),
         6 => {

@@ -3,7 +3,7 @@
 
 use crate::market::{Handled, Market, Outcome};
 use crate::reactions::pick;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{
     MarketCommand, PaymentCommand, PaymentNo, ReservationCommand, ReservationNo,
 };
@@ -174,7 +174,8 @@ impl Market {
     /// Settles all that is due, and looks again at what was declined and charged after all.
     pub(crate) fn settle_all(&mut self) -> Outcome<bool> {
         let declined_and_charged = self.payments.iter().filter(|(payment_no, payment)| {
-            payment.progress() == Some(Progress::Declined) && self.gateway.has_charged(**payment_no)
+            payment.progress() == Some(AttemptProgress::Declined)
+                && self.gateway.has_charged(**payment_no)
         });
         let mut due: BTreeSet<PaymentNo> = declined_and_charged.map(|(no, _)| *no).collect();
         due.append(&mut self.to_settle);

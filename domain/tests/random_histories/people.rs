@@ -5,7 +5,7 @@ use crate::market::{Handled, ITEMS, Market, NEVER_REGISTERED, Outcome};
 use crate::outside::{Task, TaskStep};
 use crate::reactions::pick;
 use chrono::Days;
-use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{
     ItemCommand, ItemNo, MarketCommand, Money, PaymentNo, PersonId, RentalPeriod,
     ReservationCommand, ReservationNo,
@@ -67,29 +67,29 @@ impl Market {
             return Ok(());
         };
         match stage {
-            Stage::Unpaid { .. } if how.is_multiple_of(8) => {
+            ReservationStage::Unpaid { .. } if how.is_multiple_of(8) => {
                 self.ask_reservation(reservation_no, ReservationCommand::Cancel).map(drop)
             }
-            Stage::Unpaid { .. } => self.pay(reservation_no),
-            Stage::Paid { .. } => match how % 8 {
+            ReservationStage::Unpaid { .. } => self.pay(reservation_no),
+            ReservationStage::Paid { .. } => match how % 8 {
                 0..=4 => self.lend(item_no, reservation_no, how),
                 5 => self.ask_reservation(reservation_no, ReservationCommand::Cancel).map(drop),
                 _ => self
                     .ask_reservation(reservation_no, ReservationCommand::RequestPaymentCancellation)
                     .map(drop),
             },
-            Stage::CancellationPending { .. } => self.lend(item_no, reservation_no, how),
-            Stage::Renting { .. } => {
+            ReservationStage::CancellationPending { .. } => self.lend(item_no, reservation_no, how),
+            ReservationStage::Renting { .. } => {
                 let named = (how.is_multiple_of(2)).then_some(reservation_no);
                 self.ask_item(item_no, ItemCommand::Return { reservation_no: named }).map(drop)
             }
-            Stage::New
-            | Stage::Requested
-            | Stage::PaymentOpen { .. }
-            | Stage::Completed { .. }
-            | Stage::Rejected
-            | Stage::Cancelled
-            | Stage::Expired => self.deliver(whom, how),
+            ReservationStage::New
+            | ReservationStage::Requested
+            | ReservationStage::PaymentOpen { .. }
+            | ReservationStage::Completed { .. }
+            | ReservationStage::Rejected
+            | ReservationStage::Cancelled
+            | ReservationStage::Expired => self.deliver(whom, how),
         }
     }
 
@@ -151,7 +151,7 @@ impl Market {
         self.ask_reservation(reservation_no, ReservationCommand::Expire { pay_by }).map(drop)
     }
 
-    fn some_reservation(&self, whom: u8) -> Option<(ReservationNo, ItemNo, Stage)> {
+    fn some_reservation(&self, whom: u8) -> Option<(ReservationNo, ItemNo, ReservationStage)> {
         let all: Vec<ReservationNo> = self.reservations.keys().copied().collect();
         let reservation_no = pick(&all, whom)?;
         let reservation = self.reservations.get(&reservation_no)?;

@@ -3,8 +3,8 @@
 
 use crate::market::{Market, Outcome};
 use chrono::NaiveDate;
-use gdmarket_domain::payment::Progress;
-use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::payment::AttemptProgress;
+use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{
     ItemEvent, ItemNo, MarketEvent, Money, PaymentEvent, PaymentNo, RentalPeriod, ReservationEvent,
     ReservationNo,
@@ -160,8 +160,9 @@ pub(crate) fn at_rest(market: &Market) -> Outcome {
         reservation_at_rest(market, *reservation_no)?;
     }
     for (payment_no, payment) in &market.payments {
-        let Some(Progress::Approved | Progress::Declined | Progress::Cancelled) =
-            payment.progress()
+        let Some(
+            AttemptProgress::Approved | AttemptProgress::Declined | AttemptProgress::Cancelled,
+        ) = payment.progress()
         else {
             return Err(format!("attempt {payment_no} is stuck: {payment:?}"));
         };
@@ -183,17 +184,19 @@ fn reservation_at_rest(market: &Market, reservation_no: ReservationNo) -> Outcom
     let rented = watch.rented.get(&request.item_no) == Some(&reservation_no);
     let authorized = watch.authorized.contains(&reservation_no);
     let (stands, paid) = match reservation.stage() {
-        Stage::Unpaid { .. } => (booked && !rented && !authorized, false),
-        Stage::Paid { .. } => (booked && !rented && authorized, true),
-        Stage::Renting { request: None, .. } => (booked && rented, true),
-        Stage::Completed { request: None, .. } => (!booked && !rented, true),
-        Stage::Rejected | Stage::Cancelled | Stage::Expired => (!booked && !authorized, false),
-        Stage::New
-        | Stage::Requested
-        | Stage::PaymentOpen { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Renting { request: Some(_), .. }
-        | Stage::Completed { request: Some(_), .. } => {
+        ReservationStage::Unpaid { .. } => (booked && !rented && !authorized, false),
+        ReservationStage::Paid { .. } => (booked && !rented && authorized, true),
+        ReservationStage::Renting { request: None, .. } => (booked && rented, true),
+        ReservationStage::Completed { request: None, .. } => (!booked && !rented, true),
+        ReservationStage::Rejected | ReservationStage::Cancelled | ReservationStage::Expired => {
+            (!booked && !authorized, false)
+        }
+        ReservationStage::New
+        | ReservationStage::Requested
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Renting { request: Some(_), .. }
+        | ReservationStage::Completed { request: Some(_), .. } => {
             return Err(format!("reservation {reservation_no} is stuck: {reservation:?}"));
         }
     };

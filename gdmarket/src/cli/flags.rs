@@ -1,7 +1,7 @@
 //! The flags that stand for settings, and the settings with what they say.
 
 use crate::cli::core_dumps;
-use crate::config::{Config, DatabaseUrl, Flag, Loaded, Sources};
+use crate::config::{Config, DatabaseUrl, Flag, LoadedConfig, Sources};
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -73,7 +73,7 @@ impl ServeArgs {
 }
 
 /// The settings, with what these flags say of them.
-pub(super) fn settings(common: &Common, serve: &ServeArgs) -> Result<Loaded, Failure> {
+pub(super) fn settings(common: &Common, serve: &ServeArgs) -> Result<LoadedConfig, Failure> {
     let given = |flag, key, value: Option<String>| value.map(|value| Flag { flag, key, value });
     let flags = [
         given("--data-dir", "server.data_dir", common.data_dir.clone()),

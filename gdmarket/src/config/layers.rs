@@ -45,7 +45,7 @@ impl Provider for Layer {
 
 /// Who set a value; of two of them the one further down wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Origin {
+enum SetBy {
     Default,
     File,
     Variable,
@@ -101,13 +101,13 @@ impl Layers {
         unknown.iter().map(fault).collect()
     }
 
-    fn origin(&self, key: &str) -> Origin {
+    fn origin(&self, key: &str) -> SetBy {
         match self.0.find_metadata(key) {
-            None => Origin::Default,
-            Some(set) if set.source.as_ref().and_then(Source::file_path).is_some() => Origin::File,
-            Some(set) if set.name == DEFAULT => Origin::Default,
-            Some(set) if set.name.starts_with(FLAG) => Origin::Flag,
-            Some(_) => Origin::Variable,
+            None => SetBy::Default,
+            Some(set) if set.source.as_ref().and_then(Source::file_path).is_some() => SetBy::File,
+            Some(set) if set.name == DEFAULT => SetBy::Default,
+            Some(set) if set.name.starts_with(FLAG) => SetBy::Flag,
+            Some(_) => SetBy::Variable,
         }
     }
 
@@ -116,11 +116,11 @@ impl Layers {
         let set = self.0.find_metadata(key);
         let file = set.and_then(|set| set.source.as_ref()).and_then(Source::file_path);
         match (self.origin(key), set, file) {
-            (Origin::File, _, Some(file)) => format!("file {}", file.display()),
-            (Origin::Variable, ..) => {
+            (SetBy::File, _, Some(file)) => format!("file {}", file.display()),
+            (SetBy::Variable, ..) => {
                 format!("variable {PREFIX}{}", key.replace('.', "__").to_uppercase())
             }
-            (Origin::Default | Origin::File | Origin::Flag, set, _) => {
+            (SetBy::Default | SetBy::File | SetBy::Flag, set, _) => {
                 set.map_or_else(|| DEFAULT.to_owned(), |set| set.name.to_string())
             }
         }
@@ -139,7 +139,7 @@ impl Layers {
         let file = self.0.find_value(&file_key).ok().filter(|_| setting.secret);
         let source = self.source(setting.key);
         if own.as_ref().is_some_and(|own| own.trim().is_empty())
-            && self.origin(setting.key) != Origin::Default
+            && self.origin(setting.key) != SetBy::Default
         {
             return Err(set_but_empty(setting.key, &source));
         }

@@ -8,7 +8,7 @@ use std::fmt;
 
 /// A checked configuration, and how it came about.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The values.
     pub config: Config,
     /// Each setting as `config show` prints it.
@@ -25,7 +25,7 @@ impl fmt::Display for Faults {
     }
 }
 
-pub(super) fn load(sources: &Sources) -> Result<Loaded, Faults> {
+pub(super) fn load(sources: &Sources) -> Result<LoadedConfig, Faults> {
     let mut faults = vec![];
     let layers = Layers::stack(sources, &mut faults);
     faults.extend(layers.unknown_keys());
@@ -34,7 +34,7 @@ pub(super) fn load(sources: &Sources) -> Result<Loaded, Faults> {
     let (shown, faulty_values) = sections.finish();
     faults.extend(faulty_values);
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { config, shown }),
+        Some(config) if faults.is_empty() => Ok(LoadedConfig { config, shown }),
         // A URL that was set in a wrong place would be shown as what it was taken for.
         _ => Err(Faults(faults.iter().map(|fault| masked(fault).into_owned()).collect())),
     }

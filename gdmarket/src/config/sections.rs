@@ -5,7 +5,7 @@
 
 use super::layers::{Layers, SettingText};
 use super::settings::{SETTINGS, Setting};
-use super::{Config, DatabaseUrl, Outside, Payment, Server, masked, values};
+use super::{Config, DatabaseUrl, Outside, PaymentConfig, Server, masked, values};
 use gdmarket_api::HttpOptions;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -88,7 +88,7 @@ impl Sections {
             server,
             database: self.section("database")?,
             market: self.section("market")?,
-            payment: Payment { gateway, decline_rate, old_ledgers, ledger_set_by },
+            payment: PaymentConfig { gateway, decline_rate, old_ledgers, ledger_set_by },
             alarm: self.section("alarm")?,
             reservation: self.section("reservation")?,
             telemetry: self.section("telemetry")?,

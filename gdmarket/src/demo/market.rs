@@ -19,7 +19,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A running market, as a caller sees it.
-pub(super) struct Market {
+pub(super) struct MarketClient {
     client: reqwest::Client,
     url: String,
     lang: Lang,
@@ -62,7 +62,7 @@ pub(super) struct Expect<'a> {
 
 /// What came.
 #[derive(Debug)]
-struct Answer {
+struct Response {
     status: u16,
     /// Where a write can be looked at.
     location: Option<String>,
@@ -71,7 +71,7 @@ struct Answer {
     was_accepted: bool,
 }
 
-impl Market {
+impl MarketClient {
     pub(super) fn new(url: &str, lang: Lang, console: Console) -> Result<Self, Stop> {
         let client = reqwest::Client::builder()
             .timeout(ANSWER_WITHIN)
@@ -111,12 +111,12 @@ impl Market {
     }
 
     /// What became of a write that was answered 202: its outcome is shown by the resource.
-    async fn outcome(&self, location: String, expect: Expect<'_>) -> Result<Answer, Stop> {
+    async fn outcome(&self, location: String, expect: Expect<'_>) -> Result<Response, Stop> {
         let look = Ask::get(location);
         let begun = Instant::now();
         loop {
             let seen = self.send(&look).await?;
-            let answer = Answer { status: expect.status, was_accepted: true, ..seen };
+            let answer = Response { status: expect.status, was_accepted: true, ..seen };
             if difference(&answer, expect).is_none() || begun.elapsed() > KNOWN_WITHIN {
                 return Ok(answer);
             }
@@ -143,7 +143,7 @@ impl Market {
         }
     }
 
-    async fn send(&self, ask: &Ask) -> Result<Answer, Stop> {
+    async fn send(&self, ask: &Ask) -> Result<Response, Stop> {
         let no_server = |error: reqwest::Error| {
             let why = if error.is_connect() { "no server answers" } else { "the server broke off" };
             Stop::NoServer(format!("{}: {why}", self.url))
@@ -161,14 +161,14 @@ impl Market {
         let location = location.filter(|path| path.starts_with('/')).map(str::to_owned);
         let text = answer.text().await.map_err(no_server)?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status, location, body, was_accepted: false })
+        Ok(Response { status, location, body, was_accepted: false })
     }
 
     fn show(
         &mut self,
         say: Sentence,
         ask: &Ask,
-        answer: &Answer,
+        answer: &Response,
         expect: Expect<'_>,
         difference: Option<String>,
     ) -> Result<(), Stop> {
@@ -212,8 +212,8 @@ fn listed(numbers: &[i64]) -> String {
 }
 
 /// What isn't as it should be.
-fn difference(answer: &Answer, expect: Expect<'_>) -> Option<String> {
-    let Answer { status, body, .. } = answer;
+fn difference(answer: &Response, expect: Expect<'_>) -> Option<String> {
+    let Response { status, body, .. } = answer;
     if *status != expect.status {
         let code = body.get("code").and_then(Value::as_str).unwrap_or("no code");
         return Some(format!("expected {}, got {status} ({code})", expect.status));
@@ -225,8 +225,8 @@ fn difference(answer: &Answer, expect: Expect<'_>) -> Option<String> {
 }
 
 /// The status, and what the step was about.
-fn seen(answer: &Answer, expect: Expect<'_>) -> String {
-    let Answer { body, was_accepted, .. } = answer;
+fn seen(answer: &Response, expect: Expect<'_>) -> String {
+    let Response { body, was_accepted, .. } = answer;
     let status = if *was_accepted { 202 } else { answer.status };
     let named = StatusCode::from_u16(status)
         .map_or_else(|_| status.to_string(), |status| status.to_string());

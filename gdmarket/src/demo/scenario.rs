@@ -2,7 +2,7 @@
 //! reserved and cancelled, deleted.
 
 use super::Stop;
-use super::market::{Ask, Expect, Market};
+use super::market::{Ask, Expect, MarketClient};
 use super::sentences as say;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ const fn with<'a>(status: u16, fields: &'a [(&'a str, Value)]) -> Expect<'a> {
 }
 
 /// Plays it through; the numbers are the market's own, so it may be played on any market.
-pub(super) async fn play(mut market: Market) -> Result<(), Stop> {
+pub(super) async fn play(mut market: MarketClient) -> Result<(), Stop> {
     market.announce(say::WRITES, &RENTERS);
     let item_no = register(&mut market).await?;
     let reservation_no = reserve(&mut market, item_no).await?;
@@ -38,7 +38,7 @@ fn number(body: &Value, field: &str) -> Result<i64, Stop> {
         .ok_or_else(|| Stop::Differs(format!("the answer has no {field}")))
 }
 
-async fn register(market: &mut Market) -> Result<i64, Stop> {
+async fn register(market: &mut MarketClient) -> Result<i64, Stop> {
     let camera = json!({"itemName": "Camera", "itemPrice": "100",
         "itemStatus": "Rentable", "rentalStatus": "NotRenting"});
     let fields = [("/itemName", json!("Camera")), ("/itemStatus", json!("Rentable"))];
@@ -58,7 +58,7 @@ fn reservation(item_no: i64, customer: i64) -> Ask {
     Ask::post("/reservations", body)
 }
 
-async fn reserve(market: &mut Market, item_no: i64) -> Result<i64, Stop> {
+async fn reserve(market: &mut MarketClient, item_no: i64) -> Result<i64, Stop> {
     let fields = [("/status", json!("Reserved")), ("/itemPrice", json!(100))];
     let body =
         market.ask(say::RESERVE, reservation(item_no, RENTERS[0]), with(201, &fields)).await?;
@@ -78,7 +78,7 @@ fn payment(reservation_no: i64, status: &str) -> Ask {
 }
 
 async fn pay_and_take_back(
-    market: &mut Market,
+    market: &mut MarketClient,
     item_no: i64,
     reservation_no: i64,
 ) -> Result<(), Stop> {
@@ -97,7 +97,7 @@ async fn pay_and_take_back(
 }
 
 async fn lend_and_return(
-    market: &mut Market,
+    market: &mut MarketClient,
     item_no: i64,
     reservation_no: i64,
 ) -> Result<(), Stop> {
@@ -120,7 +120,7 @@ async fn lend_and_return(
     Ok(())
 }
 
-async fn reserve_again(market: &mut Market, item_no: i64) -> Result<(), Stop> {
+async fn reserve_again(market: &mut MarketClient, item_no: i64) -> Result<(), Stop> {
     let fields = [("/status", json!("Reserved"))];
     let body = market
         .ask(say::RESERVE_SECOND, reservation(item_no, RENTERS[1]), with(201, &fields))
@@ -136,7 +136,7 @@ async fn reserve_again(market: &mut Market, item_no: i64) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn delete(market: &mut Market, item_no: i64) -> Result<(), Stop> {
+async fn delete(market: &mut MarketClient, item_no: i64) -> Result<(), Stop> {
     market.ask(say::DELETE, Ask::delete(format!("/items/{item_no}")), status(200)).await?;
     market.see(say::GONE, Ask::get(format!("/itemInfoes/{item_no}")), status(404)).await?;
     let fields = [("/alarmStatus", json!("DeleteAlerted"))];

@@ -11,7 +11,7 @@ mod stale;
 pub use stale::Stale;
 
 use crate::engine::view::{Column, View};
-use gdmarket_store::{Db, Numbered, PageQuery, RowDocument, RowTable, StoreError, TableRow, Tx};
+use gdmarket_store::{Db, NumberedRow, PageQuery, RowDocument, RowTable, StoreError, TableRow, Tx};
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 
@@ -110,13 +110,16 @@ impl<V: View> ViewTable<V> {
         &self,
         db: &Db,
         page: &PageQuery<'_>,
-    ) -> Result<Vec<Numbered<Stored<V::Row>>>, StoreError> {
+    ) -> Result<Vec<NumberedRow<Stored<V::Row>>>, StoreError> {
         let found = self.rows.page(db, page).await?.into_iter();
         Ok(found.map(|(number, document)| (number, self.decode((number, document)))).collect())
     }
 
     /// A row of the table, or why it can't be read.
-    fn decode(&self, (number, document): Numbered<RowDocument>) -> Result<Stored<V::Row>, String> {
+    fn decode(
+        &self,
+        (number, document): NumberedRow<RowDocument>,
+    ) -> Result<Stored<V::Row>, String> {
         let why = match document.map(|document| self.read(document)) {
             Ok(Ok(stored)) => return Ok(stored),
             Ok(Err(error)) => error.to_string(),

@@ -3,7 +3,7 @@
 use super::status::{PaymentProgress, PaymentStatus};
 use crate::engine::view::{Column, FoldError, View};
 use cqrs_es::Aggregate;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{
     ItemNo, MarketEvent, Money, Payment, PaymentEvent, PaymentNo, ReservationNo,
 };
@@ -123,13 +123,13 @@ const fn payment_status(status: PaymentProgress) -> PaymentStatus {
     }
 }
 
-const fn shown(progress: Progress) -> PaymentProgress {
+const fn shown(progress: AttemptProgress) -> PaymentProgress {
     match progress {
-        Progress::Pending | Progress::Unknown => PaymentProgress::Pending,
-        Progress::Approved => PaymentProgress::Approved,
-        Progress::Declined => PaymentProgress::Declined,
-        Progress::Cancelling => PaymentProgress::Refunding,
-        Progress::RefundRefused => PaymentProgress::RefundRefused,
-        Progress::Cancelled => PaymentProgress::Cancelled,
+        AttemptProgress::Pending | AttemptProgress::Unknown => PaymentProgress::Pending,
+        AttemptProgress::Approved => PaymentProgress::Approved,
+        AttemptProgress::Declined => PaymentProgress::Declined,
+        AttemptProgress::Cancelling => PaymentProgress::Refunding,
+        AttemptProgress::RefundRefused => PaymentProgress::RefundRefused,
+        AttemptProgress::Cancelled => PaymentProgress::Cancelled,
     }
 }

@@ -4,7 +4,7 @@ use super::status::{PaymentStatus, RentalStatus, ReservationStatus};
 use crate::engine::view::{Column, FoldError, View};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
-use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{
     ItemNo, MarketEvent, Money, PersonId, RentalPeriod, Reservation, ReservationEvent,
     ReservationNo,
@@ -135,66 +135,66 @@ impl ReservationRow {
     }
 }
 
-const fn status(stage: Stage) -> Option<ReservationStatus> {
+const fn status(stage: ReservationStage) -> Option<ReservationStatus> {
     match stage {
-        Stage::New => None,
-        Stage::Requested => Some(ReservationStatus::Requested),
-        Stage::Unpaid { .. }
-        | Stage::PaymentOpen { .. }
-        | Stage::Paid { .. }
-        | Stage::CancellationPending { .. } => Some(ReservationStatus::Reserved),
-        Stage::Renting { .. } => Some(ReservationStatus::Renting),
-        Stage::Completed { .. } => Some(ReservationStatus::Completed),
-        Stage::Rejected => Some(ReservationStatus::Rejected),
-        Stage::Cancelled => Some(ReservationStatus::Cancelled),
-        Stage::Expired => Some(ReservationStatus::Expired),
+        ReservationStage::New => None,
+        ReservationStage::Requested => Some(ReservationStatus::Requested),
+        ReservationStage::Unpaid { .. }
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::Paid { .. }
+        | ReservationStage::CancellationPending { .. } => Some(ReservationStatus::Reserved),
+        ReservationStage::Renting { .. } => Some(ReservationStatus::Renting),
+        ReservationStage::Completed { .. } => Some(ReservationStatus::Completed),
+        ReservationStage::Rejected => Some(ReservationStatus::Rejected),
+        ReservationStage::Cancelled => Some(ReservationStatus::Cancelled),
+        ReservationStage::Expired => Some(ReservationStatus::Expired),
     }
 }
 
-const fn rental_status(stage: Stage) -> RentalStatus {
+const fn rental_status(stage: ReservationStage) -> RentalStatus {
     match stage {
-        Stage::Renting { .. } => RentalStatus::Renting,
-        Stage::Completed { .. } => RentalStatus::Returned,
-        Stage::New
-        | Stage::Requested
-        | Stage::Unpaid { .. }
-        | Stage::PaymentOpen { .. }
-        | Stage::Paid { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Rejected
-        | Stage::Cancelled
-        | Stage::Expired => RentalStatus::NotRenting,
+        ReservationStage::Renting { .. } => RentalStatus::Renting,
+        ReservationStage::Completed { .. } => RentalStatus::Returned,
+        ReservationStage::New
+        | ReservationStage::Requested
+        | ReservationStage::Unpaid { .. }
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::Paid { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Rejected
+        | ReservationStage::Cancelled
+        | ReservationStage::Expired => RentalStatus::NotRenting,
     }
 }
 
-const fn payment_status(stage: Stage) -> PaymentStatus {
+const fn payment_status(stage: ReservationStage) -> PaymentStatus {
     match stage {
-        Stage::Paid { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Renting { .. }
-        | Stage::Completed { .. } => PaymentStatus::Paid,
-        Stage::New
-        | Stage::Requested
-        | Stage::Unpaid { .. }
-        | Stage::PaymentOpen { .. }
-        | Stage::Rejected
-        | Stage::Cancelled
-        | Stage::Expired => PaymentStatus::NotPaid,
+        ReservationStage::Paid { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. } => PaymentStatus::Paid,
+        ReservationStage::New
+        | ReservationStage::Requested
+        | ReservationStage::Unpaid { .. }
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::Rejected
+        | ReservationStage::Cancelled
+        | ReservationStage::Expired => PaymentStatus::NotPaid,
     }
 }
 
-const fn pay_by(stage: Stage) -> Option<DateTime<Utc>> {
+const fn pay_by(stage: ReservationStage) -> Option<DateTime<Utc>> {
     match stage {
-        Stage::Unpaid { pay_by } => Some(pay_by),
-        Stage::New
-        | Stage::Requested
-        | Stage::PaymentOpen { .. }
-        | Stage::Paid { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Renting { .. }
-        | Stage::Completed { .. }
-        | Stage::Rejected
-        | Stage::Cancelled
-        | Stage::Expired => None,
+        ReservationStage::Unpaid { pay_by } => Some(pay_by),
+        ReservationStage::New
+        | ReservationStage::Requested
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::Paid { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. }
+        | ReservationStage::Rejected
+        | ReservationStage::Cancelled
+        | ReservationStage::Expired => None,
     }
 }

@@ -40,7 +40,7 @@ type Answer<R> = Result<<R as ReadMany>::Answer, StoreError>;
 type Request<R> = (<R as ReadMany>::Key, oneshot::Sender<Answer<R>>);
 
 /// Requests that one query answers.
-struct Batch<R: ReadMany> {
+struct ReadBatch<R: ReadMany> {
     keys: Vec<R::Key>,
     answers: Vec<oneshot::Sender<Answer<R>>>,
 }
@@ -104,17 +104,17 @@ async fn serve<R: ReadMany>(
             return;
         }
         let (keys, answers) = requests.drain(..).unzip();
-        answer(reads, &mut reader, Batch { keys, answers }, guard).await;
+        answer(reads, &mut reader, ReadBatch { keys, answers }, guard).await;
     }
 }
 
 async fn answer<R: ReadMany>(
     reads: &R,
     reader: &mut StickyReader,
-    batch: Batch<R>,
+    batch: ReadBatch<R>,
     guard: &dyn ConnectionGuard,
 ) {
-    let Batch { keys, answers } = batch;
+    let ReadBatch { keys, answers } = batch;
     match reads.read(reader, &keys).await {
         Ok(found) => {
             for (answer, found) in answers.into_iter().zip(found) {

@@ -15,7 +15,7 @@ mod writer;
 use crate::db::tasks::Tasks;
 use crate::log::append::{Append, AppendError, Appended};
 use crate::log::identity_guard::LogIdentityGuard;
-use batch::Batch;
+use batch::CommandBatch;
 use driver::Driver;
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -35,7 +35,7 @@ use writer::LogWriter;
 const LARGE_BATCH: usize = 16;
 
 /// A command in the queue.
-struct Job {
+struct QueuedAppend {
     append: Append,
     answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
@@ -66,7 +66,7 @@ impl Signals {
 /// The way into the log.
 #[derive(Debug, Clone)]
 pub struct Appender {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<QueuedAppend>,
     signals: Arc<Signals>,
 }
 
@@ -92,7 +92,7 @@ impl Appender {
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
         let (answer, answered) = oneshot::channel();
-        if self.queue.send(Job { append, answer }).await.is_err() {
+        if self.queue.send(QueuedAppend { append, answer }).await.is_err() {
             return Err(AppendError::Unavailable("the store is closed".to_owned()));
         }
         answered.await.unwrap_or_else(|_| Err(AppendError::Unknown("the appender died".to_owned())))
@@ -107,7 +107,7 @@ impl Appender {
 /// Runs the driver, again if it panics. The commands of its batch are answered with [`AppendError::Unknown`].
 async fn supervise<W: LogWriter>(
     mut driver: Driver<W>,
-    mut waiting: mpsc::Receiver<Job>,
+    mut waiting: mpsc::Receiver<QueuedAppend>,
     stop: CancellationToken,
 ) {
     while AssertUnwindSafe(run(&mut driver, &mut waiting, &stop)).catch_unwind().await.is_err() {
@@ -118,10 +118,10 @@ async fn supervise<W: LogWriter>(
 
 async fn run<W: LogWriter>(
     driver: &mut Driver<W>,
-    waiting: &mut mpsc::Receiver<Job>,
+    waiting: &mut mpsc::Receiver<QueuedAppend>,
     stop: &CancellationToken,
 ) {
-    let mut batch = Batch::default();
+    let mut batch = CommandBatch::default();
     let mut has_other_callers = false;
     loop {
         if batch.is_idle() {

@@ -35,7 +35,7 @@ const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Answer = oneshot::Sender<Result<i64, StoreError>>;
 
-struct Request {
+struct NumberRequest {
     kind: String,
     answer: Answer,
 }
@@ -43,7 +43,7 @@ struct Request {
 /// Allocates numbers.
 #[derive(Debug, Clone)]
 pub struct Numbers {
-    queue: mpsc::Sender<Request>,
+    queue: mpsc::Sender<NumberRequest>,
     prefetched: PrefetchedNumbers,
     log: Db,
     connection: LogConnection,
@@ -126,7 +126,7 @@ impl Numbers {
             return Ok(number);
         }
         let (answer, answered) = oneshot::channel();
-        let request = Request { kind: kind.to_owned(), answer };
+        let request = NumberRequest { kind: kind.to_owned(), answer };
         self.queue.send(request).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
@@ -139,7 +139,7 @@ struct Allocator {
 }
 
 impl Allocator {
-    async fn serve(mut self, mut waiting: mpsc::Receiver<Request>, stop: CancellationToken) {
+    async fn serve(mut self, mut waiting: mpsc::Receiver<NumberRequest>, stop: CancellationToken) {
         stop.run_until_cancelled(self.answer_requests(&mut waiting)).await;
         drop(waiting);
         if timeout(RETURN_TIMEOUT, self.return_older(Duration::ZERO)).await.is_err() {
@@ -147,7 +147,7 @@ impl Allocator {
         }
     }
 
-    async fn answer_requests(&mut self, waiting: &mut mpsc::Receiver<Request>) {
+    async fn answer_requests(&mut self, waiting: &mut mpsc::Receiver<NumberRequest>) {
         let mut requests = Vec::new();
         loop {
             let received = recv_batch(waiting, &mut requests, QUEUE);
@@ -155,7 +155,7 @@ impl Allocator {
                 return;
             }
             let mut kinds: BTreeMap<String, VecDeque<Answer>> = BTreeMap::new();
-            for Request { kind, answer } in requests.drain(..) {
+            for NumberRequest { kind, answer } in requests.drain(..) {
                 kinds.entry(kind).or_default().push_back(answer);
             }
             for (kind, answers) in kinds {

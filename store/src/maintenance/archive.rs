@@ -17,7 +17,7 @@ pub use export::{Export, ExportOptions};
 pub use import::{ImportOptions, Imported, import};
 pub use line::Header;
 pub use manifest::Manifest;
-pub use reader::{ArchiveReader, CheckEntry, Entry, EntryFault};
+pub use reader::{ArchiveReader, CheckEntry, EntryFault, WrittenEntry};
 pub use sequences::Gap;
 pub use verify::{Verified, verify};
 

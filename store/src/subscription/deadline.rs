@@ -5,7 +5,7 @@
 
 mod blocked;
 
-pub use blocked::{BlockedDeadline, Postponed, Tried};
+pub use blocked::{BlockedDeadline, Postponed, RetryOutcome};
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;

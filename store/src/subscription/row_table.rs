@@ -12,7 +12,7 @@ mod write;
 
 pub use ddl::Leftover;
 pub use page::{Condition, PageQuery};
-pub use read::Numbered;
+pub use read::NumberedRow;
 
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};

@@ -10,14 +10,14 @@ use std::pin::pin;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// What the gateway answers.
-pub(super) type Answer<T> = Result<T, GatewayError>;
+pub(super) type GatewayResult<T> = Result<T, GatewayError>;
 
 impl LocalPayments {
     /// Makes a refund or a query.
     pub(super) async fn ask<T>(
         &self,
-        call: impl Future<Output = Answer<T>> + Send,
-    ) -> Result<Answer<T>, CommandError> {
+        call: impl Future<Output = GatewayResult<T>> + Send,
+    ) -> Result<GatewayResult<T>, CommandError> {
         drop(self.admit().await?);
         Ok(timeout(self.options.call_limit, call).await.unwrap_or_else(|_| Err(no_answer())))
     }
@@ -26,8 +26,8 @@ impl LocalPayments {
     pub(super) async fn call<T>(
         &self,
         permit: Permit,
-        call: impl Future<Output = Answer<T>> + Send,
-    ) -> Answer<T> {
+        call: impl Future<Output = GatewayResult<T>> + Send,
+    ) -> GatewayResult<T> {
         let (start, mut call) = (Instant::now(), pin!(call));
         if let Ok(answer) = timeout_at(start + self.options.answer_within, &mut call).await {
             permit.record(outcome(&answer));
@@ -69,7 +69,7 @@ fn no_answer() -> GatewayError {
 }
 
 /// A definite "no" is an answer like a "yes".
-const fn outcome<T>(answer: &Answer<T>) -> CallOutcome {
+const fn outcome<T>(answer: &GatewayResult<T>) -> CallOutcome {
     match answer {
         Ok(_) | Err(GatewayError::Declined(_)) => CallOutcome::Answered,
         Err(GatewayError::Unknown(_) | GatewayError::Unreachable(_)) => CallOutcome::Failed,

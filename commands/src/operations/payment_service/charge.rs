@@ -1,7 +1,7 @@
 //! The one call of `confirm` per attempt, and writing down what came of it. An outcome that can't be
 //! written down is found out by settling.
 
-use super::call::Answer;
+use super::call::GatewayResult;
 use super::{Attempted, LocalPayments, PAYMENT_UNAVAILABLE, PaymentAttempt};
 use crate::error::CommandError;
 use crate::executor::CommandMeta;
@@ -55,7 +55,7 @@ impl LocalPayments {
 }
 
 /// The fact's name, the fact, and the outcome for the renter.
-fn recorded(confirmed: Answer<Confirmation>) -> (&'static str, PaymentCommand, Attempted) {
+fn recorded(confirmed: GatewayResult<Confirmation>) -> (&'static str, PaymentCommand, Attempted) {
     match confirmed {
         Ok(_) => ("approved", PaymentCommand::RecordApproved, Attempted::Approved),
         Err(GatewayError::Declined(code)) => {

@@ -3,9 +3,9 @@
 
 use crate::command_id::process_command_id;
 use crate::error::CommandError;
-use crate::executor::{CommandMeta, Executor, Precondition, Request};
+use crate::executor::{CommandMeta, CommandRequest, Executor, Precondition};
 use crate::operations::commands::Commands;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{Actor, Payment, PaymentCommand, PaymentNo};
 
 /// What an operator found out.
@@ -40,10 +40,10 @@ pub enum FindingDecision {
         /// Whether an event was written; else the payment already had the outcome.
         is_new: bool,
         /// How far the payment is now.
-        progress: Progress,
+        progress: AttemptProgress,
     },
     /// The outcome can't have happened to a payment that is this far.
-    DoesNotFit(Progress),
+    DoesNotFit(AttemptProgress),
     /// No attempt of this number was started.
     NotStarted,
 }
@@ -71,18 +71,23 @@ impl FoundOutcome {
     }
 
     /// Whether a payment that is this far has, or can still have, this outcome.
-    const fn fits(self, progress: Progress) -> bool {
+    const fn fits(self, progress: AttemptProgress) -> bool {
         match self {
             Self::Charged => true,
             Self::NotCharged => {
-                matches!(progress, Progress::Pending | Progress::Unknown | Progress::Declined)
+                matches!(
+                    progress,
+                    AttemptProgress::Pending | AttemptProgress::Unknown | AttemptProgress::Declined
+                )
             }
             Self::Refunded => matches!(
                 progress,
-                Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled
+                AttemptProgress::Cancelling
+                    | AttemptProgress::RefundRefused
+                    | AttemptProgress::Cancelled
             ),
             Self::RefundRefused => {
-                matches!(progress, Progress::Cancelling | Progress::RefundRefused)
+                matches!(progress, AttemptProgress::Cancelling | AttemptProgress::RefundRefused)
             }
         }
     }
@@ -126,7 +131,7 @@ async fn record(
         keyed: false,
     };
     let command = outcome.command();
-    let mut request = Request::<Payment>::new(number, &command, &meta);
+    let mut request = CommandRequest::<Payment>::new(number, &command, &meta);
     request.note = Some(reason);
     let done = executor.execute(request).await?;
     let Some(progress) = done.state.progress() else { return Ok(FindingDecision::NotStarted) };

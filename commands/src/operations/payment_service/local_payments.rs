@@ -6,13 +6,13 @@
 use super::{Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentService};
 use crate::command_id::{gateway_key, process_command_id};
 use crate::error::{CommandError, Service};
-use crate::executor::{CommandMeta, Done, Executor, Request};
+use crate::executor::{CommandMeta, CommandRequest, Execution, Executor};
 use crate::operations::number_kinds;
 use crate::options::PaymentOptions;
 use crate::outside::PaymentGateway;
 use crate::outside::{CircuitBreaker, Permit};
 use async_trait::async_trait;
-use gdmarket_domain::payment::{NOT_FOUND, Progress};
+use gdmarket_domain::payment::{AttemptProgress, NOT_FOUND};
 use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentEvent, PaymentNo};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,10 +57,10 @@ impl LocalPayments {
         fact: &'static str,
         command: &PaymentCommand,
         meta: &CommandMeta,
-    ) -> Result<Done<Payment>, CommandError> {
+    ) -> Result<Execution<Payment>, CommandError> {
         let id = process_command_id(self.executor.log_id(), "payment", payment_no.get(), fact);
         let meta = meta.process("payments", id);
-        let request = Request::<Payment>::new(payment_no.get(), command, &meta);
+        let request = CommandRequest::<Payment>::new(payment_no.get(), command, &meta);
         let done = self.executor.execute(request).await?;
         // What isn't found may have been approved a moment ago.
         if fact != NOT_FOUND && done.state.contradicts(command) {
@@ -142,14 +142,14 @@ impl LocalPayments {
     async fn outcome(&self, payment_no: PaymentNo) -> Result<Option<Attempted>, CommandError> {
         let payment = self.executor.fresh::<Payment>(payment_no.get()).await?;
         Ok(match payment.progress() {
-            None | Some(Progress::Pending | Progress::Unknown) => None,
+            None | Some(AttemptProgress::Pending | AttemptProgress::Unknown) => None,
             Some(
-                Progress::Approved
-                | Progress::Cancelling
-                | Progress::RefundRefused
-                | Progress::Cancelled,
+                AttemptProgress::Approved
+                | AttemptProgress::Cancelling
+                | AttemptProgress::RefundRefused
+                | AttemptProgress::Cancelled,
             ) => Some(Attempted::Approved),
-            Some(Progress::Declined) => Some(self.decline(payment_no).await?),
+            Some(AttemptProgress::Declined) => Some(self.decline(payment_no).await?),
         })
     }
 
@@ -183,7 +183,7 @@ impl PaymentService for LocalPayments {
     ) -> Result<Attempted, CommandError> {
         let PaymentAttempt { payment_no, reservation_no, item_no, amount } = attempt;
         let command = PaymentCommand::Start { payment_no, reservation_no, item_no, amount };
-        let request = Request::<Payment>::new(payment_no.get(), &command, meta);
+        let request = CommandRequest::<Payment>::new(payment_no.get(), &command, meta);
         let done = self.executor.execute(request).await?;
         if done.events.is_empty() {
             if self.is_taken(&attempt, &done.state).await {

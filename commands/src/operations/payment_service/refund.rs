@@ -9,7 +9,7 @@ use super::charge::reason;
 use crate::error::CommandError;
 use crate::executor::CommandMeta;
 use crate::outside::GatewayError;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{PaymentCommand, PaymentNo};
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ impl LocalPayments {
         meta: &CommandMeta,
     ) -> Result<(), CommandError> {
         let started = self.record(payment_no, "refund", &PaymentCommand::Cancel, meta).await?;
-        if started.state.progress() == Some(Progress::Cancelled) {
+        if started.state.progress() == Some(AttemptProgress::Cancelled) {
             return Ok(());
         }
         gdmarket_store::failpoint!("commands.before-refund");

@@ -6,7 +6,7 @@ use super::{LocalPayments, PaymentAttempt, Settled};
 use crate::error::{CommandError, Service};
 use crate::executor::CommandMeta;
 use crate::outside::Confirmation;
-use gdmarket_domain::payment::{NOT_FOUND, Progress};
+use gdmarket_domain::payment::{AttemptProgress, NOT_FOUND};
 use gdmarket_domain::{MarketEvent, Payment, PaymentCommand, PaymentNo, ReservationEvent};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -123,10 +123,10 @@ fn is_charged(payment: &Payment) -> bool {
     matches!(
         payment.progress(),
         Some(
-            Progress::Approved
-                | Progress::Cancelling
-                | Progress::RefundRefused
-                | Progress::Cancelled
+            AttemptProgress::Approved
+                | AttemptProgress::Cancelling
+                | AttemptProgress::RefundRefused
+                | AttemptProgress::Cancelled
         )
     )
 }

@@ -14,29 +14,29 @@ const RETRY_WHILE_PROBING: Duration = Duration::from_secs(1);
 /// Its state is the gauge `gdmarket_breaker_state` (0 closed, 1 half-open, 2 open), by dependency and by
 /// what the breaker watches: failures and slowness. One of the two is above 0 while it isn't closed.
 #[derive(Clone)]
-pub struct CircuitBreaker(Arc<Shared>);
+pub struct CircuitBreaker(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     dependency: &'static str,
     options: BreakerOptions,
     circuit: Mutex<Circuit>,
 }
 
 struct Circuit {
-    phase: Phase,
+    phase: CircuitPhase,
     /// How many phases there were before: the outcome of a call counts in the phase that admitted it.
     phase_number: u64,
 }
 
-enum Phase {
+enum CircuitPhase {
     Closed { calls: CallWindow },
-    Open { cause: Cause, until: Instant },
-    HalfOpen { cause: Cause, in_flight: usize, succeeded: usize },
+    Open { cause: OpenCause, until: Instant },
+    HalfOpen { cause: OpenCause, in_flight: usize, succeeded: usize },
 }
 
 /// What a breaker opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cause {
+enum OpenCause {
     Failures,
     Slowness,
 }
@@ -48,24 +48,24 @@ impl CircuitBreaker {
         options: BreakerOptions,
     ) -> Result<Self, BreakerOptionsError> {
         options.validate(dependency)?;
-        let phase = Phase::Closed { calls: CallWindow::new(options.window) };
+        let phase = CircuitPhase::Closed { calls: CallWindow::new(options.window) };
         show(dependency, &phase);
         let circuit = Mutex::new(Circuit { phase, phase_number: 0 });
-        Ok(Self(Arc::new(Shared { dependency, options, circuit })))
+        Ok(Self(Arc::new(Inner { dependency, options, circuit })))
     }
 
     /// A permit for one call. Dropped without an outcome it counts for nothing and gives its place back.
     pub fn admit(&self) -> Result<Permit, Open> {
         let mut circuit = self.0.lock();
-        if let Phase::Open { cause, until } = circuit.phase {
+        if let CircuitPhase::Open { cause, until } = circuit.phase {
             let retry_after = until.saturating_duration_since(Instant::now());
             if !retry_after.is_zero() {
                 return Err(Open { retry_after });
             }
-            let half_open = Phase::HalfOpen { cause, in_flight: 0, succeeded: 0 };
+            let half_open = CircuitPhase::HalfOpen { cause, in_flight: 0, succeeded: 0 };
             self.0.enter(&mut circuit, half_open);
         }
-        if let Phase::HalfOpen { in_flight, succeeded, .. } = &mut circuit.phase {
+        if let CircuitPhase::HalfOpen { in_flight, succeeded, .. } = &mut circuit.phase {
             if *in_flight + *succeeded >= self.0.options.probes {
                 return Err(Open { retry_after: RETRY_WHILE_PROBING });
             }
@@ -85,7 +85,7 @@ impl CircuitBreaker {
 /// The right to one call.
 #[must_use = "a permit without an outcome counts for nothing"]
 pub struct Permit {
-    breaker: Arc<Shared>,
+    breaker: Arc<Inner>,
     phase_number: u64,
     outcome: Option<CallOutcome>,
 }
@@ -103,7 +103,7 @@ impl Drop for Permit {
     }
 }
 
-impl Shared {
+impl Inner {
     /// No invariant spans two statements under the lock, so a poisoned one is as good.
     fn lock(&self) -> MutexGuard<'_, Circuit> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
@@ -116,51 +116,51 @@ impl Shared {
             return;
         }
         let next = match (&mut circuit.phase, outcome) {
-            (Phase::Closed { calls }, Some(outcome)) => {
+            (CircuitPhase::Closed { calls }, Some(outcome)) => {
                 self.cause_to_open(calls.record(outcome)).map(|cause| self.open(cause))
             }
-            (Phase::HalfOpen { in_flight, succeeded, .. }, outcome) => {
+            (CircuitPhase::HalfOpen { in_flight, succeeded, .. }, outcome) => {
                 *in_flight = in_flight.saturating_sub(1);
                 match outcome {
                     Some(CallOutcome::Answered) => {
                         *succeeded += 1;
                         let calls = || CallWindow::new(self.options.window);
                         let is_well = *succeeded >= self.options.probes;
-                        is_well.then(|| Phase::Closed { calls: calls() })
+                        is_well.then(|| CircuitPhase::Closed { calls: calls() })
                     }
-                    Some(CallOutcome::Failed) => Some(self.open(Cause::Failures)),
-                    Some(CallOutcome::Slow) => Some(self.open(Cause::Slowness)),
+                    Some(CallOutcome::Failed) => Some(self.open(OpenCause::Failures)),
+                    Some(CallOutcome::Slow) => Some(self.open(OpenCause::Slowness)),
                     None => None,
                 }
             }
-            (Phase::Closed { .. }, None) | (Phase::Open { .. }, _) => None,
+            (CircuitPhase::Closed { .. }, None) | (CircuitPhase::Open { .. }, _) => None,
         };
         if let Some(next) = next {
             self.enter(&mut circuit, next);
         }
     }
 
-    fn cause_to_open(&self, counts: CallCounts) -> Option<Cause> {
+    fn cause_to_open(&self, counts: CallCounts) -> Option<OpenCause> {
         let CallCounts { calls, failed, slow } = counts;
         let is_enough = usize::try_from(calls).is_ok_and(|n| n >= self.options.minimum_calls);
         let reaches = |bad: u32, rate: f64| f64::from(bad) / f64::from(calls) >= rate;
         if !is_enough {
             None
         } else if reaches(failed, self.options.failure_rate) {
-            Some(Cause::Failures)
+            Some(OpenCause::Failures)
         } else {
-            reaches(slow, self.options.slow_rate).then_some(Cause::Slowness)
+            reaches(slow, self.options.slow_rate).then_some(OpenCause::Slowness)
         }
     }
 
-    fn open(&self, cause: Cause) -> Phase {
-        Phase::Open { cause, until: Instant::now() + self.options.open_for }
+    fn open(&self, cause: OpenCause) -> CircuitPhase {
+        CircuitPhase::Open { cause, until: Instant::now() + self.options.open_for }
     }
 
-    fn enter(&self, circuit: &mut Circuit, next: Phase) {
+    fn enter(&self, circuit: &mut Circuit, next: CircuitPhase) {
         let (from, to) = (circuit.phase.state(), next.state());
         let cause = next.cause().or_else(|| circuit.phase.cause());
-        let watching = cause.map(Cause::name);
+        let watching = cause.map(OpenCause::name);
         tracing::warn!(dependency = self.dependency, watching, ?from, ?to, "breaker");
         show(self.dependency, &next);
         circuit.phase = next;
@@ -168,7 +168,7 @@ impl Shared {
     }
 }
 
-impl Phase {
+impl CircuitPhase {
     const fn state(&self) -> BreakerState {
         match self {
             Self::Closed { .. } => BreakerState::Closed,
@@ -177,7 +177,7 @@ impl Phase {
         }
     }
 
-    const fn cause(&self) -> Option<Cause> {
+    const fn cause(&self) -> Option<OpenCause> {
         match self {
             Self::Closed { .. } => None,
             Self::Open { cause, .. } | Self::HalfOpen { cause, .. } => Some(*cause),
@@ -185,7 +185,7 @@ impl Phase {
     }
 }
 
-impl Cause {
+impl OpenCause {
     const fn name(self) -> &'static str {
         match self {
             Self::Failures => "failures",
@@ -194,13 +194,13 @@ impl Cause {
     }
 }
 
-fn show(dependency: &'static str, phase: &Phase) {
+fn show(dependency: &'static str, phase: &CircuitPhase) {
     let level = match phase.state() {
         BreakerState::Closed => 0.0,
         BreakerState::HalfOpen => 1.0,
         BreakerState::Open => 2.0,
     };
-    for cause in [Cause::Failures, Cause::Slowness] {
+    for cause in [OpenCause::Failures, OpenCause::Slowness] {
         let level = if phase.cause() == Some(cause) { level } else { 0.0 };
         let labels = [("dependency", dependency), ("watching", cause.name())];
         metrics::gauge!("gdmarket_breaker_state", &labels).set(level);

@@ -1,6 +1,6 @@
 //! `gdmarket config show`: every setting, its value, and where it comes from.
 
-use crate::config::{Loaded, Setting, Shown, list};
+use crate::config::{LoadedConfig, Setting, Shown, list};
 use crate::output::Console;
 use crate::output::text::{Text, Tone};
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ fn typed(key: &str, value: &str) -> Value {
     }
 }
 
-pub(in crate::cli) fn show(loaded: &Loaded, console: Console) {
+pub(in crate::cli) fn show(loaded: &LoadedConfig, console: Console) {
     if console.is_json() {
         let settings: Map<String, Value> = loaded
             .shown

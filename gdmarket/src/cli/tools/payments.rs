@@ -8,7 +8,7 @@ use crate::output::{Console, Exit, Failure};
 use clap::{Args, Subcommand, ValueEnum};
 use gdmarket_app::{CommandError, FindingDecision, FoundOutcome, PaymentFinding, UseCaseError};
 use gdmarket_domain::PaymentNo;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::AttemptProgress;
 use serde_json::json;
 
 const EXAMPLES: &str = "\
@@ -41,7 +41,7 @@ enum PaymentsCommand {
         no: PaymentNo,
         /// What you found out with the card company.
         #[arg(long, value_enum)]
-        outcome: Outcome,
+        outcome: OutcomeArg,
         /// How you know; it is kept with the event for good, so name no persons in it.
         #[arg(long)]
         reason: String,
@@ -52,7 +52,7 @@ enum PaymentsCommand {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Outcome {
+enum OutcomeArg {
     /// The money was taken. Where the reservation doesn't want it any more, its refund starts.
     Charged,
     /// The money was not taken: the renter may pay again.
@@ -63,7 +63,7 @@ enum Outcome {
     Refused,
 }
 
-impl Outcome {
+impl OutcomeArg {
     const fn found(self) -> FoundOutcome {
         match self {
             Self::Charged => FoundOutcome::Charged,
@@ -124,7 +124,7 @@ fn not_started(no: PaymentNo) -> Failure {
     ))
 }
 
-fn does_not_fit(no: PaymentNo, progress: Progress) -> Failure {
+fn does_not_fit(no: PaymentNo, progress: AttemptProgress) -> Failure {
     let message = format!("payment {no} is {progress:?}, which this outcome doesn't fit");
     Failure::new(Exit::Failed, message)
         .next(format!("see what happened to it: gdmarket events list --payment {no}"))
@@ -160,7 +160,7 @@ struct Recorded {
     status: &'static str,
 }
 
-fn report(no: PaymentNo, outcome: Outcome, recorded: Recorded, console: Console) {
+fn report(no: PaymentNo, outcome: OutcomeArg, recorded: Recorded, console: Console) {
     let Recorded { is_new, status } = recorded;
     let name = outcome.name();
     if console.is_json() {
@@ -175,13 +175,13 @@ fn report(no: PaymentNo, outcome: Outcome, recorded: Recorded, console: Console)
 }
 
 /// The status as `/payments` shows it.
-const fn status(progress: Progress) -> &'static str {
+const fn status(progress: AttemptProgress) -> &'static str {
     match progress {
-        Progress::Pending | Progress::Unknown => "Pending",
-        Progress::Approved => "Approved",
-        Progress::Declined => "Declined",
-        Progress::Cancelling => "Refunding",
-        Progress::RefundRefused => "RefundRefused",
-        Progress::Cancelled => "Cancelled",
+        AttemptProgress::Pending | AttemptProgress::Unknown => "Pending",
+        AttemptProgress::Approved => "Approved",
+        AttemptProgress::Declined => "Declined",
+        AttemptProgress::Cancelling => "Refunding",
+        AttemptProgress::RefundRefused => "RefundRefused",
+        AttemptProgress::Cancelled => "Cancelled",
     }
 }

@@ -22,7 +22,7 @@ Examples:
 pub(in crate::cli) struct StateArgs {
     /// What it is.
     #[arg(value_enum)]
-    kind: Kind,
+    kind: KindArg,
     /// Its number.
     #[arg(value_name = "NO", value_parser = clap::value_parser!(i64).range(1..))]
     number: i64,
@@ -36,7 +36,7 @@ pub(in crate::cli) struct StateArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
+enum KindArg {
     Item,
     Reservation,
     Payment,
@@ -44,13 +44,13 @@ enum Kind {
     Alarm,
 }
 
-impl From<Kind> for AggregateKind {
-    fn from(kind: Kind) -> Self {
+impl From<KindArg> for AggregateKind {
+    fn from(kind: KindArg) -> Self {
         match kind {
-            Kind::Item => Self::Item,
-            Kind::Reservation => Self::Reservation,
-            Kind::Payment => Self::Payment,
-            Kind::Alarm => Self::Alarm,
+            KindArg::Item => Self::Item,
+            KindArg::Reservation => Self::Reservation,
+            KindArg::Payment => Self::Payment,
+            KindArg::Alarm => Self::Alarm,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::reactor::{AT_ONCE, Reactor};
 use super::sender::Sender;
 use crate::engine::subscription::{Halt, Run};
 use futures::StreamExt;
-use gdmarket_store::{Deadline, Deadlines, Postponed, Tried, failpoint};
+use gdmarket_store::{Deadline, Deadlines, Postponed, RetryOutcome, failpoint};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -68,16 +68,16 @@ impl<S: Step> Reactor<S> {
 fn postponed<S>(deadline: &Deadline, outcome: Outcome, due: Option<Due<S>>) -> Option<Postponed> {
     let same = || deadline.payload.clone();
     let (pause, payload, tried) = match (outcome, due.and_then(|due| due.again)) {
-        (Outcome::Retry(_), _) => (POSTPONED, same(), Tried::NotNow),
+        (Outcome::Retry(_), _) => (POSTPONED, same(), RetryOutcome::NotNow),
         (Outcome::Done, None) => return None,
         (Outcome::Done, Some((pause, data))) => (
             pause,
             DeadlinePayload::with_data(&deadline.payload, &data).unwrap_or_else(same),
-            Tried::Done,
+            RetryOutcome::Done,
         ),
-        (Outcome::Park(problem), _) => (IMPOSSIBLE, same(), Tried::Refused(problem)),
+        (Outcome::Park(problem), _) => (IMPOSSIBLE, same(), RetryOutcome::Refused(problem)),
         (Outcome::Later | Outcome::Queue | Outcome::Newer, _) => {
-            (IMPOSSIBLE, same(), Tried::NotNow)
+            (IMPOSSIBLE, same(), RetryOutcome::NotNow)
         }
     };
     Some(Postponed { pause, payload, tried })

@@ -3,7 +3,7 @@
 use crate::engine::feed::decode_as;
 use crate::processes::refusals::{Code, Meaning, Rule, meaning};
 use crate::processes::step::Step;
-use gdmarket_domain::payment::Progress;
+use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{
     Alarm, Decider, Hold, Item, ItemCommand, MarketCommand, Payment, PaymentNo, Refusal as _,
     Reservation, ReservationNo,
@@ -105,16 +105,16 @@ impl States {
         let payment = self.state::<Payment>(check, no.get()).await?;
         Ok(match payment.map(Payment::progress) {
             // Unreadable, or the money is back.
-            None | Some(Some(Progress::Cancelled)) => Standing::Done,
+            None | Some(Some(AttemptProgress::Cancelled)) => Standing::Done,
             Some(
                 None
                 | Some(
-                    Progress::Pending
-                    | Progress::Unknown
-                    | Progress::Approved
-                    | Progress::Declined
-                    | Progress::Cancelling
-                    | Progress::RefundRefused,
+                    AttemptProgress::Pending
+                    | AttemptProgress::Unknown
+                    | AttemptProgress::Approved
+                    | AttemptProgress::Declined
+                    | AttemptProgress::Cancelling
+                    | AttemptProgress::RefundRefused,
                 ),
             ) => Standing::Open,
         })
@@ -127,15 +127,17 @@ impl States {
     ) -> Result<Standing, StoreError> {
         let payment = self.state::<Payment>(check, no.get()).await?;
         Ok(match payment.map(Payment::progress) {
-            Some(None | Some(Progress::Pending | Progress::Unknown)) => Standing::Open,
+            Some(None | Some(AttemptProgress::Pending | AttemptProgress::Unknown)) => {
+                Standing::Open
+            }
             // The gateway may still find a charge.
-            Some(Some(Progress::Declined)) => Standing::Provisional,
+            Some(Some(AttemptProgress::Declined)) => Standing::Provisional,
             None
             | Some(Some(
-                Progress::Approved
-                | Progress::Cancelling
-                | Progress::RefundRefused
-                | Progress::Cancelled,
+                AttemptProgress::Approved
+                | AttemptProgress::Cancelling
+                | AttemptProgress::RefundRefused
+                | AttemptProgress::Cancelled,
             )) => Standing::Done,
         })
     }

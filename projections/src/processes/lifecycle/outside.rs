@@ -6,8 +6,8 @@ use super::left_out::LeftOut;
 use super::model::{Local, Model};
 use super::request_state::{Attempt, Task};
 use crate::processes::step::Step;
-use gdmarket_domain::payment::{NOT_FOUND, Progress};
-use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::payment::{AttemptProgress, NOT_FOUND};
+use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{MarketCommand, PaymentCommand};
 
 type Steps = Vec<(String, Local)>;
@@ -64,7 +64,7 @@ impl Model {
     /// Whether the log holds no end of this attempt: then a repeat of the request continues it.
     fn is_open(&self, local: &Local, attempt: usize) -> bool {
         let stage = self.reservations.state(local.request.reservation).stage();
-        stage == Stage::PaymentOpen { payment_no: payment_no(local.index, attempt) }
+        stage == ReservationStage::PaymentOpen { payment_no: payment_no(local.index, attempt) }
     }
 
     fn record(&mut self, local: &mut Local, attempt: usize, command: PaymentCommand) -> bool {
@@ -173,10 +173,10 @@ impl Model {
         let is_known = matches!(
             self.progress(&after, attempt),
             Some(
-                Progress::Approved
-                    | Progress::Cancelling
-                    | Progress::RefundRefused
-                    | Progress::Cancelled
+                AttemptProgress::Approved
+                    | AttemptProgress::Cancelling
+                    | AttemptProgress::RefundRefused
+                    | AttemptProgress::Cancelled
             )
         );
         if !is_known {
@@ -191,7 +191,7 @@ impl Model {
         steps
     }
 
-    pub(super) fn progress(&self, local: &Local, attempt: usize) -> Option<Progress> {
+    pub(super) fn progress(&self, local: &Local, attempt: usize) -> Option<AttemptProgress> {
         self.payments.state(local.request.attempts[attempt].payment).progress()
     }
 
@@ -204,11 +204,11 @@ impl Model {
             return vec![(format!("refund of attempt {attempt}"), begun)];
         }
         match self.progress(&begun, attempt) {
-            Some(Progress::Cancelled) => {
+            Some(AttemptProgress::Cancelled) => {
                 return vec![(format!("refund of attempt {attempt}: done before"), done)];
             }
             // A crash before the gateway is asked.
-            _ if was == Some(Progress::Approved) => {
+            _ if was == Some(AttemptProgress::Approved) => {
                 return vec![(format!("refund of attempt {attempt} begins"), begun)];
             }
             _ => {}
@@ -226,7 +226,7 @@ impl Model {
         // It is asked again as a whole, so the gateway must give nothing back twice under one key.
         let was_back = now.refunds > 0;
         now.refunds = 1;
-        let is_refused = self.progress(local, attempt) == Some(Progress::RefundRefused);
+        let is_refused = self.progress(local, attempt) == Some(AttemptProgress::RefundRefused);
         if is_refused && self.left_out == Some(LeftOut::RefundRetry) {
             return vec![(format!("refund of attempt {attempt}: taken for done"), done)];
         }

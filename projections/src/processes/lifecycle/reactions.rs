@@ -174,7 +174,7 @@ impl Model {
         let Step::Send(rule, mut command) = step else { panic!("{step:?}") };
         let stage = self.reservations.state(local.request.reservation).stage();
         if self.left_out == Some(LeftOut::StandingPayBy)
-            && let gdmarket_domain::reservation::Stage::Unpaid { pay_by } = stage
+            && let gdmarket_domain::reservation::ReservationStage::Unpaid { pay_by } = stage
         {
             command = MarketCommand::Reservation(
                 reservation_no(local.index),

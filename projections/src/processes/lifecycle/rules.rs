@@ -5,8 +5,8 @@ use super::fixtures::{Id, day};
 use super::fixtures::{owner, reservation_no};
 use super::model::{Local, Model};
 use gdmarket_domain::item::Booking;
-use gdmarket_domain::payment::Progress;
-use gdmarket_domain::reservation::Stage;
+use gdmarket_domain::payment::AttemptProgress;
+use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{Item, ItemEvent, MarketEvent, ReservationEvent, Span};
 
 /// The rule that this state breaks.
@@ -47,12 +47,16 @@ fn money(local: &Local) -> Option<String> {
 fn shown(model: &Model, local: &Local) -> Option<String> {
     for (number, attempt) in local.request.attempts.iter().enumerate() {
         let progress = model.progress(local, number);
-        if progress == Some(Progress::Cancelled) && attempt.is_kept() {
+        if progress == Some(AttemptProgress::Cancelled) && attempt.is_kept() {
             return Some(format!("attempt {number} is shown as cancelled without its money back"));
         }
         let goes_back = matches!(
             progress,
-            Some(Progress::Cancelling | Progress::RefundRefused | Progress::Cancelled)
+            Some(
+                AttemptProgress::Cancelling
+                    | AttemptProgress::RefundRefused
+                    | AttemptProgress::Cancelled
+            )
         );
         if usize::from(local.request.lent_by) == number + 1 && (goes_back || attempt.refunds > 0) {
             return Some("lent and refunded".to_owned());
@@ -104,8 +108,8 @@ fn held(model: &Model, before: &Local) -> Option<String> {
 
 fn lent(model: &Model, before: &Local, after: &mut Local) -> Option<String> {
     let reservation = model.reservations.state(before.request.reservation);
-    let (Stage::Paid { payment_no } | Stage::CancellationPending { payment_no, .. }) =
-        reservation.stage()
+    let (ReservationStage::Paid { payment_no }
+    | ReservationStage::CancellationPending { payment_no, .. }) = reservation.stage()
     else {
         return Some(format!("lent while it is {:?}", reservation.stage()));
     };
@@ -132,17 +136,19 @@ pub(super) fn at_rest(model: &Model, local: &Local) -> Option<String> {
     let stage = reservation.stage();
     let hold = item.hold_of(own);
     let (stands, is_paid) = match stage {
-        Stage::New => return None,
-        Stage::Paid { .. } => (hold.is_some_and(|hold| hold.authorized), true),
-        Stage::Renting { request: None, .. } => (item.is_rented_by(own), true),
-        Stage::Completed { request: None, .. } => (is_free(item, local), true),
-        Stage::Rejected | Stage::Cancelled | Stage::Expired => (is_free(item, local), false),
-        Stage::Requested
-        | Stage::Unpaid { .. }
-        | Stage::PaymentOpen { .. }
-        | Stage::CancellationPending { .. }
-        | Stage::Renting { .. }
-        | Stage::Completed { .. } => return Some(format!("stuck: {stage:?}")),
+        ReservationStage::New => return None,
+        ReservationStage::Paid { .. } => (hold.is_some_and(|hold| hold.authorized), true),
+        ReservationStage::Renting { request: None, .. } => (item.is_rented_by(own), true),
+        ReservationStage::Completed { request: None, .. } => (is_free(item, local), true),
+        ReservationStage::Rejected | ReservationStage::Cancelled | ReservationStage::Expired => {
+            (is_free(item, local), false)
+        }
+        ReservationStage::Requested
+        | ReservationStage::Unpaid { .. }
+        | ReservationStage::PaymentOpen { .. }
+        | ReservationStage::CancellationPending { .. }
+        | ReservationStage::Renting { .. }
+        | ReservationStage::Completed { .. } => return Some(format!("stuck: {stage:?}")),
     };
     if !stands {
         return Some(format!("the item holds or lends otherwise than {stage:?}: {item:?}"));
@@ -151,7 +157,9 @@ pub(super) fn at_rest(model: &Model, local: &Local) -> Option<String> {
         let progress = model.progress(local, number);
         if !matches!(
             progress,
-            None | Some(Progress::Approved | Progress::Declined | Progress::Cancelled)
+            None | Some(
+                AttemptProgress::Approved | AttemptProgress::Declined | AttemptProgress::Cancelled
+            )
         ) {
             return Some(format!("attempt {number} is stuck: {progress:?}"));
         }

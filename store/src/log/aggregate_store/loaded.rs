@@ -18,12 +18,12 @@ pub struct Loaded<A: Aggregate> {
     slot: OwnedMutexGuard<Option<Cached<A>>>,
     state: Arc<A>,
     version: i64,
-    source: Source,
+    source: StateSource,
 }
 
 /// Where the state comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum StateSource {
     /// It was read from the log under this lock.
     Log,
     /// This process's last append left it.
@@ -52,9 +52,9 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
         let known = slot.as_ref().filter(|cached| cached.generation == generation);
         let (state, version, source) = if let Some(cached) = known {
             store.0.hits.increment(1);
-            (Arc::clone(&cached.state), cached.version, Source::Memory)
+            (Arc::clone(&cached.state), cached.version, StateSource::Memory)
         } else {
-            (Arc::default(), 0, Source::AssumedNew)
+            (Arc::default(), 0, StateSource::AssumedNew)
         };
         Self { store, number, slot, state, version, source }
     }
@@ -72,12 +72,12 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
     /// Whether the state was read from the log under this lock. Else another process may have appended since: an append
     /// is refused then; an answer without an append needs [`Loaded::refresh`] first.
     pub const fn is_current(&self) -> bool {
-        matches!(self.source, Source::Log)
+        matches!(self.source, StateSource::Log)
     }
 
     /// Whether the stream is assumed new: nothing was read, and it may have any number of events.
     pub const fn is_taken_for_new(&self) -> bool {
-        matches!(self.source, Source::AssumedNew)
+        matches!(self.source, StateSource::AssumedNew)
     }
 
     /// Reads the events that the state lacks.
@@ -86,7 +86,7 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
             self.store.0.misses.increment(1);
         }
         self.version = self.store.fold(self.number, &mut self.state, self.version).await?;
-        self.source = Source::Log;
+        self.source = StateSource::Log;
         Ok(())
     }
 

@@ -91,20 +91,20 @@ impl<'de> Visitor<'de> for FlatMap {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self, M::Error> {
-        while map.next_entry::<Text, Text>()?.is_some() {}
+        while map.next_entry::<AnyText, AnyText>()?.is_some() {}
         Ok(self)
     }
 }
 
-struct Text;
+struct AnyText;
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for AnyText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(AnyText)
     }
 }
 
-impl Visitor<'_> for Text {
+impl Visitor<'_> for AnyText {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! Which of the waiting commands form the next batch: bounded in number and bytes, one command per stream and per
 //! command id. Commands that have to wait keep their order.
 
-use super::Job;
+use super::QueuedAppend;
 use crate::log::append::{Append, AppendError, Appended};
 use crate::log::event::StreamId;
 use std::collections::{HashSet, VecDeque};
@@ -15,29 +15,29 @@ const BYTES: usize = 8 * 1024 * 1024;
 
 /// The batch in the making, and the commands that wait for the next one.
 #[derive(Default)]
-pub(super) struct Batch {
-    jobs: Vec<Job>,
-    later: VecDeque<Job>,
-    received: Vec<Job>,
+pub(super) struct CommandBatch {
+    jobs: Vec<QueuedAppend>,
+    later: VecDeque<QueuedAppend>,
+    received: Vec<QueuedAppend>,
     streams: HashSet<StreamId>,
     commands: HashSet<Uuid>,
 }
 
-impl Batch {
+impl CommandBatch {
     /// Whether no command waits.
     pub(super) fn is_idle(&self) -> bool {
         self.later.is_empty()
     }
 
     /// Waits for commands; 0 when there will be none any more.
-    pub(super) async fn receive(&mut self, waiting: &mut mpsc::Receiver<Job>) -> usize {
+    pub(super) async fn receive(&mut self, waiting: &mut mpsc::Receiver<QueuedAppend>) -> usize {
         let count = waiting.recv_many(&mut self.received, COMMANDS).await;
         self.later.extend(self.received.drain(..));
         count
     }
 
     /// Takes the commands that wait already, without waiting for more.
-    pub(super) fn receive_waiting(&mut self, waiting: &mut mpsc::Receiver<Job>) {
+    pub(super) fn receive_waiting(&mut self, waiting: &mut mpsc::Receiver<QueuedAppend>) {
         while self.later.len() < COMMANDS {
             match waiting.try_recv() {
                 Ok(job) => self.later.push_back(job),

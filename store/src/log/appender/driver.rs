@@ -3,7 +3,7 @@
 
 use super::Signals;
 use super::conflicts::{conflict, is_own};
-use super::writer::{Fault, LogWriter, Outcome};
+use super::writer::{LogWriter, WriteFault, WriteResult};
 use crate::error::{StorageFault, StoreError};
 use crate::failpoint;
 use crate::log::append::{Append, AppendError, Appended};
@@ -69,15 +69,15 @@ impl<W: LogWriter> Driver<W> {
         failpoint!("store.before-append");
         let answers = match self.writer.append(batch).await {
             Ok(positions) => appended(batch, &positions),
-            Err(Fault::Contended(_)) => {
+            Err(WriteFault::Contended(_)) => {
                 metrics::counter!("gdmarket_append_contended_batches_total").increment(1);
                 self.append_checked(batch).await
             }
-            Err(Fault::Data(_)) => self.each_alone(batch).await,
-            Err(Fault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
-            Err(Fault::Damaged(why)) => self.damaged(batch, why).await,
-            Err(Fault::Unsynced(why)) => self.unsynced(batch, why),
-            Err(Fault::Lost(why)) => {
+            Err(WriteFault::Data(_)) => self.each_alone(batch).await,
+            Err(WriteFault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
+            Err(WriteFault::Damaged(why)) => self.damaged(batch, why).await,
+            Err(WriteFault::Unsynced(why)) => self.unsynced(batch, why),
+            Err(WriteFault::Lost(why)) => {
                 let answers = self.find_out(batch, why).await;
                 self.once_more(batch, answers).await
             }
@@ -141,15 +141,19 @@ impl<W: LogWriter> Driver<W> {
         loop {
             match self.checked(batch).await {
                 Ok(answers) => return answers,
-                Err(Fault::Contended(_)) if tries < CHECKED_TRIES => tries += 1,
-                Err(Fault::Contended(why) | Fault::Data(why)) if batch.len() == 1 => {
+                Err(WriteFault::Contended(_)) if tries < CHECKED_TRIES => tries += 1,
+                Err(WriteFault::Contended(why) | WriteFault::Data(why)) if batch.len() == 1 => {
                     return vec![Err(AppendError::Rejected(why))];
                 }
-                Err(Fault::Contended(_) | Fault::Data(_)) => return self.each_alone(batch).await,
-                Err(Fault::Unavailable(why)) => return all(batch, &AppendError::Unavailable(why)),
-                Err(Fault::Damaged(why)) => return self.damaged(batch, why).await,
-                Err(Fault::Unsynced(why)) => return self.unsynced(batch, why),
-                Err(Fault::Lost(why)) => return self.find_out(batch, why).await,
+                Err(WriteFault::Contended(_) | WriteFault::Data(_)) => {
+                    return self.each_alone(batch).await;
+                }
+                Err(WriteFault::Unavailable(why)) => {
+                    return all(batch, &AppendError::Unavailable(why));
+                }
+                Err(WriteFault::Damaged(why)) => return self.damaged(batch, why).await,
+                Err(WriteFault::Unsynced(why)) => return self.unsynced(batch, why),
+                Err(WriteFault::Lost(why)) => return self.find_out(batch, why).await,
             }
         }
     }
@@ -163,7 +167,7 @@ impl<W: LogWriter> Driver<W> {
         answers
     }
 
-    async fn checked(&mut self, batch: &[&Append]) -> Outcome<Vec<Answer>> {
+    async fn checked(&mut self, batch: &[&Append]) -> WriteResult<Vec<Answer>> {
         let result = self.in_transaction(batch).await;
         if result.is_err() {
             self.writer.rollback().await;
@@ -171,7 +175,7 @@ impl<W: LogWriter> Driver<W> {
         result
     }
 
-    async fn in_transaction(&mut self, batch: &[&Append]) -> Outcome<Vec<Answer>> {
+    async fn in_transaction(&mut self, batch: &[&Append]) -> WriteResult<Vec<Answer>> {
         self.writer.begin().await?;
         let receipts = self.writer.receipts(batch).await?;
         let heads = self.writer.heads(batch).await?;
@@ -232,7 +236,7 @@ impl<W: LogWriter> Driver<W> {
         answers
     }
 
-    async fn look_up(&mut self, batch: &[&Append]) -> Outcome<Vec<Answer>> {
+    async fn look_up(&mut self, batch: &[&Append]) -> WriteResult<Vec<Answer>> {
         self.writer.reconnect().await?;
         let receipts = self.writer.receipts(batch).await?;
         let mut answers = Vec::with_capacity(batch.len());

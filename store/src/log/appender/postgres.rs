@@ -4,7 +4,7 @@
 mod columns;
 mod connection;
 
-use super::writer::{Fault, LogWriter, Outcome};
+use super::writer::{LogWriter, WriteFault, WriteResult};
 use crate::db::postgres::SessionSettings;
 use crate::db::session::ends_session;
 use crate::error::{DAMAGED_STATES, StoreError};
@@ -13,7 +13,7 @@ use crate::log::event::StreamId;
 use crate::log::identity_guard::LogIdentityGuard;
 use crate::log::receipt::{Receipt, by_id};
 use columns::Columns;
-use connection::Connection;
+use connection::WriteConnection;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity};
 use sqlx::{Executor, Row};
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(8);
 
 /// The writing side on PostgreSQL.
 pub(crate) struct PostgresWriter {
-    connection: Connection,
+    connection: WriteConnection,
 }
 
 impl PostgresWriter {
@@ -38,7 +38,7 @@ impl PostgresWriter {
         session: &SessionSettings,
         guard: LogIdentityGuard,
     ) -> Self {
-        Self { connection: Connection::new(options, session, guard) }
+        Self { connection: WriteConnection::new(options, session, guard) }
     }
 
     /// Begins with the lock, as a statement of its own: the statements that follow see all commits of writers that
@@ -47,7 +47,7 @@ impl PostgresWriter {
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                                  SELECT pg_advisory_xact_lock(7450199991725811489)";
 
-    async fn simple(&mut self, sql: &str) -> Outcome<()> {
+    async fn simple(&mut self, sql: &str) -> WriteResult<()> {
         let connection = self.connection.open().await?;
         answer(connection.execute(sql)).await?;
         Ok(())
@@ -55,44 +55,44 @@ impl PostgresWriter {
 }
 
 /// Waits for a statement's answer.
-async fn answer<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Outcome<T> {
+async fn answer<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> WriteResult<T> {
     match timeout(ANSWER, statement).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(fault(&error)),
-        Err(_) => Err(Fault::Lost(format!("no answer within {ANSWER:?}"))),
+        Err(_) => Err(WriteFault::Lost(format!("no answer within {ANSWER:?}"))),
     }
 }
 
-fn fault(error: &sqlx::Error) -> Fault {
+fn fault(error: &sqlx::Error) -> WriteFault {
     let database = error.as_database_error();
     let Some(database) = database.and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
     else {
-        return Fault::Lost(error.to_string());
+        return WriteFault::Lost(error.to_string());
     };
     let code = database.code();
     let why = format!("{} ({code})", database.message());
     // Shut down, crashed, terminated by an operator, silent for too long in a transaction.
     if matches!(database.severity(), PgSeverity::Fatal | PgSeverity::Panic) {
-        return Fault::Lost(why);
+        return WriteFault::Lost(why);
     }
     match (code.get(..2), code) {
         // Unique, not null (the predecessor is missing), deadlock, serialization.
-        (_, "23505" | "23502" | "40P01" | "40001") => Fault::Contended(why),
-        (Some("22" | "23" | "21"), _) => Fault::Data(why),
-        (_, state) if DAMAGED_STATES.contains(&state) => Fault::Damaged(why),
+        (_, "23505" | "23502" | "40P01" | "40001") => WriteFault::Contended(why),
+        (Some("22" | "23" | "21"), _) => WriteFault::Data(why),
+        (_, state) if DAMAGED_STATES.contains(&state) => WriteFault::Damaged(why),
         // Read-only, for example: somewhere else, or a moment later, there is a session that writes.
-        _ if ends_session(error) => Fault::Lost(why),
-        _ => Fault::Unavailable(why),
+        _ if ends_session(error) => WriteFault::Lost(why),
+        _ => WriteFault::Unavailable(why),
     }
 }
 
 /// A receipt that can't be read costs only the command that it belongs to.
-fn corrupt(error: &StoreError) -> Fault {
-    Fault::Data(error.to_string())
+fn corrupt(error: &StoreError) -> WriteFault {
+    WriteFault::Data(error.to_string())
 }
 
 impl LogWriter for PostgresWriter {
-    async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn append(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         let connection = self.connection.open().await?;
         let ids = Columns::ids(batch);
         let columns = Columns::new(batch, &ids);
@@ -101,11 +101,11 @@ impl LogWriter for PostgresWriter {
         Ok(last_positions(batch, &positions.map_err(|error| fault(&error))?))
     }
 
-    async fn begin(&mut self) -> Outcome<()> {
+    async fn begin(&mut self) -> WriteResult<()> {
         self.simple(Self::BEGIN).await
     }
 
-    async fn receipts(&mut self, batch: &[&Append]) -> Outcome<HashMap<Uuid, Receipt>> {
+    async fn receipts(&mut self, batch: &[&Append]) -> WriteResult<HashMap<Uuid, Receipt>> {
         let columns = Receipt::COLUMNS;
         let sql = format!("SELECT {columns} FROM receipts WHERE command_id = ANY($1)");
         let ids = batch.iter().map(|append| append.command_id.as_bytes().as_slice());
@@ -115,7 +115,7 @@ impl LogWriter for PostgresWriter {
         by_id(&rows).map_err(|error| corrupt(&error))
     }
 
-    async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn heads(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         let sql = "SELECT coalesce((SELECT max(e.sequence) FROM events e \
                    WHERE e.aggregate_type = s.kind AND e.aggregate_id = s.id), 0) \
                    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s (kind, id, ord) \
@@ -126,11 +126,11 @@ impl LogWriter for PostgresWriter {
         answer(query.fetch_all(connection)).await
     }
 
-    async fn insert(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn insert(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         self.append(batch).await
     }
 
-    async fn commit(&mut self) -> Outcome<()> {
+    async fn commit(&mut self) -> WriteResult<()> {
         self.simple("COMMIT").await
     }
 
@@ -140,7 +140,7 @@ impl LogWriter for PostgresWriter {
         }
     }
 
-    async fn position(&mut self, stream: &StreamId, sequence: i64) -> Outcome<i64> {
+    async fn position(&mut self, stream: &StreamId, sequence: i64) -> WriteResult<i64> {
         let sql = "SELECT position FROM events \
                    WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
         let query = sqlx::query_scalar(sql)
@@ -151,7 +151,7 @@ impl LogWriter for PostgresWriter {
         answer(query.fetch_one(connection)).await
     }
 
-    async fn reconnect(&mut self) -> Outcome<()> {
+    async fn reconnect(&mut self) -> WriteResult<()> {
         self.connection.forget();
         self.connection.open().await.map(|_| ())
     }

@@ -3,7 +3,7 @@
 
 mod rows;
 
-use super::writer::{Fault, LogWriter, Outcome};
+use super::writer::{LogWriter, WriteFault, WriteResult};
 use crate::db::sqlite::{LogWriterConnection, OwnSession, Writer};
 use crate::error::{StoreError, UNSYNCED};
 use crate::log::append::Append;
@@ -51,7 +51,7 @@ impl SqliteWriter {
     }
 
     /// The connection of the transaction; without one, the connection locked for one statement.
-    async fn locked(&mut self) -> Outcome<Locked<'_>> {
+    async fn locked(&mut self) -> WriteResult<Locked<'_>> {
         match &mut self.in_transaction {
             Some(connection) => Ok(Locked::InTransaction(connection.within())),
             None => Ok(Locked::OneStatement(lock(&self.writer).await?)),
@@ -60,9 +60,9 @@ impl SqliteWriter {
 }
 
 /// Waits for the connection, and opens it again where the last one can't be used any more.
-async fn lock(writer: &Writer) -> Outcome<OwnedMutexGuard<LogWriterConnection>> {
+async fn lock(writer: &Writer) -> WriteResult<OwnedMutexGuard<LogWriterConnection>> {
     let mut connection = Arc::clone(writer).lock_owned().await;
-    connection.session().await.map_err(|error| Fault::Unavailable(error.to_string()))?;
+    connection.session().await.map_err(|error| WriteFault::Unavailable(error.to_string()))?;
     Ok(connection)
 }
 
@@ -81,7 +81,7 @@ impl Locked<'_> {
 }
 
 /// Writes the batch with the given SQL.
-async fn write(session: &mut OwnSession, sql: &str, batch: &[&Append]) -> Outcome<Vec<i64>> {
+async fn write(session: &mut OwnSession, sql: &str, batch: &[&Append]) -> WriteResult<Vec<i64>> {
     let (receipts, names, events) = (receipts(batch)?, names(batch)?, events(batch)?);
     let query = sqlx::query(sql).bind(receipts).bind(names).bind(events);
     let result = query.execute(session).await.map_err(|error| fault(&error))?;
@@ -99,34 +99,34 @@ fn last_positions(batch: &[&Append], last: i64) -> Vec<i64> {
     batch.iter().map(next).collect()
 }
 
-fn fault(error: &sqlx::Error) -> Fault {
+fn fault(error: &sqlx::Error) -> WriteFault {
     let Some(database) = error.as_database_error() else {
-        return Fault::Lost(error.to_string());
+        return WriteFault::Lost(error.to_string());
     };
     let code = database.code().unwrap_or_default();
     let why = format!("{} ({code})", database.message());
     let code = code.parse::<u32>();
     if code.as_ref().is_ok_and(|code| UNSYNCED.contains(code)) {
-        return Fault::Unsynced(why);
+        return WriteFault::Unsynced(why);
     }
     match code.map(|code| code & 0xff) {
-        Ok(19) => Fault::Contended(why),
+        Ok(19) => WriteFault::Contended(why),
         // An error in the data, too big, a mismatch of types.
-        Ok(1 | 18 | 20) => Fault::Data(why),
-        Ok(11 | 26) => Fault::Damaged(why),
+        Ok(1 | 18 | 20) => WriteFault::Data(why),
+        Ok(11 | 26) => WriteFault::Damaged(why),
         // The batch may be in the file or not: a new connection finds out.
-        Ok(10) => Fault::Lost(why),
-        _ => Fault::Unavailable(why),
+        Ok(10) => WriteFault::Lost(why),
+        _ => WriteFault::Unavailable(why),
     }
 }
 
 /// A receipt that can't be read costs only the command that it belongs to.
-fn corrupt(error: &StoreError) -> Fault {
-    Fault::Data(error.to_string())
+fn corrupt(error: &StoreError) -> WriteFault {
+    WriteFault::Data(error.to_string())
 }
 
 impl LogWriter for SqliteWriter {
-    async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn append(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         let mut connection = lock(&self.writer).await?;
         let result = write(connection.within(), &self.insert_in_transaction, batch).await;
         if result.is_err() {
@@ -136,7 +136,7 @@ impl LogWriter for SqliteWriter {
         result
     }
 
-    async fn begin(&mut self) -> Outcome<()> {
+    async fn begin(&mut self) -> WriteResult<()> {
         let mut connection = lock(&self.writer).await?;
         let begun = connection.within().transaction_control("BEGIN IMMEDIATE").await;
         begun.map_err(|error| fault(&error))?;
@@ -144,7 +144,7 @@ impl LogWriter for SqliteWriter {
         Ok(())
     }
 
-    async fn receipts(&mut self, batch: &[&Append]) -> Outcome<HashMap<Uuid, Receipt>> {
+    async fn receipts(&mut self, batch: &[&Append]) -> WriteResult<HashMap<Uuid, Receipt>> {
         let columns = Receipt::COLUMNS;
         let sql = format!(
             "SELECT {columns} FROM receipts \
@@ -156,7 +156,7 @@ impl LogWriter for SqliteWriter {
         by_id(&rows).map_err(|error| corrupt(&error))
     }
 
-    async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn heads(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         let sql = "SELECT coalesce((SELECT max(e.sequence) FROM events e \
                    WHERE e.aggregate_type = s.value ->> 0 AND e.aggregate_id = s.value ->> 1), 0) \
                    FROM json_each($1) AS s ORDER BY s.key";
@@ -165,12 +165,12 @@ impl LogWriter for SqliteWriter {
         query.fetch_all(connection.session()).await.map_err(|error| fault(&error))
     }
 
-    async fn insert(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn insert(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         let mut connection = self.locked().await?;
         write(connection.session(), INSERT, batch).await
     }
 
-    async fn commit(&mut self) -> Outcome<()> {
+    async fn commit(&mut self) -> WriteResult<()> {
         let mut connection = self.locked().await?;
         let committed = connection.session().transaction_control("COMMIT").await;
         committed.map_err(|error| fault(&error))?;
@@ -184,7 +184,7 @@ impl LogWriter for SqliteWriter {
         }
     }
 
-    async fn position(&mut self, stream: &StreamId, sequence: i64) -> Outcome<i64> {
+    async fn position(&mut self, stream: &StreamId, sequence: i64) -> WriteResult<i64> {
         let sql = "SELECT position FROM events \
                    WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
         let mut connection = self.locked().await?;
@@ -195,10 +195,10 @@ impl LogWriter for SqliteWriter {
         query.fetch_one(connection.session()).await.map_err(|error| fault(&error))
     }
 
-    async fn reconnect(&mut self) -> Outcome<()> {
+    async fn reconnect(&mut self) -> WriteResult<()> {
         self.in_transaction = None;
         let reconnected = self.writer.lock().await.reconnect().await;
-        reconnected.map_err(|error| Fault::Unavailable(error.to_string()))
+        reconnected.map_err(|error| WriteFault::Unavailable(error.to_string()))
     }
 
     /// The connection's thread ends what it began before it does anything else, so that there is nothing to close.

@@ -1,7 +1,7 @@
 //! The group commit over a scripted writer in memory: what batches are made of, and that every caller is answered
 //! whatever happens to the writer.
 
-use super::writer::{Fault, LogWriter, Outcome};
+use super::writer::{LogWriter, WriteFault, WriteResult};
 use super::{Appender, Signals};
 use crate::db::tasks::Tasks;
 use crate::log::append::{Append, AppendError};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 /// What the writer does with its next batches, before it works as it should.
-type Script = Arc<Mutex<Vec<fn() -> Outcome<Vec<i64>>>>>;
+type Script = Arc<Mutex<Vec<fn() -> WriteResult<Vec<i64>>>>>;
 type Batches = Arc<Mutex<Vec<Vec<u128>>>>;
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct InMemory {
 }
 
 impl LogWriter for InMemory {
-    async fn append(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn append(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         // Other callers may join the next batch meanwhile.
         tokio::task::yield_now().await;
         let ids = batch.iter().map(|append| append.command_id.as_u128()).collect();
@@ -41,25 +41,25 @@ impl LogWriter for InMemory {
             self.receipts.contains_key(&append.command_id) || head != append.expected
         };
         if batch.iter().any(|append| conflicts(&append)) {
-            return Err(Fault::Contended("met".to_owned()));
+            return Err(WriteFault::Contended("met".to_owned()));
         }
         self.insert(batch).await
     }
 
-    async fn begin(&mut self) -> Outcome<()> {
+    async fn begin(&mut self) -> WriteResult<()> {
         Ok(())
     }
 
-    async fn receipts(&mut self, _batch: &[&Append]) -> Outcome<HashMap<Uuid, Receipt>> {
+    async fn receipts(&mut self, _batch: &[&Append]) -> WriteResult<HashMap<Uuid, Receipt>> {
         Ok(self.receipts.clone())
     }
 
-    async fn heads(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn heads(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         let head = |append: &&Append| self.heads.get(&append.stream).copied().unwrap_or(0);
         Ok(batch.iter().map(head).collect())
     }
 
-    async fn insert(&mut self, batch: &[&Append]) -> Outcome<Vec<i64>> {
+    async fn insert(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
         let mut positions = Vec::new();
         for append in batch {
             self.position += append.count();
@@ -70,17 +70,17 @@ impl LogWriter for InMemory {
         Ok(positions)
     }
 
-    async fn commit(&mut self) -> Outcome<()> {
+    async fn commit(&mut self) -> WriteResult<()> {
         Ok(())
     }
 
     async fn rollback(&mut self) {}
 
-    async fn position(&mut self, _stream: &StreamId, _sequence: i64) -> Outcome<i64> {
+    async fn position(&mut self, _stream: &StreamId, _sequence: i64) -> WriteResult<i64> {
         Ok(self.position)
     }
 
-    async fn reconnect(&mut self) -> Outcome<()> {
+    async fn reconnect(&mut self) -> WriteResult<()> {
         Ok(())
     }
 
@@ -127,7 +127,7 @@ async fn every_caller_is_answered_after_a_panic_and_the_appender_continues() {
 #[tokio::test]
 async fn a_full_disk_is_reported_and_the_appender_continues() {
     let (appender, script, _) = start();
-    script.lock().unwrap().push(|| Err(Fault::Unavailable("the disk is full".to_owned())));
+    script.lock().unwrap().push(|| Err(WriteFault::Unavailable("the disk is full".to_owned())));
     let answer = appender.append(append(1, 1, 0)).await;
     assert_eq!(answer, Err(AppendError::Unavailable("the disk is full".to_owned())));
     appender.append(append(1, 1, 0)).await.unwrap();
@@ -138,7 +138,7 @@ async fn after_a_lost_connection_commands_without_a_receipt_are_appended() {
     let (appender, script, _) = start();
     appender.append(append(1, 1, 0)).await.unwrap();
     let generation = appender.generation();
-    script.lock().unwrap().push(|| Err(Fault::Lost("cut".to_owned())));
+    script.lock().unwrap().push(|| Err(WriteFault::Lost("cut".to_owned())));
     let answers =
         join_all([appender.append(append(1, 1, 0)), appender.append(append(2, 2, 0))]).await;
     // The log has the first command's event already, and nothing of the second.

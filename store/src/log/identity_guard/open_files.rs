@@ -30,13 +30,13 @@ const PAUSE: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub(crate) struct OpenFiles {
     log: PathBuf,
-    places: Vec<Place>,
-    content: Mutex<Content>,
+    places: Vec<OpenedPath>,
+    content: Mutex<SeenContent>,
 }
 
 /// A path, and the file that it led to when it was opened.
 #[derive(Debug)]
-struct Place {
+struct OpenedPath {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -44,7 +44,7 @@ struct Place {
 
 /// The log's file as it was when its content was last read.
 #[derive(Debug, Default)]
-struct Content {
+struct SeenContent {
     stamp: Stamp,
     head: Option<Head>,
 }
@@ -78,18 +78,18 @@ impl OpenFiles {
             for suffix in NEXT_TO_IT {
                 let mut path = file.path(folder).into_os_string();
                 path.push(suffix);
-                places.extend(Place::of(PathBuf::from(path))?);
+                places.extend(OpenedPath::of(PathBuf::from(path))?);
             }
         }
-        places.extend(Place::of(folder.join("lock"))?);
-        let content = Content::read(&log).map_err(|error| error.in_file(&log))?;
+        places.extend(OpenedPath::of(folder.join("lock"))?);
+        let content = SeenContent::read(&log).map_err(|error| error.in_file(&log))?;
         let content = Mutex::new(content.unwrap_or_default());
         Ok(Self { log, places, content })
     }
 
     /// Why a path doesn't lead to the open file any more, if that is so.
     pub(crate) fn moved(&self) -> Option<String> {
-        self.places.iter().find_map(Place::moved)
+        self.places.iter().find_map(OpenedPath::moved)
     }
 
     /// Whether the log's file was written since its content was last read.
@@ -108,7 +108,7 @@ impl OpenFiles {
         let mut known = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tries = 1;
         loop {
-            let found = match Content::read(&self.log) {
+            let found = match SeenContent::read(&self.log) {
                 Ok(None) => return Ok(None),
                 Ok(Some(now)) => match known.differs_from(&now, &self.log) {
                     None => {
@@ -128,7 +128,7 @@ impl OpenFiles {
     }
 }
 
-impl Place {
+impl OpenedPath {
     /// `None` where there is no such file.
     fn of(path: PathBuf) -> Result<Option<Self>, StoreError> {
         match fs::metadata(&path) {
@@ -167,7 +167,7 @@ impl Stamp {
     }
 }
 
-impl Content {
+impl SeenContent {
     /// The stamp is taken first: a write while the content is read is compared the next time. `None` while the file
     /// alone is no consistent database, so that its content proves nothing.
     fn read(log: &Path) -> Result<Option<Self>, StoreError> {

@@ -17,12 +17,12 @@ pub struct LogChunk {
     kind: &'static str,
     /// Shared with the other parts of a chunk that was split.
     texts: Arc<String>,
-    events: Vec<Place>,
+    events: Vec<EventPlace>,
 }
 
 /// What one event is, and which part of the texts is its own.
 #[derive(Debug, Clone)]
-struct Place {
+struct EventPlace {
     position: i64,
     number: i64,
     sequence: i64,
@@ -37,13 +37,13 @@ struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Filling {
     texts: String,
-    events: Vec<Place>,
+    events: Vec<EventPlace>,
 }
 
 impl Filling {
     /// Takes an event in, of the scan's aggregate type.
     pub(super) fn push(&mut self, position: i64, cells: &Cells<'_>) {
-        let place = Place {
+        let place = EventPlace {
             position,
             number: cells.number(),
             sequence: cells.sequence.unwrap_or(0),
@@ -119,7 +119,7 @@ impl LogChunk {
     pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Vec<i64> {
         let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
         let of_streams = self.events.iter().filter(|place| place.number > 0);
-        for Place { number, sequence, .. } in of_streams {
+        for EventPlace { number, sequence, .. } in of_streams {
             if *sequence == 1 {
                 begun.insert(*number);
             } else if !begun.contains(number) && !is_known(*number) {

@@ -11,7 +11,7 @@ mod parts;
 mod spool;
 
 use super::chain::Chain;
-use super::line::{Header, Line};
+use super::line::{ArchiveLine, Header};
 use super::manifest::Manifest;
 use super::sequences::{Gap, Sequences};
 use super::{ArchiveError, FORMAT, FORMAT_VERSION};
@@ -20,7 +20,7 @@ use crate::error::StoreError;
 use crate::log::Identity;
 use crate::maintenance::snapshot::Snapshot;
 use crate::on_tx;
-use parts::Part;
+use parts::ArchivePart;
 use spool::Spool;
 
 /// What an export holds in addition to events and receipts.
@@ -45,7 +45,7 @@ pub struct Export {
     manifest: Manifest,
     chain: Chain,
     sequences: Sequences,
-    part: Part,
+    part: ArchivePart,
 }
 
 impl Export {
@@ -84,7 +84,7 @@ impl Export {
             manifest,
             chain,
             sequences: Sequences::default(),
-            part: Part::Header,
+            part: ArchivePart::Header,
         };
         if blocks_checkpoints {
             export.spool = Some(export.spooled().await?);
@@ -118,14 +118,14 @@ impl Export {
     /// an archive once the last one is written too.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         let mut lines = Vec::new();
-        while lines.is_empty() && !matches!(self.part, Part::Done) {
+        while lines.is_empty() && !matches!(self.part, ArchivePart::Done) {
             self.read(&mut lines).await?;
         }
         Ok((!lines.is_empty()).then_some(lines))
     }
 
     /// Adds a line to those that are returned.
-    fn put(&mut self, lines: &mut Vec<u8>, line: &Line<'_>) -> Result<(), ArchiveError> {
+    fn put(&mut self, lines: &mut Vec<u8>, line: &ArchiveLine<'_>) -> Result<(), ArchiveError> {
         let start = lines.len();
         line.write(lines)?;
         line.count_in(&mut self.manifest);

@@ -11,7 +11,7 @@ mod target;
 
 use super::line::Header;
 use super::manifest::Manifest;
-use super::reader::{ArchiveReader, Batch};
+use super::reader::{ArchiveBatch, ArchiveReader};
 use super::{ArchiveError, line};
 use crate::log::{Identity, NumberKind};
 use crate::options::StoreOptions;
@@ -49,7 +49,7 @@ pub async fn import(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Imported, ArchiveError> {
     let mut target = Target::open(options, settings.is_derived).await?;
-    let mut source = Source::new(archive, progress);
+    let mut source = ImportSource::new(archive, progress);
     match Box::pin(fill(&mut target, settings, &mut source)).await {
         Ok(imported) => {
             target.commit().await?;
@@ -65,7 +65,7 @@ pub async fn import(
 async fn fill(
     target: &mut Target,
     settings: ImportOptions<'_>,
-    source: &mut Source<'_>,
+    source: &mut ImportSource<'_>,
 ) -> Result<Imported, ArchiveError> {
     // The log keeps its id, which events name as their cause. It gets another epoch: a reader that followed it
     // elsewhere must not continue here as if nothing had happened.
@@ -75,10 +75,10 @@ async fn fill(
     let mut next = source.next().await?;
     let manifest = loop {
         next = match next {
-            Batch::Events(events) => target.events(events, source).await?,
-            Batch::Receipts(receipts) => target.receipts(receipts, source).await?,
-            Batch::End(manifest) => break manifest,
-            Batch::Checkpoints(mut checkpoints) => {
+            ArchiveBatch::Events(events) => target.events(events, source).await?,
+            ArchiveBatch::Receipts(receipts) => target.receipts(receipts, source).await?,
+            ArchiveBatch::End(manifest) => break manifest,
+            ArchiveBatch::Checkpoints(mut checkpoints) => {
                 source.check(&checkpoints)?;
                 let own = |line: &&mut line::CheckpointLine| before.is(&line.source, line.epoch);
                 checkpoints.iter_mut().filter(own).for_each(|line| line.epoch = identity.epoch);
@@ -101,7 +101,7 @@ async fn fill(
 }
 
 /// The batches of an archive, and what is remembered of them.
-struct Source<'a> {
+struct ImportSource<'a> {
     archive: ArchiveReader,
     progress: &'a (dyn Fn(u64) + Sync),
     events: u64,
@@ -112,31 +112,31 @@ struct Source<'a> {
     known: BTreeSet<String>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> ImportSource<'a> {
     fn new(archive: ArchiveReader, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
         let (highest, known) = (BTreeMap::new(), BTreeSet::new());
         Self { archive, progress, events: 0, last_position: 0, highest, known }
     }
 
     /// The next batch; the batches before it are written by now.
-    async fn next(&mut self) -> Result<Batch, ArchiveError> {
+    async fn next(&mut self) -> Result<ArchiveBatch, ArchiveError> {
         (self.progress)(self.events);
         let gone = || std::io::Error::other("the thread that reads it is gone");
         let batch = self.archive.batches.recv().await.ok_or_else(gone)??;
         match &batch {
-            Batch::Events(events) => {
+            ArchiveBatch::Events(events) => {
                 self.events += u64::try_from(events.len()).unwrap_or(0);
                 for event in events {
                     self.last_position = event.position;
                     self.note_number(&event.stream.kind, event.stream.number);
                 }
             }
-            Batch::Receipts(receipts) => {
+            ArchiveBatch::Receipts(receipts) => {
                 for receipt in receipts {
                     self.note_number(&receipt.stream.kind, receipt.stream.number);
                 }
             }
-            Batch::Checkpoints(checkpoints) => {
+            ArchiveBatch::Checkpoints(checkpoints) => {
                 self.known.extend(checkpoints.iter().map(|line| line.subscription.clone()));
             }
             _ => {}

@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// What a line is, in the order in which they come.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Line<'a> {
+pub(super) enum ArchiveLine<'a> {
     Header(Header),
     #[serde(borrow)]
     Event(EventLine<'a>),
@@ -200,28 +200,28 @@ impl Header {
     }
 }
 
-impl Line<'_> {
+impl ArchiveLine<'_> {
     /// Counts the line in a manifest.
     pub(super) fn count_in(&self, manifest: &mut Manifest) {
         match self {
-            Line::Header(_) | Line::Manifest(_) => {}
-            Line::Event(event) => {
+            ArchiveLine::Header(_) | ArchiveLine::Manifest(_) => {}
+            ArchiveLine::Event(event) => {
                 manifest.events += 1;
                 if manifest.first_position == 0 {
                     manifest.first_position = event.position();
                 }
                 manifest.last_position = event.position();
             }
-            Line::Receipt(_) => manifest.receipts += 1,
-            Line::Number(_) => manifest.numbers += 1,
-            Line::Deadline(_) => manifest.deadlines += 1,
-            Line::Checkpoint(_) => manifest.checkpoints += 1,
-            Line::Parked(_) => manifest.parked += 1,
-            Line::Waiting(_) => manifest.waiting += 1,
-            Line::Dropped(_) => manifest.dropped += 1,
-            Line::Book(_) => manifest.books = manifest.books.map(|books| books + 1),
-            Line::Person(_) => manifest.persons += 1,
-            Line::Name(_) => manifest.names = manifest.names.map(|names| names + 1),
+            ArchiveLine::Receipt(_) => manifest.receipts += 1,
+            ArchiveLine::Number(_) => manifest.numbers += 1,
+            ArchiveLine::Deadline(_) => manifest.deadlines += 1,
+            ArchiveLine::Checkpoint(_) => manifest.checkpoints += 1,
+            ArchiveLine::Parked(_) => manifest.parked += 1,
+            ArchiveLine::Waiting(_) => manifest.waiting += 1,
+            ArchiveLine::Dropped(_) => manifest.dropped += 1,
+            ArchiveLine::Book(_) => manifest.books = manifest.books.map(|books| books + 1),
+            ArchiveLine::Person(_) => manifest.persons += 1,
+            ArchiveLine::Name(_) => manifest.names = manifest.names.map(|names| names + 1),
         }
     }
 
@@ -362,10 +362,10 @@ mod tests {
         for payload in odd {
             let event = event(payload);
             let mut line = vec![];
-            Line::Event(EventLine::new(&event)).write(&mut line).unwrap();
+            ArchiveLine::Event(EventLine::new(&event)).write(&mut line).unwrap();
             assert_eq!(line.split(|byte| *byte == b'\n').count(), 2, "{payload:?}");
             match serde_json::from_slice(&line).unwrap() {
-                Line::Event(read) => assert_eq!(read.into_event().unwrap(), event),
+                ArchiveLine::Event(read) => assert_eq!(read.into_event().unwrap(), event),
                 other => panic!("{other:?}"),
             }
         }

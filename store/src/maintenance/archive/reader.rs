@@ -6,7 +6,7 @@
 
 use super::chain::Chain;
 use super::line::{
-    BookLine, CheckpointLine, DeadlineLine, DroppedLine, Header, Line, NameLine, NumberLine,
+    ArchiveLine, BookLine, CheckpointLine, DeadlineLine, DroppedLine, Header, NameLine, NumberLine,
     ParkedLine, PersonLine, WaitingLine,
 };
 use super::manifest::Manifest;
@@ -29,7 +29,7 @@ const BUFFER: usize = 256 * 1024;
 
 /// Rows of one kind, in the order of the file.
 #[derive(Debug)]
-pub(super) enum Batch {
+pub(super) enum ArchiveBatch {
     Events(Vec<RecordedEvent>),
     Receipts(Vec<Receipt>),
     Numbers(Vec<NumberLine>),
@@ -47,7 +47,7 @@ pub(super) enum Batch {
 
 /// What an archive brings in that callers wrote once.
 #[derive(Debug)]
-pub enum Entry<'a> {
+pub enum WrittenEntry<'a> {
     /// An event, with the actor in its metadata.
     Event(&'a RecordedEvent),
     /// A name of a person.
@@ -69,7 +69,7 @@ pub struct EntryFault {
 }
 
 /// Refuses entries that no caller could have sent.
-pub type CheckEntry = Box<dyn Fn(&Entry<'_>) -> Result<(), EntryFault> + Send>;
+pub type CheckEntry = Box<dyn Fn(&WrittenEntry<'_>) -> Result<(), EntryFault> + Send>;
 
 /// Why a line isn't taken.
 enum LineFault {
@@ -93,7 +93,7 @@ impl From<EntryFault> for LineFault {
 #[derive(Debug)]
 pub struct ArchiveReader {
     header: Header,
-    pub(super) batches: mpsc::Receiver<Result<Batch, ArchiveError>>,
+    pub(super) batches: mpsc::Receiver<Result<ArchiveBatch, ArchiveError>>,
 }
 
 impl ArchiveReader {
@@ -110,7 +110,7 @@ impl ArchiveReader {
         let (send_header, header) = tokio::sync::oneshot::channel();
         let (batches, received) = mpsc::channel(WAITING);
         let reading = move || {
-            let mut lines = Lines::new(input);
+            let mut lines = LineReader::new(input);
             let header = match lines.header() {
                 Ok(header) => header,
                 Err(error) => return drop(send_header.send(Err(error))),
@@ -136,14 +136,14 @@ impl ArchiveReader {
 }
 
 /// The lines of a file, counted and chained.
-struct Lines<R> {
+struct LineReader<R> {
     input: BufReader<R>,
     line: Vec<u8>,
     number: u64,
     chain: Chain,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: Read> LineReader<R> {
     fn new(input: R) -> Self {
         let input = BufReader::with_capacity(BUFFER, input);
         Self { input, line: Vec::new(), number: 0, chain: Chain::default() }
@@ -209,7 +209,9 @@ impl<R: Read> Lines<R> {
             return Err(ArchiveError::Newer(version));
         }
         let header = match serde_json::from_slice(&self.line) {
-            Ok(Line::Header(header)) if (1..=FORMAT_VERSION).contains(&header.version) => header,
+            Ok(ArchiveLine::Header(header)) if (1..=FORMAT_VERSION).contains(&header.version) => {
+                header
+            }
             Ok(_) => return Err(self.fault("there is no such version of the format")),
             Err(error) => return Err(self.fault(&error.to_string())),
         };
@@ -223,7 +225,7 @@ impl<R: Read> Lines<R> {
 
 /// Makes batches of lines.
 struct Parser<R> {
-    lines: Lines<R>,
+    lines: LineReader<R>,
     manifest: Manifest,
     has_persons: bool,
     /// Which kind the last line was; kinds come in one order.
@@ -232,7 +234,7 @@ struct Parser<R> {
 }
 
 impl<R: Read> Parser<R> {
-    fn new(lines: Lines<R>, header: &Header, accept: CheckEntry) -> Self {
+    fn new(lines: LineReader<R>, header: &Header, accept: CheckEntry) -> Self {
         let (manifest, has_persons) = (header.begin_manifest(), header.personal_data);
         Self { lines, manifest, has_persons, rank: 0, accept }
     }
@@ -240,24 +242,24 @@ impl<R: Read> Parser<R> {
     /// Reads to the end; returns the last batch, or nothing when the receiver is gone.
     fn run(
         mut self,
-        batches: &mpsc::Sender<Result<Batch, ArchiveError>>,
-    ) -> Result<Option<Batch>, ArchiveError> {
-        let (mut batch, mut bytes) = (Batch::Events(Vec::with_capacity(ROWS)), 0);
+        batches: &mpsc::Sender<Result<ArchiveBatch, ArchiveError>>,
+    ) -> Result<Option<ArchiveBatch>, ArchiveError> {
+        let (mut batch, mut bytes) = (ArchiveBatch::Events(Vec::with_capacity(ROWS)), 0);
         loop {
             if !self.lines.next()? {
                 return Err(self.lines.fault("the manifest is missing: the file is cut short"));
             }
             let line = std::mem::take(&mut self.lines.line);
-            let parsed: Line<'_> = match serde_json::from_slice(&line) {
+            let parsed: ArchiveLine<'_> = match serde_json::from_slice(&line) {
                 Ok(parsed) => parsed,
                 Err(error) => return Err(self.lines.fault(&error.to_string())),
             };
-            if let Line::Manifest(_) = parsed {
+            if let ArchiveLine::Manifest(_) = parsed {
                 if batches.blocking_send(Ok(batch)).is_err() {
                     return Ok(None);
                 }
                 self.lines.line = line;
-                return self.end().map(|manifest| Some(Batch::End(manifest)));
+                return self.end().map(|manifest| Some(ArchiveBatch::End(manifest)));
             }
             self.check(&parsed)?;
             check_name(&parsed, &self.accept).map_err(|fault| self.lines.refuse(fault.into()))?;
@@ -282,21 +284,21 @@ impl<R: Read> Parser<R> {
     }
 
     /// Kinds in their order, positions ascending, names only where they are announced.
-    fn check(&mut self, line: &Line<'_>) -> Result<(), ArchiveError> {
+    fn check(&mut self, line: &ArchiveLine<'_>) -> Result<(), ArchiveError> {
         let rank = rank(line);
         if rank < self.rank {
             return Err(self.lines.fault("this kind of line belongs further up"));
         }
         self.rank = rank;
         match line {
-            Line::Header(_) => Err(self.lines.fault("a second header")),
-            Line::Person(_) | Line::Name(_) if !self.has_persons => {
+            ArchiveLine::Header(_) => Err(self.lines.fault("a second header")),
+            ArchiveLine::Person(_) | ArchiveLine::Name(_) if !self.has_persons => {
                 Err(self.lines.fault("a person, though the header says that there are none"))
             }
-            Line::Name(_) | Line::Book(_) if self.manifest.books.is_none() => {
+            ArchiveLine::Name(_) | ArchiveLine::Book(_) if self.manifest.books.is_none() => {
                 Err(self.lines.fault("version 1 of the format has no such kind of line"))
             }
-            Line::Event(event) if event.position() <= self.manifest.last_position => {
+            ArchiveLine::Event(event) if event.position() <= self.manifest.last_position => {
                 let (position, last) = (event.position(), self.manifest.last_position);
                 Err(self.lines.fault(&format!("position {position} comes after {last}")))
             }
@@ -308,7 +310,7 @@ impl<R: Read> Parser<R> {
     fn end(mut self) -> Result<Manifest, ArchiveError> {
         self.manifest.chain = self.lines.chain.hex();
         let mut expected = Vec::new();
-        Line::Manifest(self.manifest.clone()).write(&mut expected)?;
+        ArchiveLine::Manifest(self.manifest.clone()).write(&mut expected)?;
         expected.pop();
         if self.lines.line != expected {
             return Err(self.differs());
@@ -320,7 +322,7 @@ impl<R: Read> Parser<R> {
     }
 
     fn differs(&self) -> ArchiveError {
-        let Ok(Line::Manifest(stored)) = serde_json::from_slice(&self.lines.line) else {
+        let Ok(ArchiveLine::Manifest(stored)) = serde_json::from_slice(&self.lines.line) else {
             return self.lines.fault("the manifest can't be read");
         };
         let counts = |manifest: &Manifest| Manifest { chain: String::new(), ..manifest.clone() };
@@ -331,33 +333,33 @@ impl<R: Read> Parser<R> {
     }
 }
 
-fn check_name(line: &Line<'_>, accept: &CheckEntry) -> Result<(), EntryFault> {
+fn check_name(line: &ArchiveLine<'_>, accept: &CheckEntry) -> Result<(), EntryFault> {
     match line {
-        Line::Person(PersonLine { id, name: Some(name) }) => {
-            accept(&Entry::Name { of: format_args!("person {id}"), name })
+        ArchiveLine::Person(PersonLine { id, name: Some(name) }) => {
+            accept(&WrittenEntry::Name { of: format_args!("person {id}"), name })
         }
-        Line::Name(NameLine { aggregate, number, name: Some(name), .. }) => {
-            accept(&Entry::Name { of: format_args!("{aggregate}/{number}"), name })
+        ArchiveLine::Name(NameLine { aggregate, number, name: Some(name), .. }) => {
+            accept(&WrittenEntry::Name { of: format_args!("{aggregate}/{number}"), name })
         }
         _ => Ok(()),
     }
 }
 
-const fn rank(line: &Line<'_>) -> u8 {
+const fn rank(line: &ArchiveLine<'_>) -> u8 {
     match line {
-        Line::Header(_) => 0,
-        Line::Event(_) => 1,
-        Line::Receipt(_) => 2,
-        Line::Number(_) => 3,
-        Line::Deadline(_) => 4,
-        Line::Checkpoint(_) => 5,
-        Line::Parked(_) => 6,
-        Line::Waiting(_) => 7,
-        Line::Dropped(_) => 8,
-        Line::Book(_) => 9,
-        Line::Person(_) => 10,
-        Line::Name(_) => 11,
-        Line::Manifest(_) => 12,
+        ArchiveLine::Header(_) => 0,
+        ArchiveLine::Event(_) => 1,
+        ArchiveLine::Receipt(_) => 2,
+        ArchiveLine::Number(_) => 3,
+        ArchiveLine::Deadline(_) => 4,
+        ArchiveLine::Checkpoint(_) => 5,
+        ArchiveLine::Parked(_) => 6,
+        ArchiveLine::Waiting(_) => 7,
+        ArchiveLine::Dropped(_) => 8,
+        ArchiveLine::Book(_) => 9,
+        ArchiveLine::Person(_) => 10,
+        ArchiveLine::Name(_) => 11,
+        ArchiveLine::Manifest(_) => 12,
     }
 }
 
@@ -366,11 +368,11 @@ enum Added {
     /// Into the batch, which now has so many rows.
     Here(usize),
     /// Into a new batch, of another kind.
-    Elsewhere(Batch),
+    Elsewhere(ArchiveBatch),
 }
 
-impl Batch {
-    fn add(&mut self, line: Line<'_>, accept: &CheckEntry) -> Result<Added, LineFault> {
+impl ArchiveBatch {
+    fn add(&mut self, line: ArchiveLine<'_>, accept: &CheckEntry) -> Result<Added, LineFault> {
         macro_rules! add {
             ($kind:ident, $row:expr) => {{
                 let row = $row;
@@ -383,22 +385,22 @@ impl Batch {
             }};
         }
         Ok(match line {
-            Line::Event(event) => {
+            ArchiveLine::Event(event) => {
                 let event = event.into_event()?;
-                accept(&Entry::Event(&event))?;
+                accept(&WrittenEntry::Event(&event))?;
                 add!(Events, event)
             }
-            Line::Receipt(receipt) => add!(Receipts, receipt.into_receipt()?),
-            Line::Number(number) => add!(Numbers, number),
-            Line::Deadline(deadline) => add!(Deadlines, deadline),
-            Line::Checkpoint(checkpoint) => add!(Checkpoints, checkpoint),
-            Line::Parked(parked) => add!(Parked, parked),
-            Line::Waiting(waiting) => add!(Waiting, waiting),
-            Line::Dropped(dropped) => add!(Dropped, dropped),
-            Line::Book(entry) => add!(WriteOnceRecords, entry),
-            Line::Person(person) => add!(Persons, person),
-            Line::Name(name) => add!(Names, name.into_owned()),
-            Line::Header(_) | Line::Manifest(_) => {
+            ArchiveLine::Receipt(receipt) => add!(Receipts, receipt.into_receipt()?),
+            ArchiveLine::Number(number) => add!(Numbers, number),
+            ArchiveLine::Deadline(deadline) => add!(Deadlines, deadline),
+            ArchiveLine::Checkpoint(checkpoint) => add!(Checkpoints, checkpoint),
+            ArchiveLine::Parked(parked) => add!(Parked, parked),
+            ArchiveLine::Waiting(waiting) => add!(Waiting, waiting),
+            ArchiveLine::Dropped(dropped) => add!(Dropped, dropped),
+            ArchiveLine::Book(entry) => add!(WriteOnceRecords, entry),
+            ArchiveLine::Person(person) => add!(Persons, person),
+            ArchiveLine::Name(name) => add!(Names, name.into_owned()),
+            ArchiveLine::Header(_) | ArchiveLine::Manifest(_) => {
                 return Err("it is out of place".to_owned().into());
             }
         })

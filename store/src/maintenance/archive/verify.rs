@@ -3,7 +3,7 @@
 
 use super::ArchiveError;
 use super::manifest::Manifest;
-use super::reader::{ArchiveReader, Batch};
+use super::reader::{ArchiveBatch, ArchiveReader};
 use super::sequences::{Gap, Sequences};
 use crate::log::RecordedEvent;
 
@@ -31,14 +31,14 @@ pub async fn verify(
     let gone = || std::io::Error::other("the thread that reads it is gone");
     loop {
         match archive.batches.recv().await.ok_or_else(gone)?? {
-            Batch::Events(events) => {
+            ArchiveBatch::Events(events) => {
                 for found in &events {
                     last = found.position;
                     sequences.add(found);
                     event(found);
                 }
             }
-            Batch::Checkpoints(checkpoints) => {
+            ArchiveBatch::Checkpoints(checkpoints) => {
                 let mut own = checkpoints.iter().filter(|line| line.source == log_id);
                 if let Some(line) = own.find(|line| line.position > last) {
                     return Err(ArchiveError::Contradiction(format!(
@@ -47,7 +47,7 @@ pub async fn verify(
                     )));
                 }
             }
-            Batch::End(manifest) => {
+            ArchiveBatch::End(manifest) => {
                 let (gaps, gap_count) = sequences.gaps();
                 return Ok(Verified { manifest, gaps: gaps.to_vec(), gap_count });
             }

@@ -29,12 +29,12 @@ pub struct Postponed {
     /// What its manager needs then: JSON.
     pub payload: String,
     /// The outcome of this time.
-    pub tried: Tried,
+    pub tried: RetryOutcome,
 }
 
 /// The outcome of a deadline that fired and is due again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tried {
+pub enum RetryOutcome {
     /// It was done.
     Done,
     /// It couldn't be tried now; what is noted of it stays.
@@ -73,9 +73,9 @@ impl Deadlines {
         let Some(due_at) = due_at else { return Ok(()) };
         let of = Rescheduled { manager, key: &deadline.key, before: deadline.due_at, due_at };
         match &postponed.tried {
-            Tried::Done => forget_problem(tx, manager, &deadline.key).await,
-            Tried::NotNow => keep_problem(tx, of).await,
-            Tried::Refused(why) => note_problem(tx, of, why).await,
+            RetryOutcome::Done => forget_problem(tx, manager, &deadline.key).await,
+            RetryOutcome::NotNow => keep_problem(tx, of).await,
+            RetryOutcome::Refused(why) => note_problem(tx, of, why).await,
         }
     }
 

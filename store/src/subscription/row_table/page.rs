@@ -1,6 +1,6 @@
 //! Reading a page of rows by conditions.
 
-use super::read::{Numbered, document};
+use super::read::{NumberedRow, document};
 use super::{RowDocument, RowTable};
 use crate::db::Db;
 use crate::error::StoreError;
@@ -44,7 +44,7 @@ impl RowTable {
         &self,
         db: &Db,
         page: &PageQuery<'_>,
-    ) -> Result<Vec<Numbered<RowDocument>>, StoreError> {
+    ) -> Result<Vec<NumberedRow<RowDocument>>, StoreError> {
         on_db!(db, pool => {
             let mut query = QueryBuilder::new(&self.sql.documents);
             query.push(" WHERE gone = 0 AND no > ").push_bind(page.after);

@@ -8,7 +8,7 @@ use sqlx::{ColumnIndex, Decode, Row, Type};
 use std::collections::BTreeMap;
 
 /// The number of a row, and its content or why it can't be read.
-pub type Numbered<T> = (i64, Result<T, String>);
+pub type NumberedRow<T> = (i64, Result<T, String>);
 
 impl RowTable {
     /// The rows of these numbers, as far as they are there.
@@ -16,7 +16,7 @@ impl RowTable {
         &self,
         db: &Db,
         numbers: &[i64],
-    ) -> Result<Vec<Numbered<RowDocument>>, StoreError> {
+    ) -> Result<Vec<NumberedRow<RowDocument>>, StoreError> {
         let select = &self.sql.documents;
         // One parameter whatever the number of rows: the same prepared statement.
         match db {
@@ -61,7 +61,7 @@ impl RowTable {
 }
 
 /// Reads the columns of [`super::Statements::documents`].
-pub(super) fn document<'r, R>(row: &'r R) -> Result<Numbered<RowDocument>, StoreError>
+pub(super) fn document<'r, R>(row: &'r R) -> Result<NumberedRow<RowDocument>, StoreError>
 where
     R: Row,
     usize: ColumnIndex<R>,
@@ -81,7 +81,7 @@ where
     Ok((number, read().map_err(|error| error.to_string())))
 }
 
-fn whole<'r, R>(row: &'r R, columns: &[TableColumn]) -> Result<Numbered<TableRow>, StoreError>
+fn whole<'r, R>(row: &'r R, columns: &[TableColumn]) -> Result<NumberedRow<TableRow>, StoreError>
 where
     R: Row,
     usize: ColumnIndex<R>,

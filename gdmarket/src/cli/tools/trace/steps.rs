@@ -3,7 +3,7 @@
 use gdmarket_projections::{ToldEvent, TracedEvent};
 
 /// A command, with the events that came of it.
-pub(super) struct Step<'a> {
+pub(super) struct CommandStep<'a> {
     /// The first of its events: all of them share actor, command and time.
     pub(super) first: &'a ToldEvent,
     /// All of them, in order.
@@ -11,8 +11,8 @@ pub(super) struct Step<'a> {
 }
 
 /// The commands of a level, in order.
-pub(super) fn steps(level: &[TracedEvent]) -> Vec<Step<'_>> {
-    let mut steps: Vec<Step<'_>> = vec![];
+pub(super) fn steps(level: &[TracedEvent]) -> Vec<CommandStep<'_>> {
+    let mut steps: Vec<CommandStep<'_>> = vec![];
     for traced in level {
         let command = traced.event.command_id.as_deref();
         // Without a command id nobody knows what belongs together.
@@ -21,7 +21,7 @@ pub(super) fn steps(level: &[TracedEvent]) -> Vec<Step<'_>> {
             .find(|step| command.is_some() && step.first.command_id.as_deref() == command);
         match known {
             Some(step) => step.events.push(traced),
-            None => steps.push(Step { first: &traced.event, events: vec![traced] }),
+            None => steps.push(CommandStep { first: &traced.event, events: vec![traced] }),
         }
     }
     steps

@@ -52,11 +52,11 @@ pub(super) struct Columns<'a> {
     refusals: Vec<Option<&'a str>>,
     /// By stream: of two in a batch the later one counts.
     names: BTreeMap<(&'a str, &'a str), &'a PersonalData>,
-    events: Events<'a>,
+    events: EventColumns<'a>,
 }
 
 #[derive(Default)]
-struct Events<'a> {
+struct EventColumns<'a> {
     kinds: Vec<&'a str>,
     ids: Vec<&'a str>,
     sequences: Vec<i64>,
@@ -116,7 +116,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-impl<'a> Events<'a> {
+impl<'a> EventColumns<'a> {
     fn push(&mut self, append: &'a Append, id: &'a str) {
         for (event, sequence) in append.events.iter().zip(append.first_sequence()..) {
             self.kinds.push(&append.stream.kind);

@@ -1,7 +1,7 @@
 //! The appender's own connection. A transaction of a lost connection may still commit on the server, so the old
 //! backend is ended, and has to be gone, before a new connection is used.
 
-use super::super::writer::{Fault, Outcome};
+use super::super::writer::{WriteFault, WriteResult};
 use crate::db::postgres::{BY_INDEX, DURABILITY, SessionSettings};
 use crate::error::StoreError;
 use crate::log::identity_guard::LogIdentityGuard;
@@ -27,7 +27,7 @@ struct Backend {
 }
 
 /// The connection, if there is one, and the backends of lost ones.
-pub(super) struct Connection {
+pub(super) struct WriteConnection {
     options: PgConnectOptions,
     /// What each session begins with.
     settings: String,
@@ -36,7 +36,7 @@ pub(super) struct Connection {
     old: Vec<Backend>,
 }
 
-impl Connection {
+impl WriteConnection {
     pub(super) fn new(
         options: PgConnectOptions,
         session: &SessionSettings,
@@ -59,12 +59,12 @@ impl Connection {
     }
 
     /// The connection, made if there is none. Failing to get one is no loss: nothing was sent.
-    pub(super) async fn open(&mut self) -> Outcome<&mut PgConnection> {
+    pub(super) async fn open(&mut self) -> WriteResult<&mut PgConnection> {
         if self.open.is_none() {
-            let unavailable = |error: sqlx::Error| Fault::Unavailable(error.to_string());
+            let unavailable = |error: sqlx::Error| WriteFault::Unavailable(error.to_string());
             let connecting = timeout(CONNECT, connect(&self.options, &self.settings)).await;
             let (mut connection, backend) = connecting
-                .map_err(|_| Fault::Unavailable(format!("no connection within {CONNECT:?}")))?
+                .map_err(|_| WriteFault::Unavailable(format!("no connection within {CONNECT:?}")))?
                 .map_err(unavailable)?;
             while let Some(old) = self.old.last() {
                 end(&mut connection, old).await?;
@@ -73,14 +73,14 @@ impl Connection {
             // Nothing is written into a log that lacks an event that this process knows of.
             let verified = self.guard.verify(&mut connection).await;
             verified.map_err(|error| match error {
-                StoreError::Damaged(why) => Fault::Damaged(why),
-                other => Fault::Unavailable(other.to_string()),
+                StoreError::Damaged(why) => WriteFault::Damaged(why),
+                other => WriteFault::Unavailable(other.to_string()),
             })?;
             self.open = Some((connection, backend));
         }
         match &mut self.open {
             Some((connection, _)) => Ok(connection),
-            None => Err(Fault::Unavailable("no connection".to_owned())),
+            None => Err(WriteFault::Unavailable("no connection".to_owned())),
         }
     }
 }
@@ -98,7 +98,7 @@ async fn connect(
 }
 
 /// Ends a backend and waits until it is gone: then its transaction is over, one way or the other.
-async fn end(connection: &mut PgConnection, old: &Backend) -> Outcome<()> {
+async fn end(connection: &mut PgConnection, old: &Backend) -> WriteResult<()> {
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                WHERE pid = $1 AND backend_start::text = $2";
     let deadline = Instant::now() + BACKEND_END;
@@ -108,9 +108,9 @@ async fn end(connection: &mut PgConnection, old: &Backend) -> Outcome<()> {
         match there {
             Ok(Ok(0)) => return Ok(()),
             Ok(Ok(_)) if Instant::now() < deadline => sleep(PAUSE).await,
-            Ok(Err(error)) => return Err(Fault::Unavailable(error.to_string())),
+            Ok(Err(error)) => return Err(WriteFault::Unavailable(error.to_string())),
             Ok(Ok(_)) | Err(_) => {
-                return Err(Fault::Unavailable("the old connection doesn't end".to_owned()));
+                return Err(WriteFault::Unavailable("the old connection doesn't end".to_owned()));
             }
         }
     }

@@ -1,16 +1,16 @@
 //! A batch as JSON arrays: one parameter per table, whatever the batch's size.
 
-use super::super::writer::{Fault, Outcome};
+use super::super::writer::{WriteFault, WriteResult};
 use crate::log::append::Append;
 use crate::log::event::StreamId;
 use serde::Serialize;
 
-fn json(rows: &impl Serialize) -> Outcome<String> {
-    serde_json::to_string(rows).map_err(|error| Fault::Data(error.to_string()))
+fn json(rows: &impl Serialize) -> WriteResult<String> {
+    serde_json::to_string(rows).map_err(|error| WriteFault::Data(error.to_string()))
 }
 
 /// `[command id, fingerprint, kind, id, first sequence, count, refusal]`
-pub(super) fn receipts(batch: &[&Append]) -> Outcome<String> {
+pub(super) fn receipts(batch: &[&Append]) -> WriteResult<String> {
     let row = |append: &&Append| {
         (
             append.command_id.simple().to_string(),
@@ -26,7 +26,7 @@ pub(super) fn receipts(batch: &[&Append]) -> Outcome<String> {
 }
 
 /// `[kind, id, person id, name]`
-pub(super) fn names(batch: &[&Append]) -> Outcome<String> {
+pub(super) fn names(batch: &[&Append]) -> WriteResult<String> {
     let row = |append: &&Append| {
         let personal = append.personal.as_ref()?;
         let StreamId { kind, number } = &append.stream;
@@ -37,7 +37,7 @@ pub(super) fn names(batch: &[&Append]) -> Outcome<String> {
 }
 
 /// `[kind, id, sequence, expected or 0, type, version, payload, metadata]`
-pub(super) fn events(batch: &[&Append]) -> Outcome<String> {
+pub(super) fn events(batch: &[&Append]) -> WriteResult<String> {
     let rows = batch.iter().flat_map(|append| {
         let number = append.stream.number.to_string();
         append.events.iter().zip(append.first_sequence()..).map(move |(event, sequence)| {
@@ -58,12 +58,12 @@ pub(super) fn events(batch: &[&Append]) -> Outcome<String> {
 }
 
 /// Command ids in hexadecimal.
-pub(super) fn ids(batch: &[&Append]) -> Outcome<String> {
+pub(super) fn ids(batch: &[&Append]) -> WriteResult<String> {
     json(&batch.iter().map(|append| append.command_id.simple().to_string()).collect::<Vec<_>>())
 }
 
 /// `[kind, id]`
-pub(super) fn streams(batch: &[&Append]) -> Outcome<String> {
+pub(super) fn streams(batch: &[&Append]) -> WriteResult<String> {
     let stream =
         |append: &&Append| (append.stream.kind.to_string(), append.stream.number.to_string());
     json(&batch.iter().map(stream).collect::<Vec<_>>())

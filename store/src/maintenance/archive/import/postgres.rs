@@ -1,12 +1,12 @@
 //! What is special on PostgreSQL: events and receipts by COPY, locks, the next position.
 
-use super::Source;
+use super::ImportSource;
 use crate::db::CopyIn;
 use crate::error::StoreError;
 use crate::failpoint;
 use crate::log::{Receipt, RecordedEvent};
 use crate::maintenance::archive::ArchiveError;
-use crate::maintenance::archive::reader::Batch;
+use crate::maintenance::archive::reader::ArchiveBatch;
 use sqlx::{Executor, PgConnection, Row};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -88,8 +88,8 @@ async fn others(
 pub(super) async fn copy_events(
     connection: &mut PgConnection,
     first: Vec<RecordedEvent>,
-    source: &mut Source<'_>,
-) -> Result<Batch, ArchiveError> {
+    source: &mut ImportSource<'_>,
+) -> Result<ArchiveBatch, ArchiveError> {
     let mut copy = CopyIn::begin(connection, "events", EVENTS).await?;
     let mut events = first;
     loop {
@@ -99,7 +99,7 @@ pub(super) async fn copy_events(
         copy.send().await?;
         failpoint!("import.events");
         match source.next().await {
-            Ok(Batch::Events(more)) => events = more,
+            Ok(ArchiveBatch::Events(more)) => events = more,
             other => return end(copy, other).await,
         }
     }
@@ -109,8 +109,8 @@ pub(super) async fn copy_events(
 pub(super) async fn copy_receipts(
     connection: &mut PgConnection,
     first: Vec<Receipt>,
-    source: &mut Source<'_>,
-) -> Result<Batch, ArchiveError> {
+    source: &mut ImportSource<'_>,
+) -> Result<ArchiveBatch, ArchiveError> {
     let mut copy = CopyIn::begin(connection, "receipts", RECEIPTS).await?;
     let mut receipts = first;
     loop {
@@ -119,7 +119,7 @@ pub(super) async fn copy_receipts(
         }
         copy.send().await?;
         match source.next().await {
-            Ok(Batch::Receipts(more)) => receipts = more,
+            Ok(ArchiveBatch::Receipts(more)) => receipts = more,
             other => return end(copy, other).await,
         }
     }
@@ -160,7 +160,10 @@ async fn receipt(copy: &mut CopyIn<'_>, receipt: &Receipt) -> Result<(), StoreEr
 }
 
 /// Ends the COPY; after a fault of the source by discarding what was sent.
-async fn end(copy: CopyIn<'_>, next: Result<Batch, ArchiveError>) -> Result<Batch, ArchiveError> {
+async fn end(
+    copy: CopyIn<'_>,
+    next: Result<ArchiveBatch, ArchiveError>,
+) -> Result<ArchiveBatch, ArchiveError> {
     match next {
         Ok(next) => {
             copy.finish().await?;

@@ -1,7 +1,7 @@
 //! The log that an import fills: checked to be empty, locked, written, committed.
 
 use super::postgres::ConnectionNames;
-use super::{Batch, Source, postgres, rows};
+use super::{ArchiveBatch, ImportSource, postgres, rows};
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::{Databases, Db, Tx, migration};
 use crate::error::StoreError;
@@ -87,8 +87,8 @@ impl Target {
     pub(super) async fn events(
         &mut self,
         first: Vec<RecordedEvent>,
-        source: &mut Source<'_>,
-    ) -> Result<Batch, ArchiveError> {
+        source: &mut ImportSource<'_>,
+    ) -> Result<ArchiveBatch, ArchiveError> {
         if let Tx::Postgres(transaction) = &mut self.log {
             return postgres::copy_events(transaction, first, source).await;
         }
@@ -101,8 +101,8 @@ impl Target {
     pub(super) async fn receipts(
         &mut self,
         first: Vec<Receipt>,
-        source: &mut Source<'_>,
-    ) -> Result<Batch, ArchiveError> {
+        source: &mut ImportSource<'_>,
+    ) -> Result<ArchiveBatch, ArchiveError> {
         if let Tx::Postgres(transaction) = &mut self.log {
             return postgres::copy_receipts(transaction, first, source).await;
         }
@@ -111,17 +111,20 @@ impl Target {
     }
 
     /// Writes the rows of the smaller tables.
-    pub(super) async fn rows(&mut self, batch: &Batch) -> Result<(), ArchiveError> {
+    pub(super) async fn rows(&mut self, batch: &ArchiveBatch) -> Result<(), ArchiveError> {
         match batch {
-            Batch::Numbers(numbers) => rows::numbers(&mut self.log, numbers).await,
-            Batch::WriteOnceRecords(entries) => rows::books(&mut self.log, entries).await,
-            Batch::Persons(persons) => rows::persons(&mut self.log, persons).await,
-            Batch::Names(names) => rows::names(&mut self.log, names).await,
-            Batch::Deadlines(deadlines) => rows::deadlines(self.views(), deadlines).await,
-            Batch::Parked(parked) => rows::parked(self.views(), parked).await,
-            Batch::Waiting(waiting) => rows::waiting(self.views(), waiting).await,
-            Batch::Dropped(dropped) => rows::dropped(self.views(), dropped).await,
-            Batch::Events(_) | Batch::Receipts(_) | Batch::Checkpoints(_) | Batch::End(_) => Ok(()),
+            ArchiveBatch::Numbers(numbers) => rows::numbers(&mut self.log, numbers).await,
+            ArchiveBatch::WriteOnceRecords(entries) => rows::books(&mut self.log, entries).await,
+            ArchiveBatch::Persons(persons) => rows::persons(&mut self.log, persons).await,
+            ArchiveBatch::Names(names) => rows::names(&mut self.log, names).await,
+            ArchiveBatch::Deadlines(deadlines) => rows::deadlines(self.views(), deadlines).await,
+            ArchiveBatch::Parked(parked) => rows::parked(self.views(), parked).await,
+            ArchiveBatch::Waiting(waiting) => rows::waiting(self.views(), waiting).await,
+            ArchiveBatch::Dropped(dropped) => rows::dropped(self.views(), dropped).await,
+            ArchiveBatch::Events(_)
+            | ArchiveBatch::Receipts(_)
+            | ArchiveBatch::Checkpoints(_)
+            | ArchiveBatch::End(_) => Ok(()),
         }
     }
 

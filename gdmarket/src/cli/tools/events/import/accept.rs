@@ -2,7 +2,7 @@
 //! rule for names was wider once; where the operator says so, names of that time are taken too.
 
 use gdmarket_domain::{Actor, NameError, check_name_of_earlier_versions, checked_name};
-use gdmarket_store::{Entry, EntryFault, RecordedEvent};
+use gdmarket_store::{EntryFault, RecordedEvent, WrittenEntry};
 use serde_json::{Map, Value};
 
 /// The field of an event that holds a name.
@@ -24,12 +24,12 @@ pub(in super::super) enum NameRule {
 }
 
 /// Refuses an entry that no caller could have sent, and says which field of it is wrong.
-pub(in super::super) fn accept(entry: &Entry<'_>, rule: NameRule) -> Result<(), EntryFault> {
+pub(in super::super) fn accept(entry: &WrittenEntry<'_>, rule: NameRule) -> Result<(), EntryFault> {
     match entry {
-        Entry::Name { of, name } => {
+        WrittenEntry::Name { of, name } => {
             check_name(name, rule).map_err(|refusal| refusal.of(&format!("the name of {of}")))
         }
-        Entry::Event(event) => {
+        WrittenEntry::Event(event) => {
             check_actor(event)?;
             check_item_names(event, rule)
         }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn next_step(payload: &str, metadata: &str, rule: NameRule) -> Option<&'static str> {
-        let refused = accept(&Entry::Event(&event(payload, metadata)), rule).err()?;
+        let refused = accept(&WrittenEntry::Event(&event(payload, metadata)), rule).err()?;
         let field = if payload.contains("Camera") {
             "event 1 (item/1), metadata.actor: "
         } else {
@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn names_of_persons_are_held_to_the_same_rules() {
-        let check = |name, rule| accept(&Entry::Name { of: format_args!("person 3"), name }, rule);
+        let check =
+            |name, rule| accept(&WrittenEntry::Name { of: format_args!("person 3"), name }, rule);
         assert_eq!(check("김", NameRule::Today), Ok(()));
         let fault = check("a\nb", NameRule::EarlierVersions).unwrap_err();
         assert_eq!(fault.fault, "the name of person 3: a name has no control characters");
