@@ -75,7 +75,7 @@ impl Executor {
         events: Vec<A::Event>,
     ) -> Result<AttemptOutcome<A>, CommandError> {
         let append = append(&loaded, request, &events, ReceiptKind::Done)?;
-        let is_assumed_new = loaded.is_taken_for_new();
+        let is_assumed_new = loaded.is_assumed_new();
         match loaded.append_events(append, events.clone()).await {
             Ok((appended, state)) => {
                 let executed = Executed {

@@ -7,7 +7,7 @@ use gdmarket_store::{NumberKind, Raised};
 impl Executor {
     /// Allocates the next number of this kind.
     pub(crate) async fn allocate(&self, of: NumberKind<'_>) -> Result<i64, CommandError> {
-        self.store.numbers().draw(of.kind).await.map_err(|error| self.store_error(&error))
+        self.store.numbers().allocate(of.kind).await.map_err(|error| self.store_error(&error))
     }
 
     /// A number turned out to be in use: numbers of this kind continue after the log's highest.

@@ -123,7 +123,7 @@ on_each_engine! {
         market.gateway.set(Does::Well);
         assert!(is_unavailable(&market.pay(no).await));
         assert_eq!(market.log().await.len(), events);
-        assert_eq!(market.store.numbers().draw("payment").await.unwrap(), 4, "no number was allocated");
+        assert_eq!(market.store.numbers().allocate("payment").await.unwrap(), 4, "no number was allocated");
         market.close().await;
     }
 
@@ -183,7 +183,7 @@ on_each_engine! {
         let approved = ReservationCommand::RecordPaymentApproved { payment_no };
         market.reservation(no, approved).await.unwrap();
         assert_eq!(market.pay(no).await.unwrap().executed.count, 0);
-        assert_eq!(market.store.numbers().draw("payment").await.unwrap(), payment_no.get() + 1);
+        assert_eq!(market.store.numbers().allocate("payment").await.unwrap(), payment_no.get() + 1);
         market.close().await;
     }
 

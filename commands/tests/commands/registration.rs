@@ -18,7 +18,7 @@ async fn register_nothing(market: &Market) {
 
 /// A first try that raised the alarm and got no further.
 async fn only_announced(market: &Market) -> i64 {
-    let number = market.store.numbers().draw("item").await.unwrap();
+    let number = market.store.numbers().allocate("item").await.unwrap();
     let item_no = crate::market::item_no(number);
     let command = AlarmCommand::RaiseRegistration { item_no };
     let meta = keyed("/items", "k", "{}");

@@ -77,7 +77,7 @@ on_each_engine! {
     async fn attempt_that_was_never_started_is_started_without_a_charge(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
-        let number = market.store.numbers().draw("payment").await.unwrap();
+        let number = market.store.numbers().allocate("payment").await.unwrap();
         let meta = keyed("/reservations/1/payment", "k", "");
         let command = ReservationCommand::RequestPayment { payment_no: PaymentNo::new(number).unwrap() };
         market.commands.send(MarketCommand::Reservation(no, command), &meta).await.unwrap();
@@ -92,7 +92,7 @@ on_each_engine! {
     async fn repeat_continues_where_the_first_try_ended(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
-        let number = market.store.numbers().draw("payment").await.unwrap();
+        let number = market.store.numbers().allocate("payment").await.unwrap();
         let meta = keyed("/reservations/1/payment", "k", "");
         let command = ReservationCommand::RequestPayment { payment_no: PaymentNo::new(number).unwrap() };
         market.commands.send(MarketCommand::Reservation(no, command), &meta).await.unwrap();

@@ -91,7 +91,7 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
     /// dropped or has appended.
     pub async fn lock(&self, number: i64) -> Result<Loaded<A>, StoreError> {
         let mut loaded = self.lock_unread(number).await;
-        if loaded.is_taken_for_new() {
+        if loaded.is_assumed_new() {
             loaded.refresh().await?;
         }
         Ok(loaded)

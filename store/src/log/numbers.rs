@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Requests that wait before `draw` itself waits; and the most that share an update.
+/// Requests that wait before `allocate` itself waits; and the most that share an update.
 const QUEUE: usize = 1024;
 /// Numbers prefetched for each that is missing, where several are: a sixteenth of the updates is enough.
 const PREFETCHED_PER_MISSING: i64 = 15;
@@ -121,7 +121,7 @@ impl Numbers {
     }
 
     /// The next number of this kind.
-    pub async fn draw(&self, kind: &str) -> Result<i64, StoreError> {
+    pub async fn allocate(&self, kind: &str) -> Result<i64, StoreError> {
         if let Some(number) = self.prefetched.take(kind) {
             return Ok(number);
         }

@@ -19,7 +19,7 @@ pub enum Claim {
     /// After this position.
     Position(i64),
     /// A later runner has claimed the checkpoint.
-    Overtaken,
+    Fenced,
     /// The subscription has read another log, or this one before it was restored: what it wrote then doesn't fit, so
     /// that it must be rebuilt.
     OtherLog(Identity),
@@ -80,7 +80,7 @@ impl Checkpoints {
             .await
         })?;
         tx.commit().await?;
-        Ok(row.map_or(Claim::Overtaken, |(position,)| Claim::Position(position)))
+        Ok(row.map_or(Claim::Fenced, |(position,)| Claim::Position(position)))
     }
 
     async fn other_log(

@@ -64,7 +64,7 @@ async fn filled(db: &TestDb) -> Store {
     db.log_sql("INSERT INTO personal_data (person_id, name) VALUES (2, 'Ünal'), (4, 'Ünal')").await;
     store.personal_data().erase(2).await.unwrap();
     for _ in 0..5 {
-        store.numbers().draw("number").await.unwrap();
+        store.numbers().allocate("number").await.unwrap();
     }
     fill_subscriptions(&store).await;
     for key in ["b", "a"] {
@@ -183,7 +183,7 @@ on_each_engine! {
         assert_eq!(appended.position, last + 1);
         assert!(store.appender().append(append(4, 1, 4)).await.is_err(), "done before");
         // The last number allocated was 5, but the highest in use is 9.
-        assert_eq!(store.numbers().draw("number").await.unwrap(), 10);
+        assert_eq!(store.numbers().allocate("number").await.unwrap(), 10);
         let names = store.personal_data().of_streams("counter", &[(1, 1), (2, 2), (9, 4)]).await;
         assert!(names.unwrap().is_empty());
         let claimed = Checkpoints::new(store.views().clone());
@@ -245,7 +245,7 @@ on_each_engine! {
         let other = elsewhere(db).await;
         imported(&other, &archive).await.unwrap();
         let store = Store::open(&options(&other)).await.unwrap();
-        assert_eq!(store.numbers().draw("number").await.unwrap(), 18);
+        assert_eq!(store.numbers().allocate("number").await.unwrap(), 18);
         store.close().await;
     }
 
@@ -255,7 +255,7 @@ on_each_engine! {
         let options = ExportOptions { with_personal_data: false, is_derived: IMPORT.is_derived };
         let mut export = Export::begin(&store, options).await.unwrap();
         store.appender().append(append(30, 1, 3)).await.unwrap();
-        store.numbers().draw("number").await.unwrap();
+        store.numbers().allocate("number").await.unwrap();
         let checkpoints = Checkpoints::new(store.views().clone());
         checkpoints.claim("late", store.identity(), 1, 9).await.unwrap();
         let mut all = vec![];

@@ -73,7 +73,7 @@ async fn write_everything(store: &Store, command: u128) -> Result<(), String> {
     let appended: Result<_, AppendError> =
         store.appender().append(append(command, number, 0)).await;
     appended.map_err(|error| format!("append: {error}"))?;
-    store.numbers().draw("kind").await.map_err(|error| format!("draw: {error}"))?;
+    store.numbers().allocate("kind").await.map_err(|error| format!("allocate: {error}"))?;
     store.personal_data().erase(1).await.map_err(|error| format!("erase: {error}"))?;
     for view in 0..10 {
         let written = write_view(store.views(), format!("view {view}")).await;
@@ -103,7 +103,7 @@ fn postgres_writes_again_once_a_read_only_period_is_over() {
             other => Err(format!("{other:?}")),
         })
         .await;
-        store.numbers().draw("kind").await.unwrap_err();
+        store.numbers().allocate("kind").await.unwrap_err();
         store.personal_data().erase(1).await.unwrap_err();
         store.appender().append(append(2, 2, 0)).await.unwrap_err();
         let reading = (0..12).map(|_| count(store.views()));

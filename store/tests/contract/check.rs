@@ -17,7 +17,7 @@ const KNOWN: KnownSubscriptions<'_> = KnownSubscriptions {
 async fn filled(db: &TestDb) -> Store {
     let store = open(db).await;
     for number in 1..=3 {
-        let first = store.numbers().draw("number").await.unwrap();
+        let first = store.numbers().allocate("number").await.unwrap();
         let mut first = append(u128::try_from(number).unwrap(), first, 0);
         first.events.push(counted(2));
         store.appender().append(first).await.unwrap();

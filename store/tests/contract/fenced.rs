@@ -44,7 +44,7 @@ on_each_engine! {
         let mut tx = store.views().begin().await.unwrap();
         let held = Checkpoints::hold(&mut tx, NAME, store.identity(), late).await.unwrap();
         tx.rollback().await.unwrap();
-        assert_eq!((held, claimed(&store, late).await), (None, Claim::Overtaken));
+        assert_eq!((held, claimed(&store, late).await), (None, Claim::Fenced));
         assert!(!moves(&store, next, 4, 9).await, "the checkpoint is somewhere else");
         assert!(moves(&store, next, 3, 9).await);
         store.close().await;

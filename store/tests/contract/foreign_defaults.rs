@@ -49,7 +49,7 @@ async fn works(db: &TestDb, round: u128) {
     let (store, other) =
         (Store::open(&options(db)).await.unwrap(), Store::open(&options(db)).await.unwrap());
     append_with_others([&store, &other], round).await;
-    store.numbers().draw("kind").await.unwrap();
+    store.numbers().allocate("kind").await.unwrap();
     store.personal_data().erase(1).await.unwrap();
     let mut tx = store.views().begin().await.unwrap();
     let (isolation, slept): (String, String) = on_tx!(&mut tx, connection => {
@@ -90,7 +90,7 @@ fn a_running_store_does_not_follow_a_search_path_that_is_set_later() {
         set(&db, HOSTILE).await;
         assert!(db.cut_off("gdmarket").await > 0);
         store.appender().append(append(2, 2, 0)).await.unwrap();
-        gdmarket_testkit::eventually(LIMIT, async || store.numbers().draw("kind").await).await;
+        gdmarket_testkit::eventually(LIMIT, async || store.numbers().allocate("kind").await).await;
         assert_eq!(whole_log(&store).await.len(), 2);
         store.close().await;
     });

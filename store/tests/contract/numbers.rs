@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 async fn allocate_at_once(store: &Store, count: usize) -> Vec<i64> {
     let each = (0..count).map(|_| {
         let store = store.clone();
-        async move { store.numbers().draw("item").await.unwrap() }
+        async move { store.numbers().allocate("item").await.unwrap() }
     });
     let mut numbers = all(spawn_each(each)).await;
     numbers.sort_unstable();
@@ -27,7 +27,7 @@ on_each_engine! {
         let stores = [open(db).await, open(db).await];
         let requests = (0..200_usize).map(|n| {
             let (store, kind) = (stores[n % 2].clone(), if n < 100 { "item" } else { "payment" });
-            async move { store.numbers().draw(kind).await.unwrap() }
+            async move { store.numbers().allocate(kind).await.unwrap() }
         });
         let mut numbers = all(spawn_each(requests)).await;
         let payments = numbers.split_off(100);
@@ -44,7 +44,7 @@ on_each_engine! {
     async fn a_single_caller_gets_one_number_after_the_other(db: &TestDb) {
         let store = open(db).await;
         for number in 1..=5 {
-            assert_eq!(store.numbers().draw("item").await.unwrap(), number);
+            assert_eq!(store.numbers().allocate("item").await.unwrap(), number);
             assert_eq!(last(db).await, number, "none is prefetched");
         }
         store.close().await;
@@ -69,7 +69,7 @@ on_each_engine! {
         let store = open(db).await;
         allocate_at_once(&store, 50).await;
         eventually(LIMIT, async || {
-            store.numbers().draw("payment").await.unwrap();
+            store.numbers().allocate("payment").await.unwrap();
             match last(db).await {
                 50 => Ok(()),
                 last => Err(last),
@@ -105,7 +105,7 @@ on_each_engine! {
         }
         let raised = store.numbers().raise(NUMBERS).await.unwrap();
         assert_eq!(raised, Some(Raised { from: 0, to: 5 }));
-        assert_eq!(store.numbers().draw("number").await.unwrap(), 6);
+        assert_eq!(store.numbers().allocate("number").await.unwrap(), 6);
         assert_eq!(store.numbers().raise(NUMBERS).await.unwrap(), None);
         store.close().await;
     }

@@ -39,7 +39,7 @@ fn a_pooler_in_session_mode_is_worked_with() {
         for answer in at_once(&store, appends.collect()).await {
             answer.unwrap();
         }
-        store.numbers().draw("kind").await.unwrap();
+        store.numbers().allocate("kind").await.unwrap();
         assert_eq!(whole_log(&store).await.len(), 50);
         store.close().await;
     });

@@ -27,8 +27,8 @@ async fn noticed(store: &Store) -> String {
     assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
     store.tail().read_after(0, 1).await.unwrap_err();
     store.log().head().await.unwrap_err();
-    if let Ok(mut taken_for_new) = store.aggregates::<Counter>().lock(1_000).await {
-        taken_for_new.refresh().await.unwrap_err();
+    if let Ok(mut assumed_new) = store.aggregates::<Counter>().lock(1_000).await {
+        assumed_new.refresh().await.unwrap_err();
     }
     store.views().begin().await.expect_err("nothing derived is written");
     why.to_string()

@@ -73,7 +73,7 @@ async fn migrate_and_serve(
     let store = Store::open(server).await?;
     store.verify_schema().await?;
     store.appender().append(append(1, 1, 0)).await?;
-    store.numbers().draw("kind").await?;
+    store.numbers().allocate("kind").await?;
     store.numbers().raise(NumberKind { kind: "kind", ..NUMBERS }).await?;
     store.personal_data().erase(1).await?;
     let mut tx = store.views().begin().await?;

@@ -16,7 +16,7 @@ impl Subscription {
         let claim = self.checkpoints.claim(&run.name, &run.source, run.epoch, 0).await?;
         let position = match claim {
             Claim::Position(position) => position,
-            Claim::Overtaken => return Err(Halt::Fenced),
+            Claim::Fenced => return Err(Halt::Fenced),
             Claim::OtherLog(other) => {
                 return Err(Halt::Refused(format!(
                     "it was built from log {} epoch {}, this one is log {} epoch {}: build it anew",

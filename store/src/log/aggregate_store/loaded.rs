@@ -76,13 +76,13 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
     }
 
     /// Whether the stream is assumed new: nothing was read, and it may have any number of events.
-    pub const fn is_taken_for_new(&self) -> bool {
+    pub const fn is_assumed_new(&self) -> bool {
         matches!(self.source, StateSource::AssumedNew)
     }
 
     /// Reads the events that the state lacks.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
-        if self.is_taken_for_new() {
+        if self.is_assumed_new() {
             self.store.0.misses.increment(1);
         }
         self.version = self.store.fold(self.number, &mut self.state, self.version).await?;
@@ -128,7 +128,7 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
             let (stream, expected) = (&append.stream, append.expected);
             return Err(AppendError::Rejected(format!("{stream} isn't loaded at {expected}")));
         }
-        if self.is_taken_for_new() {
+        if self.is_assumed_new() {
             self.store.0.unread.increment(1);
         }
         // While the outcome is unknown no state stays in memory: a caller that goes away here leaves an empty slot, and
