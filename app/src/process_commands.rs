@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gdmarket_commands::{CommandError, CommandMeta, Commands, Executed, Precondition};
 use gdmarket_domain::{Actor, PaymentNo};
-use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
+use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
 
 /// The commands of process managers, executed by the write side of this process.
 pub struct ProcessCommands {
@@ -21,27 +21,27 @@ impl ProcessCommands {
 
 #[async_trait]
 impl CommandPort for ProcessCommands {
-    async fn execute(&self, intent: Intent) -> Result<Handled, PortError> {
-        let Intent { command, errand } = intent;
-        let executed = self.commands.send(command, &meta(errand)).await;
+    async fn execute(&self, outgoing: OutgoingCommand) -> Result<Handled, PortError> {
+        let OutgoingCommand { command, context } = outgoing;
+        let executed = self.commands.send(command, &meta(context)).await;
         executed.map_or_else(handled, |executed| Ok(done(&executed)))
     }
 
     async fn settle_payment(
         &self,
         number: PaymentNo,
-        errand: Errand,
+        context: CommandContext,
     ) -> Result<Handled, PortError> {
-        let settled = self.commands.settle_payment(number, &meta(errand)).await;
+        let settled = self.commands.settle_payment(number, &meta(context)).await;
         settled.map_or_else(handled, |_| Ok(Handled::Done))
     }
 
     async fn refund_payment(
         &self,
         number: PaymentNo,
-        errand: Errand,
+        context: CommandContext,
     ) -> Result<Handled, PortError> {
-        let refunded = self.commands.refund_payment(number, &meta(errand)).await;
+        let refunded = self.commands.refund_payment(number, &meta(context)).await;
         refunded.map_or_else(handled, |()| Ok(Handled::Done))
     }
 
@@ -55,8 +55,8 @@ const fn done(executed: &Executed) -> Handled {
     if executed.count > 0 || executed.replayed { Handled::Done } else { Handled::NoOp }
 }
 
-fn meta(errand: Errand) -> CommandMeta {
-    let Errand { manager, command_id, cause } = errand;
+fn meta(context: CommandContext) -> CommandMeta {
+    let CommandContext { manager, command_id, cause } = context;
     CommandMeta {
         command_id,
         correlation_id: cause.correlation_id,

@@ -17,7 +17,7 @@ mod registry;
 mod views;
 
 pub use engine::feed::{Delivery, Feed};
-pub use engine::process_manager::{Cause, Errand, Handled, PortError};
+pub use engine::process_manager::{Cause, CommandContext, Handled, PortError};
 pub use engine::progress::{Applied, Kind, Progress};
 pub use engine::rebuild::{Difference, Explanation, Judge, Meter, ReplayError, Replayed};
 pub use engine::view::{Column, FoldError, Join, View, is_view};
@@ -31,7 +31,7 @@ pub use inspect::parked::{Asked, GivenUp, Stuck, StuckDetail, StuckKey};
 pub use inspect::reaction_check::ReactionCheck;
 pub use inspect::state_at::{AggregateKind, StateAt};
 pub use inspect::trace::{ReservationTrace, Trace, TracedEvent};
-pub use processes::command_port::{CommandPort, Intent};
+pub use processes::command_port::{CommandPort, OutgoingCommand};
 pub use processes::options::Options;
 pub use queries::{
     Filter, Found, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation, Page,

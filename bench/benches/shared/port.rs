@@ -4,22 +4,30 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::PaymentNo;
-use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
+use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
 
 /// Says yes to everything.
 pub(crate) struct QuietPort;
 
 #[async_trait]
 impl CommandPort for QuietPort {
-    async fn execute(&self, _intent: Intent) -> Result<Handled, PortError> {
+    async fn execute(&self, _outgoing: OutgoingCommand) -> Result<Handled, PortError> {
         Ok(Handled::Done)
     }
 
-    async fn settle_payment(&self, _no: PaymentNo, _errand: Errand) -> Result<Handled, PortError> {
+    async fn settle_payment(
+        &self,
+        _no: PaymentNo,
+        _context: CommandContext,
+    ) -> Result<Handled, PortError> {
         Ok(Handled::Done)
     }
 
-    async fn refund_payment(&self, _no: PaymentNo, _errand: Errand) -> Result<Handled, PortError> {
+    async fn refund_payment(
+        &self,
+        _no: PaymentNo,
+        _context: CommandContext,
+    ) -> Result<Handled, PortError> {
         Ok(Handled::Done)
     }
 

@@ -15,6 +15,6 @@ mod sender;
 pub(crate) use deadline_payload::{blocked_deadlines, cause_position};
 pub(crate) use manager::{Due, Manager, Moment, Reaction, Reactions, Remedy, Step};
 pub(crate) use port::Port;
-pub use port::{Cause, Errand, Handled, PortError};
+pub use port::{Cause, CommandContext, Handled, PortError};
 pub(crate) use reactor::{Pace, Reactor};
 pub(crate) use sender::reaction_id;

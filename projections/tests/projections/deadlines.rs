@@ -5,7 +5,7 @@ use crate::market::{Market, SOON, item, options, payment, reservation};
 use chrono::TimeDelta;
 use gdmarket_domain::{ItemCommand, MarketCommand, PaymentCommand, ReservationCommand};
 use gdmarket_projections::{
-    Intent, Options, PaymentProgress, PortError, Projections, ReservationStatus,
+    Options, OutgoingCommand, PaymentProgress, PortError, Projections, ReservationStatus,
 };
 use gdmarket_store::Deadlines;
 use gdmarket_testkit::{TestDb, eventually, on_each_engine};
@@ -97,9 +97,9 @@ on_each_engine! {
         for (number, fault) in (1..).zip(faults) {
             let market = Market::open(db).await;
             let loops = market.start_with(&Options { pay_within: SHORT, ..options() });
-            market.port.fail(move |intent| {
+            market.port.fail(move |outgoing| {
                 let expires = matches!(
-                    intent.command,
+                    outgoing.command,
                     MarketCommand::Reservation(_, ReservationCommand::Expire { .. })
                 );
                 expires.then(|| fault.clone())
@@ -243,12 +243,12 @@ on_each_engine! {
 async fn due_again_with_a_clock_that_is_off(db: &TestDb, off: TimeDelta) {
     let market = Market::open(db).await;
     *market.port.clock_off.lock().unwrap() = off;
-    let abandons = |intent: &Intent| {
-        matches!(intent.command, MarketCommand::Item(_, ItemCommand::AbandonRegistration { .. }))
+    let abandons = |outgoing: &OutgoingCommand| {
+        matches!(outgoing.command, MarketCommand::Item(_, ItemCommand::AbandonRegistration { .. }))
     };
     market
         .port
-        .fail(move |intent| abandons(intent).then(|| PortError::Retry("not now".to_owned())));
+        .fail(move |outgoing| abandons(outgoing).then(|| PortError::Retry("not now".to_owned())));
     let settle_again = Duration::from_hours(1);
     let hurried = Options { settle_after: SHORT, settle_again, abandon_after: SHORT, ..options() };
     let loops = reserved(&market, &hurried).await;

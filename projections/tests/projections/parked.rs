@@ -121,8 +121,8 @@ on_each_engine! {
         let market = Market::open(db).await;
         let broken = Arc::new(AtomicBool::new(true));
         let fails = Arc::clone(&broken);
-        market.port.fail(move |intent| {
-            let MarketCommand::Reservation(number, _) = &intent.command else { return None };
+        market.port.fail(move |outgoing| {
+            let MarketCommand::Reservation(number, _) = &outgoing.command else { return None };
             let stuck = fails.load(Ordering::SeqCst) && *number == reservation(1);
             stuck.then(|| PortError::Retry("not now".to_owned()))
         });
@@ -165,8 +165,8 @@ on_each_engine! {
         let market = Market::open(db).await;
         let broken = Arc::new(AtomicBool::new(true));
         let fails = Arc::clone(&broken);
-        market.port.fail(move |intent| {
-            let hold = intent.errand.manager == "holding" && fails.load(Ordering::SeqCst);
+        market.port.fail(move |outgoing| {
+            let hold = outgoing.context.manager == "holding" && fails.load(Ordering::SeqCst);
             hold.then(|| PortError::Retry("not now".to_owned()))
         });
         let loops = market.start();

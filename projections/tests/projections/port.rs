@@ -8,7 +8,7 @@ use gdmarket_domain::{
     Alarm, Decider, Hold, Item, MarketCommand, MarketEvent, Payment, PaymentCommand, PaymentNo,
     Refusal, Reservation, ReservationEvent,
 };
-use gdmarket_projections::{CommandPort, Errand, Handled, Intent, PortError};
+use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
 use gdmarket_store::{Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, Store, StreamId};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-type Fault = Box<dyn Fn(&Intent) -> Option<PortError> + Send>;
+type Fault = Box<dyn Fn(&OutgoingCommand) -> Option<PortError> + Send>;
 
 /// The port.
 pub(crate) struct TestPort {
@@ -27,7 +27,7 @@ pub(crate) struct TestPort {
     /// What the gateway was asked to give back, each time.
     pub(crate) refunds: Mutex<Vec<PaymentNo>>,
     /// What was sent, each time.
-    pub(crate) sent: Mutex<Vec<Intent>>,
+    pub(crate) sent: Mutex<Vec<OutgoingCommand>>,
     fault: Mutex<Fault>,
     /// Where the next command stops on its way.
     gate: Mutex<Option<Arc<Barrier>>>,
@@ -52,7 +52,10 @@ impl TestPort {
     }
 
     /// Lets what this function picks out fail.
-    pub(crate) fn fail(&self, fault: impl Fn(&Intent) -> Option<PortError> + Send + 'static) {
+    pub(crate) fn fail(
+        &self,
+        fault: impl Fn(&OutgoingCommand) -> Option<PortError> + Send + 'static,
+    ) {
         *self.fault.lock().unwrap() = Box::new(fault);
     }
 
@@ -152,18 +155,18 @@ impl TestPort {
         &self,
         number: PaymentNo,
         command: PaymentCommand,
-        errand: &Errand,
+        context: &CommandContext,
         step: &str,
     ) -> Result<Handled, PortError> {
-        let id = Uuid::new_v5(&errand.command_id, step.as_bytes());
-        let correlation = errand.cause.correlation_id;
+        let id = Uuid::new_v5(&context.command_id, step.as_bytes());
+        let correlation = context.cause.correlation_id;
         self.send(&MarketCommand::Payment(number, command), id, correlation).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "an id of its own is what is tried")]
-    fn id_of(&self, errand: &mut Errand) {
+    fn id_of(&self, context: &mut CommandContext) {
         if self.forgets.load(Ordering::Relaxed) {
-            errand.command_id = Uuid::new_v4();
+            context.command_id = Uuid::new_v4();
         }
     }
 
@@ -188,29 +191,29 @@ pub(crate) fn decoded(event: &RecordedEvent) -> MarketEvent {
 
 #[async_trait]
 impl CommandPort for TestPort {
-    async fn execute(&self, mut intent: Intent) -> Result<Handled, PortError> {
-        self.id_of(&mut intent.errand);
+    async fn execute(&self, mut outgoing: OutgoingCommand) -> Result<Handled, PortError> {
+        self.id_of(&mut outgoing.context);
         let gate = self.gate.lock().unwrap().take();
         if let Some(gate) = gate {
             gate.wait().await;
             gate.wait().await;
         }
-        let fault = (self.fault.lock().unwrap())(&intent);
+        let fault = (self.fault.lock().unwrap())(&outgoing);
         if let Some(error) = fault {
             return Err(error);
         }
-        self.sent.lock().unwrap().push(intent.clone());
-        let Errand { command_id, cause, .. } = &intent.errand;
-        self.send(&intent.command, *command_id, cause.correlation_id).await
+        self.sent.lock().unwrap().push(outgoing.clone());
+        let CommandContext { command_id, cause, .. } = &outgoing.context;
+        self.send(&outgoing.command, *command_id, cause.correlation_id).await
     }
 
     async fn settle_payment(
         &self,
         number: PaymentNo,
-        mut errand: Errand,
+        mut context: CommandContext,
     ) -> Result<Handled, PortError> {
-        self.id_of(&mut errand);
-        let request = self.event_at(errand.cause.position).await.map(|event| decoded(&event));
+        self.id_of(&mut context);
+        let request = self.event_at(context.cause.position).await.map(|event| decoded(&event));
         let Some(MarketEvent::Reservation(ReservationEvent::PaymentRequested {
             reservation_no,
             item_no,
@@ -221,29 +224,29 @@ impl CommandPort for TestPort {
             panic!("settling comes from a request to pay, not from {request:?}")
         };
         let start = PaymentCommand::Start { payment_no, reservation_no, item_no, amount };
-        self.payment(number, start, &errand, "start").await?;
+        self.payment(number, start, &context, "start").await?;
         let found = self.charged.lock().unwrap().contains(&number);
         let outcome = if found {
             PaymentCommand::RecordApproved
         } else {
             PaymentCommand::RecordDeclined { reason: "not-found".to_owned() }
         };
-        self.payment(number, outcome, &errand, "outcome").await
+        self.payment(number, outcome, &context, "outcome").await
     }
 
     async fn refund_payment(
         &self,
         number: PaymentNo,
-        mut errand: Errand,
+        mut context: CommandContext,
     ) -> Result<Handled, PortError> {
-        self.id_of(&mut errand);
+        self.id_of(&mut context);
         if let refused @ Handled::Refused(_) =
-            self.payment(number, PaymentCommand::Cancel, &errand, "cancel").await?
+            self.payment(number, PaymentCommand::Cancel, &context, "cancel").await?
         {
             return Ok(refused);
         }
         self.refunds.lock().unwrap().push(number);
-        self.payment(number, PaymentCommand::RecordCancelled, &errand, "cancelled").await
+        self.payment(number, PaymentCommand::RecordCancelled, &context, "cancelled").await
     }
 
     fn now(&self) -> DateTime<Utc> {

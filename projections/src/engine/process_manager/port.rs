@@ -7,12 +7,12 @@ use uuid::Uuid;
 #[async_trait]
 pub(crate) trait Port<S>: Send + Sync + 'static {
     /// Takes a step once per command id.
-    async fn take(&self, step: &S, errand: Errand) -> Result<Handled, PortError>;
+    async fn take(&self, step: &S, context: CommandContext) -> Result<Handled, PortError>;
 }
 
 /// Who sends something, under which id, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Errand {
+pub struct CommandContext {
     /// The sending process manager's name: the actor.
     pub manager: &'static str,
     /// The same reaction to the same event has the same id, however often it is delivered.

@@ -5,7 +5,7 @@ use super::deadline_payload::DeadlinePayload;
 use super::job::Job;
 use super::manager::{Manager, Moment, Reaction, Reactions, Remedy, Step};
 use super::outcome::Outcome;
-use super::port::{Cause, Errand, Handled, Port, PortError};
+use super::port::{Cause, CommandContext, Handled, Port, PortError};
 use crate::engine::backoff;
 use crate::engine::feed::{Origin, Unreadable, decode};
 use gdmarket_domain::MarketEvent;
@@ -101,15 +101,15 @@ impl<S: Step> Sender<S> {
     }
 
     pub(super) async fn send(&self, step: &S, id: Uuid, cause: &Cause) -> Outcome {
-        let errand = Errand { manager: self.name(), command_id: id, cause: cause.clone() };
-        let refusal = match self.read(self.port.take(step, errand.clone()).await) {
+        let context = CommandContext { manager: self.name(), command_id: id, cause: cause.clone() };
+        let refusal = match self.read(self.port.take(step, context.clone()).await) {
             Ok(outcome) => return outcome,
             Err(refusal) => refusal,
         };
         match self.manager.compensate(step, &refusal) {
             Remedy::Done => Outcome::Done,
             Remedy::Compensate { step, refused } => {
-                let answer = self.port.take(&step, errand).await;
+                let answer = self.port.take(&step, context).await;
                 self.read(answer)
                     .unwrap_or_else(|refusal| Outcome::Park(format!("{refused}: {refusal}")))
             }
