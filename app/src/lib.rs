@@ -23,7 +23,7 @@ pub use context::{IncomingRequest, RequestKey, WaitPolicy, WriteContext};
 pub use error::UseCaseError;
 pub use gdmarket_commands::{
     CommandError, Erased, FindingDecision, FoundOutcome, NewItem, PaymentFinding, Precondition,
-    Remains, Service, told_by_panic,
+    Remains, Service, panic_message,
 };
 pub use gdmarket_projections::{FoundItem, FoundReservation};
 pub use items::ItemChange;

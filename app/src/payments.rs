@@ -29,9 +29,9 @@ impl UseCases {
         let PaymentFinding { payment_no, outcome, reason } = finding;
         for parked in self.parked.list(Some(&format!("payment/{payment_no}"))).await? {
             if parked.is_deadline {
-                self.parked.give_up(&parked, reason).await?;
+                self.parked.drop_event(&parked, reason).await?;
             } else if *outcome == FoundOutcome::Refunded && !parked.is_view {
-                self.parked.ask(&parked).await?;
+                self.parked.request_retry(&parked).await?;
             }
         }
         Ok(())

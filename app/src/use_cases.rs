@@ -6,7 +6,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use gdmarket_commands::{CommandError, Commands};
 use gdmarket_domain::{ItemNo, ReservationNo};
-use gdmarket_projections::{Applied, FoundItem, FoundReservation, Projections, Queries, Stuck};
+use gdmarket_projections::{
+    Applied, FoundItem, FoundReservation, ParkedWork, Projections, Queries,
+};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -28,7 +30,7 @@ pub struct UseCases {
     pub(crate) commands: Commands,
     pub(crate) queries: Queries,
     pub(crate) applied: Applied,
-    pub(crate) parked: Stuck,
+    pub(crate) parked: ParkedWork,
     /// The position of the newest event, as this process knows it.
     pub(crate) head: watch::Receiver<i64>,
     pub(crate) options: UseCaseOptions,
@@ -46,7 +48,7 @@ impl UseCases {
             commands,
             queries: projections.queries(),
             applied: projections.applied(),
-            parked: projections.parked_keys(),
+            parked: projections.parked_work(),
             head,
             options,
         }

@@ -25,12 +25,12 @@ pub use error::{CommandError, Service};
 pub use executor::{CommandMeta, Executed, Precondition, RetryOptions};
 pub use operations::{
     Commands, Erased, FindingDecision, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation,
-    NotErased, PaymentAsked, PaymentAttempt, PaymentFinding, PaymentOutcome, RegisteredItem,
-    Remains, Settled,
+    NotErased, PaymentAttempt, PaymentFinding, PaymentOutcome, RegisteredItem, Remains,
+    RequestedPayment, Settled,
 };
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions};
 pub use outside::{
     AlarmDown, AlarmSender, BreakerOptions, BreakerOptionsError, BreakerState, CallOutcome, Charge,
     CircuitBreaker, Confirmation, GatewayError, Open, PaymentGateway, Permit,
 };
-pub use panic::told_by_panic;
+pub use panic::panic_message;

@@ -17,7 +17,7 @@ pub use number_kinds::NUMBERED;
 pub use payment_service::{
     FindingDecision, FoundOutcome, PaymentAttempt, PaymentFinding, PaymentOutcome, Settled,
 };
-pub use payments::PaymentAsked;
+pub use payments::RequestedPayment;
 pub use persons::{Erased, NotErased, Remains};
 pub use reservations::NewReservation;
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 /// The message of a caught panic, for a log.
-pub fn told_by_panic(panic: &(dyn Any + Send)) -> String {
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("panicked: {}", text.unwrap_or("no message"))
@@ -15,8 +15,8 @@ mod tests {
 
     #[test]
     fn the_message_of_a_panic_is_kept() {
-        assert_eq!(told_by_panic(&"as it stands"), "panicked: as it stands");
-        assert_eq!(told_by_panic(&"with 1 value".to_owned()), "panicked: with 1 value");
-        assert_eq!(told_by_panic(&7), "panicked: no message");
+        assert_eq!(panic_message(&"as it stands"), "panicked: as it stands");
+        assert_eq!(panic_message(&"with 1 value".to_owned()), "panicked: with 1 value");
+        assert_eq!(panic_message(&7), "panicked: no message");
     }
 }

@@ -19,15 +19,17 @@ mod views;
 pub use engine::feed::{Delivery, Feed};
 pub use engine::process_manager::{Cause, CommandContext, Handled, PortError};
 pub use engine::progress::{Applied, Kind, Progress};
-pub use engine::rebuild::{Difference, Explanation, Judge, Meter, ReplayError, Replayed};
+pub use engine::rebuild::{
+    Difference, Explanation, RebuildObserver, RebuildProgress, ReplayError, Replayed,
+};
 pub use engine::view::{Column, FoldError, Join, View, is_view};
 pub use gdmarket_store::LogLimit;
-pub use inspect::compatibility_check::{CompatibilityCheck as Trial, Failed, unreadable};
+pub use inspect::compatibility_check::{CompatibilityCheck, Failed, unreadable};
 pub use inspect::event_view::EventView as ToldEvent;
 pub use inspect::fold_check::{FoldCheck, Part};
 pub use inspect::follower::{About, Follower};
 pub use inspect::loop_status::{LoopState, LoopStatus, pause_view, resume_view};
-pub use inspect::parked::{Asked, GivenUp, Stuck, StuckDetail, StuckKey};
+pub use inspect::parked::{DroppedEvent, ParkedKey, ParkedKeyDetail, ParkedWork, RetryOutcome};
 pub use inspect::reaction_check::ReactionCheck;
 pub use inspect::state_at::{AggregateKind, StateAt};
 pub use inspect::trace::{ReservationTrace, Trace, TracedEvent};

@@ -21,7 +21,7 @@ use axum::extract::Request;
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use gdmarket_app::told_by_panic;
+use gdmarket_app::panic_message;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl RequestPipeline {
         let caught = |request| async move {
             let answer = AssertUnwindSafe(self.conditional(request, coding)).catch_unwind().await;
             answer.unwrap_or_else(|panic| {
-                Problem::internal(told_by_panic(panic.as_ref())).into_response()
+                Problem::internal(panic_message(panic.as_ref())).into_response()
             })
         };
         let response = problem::answer(request, caught).await;

@@ -8,7 +8,7 @@ use crate::error::UseCaseError;
 use crate::outcome::{Decision, WriteOutcome};
 use crate::use_cases::UseCases;
 use crate::waiting::{DECISION_WAIT, VIEW_WAIT};
-use gdmarket_commands::{Executed, PaymentAsked, PaymentOutcome};
+use gdmarket_commands::{Executed, PaymentOutcome, RequestedPayment};
 use gdmarket_domain::ReservationNo;
 use gdmarket_projections::FoundReservation;
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ impl UseCases {
             let left = deadline.saturating_duration_since(Instant::now());
             self.commands.request_payment(no, left, &context.meta)
         };
-        let PaymentAsked { executed, payment_no, outcome } =
+        let RequestedPayment { executed, payment_no, outcome } =
             self.once_no_payment_is_pending(deadline, request).await?;
         let Some(payment_no) = payment_no else {
             return self.paid_already(no, &executed).await;

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use async_trait::async_trait;
-use gdmarket_projections::{Difference, ItemInfo, Judge, Replay, Replayed, View as _};
+use gdmarket_projections::{Difference, ItemInfo, RebuildObserver, Replay, Replayed, View as _};
 use gdmarket_store::{Store, StoreOptions, on_tx};
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 pub(crate) struct Serve;
 
 #[async_trait]
-impl Judge for Serve {
+impl RebuildObserver for Serve {
     fn differs(&mut self, _: Difference) {}
 
     async fn serve(&mut self, _: &Replayed) -> bool {

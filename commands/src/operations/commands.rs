@@ -9,7 +9,7 @@ use crate::options::CommandOptions;
 use crate::outside::{
     AlarmSender, BreakerOptionsError, BreakerState, CircuitBreaker, PaymentGateway,
 };
-use crate::panic::told_by_panic;
+use crate::panic::panic_message;
 use futures::FutureExt as _;
 use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment};
 use gdmarket_store::Store;
@@ -156,6 +156,6 @@ impl Commands {
         let work = AssertUnwindSafe(work(Arc::clone(&self.0))).catch_unwind();
         DetachOnDrop::new(self.0.tracker.track_future(work.in_current_span()))
             .await
-            .unwrap_or_else(|panic| Err(CommandError::Broken(told_by_panic(panic.as_ref()))))
+            .unwrap_or_else(|panic| Err(CommandError::Broken(panic_message(panic.as_ref()))))
     }
 }

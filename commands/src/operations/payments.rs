@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// What became of a request to pay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PaymentAsked {
+pub struct RequestedPayment {
     /// What it did to the reservation.
     pub executed: Executed,
     /// The attempt; none if the reservation was paid already.
@@ -34,7 +34,7 @@ impl Commands {
         reservation_no: ReservationNo,
         answer_within: Duration,
         meta: &CommandMeta,
-    ) -> Result<PaymentAsked, CommandError> {
+    ) -> Result<RequestedPayment, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move { inner.pay(reservation_no, answer_within, &meta).await })
             .await
@@ -70,7 +70,7 @@ impl Inner {
         reservation_no: ReservationNo,
         answer_within: Duration,
         meta: &CommandMeta,
-    ) -> Result<PaymentAsked, CommandError> {
+    ) -> Result<RequestedPayment, CommandError> {
         let lock = self.lock_request(meta).await;
         let requested = match self.executor.done_before(meta).await? {
             Some(receipt) => {
@@ -81,9 +81,11 @@ impl Inner {
         };
         drop(lock);
         match requested {
-            Requested::AlreadyPaid(executed) => {
-                Ok(PaymentAsked { executed, payment_no: None, outcome: PaymentOutcome::Approved })
-            }
+            Requested::AlreadyPaid(executed) => Ok(RequestedPayment {
+                executed,
+                payment_no: None,
+                outcome: PaymentOutcome::Approved,
+            }),
             Requested::Attempt(attempt) => self.carry_out(*attempt, answer_within, meta).await,
         }
     }
@@ -93,7 +95,7 @@ impl Inner {
         requested: RequestedAttempt,
         answer_within: Duration,
         meta: &CommandMeta,
-    ) -> Result<PaymentAsked, CommandError> {
+    ) -> Result<RequestedPayment, CommandError> {
         let RequestedAttempt { executed, attempt, ended, permit } = requested;
         gdmarket_store::failpoint!("commands.after-intent");
         let attempted = if let Some(attempted) = ended {
@@ -116,7 +118,7 @@ impl Inner {
                 return Err(self.not_paid(attempt, requested_at, retry_after, meta).await);
             }
         };
-        Ok(PaymentAsked { executed, payment_no: Some(attempt.payment_no), outcome })
+        Ok(RequestedPayment { executed, payment_no: Some(attempt.payment_no), outcome })
     }
 
     /// An attempt whose number is another reservation's is over on the reservation's side.

@@ -4,7 +4,7 @@ use crate::fakes::{Bell, Does, Gateway};
 use chrono::NaiveDate;
 use gdmarket_commands::{
     AlarmOptions, BreakerOptions, CommandError, CommandMeta, CommandOptions, Commands, Executed,
-    NewItem, NewReservation, PaymentAsked, PaymentOptions, Precondition, http_command_id,
+    NewItem, NewReservation, PaymentOptions, Precondition, RequestedPayment, http_command_id,
 };
 use gdmarket_domain::{
     Actor, ItemCommand, ItemNo, MarketCommand, Money, PaymentNo, PersonId, ReservationCommand,
@@ -107,7 +107,7 @@ impl Market {
         self.commands.send(MarketCommand::Reservation(no, command), &process()).await
     }
 
-    pub(crate) async fn pay(&self, no: ReservationNo) -> Result<PaymentAsked, CommandError> {
+    pub(crate) async fn pay(&self, no: ReservationNo) -> Result<RequestedPayment, CommandError> {
         self.commands.request_payment(no, SOON, &operator()).await
     }
 

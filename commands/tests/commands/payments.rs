@@ -3,7 +3,7 @@
 use crate::fakes::Does;
 use crate::market::{LONG, Market, SOON, keyed, operator, options, process};
 use gdmarket_commands::{
-    BreakerOptions, BreakerState, CommandError, PaymentAsked, PaymentOutcome, Service,
+    BreakerOptions, BreakerState, CommandError, PaymentOutcome, RequestedPayment, Service,
 };
 use gdmarket_domain::{
     MarketCommand, PaymentCommand, PaymentNo, ReservationCommand, ReservationNo,
@@ -24,7 +24,7 @@ fn is_unavailable<T: std::fmt::Debug>(result: &Result<T, CommandError>) -> bool 
     matches!(result, Err(CommandError::Unavailable { what: Service::Payment, .. }))
 }
 
-async fn pay_as(market: &Market, no: ReservationNo, key: &str) -> PaymentAsked {
+async fn pay_as(market: &Market, no: ReservationNo, key: &str) -> RequestedPayment {
     let meta = keyed("/reservations/1/payment", key, "");
     market.commands.request_payment(no, SOON, &meta).await.unwrap()
 }

@@ -27,7 +27,7 @@ use gdmarket_store::{RecordedEvent, StoreError};
 use serde::Serialize;
 
 /// Is called with how many events are done, and of how many.
-pub type Meter<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+pub type RebuildProgress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// Why a replay didn't come to its end; what is served is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,7 @@ pub struct Replayed {
 
 /// What to do with a build after it was compared.
 #[async_trait]
-pub trait Judge: Send {
+pub trait RebuildObserver: Send {
     /// A row differs.
     fn differs(&mut self, difference: Difference);
     /// Whether to serve the build.

@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-pub use parked_key::{Asked, GivenUp, StuckDetail, StuckKey};
+pub use parked_key::{DroppedEvent, ParkedKey, ParkedKeyDetail, RetryOutcome};
 
 /// Queued events that are shown.
 const SHOWN: u32 = 100;
 /// How often it is looked whether a key was tried again.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What is shown of every key from other tables.
 struct Around {
@@ -30,14 +30,14 @@ struct Around {
     dropped: BTreeMap<(String, String, i64), String>,
 }
 
-/// The stuck keys of one store.
+/// The key keys of one store.
 #[derive(Debug, Clone)]
-pub struct Stuck {
+pub struct ParkedWork {
     store: Store,
     parked: ParkedKeys,
 }
 
-impl Stuck {
+impl ParkedWork {
     /// Looks into this store.
     pub fn new(store: Store) -> Self {
         let parked = ParkedKeys::new(store.views().clone());
@@ -45,7 +45,7 @@ impl Stuck {
     }
 
     /// All of them; those of one key, if one is named.
-    pub async fn list(&self, key: Option<&str>) -> Result<Vec<StuckKey>, QueryError> {
+    pub async fn list(&self, key: Option<&str>) -> Result<Vec<ParkedKey>, QueryError> {
         let around = self.around().await?;
         let mut all = self.blocked_deadlines(key, &around).await?;
         for (subscription, parked) in self.parked.everything(key).await? {
@@ -71,11 +71,11 @@ impl Stuck {
         subscription: String,
         parked: Parked,
         around: &Around,
-    ) -> Result<StuckKey, QueryError> {
+    ) -> Result<ParkedKey, QueryError> {
         let is_view = around.views.contains(&subscription);
         let queued = self.queued(is_view, &subscription, &parked).await?;
         let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
-        Ok(StuckKey {
+        Ok(ParkedKey {
             is_view,
             is_deadline: false,
             queued,
@@ -91,9 +91,9 @@ impl Stuck {
     }
 
     /// Everything that was ever dropped, the latest last.
-    pub async fn given_up(&self) -> Result<Vec<GivenUp>, QueryError> {
+    pub async fn dropped(&self) -> Result<Vec<DroppedEvent>, QueryError> {
         let dropped = self.parked.dropped().await?.into_iter();
-        Ok(dropped.map(GivenUp::from).collect())
+        Ok(dropped.map(DroppedEvent::from).collect())
     }
 
     /// One of them, with what waits, or with the event that set the deadline; `None` if the key is not parked.
@@ -101,7 +101,7 @@ impl Stuck {
         &self,
         subscription: &str,
         key: &str,
-    ) -> Result<Option<StuckDetail>, QueryError> {
+    ) -> Result<Option<ParkedKeyDetail>, QueryError> {
         let around = self.around().await?;
         let Some(parked) = self.parked.find(subscription, key).await? else {
             return self.show_deadline((subscription, key), &around).await;
@@ -110,20 +110,24 @@ impl Stuck {
         let events = self.waiting(is_view, subscription, &parked).await?;
         let key = self.key(subscription.to_owned(), parked, &around).await?;
         let events = events.iter().map(EventView::from).collect();
-        Ok(Some(StuckDetail { key, events }))
+        Ok(Some(ParkedKeyDetail { key, events }))
     }
 
     /// Has a key tried again, dropped or not, by a running loop.
-    pub async fn ask(&self, of: &StuckKey) -> Result<(), QueryError> {
+    pub async fn request_retry(&self, of: &ParkedKey) -> Result<(), QueryError> {
         if of.is_deadline {
-            return self.ask_deadline(of).await;
+            return self.request_deadline_retry(of).await;
         }
         self.parked.ask(&of.subscription, Some(&of.key)).await?;
         Ok(())
     }
 
     /// What became of a key that was asked for as it stood; waits for a running loop until then.
-    pub async fn outcome(&self, of: &StuckKey, until: Instant) -> Result<Asked, QueryError> {
+    pub async fn outcome(
+        &self,
+        of: &ParkedKey,
+        until: Instant,
+    ) -> Result<RetryOutcome, QueryError> {
         loop {
             let tried = if of.is_deadline {
                 self.deadline_outcome(of).await?
@@ -132,20 +136,20 @@ impl Stuck {
             };
             match tried {
                 Some(asked) => return Ok(asked),
-                None if Instant::now() >= until => return Ok(Asked::NotYet),
-                None => sleep(LOOK_AGAIN).await,
+                None if Instant::now() >= until => return Ok(RetryOutcome::Pending),
+                None => sleep(POLL_INTERVAL).await,
             }
         }
     }
 
     /// What became of a key by now; `None` if it wasn't tried yet.
-    async fn key_outcome(&self, of: &StuckKey) -> Result<Option<Asked>, QueryError> {
+    async fn key_outcome(&self, of: &ParkedKey) -> Result<Option<RetryOutcome>, QueryError> {
         Ok(match self.parked.find(&of.subscription, &of.key).await? {
-            None => Some(Asked::GoesOn),
+            None => Some(RetryOutcome::Unparked),
             Some(now) if now.attempts != of.attempts => {
                 let around = self.around().await?;
                 let now = self.key(of.subscription.clone(), now, &around).await?;
-                Some(Asked::StoppedAgain(now))
+                Some(RetryOutcome::ParkedAgain(now))
             }
             Some(_) => None,
         })
@@ -153,29 +157,29 @@ impl Stuck {
 
     /// Drops the event that a key stopped at, and keeps the reason; `false` if the key was unparked
     /// meanwhile, or the event was dropped before: then the earlier reason is kept.
-    pub async fn give_up(&self, stuck: &StuckKey, reason: &str) -> Result<bool, QueryError> {
-        if stuck.is_deadline {
-            return self.give_up_deadline(stuck, reason).await;
+    pub async fn drop_event(&self, of: &ParkedKey, reason: &str) -> Result<bool, QueryError> {
+        if of.is_deadline {
+            return self.drop_deadline(of, reason).await;
         }
-        let (subscription, key) = (&stuck.subscription, &stuck.key);
+        let (subscription, key) = (&of.subscription, &of.key);
         // A process manager continues at the next one that waits.
         let queue = self.parked.queued(subscription, key, 2).await?;
-        let parked = stuck.parked();
+        let parked = of.parked();
         let mut tx = self.store.views().begin().await?;
         let is_new = ParkedKeys::note_dropped(&mut tx, subscription, &parked, reason).await?;
-        if !stuck.is_view {
-            let given_up = stuck.since_position;
-            if !ParkedKeys::dequeue(&mut tx, subscription, key, given_up).await? {
+        if !of.is_view {
+            let dropped = of.since_position;
+            if !ParkedKeys::dequeue(&mut tx, subscription, key, dropped).await? {
                 tx.rollback().await?;
                 return Ok(false);
             }
-            let next = queue.into_iter().find(|waiting| *waiting > given_up).unwrap_or(given_up);
+            let next = queue.into_iter().find(|waiting| *waiting > dropped).unwrap_or(dropped);
             let state = Parked::RETRYING.to_owned();
             let rest = Parked { state, since_position: next, ..parked };
             ParkedKeys::park(&mut tx, subscription, &rest, Duration::ZERO).await?;
         }
         tx.commit().await?;
-        Ok(is_new || !stuck.is_view)
+        Ok(is_new || !of.is_view)
     }
 
     /// How many events wait. A view's stay in their stream, a process manager's are listed.

@@ -1,7 +1,9 @@
 //! A view, whatever its rows are.
 
 use crate::engine::projector::Projector;
-use crate::engine::rebuild::{self, AsOf, BeginJoined, Judge, Meter, ReplayError, Replayed};
+use crate::engine::rebuild::{
+    self, AsOf, BeginJoined, RebuildObserver, RebuildProgress, ReplayError, Replayed,
+};
 use crate::engine::subscription::Handler;
 use crate::engine::view::{Join, View};
 use crate::inspect::compatibility_check::{StreamFold, stream_fold};
@@ -43,8 +45,8 @@ pub(super) trait AnyView: Send + Sync {
     async fn rebuild(
         &self,
         store: &Store,
-        judge: &mut dyn Judge,
-        meter: Meter<'_>,
+        observer: &mut dyn RebuildObserver,
+        progress: RebuildProgress<'_>,
     ) -> Result<Replayed, ReplayError>;
     /// See [`rebuild::as_of`].
     async fn as_of(
@@ -52,7 +54,7 @@ pub(super) trait AnyView: Send + Sync {
         store: &Store,
         as_of: AsOf,
         show: &mut (dyn FnMut(Value) + Send),
-        meter: Meter<'_>,
+        progress: RebuildProgress<'_>,
     ) -> Result<u64, ReplayError>;
 }
 
@@ -100,10 +102,10 @@ impl<V: View> AnyView for ViewOf<V> {
     async fn rebuild(
         &self,
         store: &Store,
-        judge: &mut dyn Judge,
-        meter: Meter<'_>,
+        observer: &mut dyn RebuildObserver,
+        progress: RebuildProgress<'_>,
     ) -> Result<Replayed, ReplayError> {
-        rebuild::rebuild::<V>(store, judge, meter).await
+        rebuild::rebuild::<V>(store, observer, progress).await
     }
 
     async fn as_of(
@@ -111,8 +113,8 @@ impl<V: View> AnyView for ViewOf<V> {
         store: &Store,
         as_of: AsOf,
         show: &mut (dyn FnMut(Value) + Send),
-        meter: Meter<'_>,
+        progress: RebuildProgress<'_>,
     ) -> Result<u64, ReplayError> {
-        rebuild::as_of::<V>(store, as_of, show, meter).await
+        rebuild::as_of::<V>(store, as_of, show, progress).await
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::process_manager::{Pace, Port, Reactor};
 use crate::engine::progress::{Applied, Kind};
 use crate::engine::rebuild::ReplayError;
 use crate::engine::subscription::{Blocked, Clock, Handler, Subscription};
-use crate::inspect::parked::Stuck;
+use crate::inspect::parked::ParkedWork;
 use crate::processes::command_port::{CommandPort, StepPort};
 use crate::processes::options::Options;
 use crate::processes::step::Step;
@@ -102,8 +102,8 @@ impl Projections {
     }
 
     /// The parked keys of all subscriptions.
-    pub fn parked_keys(&self) -> Stuck {
-        Stuck::new(self.store.clone())
+    pub fn parked_work(&self) -> ParkedWork {
+        ParkedWork::new(self.store.clone())
     }
 
     /// Has a parked key of a subscription tried again, all of them without a key; returns how many.

@@ -3,7 +3,7 @@
 use super::all_views;
 use super::any_view::AnyView;
 use crate::engine::rebuild::{
-    AsOf, Difference, Differences, Judge, Meter, ReplayError, Replayed, kebab,
+    AsOf, Difference, Differences, RebuildObserver, RebuildProgress, ReplayError, Replayed, kebab,
 };
 use gdmarket_store::Store;
 use serde_json::Value;
@@ -33,14 +33,14 @@ impl Replay {
         find(name).ok().map(|view| view.subscription())
     }
 
-    /// Rebuilds a view, compares it with what is served, and serves it if the judge says so.
+    /// Rebuilds a view, compares it with what is served, and serves it if the observer says so.
     pub async fn rebuild(
         &self,
         view: &str,
-        judge: &mut dyn Judge,
-        meter: Meter<'_>,
+        observer: &mut dyn RebuildObserver,
+        progress: RebuildProgress<'_>,
     ) -> Result<Replayed, ReplayError> {
-        find(view)?.rebuild(&self.0, judge, meter).await
+        find(view)?.rebuild(&self.0, observer, progress).await
     }
 
     /// Shows the rows of a view as of a position, in the order of their numbers; returns how many events
@@ -50,14 +50,14 @@ impl Replay {
         view: &str,
         position: i64,
         show: &mut (dyn FnMut(Value) + Send),
-        meter: Meter<'_>,
+        progress: RebuildProgress<'_>,
     ) -> Result<u64, ReplayError> {
         let view = find(view)?;
         let join = match view.join() {
             Some(join) => Some((join, find(join.view)?.begin_joined())),
             None => None,
         };
-        view.as_of(&self.0, AsOf { position, join }, show, meter).await
+        view.as_of(&self.0, AsOf { position, join }, show, progress).await
     }
 }
 

@@ -12,7 +12,9 @@ use gdmarket_domain::{
     PaymentCommand, PaymentEvent, Reservation, ReservationCommand, ReservationEvent,
     event_names_of,
 };
-use gdmarket_projections::{Options, Projections, Trial, is_view, managers, unreadable};
+use gdmarket_projections::{
+    CompatibilityCheck, Options, Projections, is_view, managers, unreadable,
+};
 use gdmarket_store::{
     ArchiveReader, Export, ExportOptions, ImportOptions, RecordedEvent, Store, StoreOptions,
     StreamId, import,
@@ -293,20 +295,20 @@ on_each_engine! {
         imported(db, &log).await;
         let market = Market::open_url(db.url(), false).await;
         let events = market.store.log().read_after(0, 100_000).await.unwrap();
-        let mut trials: BTreeMap<StreamId, Trial> = BTreeMap::new();
+        let mut checks: BTreeMap<StreamId, CompatibilityCheck> = BTreeMap::new();
         for event in &events {
             assert_eq!(unreadable(event), None);
-            let trial = trials
+            let check = checks
                 .entry(event.stream.clone())
-                .or_insert_with(|| Trial::of(&event.stream.kind));
-            assert_eq!(trial.take(event), []);
+                .or_insert_with(|| CompatibilityCheck::of(&event.stream.kind));
+            assert_eq!(check.take(event), []);
         }
         let newer = RecordedEvent { event_version: "99".to_owned(), ..events[0].clone() };
         assert!(unreadable(&newer).unwrap().contains("newer"), "{:?}", unreadable(&newer));
         let broken = RecordedEvent { payload: "{}".to_owned(), ..events[0].clone() };
         assert!(unreadable(&broken).is_some());
-        let mut trial = Trial::of(&broken.stream.kind);
-        assert_eq!(trial.take(&broken).len(), 1);
-        assert_eq!(trial.take(&broken), [], "what failed once is not asked again");
+        let mut check = CompatibilityCheck::of(&broken.stream.kind);
+        assert_eq!(check.take(&broken).len(), 1);
+        assert_eq!(check.take(&broken), [], "what failed once is not asked again");
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::market::{Market, SOON, VIEWS, item, reservation};
 use gdmarket_domain::{ItemCommand, MarketCommand, ReservationCommand};
-use gdmarket_projections::{PortError, ReservationStatus, Stuck};
+use gdmarket_projections::{ParkedWork, PortError, ReservationStatus};
 use gdmarket_store::{Append, NewEvent, Parked, ReceiptKind, StreamId, on_db};
 use gdmarket_testkit::{eventually, on_each_engine};
 use std::sync::Arc;
@@ -76,12 +76,12 @@ on_each_engine! {
         market.item(2, renamed).await;
         market.settle(&loops).await;
 
-        let stuck = market.queries().item(item(1)).await.unwrap().unwrap();
-        let stale = stuck.stale.expect("the row says so");
+        let row = market.queries().item(item(1)).await.unwrap().unwrap();
+        let stale = row.stale.expect("the row says so");
         assert!(stale.reason.contains("Broken"), "{stale:?}");
         let broken = market.store.log().stream(&StreamId::new("item", 1), 1).await.unwrap();
         assert_eq!(stale.since.timestamp_micros(), broken[0].recorded_at);
-        assert_eq!((stuck.version, stuck.body.item_name.as_str()), (1, "Camera 1"));
+        assert_eq!((row.version, row.body.item_name.as_str()), (1, "Camera 1"));
         let other = market.queries().item(item(2)).await.unwrap().unwrap();
         assert_eq!((other.stale, other.body.item_name.as_str()), (None, "B"), "others go on");
         let parked = market.parked(VIEWS[0]).await;
@@ -123,8 +123,8 @@ on_each_engine! {
         let fails = Arc::clone(&broken);
         market.port.fail(move |outgoing| {
             let MarketCommand::Reservation(number, _) = &outgoing.command else { return None };
-            let stuck = fails.load(Ordering::SeqCst) && *number == reservation(1);
-            stuck.then(|| PortError::Retry("not now".to_owned()))
+            let is_refused = fails.load(Ordering::SeqCst) && *number == reservation(1);
+            is_refused.then(|| PortError::Retry("not now".to_owned()))
         });
         let loops = market.start();
         market.register(1, None).await;
@@ -217,14 +217,14 @@ on_each_engine! {
         let rented = "{\"ItemRented\":{\"itemNo\":1,\"reservationNo\":1}}";
         append(&market, StreamId::new("item", 1), 2, ("ItemRented", "1", rented)).await;
         market.settle(&loops).await;
-        let stuck = Stuck::new(market.store.clone());
+        let parked = ParkedWork::new(market.store.clone());
         let manager = "reservation_process";
-        let found = stuck.list(None).await.unwrap().into_iter().find(|of| of.subscription == manager);
+        let found = parked.list(None).await.unwrap().into_iter().find(|of| of.subscription == manager);
         let found = found.unwrap();
         let gate = market.port.stop_next();
         loops.retry_parked(manager, None).await.unwrap();
         timeout(SOON, gate.wait()).await.expect("it is tried once more");
-        assert!(stuck.give_up(&found, "settled by phone").await.unwrap());
+        assert!(parked.drop_event(&found, "settled by phone").await.unwrap());
         gate.wait().await;
         eventually(SOON, || async {
             let parked = market.parked(manager).await;
@@ -279,19 +279,19 @@ on_each_engine! {
                          \"paymentNo\":null}}";
         append(&market, stream(), 4, ("ReservationCancelled", "1", cancelled)).await;
         market.settle(&loops).await;
-        let stuck = Stuck::new(market.store.clone());
+        let parked = ParkedWork::new(market.store.clone());
         let positions: Vec<i64> = market.store.log().stream(&stream(), 2).await.unwrap()
             .iter().map(|event| event.position).collect();
         for (place, reason) in [(0, "settled by phone"), (1, "settled by letter")] {
             let found = eventually(SOON, || async {
-                let found = stuck.show("holding", "reservation/1").await.unwrap().map(|of| of.key);
+                let found = parked.show("holding", "reservation/1").await.unwrap().map(|of| of.key);
                 let is_here = found.as_ref().is_some_and(|of| of.since_position == positions[place]);
                 if is_here { Ok(found.unwrap()) } else { Err(found) }
             })
             .await;
             assert_eq!(found.dropped, None, "nobody gave this one up");
-            assert!(stuck.give_up(&found, reason).await.unwrap());
-            assert!(!stuck.give_up(&found, reason).await.unwrap(), "it has gone on");
+            assert!(parked.drop_event(&found, reason).await.unwrap());
+            assert!(!parked.drop_event(&found, reason).await.unwrap(), "it has gone on");
         }
         let released = "item/1 ItemReleased".to_owned();
         eventually(SOON, || async {
@@ -299,7 +299,7 @@ on_each_engine! {
             if history.contains(&released) { Ok(()) } else { Err(history) }
         })
         .await;
-        let kept = stuck.given_up().await.unwrap();
+        let kept = parked.dropped().await.unwrap();
         let kept: Vec<_> = kept.iter().filter(|of| of.subscription == "holding").collect();
         let reasons: Vec<_> = kept.iter().map(|of| (of.position, of.reason.as_str())).collect();
         assert_eq!(reasons, [(positions[0], "settled by phone"), (positions[1], "settled by letter")]);

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use gdmarket_domain::ItemCommand;
 use gdmarket_projections::{
-    Difference, Filter, Judge, LoopState, PageRequest, Projections, Replay, Replayed, overview,
-    pause_view, resume_view,
+    Difference, Filter, LoopState, PageRequest, Projections, RebuildObserver, Replay, Replayed,
+    overview, pause_view, resume_view,
 };
 use gdmarket_store::{Generations, on_db};
 use gdmarket_testkit::{eventually, on_each_engine};
@@ -25,7 +25,7 @@ struct Keep {
 }
 
 #[async_trait]
-impl Judge for Keep {
+impl RebuildObserver for Keep {
     fn differs(&mut self, difference: Difference) {
         self.differing.push(difference);
     }
@@ -36,10 +36,10 @@ impl Judge for Keep {
 }
 
 async fn rebuild(market: &Market, view: &str, serve: bool) -> (Replayed, Vec<Difference>) {
-    let mut judge = Keep { serve, differing: vec![] };
+    let mut observer = Keep { serve, differing: vec![] };
     let replay = Replay::new(market.store.clone());
-    let replayed = replay.rebuild(view, &mut judge, &|_, _| {}).await.unwrap();
-    (replayed, judge.differing)
+    let replayed = replay.rebuild(view, &mut observer, &|_, _| {}).await.unwrap();
+    (replayed, observer.differing)
 }
 
 async fn as_of(market: &Market, view: &str, position: i64) -> Vec<Value> {
@@ -219,11 +219,11 @@ on_each_engine! {
         story::play(&market, &loops).await;
         loops.stop().await;
         {
-            let mut judge = Keep { serve: false, differing: vec![] };
+            let mut observer = Keep { serve: false, differing: vec![] };
             let replay = Replay::new(market.store.clone());
             let cut = std::sync::atomic::AtomicBool::new(false);
-            let meter = |_, _| cut.store(true, std::sync::atomic::Ordering::SeqCst);
-            let rebuilding = replay.rebuild("item-info", &mut judge, &meter);
+            let progress = |_, _| cut.store(true, std::sync::atomic::Ordering::SeqCst);
+            let rebuilding = replay.rebuild("item-info", &mut observer, &progress);
             tokio::pin!(rebuilding);
             // Dropped in the middle, as by Ctrl-C.
             while !cut.load(std::sync::atomic::Ordering::SeqCst) {

@@ -5,7 +5,9 @@ use super::with_store;
 use crate::config::Config;
 use crate::output::{Console, Exit, Failure};
 use clap::{Args, Subcommand};
-use gdmarket_projections::{Asked, GivenUp, Replay, Stuck, StuckDetail, StuckKey};
+use gdmarket_projections::{
+    DroppedEvent, ParkedKey, ParkedKeyDetail, ParkedWork, Replay, RetryOutcome,
+};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -86,28 +88,28 @@ pub(in crate::cli) fn run(
         return Err(Failure::new(Exit::Usage, "--reason: say why it is given up"));
     }
     with_store(config, async |store| {
-        let stuck = Stuck::new(store);
+        let parked = ParkedWork::new(store);
         match &args.command {
-            ParkedCommand::List { dropped: true } => given_up(&stuck, console).await,
-            ParkedCommand::List { dropped: false } => list(&stuck, console).await,
-            ParkedCommand::Show(of) => show(&stuck, of, console).await,
-            ParkedCommand::Retry { all: true, .. } => retry_all(&stuck, console).await,
+            ParkedCommand::List { dropped: true } => list_dropped(&parked, console).await,
+            ParkedCommand::List { dropped: false } => list(&parked, console).await,
+            ParkedCommand::Show(of) => show(&parked, of, console).await,
+            ParkedCommand::Retry { all: true, .. } => retry_all(&parked, console).await,
             ParkedCommand::Retry { subscription, key, .. } => {
                 let (subscription, key) =
                     (subscription.clone().unwrap_or_default(), key.clone().unwrap_or_default());
-                let found = find(&stuck, &KeyArgs { subscription, key }).await?;
-                stuck.ask(&found).await?;
-                tell_outcome(&stuck, (&found, Instant::now() + TRIED_WITHIN), console).await
+                let found = find(&parked, &KeyArgs { subscription, key }).await?;
+                parked.request_retry(&found).await?;
+                tell_outcome(&parked, (&found, Instant::now() + TRIED_WITHIN), console).await
             }
             ParkedCommand::Drop { of, reason } => {
-                let found = find(&stuck, of).await?;
+                let found = find(&parked, of).await?;
                 if let Some(why) = &found.dropped {
                     let what =
                         format!("{} {} was given up already: {why}", of.subscription, of.key);
                     return Err(Failure::new(Exit::Failed, what)
                         .next("`gdmarket parked retry` tries it again"));
                 }
-                if !stuck.give_up(&found, reason.trim()).await? {
+                if !parked.drop_event(&found, reason.trim()).await? {
                     let what = format!("{} {} has gone on meanwhile", of.subscription, of.key);
                     return Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked list`"));
                 }
@@ -118,10 +120,11 @@ pub(in crate::cli) fn run(
     })
 }
 
-async fn find(stuck: &Stuck, of: &KeyArgs) -> Result<StuckKey, Failure> {
+async fn find(parked: &ParkedWork, of: &KeyArgs) -> Result<ParkedKey, Failure> {
     let is_meant =
-        |found: &StuckKey| is_called(&found.subscription, &of.subscription) && found.key == of.key;
-    let mut found: Vec<_> = stuck.list(Some(&of.key)).await?.into_iter().filter(is_meant).collect();
+        |found: &ParkedKey| is_called(&found.subscription, &of.subscription) && found.key == of.key;
+    let mut found: Vec<_> =
+        parked.list(Some(&of.key)).await?.into_iter().filter(is_meant).collect();
     // Of several versions of a view this program's.
     let own = Replay::subscription(&of.subscription);
     let place = found.iter().position(|found| Some(&found.subscription) == own.as_ref());
@@ -133,7 +136,7 @@ fn nothing(of: &KeyArgs) -> Failure {
     Failure::new(Exit::Failed, what).next("see `gdmarket parked list`")
 }
 
-fn say(console: Console, of: &StuckKey, outcome: &str, about: &str) {
+fn say(console: Console, of: &ParkedKey, outcome: &str, about: &str) {
     if console.is_json() {
         Console::result_json(
             &json!({"subscription": of.subscription, "key": of.key, "outcome": outcome}),
@@ -143,8 +146,8 @@ fn say(console: Console, of: &StuckKey, outcome: &str, about: &str) {
     }
 }
 
-async fn list(stuck: &Stuck, console: Console) -> Result<(), Failure> {
-    let all = stuck.list(None).await?;
+async fn list(parked: &ParkedWork, console: Console) -> Result<(), Failure> {
+    let all = parked.list(None).await?;
     if console.is_json() {
         for of in &all {
             Console::result_json(&json!(of));
@@ -159,8 +162,8 @@ async fn list(stuck: &Stuck, console: Console) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn given_up(stuck: &Stuck, console: Console) -> Result<(), Failure> {
-    let all = stuck.given_up().await?;
+async fn list_dropped(parked: &ParkedWork, console: Console) -> Result<(), Failure> {
+    let all = parked.dropped().await?;
     if all.is_empty() {
         console.note("Nothing was ever given up.");
     }
@@ -169,8 +172,8 @@ async fn given_up(stuck: &Stuck, console: Console) -> Result<(), Failure> {
             Console::result_json(&json!(of));
             continue;
         }
-        let at = of.given_up_at.format("%Y-%m-%dT%H:%M:%SZ");
-        let GivenUp { subscription, key, position, parked_for, reason, .. } = of;
+        let at = of.dropped_at.format("%Y-%m-%dT%H:%M:%SZ");
+        let DroppedEvent { subscription, key, position, parked_for, reason, .. } = of;
         Console::result(&format!(
             "{subscription} {key}: given up at {at}, position {position} ({parked_for}): {reason}"
         ));
@@ -178,8 +181,8 @@ async fn given_up(stuck: &Stuck, console: Console) -> Result<(), Failure> {
     Ok(())
 }
 
-fn line(of: &StuckKey) -> String {
-    let StuckKey { subscription, key, state, queued, since, since_position, reason, .. } = of;
+fn line(of: &ParkedKey) -> String {
+    let ParkedKey { subscription, key, state, queued, since, since_position, reason, .. } = of;
     let since = since.format("%Y-%m-%dT%H:%M:%SZ");
     let dropped = of.dropped.as_ref().map(|why| format!("; given up: {why}")).unwrap_or_default();
     let waiting =
@@ -191,14 +194,14 @@ fn line(of: &StuckKey) -> String {
     )
 }
 
-async fn show(stuck: &Stuck, of: &KeyArgs, console: Console) -> Result<(), Failure> {
-    let found = find(stuck, of).await?;
-    let detail = stuck.show(&found.subscription, &found.key).await?.ok_or_else(|| nothing(of))?;
+async fn show(parked: &ParkedWork, of: &KeyArgs, console: Console) -> Result<(), Failure> {
+    let found = find(parked, of).await?;
+    let detail = parked.show(&found.subscription, &found.key).await?.ok_or_else(|| nothing(of))?;
     if console.is_json() {
         Console::result_json(&json!(detail));
         return Ok(());
     }
-    let StuckDetail { key, events } = &detail;
+    let ParkedKeyDetail { key, events } = &detail;
     Console::result(&line(key));
     for event in events {
         Console::result(&format!(
@@ -215,38 +218,38 @@ async fn show(stuck: &Stuck, of: &KeyArgs, console: Console) -> Result<(), Failu
 }
 
 async fn tell_outcome(
-    stuck: &Stuck,
-    (of, until): (&StuckKey, Instant),
+    parked: &ParkedWork,
+    (of, until): (&ParkedKey, Instant),
     console: Console,
 ) -> Result<(), Failure> {
-    match stuck.outcome(of, until).await? {
-        Asked::GoesOn => {
+    match parked.outcome(of, until).await? {
+        RetryOutcome::Unparked => {
             say(console, of, "goes-on", "it goes on");
             Ok(())
         }
-        Asked::StoppedAgain(now) => {
+        RetryOutcome::ParkedAgain(now) => {
             let what = format!("{} {} stopped again: {}", of.subscription, of.key, now.reason);
             Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked show`"))
         }
-        Asked::NotYet => {
+        RetryOutcome::Pending => {
             say(console, of, "asked", "asked for; a server tries it as soon as it runs");
             Ok(())
         }
     }
 }
 
-async fn retry_all(stuck: &Stuck, console: Console) -> Result<(), Failure> {
-    let mut all = stuck.list(None).await?;
+async fn retry_all(parked: &ParkedWork, console: Console) -> Result<(), Failure> {
+    let mut all = parked.list(None).await?;
     all.retain(|of| of.dropped.is_none());
     if all.is_empty() {
         console.note("Nothing is parked that wasn't given up.");
     }
     for of in &all {
-        stuck.ask(of).await?;
+        parked.request_retry(of).await?;
     }
     let (until, mut failed) = (Instant::now() + TRIED_WITHIN, vec![]);
     for of in &all {
-        if let Err(failure) = tell_outcome(stuck, (of, until), console).await {
+        if let Err(failure) = tell_outcome(parked, (of, until), console).await {
             failed.push(failure.message);
         }
     }

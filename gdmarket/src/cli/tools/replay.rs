@@ -9,7 +9,7 @@ use crate::output::progress::Progress;
 use crate::output::{Console, Exit, Failure};
 use async_trait::async_trait;
 use clap::Args;
-use gdmarket_projections::{Difference, Judge, Replay, ReplayError, Replayed};
+use gdmarket_projections::{Difference, RebuildObserver, Replay, ReplayError, Replayed};
 use gdmarket_store::Store;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -121,8 +121,8 @@ async fn rebuild(
     for view in views {
         let progress = Progress::start(console, &format!("{view}: events"), 0);
         let meter = |done, of| progress.reached_of(done, of);
-        let mut judge = DifferencePrinter { wish, console, shown: 0 };
-        let replayed = replay.rebuild(view, &mut judge, &meter).await.map_err(failure)?;
+        let mut printer = DifferencePrinter { wish, console, shown: 0 };
+        let replayed = replay.rebuild(view, &mut printer, &meter).await.map_err(failure)?;
         progress.finish();
         report(view, &replayed, console);
         if replayed.differing > 0 && replayed.promoted.is_none() {
@@ -193,7 +193,7 @@ struct DifferencePrinter {
 }
 
 #[async_trait]
-impl Judge for DifferencePrinter {
+impl RebuildObserver for DifferencePrinter {
     fn differs(&mut self, difference: Difference) {
         self.shown += 1;
         if self.console.is_json() {

@@ -2,7 +2,7 @@
 
 use super::build::Build;
 use super::lease::Right;
-use super::{Meter, ReplayError};
+use super::{RebuildProgress, ReplayError};
 use crate::engine::view::{Join, View};
 use crate::engine::view_table::Stale;
 use async_trait::async_trait;
@@ -71,19 +71,19 @@ pub(crate) async fn as_of<V: View>(
     store: &Store,
     AsOf { position, join }: AsOf,
     show: &mut (dyn FnMut(Value) + Send),
-    meter: Meter<'_>,
+    progress: RebuildProgress<'_>,
 ) -> Result<u64, ReplayError> {
     let build = Build::<V>::begin(store).await?;
     let right = build.lease.right().clone();
     let Some((join, begin)) = join else {
-        return right.hold(build_and_show(build, None, position, (show, meter))).await;
+        return right.hold(build_and_show(build, None, position, (show, progress))).await;
     };
     let mut other = begin(store.clone()).await?;
     let right_to_other = other.right();
     let both = async {
         other.fold_to(position).await?;
         let joined = Some((join, &*other));
-        let shown = build_and_show(build, joined, position, (show, meter)).await;
+        let shown = build_and_show(build, joined, position, (show, progress)).await;
         other.discard().await?;
         shown
     };
@@ -94,9 +94,9 @@ async fn build_and_show<V: View>(
     mut build: Build<V>,
     joined: Option<(Join, &dyn JoinedBuild)>,
     position: i64,
-    (show, meter): (&mut (dyn FnMut(Value) + Send), Meter<'_>),
+    (show, progress): (&mut (dyn FnMut(Value) + Send), RebuildProgress<'_>),
 ) -> Result<u64, ReplayError> {
-    let shown = build.show_as_of(position, joined, (show, meter)).await;
+    let shown = build.show_as_of(position, joined, (show, progress)).await;
     let events = build.events;
     Build::discard(build).await?;
     shown.map(|()| events)
@@ -109,9 +109,9 @@ impl<V: View> Build<V> {
         &mut self,
         position: i64,
         joined: Option<(Join, &dyn JoinedBuild)>,
-        (show, meter): (&mut (dyn FnMut(Value) + Send), Meter<'_>),
+        (show, progress): (&mut (dyn FnMut(Value) + Send), RebuildProgress<'_>),
     ) -> Result<(), ReplayError> {
-        Self::fold_to(self, position, meter).await?;
+        Self::fold_to(self, position, progress).await?;
         let mut snapshot = self.store.views().snapshot().await?;
         let mut after = 0;
         loop {

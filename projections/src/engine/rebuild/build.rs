@@ -3,7 +3,7 @@
 
 use super::fold::{LogRange, Poisoned, fold_all};
 use super::lease::BuildLease;
-use super::{Meter, ReplayError, name_of};
+use super::{RebuildProgress, ReplayError, name_of};
 use crate::engine::throttle::Throttle;
 use crate::engine::view::View;
 use crate::engine::view_table::ViewTable;
@@ -86,7 +86,7 @@ impl<V: View> Build<V> {
     pub(super) async fn fold_to(
         &mut self,
         until: i64,
-        meter: Meter<'_>,
+        progress: RebuildProgress<'_>,
     ) -> Result<(), ReplayError> {
         if until <= self.reached {
             return Ok(());
@@ -98,14 +98,14 @@ impl<V: View> Build<V> {
         if self.throttle.is_active() {
             self.index().await?;
         }
-        let (read, expected) = self.fold_and_count(until, meter).await?;
+        let (read, expected) = self.fold_and_count(until, progress).await?;
         if read != expected {
             return Err(ReplayError::Short { read, expected });
         }
         self.events += read;
         self.counted += expected;
         self.reached = until;
-        meter(self.events, self.counted);
+        progress(self.events, self.counted);
         Ok(())
     }
 
@@ -114,12 +114,12 @@ impl<V: View> Build<V> {
     async fn fold_and_count(
         &mut self,
         until: i64,
-        meter: Meter<'_>,
+        progress: RebuildProgress<'_>,
     ) -> Result<(u64, u64), ReplayError> {
         let counted = OnceLock::new();
         let so_far = |read| {
             if let Some(expected) = counted.get().filter(|expected| read <= **expected) {
-                meter(self.events + read, self.counted + expected);
+                progress(self.events + read, self.counted + expected);
             }
         };
         let mut poisoned = take(&mut self.poisoned);

@@ -2,7 +2,7 @@
 //! checkpoint of the served view are read in one snapshot, and the build is brought to exactly there.
 
 use super::build::Build;
-use super::{Explanation, Judge, Meter, ReplayError, Replayed, name_of};
+use super::{Explanation, RebuildObserver, RebuildProgress, ReplayError, Replayed, name_of};
 use crate::engine::view::View;
 use crate::engine::view_table::ViewTable;
 use async_trait::async_trait;
@@ -39,7 +39,7 @@ pub struct Difference {
 pub(crate) struct Differences(pub(crate) Vec<Difference>);
 
 #[async_trait]
-impl Judge for Differences {
+impl RebuildObserver for Differences {
     fn differs(&mut self, difference: Difference) {
         self.0.push(difference);
     }
@@ -92,7 +92,7 @@ impl<V: View> Build<V> {
     pub(super) async fn compare(
         &mut self,
         report: &mut (dyn FnMut(Difference) + Send),
-        meter: Meter<'_>,
+        progress: RebuildProgress<'_>,
     ) -> Result<Compared, ReplayError> {
         let mut snapshot = self.store.views().snapshot().await?;
         let served = served_position::<V>(&self.store, &mut snapshot).await?;
@@ -100,7 +100,7 @@ impl<V: View> Build<V> {
         if position < self.reached {
             return Err(ReplayError::Moved(name_of::<V>()));
         }
-        self.fold_to(position, meter).await?;
+        self.fold_to(position, progress).await?;
         let live = ViewTable::<V>::served();
         let mut built = self.store.views().snapshot().await?;
         let mut compared = Compared { position, rows: 0, differing: 0, stale: 0, damaged: 0 };

@@ -3,7 +3,7 @@
 
 use super::build::Build;
 use super::compare::served_now;
-use super::{Judge, Meter, ReplayError, Replayed, name_of};
+use super::{RebuildObserver, RebuildProgress, ReplayError, Replayed, name_of};
 use crate::engine::subscription::Halt;
 use crate::engine::view::View;
 use crate::engine::view_table::ViewTable;
@@ -18,25 +18,25 @@ const PROGRESS_LOG_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a replica looks whether another has built the view it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Builds, compares, and serves the build if the judge says so.
+/// Builds, compares, and serves the build if the observer says so.
 pub(crate) async fn rebuild<V: View>(
     store: &Store,
-    judge: &mut dyn Judge,
-    meter: Meter<'_>,
+    observer: &mut dyn RebuildObserver,
+    progress: RebuildProgress<'_>,
 ) -> Result<Replayed, ReplayError> {
     let build = Build::<V>::begin(store).await?;
     let right = build.lease.right().clone();
-    right.hold(build_and_judge(store, build, (judge, meter))).await
+    right.hold(build_and_observe(store, build, (observer, progress))).await
 }
 
-async fn build_and_judge<V: View>(
+async fn build_and_observe<V: View>(
     store: &Store,
     mut build: Build<V>,
-    (judge, meter): (&mut dyn Judge, Meter<'_>),
+    (observer, progress): (&mut dyn RebuildObserver, RebuildProgress<'_>),
 ) -> Result<Replayed, ReplayError> {
     let served = served_now::<V>(store).await?;
     let goal = if served.is_some() { Goal::Served } else { Goal::Head };
-    catch_up(store, &mut build, (goal, meter)).await?;
+    catch_up(store, &mut build, (goal, progress)).await?;
     let mut replayed = Replayed {
         view: name_of::<V>(),
         events: 0,
@@ -50,16 +50,16 @@ async fn build_and_judge<V: View>(
         promoted: None,
     };
     if served.is_some() {
-        let compared = build.compare(&mut |row| judge.differs(row), meter).await?;
+        let compared = build.compare(&mut |row| observer.differs(row), progress).await?;
         replayed.compared_at = Some(compared.position);
         (replayed.rows, replayed.differing) = (compared.rows, compared.differing);
         (replayed.stale, replayed.damaged) = (compared.stale, compared.damaged);
     }
     replayed.unreadable = u64::try_from(build.poisoned.len()).unwrap_or(u64::MAX);
     (replayed.events, replayed.counted) = (build.events, build.counted);
-    if judge.serve(&replayed).await {
+    if observer.serve(&replayed).await {
         replayed.promoted = Some(build.generation);
-        (replayed.events, replayed.counted) = serve(store, build, (goal, meter)).await?;
+        (replayed.events, replayed.counted) = serve(store, build, (goal, progress)).await?;
     } else {
         build.discard().await?;
     }
@@ -89,10 +89,10 @@ impl Goal {
 async fn serve<V: View>(
     store: &Store,
     mut build: Build<V>,
-    (goal, meter): (Goal, Meter<'_>),
+    (goal, progress): (Goal, RebuildProgress<'_>),
 ) -> Result<(u64, u64), ReplayError> {
     build.index().await?;
-    catch_up(store, &mut build, (goal, meter)).await?;
+    catch_up(store, &mut build, (goal, progress)).await?;
     let (events, counted) = (build.events, build.counted);
     let last = build.promote().await?;
     Ok((events + last, counted + last))
@@ -103,11 +103,11 @@ async fn serve<V: View>(
 pub(super) async fn catch_up<V: View>(
     store: &Store,
     build: &mut Build<V>,
-    (goal, meter): (Goal, Meter<'_>),
+    (goal, progress): (Goal, RebuildProgress<'_>),
 ) -> Result<(), ReplayError> {
     let mut before = i64::MAX;
     loop {
-        build.fold_to(goal.position::<V>(store).await?, meter).await?;
+        build.fold_to(goal.position::<V>(store).await?, progress).await?;
         if build.is_close_to(goal.position::<V>(store).await?, &mut before) {
             return Ok(());
         }
@@ -159,8 +159,8 @@ async fn is_served<V: View>(store: &Store) -> Result<bool, ReplayError> {
 }
 
 async fn build_first<V: View>(store: &Store, mut build: Build<V>) -> Result<(), ReplayError> {
-    let (began, meter) = (Instant::now(), log_progress::<V>());
-    let goal: (Goal, Meter<'_>) = (Goal::Head, &meter);
+    let (began, progress) = (Instant::now(), log_progress::<V>());
+    let goal: (Goal, RebuildProgress<'_>) = (Goal::Head, &progress);
     catch_up(store, &mut build, goal).await?;
     // Other processes may serve an older version meanwhile.
     let (events, _) = serve(store, build, goal).await?;

@@ -198,8 +198,8 @@ on_each_engine! {
                     Handle::current().block_on(join_all(more));
                 }
             };
-            let meter = |done, of| block_in_place(|| grow(done, of));
-            catch_up(&store, &mut build, (Goal::Head, &meter)).await.unwrap();
+            let progress = |done, of| block_in_place(|| grow(done, of));
+            catch_up(&store, &mut build, (Goal::Head, &progress)).await.unwrap();
             let head = store.log().head().await.unwrap();
             assert!(head - build.reached <= LAST_STEP, "{} of {head}", build.reached);
             assert_eq!(build.throttle.is_disabled(), is_disabled, "{times}");

@@ -1,14 +1,14 @@
 //! Deadlines that were due and couldn't be done. Nothing waits behind them, and they are tried again by themselves; an
 //! operator sees them with what is parked, since mostly only an operator can help.
 
-use super::{Around, Asked, Stuck, StuckDetail, StuckKey};
+use super::{Around, ParkedKey, ParkedKeyDetail, ParkedWork, RetryOutcome};
 use crate::engine::process_manager::cause_position;
 use crate::inspect::event_view::EventView;
 use crate::queries::QueryError;
 use chrono::DateTime;
 use gdmarket_store::{BlockedDeadline, Deadlines, Parked, ParkedKeys};
 
-impl Stuck {
+impl ParkedWork {
     fn deadlines(&self) -> Deadlines {
         Deadlines::new(self.store.views().clone())
     }
@@ -18,7 +18,7 @@ impl Stuck {
         &self,
         key: Option<&str>,
         around: &Around,
-    ) -> Result<Vec<StuckKey>, QueryError> {
+    ) -> Result<Vec<ParkedKey>, QueryError> {
         let mut all = vec![];
         for blocked in self.deadlines().blocked(None).await? {
             if key.is_none_or(|key| blocked.key == key) {
@@ -32,13 +32,13 @@ impl Stuck {
         &self,
         blocked: BlockedDeadline,
         around: &Around,
-    ) -> Result<StuckKey, QueryError> {
+    ) -> Result<ParkedKey, QueryError> {
         let BlockedDeadline { manager, key, payload, problem, attempts } = blocked;
         let position = cause_position(&payload);
         let cause = self.store.log().at(position).await?;
         let since = cause.and_then(|event| DateTime::from_timestamp_micros(event.recorded_at));
         let noted = (manager.clone(), key.clone(), position);
-        Ok(StuckKey {
+        Ok(ParkedKey {
             is_view: false,
             is_deadline: true,
             queued: 0,
@@ -58,39 +58,39 @@ impl Stuck {
         &self,
         (manager, key): (&str, &str),
         around: &Around,
-    ) -> Result<Option<StuckDetail>, QueryError> {
+    ) -> Result<Option<ParkedKeyDetail>, QueryError> {
         let all = self.blocked_deadlines(Some(key), around).await?;
         let Some(of) = all.into_iter().find(|of| of.subscription == manager) else {
             return Ok(None);
         };
         let cause = self.store.log().at(of.since_position).await?;
         let events = cause.iter().map(EventView::from).collect();
-        Ok(Some(StuckDetail { key: of, events }))
+        Ok(Some(ParkedKeyDetail { key: of, events }))
     }
 
-    pub(super) async fn ask_deadline(&self, of: &StuckKey) -> Result<(), QueryError> {
+    pub(super) async fn request_deadline_retry(&self, of: &ParkedKey) -> Result<(), QueryError> {
         Ok(self.deadlines().retry(&of.subscription, &of.key).await?)
     }
 
     /// What became of it by now; `None` if it wasn't tried yet.
     pub(super) async fn deadline_outcome(
         &self,
-        of: &StuckKey,
-    ) -> Result<Option<Asked>, QueryError> {
+        of: &ParkedKey,
+    ) -> Result<Option<RetryOutcome>, QueryError> {
         let around = self.around().await?;
         let now = self.blocked_deadlines(Some(&of.key), &around).await?;
         let now = now.into_iter().find(|now| now.subscription == of.subscription);
         Ok(match now {
-            None => Some(Asked::GoesOn),
-            Some(now) if now.attempts != of.attempts => Some(Asked::StoppedAgain(now)),
+            None => Some(RetryOutcome::Unparked),
+            Some(now) if now.attempts != of.attempts => Some(RetryOutcome::ParkedAgain(now)),
             Some(_) => None,
         })
     }
 
     /// Gives it up, and keeps why; `false` if it isn't blocked any more.
-    pub(super) async fn give_up_deadline(
+    pub(super) async fn drop_deadline(
         &self,
-        of: &StuckKey,
+        of: &ParkedKey,
         reason: &str,
     ) -> Result<bool, QueryError> {
         let mut tx = self.store.views().begin().await?;

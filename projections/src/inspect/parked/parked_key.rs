@@ -8,7 +8,7 @@ use serde::Serialize;
 /// A parked key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StuckKey {
+pub struct ParkedKey {
     /// Whose key.
     pub subscription: String,
     /// Whether it is a view's, or a process manager's.
@@ -33,7 +33,7 @@ pub struct StuckKey {
     pub dropped: Option<String>,
 }
 
-impl StuckKey {
+impl ParkedKey {
     /// As the table of parked keys has it.
     pub(super) fn parked(&self) -> Parked {
         Parked {
@@ -50,7 +50,7 @@ impl StuckKey {
 /// An event that was dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct GivenUp {
+pub struct DroppedEvent {
     /// Whose key.
     pub subscription: String,
     /// What was blocked: a stream, or a process.
@@ -62,35 +62,36 @@ pub struct GivenUp {
     /// Why it was dropped.
     pub reason: String,
     /// When.
-    pub given_up_at: DateTime<Utc>,
+    #[serde(rename = "givenUpAt")]
+    pub dropped_at: DateTime<Utc>,
 }
 
-impl From<Dropped> for GivenUp {
+impl From<Dropped> for DroppedEvent {
     fn from(dropped: Dropped) -> Self {
         let Dropped { subscription, key, position, parked_for, reason, dropped_at } = dropped;
-        let given_up_at = DateTime::from_timestamp_micros(dropped_at).unwrap_or_default();
-        Self { subscription, key, position, parked_for, reason, given_up_at }
+        let dropped_at = DateTime::from_timestamp_micros(dropped_at).unwrap_or_default();
+        Self { subscription, key, position, parked_for, reason, dropped_at }
     }
 }
 
-/// A stuck key with what waits behind it.
+/// A parked key with what waits behind it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StuckDetail {
+pub struct ParkedKeyDetail {
     /// The key.
     #[serde(flatten)]
-    pub key: StuckKey,
+    pub key: ParkedKey,
     /// What waits, first come first; not all of a long queue.
     pub events: Vec<EventView>,
 }
 
 /// What became of a key that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum RetryOutcome {
     /// It is unparked.
-    GoesOn,
+    Unparked,
     /// It was tried and stopped again.
-    StoppedAgain(StuckKey),
+    ParkedAgain(ParkedKey),
     /// No running loop has tried it yet.
-    NotYet,
+    Pending,
 }

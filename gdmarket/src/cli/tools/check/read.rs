@@ -4,7 +4,9 @@ use super::count;
 use super::report::Report;
 use crate::output::Console;
 use crate::output::progress::Progress;
-use gdmarket_projections::{Failed, FoldCheck, Options, Part, ReactionCheck, Trial, unreadable};
+use gdmarket_projections::{
+    CompatibilityCheck, Failed, FoldCheck, Options, Part, ReactionCheck, unreadable,
+};
 use gdmarket_store::{Check, Finding, RecordedEvent, Store, StoreError, StreamId};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -119,7 +121,7 @@ async fn fold(
     stream: &StreamId,
     reported: &mut BTreeSet<i64>,
 ) -> Result<Vec<Finding>, StoreError> {
-    let mut trial = Trial::of(&stream.kind);
+    let mut compatibility = CompatibilityCheck::of(&stream.kind);
     let mut findings = Vec::new();
     let mut after = 0;
     loop {
@@ -134,7 +136,7 @@ async fn fold(
                 }
                 return Ok(findings);
             }
-            let failed = trial.take(event).into_iter();
+            let failed = compatibility.take(event).into_iter();
             findings.extend(failed.map(|Failed { view, why }| unfoldable(event, view, &why)));
         }
     }
