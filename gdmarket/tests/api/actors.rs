@@ -1,16 +1,17 @@
-//! Who may do what, and what resources say about it.
+//! What each actor may do, and the `actions` that resources list.
 
 use crate::app::{App, app};
 use serde_json::{Value, json};
 
-async fn owned(app: &App, owner: &str) -> i64 {
+/// Registers an item of this owner and returns its number.
+async fn item_of(app: &App, owner: &str) -> i64 {
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     let answer = app.post("/items", camera).actor(owner).expect(201).await;
     answer.json()["itemNo"].as_i64().expect("a number")
 }
 
 #[tokio::test]
-async fn the_owner_is_who_registers_it() {
+async fn item_belongs_to_the_owner_who_registers_it() {
     let app = app().await;
     let camera = |owner: Value| json!({"itemName": "Camera", "itemPrice": 100, "ownerId": owner});
     let own = app.post("/items", camera(json!(7))).actor("owner:7").expect(201).await;
@@ -22,18 +23,24 @@ async fn the_owner_is_who_registers_it() {
 }
 
 #[tokio::test]
-async fn nobody_acts_for_somebody_else() {
+async fn actor_cannot_act_for_another_person() {
     let app = app().await;
-    let item = owned(&app, "owner:7").await;
+    let item = item_of(&app, "owner:7").await;
     let path = format!("/items/{item}");
     for actor in ["owner:8", "renter:7"] {
         app.patch(&path, json!({"itemPrice": 5})).actor(actor).refused(403, "wrong-actor").await;
         app.delete(&path).actor(actor).refused(403, "wrong-actor").await;
     }
-    let wish = json!({"itemNo": item, "customerId": 1});
-    app.post("/reservations", wish.clone()).actor("renter:2").refused(403, "wrong-actor").await;
-    app.post("/reservations", wish.clone()).actor("owner:7").refused(403, "wrong-actor").await;
-    app.post("/reservations", wish).actor("renter:1").expect(201).await;
+    let reservation = json!({"itemNo": item, "customerId": 1});
+    app.post("/reservations", reservation.clone())
+        .actor("renter:2")
+        .refused(403, "wrong-actor")
+        .await;
+    app.post("/reservations", reservation.clone())
+        .actor("owner:7")
+        .refused(403, "wrong-actor")
+        .await;
+    app.post("/reservations", reservation).actor("renter:1").expect(201).await;
     let pay = || app.post("/reservations/1/payment", json!({}));
     pay().actor("renter:2").refused(403, "wrong-actor").await;
     pay().actor("owner:7").refused(403, "wrong-actor").await;
@@ -47,19 +54,19 @@ async fn nobody_acts_for_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_story_is_for_its_renter_the_owner_and_operators() {
+async fn trace_is_shown_to_its_renter_the_owner_and_operators() {
     let app = app().await;
-    let item = owned(&app, "owner:7").await;
+    let item = item_of(&app, "owner:7").await;
     let reserved = app.reserved(item, 1).await;
-    // Refused: nobody but the item itself says whose it is.
+    // Of a refused reservation only the item knows the owner.
     let refused = json!({"itemNo": item, "customerId": 2});
     app.post("/reservations", refused).refused(409, "item-taken").await;
     for (no, renter) in [(reserved, "renter:1"), (reserved + 1, "renter:2")] {
         let trace = || app.get(&format!("/reservations/{no}/trace"));
         for actor in [renter, "owner:7", "operator:local", "operator:night-shift"] {
-            let story = trace().actor(actor).expect(200).await.json();
-            assert_eq!((&story["reservationNo"], &story["complete"]), (&json!(no), &json!(true)));
-            assert_eq!(story["events"][0]["type"], "ReservationRequested");
+            let trace = trace().actor(actor).expect(200).await.json();
+            assert_eq!((&trace["reservationNo"], &trace["complete"]), (&json!(no), &json!(true)));
+            assert_eq!(trace["events"][0]["type"], "ReservationRequested");
         }
         for actor in ["renter:3", "owner:1", "owner:2", "owner:8", "renter:7"] {
             trace().actor(actor).refused(403, "wrong-actor").await;
@@ -68,17 +75,17 @@ async fn a_story_is_for_its_renter_the_owner_and_operators() {
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     let at = app.post("/items", camera).expect(201).await.header("gdmarket-at").to_owned();
     app.get(&format!("/reservations/{reserved}/trace?at_least={at}")).expect(200).await;
-    let strangers = app.get("/reservations/99/trace").actor("renter:3");
-    strangers.refused(404, "reservation-not-found").await;
+    let absent = app.get("/reservations/99/trace").actor("renter:3");
+    absent.refused(404, "reservation-not-found").await;
 }
 
 #[tokio::test]
-async fn a_claim_that_is_no_actor_is_refused() {
+async fn malformed_actor_header_is_refused() {
     let app = app().await;
-    for claim in ["process:holding", "owner", "owner:0", "renter:x", "king:1", ""] {
+    for value in ["process:holding", "owner", "owner:0", "renter:x", "king:1", ""] {
         for call in [app.get("/items"), app.post("/items", json!({}))] {
-            let refused = call.actor(claim).refused(400, "bad-header").await;
-            assert_eq!(refused.fields(), ["X-Gdmarket-Actor"], "{claim}");
+            let refused = call.actor(value).refused(400, "bad-header").await;
+            assert_eq!(refused.fields(), ["X-Gdmarket-Actor"], "{value}");
         }
     }
 }
@@ -90,39 +97,48 @@ fn action(body: &Value, name: &str) -> (bool, Value) {
 }
 
 #[tokio::test]
-async fn resources_say_what_this_actor_may_do_and_why_not() {
+async fn resources_list_actions_of_the_actor_with_reasons() {
     let app = app().await;
-    let item = owned(&app, "owner:7").await;
+    let item = item_of(&app, "owner:7").await;
     let path = format!("/items/{item}");
-    let of = |actor: &'static str, path: String| {
+    let shown_to = |actor: &'static str, path: String| {
         let app = &app;
         async move { app.get(&path).actor(actor).expect(200).await.json() }
     };
-    let fresh = of("owner:7", path.clone()).await;
+    let fresh = shown_to("owner:7", path.clone()).await;
     assert_eq!(action(&fresh, "delete"), (true, Value::Null));
     assert_eq!(action(&fresh, "lend"), (false, json!("not-reserved")));
     assert_eq!(action(&fresh, "reserve"), (false, json!("wrong-actor")));
-    let foreign = of("renter:1", path.clone()).await;
+    let foreign = shown_to("renter:1", path.clone()).await;
     assert_eq!(action(&foreign, "delete"), (false, json!("wrong-actor")));
     assert_eq!(action(&foreign, "reserve"), (true, Value::Null));
     let reservation = app.reserved(item, 1).await;
-    let path_of = format!("/reservations/{reservation}");
+    let reservation_path = format!("/reservations/{reservation}");
     app.see(&path, "/itemStatus", json!("NotRentable")).await;
-    assert_eq!(action(&of("owner:7", path.clone()).await, "lend"), (false, json!("not-paid")));
-    let taken = of("renter:2", path.clone()).await;
+    assert_eq!(
+        action(&shown_to("owner:7", path.clone()).await, "lend"),
+        (false, json!("not-paid"))
+    );
+    let taken = shown_to("renter:2", path.clone()).await;
     assert_eq!(action(&taken, "reserve"), (false, json!("item-taken")), "until it is returned");
-    let unpaid = of("renter:1", path_of.clone()).await;
+    let unpaid = shown_to("renter:1", reservation_path.clone()).await;
     assert_eq!(action(&unpaid, "pay"), (true, Value::Null));
     assert_eq!(action(&unpaid, "cancelPayment"), (false, json!("not-paid")));
-    assert_eq!(action(&of("owner:7", path_of.clone()).await, "pay"), (false, json!("wrong-actor")));
+    assert_eq!(
+        action(&shown_to("owner:7", reservation_path.clone()).await, "pay"),
+        (false, json!("wrong-actor"))
+    );
     app.pay(reservation).await;
-    app.see(&path_of, "/paymentStatus", json!("Paid")).await;
-    let paid = of("renter:1", path_of.clone()).await;
+    app.see(&reservation_path, "/paymentStatus", json!("Paid")).await;
+    let paid = shown_to("renter:1", reservation_path.clone()).await;
     assert_eq!(action(&paid, "pay"), (false, json!("paid")));
     assert_eq!(action(&paid, "cancel"), (true, Value::Null));
     app.lend(item).await;
-    app.see(&path_of, "/rentalStatus", json!("Renting")).await;
-    assert_eq!(action(&of("renter:1", path_of).await, "cancel"), (false, json!("already-lent")));
+    app.see(&reservation_path, "/rentalStatus", json!("Renting")).await;
+    assert_eq!(
+        action(&shown_to("renter:1", reservation_path).await, "cancel"),
+        (false, json!("already-lent"))
+    );
     app.see(&path, "/rentalStatus", json!("Renting")).await;
-    assert_eq!(action(&of("owner:7", path).await, "return"), (true, Value::Null));
+    assert_eq!(action(&shown_to("owner:7", path).await, "return"), (true, Value::Null));
 }

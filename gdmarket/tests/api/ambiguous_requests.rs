@@ -1,5 +1,5 @@
-//! Requests that two programs may understand differently, byte by byte over a connection: they are refused,
-//! and monitors are answered whatever they leave out.
+//! Requests that two programs may interpret differently, written byte by byte to a connection: they are
+//! refused. Monitors are answered without a `Host`.
 
 use crate::command_line::PROGRAM;
 use gdmarket_testkit::{Server, ServerOptions};
@@ -23,7 +23,7 @@ async fn status(server: &Server, request: &str) -> u16 {
     line.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }
 
-/// A request with these lines after its first one, and a body.
+/// A request of a first line, headers and a body.
 fn request(first: &str, lines: &[&str], body: &str) -> String {
     let mut head = vec![first, "Connection: close"];
     head.extend(lines);
@@ -31,7 +31,7 @@ fn request(first: &str, lines: &[&str], body: &str) -> String {
 }
 
 #[test]
-fn requests_that_two_programs_understand_differently_are_refused() {
+fn ambiguous_requests_are_refused() {
     gdmarket_testkit::run(async {
         let server = ServerOptions::new(PROGRAM).start().await;
         let own = format!("Host: 127.0.0.1:{}", server.port());

@@ -1,6 +1,6 @@
-//! A market of a test's own: the whole HTTP side in process, on an empty log of either engine.
+//! A market for one test: the whole HTTP side in process, on an empty log of either engine.
 
-use crate::documented::assert_documented;
+use crate::documented_answers::assert_documented;
 use axum::Router;
 use axum::body::Body;
 use gdmarket::compose::Market;
@@ -16,18 +16,18 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-/// The name that callers call the market by.
+/// The `Host` of the requests.
 pub(crate) const HOST: &str = "127.0.0.1:8080";
 
 pub(crate) struct App {
     pub(crate) market: Market,
     router: Router,
     stage: watch::Sender<Stage>,
-    /// Where the payments are written down; the log's own folder belongs to the test.
+    /// The data folder of a market on PostgreSQL.
     _folder: TempDir,
 }
 
-/// A market on SQLite with the default settings, gone with the test.
+/// A market on SQLite with a database of its own.
 pub(crate) struct OwnApp {
     app: App,
     _db: TestDb,
@@ -68,14 +68,17 @@ impl App {
     pub(crate) async fn on(db: &TestDb, settings: &[(&'static str, &str)]) -> Self {
         let (config, spare) = Self::config(db, settings);
         let market = Market::start(&config).await.expect("the market starts");
-        Self::around(market, &config, spare)
+        Self::with_router(market, &config, spare)
     }
 
-    /// Where nothing follows the log: whatever waits for a decision waits in vain.
-    pub(crate) async fn undecided(db: &TestDb, settings: &[(&'static str, &str)]) -> Self {
+    /// Without subscriptions: a decision that a request waits for never comes.
+    pub(crate) async fn without_subscriptions(
+        db: &TestDb,
+        settings: &[(&'static str, &str)],
+    ) -> Self {
         let (config, spare) = Self::config(db, settings);
         let market = Market::start_writing_only(&config).await.expect("the market starts");
-        Self::around(market, &config, spare)
+        Self::with_router(market, &config, spare)
     }
 
     fn config(db: &TestDb, settings: &[(&'static str, &str)]) -> (Config, TempDir) {
@@ -84,13 +87,13 @@ impl App {
         (config(db, &spare, settings), spare)
     }
 
-    fn around(market: Market, config: &Config, spare: TempDir) -> Self {
+    fn with_router(market: Market, config: &Config, spare: TempDir) -> Self {
         let (stage, shutdown) = Shutdown::new();
         let router = market.router(config, config.server.listen, shutdown);
         Self { market, router, stage, _folder: spare }
     }
 
-    pub(crate) fn begin_the_end(&self) {
+    pub(crate) fn start_draining(&self) {
         self.stage.send_replace(Stage::Draining);
     }
 
@@ -121,7 +124,7 @@ impl App {
     }
 }
 
-/// A request that is being put together.
+/// A request under construction.
 pub(crate) struct Call<'a> {
     app: &'a App,
     method: Method,
@@ -141,7 +144,7 @@ impl Call<'_> {
         self
     }
 
-    /// Adds a line, also where the header is there already.
+    /// Adds another line of a header.
     pub(crate) fn line(mut self, name: &'static str, value: &str) -> Self {
         self.headers.append(name, value.parse().expect("a header"));
         self
@@ -171,7 +174,7 @@ impl Call<'_> {
         answer
     }
 
-    /// Sends, without looking into the interface's document.
+    /// Sends, without comparing the answer with the OpenAPI document.
     pub(crate) async fn send_undocumented(self) -> Answer {
         let mut request = Request::builder().method(self.method.clone()).uri(&self.path);
         *request.headers_mut().expect("a request") = self.headers;
@@ -179,7 +182,7 @@ impl Call<'_> {
         let answer = self.app.router.clone().oneshot(request).await.expect("an answer");
         let (parts, mut body) = answer.into_parts();
         let bytes = if parts.headers.get("content-type").is_some_and(|t| t == "text/event-stream") {
-            // It has no end: how it begins is enough here.
+            // The stream has no end: the first frame is enough here.
             let frame = body.frame().await.expect("a frame").expect("a frame");
             frame.into_data().expect("data")
         } else {
@@ -191,9 +194,9 @@ impl Call<'_> {
 
     /// Sends, and expects this status.
     pub(crate) async fn expect(self, status: u16) -> Answer {
-        let said = format!("{} {}", self.method, self.path);
+        let request_line = format!("{} {}", self.method, self.path);
         let answer = self.send().await;
-        assert_eq!(answer.status, status, "{said}: {}", answer.text);
+        assert_eq!(answer.status, status, "{request_line}: {}", answer.text);
         answer
     }
 
@@ -254,17 +257,17 @@ impl App {
         self.call(Method::POST, &path).expect(200).await;
     }
 
-    /// Hands an item over.
+    /// Lends an item.
     pub(crate) async fn lend(&self, item_no: i64) {
         self.call(Method::POST, &format!("/items/{item_no}/lend")).expect(200).await;
     }
 
-    /// Looks until a field has this value: what follows from a write takes a moment.
-    pub(crate) async fn see(&self, path: &str, pointer: &str, wanted: Value) {
+    /// Waits until a field has this value: reactions to a write take a moment.
+    pub(crate) async fn see(&self, path: &str, pointer: &str, expected: Value) {
         gdmarket_testkit::eventually(Duration::from_secs(10), || async {
             let answer = self.get(path).send().await;
             let seen = answer.json().pointer(pointer).cloned();
-            if seen.as_ref() == Some(&wanted) {
+            if seen.as_ref() == Some(&expected) {
                 Ok(())
             } else {
                 Err((path.to_owned(), answer.text))

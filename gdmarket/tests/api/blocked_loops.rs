@@ -1,5 +1,4 @@
-//! A loop that is blocked says so, everywhere and not too often: in its metric, in `views status` with the
-//! reason, and in the log once.
+//! A blocked loop is reported in its metric, in `views status` with the reason, and once in the log.
 
 use crate::command_line::PROGRAM;
 use crate::tools::{Tools, register};
@@ -11,29 +10,29 @@ use std::time::Duration;
 const VIEW: &str = "item_info_v4";
 const SOON: Duration = Duration::from_secs(30);
 
-/// The loop of the view of items and its metric, once they are as they should be.
-async fn comes_to(
+/// Waits until the loop of the view of items and its metric are as expected, and returns the loop.
+async fn await_loop(
     server: &Server,
     tools: &Tools<'_>,
-    is_so: impl Fn(&Value, f64) -> bool,
+    is_expected: impl Fn(&Value, f64) -> bool,
 ) -> Value {
     let line = format!("gdmarket_projection_stuck{{subscription=\"{VIEW}\"}} ");
     eventually(SOON, || async {
         let all = tools.json("views status");
         let found = all.into_iter().find(|of| of["name"] == VIEW).expect("the view");
-        let figures = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
-        let figures = figures.text().await.expect("text");
-        let stuck = figures.lines().find_map(|other| other.strip_prefix(&line)?.parse().ok());
-        let stuck: f64 = stuck.unwrap_or(f64::NAN);
-        if is_so(&found, stuck) { Ok(found) } else { Err((found, stuck)) }
+        let metrics = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
+        let metrics = metrics.text().await.expect("text");
+        let blocked = metrics.lines().find_map(|other| other.strip_prefix(&line)?.parse().ok());
+        let blocked: f64 = blocked.unwrap_or(f64::NAN);
+        if is_expected(&found, blocked) { Ok(found) } else { Err((found, blocked)) }
     })
     .await
 }
 
 const LEFT: &str = "left behind";
 
-/// As a replica leaves it that is blocked and dies.
-async fn leave_a_reason(db: &TestDb) {
+/// Writes the reason of a replica that was blocked and died.
+async fn leave_reason(db: &TestDb) {
     db.views_sql(&format!(
         "INSERT INTO loop_problems (subscription, problem, since) VALUES ('{VIEW}', '{LEFT}', 1)"
     ))
@@ -41,61 +40,60 @@ async fn leave_a_reason(db: &TestDb) {
 }
 
 on_each_engine! {
-    async fn a_blocked_loop_shows_why_and_logs_it_once(db: &TestDb) {
+    async fn blocked_loop_shows_its_reason_and_logs_it_once(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         register(&server).await;
-        comes_to(&server, &tools, |of, stuck| of["problem"].is_null() && stuck < 0.5).await;
-        // As a newer program writes it.
+        await_loop(&server, &tools, |of, blocked| of["problem"].is_null() && blocked < 0.5).await;
+        // An event of a newer program.
         db.log_sql(
             "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
              payload, metadata) VALUES ('item', '1', 2, 'ItemDeleted', '99', \
              '{\"ItemDeleted\":{\"itemNo\":1}}', '{}')",
         )
         .await;
-        let blocked = comes_to(&server, &tools, |of, stuck| {
-            of["problem"].as_str().is_some_and(|why| why.contains("newer")) && stuck > 0.5
+        let found = await_loop(&server, &tools, |of, blocked| {
+            of["problem"].as_str().is_some_and(|why| why.contains("newer")) && blocked > 0.5
         })
         .await;
-        assert!(blocked["blockedSince"].is_string(), "{blocked}");
-        assert!(tools.text("views status").contains("is blocked since"), "people see it too");
+        assert!(found["blockedSince"].is_string(), "{found}");
+        assert!(tools.text("views status").contains("is blocked since"), "the text for people says so");
         let log = server.stderr();
-        let of_it = |line: &&str| line.contains("a loop is blocked") && line.contains(VIEW);
-        assert_eq!(log.lines().filter(of_it).count(), 1, "{log}");
-        assert!(!log.contains("waits for the database"), "that isn't the reason: {log}");
+        let is_about_it = |line: &&str| line.contains("a loop is blocked") && line.contains(VIEW);
+        assert_eq!(log.lines().filter(is_about_it).count(), 1, "{log}");
+        assert!(!log.contains("waits for the database"), "another reason: {log}");
         db.log_sql("UPDATE events SET event_version = '1' WHERE sequence = 2").await;
-        // What the running server has read stays in its memory.
+        // The running server keeps the event that it has read in memory.
         server.restart().await;
-        comes_to(&server, &tools, |of, stuck| {
-            of["problem"].is_null() && of["lagEvents"] == 0 && stuck < 0.5
+        await_loop(&server, &tools, |of, blocked| {
+            of["problem"].is_null() && of["lagEvents"] == 0 && blocked < 0.5
         })
         .await;
     }
 
-    /// The reason is another replica's, which died, or wrote it down after this one had begun to run the
-    /// loop.
-    async fn a_reason_of_another_replica_is_cleared_once_the_loop_gets_on(db: &TestDb) {
+    /// The other replica died, or wrote its reason after this one had started to run the loop.
+    async fn reason_of_another_replica_is_cleared_once_the_loop_continues(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         register(&server).await;
-        let is_free = |of: &Value, stuck: f64| {
-            of["problem"].is_null() && of["lagEvents"] == 0 && of["state"] == "running" && stuck < 0.5
+        let is_free = |of: &Value, blocked: f64| {
+            of["problem"].is_null() && of["lagEvents"] == 0 && of["state"] == "running" && blocked < 0.5
         };
-        comes_to(&server, &tools, is_free).await;
-        // It takes the loop over.
+        await_loop(&server, &tools, is_free).await;
+        // A loop that is resumed is taken over.
         tools.text("views pause item-info");
-        leave_a_reason(db).await;
-        comes_to(&server, &tools, |of, _| of["state"] == "paused" && of["problem"] == LEFT).await;
+        leave_reason(db).await;
+        await_loop(&server, &tools, |of, _| of["state"] == "paused" && of["problem"] == LEFT).await;
         tools.text("views resume item-info");
-        comes_to(&server, &tools, is_free).await;
+        await_loop(&server, &tools, is_free).await;
         if db.folder().is_some() {
-            // No other replica can write one.
+            // SQLite has no other replica.
             return;
         }
-        leave_a_reason(db).await;
-        comes_to(&server, &tools, is_free).await;
+        leave_reason(db).await;
+        await_loop(&server, &tools, is_free).await;
         let _follower = ServerOptions::new(PROGRAM).on(db).start().await;
-        leave_a_reason(db).await;
-        comes_to(&server, &tools, is_free).await;
+        leave_reason(db).await;
+        await_loop(&server, &tools, is_free).await;
     }
 }

@@ -1,11 +1,11 @@
-//! What a body may be: its coding, its media type, a byte order mark, how many fields and faults.
+//! Bodies of requests and answers: codings, media types, byte order marks, numbers of fields and faults.
 
 use crate::app::app;
 use http::Method;
 use serde_json::json;
 
 #[tokio::test]
-async fn bodies_come_in_three_media_types_and_never_compressed() {
+async fn bodies_have_one_of_three_media_types_and_no_coding() {
     let app = app().await;
     let camera =
         r#"{"itemName": "Camera", "itemPrice": 100, "_links": {"self": {"href": "/items/9"}}}"#;
@@ -26,7 +26,7 @@ async fn bodies_come_in_three_media_types_and_never_compressed() {
 }
 
 #[tokio::test]
-async fn faults_are_listed_up_to_twenty_and_the_rest_is_counted() {
+async fn at_most_twenty_faults_are_listed_and_the_others_counted() {
     let app = app().await;
     let fields = |count: usize| {
         let fields: Vec<_> = (0..count).map(|field| format!(r#""f{field}": 0"#)).collect();
@@ -51,7 +51,7 @@ async fn faults_are_listed_up_to_twenty_and_the_rest_is_counted() {
 }
 
 #[tokio::test]
-async fn names_are_one_rule_at_every_address() {
+async fn names_follow_the_same_rule_in_every_request() {
     let app = app().await;
     let hidden = "a\u{202e}gpj.exe";
     app.post("/items", json!({"itemName": hidden, "itemPrice": 1})).refused(422, "invalid").await;
@@ -59,15 +59,15 @@ async fn names_are_one_rule_at_every_address() {
     let renamed = app.patch(&format!("/items/{item}"), json!({"itemName": "\u{3164}"}));
     let refused = renamed.refused(422, "invalid").await.json();
     assert_eq!(refused["errors"][0]["code"], "invisible-character");
-    let wanted = json!({"itemNo": item, "customerId": 1, "customerName": "\u{200b}"});
-    app.post("/reservations", wanted).refused(422, "invalid").await;
+    let reservation = json!({"itemNo": item, "customerId": 1, "customerName": "\u{200b}"});
+    app.post("/reservations", reservation).refused(422, "invalid").await;
     let pieces =
         json!({"itemName": "\u{110f}\u{1161}\u{1106}\u{1166}\u{1105}\u{1161}", "itemPrice": 1});
     assert_eq!(app.post("/items", pieces).expect(201).await.json()["itemName"], "카메라");
 }
 
 #[tokio::test]
-async fn large_answers_are_compressed_where_that_is_asked_for() {
+async fn large_answers_are_compressed_on_request() {
     let app = app().await;
     let plain = app.get("/openapi.json").expect(200).await;
     assert_eq!(plain.header("content-encoding"), "");
@@ -77,9 +77,9 @@ async fn large_answers_are_compressed_where_that_is_asked_for() {
     assert!(packed.text.len() < plain.text.len() / 2);
     let refusal = app.get("/items/1").header("accept-encoding", "gzip").expect(404).await;
     assert_eq!(refusal.header("content-encoding"), "");
-    for never in ["identity", "gzip;q=0"] {
-        let answer = app.get("/openapi.json").header("accept-encoding", never).expect(200).await;
-        assert_eq!(answer.header("content-encoding"), "", "{never}");
+    for accepted in ["identity", "gzip;q=0"] {
+        let answer = app.get("/openapi.json").header("accept-encoding", accepted).expect(200).await;
+        assert_eq!(answer.header("content-encoding"), "", "{accepted}");
     }
     let events = app.get("/events").header("accept-encoding", "gzip").expect(200).await;
     assert_eq!(events.header("content-encoding"), "");
@@ -87,7 +87,7 @@ async fn large_answers_are_compressed_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn the_documentation_is_kept_by_caches() {
+async fn documentation_is_cacheable() {
     let app = app().await;
     for path in
         ["/docs", "/openapi.json", "/docs/errors", "/docs/errors/invalid", "/docs/swagger-ui.css"]

@@ -1,6 +1,6 @@
-//! The interface as a person meets it: `/docs` in a real browser that reaches no other host.
+//! `/docs` in a real browser that can reach no other host.
 //!
-//! Without the browser the test fails and says what to type, as those on PostgreSQL do.
+//! Without the browser the test fails and shows the command that installs it.
 
 use crate::command_line::PROGRAM;
 use gdmarket_testkit::ServerOptions;
@@ -14,12 +14,12 @@ use tokio::process::Command;
 const BROWSER: &str = "chromium";
 /// How long a browser may take on a busy machine.
 const SHOWN_WITHIN: Duration = Duration::from_mins(2);
-/// Whatever a page says in the browser's console: what it couldn't load, or wasn't allowed to.
+/// Marks the lines of the page's console, such as faults of loading.
 const CONSOLE: &str = ":CONSOLE:";
 
-/// Opens a page, and returns the document that its scripts made of it (stdout) and what the browser
-/// had to say (stderr). Every name of another host is unknown to it.
-async fn opened(url: &str) -> Output {
+/// Opens a page, and returns the document that its scripts built (stdout) and the browser's messages
+/// (stderr). The names of other hosts don't resolve.
+async fn open(url: &str) -> Output {
     let profile = tempfile::tempdir().expect("a temporary folder");
     let mut browser = Command::new(BROWSER);
     browser
@@ -43,7 +43,7 @@ async fn opened(url: &str) -> Output {
     }
 }
 
-/// How swagger-ui calls the element of each operation of the document, and its path.
+/// The attributes by which swagger-ui marks the element of each operation: its id and its path.
 fn operations(document: &Value) -> Vec<(String, String)> {
     let mut found = vec![];
     for (path, methods) in document["paths"].as_object().expect("paths") {
@@ -57,26 +57,26 @@ fn operations(document: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_browser_without_a_network_shows_every_operation() {
+fn browser_without_a_network_shows_every_operation() {
     gdmarket_testkit::run(async {
         let server = ServerOptions::new(PROGRAM).start().await;
         let document = reqwest::get(server.url("/openapi.json")).await.expect("an answer");
         let document = document.text().await.expect("text");
         let document = serde_json::from_str(&document).expect("the document");
-        let output = opened(&server.url("/docs")).await;
-        let (page, said) =
+        let output = open(&server.url("/docs")).await;
+        let (page, messages) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{said}");
+        assert!(output.status.success(), "{messages}");
         let operations = operations(&document);
         assert!(operations.len() >= 30, "{operations:?}");
         for (id, path) in operations {
-            assert!(page.contains(&id) && page.contains(&path), "{id} {path}: {page}\n{said}");
+            assert!(page.contains(&id) && page.contains(&path), "{id} {path}: {page}\n{messages}");
         }
         for fault in ["errors-wrapper", "Failed to load", "loading-container"] {
             assert!(!page.contains(fault), "{fault}: {page}");
         }
-        // What the page wants of another host is refused or not found, and the console says so.
-        let complaints: Vec<_> = said.lines().filter(|line| line.contains(CONSOLE)).collect();
+        // A request of the page to another host would fail and leave a line in the console.
+        let complaints: Vec<_> = messages.lines().filter(|line| line.contains(CONSOLE)).collect();
         assert_eq!(complaints, [""; 0]);
     });
 }

@@ -1,4 +1,4 @@
-//! Collections: two shapes, pages, filters, tokens.
+//! Collections: media types, pages, filters, tokens of positions.
 
 use crate::app::{App, app};
 use base64::Engine as _;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn pages_are_walked_by_cursor_in_both_shapes() {
+async fn pages_are_linked_by_cursor_in_both_media_types() {
     let app = app().await;
     for _ in 0..5 {
         app.camera().await;
@@ -70,7 +70,7 @@ async fn filters_choose_members() {
 }
 
 #[tokio::test]
-async fn what_a_parameter_cannot_be_is_told() {
+async fn invalid_parameter_is_named() {
     let app = app().await;
     for (path, field) in [
         ("/items?limit=0", "limit"),
@@ -91,7 +91,7 @@ async fn what_a_parameter_cannot_be_is_told() {
 }
 
 #[tokio::test]
-async fn a_read_waits_for_the_write_that_its_token_names() {
+async fn read_waits_for_the_write_that_its_token_names() {
     let app = app().await;
     for round in 1..=20 {
         let name = format!("Camera {round}");
@@ -104,7 +104,7 @@ async fn a_read_waits_for_the_write_that_its_token_names() {
 }
 
 #[tokio::test]
-async fn a_read_that_waits_in_vain_says_when_to_come_back() {
+async fn read_of_views_that_stay_behind_is_refused_with_retry_after() {
     let db = TestDb::postgres().await;
     let app = App::on(&db, &[]).await;
     let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
@@ -115,17 +115,17 @@ async fn a_read_that_waits_in_vain_says_when_to_come_back() {
     let written =
         app.post("/items", json!({"itemName": "Camera", "itemPrice": 1})).expect(201).await;
     let path = format!("/items?at_least={}", written.header("gdmarket-at"));
-    let began = Instant::now();
+    let started = Instant::now();
     let behind = app.get(&path).refused(503, "views-behind").await;
     assert!(!behind.header("retry-after").is_empty());
-    let waited = began.elapsed().as_millis();
+    let waited = started.elapsed().as_millis();
     assert!((1900..10_000).contains(&waited), "{waited} ms");
     app.stop().await;
     store.close().await;
 }
 
 #[tokio::test]
-async fn a_token_that_was_made_up_is_refused_at_once() {
+async fn forged_token_is_refused_at_once() {
     let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let app = app().await;
     let written =
@@ -137,17 +137,17 @@ async fn a_token_that_was_made_up_is_refused_at_once() {
     let unsigned: Vec<u8> = token[..=at].iter().chain(b"999999999").copied().collect();
     for forged in [later, unsigned] {
         let forged = base64.encode(forged);
-        let began = Instant::now();
+        let started = Instant::now();
         for path in ["/items?at_least=", "/items/1?at_least=", "/events?after="] {
             app.get(&format!("{path}{forged}")).refused(422, "invalid").await;
         }
-        assert!(began.elapsed().as_millis() < 1_900, "{:?}", began.elapsed());
+        assert!(started.elapsed().as_millis() < 1_900, "{:?}", started.elapsed());
     }
 }
 
 on_each_engine! {
-    /// As after a restore from an older copy: the token is genuine, and the log doesn't reach that far.
-    async fn a_token_beyond_the_log_is_refused_at_once(db: &TestDb) {
+    /// After a restore from an older copy a genuine token may name a position that the log hasn't reached.
+    async fn token_beyond_the_log_is_refused_at_once(db: &TestDb) {
         let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let app = App::on(db, &[]).await;
         let camera = json!({"itemName": "Camera", "itemPrice": 1});
@@ -167,19 +167,19 @@ on_each_engine! {
         let head = app.market.head();
         app.get(&format!("/items?at_least={}", genuine(head))).expect(200).await;
         for beyond in [head + 1, head + 1_000_000, i64::MAX] {
-            let began = Instant::now();
+            let started = Instant::now();
             for path in ["/items?at_least=", "/items/1?at_least=", "/events?after="] {
                 let refused = app.get(&format!("{path}{}", genuine(beyond))).refused(422, "invalid");
                 let refused = refused.await.json();
                 assert_eq!(refused["errors"][0]["code"], "unknown-token", "{refused}");
             }
-            assert!(began.elapsed() < Duration::from_millis(1_900), "{:?}", began.elapsed());
+            assert!(started.elapsed() < Duration::from_millis(1_900), "{:?}", started.elapsed());
         }
     }
 }
 
 #[tokio::test]
-async fn every_collection_is_filtered_by_its_people() {
+async fn every_collection_is_filtered_by_owner_and_customer() {
     let app = app().await;
     let camera = |owner| json!({"itemName": "Camera", "itemPrice": 100, "ownerId": owner});
     for (owner, customer) in [(7, 1), (8, 2)] {
@@ -208,12 +208,13 @@ async fn every_collection_is_filtered_by_its_people() {
 }
 
 #[tokio::test]
-async fn the_calendar_tells_days_and_no_names() {
+async fn calendar_shows_days_and_no_names() {
     let app = app().await;
     let item = app.camera().await;
     let period = json!({"from": "2040-01-05", "to": "2040-01-08"});
-    let wish = json!({"itemNo": item, "customerId": 1, "customerName": "Kim", "period": period});
-    assert_eq!(app.post("/reservations", wish).expect(201).await.json()["totalPrice"], 300);
+    let reservation =
+        json!({"itemNo": item, "customerId": 1, "customerName": "Kim", "period": period});
+    assert_eq!(app.post("/reservations", reservation).expect(201).await.json()["totalPrice"], 300);
     let block = json!({"period": {"from": "2040-02-01", "to": "2040-02-03"}});
     app.post(&format!("/items/{item}/block"), block.clone()).expect(200).await;
     let path = format!("/items/{item}/calendar");
@@ -222,14 +223,14 @@ async fn the_calendar_tells_days_and_no_names() {
     assert!(!app.get(&path).expect(200).await.text.contains("Kim"));
     app.see(&format!("{path}?from=2040-01-20&to=2040-03-01"), "/busy", json!([block["period"]]))
         .await;
-    let wish = json!({"itemNo": item, "customerId": 2, "period": block["period"]});
-    app.post("/reservations", wish).refused(409, "item-blocked").await;
+    let reservation = json!({"itemNo": item, "customerId": 2, "period": block["period"]});
+    app.post("/reservations", reservation).refused(409, "item-blocked").await;
     app.post(&format!("/items/{item}/unblock"), block).expect(200).await;
     app.see(&path, "/busy", json!([period])).await;
 }
 
 #[tokio::test]
-async fn every_word_of_the_document_is_a_filter() {
+async fn every_status_of_the_document_is_a_filter() {
     let app = app().await;
     let document: Value = serde_json::from_str(&openapi::document()).expect("the document");
     for (path, schema) in [
@@ -245,13 +246,13 @@ async fn every_word_of_the_document_is_a_filter() {
         }
         let refused = app.get(&format!("{path}?status=no")).refused(422, "invalid").await;
         let known = words.iter().map(|word| word.as_str().expect("a word")).collect::<Vec<_>>();
-        let told = format!("must be one of {}", known.join(", "));
-        assert_eq!(refused.json()["errors"][0]["message"], told, "{path}");
+        let message = format!("must be one of {}", known.join(", "));
+        assert_eq!(refused.json()["errors"][0]["message"], message, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_member_is_hal_for_callers_that_name_it() {
+async fn member_is_hal_for_callers_that_accept_it() {
     let app = app().await;
     let item = app.camera().await;
     let reservation = app.reserved(item, 1).await;

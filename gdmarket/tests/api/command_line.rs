@@ -1,4 +1,4 @@
-//! The program itself: exit codes, one clear line, a second server refused, an orderly end.
+//! The program as a process: exit codes, messages of one line, a second server, an orderly end.
 
 use gdmarket_testkit::{ServerOptions, free_port};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
 
-/// Runs the program in an empty folder, with nothing set but what the test says.
+/// Runs the program in an empty folder, with these variables only.
 pub(crate) fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GDMARKET__")) {
@@ -28,7 +28,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn help_shows_examples_and_a_wrong_use_ends_with_2() {
+fn help_shows_examples_and_a_usage_error_exits_with_2() {
     let folder = folder();
     let help = run(folder.path(), &["--help"], &[]);
     assert_eq!(help.status.code(), Some(0));
@@ -37,7 +37,7 @@ fn help_shows_examples_and_a_wrong_use_ends_with_2() {
 }
 
 #[test]
-fn flags_that_hold_everywhere_hold_and_no_color_is_understood() {
+fn global_flags_and_no_color_apply_to_every_command() {
     let folder = folder();
     let data = folder.path().display().to_string();
     let place = ["--data-dir", data.as_str()];
@@ -54,28 +54,28 @@ fn flags_that_hold_everywhere_hold_and_no_color_is_understood() {
 }
 
 #[test]
-fn an_older_program_refuses_a_newer_schema_and_says_so() {
+fn older_program_refuses_a_newer_schema() {
     gdmarket_testkit::run(async {
         let db = gdmarket_testkit::TestDb::sqlite();
         let data = db.folder().expect("a folder").display().to_string();
-        let there = run(&std::env::temp_dir(), &["migrate", "--data-dir", &data], &[]);
-        assert_eq!(there.status.code(), Some(0), "{}", errors(&there));
+        let migrated = run(&std::env::temp_dir(), &["migrate", "--data-dir", &data], &[]);
+        assert_eq!(migrated.status.code(), Some(0), "{}", errors(&migrated));
         db.log_sql(
             "INSERT INTO schema_migrations (version, name, serves_from, applied_at) \
-             VALUES (9999, 'of another day', 9999, 0)",
+             VALUES (9999, 'of a newer version', 9999, 0)",
         )
         .await;
         for command in ["serve", "check"] {
             let refused = run(&std::env::temp_dir(), &[command, "--data-dir", &data], &[]);
             assert_eq!(refused.status.code(), Some(1), "{command}: {}", errors(&refused));
-            let told = errors(&refused);
-            assert!(told.contains("9999") && told.contains("newer"), "{command}: {told}");
+            let message = errors(&refused);
+            assert!(message.contains("9999") && message.contains("newer"), "{command}: {message}");
         }
     });
 }
 
 #[test]
-fn ctrl_c_ends_a_server_in_order() {
+fn ctrl_c_stops_a_server_orderly() {
     gdmarket_testkit::run(async {
         let mut server = ServerOptions::new(PROGRAM).start().await;
         server.signal("INT").await;
@@ -84,23 +84,23 @@ fn ctrl_c_ends_a_server_in_order() {
 }
 
 #[test]
-fn all_configuration_faults_are_told_at_once() {
+fn all_configuration_faults_are_reported_at_once() {
     let folder = folder();
     std::fs::write(folder.path().join("gdmarket.toml"), "[server]\ncolour = 1\n").expect("a file");
     let variables = [("GDMARKET__MARKET__TIME_ZONE", "Mars"), ("GDMARKET__NOTHING__AT", "1")];
     let output = run(folder.path(), &["serve", "--listen", "nowhere"], &variables);
     assert_eq!(output.status.code(), Some(2));
-    let told = errors(&output);
+    let message = errors(&output);
     for part in
         ["server.colour", "market.time_zone", "nothing.at", "--listen", "variable GDMARKET__"]
     {
-        assert!(told.contains(part), "{part} is missing in {told}");
+        assert!(message.contains(part), "{part} is missing in {message}");
     }
-    assert!(!folder.path().join("gdmarket-data").exists(), "nothing was begun");
+    assert!(!folder.path().join("gdmarket-data").exists(), "nothing was started");
 }
 
 #[test]
-fn config_show_tells_value_and_source_and_no_password() {
+fn config_show_prints_values_and_sources_without_the_password() {
     let folder = folder();
     let secret = folder.path().join("url");
     std::fs::write(&secret, "postgres://me:s3cret@db/market\n").expect("a file");
@@ -117,15 +117,14 @@ fn config_show_tells_value_and_source_and_no_password() {
     assert_eq!(shown["payment.delay_ms"]["value"], 0);
     assert_eq!(shown["server.migrate"]["value"], true);
     assert_eq!(shown["server.hosts"]["value"], serde_json::json!([]));
-    assert_eq!(shown.get("payment.ledger"), None, "it is no setting any more");
+    assert_eq!(shown.get("payment.ledger"), None, "no longer a setting");
     assert_eq!(shown["payment.fail_rate"]["source"], "variable GDMARKET__PAYMENT__FAIL_RATE");
     assert_eq!(shown["server.listen"]["source"], "default");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("s3cret"));
 }
 
-/// Defaults, then the file, then the environment, then flags: the last that says something wins.
 #[test]
-fn what_a_flag_says_wins_over_the_environment_and_that_over_the_file() {
+fn flags_override_variables_and_variables_override_the_file() {
     let folder = folder();
     let file = folder.path().join("market.toml");
     std::fs::write(&file, "[server]\ndata_dir = \"by-file\"\n").expect("a file");
@@ -145,25 +144,25 @@ fn what_a_flag_says_wins_over_the_environment_and_that_over_the_file() {
         let shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let folder = &shown["server.data_dir"];
         assert_eq!(folder["value"], value);
-        let told = folder["source"].as_str().expect("a source");
-        assert!(told.starts_with(source), "{told}");
+        let shown_source = folder["source"].as_str().expect("a source");
+        assert!(shown_source.starts_with(source), "{shown_source}");
     }
 }
 
 #[test]
-fn a_port_in_use_is_one_clear_line() {
+fn port_in_use_is_reported_on_one_line() {
     let folder = folder();
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let output = run(folder.path(), &["--listen", &address], &[]);
     assert_eq!(output.status.code(), Some(3));
-    let told = errors(&output);
-    assert!(told.contains(&format!("{address} is taken")), "{told}");
-    assert_eq!(told.lines().count(), 1, "{told}");
+    let message = errors(&output);
+    assert!(message.contains(&format!("{address} is taken")), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
 }
 
 #[test]
-fn an_address_beyond_loopback_must_be_meant() {
+fn address_beyond_loopback_needs_a_flag() {
     let folder = folder();
     let output = run(folder.path(), &["--listen", "0.0.0.0:0"], &[]);
     assert_eq!(output.status.code(), Some(2));
@@ -171,16 +170,19 @@ fn an_address_beyond_loopback_must_be_meant() {
 }
 
 #[test]
-fn a_database_out_of_reach_is_one_clear_line() {
+fn unreachable_database_is_reported_on_one_line() {
     let folder = folder();
     let url = format!("postgres://nobody@127.0.0.1:{}/market", free_port());
     let listen = format!("127.0.0.1:{}", free_port());
     let arguments = ["serve", "--database-url", &url, "--listen", &listen];
     let output = run(folder.path(), &arguments, &[]);
     assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
-    let told = errors(&output);
-    assert!(told.starts_with("gdmarket: ") && told.contains("Connection refused"), "{told}");
-    assert_eq!(told.lines().count(), 1, "what is wrong, and what to do: {told}");
+    let message = errors(&output);
+    assert!(
+        message.starts_with("gdmarket: ") && message.contains("Connection refused"),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 1, "one line, with what to do: {message}");
     assert_eq!(
         run(folder.path(), &["migrate", "--database-url", &url], &[]).status.code(),
         Some(3)
@@ -188,7 +190,7 @@ fn a_database_out_of_reach_is_one_clear_line() {
 }
 
 #[test]
-fn a_demo_without_a_server_says_how_to_start_one() {
+fn demo_without_a_server_says_how_to_start_one() {
     let folder = folder();
     let url = format!("http://127.0.0.1:{}", free_port());
     let output = run(folder.path(), &["demo", "--url", &url], &[]);
@@ -197,21 +199,21 @@ fn a_demo_without_a_server_says_how_to_start_one() {
 }
 
 #[test]
-fn a_demo_follows_an_outcome_that_is_known_later() {
+fn demo_follows_an_outcome_that_is_known_later() {
     gdmarket_testkit::run(async {
         let options = ServerOptions::new(PROGRAM)
             .variable("GDMARKET__PAYMENT__ANSWER_WITHIN_MS", "1")
             .variable("GDMARKET__PAYMENT__DELAY_MS", "300");
         let (server, folder) = (options.start().await, folder());
         let demo = run(folder.path(), &["demo", "--url", &server.url("")], &[]);
-        let told = String::from_utf8_lossy(&demo.stdout).into_owned();
-        assert_eq!(demo.status.code(), Some(0), "{told}{}", errors(&demo));
-        assert!(told.contains("202 Accepted, then known · paymentStatus \"Paid\""), "{told}");
+        let printed = String::from_utf8_lossy(&demo.stdout).into_owned();
+        assert_eq!(demo.status.code(), Some(0), "{printed}{}", errors(&demo));
+        assert!(printed.contains("202 Accepted, then known · paymentStatus \"Paid\""), "{printed}");
     });
 }
 
 #[test]
-fn what_has_another_form_is_refused_with_the_right_one() {
+fn malformed_argument_is_refused_with_the_right_form() {
     let folder = folder();
     for (arguments, form) in [
         (&["demo", "--url", "127.0.0.1:8080"][..], "http://127.0.0.1:8080"),
@@ -231,7 +233,7 @@ fn what_has_another_form_is_refused_with_the_right_one() {
 }
 
 #[test]
-fn migrate_makes_the_schema_and_is_safe_to_repeat() {
+fn migrate_creates_the_schema_and_can_be_repeated() {
     let folder = folder();
     let first = run(folder.path(), &["migrate", "--json"], &[]);
     assert_eq!(first.status.code(), Some(0), "{}", errors(&first));
@@ -243,7 +245,7 @@ fn migrate_makes_the_schema_and_is_safe_to_repeat() {
 }
 
 #[test]
-fn the_printed_document_is_the_committed_one() {
+fn printed_openapi_document_equals_the_committed_one() {
     let folder = folder();
     let output = run(folder.path(), &["openapi"], &[]);
     let committed = include_str!("../../../docs/openapi.json");
@@ -251,15 +253,15 @@ fn the_printed_document_is_the_committed_one() {
 }
 
 #[test]
-fn a_server_is_walked_through_joined_and_ended_in_order() {
+fn server_runs_the_demo_refuses_a_second_server_and_stops_orderly() {
     gdmarket_testkit::run(async {
         let mut server = ServerOptions::new(PROGRAM).start().await;
         let (folder, url) = (folder(), server.url(""));
         for arguments in [&["demo", "--url", &url][..], &["demo", "--url", &url, "--lang", "ko"]] {
             let demo = run(folder.path(), arguments, &[]);
-            let told = String::from_utf8_lossy(&demo.stdout).into_owned();
-            assert_eq!(demo.status.code(), Some(0), "{told}{}", errors(&demo));
-            assert!(told.contains("✓ 20."), "{told}");
+            let printed = String::from_utf8_lossy(&demo.stdout).into_owned();
+            assert_eq!(demo.status.code(), Some(0), "{printed}{}", errors(&demo));
+            assert!(printed.contains("✓ 20."), "{printed}");
         }
         let data = server.data_dir().display().to_string();
         let second = run(
@@ -277,19 +279,19 @@ fn a_server_is_walked_through_joined_and_ended_in_order() {
 }
 
 #[test]
-fn a_demo_that_meets_another_state_ends_with_1() {
+fn demo_that_meets_another_state_exits_with_1() {
     gdmarket_testkit::run(async {
         let options = ServerOptions::new(PROGRAM).variable("GDMARKET__PAYMENT__DECLINE_RATE", "1");
         let (server, folder) = (options.start().await, folder());
         let demo = run(folder.path(), &["demo", "--url", &server.url("")], &[]);
-        let told = String::from_utf8_lossy(&demo.stdout).into_owned();
-        assert_eq!(demo.status.code(), Some(1), "{told}{}", errors(&demo));
-        assert!(told.contains("✓  6.") && told.contains("402"), "{told}");
+        let printed = String::from_utf8_lossy(&demo.stdout).into_owned();
+        assert_eq!(demo.status.code(), Some(1), "{printed}{}", errors(&demo));
+        assert!(printed.contains("✓  6.") && printed.contains("402"), "{printed}");
     });
 }
 
 #[test]
-fn what_is_under_way_is_finished_before_the_end() {
+fn request_in_flight_is_finished_before_the_server_stops() {
     gdmarket_testkit::run(async {
         let options = ServerOptions::new(PROGRAM).variable("GDMARKET__ALARM__DELAY_MS", "400");
         let mut server = options.start().await;
@@ -300,13 +302,13 @@ fn what_is_under_way_is_finished_before_the_end() {
                 reqwest::Client::new().post(items).header("content-type", "application/json");
             call.body(body).send().await.map(|answer| answer.status().as_u16())
         });
-        let figures = server.url("/metrics");
+        let metrics = server.url("/metrics");
         gdmarket_testkit::eventually(Duration::from_secs(10), || async {
-            // The connection is accepted, so the request is under way.
-            let text = reqwest::get(&figures).await.map_err(|e| e.to_string())?;
+            // The connection is accepted, so the request is in flight.
+            let text = reqwest::get(&metrics).await.map_err(|e| e.to_string())?;
             let text = text.text().await.map_err(|e| e.to_string())?;
-            let is_there = text.contains("gdmarket_http_requests_in_flight 1");
-            if is_there { Ok(()) } else { Err("not under way yet".to_owned()) }
+            let is_in_flight = text.contains("gdmarket_http_requests_in_flight 1");
+            if is_in_flight { Ok(()) } else { Err("not in flight yet".to_owned()) }
         })
         .await;
         server.terminate().await;
@@ -316,7 +318,7 @@ fn what_is_under_way_is_finished_before_the_end() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn second_signal_stops_the_server_at_once() {
     gdmarket_testkit::run(async {
         let options =
             ServerOptions::new(PROGRAM).variable("GDMARKET__SERVER__DRAIN_DELAY_MS", "60000");

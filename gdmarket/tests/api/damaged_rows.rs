@@ -1,6 +1,6 @@
-//! Rows of the log that are of no stream, as another program or a hand at the database writes them: each
-//! parks alone and is named with its position in the log lines, the metrics, `parked` and `check`, and
-//! everything else continues, after a restart too.
+//! Rows of the log that belong to no stream, written by another program or by hand: each parks alone and is
+//! named with its position in the log lines, the metrics, `parked` and `check`. Everything else continues,
+//! after a restart too.
 
 use crate::command_line::{PROGRAM, errors};
 use crate::tools::{Tools, register};
@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const VIEW: &str = "item_info_v4";
-const UNKNOWN: &str = "reservation_process";
+/// A subscription that reads all of these rows, and parks those of no aggregate.
+const READS_ALL: &str = "reservation_process";
 const SOON: Duration = Duration::from_secs(20);
 
-/// What a program that shares the log may write: type, id, event type, payload, metadata as SQL.
+/// Rows that a program with access to the log may write: type, id, event type, payload, metadata as SQL.
 const STRAYS: [[&str; 5]; 9] = [
     ["'item'", "'abc'", "'ItemChanged'", "'{}'", "'{}'"],
     ["'item'", "'-5'", "'ItemChanged'", "'{}'", "'{}'"],
@@ -21,13 +22,13 @@ const STRAYS: [[&str; 5]; 9] = [
     ["'item'", "'99999999999999999999'", "'ItemChanged'", "'{}'", "'[1]'"],
     ["'reservation'", "''", "'Odd'", "'1'", "'null'"],
     ["'payment'", "'a b'", "'Odd'", "'\"text\"'", "'{}'"],
-    // Of no aggregate that this program knows.
+    // Of an aggregate that this program doesn't know.
     ["'invoice'", "'5'", "'InvoiceSent'", "'{}'", "'{}'"],
     ["'invoice'", "'abc'", "'InvoiceSent'", "'{}'", "'{}'"],
     ["''", "'5'", "'Odd'", "'{}'", "'{}'"],
 ];
 
-/// What only SQLite stores: bytes that are no text.
+/// Bytes that are no text, which only SQLite stores.
 const BYTES: [[&str; 5]; 4] = [
     ["'item'", "CAST(x'ff' AS TEXT)", "'ItemChanged'", "'{}'", "'{}'"],
     ["CAST(x'fe' AS TEXT)", "'1'", "'Odd'", "'{}'", "'{}'"],
@@ -64,24 +65,24 @@ fn parked_at(tools: &Tools<'_>, subscription: &str) -> Vec<i64> {
     positions
 }
 
-async fn figure(server: &Server, name: &str) -> f64 {
-    let figures = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
-    let figures = figures.text().await.expect("text");
-    let found = figures.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    found.unwrap_or_else(|| panic!("{name}: {figures}"))
+async fn metric(server: &Server, name: &str) -> f64 {
+    let metrics = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
+    let metrics = metrics.text().await.expect("text");
+    let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    found.unwrap_or_else(|| panic!("{name}: {metrics}"))
 }
 
-/// Everything else continues: a whole rental, and what is asked of the log itself.
-async fn all_else_continues(server: &Server, tools: &Tools<'_>, no: i64) {
+/// Asserts that new items are shown, no loop is blocked or behind, and the tools read the log.
+async fn assert_all_else_continues(server: &Server, tools: &Tools<'_>, no: i64) {
     register(server).await;
     is_shown(server, no).await;
     let lag = format!("gdmarket_projection_lag_events{{subscription=\"{VIEW}\"}}");
-    for stuck in [VIEW, "holding"] {
-        let stuck = format!("gdmarket_projection_stuck{{subscription=\"{stuck}\"}}");
-        assert!(figure(server, &stuck).await.abs() < 0.5);
+    for subscription in [VIEW, "holding"] {
+        let blocked = format!("gdmarket_projection_stuck{{subscription=\"{subscription}\"}}");
+        assert!(metric(server, &blocked).await.abs() < 0.5);
     }
     eventually(SOON, || async {
-        let lag = figure(server, &lag).await;
+        let lag = metric(server, &lag).await;
         if lag < 0.5 { Ok(()) } else { Err(lag) }
     })
     .await;
@@ -91,7 +92,7 @@ async fn all_else_continues(server: &Server, tools: &Tools<'_>, no: i64) {
 }
 
 on_each_engine! {
-    async fn a_row_of_no_stream_parks_alone_and_all_else_continues(db: &TestDb) {
+    async fn row_of_no_stream_parks_alone_and_all_else_continues(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         for _ in 0..3 {
@@ -109,20 +110,19 @@ on_each_engine! {
         for row in rows {
             positions.push((row, write(db, row).await));
         }
-        all_else_continues(&server, &tools, 4).await;
+        assert_all_else_continues(&server, &tools, 4).await;
 
-        // Named with its position wherever an operator looks.
-        let of = |kind: &str| -> Vec<i64> {
+        // Each is named with its position in all places that an operator reads.
+        let of_kind = |kind: &str| -> Vec<i64> {
             let own = positions.iter().filter(|([of, ..], _)| *of == kind);
             own.map(|(_, position)| *position).collect()
         };
         let all: Vec<i64> = positions.iter().map(|(_, position)| *position).collect();
         for (subscription, expected) in [
-            (VIEW, of("'item'")),
-            ("reservations_v3", of("'reservation'")),
-            ("payments_v3", of("'payment'")),
-            // It reads all of these, and parks what is of no aggregate.
-            (UNKNOWN, all),
+            (VIEW, of_kind("'item'")),
+            ("reservations_v3", of_kind("'reservation'")),
+            ("payments_v3", of_kind("'payment'")),
+            (READS_ALL, all),
         ] {
             eventually(SOON, || async {
                 let parked = parked_at(&tools, subscription);
@@ -131,13 +131,13 @@ on_each_engine! {
             .await;
             let of = |name: &str| format!("{name}{{subscription=\"{subscription}\"}}");
             let count = u32::try_from(expected.len()).expect("few");
-            assert!((figure(&server, &of("gdmarket_projection_parked")).await - f64::from(count)).abs() < 0.5);
+            assert!((metric(&server, &of("gdmarket_projection_parked")).await - f64::from(count)).abs() < 0.5);
             let first = u32::try_from(expected[0]).expect("small");
-            let shown = figure(&server, &of("gdmarket_projection_parked_position")).await;
+            let shown = metric(&server, &of("gdmarket_projection_parked_position")).await;
             assert!((shown - f64::from(first)).abs() < 0.5, "{shown}");
         }
         assert!(!parked_at(&tools, "holding").is_empty());
-        let damaged = figure(&server, "gdmarket_log_damaged_rows_total ").await;
+        let damaged = metric(&server, "gdmarket_log_damaged_rows_total ").await;
         assert!(damaged >= f64::from(u32::try_from(positions.len()).expect("few")), "{damaged}");
         let log = server.stderr();
         let check = tools.run("check --json");
@@ -162,13 +162,13 @@ on_each_engine! {
 
         // The same after a restart, and after a rebuild.
         server.restart().await;
-        all_else_continues(&server, &tools, 5).await;
-        assert_eq!(parked_at(&tools, VIEW), of("'item'"));
+        assert_all_else_continues(&server, &tools, 5).await;
+        assert_eq!(parked_at(&tools, VIEW), of_kind("'item'"));
         tools.text("replay item-info --promote");
-        all_else_continues(&server, &tools, 6).await;
-        assert_eq!(parked_at(&tools, VIEW), of("'item'"));
+        assert_all_else_continues(&server, &tools, 6).await;
+        assert_eq!(parked_at(&tools, VIEW), of_kind("'item'"));
 
-        // Repaired, its stream is brought up to date.
+        // After a repair its stream is brought up to date.
         let payload = json!({"ItemChanged": {"itemNo": 2, "itemName": "Repaired", "itemPrice": 7}});
         db.log_sql(&format!(
             "UPDATE events SET aggregate_id = '2', sequence = 2, payload = '{payload}' \
@@ -182,12 +182,12 @@ on_each_engine! {
             if item["itemName"] == "Repaired" && item["stale"].is_null() { Ok(()) } else { Err(item) }
         })
         .await;
-        assert_eq!(parked_at(&tools, VIEW), of("'item'").split_off(1));
+        assert_eq!(parked_at(&tools, VIEW), of_kind("'item'").split_off(1));
 
-        // What an operator gives up, or repairs, waits no longer.
-        let invoice = of("'invoice'")[0];
+        // Rows that an operator drops or repairs are no longer parked.
+        let invoice = of_kind("'invoice'")[0];
         tools.text("parked drop reservation_process invoice/5 --reason theirs");
-        let other = of("'invoice'")[1];
+        let other = of_kind("'invoice'")[1];
         db.log_sql(&format!(
             "UPDATE events SET aggregate_type = 'alarm', aggregate_id = '90', \
              event_type = 'Alerted', payload = '{{\"Alerted\":{{\"itemNo\":90}}}}' \
@@ -196,7 +196,7 @@ on_each_engine! {
         .await;
         tools.text(&format!("parked retry reservation_process invoice/abc@{other}"));
         eventually(SOON, || async {
-            let parked = parked_at(&tools, UNKNOWN);
+            let parked = parked_at(&tools, READS_ALL);
             let is_left = parked.iter().any(|position| [invoice, other].contains(position));
             if is_left { Err(parked) } else { Ok(()) }
         })
@@ -204,7 +204,7 @@ on_each_engine! {
     }
 }
 
-/// What SQLite's own checks keep out, once somebody has gone around them.
+/// Values that SQLite refuses unless its checks are switched off.
 const VALUES: [[&str; 5]; 6] = [
     ["x'6974656d'", "'1'", "'ItemChanged'", "'{}'", "'{}'"],
     ["NULL", "'1'", "'ItemChanged'", "'{}'", "'{}'"],
@@ -214,15 +214,15 @@ const VALUES: [[&str; 5]; 6] = [
     ["'item'", "'3'", "NULL", "'{}'", "'{}'"],
 ];
 
-/// Has SQLite take any value into `events`, or does away with that again.
-async fn takes_anything(db: &TestDb, is_so: bool) {
-    let (keep, sql, version) = if is_so {
+/// Makes SQLite accept any value in `events`, or check them again.
+async fn accept_any_value(db: &TestDb, accepts_any: bool) {
+    let (keep, sql, version) = if accepts_any {
         let loose = "(SELECT replace(replace(sql, ' STRICT', ''), ' NOT NULL', '') FROM kept)";
         ("CREATE TABLE kept AS SELECT sql FROM sqlite_master WHERE name = 'events'", loose, 900)
     } else {
         ("SELECT 1", "(SELECT sql FROM kept)", 901)
     };
-    let end = if is_so { "SELECT 1" } else { "DROP TABLE kept" };
+    let end = if accepts_any { "SELECT 1" } else { "DROP TABLE kept" };
     db.log_sql(&format!(
         "{keep}; PRAGMA writable_schema = ON; \
          UPDATE sqlite_master SET sql = {sql} WHERE name = 'events'; \
@@ -232,7 +232,7 @@ async fn takes_anything(db: &TestDb, is_so: bool) {
 }
 
 #[test]
-fn rows_whose_values_are_no_texts_park_by_themselves() {
+fn rows_whose_values_are_no_text_park_alone() {
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
         let tools = Tools { db: &db };
@@ -242,22 +242,22 @@ fn rows_whose_values_are_no_texts_park_by_themselves() {
         }
         server.terminate().await;
         assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
-        takes_anything(&db, true).await;
+        accept_any_value(&db, true).await;
         let mut positions = Vec::new();
         for row in VALUES {
             positions.push(write(&db, row).await);
         }
-        takes_anything(&db, false).await;
+        accept_any_value(&db, false).await;
         let mut server = ServerOptions::new(PROGRAM).on(&db).start().await;
         for no in [4, 5] {
             eventually(SOON, || async {
-                let parked = parked_at(&tools, UNKNOWN);
+                let parked = parked_at(&tools, READS_ALL);
                 if parked == positions { Ok(()) } else { Err(parked) }
             })
             .await;
             register(&server).await;
             is_shown(&server, no).await;
-            // Killed: the file is proved whole before it is served again.
+            // The server is killed, and verifies the file before it serves again.
             server.restart().await;
         }
         let log = server.stderr();

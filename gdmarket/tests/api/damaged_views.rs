@@ -1,6 +1,5 @@
-//! Views that somebody changed by hand: a row that can't be read is answered from its stream and written
-//! again, a table that was dropped is built again, and a build keeps the owner and grants of what it
-//! replaces.
+//! Views that were changed by hand: an unreadable row is answered from its stream and repaired, a dropped
+//! table is rebuilt, and a rebuild keeps the owner and grants of the table that it replaces.
 
 use crate::command_line::PROGRAM;
 use crate::tools::{Tools, register, send, write};
@@ -12,7 +11,7 @@ use std::time::Duration;
 const VIEW: &str = "item_info_v4";
 const SOON: Duration = Duration::from_secs(20);
 
-/// The names in a collection, or the answer that has none.
+/// The names in a collection, or the answer if it is a problem.
 async fn names(server: &Server) -> Result<Vec<String>, Value> {
     let answer = Client::new().get(server.url("/itemInfoes")).send().await.expect("an answer");
     let body: Value = answer.json().await.expect("JSON");
@@ -20,7 +19,7 @@ async fn names(server: &Server) -> Result<Vec<String>, Value> {
     Ok(items.iter().filter_map(|item| item["itemName"].as_str().map(str::to_owned)).collect())
 }
 
-async fn are_shown(server: &Server, expected: &[&str]) {
+async fn await_names(server: &Server, expected: &[&str]) {
     eventually(SOON, || async {
         match names(server).await {
             Ok(names) if names == expected => Ok(()),
@@ -35,8 +34,8 @@ async fn damage(db: &TestDb, no: i64) {
         .await;
 }
 
-/// Written again, and nothing is parked any more.
-async fn is_repaired(db: &TestDb, tools: &Tools<'_>) {
+/// Waits until the row is repaired and nothing is parked.
+async fn await_repair(db: &TestDb, tools: &Tools<'_>) {
     eventually(SOON, || async {
         let sql = format!("SELECT count(*) FROM view_{VIEW} WHERE doc = '{{oops'");
         let (left, parked) = (db.views_number(&sql).await, tools.json("parked list"));
@@ -50,28 +49,28 @@ async fn rename(server: &Server, no: i64, name: &str) {
 }
 
 on_each_engine! {
-    async fn a_row_that_cannot_be_read_is_answered_and_written_again(db: &TestDb) {
+    async fn unreadable_row_is_answered_and_repaired(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         for _ in 0..3 {
             register(&server).await;
         }
-        are_shown(&server, &["Camera", "Camera", "Camera"]).await;
-        // Read: the collection is whole at once.
+        await_names(&server, &["Camera", "Camera", "Camera"]).await;
+        // A read: the collection is complete at once.
         damage(db, 2).await;
         assert_eq!(names(&server).await.expect("a collection").len(), 3);
-        is_repaired(db, &tools).await;
+        await_repair(db, &tools).await;
         damage(db, 3).await;
         let one = Client::new().get(server.url("/items/3")).send().await.expect("an answer");
         assert_eq!(one.status(), 200);
-        is_repaired(db, &tools).await;
-        // Written to: the view continues with everything else.
+        await_repair(db, &tools).await;
+        // A write: the view continues with everything else.
         damage(db, 1).await;
         rename(&server, 1, "Boat").await;
         rename(&server, 2, "Drill").await;
-        are_shown(&server, &["Boat", "Drill", "Camera"]).await;
-        is_repaired(db, &tools).await;
-        // Compared: it differs, and the other rows are compared all the same.
+        await_names(&server, &["Boat", "Drill", "Camera"]).await;
+        await_repair(db, &tools).await;
+        // A comparison: the row differs, and the other rows are compared too.
         let stopped = tools.json("views pause item-info");
         assert_eq!(stopped[0]["state"], "paused");
         damage(db, 2).await;
@@ -79,17 +78,17 @@ on_each_engine! {
         assert_eq!(verified.status.code(), Some(4));
         tools.text("replay item-info --promote");
         tools.text("views resume item-info");
-        are_shown(&server, &["Boat", "Drill", "Camera"]).await;
+        await_names(&server, &["Boat", "Drill", "Camera"]).await;
         tools.text("replay --all --verify");
         tools.text("check");
     }
 
-    /// The item's stream can't be read on, so the reservation stays requested, and whose the item is can
-    /// only be known from the item.
-    async fn reservations_are_answered_where_the_row_of_their_item_is_damaged(db: &TestDb) {
+    /// The item's stream has an unreadable event, so the reservation stays requested, and only the item knows
+    /// its owner.
+    async fn reservations_are_answered_when_the_row_of_their_item_is_damaged(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         register(&server).await;
-        are_shown(&server, &["Camera"]).await;
+        await_names(&server, &["Camera"]).await;
         write(db, 1, "ItemTeleported", "{\"ItemTeleported\":{}}").await;
         let body = json!({"customerName": "Song", "customerId": 9, "itemNo": 1});
         let call = Client::new().post(server.url("/reservations")).json(&body);
@@ -111,20 +110,20 @@ on_each_engine! {
             assert_eq!(status, 200, "{path}: {text}");
         }
         damage(db, 1).await;
-        // An owner sees the names of those who ask for what is theirs.
+        // An owner sees the names of the people who reserve their items.
         let (_, text) = text("/reservations", "owner:7").await;
         assert!(text.contains("Song"), "{text}");
     }
 
-    async fn a_table_that_was_dropped_is_built_again(db: &TestDb) {
+    async fn dropped_table_is_rebuilt(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         register(&server).await;
-        are_shown(&server, &["Camera"]).await;
-        // By the server that runs, by a start, and by each command.
+        await_names(&server, &["Camera"]).await;
+        // By the running server, by each command, and by a start.
         db.views_sql(&format!("DROP TABLE view_{VIEW}")).await;
         rename(&server, 1, "Boat").await;
-        are_shown(&server, &["Boat"]).await;
+        await_names(&server, &["Boat"]).await;
         server.terminate().await;
         assert_eq!(server.wait(SOON).await.code(), Some(0));
         for line in ["views rebuild item-info", "replay item-info --promote"] {
@@ -134,13 +133,13 @@ on_each_engine! {
         }
         db.views_sql(&format!("DROP TABLE view_{VIEW}")).await;
         server.restart().await;
-        are_shown(&server, &["Boat"]).await;
+        await_names(&server, &["Boat"]).await;
         tools.text("replay --all --verify");
     }
 }
 
 #[test]
-fn a_build_keeps_the_owner_and_the_grants_of_what_it_replaces() {
+fn rebuild_keeps_the_owner_and_the_grants_of_the_table() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;

@@ -1,5 +1,5 @@
-//! The rights of the database's roles, as the runbook has them: one role migrates, another one with fewer
-//! rights serves and runs the tools; a right that is missing is named.
+//! The rights of the database's roles as in the runbook: one role migrates, another one with fewer rights
+//! serves and runs the tools. An error names a missing right.
 
 use crate::command_line::{errors, folder, run};
 use crate::tools::send;
@@ -13,7 +13,7 @@ const PROGRAM: &str = crate::command_line::PROGRAM;
 const RUNBOOK: &str = include_str!("../../../docs/runbook.md");
 const SOON: Duration = Duration::from_secs(30);
 
-/// The statements of the runbook's section about roles: those of a superuser, and those in the database.
+/// The statements of the runbook's section about roles: those for a superuser, and those for the database.
 fn statements() -> (String, String) {
     let section = RUNBOOK.split("## Rights of the database role").nth(1).expect("the section");
     let section = section.split("\n## ").next().expect("its end");
@@ -24,14 +24,14 @@ fn statements() -> (String, String) {
     (blocks.next().expect("the roles"), blocks.next().expect("the grants"))
 }
 
-/// A database of its own with the two roles of the runbook, under names of its own.
+/// A database with the two roles of the runbook, under names that no other test uses.
 struct Roles {
     db: TestDb,
     database: String,
 }
 
 impl Roles {
-    async fn made() -> Self {
+    async fn create() -> Self {
         let db = TestDb::postgres().await;
         let database = db.url().rsplit('/').next().expect("a name");
         let database = database.split('?').next().expect("a name").to_owned();
@@ -73,13 +73,13 @@ impl Roles {
         run(folder().path(), &line.split(' ').collect::<Vec<_>>(), &variables)
     }
 
-    fn succeeds(&self, role: &str, line: &str) {
+    fn assert_success(&self, role: &str, line: &str) {
         let output = self.tool(role, line);
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(0), "{line}: {printed}{}", errors(&output));
     }
 
-    async fn dropped(self) {
+    async fn remove(self) {
         for role in ["owner", "server"] {
             let role = self.name(role);
             let user = "REASSIGN OWNED BY";
@@ -89,14 +89,14 @@ impl Roles {
     }
 }
 
-/// A rental up to its payment, by a server that has the serving role alone.
-async fn serves(roles: &Roles) {
+/// Plays a rental up to its payment and runs the tools, all with the serving role.
+async fn serve(roles: &Roles) {
     let options = ServerOptions::new(PROGRAM).database_url(&roles.url("server"));
     let mut server = options.variable("GDMARKET__SERVER__MIGRATE", "false").start().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
     let item = send(&server, Method::POST, "/items", camera).await["itemNo"].clone();
-    let wish = json!({"itemNo": item, "customerId": 1, "customerName": "Kim"});
-    let reservation = send(&server, Method::POST, "/reservations", wish).await;
+    let body = json!({"itemNo": item, "customerId": 1, "customerName": "Kim"});
+    let reservation = send(&server, Method::POST, "/reservations", body).await;
     let paying = format!("/reservations/{}/payment", reservation["reservationNo"]);
     send(&server, Method::POST, &paying, json!({})).await;
     eventually(SOON, || async {
@@ -118,35 +118,35 @@ async fn serves(roles: &Roles) {
         "replay item-info --promote",
         "persons erase 1 --yes",
     ] {
-        roles.succeeds("server", line);
+        roles.assert_success("server", line);
     }
     server.terminate().await;
     assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
 }
 
 #[test]
-fn one_role_migrates_and_another_one_serves_with_the_grants_of_the_runbook() {
+fn roles_of_the_runbook_migrate_and_serve() {
     gdmarket_testkit::run(async {
         for is_granted_first in [true, false] {
-            let roles = Roles::made().await;
+            let roles = Roles::create().await;
             let grants = statements().1;
             if is_granted_first {
                 roles.sql(&grants).await;
             }
-            roles.succeeds("owner", "migrate");
+            roles.assert_success("owner", "migrate");
             if !is_granted_first {
                 roles.sql(&grants).await;
             }
-            serves(&roles).await;
+            serve(&roles).await;
             roles.sql("REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM market_server").await;
             let refused = roles.tool("server", "events list");
-            let said = errors(&refused);
-            assert_eq!(refused.status.code(), Some(3), "{said}");
-            assert!(said.contains("the database role lacks a right"), "{said}");
-            assert!(said.contains("Rights of the database role"), "{said}");
+            let message = errors(&refused);
+            assert_eq!(refused.status.code(), Some(3), "{message}");
+            assert!(message.contains("the database role lacks a right"), "{message}");
+            assert!(message.contains("Rights of the database role"), "{message}");
             roles.sql(&grants).await;
-            roles.succeeds("server", "events list");
-            roles.dropped().await;
+            roles.assert_success("server", "events list");
+            roles.remove().await;
         }
     });
 }

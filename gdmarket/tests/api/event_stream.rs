@@ -1,5 +1,5 @@
-//! `GET /events` over a real socket: nothing is missed and nothing comes twice, whoever writes it and
-//! however often the follower is cut off; who may follow what; how it ends.
+//! `GET /events` over a real socket: no event is missed or repeated, also after disconnections; which actor
+//! may follow which events; how a stream ends.
 
 use crate::app::{app, app_with};
 use crate::command_line::{PROGRAM, run};
@@ -9,7 +9,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What a test may wait for a place.
+/// The longest wait for a free place.
 const SOON: Duration = Duration::from_secs(30);
 
 async fn register(server: &Server) -> u16 {
@@ -18,7 +18,7 @@ async fn register(server: &Server) -> u16 {
     call.json(&camera).send().await.expect("an answer").status().as_u16()
 }
 
-/// All events of a log, by the program itself.
+/// All events of a log, as the program lists them.
 fn log(db: &TestDb) -> Vec<Value> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (flag, place) = match db.folder() {
@@ -32,9 +32,9 @@ fn log(db: &TestDb) -> Vec<Value> {
 }
 
 on_each_engine! {
-    async fn a_follower_misses_nothing_and_sees_nothing_twice(db: &TestDb) {
+    async fn follower_sees_every_event_once(db: &TestDb) {
         let writing = ServerOptions::new(PROGRAM).on(db).start().await;
-        // On PostgreSQL it follows another replica than the one that is written to.
+        // On PostgreSQL the follower reads from another replica than the writer's.
         let replica = match db.folder() {
             Some(_) => None,
             None => Some(ServerOptions::new(PROGRAM).on(db).start().await),
@@ -49,7 +49,7 @@ on_each_engine! {
         let reads = async {
             let mut seen = vec![];
             while seen.len() < 30 {
-                // Cut off after few events, or none, again and again.
+                // Reconnects again and again, after a few events or none.
                 for _ in 0..seen.len() % 4 {
                     seen.push(following.event().await);
                 }
@@ -73,27 +73,26 @@ on_each_engine! {
         for field in ["position", "stream", "sequence", "type", "data", "causedBy"] {
             assert_eq!(of(&seen, field), of(&log, field), "{field}");
         }
-        assert!(seen.iter().all(|event| event["actor"].is_null()), "nobody is named: {seen:?}");
+        assert!(seen.iter().all(|event| event["actor"].is_null()), "no actor is shown: {seen:?}");
     }
 }
 
-/// A follower that takes nothing holds up nobody, and finds everything when it goes on.
 #[test]
-fn a_follower_that_stalls_misses_nothing_and_holds_up_nobody() {
+fn stalled_follower_misses_nothing_and_delays_no_other() {
     const EVENTS: usize = 1_000;
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;
         let mut stalled = Following::open(&server, "", None).await;
         let mut other = Following::open(&server, "", None).await;
-        // More than all buffers between them take.
+        // More than all buffers of a connection hold.
         db.write_long_items(1, EVENTS).await;
         for following in [&mut other, &mut stalled] {
             let mut last = 0;
             for _ in 0..EVENTS {
                 let event = following.event().await;
                 let position = event["position"].as_u64().expect("a position");
-                assert_eq!(position, last + 1, "none is missed, none comes twice");
+                assert_eq!(position, last + 1, "no event is missed or repeated");
                 last = position;
             }
         }
@@ -101,7 +100,7 @@ fn a_follower_that_stalls_misses_nothing_and_holds_up_nobody() {
 }
 
 #[test]
-fn a_stream_ends_with_its_server_and_goes_on_with_the_next() {
+fn stream_ends_with_its_server_and_continues_on_the_next() {
     gdmarket_testkit::run(async {
         let mut server = ServerOptions::new(PROGRAM).start().await;
         let mut following = Following::open(&server, "?type=ItemRegistered", None).await;
@@ -119,20 +118,20 @@ fn a_stream_ends_with_its_server_and_goes_on_with_the_next() {
         server.restart().await;
         let mut following = Following::open(&server, "?type=ItemRegistered", Some(&id)).await;
         register(&server).await;
-        assert_eq!(following.event().await["stream"], "item/3", "item/2 came before the end");
+        assert_eq!(following.event().await["stream"], "item/3", "item/2 was sent before the end");
     });
 }
 
 #[test]
-fn a_quiet_stream_shows_that_it_is_there_and_how_far_it_has_looked() {
+fn heartbeat_of_a_quiet_stream_moves_its_position() {
     gdmarket_testkit::run(async {
         let server = ServerOptions::new(PROGRAM).start().await;
         let mut following = Following::open(&server, "?type=ItemDeleted", None).await;
-        let begun = following.last_id.clone();
+        let first = following.last_id.clone();
         register(&server).await;
-        let heartbeat = following.frame().await.expect("the stream goes on");
+        let heartbeat = following.frame().await.expect("the stream continues");
         assert!(heartbeat.starts_with(": "), "{heartbeat}");
-        assert_ne!(following.last_id, begun, "what isn't asked for isn't looked at twice");
+        assert_ne!(following.last_id, first, "events of other types are not read twice");
         let id = following.last_id.clone();
         let mut following = Following::open(&server, "", Some(&id)).await;
         register(&server).await;
@@ -141,7 +140,7 @@ fn a_quiet_stream_shows_that_it_is_there_and_how_far_it_has_looked() {
 }
 
 #[test]
-fn a_follower_too_many_is_told_when_to_come_back() {
+fn follower_beyond_the_limit_is_refused_with_retry_after() {
     gdmarket_testkit::run(async {
         let options = ServerOptions::new(PROGRAM).variable("GDMARKET__SERVER__EVENT_STREAMS", "1");
         let server = options.start().await;
@@ -161,7 +160,7 @@ fn a_follower_too_many_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn an_id_of_another_log_says_to_begin_anew() {
+async fn id_of_another_log_resets_the_stream() {
     let (here, there) = (app().await, app().await);
     there.camera().await;
     here.camera().await;
@@ -171,11 +170,15 @@ async fn an_id_of_another_log_says_to_begin_anew() {
     assert!(!own.contains("reset"), "{own}");
     for id in [foreign, "nonsense", "ü"] {
         let call = here.get("/events").header("last-event-id", id);
-        let told = call.expect(200).await.text;
-        assert!(told.contains("event: reset\ndata: {\"reason\":\"unknown-token\"}\n"), "{told}");
-        assert!(told.contains(own.lines().last().expect("a line")), "it goes on from now: {told}");
+        let answer = call.expect(200).await.text;
+        assert!(
+            answer.contains("event: reset\ndata: {\"reason\":\"unknown-token\"}\n"),
+            "{answer}"
+        );
+        let position = own.lines().last().expect("a line");
+        assert!(answer.contains(position), "the stream continues from now: {answer}");
     }
-    // A browser comes back to the address that it began with.
+    // A browser reconnects to the address of its first request.
     let back = here.get(&format!("/events?after={foreign}")).header("last-event-id", foreign);
     assert!(back.expect(200).await.text.contains("event: reset"));
     let refused = here.get(&format!("/events?after={foreign}")).refused(422, "invalid").await;
@@ -185,7 +188,7 @@ async fn an_id_of_another_log_says_to_begin_anew() {
 }
 
 #[tokio::test]
-async fn owners_and_renters_follow_what_is_theirs() {
+async fn owners_and_renters_follow_only_their_own_events() {
     let app = app().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     app.post("/items", camera).actor("owner:7").expect(201).await;
@@ -215,12 +218,12 @@ async fn owners_and_renters_follow_what_is_theirs() {
         follow(query).actor(actor).refused(403, "wrong-actor").await;
     }
     follow("?itemNo=99").actor("owner:7").refused(404, "item-not-found").await;
-    let nobody = follow("?reservationNo=99").actor("renter:3");
-    nobody.refused(404, "reservation-not-found").await;
+    let absent = follow("?reservationNo=99").actor("renter:3");
+    absent.refused(404, "reservation-not-found").await;
 }
 
 #[tokio::test]
-async fn without_places_nobody_follows() {
+async fn server_without_places_refuses_every_follower() {
     let app = app_with(&[("server.event_streams", "0")]).await;
     let refused = app.get("/events").refused(503, "overloaded").await;
     assert_eq!(refused.header("retry-after"), "5");

@@ -18,10 +18,10 @@ struct Family {
     samples: BTreeSet<String>,
 }
 
-/// What a sample's name adds to the name of a histogram.
+/// The endings of the samples of a histogram.
 const OF_HISTOGRAMS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
-/// The metrics of a text; faults of its form are added to `faults`.
+/// The metrics of a text; faults of the format are added to `faults`.
 fn families(text: &str, faults: &mut Vec<String>) -> BTreeMap<String, Family> {
     let mut families = BTreeMap::<String, Family>::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -38,21 +38,21 @@ fn families(text: &str, faults: &mut Vec<String>) -> BTreeMap<String, Family> {
             family.samples.insert(name.to_owned());
             continue;
         };
-        let (name, said) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
         let family = families.entry(name.to_owned()).or_default();
         let place = match word {
             "TYPE" => &mut family.kind,
             "HELP" => &mut family.help,
             _ => continue,
         };
-        if place.replace(said.to_owned()).is_some() {
+        if place.replace(text.to_owned()).is_some() {
             faults.push(format!("{name}: a second {word}"));
         }
     }
     families
 }
 
-/// What is wrong with a text of metrics.
+/// The faults in a text of metrics.
 fn faults(text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, family) in families(text, &mut faults) {
@@ -85,10 +85,10 @@ fn faults(text: &str) -> Vec<String> {
     faults
 }
 
-/// What `promtool check metrics` says; `None` where it isn't installed, which is said.
-#[expect(clippy::print_stderr, reason = "a check that is left out must be seen")]
+/// The result of `promtool check metrics`; `None`, with a note, if promtool isn't installed.
+#[expect(clippy::print_stderr, reason = "a skipped check must be visible")]
 fn promtool(text: &str) -> Option<Result<(), String>> {
-    const LEFT_OUT: &str =
+    const SKIPPED: &str =
         "NOT RUN promtool check metrics: promtool is not installed (Debian: prometheus)";
     let tool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -97,14 +97,14 @@ fn promtool(text: &str) -> Option<Result<(), String>> {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut tool) = tool else {
-        eprintln!("{LEFT_OUT}");
-        note(LEFT_OUT);
+        eprintln!("{SKIPPED}");
+        note(SKIPPED);
         return None;
     };
     tool.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("the metrics are read");
     let output = tool.wait_with_output().expect("promtool ends");
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    Some(if output.status.success() { Ok(()) } else { Err(said) })
+    let message = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    Some(if output.status.success() { Ok(()) } else { Err(message) })
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn metrics_are_described_typed_and_named_as_prometheus_expects() {
         ] {
             assert!(text.lines().any(|line| line.starts_with(sample)), "{sample}: {text}");
         }
-        if let Some(Err(said)) = promtool(&text) {
-            panic!("promtool check metrics: {said}\n{text}");
+        if let Some(Err(message)) = promtool(&text) {
+            panic!("promtool check metrics: {message}\n{text}");
         }
     });
 }
@@ -144,7 +144,7 @@ async fn metrics_have_the_media_type_of_their_format() {
 }
 
 #[test]
-fn a_metric_without_help_or_with_a_wrong_name_is_found() {
+fn metric_without_help_or_with_a_wrong_name_is_found() {
     let good = "# HELP a_total A.\n# TYPE a_total counter\na_total{x=\"y z\"} 1\n";
     assert_eq!(faults(good), [""; 0]);
     for (text, rule) in [

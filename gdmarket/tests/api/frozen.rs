@@ -1,6 +1,6 @@
-//! Names and shapes that callers, operators and stored data rely on, kept as snapshots. A difference here is a
-//! change of the interface: it is intended, and named in the changelog, or it is a fault. Events, errors and HTTP
-//! have their own: `domain/tests/snapshots`, `projections/tests/golden`, `docs/openapi.json`.
+//! Snapshots of the names and shapes that callers, operators and stored data depend on. A difference is a
+//! change of the interface: either intended, and in the changelog, or a fault. The snapshots of events, errors
+//! and HTTP are `domain/tests/snapshots`, `projections/tests/golden` and `docs/openapi.json`.
 
 use crate::command_line::{PROGRAM, errors, folder, run};
 use crate::tools::{Tools, send};
@@ -24,7 +24,7 @@ fn commands_keep_their_flags_and_exit_codes() {
     let help = "using_subcommand help;";
     for line in script.lines().filter(|line| line.starts_with("complete ") && !line.contains(help))
     {
-        // The words shown to people may change; options, values and subcommands may not.
+        // Descriptions may change; options, values and subcommands may not.
         let line = line.split(" -d '").next().unwrap_or(line);
         flags.insert(line.replace("__fish_gdmarket_", "").replace("complete -c gdmarket ", ""));
     }
@@ -41,7 +41,7 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Metrics that every server has; others appear with what they count.
+/// Metrics that every server has from its start; others appear with their first event.
 const METRICS: [&str; 28] = [
     "gdmarket_aggregate_cache_total counter",
     "gdmarket_append_batch_commands histogram",
@@ -73,7 +73,7 @@ const METRICS: [&str; 28] = [
     "gdmarket_projection_stuck gauge",
 ];
 
-/// A rental that is paid and lent.
+/// A market with one rental that is paid and lent.
 async fn market(db: &TestDb) -> Server {
     let server = ServerOptions::new(PROGRAM).on(db).start().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
@@ -137,7 +137,7 @@ on_each_engine! {
     }
 }
 
-/// What is common to all lines: a field is optional where a line lacks it.
+/// The union of the shapes of all lines.
 fn shape_of_lines(lines: &[Value]) -> Value {
     let mut shape = Value::Null;
     for line in lines {
@@ -146,7 +146,7 @@ fn shape_of_lines(lines: &[Value]) -> Value {
     shape
 }
 
-/// The value with the name of a type in the place of each scalar.
+/// The value with each scalar replaced by the name of its type.
 fn shape_of(value: &Value) -> Value {
     match value {
         Value::Null => json!("null"),

@@ -1,5 +1,5 @@
-//! Names in archives: what earlier versions took is imported where the operator asks for it, shown as it is
-//! by the interface and escaped by the tools; what no version took is refused.
+//! Names in archives: a name that only earlier versions accepted is imported with a flag, shown unchanged by
+//! the interface and escaped by the tools; a name that no version accepted is refused.
 
 use crate::command_line::{PROGRAM, errors, folder};
 use crate::tools::{Tools, send};
@@ -11,25 +11,26 @@ use tempfile::TempDir;
 
 const FLAG: &str = "--accept-names-of-earlier-versions";
 const SOON: Duration = Duration::from_secs(30);
-/// Names with a space of no width, as earlier versions took them.
+/// Names with a zero-width space, which earlier versions accepted.
 const OLD_ITEM: &str = "Cam\u{200b}era";
 const OLD_CUSTOMER: &str = "Ki\u{200b}m";
 
-async fn elsewhere(db: &TestDb) -> TestDb {
+/// A database on the other engine.
+async fn on_other_engine(db: &TestDb) -> TestDb {
     match db.engine() {
         Engine::Sqlite => TestDb::postgres().await,
         Engine::Postgres => TestDb::sqlite(),
     }
 }
 
-/// An archive with personal data, of a market whose item and whose renter have these names, as they stand in
-/// JSON and in SQL.
+/// An archive with personal data, of a market whose item and renter have these names, written as in JSON and
+/// in SQL.
 async fn archive_with_names(db: &TestDb, item: &str, customer: &str) -> (TempDir, String) {
     let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
     send(&server, Method::POST, "/items", camera).await;
-    let wish = json!({"itemNo": 1, "customerId": 1, "customerName": "Kim"});
-    send(&server, Method::POST, "/reservations", wish).await;
+    let body = json!({"itemNo": 1, "customerId": 1, "customerName": "Kim"});
+    send(&server, Method::POST, "/reservations", body).await;
     server.terminate().await;
     server.wait(SOON).await;
     let payload = format!("replace(CAST(payload AS TEXT), 'Camera', '{item}')");
@@ -46,21 +47,21 @@ async fn archive_with_names(db: &TestDb, item: &str, customer: &str) -> (TempDir
 }
 
 on_each_engine! {
-    async fn names_of_earlier_versions_are_imported_where_the_operator_says_so(db: &TestDb) {
+    async fn names_of_earlier_versions_are_imported_with_the_flag(db: &TestDb) {
         let (_folder, file) = archive_with_names(db, OLD_ITEM, OLD_CUSTOMER).await;
-        let other = elsewhere(db).await;
+        let other = on_other_engine(db).await;
         let into = Tools { db: &other };
-        let (code, said) = into.refused(&format!("events import {file}"));
-        assert_eq!(code, Some(2), "{said}");
+        let (code, message) = into.refused(&format!("events import {file}"));
+        assert_eq!(code, Some(2), "{message}");
         let field = "event 2 (item/1), payload.ItemRegistered.itemName: \
                      a name has no invisible character (U+200B)";
-        assert!(said.contains(field) && said.contains(FLAG), "{said}");
-        let proof = into.json(&format!("events verify {file}"));
-        assert!(proof[0]["namesOfEarlierVersions"].as_u64().is_some_and(|lines| lines >= 2));
-        let proof = errors(&into.run(&format!("events verify {file}")));
-        assert!(proof.contains(FLAG), "{proof}");
+        assert!(message.contains(field) && message.contains(FLAG), "{message}");
+        let report = into.json(&format!("events verify {file}"));
+        assert!(report[0]["namesOfEarlierVersions"].as_u64().is_some_and(|lines| lines >= 2));
+        let printed = errors(&into.run(&format!("events verify {file}")));
+        assert!(printed.contains(FLAG), "{printed}");
         into.text(&format!("events import {file} {FLAG}"));
-        is_served(&other).await;
+        await_old_names(&other).await;
         let listed = into.text("events list --item 1 --type ItemRegistered");
         assert!(listed.contains("Cam\\u200bera"), "escaped for people: {listed}");
         into.text("replay --all --verify");
@@ -68,8 +69,8 @@ on_each_engine! {
     }
 }
 
-/// The market goes on with its old names.
-async fn is_served(db: &TestDb) {
+/// Waits until a server shows the old names.
+async fn await_old_names(db: &TestDb) {
     let server = ServerOptions::new(PROGRAM).on(db).start().await;
     let get = async |path: &str| -> Value {
         let answer = reqwest::get(server.url(path)).await.expect("an answer");
@@ -88,7 +89,7 @@ async fn is_served(db: &TestDb) {
 }
 
 on_each_engine! {
-    async fn names_that_no_version_took_are_refused_whatever_the_operator_says(db: &TestDb) {
+    async fn names_that_no_version_accepted_are_refused_with_and_without_the_flag(db: &TestDb) {
         let long = "x".repeat(101);
         let event = "event 2 (item/1), payload.ItemRegistered.itemName: ";
         let customer = "the name of reservation/1: ";
@@ -102,18 +103,18 @@ on_each_engine! {
                 Engine::Postgres => TestDb::postgres().await,
             };
             let (_folder, file) = archive_with_names(&source, item, name).await;
-            let other = elsewhere(&source).await;
+            let other = on_other_engine(&source).await;
             let into = Tools { db: &other };
             for (line, expected) in [
                 (format!("events import {file}"), 2),
                 (format!("events import {file} {FLAG}"), 2),
                 (format!("events verify {file}"), 5),
             ] {
-                let (code, said) = into.refused(&line);
-                assert_eq!(code, Some(expected), "{line}: {said}");
-                assert!(said.contains(field) && said.contains("line "), "{line}: {said}");
-                assert!(said.contains('→') && !said.contains('\u{1b}'), "{line}: {said}");
-                assert!(!said.contains(FLAG), "it wouldn't help: {said}");
+                let (code, message) = into.refused(&line);
+                assert_eq!(code, Some(expected), "{line}: {message}");
+                assert!(message.contains(field) && message.contains("line "), "{line}: {message}");
+                assert!(message.contains('→') && !message.contains('\u{1b}'), "{line}: {message}");
+                assert!(!message.contains(FLAG), "the flag wouldn't help: {message}");
             }
         }
     }

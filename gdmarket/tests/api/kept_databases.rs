@@ -1,5 +1,5 @@
 //! Databases that an earlier version wrote (`tests/fixtures/<version>`, made by `scripts/keep-database`):
-//! this version opens them, verifies them, gives the same answers, and goes on.
+//! this version opens them, verifies them, gives the same answers, and continues.
 
 use crate::command_line::PROGRAM;
 use crate::tools::{Tools, send};
@@ -42,7 +42,7 @@ fn kept_answers() -> Map<String, Value> {
 const EARLIER: [&str; 4] =
     ["view_alarms_v1", "view_item_info_v3", "view_payments_v2", "view_reservations_v2"];
 
-/// What the kept version's program would go on from: how much its tables hold, and its checkpoints.
+/// The state that the kept version's program would continue from: sums over its tables, and its checkpoints.
 async fn earlier_rows(db: &TestDb) -> Vec<i64> {
     let mut all = vec![];
     for table in EARLIER {
@@ -70,14 +70,14 @@ async fn assert_same_answers(server: &Server, when: &str) {
 }
 
 on_each_engine! {
-    async fn database_of_an_earlier_version_opens_verifies_and_goes_on(db: &TestDb) {
+    async fn database_of_an_earlier_version_opens_verifies_and_continues(db: &TestDb) {
         restore(db).await;
         let tools = Tools { db };
         tools.text("migrate");
         tools.text("check");
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         assert_same_answers(&server, "as they were").await;
-        go_on(&server).await;
+        continue_market(&server).await;
         tools.text("replay item-info --verify");
         server.restart().await;
         let item = answer(&server, "/items/1").await;
@@ -89,7 +89,7 @@ on_each_engine! {
 
     /// A program of the earlier version may still serve: its tables stay as they are, while this version
     /// builds tables of its own and answers from them.
-    async fn tables_of_an_earlier_version_stay_while_this_one_builds_its_own(db: &TestDb) {
+    async fn tables_of_an_earlier_version_stay_unchanged_while_new_ones_are_built(db: &TestDb) {
         restore(db).await;
         let mut earlier = db.view_tables().await;
         earlier.sort();
@@ -97,7 +97,7 @@ on_each_engine! {
         let before = earlier_rows(db).await;
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         assert_same_answers(&server, "from tables of its own").await;
-        go_on(&server).await;
+        continue_market(&server).await;
         let tables = db.view_tables().await;
         assert_eq!(tables.len(), 2 * EARLIER.len(), "{tables:?}");
         assert_eq!(earlier_rows(db).await, before, "rows and checkpoints that an earlier program reads");
@@ -113,15 +113,15 @@ on_each_engine! {
     }
 }
 
-/// What was open comes to its end, and new numbers follow the old ones.
-async fn go_on(server: &Server) {
+/// Ends the open rentals, and checks that new numbers follow the old ones.
+async fn continue_market(server: &Server) {
     send(server, Method::POST, "/items/1/return", json!({})).await;
     send(server, Method::POST, "/reservations/2/cancel", json!({})).await;
     let ladder = json!({"itemName": "Ladder", "itemPrice": 1_000});
     let item = send(server, Method::POST, "/items", ladder).await;
     assert_eq!(item["itemNo"], 6, "the number after the last one used");
-    let wish = json!({"itemNo": 1, "customerId": 2, "customerName": "YoungEunSong"});
-    let reservation = send(server, Method::POST, "/reservations", wish).await;
+    let body = json!({"itemNo": 1, "customerId": 2, "customerName": "YoungEunSong"});
+    let reservation = send(server, Method::POST, "/reservations", body).await;
     assert_eq!(reservation["reservationNo"], 7, "the number after the last one used");
     send(server, Method::POST, "/reservations/7/payment", json!({})).await;
 }

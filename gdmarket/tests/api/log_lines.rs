@@ -1,5 +1,5 @@
-//! What callers can have written to the log: a refused request leaves one short line, and many of one kind
-//! leave few lines that say how many there were.
+//! Log lines that callers cause: a refused request leaves one short line, and many of one kind leave few lines
+//! with their number.
 
 use crate::command_line::PROGRAM;
 use gdmarket_testkit::{Server, ServerOptions, eventually};
@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const REQUESTS: usize = 300;
-/// Characters of a path that somebody has made long on purpose.
-const LONG: usize = 6_000;
-/// Lines of one kind in ten seconds, and characters of one line.
-const LINES: usize = 20;
-const LINE: usize = 1_000;
+/// Characters of an overlong path.
+const PATH_LENGTH: usize = 6_000;
+/// The most lines of one kind in ten seconds, and the most characters of a line.
+const MAX_LINES: usize = 20;
+const MAX_LINE_LENGTH: usize = 1_000;
 const SOON: Duration = Duration::from_secs(20);
 
 /// The lines about refused requests.
@@ -24,26 +24,30 @@ fn refused(server: &Server) -> Vec<String> {
 fn refused_requests_leave_few_and_short_lines() {
     gdmarket_testkit::run(async {
         let server = ServerOptions::new(PROGRAM).start().await;
-        let path = format!("/items/{}", "x".repeat(LONG));
+        let path = format!("/items/{}", "x".repeat(PATH_LENGTH));
         let client = reqwest::Client::new();
-        let began = Instant::now();
+        let started = Instant::now();
         for _ in 0..REQUESTS {
             let answer = client.get(server.url(&path)).send().await.expect("an answer");
             assert_eq!(answer.status().as_u16(), 404);
             let body = answer.text().await.expect("text");
-            assert!(body.len() < LONG, "the whole path comes back: {body}");
+            assert!(body.len() < PATH_LENGTH, "the answer contains the whole path: {body}");
         }
-        let periods = usize::try_from(began.elapsed().as_secs() / 10).expect("a number") + 1;
+        let periods = usize::try_from(started.elapsed().as_secs() / 10).expect("a number") + 1;
         eventually(SOON, || async {
             let lines = refused(&server).len();
-            if lines >= LINES { Ok(()) } else { Err(lines) }
+            if lines >= MAX_LINES { Ok(()) } else { Err(lines) }
         })
         .await;
         let lines = refused(&server);
-        assert!(lines.len() <= LINES * periods, "{} lines in {periods} periods", lines.len());
+        assert!(lines.len() <= MAX_LINES * periods, "{} lines in {periods} periods", lines.len());
         for line in lines {
-            assert!(line.len() < LINE, "{} characters: {line}", line.len());
-            assert_eq!(line.matches("/items/x").count(), 1, "the path is there once: {line}");
+            assert!(line.len() < MAX_LINE_LENGTH, "{} characters: {line}", line.len());
+            assert_eq!(
+                line.matches("/items/x").count(),
+                1,
+                "the line contains the path once: {line}"
+            );
         }
     });
 }

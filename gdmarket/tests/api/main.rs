@@ -1,5 +1,5 @@
-//! The interface as callers meet it: the real router over a real log, in process; the program itself
-//! where the command line is the matter.
+//! The interface of the program: the real router over a real log, in process, and the program itself for
+//! the command line.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -10,55 +10,55 @@
 
 mod actors;
 mod ambiguous_requests;
+mod answer_details;
 mod app;
-mod bare_start;
 mod blocked_loops;
 mod bodies;
+mod bounded_waits;
 mod browser;
-mod checking;
+mod check_command;
 mod collections;
 mod command_line;
-mod conditions;
-mod counting;
+mod conditional_requests;
+mod customer_names;
 mod damaged_rows;
 mod damaged_views;
 mod database_roles;
-mod documented;
-mod documents;
-mod erasure;
+mod default_start;
+mod documented_answers;
+mod erased_bytes;
 mod event_stream;
 mod exposition;
 #[path = "../shared/following.rs"]
 mod following;
-mod found_outcomes;
 mod frozen;
-mod guarding;
-mod handing_over;
-mod hostile;
+mod idempotency_keys;
 mod imported_names;
+mod inspection_tools;
+mod interface_documents;
+mod invalid_input;
 mod kept_databases;
-mod keys;
-mod linear;
+mod lending_authorisation;
+mod linear_cost;
 mod log_lines;
-mod looking_inside;
-mod main_job;
 mod manual;
-mod names;
-mod numbers_behind;
-mod operating;
-mod persons;
-mod poison;
-mod poisoned_first;
-mod printing;
+mod operator_commands;
+mod outdated_sequences;
+mod payment_settlement;
+mod person_erasure;
+mod printed_output;
 mod problems;
 mod rare_refusals;
 mod refunds;
 mod refusals;
-mod replaying;
-mod right_answers;
+mod rental_scenario;
+mod replay_command;
+mod request_metrics;
+mod request_pipeline;
 mod secrets;
 mod skipped_reactions;
-mod starting;
+mod startup;
 mod tools;
-mod waiting;
-mod wrong_use;
+mod unreadable_events;
+mod unreadable_first_event;
+mod usage_errors;

@@ -1,10 +1,10 @@
-//! What is made from the definition of the command line: completions, and the manual.
+//! Completions and manual pages, generated from the definition of the command line.
 
 use crate::command_line::{errors, folder, run};
 use std::process::Command;
 
 #[test]
-fn every_shell_gets_completions_that_it_can_read() {
+fn completions_exist_for_every_shell_and_bash_reads_them() {
     let folder = folder();
     for shell in ["bash", "zsh", "fish"] {
         let output = run(folder.path(), &["completions", shell], &[]);
@@ -13,7 +13,7 @@ fn every_shell_gets_completions_that_it_can_read() {
         for word in ["events", "trace", "--follow", "--data-dir"] {
             assert!(script.contains(word.trim_start_matches('-')), "{word} is missing for {shell}");
         }
-        // The others may not be there.
+        // Other shells may not be installed.
         if shell == "bash" {
             let read = Command::new("bash").args(["-n", "-c", &script]).output().expect("bash");
             assert!(read.status.success(), "{}", errors(&read));
@@ -23,7 +23,7 @@ fn every_shell_gets_completions_that_it_can_read() {
 }
 
 #[test]
-fn the_manual_has_a_page_for_every_subcommand() {
+fn manual_has_a_page_for_every_subcommand() {
     let folder = folder();
     let page = run(folder.path(), &["man", "events", "list"], &[]);
     let text = String::from_utf8(page.stdout).expect("text");
@@ -44,7 +44,7 @@ fn the_manual_has_a_page_for_every_subcommand() {
 }
 
 #[test]
-fn with_json_both_are_json() {
+fn manual_and_completions_are_json_on_request() {
     let folder = folder();
     for (line, name, begins) in [
         (&["man", "events", "list", "--json"][..], "manual", ".ie"),

@@ -1,4 +1,4 @@
-//! Problems as a whole, in both languages, kept as snapshots.
+//! Snapshots of whole problems, in both languages.
 
 use crate::app::{Answer, app};
 use insta::assert_json_snapshot;
@@ -23,7 +23,7 @@ macro_rules! snapshot {
 }
 
 #[tokio::test]
-async fn a_refused_body_names_every_field_in_the_callers_language() {
+async fn refused_body_names_every_field_in_the_callers_language() {
     let app = app().await;
     let call =
         || app.post("/items", json!({"itemName": "", "itemPrice": 0, "colour": 1, "ownerId": "x"}));
@@ -32,24 +32,24 @@ async fn a_refused_body_names_every_field_in_the_callers_language() {
 }
 
 #[tokio::test]
-async fn malformed_json_says_where() {
+async fn malformed_json_is_refused_with_its_place() {
     let app = app().await;
     let call = app.call(http::Method::POST, "/items").bytes("{\"itemName\": Camera}");
     snapshot!("malformed_json", call.send().await);
 }
 
 #[tokio::test]
-async fn a_conflict_says_what_to_do() {
+async fn conflict_says_what_to_do() {
     let app = app().await;
     let item = app.camera().await;
     app.reserved(item, 1).await;
-    let wish = || app.post("/reservations", json!({"itemNo": item, "customerId": 2}));
-    snapshot!("item_taken_en", wish().send().await);
-    snapshot!("item_taken_ko", wish().header("accept-language", "ko").send().await);
+    let reserve = || app.post("/reservations", json!({"itemNo": item, "customerId": 2}));
+    snapshot!("item_taken_en", reserve().send().await);
+    snapshot!("item_taken_ko", reserve().header("accept-language", "ko").send().await);
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_with_its_path() {
+async fn unknown_resources_and_methods_are_refused_with_the_path() {
     let app = app().await;
     snapshot!("item_not_found", app.get("/items/7").send().await);
     snapshot!("not_found", app.get("/nowhere").send().await);

@@ -1,5 +1,5 @@
-//! Refusals that take a history to come about: an overdue renter, years of blocks, events of another
-//! program, a database that breaks down in the middle of a write.
+//! Refusals that need a history: an overdue renter, years of blocks, events of another program, a database
+//! that crashes during a write.
 
 use crate::app::{App, app};
 use chrono::{Days, NaiveDate};
@@ -13,18 +13,29 @@ fn days(from: NaiveDate, count: u64) -> Value {
     json!({"from": from, "to": from + Days::new(count)})
 }
 
-/// An event as no program of today would write it.
-async fn write(db: &TestDb, stream: (&str, i64), sequence: i64, event: (&str, &str), body: Value) {
-    let ((aggregate, no), (event_type, version)) = (stream, event);
-    db.log_sql(&format!(
-        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
-         payload, metadata) VALUES \
-         ('{aggregate}', '{no}', {sequence}, '{event_type}', '{version}', '{body}', '{{}}')"
-    ))
-    .await;
+/// An event of another program.
+struct ForeignEvent {
+    aggregate_type: &'static str,
+    number: i64,
+    sequence: i64,
+    event_type: &'static str,
+    version: &'static str,
+    body: Value,
 }
 
-/// The market's day: the first that is taken by whoever reserves from now on.
+impl ForeignEvent {
+    async fn write(self, db: &TestDb) {
+        let Self { aggregate_type, number, sequence, event_type, version, body } = self;
+        db.log_sql(&format!(
+            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
+             payload, metadata) VALUES \
+             ('{aggregate_type}', '{number}', {sequence}, '{event_type}', '{version}', '{body}', '{{}}')"
+        ))
+        .await;
+    }
+}
+
+/// The market's day: the first day of a reservation that starts now.
 async fn today(app: &App) -> NaiveDate {
     let item = app.camera().await;
     app.reserved(item, 1).await;
@@ -32,15 +43,15 @@ async fn today(app: &App) -> NaiveDate {
     calendar["busy"][0]["from"].as_str().and_then(|day| day.parse().ok()).expect("a day")
 }
 
-/// Of an item that isn't back, today and the days from now on are taken, whatever its period said.
+/// Today is taken for an item that isn't returned, although its period is over.
 #[tokio::test]
-async fn an_item_that_is_overdue_is_reserved_for_nobody_today() {
+async fn overdue_item_cannot_be_reserved_from_today() {
     let db = TestDb::sqlite();
     let app = App::on(&db, &[("market.time_zone", "Etc/GMT+12")]).await;
     let first = today(&app).await;
     let item = app.camera().await;
-    let wish = json!({"itemNo": item, "customerId": 1, "period": days(first, 1)});
-    let made = app.post("/reservations", wish).expect(201).await.json();
+    let reservation = json!({"itemNo": item, "customerId": 1, "period": days(first, 1)});
+    let made = app.post("/reservations", reservation).expect(201).await.json();
     let no = made["reservationNo"].as_i64().expect("a number");
     app.pay(no).await;
     app.post(&format!("/items/{item}/lend"), json!({})).expect(200).await;
@@ -53,26 +64,26 @@ async fn an_item_that_is_overdue_is_reserved_for_nobody_today() {
     let tomorrow = today + Days::new(1);
     assert_eq!(calendar, json!({"busy": [{"from": first, "to": tomorrow, "overdue": true}]}));
     for period in [Value::Null, days(today, 1), days(today, 3)] {
-        let wish = json!({"itemNo": item, "customerId": 2, "period": period});
-        app.post("/reservations", wish).refused(409, "item-taken").await;
+        let reservation = json!({"itemNo": item, "customerId": 2, "period": period});
+        app.post("/reservations", reservation).refused(409, "item-taken").await;
     }
-    let wish = json!({"itemNo": item, "customerId": 2, "period": days(tomorrow, 1)});
-    app.post("/reservations", wish).expect(201).await;
+    let reservation = json!({"itemNo": item, "customerId": 2, "period": days(tomorrow, 1)});
+    app.post("/reservations", reservation).expect(201).await;
     app.post(&format!("/items/{item}/return"), json!({})).expect(200).await;
-    let wish = json!({"itemNo": item, "customerId": 3, "period": days(today, 1)});
-    app.post("/reservations", wish).expect(201).await;
+    let reservation = json!({"itemNo": item, "customerId": 3, "period": days(today, 1)});
+    app.post("/reservations", reservation).expect(201).await;
     app.stop().await;
 }
 
-/// Paid, and never fetched: the days are over, and cancelling gives the money back.
+/// A paid item was never fetched: its days are over, and a cancellation is accepted.
 #[tokio::test]
-async fn nothing_is_lent_after_the_last_day() {
+async fn item_is_not_lent_after_the_last_day() {
     let db = TestDb::sqlite();
     let app = App::on(&db, &[("market.time_zone", "Etc/GMT+12")]).await;
     let first = today(&app).await;
     let item = app.camera().await;
-    let wish = json!({"itemNo": item, "customerId": 1, "period": days(first, 1)});
-    let made = app.post("/reservations", wish).expect(201).await.json();
+    let reservation = json!({"itemNo": item, "customerId": 1, "period": days(first, 1)});
+    let made = app.post("/reservations", reservation).expect(201).await.json();
     let no = made["reservationNo"].as_i64().expect("a number");
     app.pay(no).await;
     app.stop().await;
@@ -85,36 +96,37 @@ async fn nothing_is_lent_after_the_last_day() {
     app.stop().await;
 }
 
-/// Neither as a renter nor by an operator; the item stays free.
+/// Neither the owner as a renter nor an operator for the owner reserves it.
 #[tokio::test]
-async fn an_owner_reserves_no_item_of_their_own() {
+async fn owner_cannot_reserve_the_own_item() {
     let app = app().await;
     let body = json!({"itemName": "Drill", "itemPrice": 100});
     let made = app.post("/items", body).actor("owner:5").expect(201).await.json();
     let item = made["itemNo"].as_i64().expect("a number");
-    let wish = json!({"itemNo": item, "customerId": 5});
-    app.post("/reservations", wish.clone()).actor("renter:5").refused(409, "own-item").await;
-    app.post("/reservations", wish).refused(409, "own-item").await;
+    let reservation = json!({"itemNo": item, "customerId": 5});
+    app.post("/reservations", reservation.clone()).actor("renter:5").refused(409, "own-item").await;
+    app.post("/reservations", reservation).refused(409, "own-item").await;
     let shown = app.get(&format!("/items/{item}")).actor("renter:5").expect(200).await.json();
     let reserve =
         shown["actions"].as_array().and_then(|all| all.iter().find(|a| a["name"] == "reserve"));
     assert_eq!(reserve.expect("an action")["reason"], "own-item");
-    let wish = json!({"itemNo": item, "customerId": 6});
-    app.post("/reservations", wish).expect(201).await;
+    let reservation = json!({"itemNo": item, "customerId": 6});
+    app.post("/reservations", reservation).expect(201).await;
 }
 
-/// The first renter keeps the item beyond the last day. The day after begins sooner in the east: at
-/// every moment it is at least a day later on Kiritimati than in the farthest west.
+/// The first renter keeps the item beyond the last day. At every moment the date on Kiritimati is at least one
+/// day later than in the farthest west.
 #[tokio::test]
-async fn an_item_that_is_overdue_is_lent_to_nobody_else() {
+async fn overdue_item_is_not_lent_to_the_next_renter() {
     let db = TestDb::sqlite();
     let app = App::on(&db, &[("market.time_zone", "Etc/GMT+12")]).await;
     let today = today(&app).await;
     let item = app.camera().await;
     let mut numbers = vec![];
     for (customer, from, count) in [(1, today, 1), (2, today + Days::new(1), 5)] {
-        let wish = json!({"itemNo": item, "customerId": customer, "period": days(from, count)});
-        let made = app.post("/reservations", wish).expect(201).await.json();
+        let reservation =
+            json!({"itemNo": item, "customerId": customer, "period": days(from, count)});
+        let made = app.post("/reservations", reservation).expect(201).await.json();
         let no = made["reservationNo"].as_i64().expect("a number");
         app.pay(no).await;
         numbers.push(json!({"reservationNo": no}));
@@ -135,7 +147,7 @@ async fn an_item_that_is_overdue_is_lent_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_item_remembers_so_many_blocks_and_no_more() {
+async fn item_has_a_limited_number_of_blocks() {
     const BLOCKS: u64 = 400;
     let app = app().await;
     let item = app.camera().await;
@@ -155,12 +167,20 @@ async fn an_item_remembers_so_many_blocks_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_a_newer_program_wrote_is_left_to_it() {
+async fn stream_of_a_newer_program_is_not_written() {
     let db = TestDb::sqlite();
     let app = App::on(&db, &[]).await;
     let item = app.camera().await;
     let body = json!({"ItemChanged": {"itemNo": item, "colour": "red"}});
-    write(&db, ("item", item), 2, ("ItemChanged", "99"), body).await;
+    let event = ForeignEvent {
+        aggregate_type: "item",
+        number: item,
+        sequence: 2,
+        event_type: "ItemChanged",
+        version: "99",
+        body,
+    };
+    event.write(&db).await;
     let change = json!({"itemName": "Lens"});
     let refused = app.patch(&format!("/items/{item}"), change).refused(503, "newer-program").await;
     assert!(!refused.header("retry-after").is_empty());
@@ -170,12 +190,14 @@ async fn what_a_newer_program_wrote_is_left_to_it() {
 }
 
 #[tokio::test]
-async fn registration_passes_over_a_number_that_was_given_up() {
+async fn registration_skips_an_abandoned_number() {
     let db = TestDb::sqlite();
     let app = App::on(&db, &[]).await;
-    for (sequence, event) in [(1, "Alerted"), (2, "AlarmWithdrawn")] {
-        let body = json!({event: {"itemNo": 1}});
-        write(&db, ("alarm", 1), sequence, (event, "1"), body).await;
+    for (sequence, event_type) in [(1, "Alerted"), (2, "AlarmWithdrawn")] {
+        let body = json!({event_type: {"itemNo": 1}});
+        let (aggregate_type, number, version) = ("alarm", 1, "1");
+        let event = ForeignEvent { aggregate_type, number, sequence, event_type, version, body };
+        event.write(&db).await;
     }
     assert_eq!(app.camera().await, 2);
     app.get("/items/1").refused(404, "item-not-found").await;
@@ -183,45 +205,52 @@ async fn registration_passes_over_a_number_that_was_given_up() {
     app.stop().await;
 }
 
-/// The item can't answer, so the reservation stays as it was asked for.
+/// The item's process manager can't decide, so the reservation stays requested.
 #[tokio::test]
-async fn what_is_only_asked_for_is_not_paid() {
+async fn requested_reservation_cannot_be_paid() {
     let db = TestDb::sqlite();
     let app = App::on(&db, &[]).await;
     let item = app.camera().await;
-    write(&db, ("item", item), 2, ("ItemTeleported", "1"), json!({"ItemTeleported": {}})).await;
-    let wish = json!({"itemNo": item, "customerId": 1});
-    let call = app.post("/reservations", wish).header("prefer", "respond-async");
-    let asked = call.expect(202).await.json();
-    assert_eq!(asked["status"], "Requested");
-    let pay = format!("/reservations/{}/payment", asked["reservationNo"]);
+    let event = ForeignEvent {
+        aggregate_type: "item",
+        number: item,
+        sequence: 2,
+        event_type: "ItemTeleported",
+        version: "1",
+        body: json!({"ItemTeleported": {}}),
+    };
+    event.write(&db).await;
+    let reservation = json!({"itemNo": item, "customerId": 1});
+    let call = app.post("/reservations", reservation).header("prefer", "respond-async");
+    let requested = call.expect(202).await.json();
+    assert_eq!(requested["status"], "Requested");
+    let pay = format!("/reservations/{}/payment", requested["reservationNo"]);
     app.post(&pay, json!({})).refused(409, "not-reserved").await;
     app.stop().await;
 }
 
-/// The write waits for its turn when the database breaks down, and nobody answers who could say what
-/// became of it.
+/// The database crashes while the write waits for a lock, so its outcome is unknown.
 #[test]
-fn when_nobody_knows_whether_it_was_done_a_repeat_finds_out() {
+fn repeated_key_resolves_an_unknown_outcome() {
     gdmarket_testkit::run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
         let app = App::on(&db, &[]).await;
         let item = app.camera().await;
         let change = || app.patch(&format!("/items/{item}"), json!({"itemName": "Lens"})).key("k");
-        let _holds_it_up = ForeignWriter::begin(&db, 1, false).await;
-        let breaks_down = async {
+        let _lock_holder = ForeignWriter::begin(&db, 1, false).await;
+        let crash = async {
             let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' \
                            AND NOT granted AND database = \
                            (SELECT oid FROM pg_database WHERE datname = current_database())";
             eventually(LIMIT, async || match db.views_number(waiting).await {
-                0 => Err("nobody waits"),
+                0 => Err("no lock is waited for"),
                 _ => Ok(()),
             })
             .await;
             cluster.crash();
         };
-        let (refused, ()) = tokio::join!(change().refused(503, "outcome-unknown"), breaks_down);
+        let (refused, ()) = tokio::join!(change().refused(503, "outcome-unknown"), crash);
         assert!(!refused.header("retry-after").is_empty());
         cluster.start();
         eventually(LIMIT, async || {

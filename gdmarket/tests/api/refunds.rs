@@ -1,4 +1,4 @@
-//! What `/payments` shows while money goes back, when it can't, and once it is back.
+//! The status in `/payments` during a refund, after its refusal, and after its completion.
 
 use crate::app::App;
 use gdmarket_testkit::{TestDb, on_each_engine};
@@ -23,8 +23,8 @@ async fn listed(app: &App, status: &str) -> usize {
 }
 
 on_each_engine! {
-    /// The gateway is away, then refuses, then does it: `Cancelled` only once the money is back.
-    async fn a_payment_is_cancelled_only_once_the_money_is_back(db: &TestDb) {
+    /// The gateway is unavailable, then refuses, then refunds.
+    async fn payment_is_cancelled_only_after_its_refund(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let item = app.camera().await;
         let no = app.reserved(item, 1).await;

@@ -1,11 +1,11 @@
-//! Every refusal of the market that a caller can meet, by its code, and what it leaves in the log.
+//! Every refusal of the market that a caller can get, by its code, and the events that it leaves.
 
 use crate::app::{App, app, app_with};
 use gdmarket_testkit::on_each_engine;
 use serde_json::{Value, json};
 
-/// The event types of a reservation's story, depth first.
-async fn story(app: &App, reservation_no: i64) -> Vec<String> {
+/// The event types of a reservation's trace, depth first.
+async fn trace(app: &App, reservation_no: i64) -> Vec<String> {
     fn collect(events: &Value, found: &mut Vec<String>) {
         for event in events.as_array().into_iter().flatten() {
             found.push(event["type"].as_str().unwrap_or_default().to_owned());
@@ -19,7 +19,7 @@ async fn story(app: &App, reservation_no: i64) -> Vec<String> {
 }
 
 on_each_engine! {
-    async fn a_refused_reservation_leaves_three_events_and_no_hold(db: &TestDb) {
+    async fn refused_reservation_leaves_three_events_and_no_hold(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let item = app.camera().await;
         app.reserved(item, 1).await;
@@ -28,19 +28,19 @@ on_each_engine! {
         let blocked = app.camera().await;
         let period = json!({"from": "2040-02-01", "to": "2040-02-03"});
         app.post(&format!("/items/{blocked}/block"), json!({"period": period})).expect(200).await;
-        for (number, wanted, code) in [
+        for (number, item_no, code) in [
             (2, item, "item-taken"),
             (3, 77, "item-unknown"),
             (4, gone, "item-gone"),
             (5, blocked, "item-blocked"),
         ] {
-            let wish = json!({"itemNo": wanted, "customerId": 2, "period": period});
-            app.post("/reservations", wish).refused(409, code).await;
+            let reservation = json!({"itemNo": item_no, "customerId": 2, "period": period});
+            app.post("/reservations", reservation).refused(409, code).await;
             let path = format!("/reservations/{number}");
             app.see(&path, "/status", json!("Rejected")).await;
             assert_eq!(app.get(&path).expect(200).await.json()["reason"], code);
             let three = ["ReservationRequested", "HoldRefused", "ReservationRejected"];
-            assert_eq!(story(&app, number).await, three, "{code}");
+            assert_eq!(trace(&app, number).await, three, "{code}");
         }
         let payments = app.get("/payments").expect(200).await.json();
         assert_eq!(payments["_embedded"]["payments"], json!([]));
@@ -49,7 +49,7 @@ on_each_engine! {
 }
 
 #[tokio::test]
-async fn lending_and_returning_say_why_not() {
+async fn lending_and_returning_are_refused_with_the_reason() {
     let app = app().await;
     let item = app.camera().await;
     let lend = format!("/items/{item}/lend");
@@ -64,7 +64,7 @@ async fn lending_and_returning_say_why_not() {
 }
 
 #[tokio::test]
-async fn what_a_reservation_went_through_is_no_refusal() {
+async fn lending_and_returning_of_a_completed_reservation_change_nothing() {
     let app = app().await;
     let item = app.camera().await;
     let mut numbers = vec![];
@@ -97,7 +97,7 @@ async fn what_a_reservation_went_through_is_no_refusal() {
 }
 
 #[tokio::test]
-async fn what_was_refused_under_a_key_stays_refused_whatever_happens_later() {
+async fn refusal_under_a_key_stays_after_later_changes() {
     let app = app().await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;
@@ -115,13 +115,13 @@ async fn what_was_refused_under_a_key_stays_refused_whatever_happens_later() {
 }
 
 async fn reserved_for(app: &App, item: i64, from: &str, to: &str) -> i64 {
-    let wish = json!({"itemNo": item, "customerId": 1, "period": {"from": from, "to": to}});
-    let body = app.post("/reservations", wish).expect(201).await.json();
+    let reservation = json!({"itemNo": item, "customerId": 1, "period": {"from": from, "to": to}});
+    let body = app.post("/reservations", reservation).expect(201).await.json();
     body["reservationNo"].as_i64().expect("a number")
 }
 
 #[tokio::test]
-async fn several_holds_need_a_number_and_the_first_day() {
+async fn lending_one_of_several_holds_needs_its_number_and_first_day() {
     let app = app().await;
     let item = app.camera().await;
     let january = reserved_for(&app, item, "2040-01-05", "2040-01-08").await;
@@ -136,7 +136,7 @@ async fn several_holds_need_a_number_and_the_first_day() {
 }
 
 #[tokio::test]
-async fn cancelling_and_paying_say_why_not() {
+async fn cancelling_and_paying_are_refused_with_the_reason() {
     let app = app().await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;
@@ -161,7 +161,7 @@ async fn cancelling_and_paying_say_why_not() {
 }
 
 #[tokio::test]
-async fn a_paid_reservation_is_cancelled_and_refunded() {
+async fn paid_reservation_is_cancelled_and_refunded() {
     let app = app().await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;
@@ -173,7 +173,7 @@ async fn a_paid_reservation_is_cancelled_and_refunded() {
 }
 
 #[tokio::test]
-async fn a_declined_payment_is_402_and_may_be_tried_again() {
+async fn declined_payment_is_402_and_can_be_retried() {
     let app = app_with(&[("payment.decline_rate", "1")]).await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;
@@ -187,7 +187,7 @@ async fn a_declined_payment_is_402_and_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_slow_gateway_is_202_and_settles_by_itself() {
+async fn payment_at_a_slow_gateway_is_202_and_settles_later() {
     let app = app_with(&[("payment.delay_ms", "1500"), ("payment.answer_within_ms", "50")]).await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;
@@ -202,7 +202,7 @@ async fn a_slow_gateway_is_202_and_settles_by_itself() {
 }
 
 #[tokio::test]
-async fn payments_are_refused_for_a_moment_when_the_gateway_fails() {
+async fn payments_are_refused_while_the_breaker_is_open() {
     let app = app_with(&[("payment.fail_rate", "1"), ("payment.timeout_ms", "200")]).await;
     let mut refused = None;
     for customer in 1..=20 {
@@ -210,8 +210,8 @@ async fn payments_are_refused_for_a_moment_when_the_gateway_fails() {
         let no = app.reserved(item, customer).await;
         let answer = app.post(&format!("/reservations/{no}/payment"), json!({})).send().await;
         assert!(matches!(answer.status, 202 | 402 | 503), "{answer:?}");
-        // While it is asked, what was intended is in the log; once it isn't any more, nothing is.
-        if story(&app, no).await == ["ReservationRequested", "ItemHeld", "Reserved"] {
+        // The request to pay is in the log as long as the gateway is called; once the breaker is open, it isn't.
+        if trace(&app, no).await == ["ReservationRequested", "ItemHeld", "Reserved"] {
             refused = Some(answer);
             break;
         }
@@ -222,14 +222,14 @@ async fn payments_are_refused_for_a_moment_when_the_gateway_fails() {
 }
 
 #[tokio::test]
-async fn an_alarm_beyond_its_time_counts_as_absent() {
+async fn alarm_that_exceeds_its_timeout_counts_as_unavailable() {
     let app = app_with(&[("alarm.delay_ms", "400"), ("alarm.timeout_ms", "50")]).await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     app.post("/items", camera).refused(503, "alarm-unavailable").await;
 }
 
 #[tokio::test]
-async fn without_its_alarm_nothing_is_registered() {
+async fn item_is_not_registered_without_its_alarm() {
     let app = app_with(&[("alarm.fail_rate", "1")]).await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     let refused = app.post("/items", camera).refused(503, "alarm-unavailable").await;
@@ -239,7 +239,7 @@ async fn without_its_alarm_nothing_is_registered() {
 }
 
 #[tokio::test]
-async fn an_unpaid_reservation_expires() {
+async fn unpaid_reservation_expires() {
     let app = app_with(&[("reservation.pay_within_s", "1")]).await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;
@@ -251,15 +251,15 @@ async fn an_unpaid_reservation_expires() {
 }
 
 #[tokio::test]
-async fn the_story_of_a_rental_is_a_tree_of_causes() {
+async fn trace_of_a_rental_is_a_tree_of_causes() {
     let app = app().await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;
     app.pay(no).await;
     app.lend(item).await;
     app.see(&format!("/reservations/{no}"), "/status", json!("Renting")).await;
-    let told = story(&app, no).await;
-    assert_eq!(told[..3], ["ReservationRequested", "ItemHeld", "Reserved"].map(str::to_owned));
+    let types = trace(&app, no).await;
+    assert_eq!(types[..3], ["ReservationRequested", "ItemHeld", "Reserved"].map(str::to_owned));
     for event in [
         "PaymentRequested",
         "PaymentStarted",
@@ -269,10 +269,10 @@ async fn the_story_of_a_rental_is_a_tree_of_causes() {
         "ItemRented",
         "RentalStarted",
     ] {
-        assert!(told.iter().any(|seen| seen == event), "{event} is missing in {told:?}");
+        assert!(types.iter().any(|seen| seen == event), "{event} is missing in {types:?}");
     }
     let trace = app.get(&format!("/reservations/{no}/trace")).expect(200).await.json();
-    let asked = trace["events"].as_array().expect("events");
-    assert!(asked.iter().all(|event| event["causedBy"].is_null()));
-    assert!(asked.iter().all(|event| event["actor"] == "operator:local"), "{trace}");
+    let roots = trace["events"].as_array().expect("events");
+    assert!(roots.iter().all(|event| event["causedBy"].is_null()));
+    assert!(roots.iter().all(|event| event["actor"] == "operator:local"), "{trace}");
 }

@@ -1,4 +1,4 @@
-//! The database's password: no command, error or log line prints it, in whichever form it was given.
+//! The database's password: no command, error or log line prints it in any form.
 
 use crate::command_line::{PROGRAM, errors, folder, run};
 use gdmarket_testkit::{ServerOptions, TestDb, free_port};
@@ -9,7 +9,7 @@ use std::process::Output;
 /// Part of every password here.
 const CANARY: &str = "CANARY77";
 
-/// URLs that carry it; nobody listens at the port.
+/// URLs that contain it; no server listens at the port.
 fn urls() -> Vec<String> {
     let port = free_port();
     let at = |password: &str| format!("postgres://me:{password}@127.0.0.1:{port}/market");
@@ -38,9 +38,9 @@ fn urls() -> Vec<String> {
     urls
 }
 
-/// What the client takes, the configuration takes too: upper case, several options, an @ in a value.
+/// The configuration accepts all parameters that the client library accepts.
 #[test]
-fn parameters_that_mean_what_they_say_lead_to_the_database() {
+fn valid_parameters_of_the_url_reach_the_database() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let folder = folder();
@@ -54,7 +54,7 @@ fn parameters_that_mean_what_they_say_lead_to_the_database() {
     });
 }
 
-fn shows_none(what: &str, output: &Output) {
+fn assert_no_password(what: &str, output: &Output) {
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), errors(output));
     for form in [CANARY, "CANARY%37%37"] {
         assert!(!text.contains(form), "{what}: {text}");
@@ -76,13 +76,13 @@ fn no_form_of_the_password_is_printed() {
             (&["config", "show", "--config", &toml_path], &[]),
             (&["config", "show", "--database-url", &url], &[]),
         ] {
-            shows_none(&url, &run(folder.path(), arguments, variables));
+            assert_no_password(&url, &run(folder.path(), arguments, variables));
         }
     }
 }
 
 #[test]
-fn an_unreachable_database_is_named_without_the_password() {
+fn unreachable_database_is_named_without_the_password() {
     let folder = folder();
     let url = format!("postgres://me:{CANARY}@127.0.0.1:{}/market?sslmode=disable", free_port());
     let listen = format!("127.0.0.1:{}", free_port());
@@ -94,12 +94,12 @@ fn an_unreachable_database_is_named_without_the_password() {
     for arguments in [&["serve"][..], &["check", "--json"]] {
         let output = run(folder.path(), arguments, &variables);
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {}", errors(&output));
-        shows_none("unreachable", &output);
+        assert_no_password("unreachable", &output);
     }
 }
 
 #[test]
-fn a_url_in_a_wrong_place_is_masked() {
+fn url_in_a_wrong_place_is_masked() {
     let folder = folder();
     let url = format!("postgres://me:{CANARY}?x@127.0.0.1/market");
     for (arguments, variables) in [
@@ -115,20 +115,20 @@ fn a_url_in_a_wrong_place_is_masked() {
         let output = run(folder.path(), arguments, variables);
         let is_refused = output.status.code() != Some(0);
         assert_eq!(is_refused, arguments[0] != "config", "{arguments:?}: {}", errors(&output));
-        shows_none(&format!("{arguments:?}"), &output);
+        assert_no_password(&format!("{arguments:?}"), &output);
     }
 }
 
-fn fault_of(folder: &Path, toml: &[u8]) -> String {
+fn fault_in(folder: &Path, toml: &[u8]) -> String {
     fs::write(folder.join("gdmarket.toml"), toml).expect("a file");
     let output = run(folder, &["config", "show"], &[]);
     assert_eq!(output.status.code(), Some(2));
-    shows_none("a file", &output);
+    assert_no_password("a file", &output);
     errors(&output)
 }
 
 #[test]
-fn a_fault_in_the_file_is_named_by_line_and_column_only() {
+fn fault_in_the_file_is_named_by_line_and_column_only() {
     let folder = folder();
     for (toml, place) in [
         ("[database]\nurl = \"postgres://me:CANARY77@db/m\n", "line 2, column"),
@@ -138,17 +138,17 @@ fn a_fault_in_the_file_is_named_by_line_and_column_only() {
         ("[database]\nurl = \"CANARY77\"\nurl = \"CANARY77\"\n", "line 3, column 1"),
         ("[database]\n\n\nurl = [\"CANARY77\"\n", "line "),
     ] {
-        let fault = fault_of(folder.path(), toml.as_bytes());
+        let fault = fault_in(folder.path(), toml.as_bytes());
         assert!(fault.contains(place) && fault.contains("gdmarket.toml"), "{toml}: {fault}");
     }
-    let fault = fault_of(folder.path(), b"[database]\nurl = \"CANARY77\xff\"\n");
+    let fault = fault_in(folder.path(), b"[database]\nurl = \"CANARY77\xff\"\n");
     assert!(fault.contains("line 2, column 16: is not UTF-8"), "{fault}");
-    fault_of(folder.path(), b"[database]\nurl = [\"CANARY77\"]\n");
-    fault_of(folder.path(), b"database = \"CANARY77\"\n");
+    fault_in(folder.path(), b"[database]\nurl = [\"CANARY77\"]\n");
+    fault_in(folder.path(), b"database = \"CANARY77\"\n");
 }
 
 #[test]
-fn a_password_in_a_flag_is_warned_of() {
+fn password_in_a_flag_causes_a_warning() {
     let folder = folder();
     let url = format!("postgres://me:{CANARY}@db/market");
     let flag = run(folder.path(), &["config", "show", "--database-url", &url], &[]);
@@ -162,18 +162,19 @@ fn a_password_in_a_flag_is_warned_of() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_server_writes_core_dumps_only_when_asked_for() {
+fn server_writes_core_dumps_only_when_enabled() {
     gdmarket_testkit::run(async {
-        for (asked, limit) in [(false, "0"), (true, "")] {
+        for (is_enabled, limit) in [(false, "0"), (true, "")] {
             let options = ServerOptions::new(PROGRAM);
-            let options = options.variable("GDMARKET__TELEMETRY__CORE_DUMPS", &asked.to_string());
+            let options =
+                options.variable("GDMARKET__TELEMETRY__CORE_DUMPS", &is_enabled.to_string());
             let server = options.start().await;
             let pid = server.pid().expect("a running server");
             let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("its limits");
             let line = limits.lines().find(|line| line.starts_with("Max core file size"));
             let words: Vec<_> = line.expect("the limit").split_whitespace().collect();
             let (soft, hard) = (words[4], words[5]);
-            assert_eq!(soft, if asked { hard } else { limit }, "{limits}");
+            assert_eq!(soft, if is_enabled { hard } else { limit }, "{limits}");
         }
     });
 }

@@ -1,7 +1,7 @@
-//! `gdmarket check` names what a process manager has passed without doing it: commands, refunds, refusals
-//! and deadlines. A market in which everything is done, waits or is parked passes.
+//! `gdmarket check` names the reactions that a process manager has skipped: commands, refunds, refusals and
+//! deadlines. A market in which every reaction is done, waits or is parked passes the check.
 
-use crate::checking::{checked, finds, head};
+use crate::check_command::{assert_found, checked, head};
 use crate::command_line::PROGRAM;
 use crate::tools::{Tools, register, send};
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
@@ -19,12 +19,12 @@ async fn reserve(server: &Server, item: i64) -> i64 {
     answer["reservationNo"].as_i64().expect("a number")
 }
 
-async fn end(mut server: Server) {
+async fn stop(mut server: Server) {
     server.terminate().await;
     assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
 }
 
-async fn has_status(server: &Server, path: &str, status: &str) {
+async fn await_status(server: &Server, path: &str, status: &str) {
     eventually(SOON, || async {
         let answer = Client::new().get(server.url(path)).send().await.expect("an answer");
         let body: Value = answer.json().await.expect("JSON");
@@ -53,17 +53,17 @@ fn requested(no: i64, item: i64) -> Value {
     }})
 }
 
-/// All managers say that they have read everything.
-async fn pass_everything(db: &TestDb) {
+/// Moves the checkpoints of all managers to the head.
+async fn skip_to_head(db: &TestDb) {
     let head = head(db).await;
     let sql =
         format!("UPDATE checkpoints SET position = {head} WHERE subscription IN ({MANAGERS})");
     db.views_sql(&sql).await;
 }
 
-/// Item 1 is held unpaid, item 2 was paid and given back, item 3 is free; a second request for item 1 was
-/// refused.
-async fn a_market(db: &TestDb) -> Server {
+/// A market in which item 1 is held unpaid, item 2 is held and paid, and item 3 is free; a second request for
+/// item 1 was refused.
+async fn played_market(db: &TestDb) -> Server {
     let server = ServerOptions::new(PROGRAM).on(db).start().await;
     for _ in 0..3 {
         register(&server).await;
@@ -78,13 +78,13 @@ async fn a_market(db: &TestDb) -> Server {
 }
 
 on_each_engine! {
-    async fn a_market_whose_deadlines_are_open_or_that_is_behind_passes(db: &TestDb) {
-        let server = a_market(db).await;
+    async fn market_with_open_deadlines_or_lagging_managers_passes_the_check(db: &TestDb) {
+        let server = played_market(db).await;
         let tools = Tools { db };
         send(&server, Method::POST, "/reservations/2/cancel", json!({})).await;
-        has_status(&server, "/payments/1", "Cancelled").await;
-        assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "beside the server");
-        end(server).await;
+        await_status(&server, "/payments/1", "Cancelled").await;
+        assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "while the server runs");
+        stop(server).await;
         assert!(db.views_number("SELECT count(*) FROM deadlines").await > 0, "one is open");
         append(db, "reservation/50", 1, requested(50, 3)).await;
         append(db, "alarm/60", 1, json!({"Alerted": {"itemNo": 60}})).await;
@@ -92,15 +92,15 @@ on_each_engine! {
         assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "behind");
     }
 
-    async fn a_refund_that_is_neither_done_nor_queued_is_named(db: &TestDb) {
-        end(a_market(db).await).await;
+    async fn refund_that_is_neither_done_nor_queued_is_named(db: &TestDb) {
+        stop(played_market(db).await).await;
         let away = ServerOptions::new(PROGRAM).on(db).variable("GDMARKET__PAYMENT__FAIL_RATE", "1");
         let server = away.start().await;
         send(&server, Method::POST, "/reservations/2/cancel", json!({})).await;
-        has_status(&server, "/payments/1", "Refunding").await;
-        end(server).await;
+        await_status(&server, "/payments/1", "Refunding").await;
+        stop(server).await;
         let tools = Tools { db };
-        // It is retried: named as what waits, and nothing is missing.
+        // The refund is parked for a retry: a warning names it, and nothing is missing.
         let sql = "SELECT position FROM parked_events WHERE subscription = 'payment_process'";
         let position = db.views_number(sql).await;
         assert_eq!(checked(&tools, "check"), (Some(0), vec![]));
@@ -111,66 +111,66 @@ on_each_engine! {
             db.views_sql(&format!("DELETE FROM {table} WHERE subscription = 'payment_process'")).await;
         }
         let at = format!("position {position}:");
-        finds(&tools, "reaction-missing", &[&at, "payment_process", "refund of payment/1"]);
-        // As the runbook says.
+        assert_found(&tools, "reaction-missing", &[&at, "payment_process", "refund of payment/1"]);
+        // The repair of the runbook.
         let sql = format!(
             "UPDATE checkpoints SET position = {} WHERE subscription = 'payment_process'",
             position - 1
         );
         db.views_sql(&sql).await;
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
-        has_status(&server, "/payments/1", "Cancelled").await;
-        end(server).await;
-        assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "made up for");
+        await_status(&server, "/payments/1", "Cancelled").await;
+        stop(server).await;
+        assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "repaired");
     }
 
-    async fn a_deadline_that_neither_waits_nor_is_done_is_named(db: &TestDb) {
-        end(a_market(db).await).await;
+    async fn deadline_that_neither_waits_nor_is_done_is_named(db: &TestDb) {
+        stop(played_market(db).await).await;
         let tools = Tools { db };
         assert_eq!(checked(&tools, "check"), (Some(0), vec![]));
         db.views_sql("DELETE FROM deadlines WHERE manager = 'reservation_process'").await;
         let (exit, faults) = checked(&tools, "check");
         assert_eq!(exit, Some(5));
-        assert_eq!(faults.len(), 1, "what was paid has none: {faults:?}");
-        finds(&tools, "deadline-missing", &["reservation_process", "reservation/1"]);
-        // Managers that have passed what sets one.
-        let asked = json!({"PaymentRequested": {
+        assert_eq!(faults.len(), 1, "a paid reservation has no deadline: {faults:?}");
+        assert_found(&tools, "deadline-missing", &["reservation_process", "reservation/1"]);
+        // Managers whose checkpoints are past the events that set a deadline.
+        let event = json!({"PaymentRequested": {
             "reservationNo": 1, "itemNo": 1, "paymentNo": 50, "amount": 100,
         }});
         let sequence = "SELECT max(sequence) + 1 FROM events \
                         WHERE aggregate_type = 'reservation' AND aggregate_id = '1'";
         let sequence = db.log_number(sequence).await;
-        let payment = append(db, "reservation/1", sequence, asked).await;
+        let payment = append(db, "reservation/1", sequence, event).await;
         let alarm = append(db, "alarm/60", 1, json!({"Alerted": {"itemNo": 60}})).await;
-        pass_everything(db).await;
+        skip_to_head(db).await;
         let at = [format!("position {payment}:"), format!("position {alarm}:")];
-        finds(&tools, "deadline-missing", &[&at[0], "payment_process", "payment/50"]);
-        finds(&tools, "deadline-missing", &[&at[1], "abandonment", "item/60"]);
+        assert_found(&tools, "deadline-missing", &[&at[0], "payment_process", "payment/50"]);
+        assert_found(&tools, "deadline-missing", &[&at[1], "abandonment", "item/60"]);
     }
 
-    async fn a_reaction_that_would_be_refused_now_is_named_where_the_refusal_left_no_trace(db: &TestDb) {
-        end(a_market(db).await).await;
+    async fn reaction_whose_refusal_is_not_recorded_is_named(db: &TestDb) {
+        stop(played_market(db).await).await;
         let tools = Tools { db };
-        // Item 1 is taken: that was to be written down. Item 60 has no announcement to take back.
+        // Item 1 is taken, and the refusal of the hold is missing. Item 60 has no alarm to withdraw.
         let taken = append(db, "reservation/50", 1, requested(50, 1)).await;
-        let given_up = json!({"RegistrationAbandoned": {"itemNo": 60}});
-        let given_up = append(db, "item/60", 1, given_up).await;
-        pass_everything(db).await;
-        finds(&tools, "reaction-missing", &[&format!("position {taken}:"), "holding", "item/1"]);
-        finds(&tools, "reaction-missing", &[&format!("position {given_up}:"), "alarm_saga"]);
-        // A receipt that says that it was refused is none.
+        let abandoned = json!({"RegistrationAbandoned": {"itemNo": 60}});
+        let abandoned = append(db, "item/60", 1, abandoned).await;
+        skip_to_head(db).await;
+        assert_found(&tools, "reaction-missing", &[&format!("position {taken}:"), "holding", "item/1"]);
+        assert_found(&tools, "reaction-missing", &[&format!("position {abandoned}:"), "alarm_saga"]);
+        // The receipt of a refusal is no proof of a reaction.
         let at = "aggregate_type = 'reservation' AND aggregate_id = '1' AND first_sequence = 2";
         db.log_sql(&format!("UPDATE receipts SET refusal = 'already-reserved' WHERE {at}")).await;
-        finds(&tools, "reaction-missing", &["reservation_process", "Confirm for reservation/1"]);
+        assert_found(&tools, "reaction-missing", &["reservation_process", "Confirm for reservation/1"]);
     }
 
-    async fn the_last_of_very_many_reactions_is_looked_up_too(db: &TestDb) {
-        end(a_market(db).await).await;
+    async fn last_of_ten_thousand_reactions_is_looked_up(db: &TestDb) {
+        stop(played_market(db).await).await;
         let tools = Tools { db };
         append(db, "reservation/50", 1, requested(50, 1)).await;
         let rejected = json!({"reservationNo": 50, "itemNo": 1, "reason": "item-taken"});
         append(db, "reservation/50", 2, json!({"ReservationRejected": rejected})).await;
-        // Without receipts, and all of them are done.
+        // All of these are done, without receipts.
         db.log_sql(&format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) \
              INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
@@ -180,7 +180,7 @@ on_each_engine! {
         ))
         .await;
         let last = append(db, "reservation/51", 1, requested(51, 3)).await;
-        pass_everything(db).await;
-        finds(&tools, "reaction-missing", &[&format!("position {last}:"), "holding", "item/3"]);
+        skip_to_head(db).await;
+        assert_found(&tools, "reaction-missing", &[&format!("position {last}:"), "holding", "item/3"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The program's tools beside a running server, and a caller of that server.
+//! Helpers that run the program's tools on a test's database, and call a running server.
 
 use crate::command_line::{errors, folder, run};
 use gdmarket_testkit::{Server, TestDb};
@@ -19,7 +19,7 @@ impl Tools<'_> {
         }
     }
 
-    /// Runs a command line, words parted by single spaces.
+    /// Runs a command line whose words are separated by single spaces.
     pub(crate) fn run(&self, line: &str) -> Output {
         let place = self.place();
         let words = line.split(' ').chain(place.iter().map(String::as_str));
@@ -27,20 +27,20 @@ impl Tools<'_> {
         run(folder.path(), &words.collect::<Vec<_>>(), &[])
     }
 
-    /// What it prints.
+    /// The text that a successful command prints.
     pub(crate) fn text(&self, line: &str) -> String {
         let output = self.run(line);
         assert_eq!(output.status.code(), Some(0), "{line}: {}", errors(&output));
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// The JSON that it prints, line by line.
+    /// The JSON that a successful command prints, line by line.
     pub(crate) fn json(&self, line: &str) -> Vec<Value> {
         let text = self.text(&format!("{line} --json"));
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
-    /// Its exit code and what it says.
+    /// The exit code and the message of a refused command, which prints nothing else.
     pub(crate) fn refused(&self, line: &str) -> (Option<i32>, String) {
         let output = self.run(line);
         assert!(output.stdout.is_empty(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
@@ -48,13 +48,13 @@ impl Tools<'_> {
     }
 }
 
-/// Another camera of owner 7.
+/// Registers another camera of owner 7.
 pub(crate) async fn register(server: &Server) {
     let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
     send(server, Method::POST, "/items", camera).await;
 }
 
-/// A second event of an item, written by somebody else.
+/// Writes the second event of an item, as another program.
 pub(crate) async fn write(db: &TestDb, no: i64, event_type: &str, payload: &str) {
     db.log_sql(&format!(
         "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
@@ -63,7 +63,7 @@ pub(crate) async fn write(db: &TestDb, no: i64, event_type: &str, payload: &str)
     .await;
 }
 
-/// A command that succeeds; the body of its answer.
+/// Sends a request that succeeds, and returns the body of the answer.
 pub(crate) async fn send(server: &Server, method: Method, path: &str, body: Value) -> Value {
     let call = Client::new().request(method, server.url(path)).json(&body);
     let answer = call.send().await.expect("an answer");

@@ -1,4 +1,4 @@
-//! Which crate may use which, ours and others, held against `cargo metadata`.
+//! Which of our crates and which libraries a crate may use, compared with `cargo metadata`.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 use crate::{check, root};
 
-/// Our crates and which of ours each may use; `testkit` only in tests, `bench` by nobody.
+/// Our crates and which of ours each may use; `testkit` is used only in tests, `bench` by no crate.
 pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("store", &[]),
@@ -20,8 +20,8 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("bench", &[]),
 ];
 
-/// All that the domain may be built from: no I/O, no clock of its own, no randomness.
-const DOMAIN_MAY_USE: &[&str] = &[
+/// The only libraries of the domain: no I/O, no clock, no randomness.
+const DOMAIN_LIBRARIES: &[&str] = &[
     "chrono",
     "cqrs-es",
     "serde",
@@ -31,8 +31,8 @@ const DOMAIN_MAY_USE: &[&str] = &[
     "unicode-properties",
 ];
 
-/// Libraries with a home: only the named crates may ship them.
-const AT_HOME: &[(&str, &[&str])] = &[
+/// Libraries that only the named crates may ship.
+const RESTRICTED_LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "testkit", "bench"]),
     ("rusqlite", &["store"]),
     ("cqrs-es", &["domain", "store", "commands", "projections", "bench"]),
@@ -52,64 +52,77 @@ fn metadata() -> Metadata {
     command.other_options(["--offline".to_owned()]).exec().expect("cargo metadata")
 }
 
-/// One crate uses another: user, used, only in its tests.
-type Edge = (String, String, bool);
+/// A dependency of one crate on another.
+struct Dependency {
+    user: String,
+    used: String,
+    is_dev: bool,
+}
 
-fn edges(packages: &[Package]) -> Vec<Edge> {
+fn dependencies(packages: &[Package]) -> Vec<Dependency> {
     let short = |name: &str| name.strip_prefix("gdmarket-").unwrap_or(name).to_owned();
-    let edge = |package: &Package, used: &cargo_metadata::Dependency| {
-        (short(&package.name), short(&used.name), used.kind == DependencyKind::Development)
+    let dependency = |package: &Package, used: &cargo_metadata::Dependency| Dependency {
+        user: short(&package.name),
+        used: short(&used.name),
+        is_dev: used.kind == DependencyKind::Development,
     };
-    packages.iter().flat_map(|p| p.dependencies.iter().map(move |used| edge(p, used))).collect()
+    packages
+        .iter()
+        .flat_map(|p| p.dependencies.iter().map(move |used| dependency(p, used)))
+        .collect()
 }
 
-fn forbidden_crates(edges: &[Edge]) -> Vec<String> {
-    let allowed = |user: &str, used: &str, in_tests: bool| {
-        let ours = CRATES.iter().find(|(name, _)| *name == user);
-        match ours {
-            None => false,
-            Some(_) if user == "bench" => in_tests && used != "bench",
-            Some((_, may_use)) => may_use.contains(&used) || (in_tests && used == "testkit"),
-        }
-    };
-    edges
+fn is_allowed(dependency: &Dependency) -> bool {
+    let Dependency { user, used, is_dev } = dependency;
+    match CRATES.iter().find(|(name, _)| name == user) {
+        None => false,
+        Some(_) if user == "bench" => *is_dev && used != "bench",
+        Some((_, may_use)) => may_use.contains(&&**used) || (*is_dev && used == "testkit"),
+    }
+}
+
+fn forbidden_crates(dependencies: &[Dependency]) -> Vec<String> {
+    dependencies
         .iter()
-        .filter(|(_, used, _)| CRATES.iter().any(|(name, _)| name == used))
-        .filter(|(user, used, in_tests)| !allowed(user, used, *in_tests))
-        .map(|(user, used, in_tests)| {
-            let part = if *in_tests { "[dev-dependencies]" } else { "[dependencies]" };
-            format!("{user}/Cargo.toml {part}: gdmarket-{used}")
+        .filter(|dependency| CRATES.iter().any(|(name, _)| *name == dependency.used))
+        .filter(|dependency| !is_allowed(dependency))
+        .map(|Dependency { user, used, is_dev }| {
+            let section = if *is_dev { "[dev-dependencies]" } else { "[dependencies]" };
+            format!("{user}/Cargo.toml {section}: gdmarket-{used}")
         })
         .collect()
 }
 
-fn libraries_away_from_home(edges: &[Edge]) -> Vec<String> {
-    edges
-        .iter()
-        .filter(|(user, used, in_tests)| {
-            let elsewhere =
-                AT_HOME.iter().any(|(library, homes)| library == used && !homes.contains(&&**user));
-            let impure = user == "domain" && !DOMAIN_MAY_USE.contains(&&**used);
-            !in_tests && (elsewhere || impure)
-        })
-        .map(|(user, used, _)| format!("{user}/Cargo.toml: {used}"))
-        .collect()
+fn misplaced_libraries(dependencies: &[Dependency]) -> Vec<String> {
+    let is_misplaced = |Dependency { user, used, is_dev }: &&Dependency| {
+        let is_restricted = RESTRICTED_LIBRARIES
+            .iter()
+            .any(|(library, crates)| library == used && !crates.contains(&&**user));
+        let is_impure = user == "domain" && !DOMAIN_LIBRARIES.contains(&&**used);
+        !is_dev && (is_restricted || is_impure)
+    };
+    let misplaced = dependencies.iter().filter(is_misplaced);
+    misplaced.map(|of| format!("{}/Cargo.toml: {}", of.user, of.used)).collect()
 }
 
 #[test]
-fn crates_use_only_the_crates_they_may() {
-    let found = edges(&metadata().packages);
-    assert!(found.iter().any(|(user, used, _)| user == "commands" && used == "store"));
+fn crates_depend_only_on_allowed_crates() {
+    let found = dependencies(&metadata().packages);
+    assert!(found.iter().any(|of| of.user == "commands" && of.used == "store"));
     check("see the crate table of docs/architecture.md; not allowed:", &forbidden_crates(&found));
     check(
-        "see AT_HOME and DOMAIN_MAY_USE in this file; not allowed:",
-        &libraries_away_from_home(&found),
+        "see RESTRICTED_LIBRARIES and DOMAIN_LIBRARIES in this file; not allowed:",
+        &misplaced_libraries(&found),
     );
 }
 
 #[test]
-fn a_forbidden_crate_is_found() {
-    let edge = |user: &str, used: &str, in_tests| (user.to_owned(), used.to_owned(), in_tests);
+fn forbidden_dependency_is_found() {
+    let dependency = |user: &str, used: &str, is_dev| Dependency {
+        user: user.to_owned(),
+        used: used.to_owned(),
+        is_dev,
+    };
     for (user, used) in [
         ("commands", "projections"),
         ("projections", "commands"),
@@ -120,9 +133,9 @@ fn a_forbidden_crate_is_found() {
         ("store", "domain"),
         ("api", "gdmarket"),
     ] {
-        assert_eq!(forbidden_crates(&[edge(user, used, false)]).len(), 1, "{user} → {used}");
+        assert_eq!(forbidden_crates(&[dependency(user, used, false)]).len(), 1, "{user} → {used}");
     }
-    assert!(forbidden_crates(&[edge("store", "testkit", true)]).is_empty());
+    assert!(forbidden_crates(&[dependency("store", "testkit", true)]).is_empty());
     for (user, used) in [
         ("api", "sqlx"),
         ("api", "cqrs-es"),
@@ -132,7 +145,7 @@ fn a_forbidden_crate_is_found() {
         ("domain", "tokio"),
     ] {
         assert_eq!(
-            libraries_away_from_home(&[edge(user, used, false)]).len(),
+            misplaced_libraries(&[dependency(user, used, false)]).len(),
             1,
             "{user} → {used}"
         );
@@ -140,7 +153,7 @@ fn a_forbidden_crate_is_found() {
 }
 
 #[test]
-fn every_crate_takes_the_lints_of_the_workspace() {
+fn every_crate_inherits_workspace_lints() {
     let without: Vec<_> = CRATES
         .iter()
         .map(|(name, _)| format!("{name}/Cargo.toml"))
@@ -150,9 +163,5 @@ fn every_crate_takes_the_lints_of_the_workspace() {
         })
         .collect();
     check("add `[lints] workspace = true` to:", &without);
-    assert_eq!(
-        metadata().packages.len(),
-        CRATES.len(),
-        "a new crate belongs into CRATES of this file"
-    );
+    assert_eq!(metadata().packages.len(), CRATES.len(), "add a new crate to CRATES of this file");
 }

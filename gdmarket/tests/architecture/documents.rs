@@ -1,11 +1,11 @@
-//! What the documents say: a page per problem code, a row per setting, links that lead somewhere.
+//! Rules about the documents: a page per problem code, a row per setting and metric, links to existing files.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use crate::{Source, check, files, root};
 
-/// A problem as the table in api/src/problem/kind.rs has it: code, title in English, in Korean.
+/// The problems of the table in api/src/problem/kind.rs: code, title in English, title in Korean.
 fn problems(table: &str) -> Vec<(String, String, String)> {
     let entries = table.split_once("\nkinds! {").map_or("", |(_, entries)| entries);
     let entries = entries.split_once("\n}").map_or("", |(entries, _)| entries);
@@ -43,7 +43,7 @@ fn every_problem_code_has_its_page_and_every_page_a_code() {
     let table =
         fs::read_to_string(root().join("api/src/problem/kind.rs")).expect("the table of problems");
     let problems = problems(&table);
-    assert!(problems.len() > 30, "the table of problems reads differently now: {problems:?}");
+    assert!(problems.len() > 30, "the table of problems has another form: {problems:?}");
     check(
         "docs/errors/ and api/src/problem/kind.rs differ:",
         &page_faults(&problems, &files("docs/errors", ".md")),
@@ -51,7 +51,7 @@ fn every_problem_code_has_its_page_and_every_page_a_code() {
 }
 
 #[test]
-fn a_missing_and_a_stray_page_are_found() {
+fn missing_and_stray_pages_are_found() {
     let table =
         "x\nkinds! {\n A \"a-code\" CONFLICT\n \"Title\" \"제목\"\n \"Advice.\" \"조언\";\n}\n";
     let problems = problems(table);
@@ -64,7 +64,7 @@ fn a_missing_and_a_stray_page_are_found() {
 
 const DECISION_STATUSES: [&str; 2] = ["accepted", "superseded by "];
 
-/// What a decision record lacks: its date, its status, its sections, its line in the list.
+/// What decision records lack of: date, status, sections, a line in the list.
 fn decision_faults(records: &[Source], list: &str) -> Vec<String> {
     let lacks = |record: &Source| -> Vec<String> {
         let status = record.text.lines().find_map(|line| line.strip_prefix("Date: 20"));
@@ -95,17 +95,17 @@ fn decision_faults(records: &[Source], list: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_decision_has_a_date_a_status_and_a_way_to_notice_that_it_was_wrong() {
+fn every_decision_record_has_date_status_and_all_sections() {
     let mut records = files("docs/adr", ".md");
     let list = records.iter().position(|record| record.path.ends_with("/README.md"));
     let list = records.remove(list.expect("the list of decisions")).text;
     assert!(records.len() > 20, "the decisions are not where this test looks");
-    check("docs/adr/README.md says what a record has:", &decision_faults(&records, &list));
+    check("docs/adr/README.md describes a record:", &decision_faults(&records, &list));
     let bare = Source { path: "docs/adr/0001-x.md".to_owned(), text: "# 0001 X\n".to_owned() };
     assert_eq!(decision_faults(&[bare], "").len(), 7);
 }
 
-/// The settings of gdmarket/src/config/settings.rs as docs/configuration.md shows them: key and default.
+/// Key and default of each setting in gdmarket/src/config/settings.rs.
 fn settings(table: &str) -> Vec<(String, String)> {
     let entries = table.split_once("SETTINGS: &[Setting]").map_or("", |(_, entries)| entries);
     let entries = entries.split_once("\n];").map_or("", |(entries, _)| entries);
@@ -129,13 +129,13 @@ fn every_setting_is_documented_with_its_default() {
     let table = fs::read_to_string(root().join("gdmarket/src/config/settings.rs"))
         .expect("the table of settings");
     let settings = settings(&table);
-    assert!(settings.len() > 20, "the table of settings reads differently now: {settings:?}");
+    assert!(settings.len() > 20, "the table of settings has another form: {settings:?}");
     let page = fs::read_to_string(root().join("docs/configuration.md")).expect("the settings");
     check("add to the table in docs/configuration.md:", &undocumented(&settings, &page));
     assert_eq!(undocumented(&[("a.b".to_owned(), "1".to_owned())], &page), ["| `a.b` | `1` |"]);
 }
 
-/// The targets of a page's links that are files of this repository.
+/// The files of this repository that a page links to.
 fn links(page: &Source) -> Vec<String> {
     let targets = page.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let own = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
@@ -143,7 +143,7 @@ fn links(page: &Source) -> Vec<String> {
 }
 
 #[test]
-fn every_link_between_the_documents_leads_somewhere() {
+fn every_link_in_the_documents_leads_to_a_file() {
     let mut pages = files("docs", ".md");
     for path in [
         "README.md",
@@ -168,10 +168,8 @@ fn every_link_between_the_documents_leads_somewhere() {
     assert_eq!(dead(&page), ["docs/x.md: b.md"]);
 }
 
-// ---- figures ---------------------------------------------------------------------------------
-
-/// The figures that the sources record, by their literal names.
-fn figures(sources: &[Source]) -> BTreeSet<String> {
+/// The metrics that the sources record, by their literal names.
+fn metrics(sources: &[Source]) -> BTreeSet<String> {
     let names = |source: &Source| -> Vec<String> {
         let texts = source.text.split('"').skip(1).step_by(2);
         texts
@@ -188,7 +186,7 @@ fn shipped() -> Vec<Source> {
     folders.iter().flat_map(|folder| files(folder, ".rs")).collect()
 }
 
-/// Where every metric has its help text.
+/// The help texts of all metrics.
 const DESCRIPTIONS: &str = "gdmarket/src/metrics/descriptions.rs";
 
 #[test]
@@ -196,8 +194,8 @@ fn every_metric_has_a_help_text() {
     let undescribed = |sources: Vec<Source>| -> Vec<String> {
         let (texts, others): (Vec<_>, Vec<_>) =
             sources.into_iter().partition(|source| source.path == DESCRIPTIONS);
-        let described = figures(&texts);
-        figures(&others).into_iter().filter(|name| !described.contains(name)).collect()
+        let described = metrics(&texts);
+        metrics(&others).into_iter().filter(|name| !described.contains(name)).collect()
     };
     check(&format!("add a help text to {DESCRIPTIONS}:"), &undescribed(shipped()));
     let text = "metrics::counter!(\"gdmarket_x_total\")".to_owned();
@@ -206,12 +204,12 @@ fn every_metric_has_a_help_text() {
 }
 
 #[test]
-fn every_figure_is_in_the_runbook() {
+fn every_metric_is_in_the_runbook() {
     let shipped = shipped();
-    let figures = figures(&shipped);
-    assert!(figures.len() > 5, "the figures are recorded differently now: {figures:?}");
+    let metrics = metrics(&shipped);
+    assert!(metrics.len() > 5, "metrics are recorded in another way: {metrics:?}");
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");
     let missing: Vec<_> =
-        figures.into_iter().filter(|name| !runbook.contains(name.as_str())).collect();
+        metrics.into_iter().filter(|name| !runbook.contains(name.as_str())).collect();
     check("add to the table under “What to watch” in docs/runbook.md:", &missing);
 }

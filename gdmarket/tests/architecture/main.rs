@@ -1,8 +1,8 @@
-//! The borders inside GDmarket, held by tests: which crate may use which, what a file may import,
-//! how long it may grow, and that pages and tables of the documents say what the code says.
+//! The rules of docs/architecture.md as tests: which crate may use which, what a file may import, how
+//! long it may be, and that the documents match the code.
 //!
-//! The rules are those of docs/architecture.md. Each check is a function from what is there to a
-//! list of faults, and each has a test beside it that shows the check finding a deliberate fault.
+//! Each check is a function from sources to a list of faults, and a test shows that it finds a
+//! deliberate fault.
 #![expect(clippy::expect_used, reason = "the helpers of these tests may fail them")]
 
 mod crates;
@@ -25,7 +25,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-/// All files below a folder of the repository that end so.
+/// All files below a folder of the repository whose names have this ending.
 pub(crate) fn files(folder: &str, ending: &str) -> Vec<Source> {
     fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! The modules of a crate and what each names of the others, read from the tokens of its files.
+//! The modules of a crate and the paths by which each names the others, read from the tokens of its files.
 #![expect(clippy::indexing_slicing, reason = "the helpers of these tests may fail them")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,18 +10,18 @@ use crate::Source;
 
 pub(crate) struct Module {
     pub(crate) file: String,
-    /// From the crate's root; the root itself has none.
+    /// From the crate's root, whose own path is empty.
     pub(crate) path: Vec<String>,
-    /// Modules of the same crate that this one names, re-exports followed to where they come from.
+    /// Modules of the same crate that this one names, with re-exports resolved.
     pub(crate) uses: BTreeSet<Vec<String>>,
 }
 
 type Path = Vec<String>;
 
-/// A name that a module hands on with `use`, and what it stands for.
+/// A module and a name that it re-exports with `use`, and the path behind that name.
 type Aliases = BTreeMap<(Path, String), Path>;
 
-/// All modules of one crate; every source must lie below its `src/`.
+/// All modules of one crate, whose sources are below its `src/`.
 pub(crate) fn modules(sources: &[Source]) -> Vec<Module> {
     let known: BTreeSet<Path> = sources.iter().map(|source| path_of(&source.path)).collect();
     let mut aliases = Aliases::new();
@@ -50,7 +50,7 @@ fn path_of(file: &str) -> Path {
     name.split('/').map(str::to_owned).collect()
 }
 
-/// The module in which a path ends, following what other modules hand on.
+/// The module that a path leads to, with re-exports followed.
 fn resolve(path: Path, known: &BTreeSet<Path>, aliases: &Aliases) -> Path {
     let mut at = path;
     for _ in 0..8 {
@@ -106,7 +106,7 @@ impl Reader {
         }
     }
 
-    /// What follows `use`: a path from a root or from a child module.
+    /// Reads the path after `use`, from a root or from a child module.
     fn import(&mut self, rest: &[TokenTree]) {
         if let Some(TokenTree::Ident(first)) = rest.first() {
             let mut child = self.module.clone();
@@ -119,7 +119,7 @@ impl Reader {
         }
     }
 
-    /// Follows `a::b::{c, d}` from `base` and keeps where each branch ends.
+    /// Follows `a::b::{c, d}` from `base` and keeps the end of each branch.
     fn path(&mut self, mut base: Path, tokens: &[TokenTree], alias: bool) {
         let mut rest = tokens.iter();
         while let Some(token) = rest.next() {

@@ -1,15 +1,15 @@
-//! The folders inside a crate: which room may use which, and that no two modules need each other.
+//! The folders inside a crate: which room may use which, and that modules form no cycle.
 //!
-//! A *room* is a module directly below `src/`. The order of [`ROOMS`] is the rule: a room uses only
-//! the rooms named before it. Below the rooms, at every depth, the modules of one folder form no
-//! circle. Each room's own file says in its first sentence what belongs there.
+//! A *room* is a module directly below `src/`. [`ROOMS`] is ordered: a room uses only the rooms named
+//! before it. The modules of one folder, at every depth, form no cycle. The file of each room says in
+//! its first sentence what belongs there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::modules::{Module, modules};
 use crate::{Source, check, files};
 
-/// Crate, and its rooms from the lowest to the highest.
+/// The rooms of each crate from the lowest to the highest.
 const ROOMS: &[(&str, &[&str])] = &[
     (
         "domain",
@@ -114,13 +114,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// A folder with more files than this hides what is in it.
-const MOST_FILES: usize = 20;
+/// The number of files at which a folder is still easy to survey.
+const MAX_FILES: usize = 20;
 
-/// From one module to another of the same folder, with a place where it is written.
+/// Uses of one module by another of the same folder: (folder, user, used), with a file that contains one.
 type Edges = BTreeMap<(Vec<String>, String, String), String>;
 
-/// What each module's children use of each other, at every depth.
+/// The uses between the modules of each folder, at every depth.
 fn edges(modules: &[Module]) -> Edges {
     let mut edges = Edges::new();
     for module in modules {
@@ -149,8 +149,8 @@ fn against_the_order(edges: &Edges, rooms: &[&str]) -> Vec<String> {
     .collect()
 }
 
-/// All modules of one folder that reach themselves through others.
-fn circles(edges: &Edges) -> Vec<String> {
+/// The modules that use themselves through others of the same folder.
+fn cycles(edges: &Edges) -> Vec<String> {
     let folders: BTreeSet<_> = edges.keys().map(|(folder, ..)| folder).collect();
     let mut faults = Vec::new();
     for folder in folders {
@@ -183,12 +183,12 @@ fn each_room_uses_only_the_rooms_below_it() {
         let edges = edges(&modules(&files(&format!("{name}/src"), ".rs")));
         assert!(!edges.is_empty(), "{name} is not where this test looks");
         check(&format!("{name}: the order is that of ROOMS:"), &against_the_order(&edges, rooms));
-        check(&format!("{name}: modules that need each other:"), &circles(&edges));
+        check(&format!("{name}: modules that form a cycle:"), &cycles(&edges));
     }
 }
 
 #[test]
-fn an_import_that_points_upward_is_found() {
+fn upward_import_is_found() {
     let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
     let sources = [
         source("x/src/lib.rs", "mod low; mod high; pub use high::Roof;"),
@@ -200,26 +200,29 @@ fn an_import_that_points_upward_is_found() {
     let edges = edges(&modules(&sources));
     assert_eq!(against_the_order(&edges, &["low", "high"]), ["low uses high: x/src/low/one.rs"]);
     assert!(against_the_order(&edges, &["low"]).len() > 1);
-    let faults = circles(&edges);
+    let faults = cycles(&edges);
     assert!(faults.iter().any(|fault| fault.starts_with("low: one → two")), "{faults:?}");
     assert!(faults.iter().any(|fault| fault.starts_with(": high → low")), "{faults:?}");
 }
 
-fn crowded(sources: &[Source]) -> Vec<String> {
+fn overfull_folders(sources: &[Source]) -> Vec<String> {
     let mut folders = BTreeMap::<&str, usize>::new();
     for source in sources {
         let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         *folders.entry(folder).or_default() += 1;
     }
-    let full = folders.into_iter().filter(|(_, count)| *count > MOST_FILES);
+    let full = folders.into_iter().filter(|(_, count)| *count > MAX_FILES);
     full.map(|(folder, count)| format!("{folder}: {count} files")).collect()
 }
 
 #[test]
-fn no_room_has_more_than_20_files() {
+fn no_folder_has_more_than_20_files() {
     for (name, _) in ROOMS {
-        check("regroup what belongs together:", &crowded(&files(&format!("{name}/src"), ".rs")));
+        check(
+            "group the files into more folders:",
+            &overfull_folders(&files(&format!("{name}/src"), ".rs")),
+        );
     }
-    let many = (0..=MOST_FILES).map(|n| Source { path: format!("a/{n}.rs"), text: String::new() });
-    assert_eq!(crowded(&many.collect::<Vec<_>>()), ["a: 21 files"]);
+    let many = (0..=MAX_FILES).map(|n| Source { path: format!("a/{n}.rs"), text: String::new() });
+    assert_eq!(overfull_folders(&many.collect::<Vec<_>>()), ["a: 21 files"]);
 }

@@ -1,16 +1,16 @@
-//! What the source files say: what they import, which words they know, how long they are.
+//! Rules about the text of source files: imports, words of the market, length.
 
 use std::collections::BTreeSet;
 
 use crate::crates::CRATES;
 use crate::{Source, check, files};
 
-/// Words of the market that generic machinery doesn't know, as parts of its identifiers and texts.
+/// Words of the market that identifiers and texts of generic code may not contain.
 const MARKET_WORDS: &str = "reservation reservations payment payments alarm alarms rental rentals \
     rentable renter renters renting lend lent customer customers price itemno iteminfo itemname \
     calendar refund";
 
-/// Parts of cqrs-es that lose or double events; docs/adr/0001 says why.
+/// Parts of cqrs-es that lose or duplicate events; docs/adr/0001 says why.
 const NEVER_CALLED: &[&str] = &[
     "CqrsFramework",
     "replay_all",
@@ -19,8 +19,8 @@ const NEVER_CALLED: &[&str] = &[
     "PersistedEventStore",
 ];
 
-/// Lines beyond which a file hides two things.
-const LONGEST_FILE: usize = 600;
+/// A longer file has more than one subject.
+const MAX_FILE_LINES: usize = 600;
 
 fn rust_files() -> Vec<Source> {
     let all: Vec<_> = CRATES.iter().flat_map(|(name, _)| files(name, ".rs")).collect();
@@ -32,7 +32,7 @@ fn shipped(source: &Source) -> bool {
     source.path.contains("/src/") && !source.path.starts_with("bench/")
 }
 
-/// Lines of some files that mention what they may not know.
+/// The lines of code that contain a word, in the files whose path is accepted.
 fn mentions(sources: &[Source], within: impl Fn(&str) -> bool, word: &str) -> Vec<String> {
     let lines = |source: &Source| -> Vec<String> {
         let numbered = source.text.lines().enumerate();
@@ -53,15 +53,15 @@ fn query_side(path: &str) -> bool {
 }
 
 #[test]
-fn the_two_routers_know_one_side_each() {
+fn each_router_uses_only_its_side() {
     let sources = rust_files();
     let faults = mentions(&sources, command_side, "gdmarket_projections");
-    check("a command handler gets no queries:", &faults);
+    check("a command handler uses no queries:", &faults);
     let faults = mentions(&sources, query_side, "UseCases");
-    check("a query handler has nothing to write with:", &faults);
+    check("a query handler uses no use cases:", &faults);
 }
 
-/// Where a program that is not the store looks at the engine.
+/// Expressions that branch on the database engine.
 const ENGINE_BRANCHES: &[&str] = &[
     "is_postgres",
     "Db::Postgres",
@@ -70,24 +70,24 @@ const ENGINE_BRANCHES: &[&str] = &[
     "match &config.database",
 ];
 
-/// All of the HTTP library and of the program.
+/// The HTTP library and the program.
 fn above_the_store(path: &str) -> bool {
     path.starts_with("api/src/") || path.starts_with("gdmarket/src/")
 }
 
 #[test]
-fn the_program_asks_the_store_instead_of_looking_at_the_engine() {
+fn code_above_the_store_does_not_branch_on_the_database_engine() {
     let branches = |sources: &[Source]| -> Vec<String> {
         let of = |word: &&str| mentions(sources, above_the_store, word);
         ENGINE_BRANCHES.iter().flat_map(of).collect()
     };
-    check("a method of the store hides the difference:", &branches(&rust_files()));
+    check("move the difference behind a method of the store:", &branches(&rust_files()));
     let text = "let alone = !store.views().is_postgres();".to_owned();
     assert_eq!(branches(&[Source { path: "gdmarket/src/x.rs".to_owned(), text }]).len(), 1);
 }
 
 #[test]
-fn a_forbidden_import_is_found() {
+fn forbidden_import_is_found() {
     let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
     let import = "use std::fmt;\nuse gdmarket_app::UseCases;\n";
     let path = "api/src/query_router/items.rs";
@@ -98,16 +98,16 @@ fn a_forbidden_import_is_found() {
 }
 
 #[test]
-fn nothing_calls_the_parts_of_cqrs_es_that_lose_events() {
+fn event_losing_parts_of_cqrs_es_are_never_called() {
     let shipped: Vec<_> = rust_files().into_iter().filter(shipped).collect();
     let faults: Vec<_> =
         NEVER_CALLED.iter().flat_map(|word| mentions(&shipped, |_| true, word)).collect();
     check("docs/adr/0001 says why these are never used:", &faults);
 }
 
-/// Where an engine is told how durable a commit is: the sessions of PostgreSQL, which may only ask for
-/// more than the server gives, and the two files of SQLite.
-fn outside_of_where_durability_is_set(path: &str) -> bool {
+/// All files but those that set the durability of commits: the sessions of PostgreSQL, which may only
+/// raise what the server is configured for, and the two files of SQLite.
+fn sets_no_durability(path: &str) -> bool {
     ![
         "store/src/db/postgres.rs",
         "store/src/db/sqlite.rs",
@@ -118,14 +118,14 @@ fn outside_of_where_durability_is_set(path: &str) -> bool {
 }
 
 #[test]
-fn nothing_tells_the_database_not_to_wait_for_the_disk() {
+fn durability_of_commits_is_set_only_by_the_database_engines() {
     let shipped: Vec<_> = rust_files().into_iter().filter(shipped).collect();
-    let within = outside_of_where_durability_is_set;
+    let within = sets_no_durability;
     let faults: Vec<_> = ["synchronous_commit", "SqliteSynchronous", "PRAGMA synchronous", "fsync"]
         .iter()
         .flat_map(|word| mentions(&shipped, within, word))
         .collect();
-    check("what is committed is on the disk:", &faults);
+    check("a commit returns only after its data are on the disk:", &faults);
     let text = "const UNHURRIED: &str = \"SET LOCAL synchronous_commit = off\";".to_owned();
     let weakened = [Source { path: "projections/src/view_table/ddl.rs".to_owned(), text }];
     assert_eq!(mentions(&weakened, within, "synchronous_commit").len(), 1);
@@ -133,18 +133,18 @@ fn nothing_tells_the_database_not_to_wait_for_the_disk() {
 
 fn too_long(sources: &[Source]) -> Vec<String> {
     let lines = |source: &Source| source.text.lines().count();
-    let long = sources.iter().filter(|source| lines(source) > LONGEST_FILE);
+    let long = sources.iter().filter(|source| lines(source) > MAX_FILE_LINES);
     long.map(|source| format!("{}: {} lines", source.path, lines(source))).collect()
 }
 
 #[test]
 fn no_file_is_longer_than_600_lines() {
     check("split along what changes together:", &too_long(&rust_files()));
-    let long = Source { path: "x.rs".to_owned(), text: "\n".repeat(LONGEST_FILE + 1) };
+    let long = Source { path: "x.rs".to_owned(), text: "\n".repeat(MAX_FILE_LINES + 1) };
     assert_eq!(too_long(&[long]), ["x.rs: 601 lines"]);
 }
 
-/// Splits camelCase and `snake_case` into lower-case words; two neighbours count together too.
+/// The lower-case words of camelCase and `snake_case` identifiers, and each two neighbours joined.
 fn words(line: &str) -> BTreeSet<String> {
     let mut parts = vec![String::new()];
     for letter in line.chars() {
@@ -172,28 +172,25 @@ fn market_words(sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
-fn the_store_knows_no_word_of_the_market() {
+fn store_contains_no_market_word() {
     let mut sources = files("store/src", ".rs");
     assert!(!sources.is_empty(), "the store is not where this test looks");
     sources.extend(files("store/migrations", ".sql"));
-    check(
-        "what is particular to the market belongs into commands or projections:",
-        &market_words(&sources),
-    );
+    check("move words of the market to commands or projections:", &market_words(&sources));
 }
 
 #[test]
-fn the_executor_knows_no_word_of_the_market() {
+fn executor_contains_no_market_word() {
     let mut sources = files("commands/src", ".rs");
     sources.retain(|source| source.path.starts_with("commands/src/executor"));
     assert!(!sources.is_empty(), "the executor is not where this test looks");
-    check("what is particular to the market belongs into operations:", &market_words(&sources));
+    check("move words of the market to operations:", &market_words(&sources));
 }
 
-/// What the machinery of the read side may use of the domain: what all aggregates have in common.
+/// The names of the domain that the engine of projections may use: those common to all aggregates.
 const COMMON_TO_ALL_AGGREGATES: &[&str] = &["Decider", "DecodeError", "MarketEvent", "StoredEvent"];
 
-/// The files without those of tests, and without the tests at their ends.
+/// The files without test files and without the test modules at their ends.
 fn without_tests(sources: Vec<Source>) -> Vec<Source> {
     let is_test = |path: &str| path.ends_with("/tests.rs") || path.ends_with("/test_view.rs");
     let shipped = sources.into_iter().filter(|source| !is_test(&source.path));
@@ -205,8 +202,8 @@ fn without_tests(sources: Vec<Source>) -> Vec<Source> {
         .collect()
 }
 
-/// What files name of the domain that is particular to an aggregate.
-fn particular(sources: &[Source]) -> Vec<String> {
+/// The names of the domain in these files that belong to a particular aggregate.
+fn aggregate_names(sources: &[Source]) -> Vec<String> {
     let named = |source: &Source| -> Vec<String> {
         let uses = source.text.split("gdmarket_domain::").skip(1);
         let names = uses.flat_map(|used| {
@@ -225,50 +222,50 @@ fn particular(sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
-fn the_machinery_of_the_read_side_knows_no_word_of_the_market() {
+fn engine_of_projections_contains_no_market_word() {
     let sources = without_tests(files("projections/src/engine", ".rs"));
-    assert!(!sources.is_empty(), "the machinery is not where this test looks");
+    assert!(!sources.is_empty(), "the engine is not where this test looks");
     let mut faults = market_words(&sources);
-    faults.extend(particular(&sources));
-    check("ask for it through a trait: View, Manager, Step, Port:", &faults);
+    faults.extend(aggregate_names(&sources));
+    check("use a trait instead: View, Manager, Step, Port:", &faults);
 }
 
 #[test]
-fn an_aggregate_in_the_machinery_is_found() {
+fn aggregate_named_in_the_engine_is_found() {
     let source =
         |text: &str| vec![Source { path: "engine/x.rs".to_owned(), text: text.to_owned() }];
     for text in ["use gdmarket_domain::{MarketEvent, ItemEvent};", "gdmarket_domain::Hold;"] {
-        assert_eq!(particular(&source(text)).len(), 1, "{text}");
+        assert_eq!(aggregate_names(&source(text)).len(), 1, "{text}");
     }
-    assert!(particular(&source("use gdmarket_domain::{Decider, MarketEvent};")).is_empty());
+    assert!(aggregate_names(&source("use gdmarket_domain::{Decider, MarketEvent};")).is_empty());
     let with_tests = source("fn f() {}\n#[cfg(test)]\nmod tests { use super::Payment; }");
     assert!(market_words(&without_tests(with_tests)).is_empty());
 }
 
-/// Where code may differ by the engine of the database.
-fn outside_of_the_store(path: &str) -> bool {
+/// The read side.
+fn read_side(path: &str) -> bool {
     path.starts_with("projections/src/")
 }
 
 #[test]
-fn the_read_side_does_not_branch_on_the_database_engine() {
+fn read_side_does_not_branch_on_the_database_engine() {
     let sources = rust_files();
     let branches = ["is_postgres", "Db::Postgres", "Db::Sqlite", "Tx::Postgres", "Tx::Sqlite"];
     let faults: Vec<_> = branches
         .iter()
         .chain(&["on_db!", "on_tx!", "sqlx"])
-        .flat_map(|word| mentions(&sources, outside_of_the_store, word))
+        .flat_map(|word| mentions(&sources, read_side, word))
         .collect();
-    check("what differs belongs behind a method of the store:", &faults);
+    check("move the difference behind a method of the store:", &faults);
     let branch = [Source {
         path: "projections/src/engine/x.rs".to_owned(),
         text: "if db.is_postgres() {}".to_owned(),
     }];
-    assert_eq!(mentions(&branch, outside_of_the_store, "is_postgres").len(), 1);
+    assert_eq!(mentions(&branch, read_side, "is_postgres").len(), 1);
 }
 
 #[test]
-fn a_word_of_the_market_is_found() {
+fn market_word_is_found() {
     let source =
         |text: &str| vec![Source { path: "store/src/x.rs".to_owned(), text: text.to_owned() }];
     for text in

@@ -1,5 +1,5 @@
-//! Payments of which the gateway says something that can't be, or refuses for good: an operator sees each of them, and records
-//! what became of it, beside the running server.
+//! Payments whose outcome contradicts the log, or whose refund is refused for good: an operator sees each of
+//! them, and settles it with `gdmarket payments settle` while the server runs.
 
 use crate::command_line::PROGRAM;
 use crate::tools::{Tools, register, send};
@@ -17,10 +17,10 @@ async fn shown(server: &Server, path: &str) -> Value {
     answer.expect("an answer").json().await.expect("JSON")
 }
 
-async fn see(server: &Server, path: &str, field: &str, wanted: &str) {
+async fn see(server: &Server, path: &str, field: &str, expected: &str) {
     eventually(SOON, || async {
         let shown = shown(server, path).await;
-        if shown[field] == wanted { Ok(()) } else { Err(shown) }
+        if shown[field] == expected { Ok(()) } else { Err(shown) }
     })
     .await;
 }
@@ -32,8 +32,8 @@ async fn reserved(server: &Server) {
     send(server, Method::POST, "/reservations", body).await;
 }
 
-/// The gateway has charged, but another amount than it was asked for; and nobody heard its answer.
-async fn charged_otherwise(db: &TestDb, tools: &Tools<'_>) {
+/// The gateway has charged another amount than requested, and its answer was lost.
+async fn charge_another_amount(db: &TestDb, tools: &Tools<'_>) {
     let identity = tools.json("check")[0]["logId"].as_str().expect("an id").to_owned();
     let log_id: Uuid = identity.parse().expect("an id");
     let mut name = vec![];
@@ -68,8 +68,8 @@ fn parked(tools: &Tools<'_>) -> Vec<Value> {
     tools.json("parked list")
 }
 
-/// What is listed of payment 1, once it is.
-async fn is_listed(tools: &Tools<'_>, reason: &str) -> Value {
+/// Waits until payment 1 is the only parked key, and returns its row.
+async fn await_parked(tools: &Tools<'_>, reason: &str) -> Value {
     eventually(SOON, || async {
         let listed = parked(tools);
         let is_it = |of: &Value| {
@@ -82,7 +82,7 @@ async fn is_listed(tools: &Tools<'_>, reason: &str) -> Value {
     .await
 }
 
-async fn nothing_is_listed(tools: &Tools<'_>) {
+async fn await_nothing_parked(tools: &Tools<'_>) {
     eventually(SOON, || async {
         let listed = parked(tools);
         if listed.is_empty() { Ok(()) } else { Err(listed) }
@@ -90,8 +90,8 @@ async fn nothing_is_listed(tools: &Tools<'_>) {
     .await;
 }
 
-async fn parked_by_metrics(server: &Server, wanted: &str) {
-    let line = format!("gdmarket_projection_parked{{subscription=\"payment_process\"}} {wanted}");
+async fn await_parked_metric(server: &Server, count: &str) {
+    let line = format!("gdmarket_projection_parked{{subscription=\"payment_process\"}} {count}");
     eventually(SOON, || async {
         let metrics = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
         let metrics = metrics.text().await.expect("text");
@@ -100,8 +100,8 @@ async fn parked_by_metrics(server: &Server, wanted: &str) {
     .await;
 }
 
-/// The warnings of a check about what is parked.
-fn warned(tools: &Tools<'_>) -> Vec<String> {
+/// The warnings of a check about parked keys.
+fn parked_warnings(tools: &Tools<'_>) -> Vec<String> {
     let report = tools.json("check --quick").remove(0);
     let warnings = report["warnings"].as_array().expect("warnings").iter();
     let parked = warnings.filter(|warning| warning["code"] == "parked");
@@ -116,7 +116,7 @@ fn recorded(outcome: &str, is_new: bool, status: &str) -> Value {
     json!({"payment": 1, "outcome": outcome, "recorded": is_new, "status": status})
 }
 
-/// The last event of payment 1: its type, its actor, and why the operator wrote it.
+/// The last event of payment 1: its type, its actor, and the reason that the operator gave.
 fn last_event(tools: &Tools<'_>) -> [String; 3] {
     let last = tools.json("events list --payment 1").pop().expect("an event");
     let position = last["position"].as_i64().expect("a position");
@@ -139,41 +139,41 @@ const OTHER_AMOUNT: &str =
 const NO_CHARGE: &str = "DELETE FROM books";
 
 on_each_engine! {
-    async fn a_charge_of_another_amount_is_listed_until_an_operator_says_it_was_charged(db: &TestDb) {
+    async fn charge_of_another_amount_is_parked_until_an_operator_records_it(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         reserved(&server).await;
-        charged_otherwise(db, &tools).await;
-        let listed = is_listed(&tools, "payment-mismatch").await;
+        charge_another_amount(db, &tools).await;
+        let listed = await_parked(&tools, "payment-mismatch").await;
         assert_eq!((&listed["isDeadline"], &listed["state"]), (&json!(true), &json!("retrying")));
-        parked_by_metrics(&server, "1").await;
-        assert_eq!(warned(&tools).len(), 1, "{:?}", warned(&tools));
-        assert!(warned(&tools)[0].contains("payment_process payment/1"));
+        await_parked_metric(&server, "1").await;
+        assert_eq!(parked_warnings(&tools).len(), 1, "{:?}", parked_warnings(&tools));
+        assert!(parked_warnings(&tools)[0].contains("payment_process payment/1"));
         assert_eq!(shown(&server, "/payments/1").await["status"], "Pending");
         let shows = tools.json("parked show payment_process payment/1").remove(0);
         assert_eq!(shows["events"][0]["type"], "PaymentRequested");
-        let (code, said) = tools.refused("parked retry payment_process payment/1");
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("payment-mismatch"), "{said}");
+        let (code, message) = tools.refused("parked retry payment_process payment/1");
+        assert_eq!(code, Some(1), "{message}");
+        assert!(message.contains("payment-mismatch"), "{message}");
 
         assert_eq!(settle(&tools, "charged"), recorded("charged", true, "Approved"));
         assert_eq!(last_event(&tools), ["PaymentApproved", "operator:local", "by-phone"]);
         see(&server, "/reservations/1", "paymentStatus", "Paid").await;
-        nothing_is_listed(&tools).await;
-        parked_by_metrics(&server, "0").await;
-        assert_eq!(warned(&tools), [""; 0]);
+        await_nothing_parked(&tools).await;
+        await_parked_metric(&server, "0").await;
+        assert_eq!(parked_warnings(&tools), [""; 0]);
         assert_eq!(settle(&tools, "charged"), recorded("charged", false, "Approved"));
     }
 
-    async fn what_was_not_charged_can_be_paid_again(db: &TestDb) {
+    async fn payment_recorded_as_not_charged_can_be_paid_again(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         reserved(&server).await;
-        charged_otherwise(db, &tools).await;
-        is_listed(&tools, "payment-mismatch").await;
+        charge_another_amount(db, &tools).await;
+        await_parked(&tools, "payment-mismatch").await;
         server.restart().await;
-        is_listed(&tools, "payment-mismatch").await;
-        parked_by_metrics(&server, "1").await;
+        await_parked(&tools, "payment-mismatch").await;
+        await_parked_metric(&server, "1").await;
         assert_eq!(settle(&tools, "not-charged"), recorded("not-charged", true, "Declined"));
         assert_eq!(last_event(&tools), ["PaymentDeclined", "operator:local", "by-phone"]);
         eventually(SOON, || async {
@@ -181,17 +181,17 @@ on_each_engine! {
             if last["type"] == "PaymentFailed" { Ok(()) } else { Err(last) }
         })
         .await;
-        nothing_is_listed(&tools).await;
+        await_nothing_parked(&tools).await;
         let paid = send(&server, Method::POST, "/reservations/1/payment", json!({})).await;
         assert_eq!(paid["paymentStatus"], "Paid");
         assert_eq!(shown(&server, "/payments/2").await["status"], "Approved");
     }
 
-    async fn a_refund_of_another_amount_is_listed_until_an_operator_says_it_is_back(db: &TestDb) {
+    async fn refund_of_another_amount_is_parked_until_an_operator_records_it(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         cancelled_after(&server, db, OTHER_AMOUNT).await;
-        let listed = is_listed(&tools, "payment-mismatch").await;
+        let listed = await_parked(&tools, "payment-mismatch").await;
         assert_eq!((&listed["isDeadline"], &listed["state"]), (&json!(false), &json!("parked")));
         assert_eq!(shown(&server, "/payments/1").await["status"], "Refunding");
         // Also while no server runs.
@@ -200,58 +200,58 @@ on_each_engine! {
         assert_eq!(settle(&tools, "refunded"), recorded("refunded", true, "Cancelled"));
         assert_eq!(last_event(&tools), ["PaymentCancelled", "operator:local", "by-phone"]);
         server.restart().await;
-        nothing_is_listed(&tools).await;
+        await_nothing_parked(&tools).await;
         see(&server, "/payments/1", "status", "Cancelled").await;
     }
 
-    /// A program that knew no `RefundRefused` had parked the refund and written nothing.
-    async fn a_refund_that_an_older_program_had_refused_is_seen_and_ended(db: &TestDb) {
+    /// A program without `RefundRefused` parked the refund and wrote nothing.
+    async fn refund_refused_under_an_older_program_is_parked_and_settled(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         cancelled_after(&server, db, NO_CHARGE).await;
-        is_listed(&tools, "refund-refused").await;
+        await_parked(&tools, "refund-refused").await;
         server.terminate().await;
         server.wait(SOON).await;
-        as_an_older_program_left_it(db).await;
+        rewrite_as_older_program(db).await;
         tools.text("replay payments --promote");
         server.restart().await;
         assert_eq!(shown(&server, "/payments/1").await["status"], "Refunding");
-        is_listed(&tools, "refund-refused").await;
-        parked_by_metrics(&server, "1").await;
-        assert_eq!(warned(&tools).len(), 1, "{:?}", warned(&tools));
+        await_parked(&tools, "refund-refused").await;
+        await_parked_metric(&server, "1").await;
+        assert_eq!(parked_warnings(&tools).len(), 1, "{:?}", parked_warnings(&tools));
 
         assert_eq!(settle(&tools, "refused"), recorded("refused", true, "RefundRefused"));
         see(&server, "/payments/1", "status", "RefundRefused").await;
-        is_listed(&tools, "refund-refused").await;
+        await_parked(&tools, "refund-refused").await;
         assert_eq!(settle(&tools, "refunded"), recorded("refunded", true, "Cancelled"));
         see(&server, "/payments/1", "status", "Cancelled").await;
-        nothing_is_listed(&tools).await;
+        await_nothing_parked(&tools).await;
     }
 
-    /// The same market after its checkpoints and what was parked are lost: the gateway is asked again.
-    async fn a_refund_that_an_older_program_had_refused_is_found_without_its_parked_key(db: &TestDb) {
+    /// The same market after its checkpoints and parked keys are lost: the gateway is asked again.
+    async fn refund_refused_under_an_older_program_is_found_without_its_parked_key(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         cancelled_after(&server, db, NO_CHARGE).await;
-        is_listed(&tools, "refund-refused").await;
+        await_parked(&tools, "refund-refused").await;
         server.terminate().await;
         server.wait(SOON).await;
-        as_an_older_program_left_it(db).await;
+        rewrite_as_older_program(db).await;
         db.forget_views().await;
         server.restart().await;
-        is_listed(&tools, "refund-refused").await;
+        await_parked(&tools, "refund-refused").await;
         see(&server, "/payments/1", "status", "RefundRefused").await;
     }
 
-    async fn an_outcome_that_does_not_fit_is_refused(db: &TestDb) {
+    async fn settlement_that_does_not_fit_the_payment_is_refused(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         reserved(&server).await;
         send(&server, Method::POST, "/reservations/1/payment", json!({})).await;
         let refused = |rest: &str, code: i32, words: &str| {
-            let (exit, said) = tools.refused(&format!("payments settle {rest}"));
-            assert_eq!(exit, Some(code), "{rest}: {said}");
-            assert!(said.contains(words), "{rest}: {said}");
+            let (exit, message) = tools.refused(&format!("payments settle {rest}"));
+            assert_eq!(exit, Some(code), "{rest}: {message}");
+            assert!(message.contains(words), "{rest}: {message}");
         };
         refused("9 --outcome charged --reason x --yes", 1, "no payment 9");
         refused("1 --outcome not-charged --reason x --yes", 1, "Approved");
@@ -265,11 +265,12 @@ on_each_engine! {
     }
 }
 
-/// Its refusal was no event: a second beginning of the refund says as little as none.
-async fn as_an_older_program_left_it(db: &TestDb) {
-    let begun = json!({"PaymentCancellationStarted": {"paymentNo": 1, "reservationNo": 1}});
+/// Writes the log of an older program, in which a refused refund is no event: a second start of the refund
+/// has no effect.
+async fn rewrite_as_older_program(db: &TestDb) {
+    let started = json!({"PaymentCancellationStarted": {"paymentNo": 1, "reservationNo": 1}});
     db.log_sql(&format!(
-        "UPDATE events SET event_type = 'PaymentCancellationStarted', payload = '{begun}' \
+        "UPDATE events SET event_type = 'PaymentCancellationStarted', payload = '{started}' \
          WHERE event_type = 'PaymentRefundRefused'"
     ))
     .await;

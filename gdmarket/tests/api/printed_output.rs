@@ -1,5 +1,5 @@
-//! What is printed: texts of strangers without control characters, JSON wherever JSON is asked for,
-//! nothing but results and errors where quiet is asked for.
+//! Printed output: texts of strangers without control characters, only JSON with `--json`, only results and
+//! errors with `--quiet`.
 
 use crate::command_line::{PROGRAM, errors, folder, run};
 use crate::tools::{Tools, send};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// What no terminal should get, each followed by a letter of its own.
+/// Control and invisible characters that must not reach a terminal.
 const HOSTILE: &str =
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{7f}\u{202e}\u{2066}\u{200f}\u{e0041}x\ny";
 
@@ -20,16 +20,17 @@ fn is_hostile(character: char) -> bool {
     is_hidden || (character.is_control() && character != '\n')
 }
 
-fn is_safe(what: &str, output: &Output) {
+/// Asserts that a program printed no such character.
+fn assert_safe(what: &str, output: &Output) {
     for bytes in [&output.stdout, &output.stderr] {
         let text = String::from_utf8(bytes.clone()).expect("text");
         assert!(!text.contains(is_hostile), "{what}: {text:?}");
-        // A line end of a stranger would begin a line of its own.
+        // A line end in a stranger's text would start another line.
         assert!(!text.lines().any(|line| line.starts_with('y')), "{what}: {text:?}");
     }
 }
 
-/// A log whose names, actors and types were written by somebody else.
+/// A log whose names and actors contain hostile characters.
 async fn hostile_log(db: &TestDb) {
     let server = ServerOptions::new(PROGRAM).on(db).start().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
@@ -46,7 +47,7 @@ async fn hostile_log(db: &TestDb) {
 }
 
 on_each_engine! {
-    async fn no_tool_prints_control_characters_of_strangers(db: &TestDb) {
+    async fn tools_print_no_control_characters_of_the_log(db: &TestDb) {
         hostile_log(db).await;
         let tools = Tools { db };
         for line in [
@@ -57,15 +58,15 @@ on_each_engine! {
             "check --json", "views status", "parked list", "replay item-info --verify",
         ] {
             let output = tools.run(line);
-            is_safe(line, &output);
+            assert_safe(line, &output);
         }
-        let told = tools.json("events list --item 1 --type ItemRegistered");
-        assert_eq!(told[0]["data"]["itemName"], HOSTILE, "JSON is still the same: {told:?}");
+        let events = tools.json("events list --item 1 --type ItemRegistered");
+        assert_eq!(events[0]["data"]["itemName"], HOSTILE, "JSON keeps them: {events:?}");
     }
 }
 
 on_each_engine! {
-    async fn an_import_refuses_names_and_actors_that_no_caller_could_have_sent(db: &TestDb) {
+    async fn import_refuses_names_and_actors_that_no_caller_can_send(db: &TestDb) {
         hostile_log(db).await;
         let tools = Tools { db };
         let folder = folder();
@@ -73,11 +74,11 @@ on_each_engine! {
         tools.text(&format!("events export {file}"));
         let empty = TestDb::sqlite();
         let into = Tools { db: &empty };
-        let (code, told) = into.refused(&format!("events import {file}"));
-        assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains("line 2 of the archive: event 1 (alarm/1), metadata.actor: an actor is"), "{told}");
-        assert!(told.contains("nothing was imported"), "{told}");
-        is_safe("import", &into.run(&format!("events import {file}")));
+        let (code, message) = into.refused(&format!("events import {file}"));
+        assert_eq!(code, Some(2), "{message}");
+        assert!(message.contains("line 2 of the archive: event 1 (alarm/1), metadata.actor: an actor is"), "{message}");
+        assert!(message.contains("nothing was imported"), "{message}");
+        assert_safe("import", &into.run(&format!("events import {file}")));
     }
 }
 
@@ -105,7 +106,7 @@ async fn hostile_server() -> u16 {
 }
 
 #[test]
-fn the_demo_prints_no_control_characters_of_a_server() {
+fn demo_prints_no_control_characters_of_a_server() {
     gdmarket_testkit::run(async {
         let url = format!("http://127.0.0.1:{}", hostile_server().await);
         for json in [&[][..], &["--json"]] {
@@ -117,32 +118,32 @@ fn the_demo_prints_no_control_characters_of_a_server() {
             });
             let demo = demo.await.expect("a demo");
             assert_eq!(demo.status.code(), Some(1), "{}", errors(&demo));
-            is_safe("demo", &demo);
+            assert_safe("demo", &demo);
         }
     });
 }
 
 #[test]
-fn what_was_typed_is_quoted_without_control_characters() {
+fn arguments_are_quoted_without_control_characters() {
     let folder = folder();
-    let typed = HOSTILE.replace('\n', "");
-    let typed = typed.as_str();
+    let argument = HOSTILE.replace('\n', "");
+    let argument = argument.as_str();
     for arguments in [
-        &[typed][..],
-        &["trace", typed],
-        &["events", "list", "--actor", typed],
-        &["config", "show", "--data-dir", typed],
-        &["check", "--data-dir", typed],
-        &["serve", "--listen", typed],
-        &["--json", "serve", "--listen", typed],
-        &["check", "--config", typed],
+        &[argument][..],
+        &["trace", argument],
+        &["events", "list", "--actor", argument],
+        &["config", "show", "--data-dir", argument],
+        &["check", "--data-dir", argument],
+        &["serve", "--listen", argument],
+        &["--json", "serve", "--listen", argument],
+        &["check", "--config", argument],
     ] {
-        is_safe(&format!("{arguments:?}"), &run(folder.path(), arguments, &[]));
+        assert_safe(&format!("{arguments:?}"), &run(folder.path(), arguments, &[]));
     }
 }
 
 #[test]
-fn a_server_logs_no_control_characters_of_callers() {
+fn server_logs_no_control_characters_of_callers() {
     gdmarket_testkit::run(async {
         for format in ["json", "pretty"] {
             let options = ServerOptions::new(PROGRAM)
@@ -167,7 +168,7 @@ fn a_server_logs_no_control_characters_of_callers() {
 }
 
 #[test]
-fn quiet_is_quiet_and_json_is_json() {
+fn quiet_tools_print_only_results_and_json_tools_only_json() {
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
         let tools = Tools { db: &db };
@@ -198,8 +199,8 @@ fn quiet_is_quiet_and_json_is_json() {
     });
 }
 
-/// What a server writes to stdout and stderr from its start to its end.
-async fn served(flags: &[&str]) -> (String, String) {
+/// The stdout and stderr of a server from its start to its end.
+async fn output_of_server(flags: &[&str]) -> (String, String) {
     let folder = folder();
     let listen = format!("127.0.0.1:{}", free_port());
     let mut command = tokio::process::Command::new(PROGRAM);
@@ -214,7 +215,7 @@ async fn served(flags: &[&str]) -> (String, String) {
         }
     })
     .await;
-    // Refused: it would be a line of the log.
+    // A refused request, which would be a line of the log.
     drop(reqwest::get(format!("http://{listen}/items/x")).await);
     let pid = child.id().expect("a running program").to_string();
     let sent = tokio::process::Command::new("kill").args(["-s", "INT", &pid]).status().await;
@@ -225,25 +226,25 @@ async fn served(flags: &[&str]) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// Probes that come before the server is ready may be lines of their own.
+/// The log without the lines of probes that arrived before the server was ready.
 fn without_probes(log: &str) -> String {
     let lines = log.lines().filter(|line| !line.contains("/readyz"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn a_server_greets_first_and_says_nothing_when_quiet() {
+fn server_prints_its_greeting_first_and_nothing_when_quiet() {
     gdmarket_testkit::run(async {
-        let (stdout, stderr) = served(&[]).await;
+        let (stdout, stderr) = output_of_server(&[]).await;
         let stderr = without_probes(&stderr);
         assert_eq!(stdout, "");
         let greeting = stderr.lines().position(|line| line.starts_with("GDmarket serves "));
-        assert!(greeting.is_some_and(|line| line <= 2), "the greeting is buried: {stderr}");
+        assert!(greeting.is_some_and(|line| line <= 2), "the greeting comes too late: {stderr}");
         let before_the_end = stderr.lines().take_while(|line| !line.contains("told to end"));
         assert!(before_the_end.count() <= 6, "{stderr}");
-        let (stdout, stderr) = served(&["--quiet"]).await;
+        let (stdout, stderr) = output_of_server(&["--quiet"]).await;
         assert_eq!((stdout.as_str(), without_probes(&stderr).as_str()), ("", ""));
-        let (stdout, stderr) = served(&["--json"]).await;
+        let (stdout, stderr) = output_of_server(&["--json"]).await;
         let greeting: Value = serde_json::from_str(stdout.trim()).expect("one line of JSON");
         assert!(greeting["url"].as_str().is_some_and(|url| url.starts_with("http://")), "{stdout}");
         for line in stderr.lines() {

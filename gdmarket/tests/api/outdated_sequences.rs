@@ -1,5 +1,5 @@
-//! The table of numbers is older than the log, as after a restore by hand: a number in use is given to nobody again,
-//! and nobody is shown what is another person's.
+//! The table of number sequences is older than the log, as after a restore by hand: a number in use is not
+//! allocated again, and no person sees the resource of another one.
 
 use crate::app::App;
 use gdmarket_testkit::on_each_engine;
@@ -12,8 +12,8 @@ async fn three_of_each(app: &App) {
         let item = app.post("/items", json!({"itemName": format!("Item {no}"), "itemPrice": 100}));
         let item = item.actor("owner:7").expect(201).await.json();
         assert_eq!(item["itemNo"], no);
-        let asked = json!({"itemNo": no, "customerId": 1, "customerName": "Alice"});
-        assert_eq!(app.post("/reservations", asked).expect(201).await.json()["reservationNo"], no);
+        let body = json!({"itemNo": no, "customerId": 1, "customerName": "Alice"});
+        assert_eq!(app.post("/reservations", body).expect(201).await.json()["reservationNo"], no);
         app.post(&format!("/reservations/{no}/payment"), json!({})).expect(200).await;
     }
 }
@@ -26,8 +26,8 @@ async fn one_more(app: &App, no: i64, key: &str) {
     let (number, owner) = (&item["itemNo"], &item["ownerId"]);
     assert_eq!((number, owner, &item["itemName"]), (&json!(no), &json!(8), &json!("Camera")));
     assert_eq!(register().expect(201).await.json()["itemNo"], no, "the same answer again");
-    let asked = json!({"itemNo": no, "customerId": 2, "customerName": "Bob"});
-    let reserve = || app.post("/reservations", asked.clone()).actor("renter:2").key(key);
+    let body = json!({"itemNo": no, "customerId": 2, "customerName": "Bob"});
+    let reserve = || app.post("/reservations", body.clone()).actor("renter:2").key(key);
     let mine = reserve().expect(201).await.json();
     let who = (&mine["reservationNo"], &mine["customerId"], &mine["customerName"]);
     assert_eq!(who, (&json!(no), &json!(2), &json!("Bob")));
@@ -39,7 +39,7 @@ async fn one_more(app: &App, no: i64, key: &str) {
 }
 
 on_each_engine! {
-    async fn numbers_that_fall_behind_a_running_server_continue_after_the_log(db: &TestDb) {
+    async fn sequences_that_fall_behind_a_running_server_continue_after_the_log(db: &TestDb) {
         let app = App::on(db, &[]).await;
         three_of_each(&app).await;
         db.log_sql(LOST).await;
@@ -51,11 +51,11 @@ on_each_engine! {
         app.stop().await;
     }
 
-    async fn a_start_lifts_numbers_that_are_behind_the_log(db: &TestDb) {
+    async fn start_raises_sequences_that_are_behind_the_log(db: &TestDb) {
         let app = App::on(db, &[]).await;
         three_of_each(&app).await;
         app.stop().await;
-        // It holds the data folder.
+        // Dropping it releases the data folder.
         drop(app);
         db.log_sql(LOST).await;
         let app = App::on(db, &[]).await;
@@ -67,8 +67,8 @@ on_each_engine! {
         app.stop().await;
     }
 
-    /// A server was killed between the request to pay and the payment's first event.
-    async fn a_number_that_a_request_to_pay_names_is_in_use(db: &TestDb) {
+    /// The server was killed between the request to pay and the payment's first event.
+    async fn payment_number_of_a_request_to_pay_is_not_allocated_again(db: &TestDb) {
         let app = App::on(db, &[]).await;
         three_of_each(&app).await;
         let item = app.camera().await;

@@ -1,4 +1,4 @@
-//! What is refused is counted too: before a route is chosen, and where there is no place to wait.
+//! Metrics and log lines of requests: refusals before a route is chosen, waiting requests, limits of the log.
 
 use crate::app::{App, app, app_with};
 use crate::command_line::PROGRAM;
@@ -15,7 +15,7 @@ async fn metrics(app: &App) -> String {
 }
 
 #[tokio::test]
-async fn every_refusal_before_a_route_is_counted() {
+async fn refusals_before_routing_are_counted() {
     let app = app().await;
     app.get("/items").header("host", "evil.example").refused(421, "misdirected-host").await;
     app.get("/nowhere").refused(404, "not-found").await;
@@ -41,9 +41,9 @@ async fn every_refusal_before_a_route_is_counted() {
     }
 }
 
-/// A paying request that holds the one place to wait, and what is asked meanwhile.
+/// A payment occupies the only place to wait while reads are sent.
 #[tokio::test]
-async fn a_read_of_what_the_views_have_needs_no_place_to_wait() {
+async fn read_of_applied_events_needs_no_place_to_wait() {
     let settings = [
         ("server.waiting", "1"),
         ("payment.delay_ms", "20000"),
@@ -62,7 +62,7 @@ async fn a_read_of_what_the_views_have_needs_no_place_to_wait() {
     let reading = async {
         app.see("/payments/1", "/status", json!("Pending")).await;
         app.get(&format!("/items?at_least={token}")).expect(200).await;
-        // The views take this in within milliseconds, but not before the read asks.
+        // The views apply this within milliseconds, but not before the read arrives.
         eventually(SOON, || async {
             let lens = json!({"itemName": "Lens", "itemPrice": 1});
             let new = app.post("/items", lens).header("prefer", "respond-async").expect(201).await;
@@ -85,7 +85,7 @@ async fn a_read_of_what_the_views_have_needs_no_place_to_wait() {
 }
 
 #[test]
-fn requests_that_wait_are_not_counted_as_worked_on() {
+fn waiting_requests_are_not_counted_as_in_flight() {
     gdmarket_testkit::run(async {
         let options = ServerOptions::new(PROGRAM)
             .variable("GDMARKET__PAYMENT__DELAY_MS", "3000")
@@ -104,9 +104,9 @@ fn requests_that_wait_are_not_counted_as_worked_on() {
         eventually(SOON, || async {
             let text = reqwest::get(server.url("/metrics")).await.map_err(|e| e.to_string())?;
             let text = text.text().await.map_err(|e| e.to_string())?;
-            let is_so = text.contains("gdmarket_http_requests_waiting 1\n")
+            let is_counted = text.contains("gdmarket_http_requests_waiting 1\n")
                 && text.contains("gdmarket_http_requests_in_flight 0\n");
-            if is_so { Ok(()) } else { Err("not so".to_owned()) }
+            if is_counted { Ok(()) } else { Err(text) }
         })
         .await;
         assert_eq!(paying.await.expect("a task").expect("an answer").status(), 200);
@@ -114,10 +114,10 @@ fn requests_that_wait_are_not_counted_as_worked_on() {
 }
 
 #[test]
-fn lines_about_refused_requests_are_limited() {
+fn log_lines_about_refused_requests_are_limited() {
     gdmarket_testkit::run(async {
         let server = ServerOptions::new(PROGRAM).start().await;
-        let began = Instant::now();
+        let started = Instant::now();
         for _ in 0..40 {
             let answer = reqwest::get(server.url("/nowhere")).await.expect("an answer");
             assert_eq!(answer.status(), 404);
@@ -133,7 +133,7 @@ fn lines_about_refused_requests_are_limited() {
             if lines.1 == 1 { Ok(()) } else { Err(lines) }
         })
         .await;
-        let periods = usize::try_from(began.elapsed().as_secs() / 10).expect("a number") + 1;
+        let periods = usize::try_from(started.elapsed().as_secs() / 10).expect("a number") + 1;
         let lines = of("\"not-found\"");
         assert!((20..=20 * periods).contains(&lines), "{lines} lines in {periods} periods");
     });

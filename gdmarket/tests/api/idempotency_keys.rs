@@ -1,11 +1,11 @@
-//! Idempotency keys: the same request has one effect and one answer.
+//! Idempotency keys: a repeated request has one effect and one answer.
 
 use crate::app::{App, app, app_with};
 use gdmarket_testkit::{TestDb, on_each_engine};
 use serde_json::json;
 
 on_each_engine! {
-    async fn a_repeat_gets_the_same_answer_and_writes_nothing(db: &TestDb) {
+    async fn repeated_request_gets_the_same_answer_and_writes_nothing(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let camera = json!({"itemName": "Camera", "itemPrice": 100});
         let first = app.post("/items", camera.clone()).key("k-1").expect(201).await;
@@ -24,27 +24,27 @@ on_each_engine! {
         let app = App::on(db, &[]).await;
         let item = app.camera().await;
         let reservation = app.reserved(item, 1).await;
-        let wish = json!({"itemNo": item, "customerId": 2});
-        app.post("/reservations", wish.clone()).key("k").refused(409, "item-taken").await;
+        let body = json!({"itemNo": item, "customerId": 2});
+        app.post("/reservations", body.clone()).key("k").refused(409, "item-taken").await;
         app.delete(&format!("/reservations/{reservation}")).expect(200).await;
         app.see(&format!("/items/{item}"), "/itemStatus", json!("Rentable")).await;
-        let again = app.post("/reservations", wish).key("k").refused(409, "item-taken").await;
+        let again = app.post("/reservations", body).key("k").refused(409, "item-taken").await;
         assert_eq!(again.header("idempotency-replayed"), "true");
         app.stop().await;
     }
 }
 
-/// Numbers as strings of digits, blanks, order, an absent and a `null` field: all the same request.
+/// Numbers as strings, blanks, the order of fields, and `null` fields make no difference.
 #[tokio::test]
-async fn bodies_are_compared_as_they_are_understood() {
+async fn bodies_are_compared_after_parsing() {
     let app = app().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     let first = app.post("/items", camera).key("i").expect(201).await;
     let again = json!({"itemPrice": "100", "ownerId": null, "itemName": " Camera "});
     let again = app.post("/items", again).key("i").expect(201).await;
     assert_eq!((again.header("idempotency-replayed"), &again.text), ("true", &first.text));
-    let wish = json!({"itemNo": "1", "customerId": "5", "customerName": "Kim", "period": null});
-    let first = app.post("/reservations", wish).key("r").expect(201).await;
+    let body = json!({"itemNo": "1", "customerId": "5", "customerName": "Kim", "period": null});
+    let first = app.post("/reservations", body).key("r").expect(201).await;
     let again = json!({"customerName": "Kim", "customerId": 5, "itemNo": 1});
     let again = app.post("/reservations", again).key("r").expect(201).await;
     assert_eq!((again.header("idempotency-replayed"), &again.text), ("true", &first.text));
@@ -58,7 +58,7 @@ async fn bodies_are_compared_as_they_are_understood() {
 }
 
 #[tokio::test]
-async fn a_key_is_for_one_request_of_one_actor() {
+async fn key_belongs_to_one_request_of_one_actor() {
     let app = app().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     app.post("/items", camera.clone()).key("k").expect(201).await;
@@ -74,7 +74,7 @@ async fn a_key_is_for_one_request_of_one_actor() {
 }
 
 #[tokio::test]
-async fn a_payment_is_never_charged_twice_under_one_key() {
+async fn payment_is_charged_once_under_one_key() {
     let app = app().await;
     let item = app.camera().await;
     let reservation = app.reserved(item, 1).await;
@@ -89,7 +89,7 @@ async fn a_payment_is_never_charged_twice_under_one_key() {
 }
 
 #[tokio::test]
-async fn fifty_equal_requests_at_once_have_one_effect() {
+async fn fifty_concurrent_equal_requests_have_one_effect() {
     let app = app().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     let calls = (0..50).map(|_| app.post("/items", camera.clone()).key("at-once").expect(201));
@@ -100,33 +100,33 @@ async fn fifty_equal_requests_at_once_have_one_effect() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_not_judged_by_another_days_calendar() {
+async fn repeated_request_is_not_validated_on_a_later_day() {
     let db = TestDb::sqlite();
     // Between the two zones lie 25 hours: what is today in the one is past in the other.
     let app = App::on(&db, &[("market.time_zone", "Pacific/Pago_Pago")]).await;
-    let (asked, item) = (app.camera().await, app.camera().await);
-    app.reserved(asked, 1).await;
-    let calendar = app.get(&format!("/items/{asked}/calendar")).expect(200).await.json();
+    let (probe, item) = (app.camera().await, app.camera().await);
+    app.reserved(probe, 1).await;
+    let calendar = app.get(&format!("/items/{probe}/calendar")).expect(200).await.json();
     let today = calendar["busy"][0]["from"].as_str().expect("a day").to_owned();
-    let wish =
+    let body =
         json!({"itemNo": item, "customerId": 1, "period": {"from": today, "to": "2040-01-01"}});
-    app.post("/reservations", wish.clone()).refused(422, "invalid").await;
+    app.post("/reservations", body.clone()).refused(422, "invalid").await;
     let to = today.parse::<chrono::NaiveDate>().expect("a day") + chrono::Days::new(3);
-    let wish = json!({"itemNo": item, "customerId": 1, "period": {"from": today, "to": to}});
-    let first = app.post("/reservations", wish.clone()).key("k").expect(201).await;
+    let body = json!({"itemNo": item, "customerId": 1, "period": {"from": today, "to": to}});
+    let first = app.post("/reservations", body.clone()).key("k").expect(201).await;
     app.stop().await;
     drop(app);
     let app = App::on(&db, &[("market.time_zone", "Pacific/Kiritimati")]).await;
-    let again = app.post("/reservations", wish.clone()).key("k").expect(201).await;
+    let again = app.post("/reservations", body.clone()).key("k").expect(201).await;
     assert_eq!(again.json()["reservationNo"], first.json()["reservationNo"]);
     assert_eq!(again.header("idempotency-replayed"), "true");
-    let fresh = app.post("/reservations", wish).key("other").refused(422, "invalid").await;
+    let fresh = app.post("/reservations", body).key("other").refused(422, "invalid").await;
     assert_eq!(fresh.fields(), ["period.from"]);
 }
 
-/// Nothing is under way that could change it: then it is remembered as every other refusal.
+/// No payment is in flight that could change the refusal, so it is remembered like every other refusal.
 #[tokio::test]
-async fn lending_what_nobody_pays_for_is_refused_for_good_under_its_key() {
+async fn refusal_to_lend_an_unpaid_item_is_remembered_under_its_key() {
     let app = app().await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;
@@ -139,15 +139,15 @@ async fn lending_what_nobody_pays_for_is_refused_for_good_under_its_key() {
     app.post(&lend, json!({})).key("another").expect(200).await;
 }
 
-/// The first day comes by itself, and so does the return of who has the item: the same request with the
-/// same key is decided again then.
+/// Time passes and the item is returned without this caller: the same request with the same key is decided
+/// again then.
 #[tokio::test]
-async fn a_refusal_that_passes_by_itself_is_not_remembered_under_its_key() {
+async fn transient_refusal_is_not_remembered_under_its_key() {
     let db = TestDb::sqlite();
     let app = App::on(&db, &[("market.time_zone", "Etc/GMT+12")]).await;
-    let asked = app.camera().await;
-    app.reserved(asked, 1).await;
-    let calendar = app.get(&format!("/items/{asked}/calendar")).expect(200).await.json();
+    let probe = app.camera().await;
+    app.reserved(probe, 1).await;
+    let calendar = app.get(&format!("/items/{probe}/calendar")).expect(200).await.json();
     let today: chrono::NaiveDate =
         calendar["busy"][0]["from"].as_str().and_then(|day| day.parse().ok()).expect("a day");
     let item = app.camera().await;
@@ -155,8 +155,8 @@ async fn a_refusal_that_passes_by_itself_is_not_remembered_under_its_key() {
     for (customer, from, to) in [(1, 0, 1), (2, 1, 6)] {
         let day = |days| today + chrono::Days::new(days);
         let period = json!({"from": day(from), "to": day(to)});
-        let wish = json!({"itemNo": item, "customerId": customer, "period": period});
-        let made = app.post("/reservations", wish).expect(201).await.json();
+        let body = json!({"itemNo": item, "customerId": customer, "period": period});
+        let made = app.post("/reservations", body).expect(201).await.json();
         let no = made["reservationNo"].as_i64().expect("a number");
         app.pay(no).await;
         numbers.push(json!({"reservationNo": no}));
@@ -173,9 +173,9 @@ async fn a_refusal_that_passes_by_itself_is_not_remembered_under_its_key() {
     app.stop().await;
 }
 
-/// A payment whose outcome isn't in may change it: then a repeat is decided again.
+/// A payment in flight may change the refusal, so a repeat is decided again.
 #[tokio::test]
-async fn lending_while_somebody_pays_is_not_refused_for_good() {
+async fn refusal_to_lend_during_a_payment_is_not_remembered() {
     let app = app_with(&[("payment.delay_ms", "1500")]).await;
     let item = app.camera().await;
     let pay = format!("/reservations/{}/payment", app.reserved(item, 1).await);

@@ -1,35 +1,35 @@
-//! What a request costs grows with its size and no faster: the largest input of every shape is held
-//! against small ones of the same size in all, by the CPU time of the thread that answers them.
+//! The cost of a request grows linearly with its size: the CPU time of the largest input of each shape is
+//! compared with that of small inputs of the same total size.
 
 use crate::app::{App, Call, app};
 use http::Method;
 
-/// How much larger the large input is, and how many small ones are held against it.
-const LARGER: usize = 16;
-/// How much more one large input may cost than the small ones together. What is quadratic costs 16 times
-/// as much.
-const MOST: u64 = 6;
-/// How often the large input is sent: the system counts time in slices.
-const REPEATED: usize = 8;
-/// Less is no measurement.
-const SLICE: u64 = 20_000_000;
-/// The least of so many tries counts: others' work on the machine only adds.
+/// The factor between the sizes of the large input and a small one, and the number of small ones.
+const SIZE_FACTOR: usize = 16;
+/// How many times as much as the small inputs together the large one may cost. Quadratic cost would be 16
+/// times as much.
+const MAX_COST_FACTOR: u64 = 6;
+/// How often the large input is sent, since the system counts time in slices.
+const REPETITIONS: usize = 8;
+/// Differences below one time slice are ignored.
+const SLICE_NS: u64 = 20_000_000;
+/// The smallest of this many measurements counts, since other work on the machine only adds to it.
 const TRIES: usize = 2;
 
 /// The CPU time that this thread has used, in nanoseconds.
-fn used() -> u64 {
+fn cpu_time_ns() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("schedstat");
-    text.split(' ').next().and_then(|used| used.parse().ok()).expect("a number")
+    text.split(' ').next().and_then(|time| time.parse().ok()).expect("a number")
 }
 
 async fn cost<'a>(app: &'a App, times: usize, call: impl Fn(&'a App) -> Call<'a>) -> u64 {
     let mut least = u64::MAX;
     for _ in 0..TRIES {
-        let before = used();
+        let before = cpu_time_ns();
         for _ in 0..times {
             call(app).send_undocumented().await;
         }
-        least = least.min(used().saturating_sub(before));
+        least = least.min(cpu_time_ns().saturating_sub(before));
     }
     least
 }
@@ -46,10 +46,10 @@ fn header(name: &'static str, text: String) -> impl for<'a> Fn(&'a App) -> Call<
     move |app| app.get("/items/1").header(name, &text)
 }
 
-type Making = Box<dyn for<'a> Fn(&'a App) -> Call<'a>>;
+type MakeCall = Box<dyn for<'a> Fn(&'a App) -> Call<'a>>;
 
-/// Every shape, made of so many bytes.
-fn shapes(bytes: usize) -> Vec<(&'static str, Making)> {
+/// One request of each shape with about this many bytes.
+fn shapes(bytes: usize) -> Vec<(&'static str, MakeCall)> {
     let list = |one: &str| vec![one; bytes / (one.len() + 1)].join(",");
     let numbered =
         |count: usize| (0..count).map(|n| format!("\"f{n:05}\":0")).collect::<Vec<_>>().join(",");
@@ -84,17 +84,17 @@ fn shapes(bytes: usize) -> Vec<(&'static str, Making)> {
 }
 
 #[tokio::test]
-async fn the_largest_input_of_every_shape_costs_no_more_than_its_size() {
+async fn cost_of_a_request_is_linear_in_its_size() {
     let app = app().await;
     app.camera().await;
-    let small = shapes(60 * 1024 / LARGER);
+    let small = shapes(60 * 1024 / SIZE_FACTOR);
     let large = shapes(60 * 1024);
     let mut faults = vec![];
     for ((name, small), (_, large)) in small.iter().zip(&large) {
-        let small = cost(&app, REPEATED * LARGER, small).await;
-        let large = cost(&app, REPEATED, large).await;
+        let small = cost(&app, REPETITIONS * SIZE_FACTOR, small).await;
+        let large = cost(&app, REPETITIONS, large).await;
         println!("{name}: {} µs in small ones, {} µs in large ones", small / 1_000, large / 1_000);
-        if large > small.saturating_mul(MOST).saturating_add(SLICE) {
+        if large > small.saturating_mul(MAX_COST_FACTOR).saturating_add(SLICE_NS) {
             faults.push(format!("{name}: {small} ns in small ones, {large} ns in large ones"));
         }
     }

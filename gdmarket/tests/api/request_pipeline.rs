@@ -1,4 +1,4 @@
-//! Host, Origin, limits, health.
+//! The request pipeline: host and origin, limits, time-outs, health, traces, headers of every answer.
 
 use crate::app::{App, app, app_with};
 use gdmarket_testkit::{TestDb, eventually};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn only_callers_by_its_own_name_are_served() {
+async fn only_requests_for_an_allowed_host_and_origin_are_served() {
     let app = app().await;
     app.get("/items").header("host", "localhost:1234").expect(200).await;
     app.get("/items").header("host", "evil.example").refused(421, "misdirected-host").await;
@@ -35,10 +35,10 @@ async fn only_callers_by_its_own_name_are_served() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_about_to_end_is_not_ready_but_alive() {
+async fn draining_server_is_alive_and_not_ready() {
     let app = app().await;
     app.get("/readyz").expect(200).await;
-    app.begin_the_end();
+    app.start_draining();
     let refused = app.get("/readyz").refused(503, "unavailable").await;
     assert_eq!(refused.header("retry-after"), "1");
     app.get("/livez").expect(200).await;
@@ -46,8 +46,8 @@ async fn a_server_that_is_about_to_end_is_not_ready_but_alive() {
 }
 
 #[tokio::test]
-async fn more_requests_than_it_can_take_are_told_to_come_back() {
-    // The alarm takes its time, so the first request is surely under way when the second one comes.
+async fn request_beyond_the_limit_is_refused_with_retry_after() {
+    // The alarm is slow, so the first request is in flight when the second one arrives.
     let app = app_with(&[("server.concurrency", "1"), ("alarm.delay_ms", "400")]).await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     let calls = (0..2).map(|_| app.post("/items", camera.clone()).send());
@@ -61,16 +61,18 @@ async fn more_requests_than_it_can_take_are_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn requests_that_wait_leave_their_places_to_others() {
+async fn waiting_requests_leave_their_places_to_others() {
     let db = TestDb::sqlite();
-    let app = App::undecided(&db, &[("server.concurrency", "1"), ("server.waiting", "1")]).await;
+    let app =
+        App::without_subscriptions(&db, &[("server.concurrency", "1"), ("server.waiting", "1")])
+            .await;
     app.camera().await;
     let reserve =
         |customer: i64| app.post("/reservations", json!({"itemNo": 1, "customerId": customer}));
-    let begun = Instant::now();
+    let started = Instant::now();
     let first = async {
         reserve(1).expect(202).await;
-        begun.elapsed()
+        started.elapsed()
     };
     let others = async {
         // While the first one works there is no place; while it waits there is.
@@ -81,15 +83,15 @@ async fn requests_that_wait_leave_their_places_to_others() {
         })
         .await;
         reserve(2).expect(202).await;
-        begun.elapsed()
+        started.elapsed()
     };
     let (first, others) = tokio::join!(first, others);
-    assert!(first > Duration::from_secs(4), "it waited: {first:?}");
-    assert!(others < first, "no other request may wait: {others:?}");
+    assert!(first > Duration::from_secs(4), "the request waited: {first:?}");
+    assert!(others < first, "no other request waited: {others:?}");
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_answered_in_time() {
+async fn request_that_takes_too_long_is_answered_in_time() {
     let app = app_with(&[("server.request_timeout_ms", "50"), ("alarm.delay_ms", "600")]).await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
     let refused = app.post("/items", camera).refused(503, "timed-out").await;
@@ -97,7 +99,7 @@ async fn a_request_that_takes_too_long_is_answered_in_time() {
 }
 
 #[tokio::test]
-async fn traces_are_carried_on() {
+async fn traceparent_is_continued() {
     let app = app().await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let sent = format!("00-{trace}-00f067aa0ba902b7-01");
@@ -110,7 +112,7 @@ async fn traces_are_carried_on() {
 }
 
 #[tokio::test]
-async fn options_name_the_methods_of_an_address() {
+async fn options_lists_the_methods_of_an_address() {
     let app = app().await;
     for (path, allowed) in [
         ("/items", "GET,HEAD,OPTIONS,POST"),
@@ -127,7 +129,7 @@ async fn options_name_the_methods_of_an_address() {
 }
 
 #[tokio::test]
-async fn invented_methods_leave_no_trace_in_the_metrics() {
+async fn unknown_methods_are_not_labels_of_metrics() {
     let app = app().await;
     for method in ["STEAL", "STEAL2", &"X".repeat(5_000)] {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
@@ -138,7 +140,7 @@ async fn invented_methods_leave_no_trace_in_the_metrics() {
 }
 
 #[tokio::test]
-async fn every_answer_says_what_browsers_may_do_with_it() {
+async fn every_answer_has_the_security_headers() {
     let app = app().await;
     let answers = [
         app.get("/items").send().await,
@@ -156,7 +158,7 @@ async fn every_answer_says_what_browsers_may_do_with_it() {
 }
 
 #[tokio::test]
-async fn beyond_loopback_a_caller_without_a_name_reads_and_writes_nothing() {
+async fn anonymous_caller_beyond_loopback_writes_nothing_and_sees_no_names() {
     let open = [("server.listen", "0.0.0.0:8080"), ("server.allow_open", "true")];
     let app = app_with(&open).await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
@@ -164,8 +166,8 @@ async fn beyond_loopback_a_caller_without_a_name_reads_and_writes_nothing() {
     app.post("/items", camera.clone()).refused(401, "actor-required").await;
     assert_eq!(app.market.head(), head);
     app.post("/items", camera).actor("owner:7").expect(201).await;
-    let wanted = json!({"itemNo": 1, "customerId": 1, "customerName": "YoungEunSong"});
-    app.post("/reservations", wanted).actor("renter:1").expect(201).await;
+    let reservation = json!({"itemNo": 1, "customerId": 1, "customerName": "YoungEunSong"});
+    app.post("/reservations", reservation).actor("renter:1").expect(201).await;
     app.see("/reservations/1", "/status", json!("Reserved")).await;
     app.see("/itemInfoes/1", "/customerId", json!(1)).await;
     let own = app.get("/reservations/1").actor("renter:1").expect(200).await;
@@ -181,7 +183,7 @@ async fn beyond_loopback_a_caller_without_a_name_reads_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn methods_that_an_address_does_not_take_are_named() {
+async fn refused_method_is_answered_with_the_allowed_ones() {
     let app = app().await;
     for (method, path, allowed) in [
         (Method::POST, "/payments", "GET,HEAD"),

@@ -1,5 +1,5 @@
-//! Events that can't be read, beside the running program: their streams park with the reason, all others
-//! go on, nothing is tried again in a loop, and a fix heals them, across a restart too.
+//! Unreadable events in the log of a running server: their streams park with the reason, all others
+//! continue, nothing is retried in a loop, and after a repair the streams catch up, also across a restart.
 
 use crate::command_line::{PROGRAM, errors};
 use crate::tools::{Tools, register, write};
@@ -12,13 +12,13 @@ use tokio::time::Instant;
 const VIEW: &str = "item_info_v4";
 const SOON: Duration = Duration::from_secs(20);
 
-/// An item as the view tells it, or the problem that says why not.
+/// An item as the view shows it, or the problem.
 async fn shown(server: &Server, no: i64) -> Value {
     let answer = Client::new().get(server.url(&format!("/itemInfoes/{no}"))).send().await;
     answer.expect("an answer").json().await.expect("JSON")
 }
 
-async fn is_shown_as(server: &Server, no: i64, name: &str) {
+async fn await_name(server: &Server, no: i64, name: &str) {
     eventually(SOON, || async {
         let item = shown(server, no).await;
         if item["itemName"] == name && item["stale"].is_null() { Ok(()) } else { Err(item) }
@@ -26,7 +26,7 @@ async fn is_shown_as(server: &Server, no: i64, name: &str) {
     .await;
 }
 
-async fn is_announced(server: &Server, no: i64) {
+async fn await_alarm(server: &Server, no: i64) {
     eventually(SOON, || async {
         let item = shown(server, no).await;
         if item["alarmStatus"] == "Alerted" { Ok(()) } else { Err(item) }
@@ -34,7 +34,7 @@ async fn is_announced(server: &Server, no: i64) {
     .await;
 }
 
-/// What is parked of a view, by key.
+/// The parked keys of a view with their rows.
 fn parked(tools: &Tools<'_>, view: &str) -> Vec<(String, Value)> {
     let mut all: Vec<_> = tools
         .json("parked list")
@@ -46,7 +46,8 @@ fn parked(tools: &Tools<'_>, view: &str) -> Vec<(String, Value)> {
     all
 }
 
-async fn park(tools: &Tools<'_>, view: &str, keys: &[&str]) -> Vec<(String, Value)> {
+/// Waits until exactly these keys of a view are parked.
+async fn await_parked(tools: &Tools<'_>, view: &str, keys: &[&str]) -> Vec<(String, Value)> {
     eventually(SOON, || async {
         let parked = parked(tools, view);
         let is_all = parked.iter().map(|(key, _)| key.as_str()).eq(keys.iter().copied());
@@ -55,9 +56,9 @@ async fn park(tools: &Tools<'_>, view: &str, keys: &[&str]) -> Vec<(String, Valu
     .await
 }
 
-/// What a program that reads it would find there.
-async fn mend(db: &TestDb, no: i64) {
-    let payload = renamed(no, "Mended");
+/// Replaces the unreadable event of an item by a readable one.
+async fn repair(db: &TestDb, no: i64) {
+    let payload = renamed(no, "Repaired");
     db.log_sql(&format!(
         "UPDATE events SET event_type = 'ItemChanged', payload = '{payload}' \
          WHERE aggregate_type = 'item' AND aggregate_id = '{no}' AND sequence = 2"
@@ -69,60 +70,60 @@ fn renamed(no: i64, name: &str) -> String {
     json!({"ItemChanged": {"itemNo": no, "itemName": name, "itemPrice": 7}}).to_string()
 }
 
-/// What a person who watches the figures sees of it.
-async fn figures_say_so(server: &Server) {
-    let figures = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
-    let figures = figures.text().await.expect("text");
+/// Asserts that the metrics show the one parked key, and no other trouble.
+async fn assert_parked_in_metrics(server: &Server) {
+    let metrics = Client::new().get(server.url("/metrics")).send().await.expect("an answer");
+    let metrics = metrics.text().await.expect("text");
     let value = |line: &str| {
-        let found = figures.lines().find_map(|other| other.strip_prefix(line));
+        let found = metrics.lines().find_map(|other| other.strip_prefix(line));
         found.and_then(|value| value.trim().parse::<f64>().ok())
     };
-    let of = |figure: &str| {
-        value(&format!("gdmarket_projection_{figure}{{subscription=\"alarms_v2\"}}"))
+    let of = |metric: &str| {
+        value(&format!("gdmarket_projection_{metric}{{subscription=\"alarms_v2\"}}"))
     };
-    assert_eq!((of("parked"), of("stuck")), (Some(1.0), Some(0.0)), "{figures}");
-    let never = "gdmarket_manager_parked_total{manager=\"holding\"} ";
-    for never in [never, "gdmarket_append_connections_lost_total ", "gdmarket_http_shed_total "] {
-        assert_eq!(value(never), Some(0.0), "{never}: {figures}");
+    assert_eq!((of("parked"), of("stuck")), (Some(1.0), Some(0.0)), "{metrics}");
+    let parked = "gdmarket_manager_parked_total{manager=\"holding\"} ";
+    for never in [parked, "gdmarket_append_connections_lost_total ", "gdmarket_http_shed_total "] {
+        assert_eq!(value(never), Some(0.0), "{never}: {metrics}");
     }
-    assert!(of("lag_events").is_some() && of("lag_seconds").is_some(), "{figures}");
-    assert!(value("gdmarket_append_events_total").is_some_and(|events| events >= 6.0), "{figures}");
+    assert!(of("lag_events").is_some() && of("lag_seconds").is_some(), "{metrics}");
+    assert!(value("gdmarket_append_events_total").is_some_and(|events| events >= 6.0), "{metrics}");
     for batches in ["gdmarket_append_batch_commands_count", "gdmarket_append_batch_seconds_count"] {
-        assert!(value(batches).is_some_and(|count| count >= 1.0), "{batches}: {figures}");
+        assert!(value(batches).is_some_and(|count| count >= 1.0), "{batches}: {metrics}");
     }
 }
 
 on_each_engine! {
-    async fn streams_that_cannot_be_read_park_alone_and_heal(db: &TestDb) {
+    async fn unreadable_streams_park_alone_and_catch_up_after_a_repair(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         for _ in 0..3 {
             register(&server).await;
         }
-        let mut took = Vec::new();
+        let mut durations = Vec::new();
         for (no, event_type, payload) in [
             (1, "ItemTeleported", "{\"ItemTeleported\":{}}".to_owned()),
             (2, "ItemChanged", "{\"ItemChanged\":{\"itemNo\":\"two\"}}".to_owned()),
             (3, "ItemChanged", renamed(3, &"x".repeat(2 * 1024 * 1024))),
         ] {
             write(db, no, event_type, &payload).await;
-            let began = Instant::now();
+            let started = Instant::now();
             register(&server).await;
-            is_shown_as(&server, no + 3, "Camera").await;
-            took.push(began.elapsed());
+            await_name(&server, no + 3, "Camera").await;
+            durations.push(started.elapsed());
         }
-        // Not all three: the machine may have something else to do.
-        let quickest = took.iter().min().expect("three");
-        assert!(*quickest < Duration::from_secs(1), "the others wait: {took:?}");
-        let stuck = park(&tools, VIEW, &["item/1", "item/2", "item/3"]).await;
-        for ((key, of), reason) in stuck.iter().zip(["ItemTeleported", "can't be read", "1048576"]) {
+        // Not all three, since the machine may be busy.
+        let quickest = durations.iter().min().expect("three");
+        assert!(*quickest < Duration::from_secs(1), "the other streams waited: {durations:?}");
+        let found = await_parked(&tools, VIEW, &["item/1", "item/2", "item/3"]).await;
+        for ((key, of), reason) in found.iter().zip(["ItemTeleported", "can't be read", "1048576"]) {
             assert!(of["reason"].as_str().is_some_and(|why| why.contains(reason)), "{key}: {of}");
         }
-        assert_eq!(shown(&server, 2).await["itemName"], "Camera", "as it was before");
+        assert_eq!(shown(&server, 2).await["itemName"], "Camera", "the row before the unreadable event");
 
-        // Others go on, and nobody tries these again by himself.
+        // Other streams continue, and these are not retried.
         register(&server).await;
-        is_shown_as(&server, 7, "Camera").await;
+        await_name(&server, 7, "Camera").await;
         for (key, of) in parked(&tools, VIEW) {
             assert_eq!(of["attempts"], 1, "{key}: {of}");
         }
@@ -130,12 +131,12 @@ on_each_engine! {
         assert_eq!(again.status.code(), Some(1), "{}", errors(&again));
         assert!(errors(&again).contains("stopped again"), "{}", errors(&again));
 
-        mend(db, 1).await;
+        repair(db, 1).await;
         tools.text("parked retry item_info_v4 item/1");
-        is_shown_as(&server, 1, "Mended").await;
-        park(&tools, VIEW, &["item/2", "item/3"]).await;
+        await_name(&server, 1, "Repaired").await;
+        await_parked(&tools, VIEW, &["item/2", "item/3"]).await;
 
-        // Who begins tries them once more, and finds them as they are.
+        // A start retries them once, and they park again.
         server.restart().await;
         eventually(SOON, || async {
             let tried: Vec<_> = parked(&tools, VIEW).into_iter().map(|(_, of)| of).collect();
@@ -143,47 +144,47 @@ on_each_engine! {
             if attempts == [3, 2] { Ok(()) } else { Err(tried) }
         })
         .await;
-        mend(db, 2).await;
-        mend(db, 3).await;
+        repair(db, 2).await;
+        repair(db, 3).await;
         tools.text("parked retry --all");
         for no in [1, 2, 3] {
-            is_shown_as(&server, no, "Mended").await;
+            await_name(&server, no, "Repaired").await;
         }
-        park(&tools, VIEW, &[]).await;
+        await_parked(&tools, VIEW, &[]).await;
         register(&server).await;
-        is_shown_as(&server, 8, "Camera").await;
+        await_name(&server, 8, "Camera").await;
         tools.text("replay item-info --verify");
     }
 
-    async fn a_projector_that_panics_parks_the_stream_and_goes_on(db: &TestDb) {
+    async fn panicking_projector_parks_the_stream_and_continues(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db);
-        // It breaks down once, on the second event that it takes in.
+        // It panics once, on the second event that it applies.
         let faulty = "projection.fold@alarms=1*off->1*panic(a fault)->off";
         let server = server.variable("FAILPOINTS", faulty).start().await;
         let tools = Tools { db };
         for _ in 0..3 {
             register(&server).await;
         }
-        is_announced(&server, 1).await;
-        is_announced(&server, 3).await;
-        let stuck = park(&tools, "alarms_v2", &["alarm/2"]).await;
-        assert!(stuck[0].1["reason"].as_str().is_some_and(|why| why.contains("broke down")));
-        assert_eq!(stuck[0].1["attempts"], 1);
-        let silent = shown(&server, 2).await;
-        assert_eq!((&silent["itemName"], &silent["alarmStatus"]), (&json!("Camera"), &Value::Null));
-        let why = &silent["stale"]["reason"];
-        assert!(why.as_str().is_some_and(|why| why.contains("broke down")), "{silent}");
-        figures_say_so(&server).await;
+        await_alarm(&server, 1).await;
+        await_alarm(&server, 3).await;
+        let found = await_parked(&tools, "alarms_v2", &["alarm/2"]).await;
+        assert!(found[0].1["reason"].as_str().is_some_and(|why| why.contains("broke down")));
+        assert_eq!(found[0].1["attempts"], 1);
+        let item = shown(&server, 2).await;
+        assert_eq!((&item["itemName"], &item["alarmStatus"]), (&json!("Camera"), &Value::Null));
+        let why = &item["stale"]["reason"];
+        assert!(why.as_str().is_some_and(|why| why.contains("broke down")), "{item}");
+        assert_parked_in_metrics(&server).await;
         tools.text("parked retry alarms_v2 alarm/2");
-        is_announced(&server, 2).await;
-        park(&tools, "alarms_v2", &[]).await;
+        await_alarm(&server, 2).await;
+        await_parked(&tools, "alarms_v2", &[]).await;
         tools.text("replay --all --verify");
     }
 
-    async fn what_a_panic_parked_stays_parked_until_a_mended_program_begins(db: &TestDb) {
+    async fn stream_parked_by_a_panic_stays_parked_until_a_fixed_program_starts(db: &TestDb) {
         let options = ServerOptions::new(PROGRAM).on(db);
         let tools = Tools { db };
-        // At first it breaks down on the second event, then on what it tries again when it begins.
+        // The first run panics on the second event, the second run on the retry at its start.
         for (attempts, faulty) in [(1, "1*off->1*panic(a fault)->off"), (2, "1*panic(a fault)->off")] {
             let faulty = format!("projection.fold@alarms={faulty}");
             let mut server = options.clone().variable("FAILPOINTS", &faulty).start().await;
@@ -198,13 +199,13 @@ on_each_engine! {
             })
             .await;
             register(&server).await;
-            is_announced(&server, 2 + attempts).await;
+            await_alarm(&server, 2 + attempts).await;
             server.terminate().await;
             assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
         }
         let server = options.start().await;
-        is_announced(&server, 2).await;
-        park(&tools, "alarms_v2", &[]).await;
+        await_alarm(&server, 2).await;
+        await_parked(&tools, "alarms_v2", &[]).await;
         tools.text("replay --all --verify");
     }
 }

@@ -1,23 +1,23 @@
-//! Bad input: a 4xx problem that names the field, nothing written, the server unharmed.
+//! Invalid input: the answer is a 4xx problem that names the field, nothing is written, the server continues.
 
 use crate::app::App;
 use gdmarket_testkit::{TestDb, on_each_engine};
 use http::Method;
 use serde_json::json;
 
-/// A body that is refused: the request line, the bytes, the status, the field that is named.
+/// A refused body: the request line, the bytes, the status, the field that is named.
 type Case<'a> = (&'a str, &'a [u8], u16, &'a str);
 
-/// Rows of everything that a command leaves in the log's database.
-async fn written(db: &TestDb) -> [i64; 3] {
+/// The numbers of rows in the tables that a command writes.
+async fn row_counts(db: &TestDb) -> [i64; 3] {
     let rows = ["events", "receipts", "personal_names"]
         .map(|table| async move { db.log_number(&format!("SELECT count(*) FROM {table}")).await });
     let [events, receipts, personal] = rows;
     [events.await, receipts.await, personal.await]
 }
 
-async fn refuse_all((app, db): (&App, &TestDb), cases: &[Case<'_>]) {
-    let before = written(db).await;
+async fn assert_all_refused(app: &App, db: &TestDb, cases: &[Case<'_>]) {
+    let before = row_counts(db).await;
     for (line, body, status, field) in cases {
         let (method, path) = line.split_once(' ').expect("a method and a path");
         let method = method.parse::<Method>().expect("a method");
@@ -27,18 +27,19 @@ async fn refuse_all((app, db): (&App, &TestDb), cases: &[Case<'_>]) {
         if !field.is_empty() {
             assert!(answer.fields().iter().any(|f| f == field), "{line} {shown}: {}", answer.text);
         }
-        assert_eq!(written(db).await, before, "{line} {shown} wrote something");
+        assert_eq!(row_counts(db).await, before, "{line} {shown} wrote something");
     }
     app.get("/livez").expect(200).await;
 }
 
 on_each_engine! {
-    async fn bodies_that_are_no_json_are_malformed(db: &TestDb) {
+    async fn bodies_without_json_are_malformed(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let deep = format!(r#"{{"itemName": {}1{}}}"#, "[".repeat(5000), "]".repeat(5000));
         let cut = format!(r#"{{"itemName": {}"#, "{\"a\":".repeat(10_000));
-        refuse_all(
-            (&app, db),
+        assert_all_refused(
+            &app,
+            db,
             &[
                 ("POST /items", b"{", 400, ""),
                 ("POST /items", b"[]", 400, ""),
@@ -57,11 +58,12 @@ on_each_engine! {
         .await;
     }
 
-    async fn values_that_an_item_cannot_have_are_named(db: &TestDb) {
+    async fn invalid_fields_of_an_item_are_named(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let long = json!({"itemName": "가".repeat(101), "itemPrice": 1}).to_string();
-        refuse_all(
-            (&app, db),
+        assert_all_refused(
+            &app,
+            db,
             &[
                 ("POST /items", b"{}", 422, "itemName"),
                 ("POST /items", b"{}", 422, "itemPrice"),
@@ -111,7 +113,7 @@ on_each_engine! {
         .await;
     }
 
-    async fn values_that_a_reservation_cannot_have_are_named(db: &TestDb) {
+    async fn invalid_fields_of_a_reservation_are_named(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let item = app.camera().await;
         let with = |period: &str| {
@@ -125,8 +127,9 @@ on_each_engine! {
         let half = with(r#"{"from": "2040-02-20"}"#);
         let text = with(r#""next week""#);
         let name = json!({"itemNo": 1, "customerId": 1, "customerName": "x".repeat(101)}).to_string();
-        refuse_all(
-            (&app, db),
+        assert_all_refused(
+            &app,
+            db,
             &[
                 ("POST /reservations", &past, 422, "period.from"),
                 ("POST /reservations", &upside_down, 422, "period.from"),
@@ -151,12 +154,13 @@ on_each_engine! {
         .await;
     }
 
-    async fn a_patch_repeats_what_is_so_or_is_refused(db: &TestDb) {
+    async fn patch_of_unchangeable_fields_is_refused(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let item = app.camera().await;
         app.reserved(item, 1).await;
-        refuse_all(
-            (&app, db),
+        assert_all_refused(
+            &app,
+            db,
             &[
                 ("PATCH /items/1", b"{}", 422, "rentalStatus"),
                 ("PATCH /items/1", b"{\"rentalStatus\": \"NotRenting\"}", 422, "rentalStatus"),
@@ -211,12 +215,12 @@ on_each_engine! {
         let app = App::on(db, &[]).await;
         let name = "x".repeat(70_000);
         let large = json!({"itemName": name, "itemPrice": 1}).to_string();
-        refuse_all((&app, db), &[("POST /items", large.as_bytes(), 413, "")]).await;
-        let said = app.call(Method::POST, "/items").bytes("{}").header("content-length", "99999999");
-        said.refused(413, "body-too-large").await;
+        assert_all_refused(&app, db, &[("POST /items", large.as_bytes(), 413, "")]).await;
+        let declared = app.call(Method::POST, "/items").bytes("{}").header("content-length", "99999999");
+        declared.refused(413, "body-too-large").await;
     }
 
-    async fn a_body_of_another_type_is_told_which_header_to_send(db: &TestDb) {
+    async fn body_of_another_media_type_is_refused_with_the_accepted_one(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let call = app.call(Method::POST, "/items").bytes("itemName=Camera&itemPrice=100");
         let refused = call
@@ -227,7 +231,7 @@ on_each_engine! {
         assert!(refused.json()["detail"].as_str().is_some_and(|d| d.contains("application/json")));
     }
 
-    async fn numbers_that_nothing_has_are_not_found(db: &TestDb) {
+    async fn unknown_and_malformed_numbers_are_not_found(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let huge = "9".repeat(40);
         for number in [
@@ -244,7 +248,7 @@ on_each_engine! {
                 app.get(&format!("{path}{encoded}")).refused(404, code).await;
             }
         }
-        let before = written(db).await;
+        let before = row_counts(db).await;
         app.post("/items/999/lend", json!({})).refused(404, "item-not-found").await;
         app.post("/items/x/return", json!({})).refused(404, "item-not-found").await;
         app.patch("/items/999", json!({"itemPrice": 5})).refused(404, "item-not-found").await;
@@ -254,7 +258,7 @@ on_each_engine! {
             .refused(404, "reservation-not-found")
             .await;
         app.get("/reservations/999/trace").refused(404, "reservation-not-found").await;
-        assert_eq!(written(db).await, before);
+        assert_eq!(row_counts(db).await, before);
     }
 
     async fn unknown_addresses_and_methods_are_problems(db: &TestDb) {
@@ -262,12 +266,12 @@ on_each_engine! {
         for path in ["/nowhere", "/items/1/steal", "//items", "/items//1", "/%2e%2e/etc", "/events/x"] {
             app.get(path).refused(404, "not-found").await;
         }
-        let before = written(db).await;
+        let before = row_counts(db).await;
         app.call(Method::PUT, "/items/1").refused(405, "method-not-allowed").await;
         app.call(Method::TRACE, "/items").refused(405, "method-not-allowed").await;
         app.call(Method::from_bytes(b"STEAL").expect("a method"), "/items")
             .refused(501, "not-implemented")
             .await;
-        assert_eq!(written(db).await, before);
+        assert_eq!(row_counts(db).await, before);
     }
 }

@@ -1,11 +1,11 @@
-//! `ETag` and `If-Match`, and what they guard.
+//! Conditional requests: `ETag`, `If-Match` and `If-None-Match`.
 
 use crate::app::{Answer, app};
 use http::Method;
 use serde_json::json;
 
 #[tokio::test]
-async fn a_write_on_an_old_version_is_refused() {
+async fn write_on_an_old_version_is_refused() {
     let app = app().await;
     let item = app.camera().await;
     let path = format!("/items/{item}");
@@ -28,7 +28,7 @@ async fn a_write_on_an_old_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_representation_that_is_known_is_not_sent_again() {
+async fn known_representation_is_not_sent_again() {
     let app = app().await;
     let item = app.camera().await;
     app.reserved(item, 1).await;
@@ -55,7 +55,7 @@ async fn a_representation_that_is_known_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_write_that_excludes_what_exists_is_refused() {
+async fn write_whose_if_none_match_matches_is_refused() {
     let app = app().await;
     let item = app.camera().await;
     let path = format!("/items/{item}");
@@ -81,7 +81,7 @@ async fn a_write_that_excludes_what_exists_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_created_has_no_version_to_match() {
+async fn creation_with_if_match_is_refused() {
     let app = app().await;
     let head = app.market.head();
     let camera = json!({"itemName": "Camera", "itemPrice": 100});
@@ -90,7 +90,7 @@ async fn what_is_created_has_no_version_to_match() {
 }
 
 #[tokio::test]
-async fn deleting_by_post_is_deleting() {
+async fn post_to_delete_deletes_the_item() {
     let app = app().await;
     let item = app.camera().await;
     let path = format!("/items/{item}");
@@ -108,12 +108,12 @@ fn all(answer: &Answer, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_answer_without_its_bytes_has_the_headers_of_the_whole_one() {
+async fn answers_to_head_and_304_have_the_headers_of_the_whole_answer() {
     let app = app().await;
     let (camera, name) = ("카메라".repeat(33), "가".repeat(100));
     app.post("/items", json!({"itemName": camera, "itemPrice": 100})).expect(201).await;
-    let wanted = json!({"itemNo": 1, "customerId": 1, "customerName": name});
-    app.post("/reservations", wanted).expect(201).await;
+    let reservation = json!({"itemNo": 1, "customerId": 1, "customerName": name});
+    app.post("/reservations", reservation).expect(201).await;
     app.see("/reservations/1", "/status", json!("Reserved")).await;
     for path in
         ["/reservations/1", "/openapi.json", "/docs", "/docs/errors", "/docs/swagger-ui.css"]
@@ -145,7 +145,7 @@ async fn an_answer_without_its_bytes_has_the_headers_of_the_whole_one() {
 }
 
 #[tokio::test]
-async fn a_collection_says_that_its_coding_varies() {
+async fn collection_varies_by_coding() {
     let app = app().await;
     for _ in 0..5 {
         app.camera().await;

@@ -1,4 +1,4 @@
-//! `gdmarket check` reads everything: damage of every kind is found and named, wherever it is.
+//! `gdmarket check` reads everything, and names damage of every kind.
 
 use crate::command_line::{PROGRAM, errors};
 use crate::tools::{Tools, register, send};
@@ -11,19 +11,19 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// The exit code, and the faults by code.
+/// Runs a check, and returns the exit code and the code and detail of each fault.
 pub(crate) fn checked(tools: &Tools<'_>, line: &str) -> (Option<i32>, Vec<(String, String)>) {
     let output = tools.run(&format!("{line} --json"));
-    let told: Value = serde_json::from_slice(&output.stdout)
+    let report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("no JSON: {}", errors(&output)));
-    let faults = told["faults"].as_array().expect("faults").iter();
+    let faults = report["faults"].as_array().expect("faults").iter();
     let text = |fault: &Value, key: &str| fault[key].as_str().expect("text").to_owned();
     let faults = faults.map(|fault| (text(fault, "code"), text(fault, "detail"))).collect();
     (output.status.code(), faults)
 }
 
-/// One more fault than before, of this kind, whose detail holds these words.
-pub(crate) fn finds(tools: &Tools<'_>, code: &str, words: &[&str]) {
+/// Asserts that a check finds a fault of this code whose detail contains these words.
+pub(crate) fn assert_found(tools: &Tools<'_>, code: &str, words: &[&str]) {
     let (exit, faults) = checked(tools, "check");
     assert_eq!(exit, Some(5), "{code}: {faults:?}");
     let is_it = |(of, detail): &(String, String)| {
@@ -51,7 +51,7 @@ async fn set(db: &TestDb, column: &str, value: &str, position: i64) {
 }
 
 on_each_engine! {
-    async fn a_check_finds_damage_wherever_it_is(db: &TestDb) {
+    async fn check_finds_damage_of_every_kind(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         for _ in 0..3 {
@@ -71,32 +71,32 @@ on_each_engine! {
         let middle = position_of(db, 1, 4).await;
         let at = format!("position {middle}:");
         set(db, "metadata", "'[1]'", middle).await;
-        finds(&tools, "metadata", &[&at, "item/1"]);
+        assert_found(&tools, "metadata", &[&at, "item/1"]);
         set(db, "metadata", "'{}'", middle).await;
 
         let kept = "'{\"ItemChanged\":{\"itemNo\":1,\"itemName\":\"Camera 3\",\"itemPrice\":100}}'";
         for broken in ["'{}'", "'{\"ItemChanged\":{\"itemNo\":2,\"itemName\":\"x\",\"itemPrice\":1}}'"] {
             set(db, "payload", broken, middle).await;
-            finds(&tools, "unreadable", &[&at, "item/1"]);
+            assert_found(&tools, "unreadable", &[&at, "item/1"]);
         }
         if db.folder().is_some() {
             set(db, "payload", "CAST(x'7bff' AS TEXT)", middle).await;
-            finds(&tools, "unreadable", &[&at, "UTF-8"]);
+            assert_found(&tools, "unreadable", &[&at, "UTF-8"]);
         }
         set(db, "payload", kept, middle).await;
         assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "repaired");
 
         // Views.
         db.views_sql("UPDATE view_item_info_v4 SET item_status = 'Odd' WHERE no = 3").await;
-        finds(&tools, "view-differs", &["row 3"]);
+        assert_found(&tools, "view-differs", &["row 3"]);
         db.views_sql("UPDATE view_item_info_v4 SET doc = '{oops' WHERE no = 3").await;
-        finds(&tools, "view-unreadable", &["row 3"]);
+        assert_found(&tools, "view-unreadable", &["row 3"]);
         db.views_sql("DROP TABLE view_item_info_v4").await;
-        finds(&tools, "view-missing", &["view_item_info_v4"]);
+        assert_found(&tools, "view-missing", &["view_item_info_v4"]);
         tools.text("views rebuild item-info");
-        assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "built again");
+        assert_eq!(checked(&tools, "check"), (Some(0), vec![]), "rebuilt");
 
-        // A manager that has passed an event without reacting to it.
+        // A manager whose checkpoint is past an event without a reaction.
         db.log_sql(
             "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
              payload, metadata) VALUES ('reservation', '50', 1, 'ReservationRequested', '1', \
@@ -106,7 +106,7 @@ on_each_engine! {
         .await;
         let head = head(db).await;
         db.views_sql(&format!("UPDATE checkpoints SET position = {head}")).await;
-        finds(&tools, "reaction-missing", &[&format!("position {head}:"), "holding"]);
+        assert_found(&tools, "reaction-missing", &[&format!("position {head}:"), "holding"]);
 
         if let Some(folder) = db.folder() {
             let file = OpenOptions::new().write(true).open(folder.join("views.db")).expect("the file");
@@ -116,8 +116,8 @@ on_each_engine! {
             }
             let output = tools.run("check");
             assert_eq!(output.status.code(), Some(5), "{}", errors(&output));
-            let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), errors(&output));
-            assert!(told.contains("views.db"), "{told}");
+            let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), errors(&output));
+            assert!(printed.contains("views.db"), "{printed}");
         }
     }
 }

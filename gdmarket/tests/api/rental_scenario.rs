@@ -1,4 +1,5 @@
-//! The seed's scenario, typed as there: numbers as strings, trailing slashes, HAL collections.
+//! A whole rental with the requests of the original market: numbers as strings, trailing slashes, HAL
+//! collections.
 
 use crate::app::App;
 use gdmarket_testkit::on_each_engine;
@@ -13,7 +14,7 @@ async fn all(app: &App, key: &str) -> Vec<Value> {
 }
 
 on_each_engine! {
-    async fn the_main_job_runs_through(db: &TestDb) {
+    async fn rental_runs_from_registration_to_deletion(db: &TestDb) {
         let app = App::on(db, &[]).await;
         register(&app).await;
         reserve(&app).await;
@@ -47,16 +48,16 @@ async fn register(app: &App) {
 }
 
 async fn reserve(app: &App) {
-    let wish = json!({"customerName": "YoungEunSong", "customerId": "1", "itemNo": "1",
+    let body = json!({"customerName": "YoungEunSong", "customerId": "1", "itemNo": "1",
         "itemName": "Camera", "itemPrice": "100", "paymentStatus": "NotPaid",
         "rentalStatus": "NotRenting"});
-    let answer = app.post("/reservations", wish).expect(201).await;
-    let body = answer.json();
+    let answer = app.post("/reservations", body).expect(201).await;
+    let made = answer.json();
     assert_eq!(answer.header("location"), "/reservations/1");
-    assert_eq!(body["status"], "Reserved");
-    assert_eq!(body["customerName"], "YoungEunSong");
-    assert_eq!(body["totalPrice"], 100);
-    assert!(body["payBy"].is_string());
+    assert_eq!(made["status"], "Reserved");
+    assert_eq!(made["customerName"], "YoungEunSong");
+    assert_eq!(made["totalPrice"], 100);
+    assert!(made["payBy"].is_string());
     let info = app.get("/itemInfoes/1").expect(200).await.json();
     assert_eq!(info["itemStatus"], "NotRentable");
     assert_eq!(info["reservationNo"], 1);

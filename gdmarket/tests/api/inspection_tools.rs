@@ -1,5 +1,5 @@
-//! The tools that look inside, beside a running server: events, states and stories, for people and for
-//! programs, with the exit codes that scripts rely on.
+//! The tools that inspect a log while a server runs: events, states and traces, as text and as JSON, with
+//! their exit codes.
 
 use crate::command_line::{PROGRAM, errors, folder, run};
 use crate::tools::{Tools, send};
@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// A camera of owner 7, reserved by renter 1 and paid; and a second camera.
-async fn played(db: &TestDb) -> Server {
+async fn market(db: &TestDb) -> Server {
     let server = ServerOptions::new(PROGRAM).on(db).start().await;
     let camera = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
     send(&server, Method::POST, "/items", camera.clone()).await;
-    let wish = json!({"itemNo": 1, "customerId": 1});
-    send(&server, Method::POST, "/reservations", wish).await;
+    let body = json!({"itemNo": 1, "customerId": 1});
+    send(&server, Method::POST, "/reservations", body).await;
     send(&server, Method::POST, "/reservations/1/payment", json!({})).await;
-    // Paying answers before the item has heard of it; lending waits for that.
+    // Paying returns before the lending is authorised; lending waits for the authorisation.
     send(&server, Method::POST, "/items/1/lend", json!({})).await;
     send(&server, Method::POST, "/items", camera).await;
     server
@@ -29,8 +29,8 @@ fn positions(events: &[Value]) -> Vec<i64> {
 }
 
 on_each_engine! {
-    async fn pages_of_events_make_up_the_whole_log(db: &TestDb) {
-        let _server = played(db).await;
+    async fn pages_of_events_add_up_to_the_whole_log(db: &TestDb) {
+        let _server = market(db).await;
         let tools = Tools { db };
         let all = tools.json("events list --all");
         assert_eq!(all.len(), tools.text("events list --all").lines().count());
@@ -59,25 +59,25 @@ on_each_engine! {
         assert_eq!(stats["head"], all[all.len() - 1]["position"]);
         let none = tools.run("events list --item 99");
         assert_eq!((none.status.code(), errors(&none).contains("No event matches")), (Some(0), true));
-        let slip = tools.run("events list --type ItemHold");
-        assert_eq!(slip.status.code(), Some(0));
-        assert!(errors(&slip).contains("knows no type \"ItemHold\"; there are"), "{}", errors(&slip));
+        let unknown = tools.run("events list --type ItemHold");
+        assert_eq!(unknown.status.code(), Some(0));
+        assert!(errors(&unknown).contains("knows no type \"ItemHold\"; there are"), "{}", errors(&unknown));
         let first_page = tools.run("events list --limit 2");
         assert!(errors(&first_page).contains(&format!("--after {}", positions(&all)[1])));
         let last_page = tools.run(&format!("events list --item 1 --limit {}", of_item.len()));
         assert_eq!(errors(&last_page), "", "nothing follows");
-        for (line, told) in [("--type ItemHold", "knows no type"), ("--item 99", "No event matches")] {
-            let silent = tools.run(&format!("events tail {line}"));
-            assert!(errors(&silent).contains(told), "{line}: {}", errors(&silent));
+        for (line, message) in [("--type ItemHold", "knows no type"), ("--item 99", "No event matches")] {
+            let empty = tools.run(&format!("events tail {line}"));
+            assert!(errors(&empty).contains(message), "{line}: {}", errors(&empty));
         }
-        // What people read is a place, too.
+        // The time that the text shows selects the same event.
         let text = tools.text("events list --type ItemHeld");
         let time = text.split_whitespace().nth(1).expect("a time");
         assert_eq!(tools.json(&format!("events tail -n 1 --until {time}")), held);
     }
 
-    async fn one_event_is_shown_with_its_cause_and_its_metadata(db: &TestDb) {
-        let _server = played(db).await;
+    async fn event_is_shown_with_its_cause_and_its_metadata(db: &TestDb) {
+        let _server = market(db).await;
         let tools = Tools { db };
         let held = tools.json("events list --type ItemHeld").remove(0);
         let line = format!("events show {}", held["position"]);
@@ -90,12 +90,12 @@ on_each_engine! {
         for part in ["item/1 #2", "process:holding", "reservation/1 #1", "traceparent"] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
-        let (code, told) = tools.refused("events show 4711");
-        assert_eq!((code, told.contains("no event at position 4711")), (Some(1), true), "{told}");
+        let (code, message) = tools.refused("events show 4711");
+        assert_eq!((code, message.contains("no event at position 4711")), (Some(1), true), "{message}");
     }
 
-    async fn a_state_is_shown_as_it_was(db: &TestDb) {
-        let server = played(db).await;
+    async fn state_is_shown_at_an_earlier_position(db: &TestDb) {
+        let server = market(db).await;
         let tools = Tools { db };
         let change = json!({"itemPrice": 250});
         send(&server, Method::PATCH, "/items/1", change).await;
@@ -111,41 +111,41 @@ on_each_engine! {
         assert_eq!(then["earlierEvents"], then["version"].as_i64().expect("a version") - 1);
         assert!(tools.text("state payment 1").contains("\"Approved\""));
         assert!(tools.text("state alarm 1").starts_with("alarm/1 at version 1\n\"Alerted\"\n"));
-        let (code, told) = tools.refused("state reservation 99");
-        assert_eq!((code, told.contains("there is no reservation/99")), (Some(1), true), "{told}");
-        let (code, told) = tools.refused("state item 2 --at 1");
-        assert_eq!((code, told.contains("no item/2 at position 1")), (Some(1), true), "{told}");
+        let (code, message) = tools.refused("state reservation 99");
+        assert_eq!((code, message.contains("there is no reservation/99")), (Some(1), true), "{message}");
+        let (code, message) = tools.refused("state item 2 --at 1");
+        assert_eq!((code, message.contains("no item/2 at position 1")), (Some(1), true), "{message}");
         assert_eq!(tools.refused("state item 1 --at 4711").0, Some(2));
         assert_eq!(tools.refused("state hold 1").0, Some(2));
     }
 
-    async fn a_story_is_the_same_over_http_and_on_the_command_line(db: &TestDb) {
-        let server = played(db).await;
+    async fn trace_is_the_same_over_http_and_on_the_command_line(db: &TestDb) {
+        let server = market(db).await;
         let tools = Tools { db };
-        let story = tools.json("trace reservation 1").remove(0);
+        let trace = tools.json("trace reservation 1").remove(0);
         let call = Client::new().get(server.url("/reservations/1/trace")).send();
-        let told = call.await.expect("an answer").text().await.expect("a body");
-        assert_eq!(story, serde_json::from_str::<Value>(&told).expect("JSON"));
-        let id = story["events"][0]["correlationId"].as_str().expect("an id").to_owned();
+        let body = call.await.expect("an answer").text().await.expect("a body");
+        assert_eq!(trace, serde_json::from_str::<Value>(&body).expect("JSON"));
+        let id = trace["events"][0]["correlationId"].as_str().expect("an id").to_owned();
         let by_id = tools.json(&format!("trace {id}")).remove(0);
-        assert_eq!(by_id["events"][0], story["events"][0]);
+        assert_eq!(by_id["events"][0], trace["events"][0]);
         assert_eq!(by_id["events"].as_array().map(Vec::len), Some(1));
         let text = tools.text("trace reservation 1");
         assert!(text.contains("└─ process:holding +"), "{text}");
         assert!(tools.text("trace reservation 1 --format mermaid").starts_with("flowchart TD\n"));
         assert!(tools.text("trace reservation 1 --format dot").starts_with("digraph story {\n"));
-        let (code, told) = tools.refused("trace reservation 1 --format dot --json");
-        assert_eq!((code, told.contains("contradict")), (Some(2), true), "{told}");
-        let (code, told) = tools.refused("trace reservation 99");
-        assert_eq!((code, told.contains("there is no reservation/99")), (Some(1), true), "{told}");
-        let nobody = "trace 00000000-0000-4000-8000-000000000000";
-        assert_eq!(tools.refused(nobody).0, Some(1));
+        let (code, message) = tools.refused("trace reservation 1 --format dot --json");
+        assert_eq!((code, message.contains("contradict")), (Some(2), true), "{message}");
+        let (code, message) = tools.refused("trace reservation 99");
+        assert_eq!((code, message.contains("there is no reservation/99")), (Some(1), true), "{message}");
+        let unknown = "trace 00000000-0000-4000-8000-000000000000";
+        assert_eq!(tools.refused(unknown).0, Some(1));
         for wrong in ["trace reservation", "trace item 1", &format!("trace {id} 1")] {
             assert_eq!(tools.refused(wrong).0, Some(2), "{wrong}");
         }
     }
 
-    async fn following_shows_what_a_running_server_does_until_ctrl_c(db: &TestDb) {
+    async fn follower_shows_new_events_until_ctrl_c(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         let mut command = tokio::process::Command::new(PROGRAM);
@@ -157,7 +157,7 @@ on_each_engine! {
         let mut lines = BufReader::new(child.stdout.take().expect("its stdout")).lines();
         let camera = json!({"itemName": "Camera", "itemPrice": 100});
         let mut seen = None;
-        // Registered until it is seen: nothing tells when the follower has begun.
+        // Registers items until one is seen, since the follower doesn't report its start.
         for _ in 0..200 {
             send(&server, Method::POST, "/items", camera.clone()).await;
             let line = tokio::time::timeout(Duration::from_millis(200), lines.next_line()).await;
@@ -176,10 +176,10 @@ on_each_engine! {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
+fn closed_pipe_ends_a_tool_without_an_error() {
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
-        let _server = played(&db).await;
+        let _server = market(&db).await;
         let tools = Tools { db: &db };
         for line in ["events list --all", "state item 1", "trace reservation 1"] {
             let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -195,7 +195,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn a_place_without_a_log_is_told_and_left_empty() {
+fn folder_without_a_log_is_reported_and_stays_empty() {
     let folder = folder();
     for line in ["events list", "events stats", "state item 1", "trace reservation 1"] {
         let output = run(folder.path(), &line.split(' ').collect::<Vec<_>>(), &[]);

@@ -1,5 +1,5 @@
-//! `gdmarket replay` beside a running server: what differs is named, what is wished for is done and
-//! nothing else, and a view is told as it was.
+//! `gdmarket replay` while a server runs: differing rows are named, only the requested action happens, and a
+//! view is shown as it was at an earlier position.
 
 use crate::command_line::{PROGRAM, errors};
 use crate::tools::{Tools, register, send, write};
@@ -10,16 +10,16 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// What the tool prints, line by line, and its exit code.
-fn replayed(tools: &Tools<'_>, line: &str) -> (Option<i32>, Vec<Value>) {
+/// Runs the tool, and returns its exit code and its lines of JSON.
+fn replay(tools: &Tools<'_>, line: &str) -> (Option<i32>, Vec<Value>) {
     let output = tools.run(&format!("{line} --json"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     (output.status.code(), lines)
 }
 
-/// All views have taken in everything.
-async fn at_rest(tools: &Tools<'_>) {
+/// Waits until all views have applied every event.
+async fn await_views(tools: &Tools<'_>) {
     eventually(SOON, || async {
         let behind: Vec<_> = tools.json("views status");
         let behind: Vec<_> = behind.into_iter().filter(|of| of["lagEvents"] != 0).collect();
@@ -35,27 +35,27 @@ fn of_item(tools: &Tools<'_>) -> Vec<Value> {
 }
 
 on_each_engine! {
-    async fn a_row_that_was_changed_by_hand_is_named_and_put_right(db: &TestDb) {
+    async fn row_changed_by_hand_is_named_and_replaced(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         for _ in 0..3 {
             register(&server).await;
         }
         send(&server, Method::PATCH, "/items/2", json!({"itemName": "Tent"})).await;
-        at_rest(&tools).await;
-        let (code, same) = replayed(&tools, "replay --all --verify");
+        await_views(&tools).await;
+        let (code, same) = replay(&tools, "replay --all --verify");
         assert_eq!((code, same.len()), (Some(0), 4), "one line per view: {same:?}");
         let names: Vec<_> = same.iter().map(|of| &of["replayed"]["view"]).collect();
         assert_eq!(names, ["item-info", "reservations", "payments", "alarms"]);
         for name in ["item_info", "item_info_v4"] {
-            assert_eq!(replayed(&tools, &format!("replay {name} --verify")).0, Some(0), "{name}");
+            assert_eq!(replay(&tools, &format!("replay {name} --verify")).0, Some(0), "{name}");
         }
 
         db.views_sql("UPDATE view_item_info_v4 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
             .await;
-        let (code, told) = replayed(&tools, "replay item-info --verify");
+        let (code, lines) = replay(&tools, "replay item-info --verify");
         assert_eq!(code, Some(4));
-        let [found, sum] = told.as_slice() else { panic!("one row differs: {told:?}") };
+        let [found, sum] = lines.as_slice() else { panic!("one row differs: {lines:?}") };
         let found = &found["difference"];
         assert_eq!((&found["number"], &found["columns"]), (&json!(2), &json!(["row"])));
         let explained: Vec<_> = found["events"].as_array().expect("events").iter().collect();
@@ -70,17 +70,17 @@ on_each_engine! {
         }
         assert!(!text.contains("item-info 1"), "{text}");
 
-        assert_eq!(replayed(&tools, "replay item-info --promote").0, Some(0));
-        assert_eq!(replayed(&tools, "replay item-info --verify").0, Some(0));
+        assert_eq!(replay(&tools, "replay item-info --promote").0, Some(0));
+        assert_eq!(replay(&tools, "replay item-info --verify").0, Some(0));
     }
 
-    async fn without_a_wish_nothing_happens_and_wishes_that_contradict_are_refused(db: &TestDb) {
+    async fn replay_without_an_action_or_with_contradicting_ones_is_refused(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         register(&server).await;
         let tools = Tools { db };
-        at_rest(&tools).await;
+        await_views(&tools).await;
         let tables = db.view_tables().await;
-        for (line, says) in [
+        for (line, words) in [
             ("replay item-info", "--promote"),
             ("replay", "<VIEW>"),
             ("replay item-infos --verify", "item-info, "),
@@ -90,9 +90,9 @@ on_each_engine! {
             ("replay item-info alarms --to 1", "one view"),
             ("replay item-info --to soon", "soon"),
         ] {
-            let (code, told) = tools.refused(line);
-            assert_eq!(code, Some(2), "{line}: {told}");
-            assert!(told.contains(says), "{line}: {told}");
+            let (code, message) = tools.refused(line);
+            assert_eq!(code, Some(2), "{line}: {message}");
+            assert!(message.contains(words), "{line}: {message}");
         }
         assert_eq!(db.view_tables().await, tables);
         let generation = |of: &Value| of["generation"] == 1;
@@ -100,15 +100,15 @@ on_each_engine! {
         assert!(views.clone().all(|of| generation(&of)), "{:?}", views.collect::<Vec<_>>());
     }
 
-    /// A build from a damaged log is not better than what is served.
-    async fn serving_the_build_is_not_advised_where_the_log_is_damaged(db: &TestDb) {
+    /// A rebuild from a damaged log is not better than the served table.
+    async fn promotion_is_not_advised_when_the_log_is_damaged(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         for _ in 0..2 {
             register(&server).await;
         }
         send(&server, Method::PATCH, "/items/2", json!({"itemName": "Tent"})).await;
-        at_rest(&tools).await;
+        await_views(&tools).await;
         drop(server);
         db.views_sql("UPDATE view_item_info_v4 SET doc = replace(doc, 'Tent', 'Boat') WHERE no = 2")
             .await;
@@ -122,11 +122,11 @@ on_each_engine! {
         assert!(errors(&output).contains("gdmarket check"), "{}", errors(&output));
     }
 
-    async fn a_view_is_told_as_it_was(db: &TestDb) {
+    async fn view_is_shown_at_an_earlier_position(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         register(&server).await;
-        at_rest(&tools).await;
+        await_views(&tools).await;
         let then = of_item(&tools)[0]["position"].clone();
         send(&server, Method::PATCH, "/items/1", json!({"itemName": "Tent"})).await;
         let changed = of_item(&tools)[1].clone();
@@ -142,69 +142,69 @@ on_each_engine! {
         assert!(!errors(&output).contains("null"), "{}", errors(&output));
     }
 
-    async fn what_nobody_serves_yet_is_never_told_to_be_the_same(db: &TestDb) {
+    async fn view_that_is_not_built_is_never_reported_as_equal(db: &TestDb) {
         let tools = Tools { db };
         tools.run("migrate");
         let states: Vec<_> = tools.json("views status").iter().map(|of| of["state"].clone()).collect();
         assert_eq!(states, ["not-built"; 4]);
-        let (code, told) = replayed(&tools, "replay --all --verify");
-        assert_eq!((code, told.len()), (Some(1), 4), "{told:?}");
+        let (code, lines) = replay(&tools, "replay --all --verify");
+        assert_eq!((code, lines.len()), (Some(1), 4), "{lines:?}");
         let output = tools.run("replay item-info --verify");
         assert!(errors(&output).contains("nothing is served yet"), "{}", errors(&output));
-        assert_eq!(replayed(&tools, "replay --all --promote").0, Some(0));
-        assert_eq!(replayed(&tools, "replay --all --verify").0, Some(0));
+        assert_eq!(replay(&tools, "replay --all --promote").0, Some(0));
+        assert_eq!(replay(&tools, "replay --all --verify").0, Some(0));
     }
 
-    async fn a_row_that_stands_still_is_told(db: &TestDb) {
+    async fn stale_row_is_reported(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         register(&server).await;
         write(db, 1, "Broken", "{}").await;
         register(&server).await;
-        at_rest(&tools).await;
+        await_views(&tools).await;
         let last = &tools.json("events tail -n 1")[0]["position"];
         let rows = tools.json(&format!("replay item-info --to {last}"));
         let reason = rows[0]["stale"]["reason"].as_str().expect("a reason");
         assert!(reason.contains("Broken") && rows[0]["stale"]["since"].is_string(), "{rows:?}");
         assert!(rows[1].get("stale").is_none(), "{rows:?}");
-        let (code, told) = replayed(&tools, "replay item-info --verify");
-        assert_eq!((code, &told[0]["replayed"]["stale"]), (Some(0), &json!(1)), "{told:?}");
+        let (code, lines) = replay(&tools, "replay item-info --verify");
+        assert_eq!((code, &lines[0]["replayed"]["stale"]), (Some(0), &json!(1)), "{lines:?}");
         let output = tools.run("replay item-info --verify");
         assert!(errors(&output).contains("gdmarket parked list"), "{}", errors(&output));
     }
 
-    async fn what_only_a_newer_program_reads_ends_with_5(db: &TestDb) {
+    async fn event_of_a_newer_program_exits_with_5(db: &TestDb) {
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         register(&server).await;
-        at_rest(&tools).await;
+        await_views(&tools).await;
         write(db, 1, "ItemChanged", "{}").await;
         db.log_sql("UPDATE events SET event_version = '99' WHERE event_type = 'ItemChanged'").await;
         let newer = &of_item(&tools)[1]["position"];
-        let (code, told) = tools.refused(&format!("replay item-info --to {newer}"));
-        assert_eq!(code, Some(5), "{told}");
-        assert!(told.contains("newer"), "{told}");
+        let (code, message) = tools.refused(&format!("replay item-info --to {newer}"));
+        assert_eq!(code, Some(5), "{message}");
+        assert!(message.contains("newer"), "{message}");
     }
 }
 
 on_each_engine! {
-    async fn a_row_that_differs_because_the_log_is_damaged_is_not_to_be_served(db: &TestDb) {
+    async fn difference_caused_by_a_damaged_log_is_reported_as_damage(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         let tools = Tools { db };
         for _ in 0..2 {
             register(&server).await;
         }
         send(&server, Method::PATCH, "/items/2", json!({"itemName": "Tent"})).await;
-        at_rest(&tools).await;
+        await_views(&tools).await;
         server.terminate().await;
         server.wait(SOON).await;
         let damaged = "{\"ItemChanged\":{\"itemNo\":\"?\"}}";
         let row = "aggregate_type = 'item' AND aggregate_id = '2' AND sequence = 2";
         db.log_sql(&format!("UPDATE events SET payload = '{damaged}' WHERE {row}")).await;
         let output = tools.run("replay item-info --verify");
-        let said = errors(&output);
-        assert_eq!(output.status.code(), Some(4), "{said}");
-        assert!(said.contains("the log is damaged") && said.contains("gdmarket check"), "{said}");
-        assert!(!said.contains("--promote"), "the served row is the better one: {said}");
+        let message = errors(&output);
+        assert_eq!(output.status.code(), Some(4), "{message}");
+        assert!(message.contains("the log is damaged") && message.contains("gdmarket check"), "{message}");
+        assert!(!message.contains("--promote"), "the served row is the better one: {message}");
     }
 }

@@ -1,5 +1,5 @@
-//! A person is forgotten: the name is gone from the table and from every answer, the log stays as it
-//! is.
+//! `gdmarket persons erase`: the name is removed from the table and from every answer, and the log stays as
+//! it is.
 
 use crate::command_line::{PROGRAM, errors, folder};
 use crate::tools::{Tools, register, send};
@@ -11,13 +11,13 @@ use std::process::{Command, Output, Stdio};
 
 const NAME: &str = "YoungEunSong";
 
-/// An item that renter 1 of this name has reserved, and renter 2 of another.
-async fn reserved(db: &TestDb) -> Server {
+/// A market in which renter 1 of this name and renter 2 of another name have reserved an item each.
+async fn market(db: &TestDb) -> Server {
     let server = ServerOptions::new(PROGRAM).on(db).start().await;
     for (item, name) in [(1, NAME), (2, "Ünal")] {
         register(&server).await;
-        let wish = json!({"itemNo": item, "customerId": item, "customerName": name});
-        send(&server, Method::POST, "/reservations", wish).await;
+        let body = json!({"itemNo": item, "customerId": item, "customerName": name});
+        send(&server, Method::POST, "/reservations", body).await;
     }
     server
 }
@@ -29,16 +29,16 @@ async fn name_at(server: &Server, path: &str) -> Value {
     body["customerName"].clone()
 }
 
-/// What the whole log holds, with what is known of people, as one text.
-fn exported(tools: &Tools<'_>) -> String {
+/// The whole log with personal data, as one text.
+fn export(tools: &Tools<'_>) -> String {
     let folder = folder();
     let file = folder.path().join("log.ndjson");
     tools.text(&format!("events export {} --with-personal-data", file.display()));
     std::fs::read_to_string(file).expect("the export")
 }
 
-/// Types an answer into the program on a terminal of its own.
-fn typed(tools: &Tools<'_>, line: &str, answer: &str) -> Output {
+/// Runs a command on a terminal and types this answer.
+fn run_on_terminal(tools: &Tools<'_>, line: &str, answer: &str) -> Output {
     let line = format!("{PROGRAM} {line} {}", tools.place().join(" "));
     let mut terminal = Command::new("script")
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
@@ -55,53 +55,53 @@ fn typed(tools: &Tools<'_>, line: &str, answer: &str) -> Output {
 }
 
 on_each_engine! {
-    async fn an_erased_name_is_gone_and_the_log_is_as_it_was(db: &TestDb) {
-        let server = reserved(db).await;
+    async fn erased_name_is_in_no_answer_and_the_log_is_unchanged(db: &TestDb) {
+        let server = market(db).await;
         let tools = Tools { db };
-        assert!(exported(&tools).contains(NAME));
+        assert!(export(&tools).contains(NAME));
         let events = tools.json("events list --all");
-        let told = tools.json("persons erase 1 --yes");
-        let summary = |told: &[Value]| (told[0]["outcome"].clone(), told[0]["names"].clone());
-        assert_eq!((told[0]["person"].clone(), summary(&told)), (json!(1), (json!("erased"), json!(1))));
+        let report = tools.json("persons erase 1 --yes");
+        let summary = |report: &[Value]| (report[0]["outcome"].clone(), report[0]["names"].clone());
+        assert_eq!((report[0]["person"].clone(), summary(&report)), (json!(1), (json!("erased"), json!(1))));
         for path in ["/reservations/1", "/itemInfoes/1"] {
             assert_eq!(name_at(&server, path).await, Value::Null, "{path}");
         }
         assert_eq!(name_at(&server, "/reservations/2").await, "Ünal");
-        assert!(!exported(&tools).contains(NAME));
+        assert!(!export(&tools).contains(NAME));
         assert_eq!(tools.json("events list --all"), events);
         tools.text("replay --all --verify");
 
-        // Once more is harmless, and so is somebody unknown.
+        // Erasing again, or an unknown person, changes nothing.
         for no in [1, 99] {
-            let told = tools.json(&format!("persons erase {no} --yes"));
-            assert_eq!(summary(&told), (json!("not-known"), json!(0)), "{no}");
+            let report = tools.json(&format!("persons erase {no} --yes"));
+            assert_eq!(summary(&report), (json!("not-known"), json!(0)), "{no}");
         }
-        // A name that comes with a later reservation belongs to that one.
+        // The name of a later reservation belongs to that one.
         register(&server).await;
-        let wish = json!({"itemNo": 3, "customerId": 1, "customerName": "Song"});
-        send(&server, Method::POST, "/reservations", wish).await;
+        let body = json!({"itemNo": 3, "customerId": 1, "customerName": "Song"});
+        send(&server, Method::POST, "/reservations", body).await;
         assert_eq!(name_at(&server, "/reservations/3").await, "Song");
         assert_eq!(name_at(&server, "/reservations/1").await, Value::Null);
     }
 
-    async fn a_name_is_erased_only_by_who_means_it(db: &TestDb) {
-        let server = reserved(db).await;
+    async fn name_is_erased_only_after_confirmation(db: &TestDb) {
+        let server = market(db).await;
         let tools = Tools { db };
-        let (code, told) = tools.refused("persons erase 1");
-        assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains("add --yes"), "{told}");
+        let (code, message) = tools.refused("persons erase 1");
+        assert_eq!(code, Some(2), "{message}");
+        assert!(message.contains("add --yes"), "{message}");
         for no in ["0", "one", "-1"] {
             assert_eq!(tools.refused(&format!("persons erase {no} --yes")).0, Some(2), "{no}");
         }
-        let kept = typed(&tools, "persons erase 1", "n\n");
-        let told = String::from_utf8_lossy(&kept.stdout).into_owned();
-        assert_eq!(kept.status.code(), Some(1), "{told}{}", errors(&kept));
-        assert!(told.contains("Erase the names of person 1?"), "{told}");
+        let kept = run_on_terminal(&tools, "persons erase 1", "n\n");
+        let printed = String::from_utf8_lossy(&kept.stdout).into_owned();
+        assert_eq!(kept.status.code(), Some(1), "{printed}{}", errors(&kept));
+        assert!(printed.contains("Erase the names of person 1?"), "{printed}");
         assert_eq!(name_at(&server, "/reservations/1").await, NAME);
-        let erased = typed(&tools, "persons erase 1", "y\n");
-        let told = String::from_utf8_lossy(&erased.stdout).into_owned();
-        assert_eq!(erased.status.code(), Some(0), "{told}");
-        assert!(told.contains("The names of person 1 are erased (1)."), "{told}");
+        let erased = run_on_terminal(&tools, "persons erase 1", "y\n");
+        let printed = String::from_utf8_lossy(&erased.stdout).into_owned();
+        assert_eq!(erased.status.code(), Some(0), "{printed}");
+        assert!(printed.contains("The names of person 1 are erased (1)."), "{printed}");
         assert_eq!(name_at(&server, "/reservations/1").await, Value::Null);
     }
 }

@@ -1,10 +1,10 @@
-//! A wrong use with `--json`: what other failures are to programs, this is too.
+//! Usage errors are JSON with `--json`, as all other errors.
 
 use crate::command_line::{errors, folder, run};
 use serde_json::Value;
 
 #[test]
-fn a_wrong_use_is_json_for_whoever_asked_for_it() {
+fn usage_error_is_json_on_request() {
     let folder = folder();
     for (arguments, wrong, next) in [
         (&["events", "list", "--json", "--no-such-flag"][..], "--no-such-flag", "Usage: gdmarket"),
@@ -16,13 +16,13 @@ fn a_wrong_use_is_json_for_whoever_asked_for_it() {
         let output = run(folder.path(), arguments, &[]);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
-        let told: Value = serde_json::from_str(&errors(&output))
+        let message: Value = serde_json::from_str(&errors(&output))
             .unwrap_or_else(|_| panic!("{arguments:?}: not JSON: {}", errors(&output)));
-        let faults = told["error"].as_array().expect("faults");
-        assert!(faults.iter().any(|f| f.as_str().is_some_and(|f| f.contains(wrong))), "{told}");
-        assert!(told["next"].as_str().is_some_and(|text| text.contains(next)), "{told}");
+        let faults = message["error"].as_array().expect("faults");
+        assert!(faults.iter().any(|f| f.as_str().is_some_and(|f| f.contains(wrong))), "{message}");
+        assert!(message["next"].as_str().is_some_and(|text| text.contains(next)), "{message}");
     }
-    // People read words, and help is no failure.
+    // Without `--json` it is text, and help is no error.
     let words = run(folder.path(), &["events", "list", "--no-such-flag"], &[]);
     assert_eq!(words.status.code(), Some(2));
     assert!(errors(&words).starts_with("error: "), "{}", errors(&words));

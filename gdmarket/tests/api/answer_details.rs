@@ -1,12 +1,12 @@
-//! Answers that name the right field, give advice to the person who asked, in their language, and link
-//! to what hangs on a resource.
+//! Details of answers: faults name the right field, advice fits the caller and their language, resources link
+//! to related ones.
 
 use crate::app::app;
 use http::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_fault_names_the_field_that_is_wrong_and_no_other() {
+async fn fault_names_only_the_field_that_is_wrong() {
     let app = app().await;
     app.camera().await;
     let backwards = json!({"period": {"from": "2040-01-03", "to": "2040-01-01"}});
@@ -41,11 +41,11 @@ async fn a_fault_names_the_field_that_is_wrong_and_no_other() {
         let call = app.call(method.clone(), path).json(&body);
         let refused = call.refused(422, "invalid").await.json();
         let errors = refused["errors"].as_array().expect("faults").iter();
-        let told: Vec<_> = errors
+        let named: Vec<_> = errors
             .map(|fault| (fault["field"].as_str(), fault["code"].as_str()))
             .map(|(field, code)| (field.expect("a field"), code.expect("a code")))
             .collect();
-        assert_eq!(told, faults, "{method} {path} {body}");
+        assert_eq!(named, faults, "{method} {path} {body}");
     }
     let window = app.get("/items/1/calendar?from=2040-02-01&to=2040-02-01").refused(422, "invalid");
     let fault = window.await.json()["errors"][0].clone();
@@ -79,7 +79,7 @@ fn hrefs(resource: &Value) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn every_resource_links_to_itself_and_to_what_hangs_on_it() {
+async fn every_resource_links_to_itself_and_to_related_ones() {
     let app = app().await;
     let item = app.camera().await;
     let reservation = app.reserved(item, 1).await;
@@ -106,7 +106,7 @@ async fn every_resource_links_to_itself_and_to_what_hangs_on_it() {
             app.get(&href).expect(200).await;
         }
     }
-    // What a client of HAL got it may send back.
+    // A HAL client may send a resource back with its links.
     let changed = json!({"itemPrice": 7, "_links": {"self": {"href": "/items/1"}}});
     let call = app.call(Method::PATCH, "/items/1").json(&changed);
     let changed = call.header("content-type", "application/hal+json").expect(200).await.json();
@@ -115,7 +115,7 @@ async fn every_resource_links_to_itself_and_to_what_hangs_on_it() {
 }
 
 #[tokio::test]
-async fn advice_is_for_the_person_who_asked() {
+async fn advice_fits_the_request() {
     let app = app().await;
     let item = app.camera().await;
     let no = app.reserved(item, 1).await;

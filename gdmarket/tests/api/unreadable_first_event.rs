@@ -1,11 +1,11 @@
-//! A stream whose very first event can't be read: something is there, so it isn't "not found".
+//! A stream whose first event is unreadable exists, so it is not answered as "not found".
 
 use crate::app::App;
 use gdmarket_testkit::on_each_engine;
 use serde_json::json;
 
 on_each_engine! {
-    async fn what_cannot_be_read_from_the_first_event_is_not_told_to_be_absent(db: &TestDb) {
+    async fn stream_with_unreadable_first_event_is_an_internal_error(db: &TestDb) {
         let app = App::on(db, &[]).await;
         let item = app.camera().await;
         for stream in ["item", "reservation", "payment", "alarm"] {
@@ -23,7 +23,7 @@ on_each_engine! {
             app.get(&path.replace("500", "501")).expect(404).await;
         }
         app.get("/items/500/calendar").refused(500, "internal").await;
-        // Others are as they were, and collections show what can be told.
+        // Other streams are unchanged, and collections show every readable row.
         app.get(&format!("/items/{item}")).expect(200).await;
         let items = app.get("/items").expect(200).await.json();
         assert_eq!(items["_embedded"]["items"].as_array().map(Vec::len), Some(1));

@@ -1,5 +1,5 @@
-//! Whoever takes a thing right after paying for it isn't told `not-paid` while the authorisation is on
-//! its way from one aggregate to the other.
+//! Lending right after a payment is not refused as `not-paid` while the authorisation is in flight from one
+//! aggregate to the other.
 
 use crate::app::App;
 use gdmarket_commands::{CommandMeta, CommandOptions, Commands, Precondition};
@@ -12,10 +12,10 @@ use gdmarket_testkit::{TestDb, eventually};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Nobody reacts for the item side: somebody else has its lease. The test does, once a first try to
-/// lend was refused.
+/// The lease of the item's process manager is taken, so no reaction happens. The test authorises the lending
+/// itself, after a first attempt to lend was refused.
 #[test]
-fn lending_waits_for_an_authorisation_that_is_under_way() {
+fn lending_waits_for_an_authorisation_in_flight() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let app = App::on(&db, &[]).await;
@@ -25,31 +25,31 @@ fn lending_waits_for_an_authorisation_that_is_under_way() {
         let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
         let store = Store::open(&options).await.expect("the store");
         let leases = Leases::new(store.views().clone());
-        let epoch = leases.take("holding", "somebody", Duration::from_hours(1)).await;
-        assert!(epoch.expect("the leases").is_some(), "nobody else has it");
+        let epoch = leases.take("holding", "another holder", Duration::from_hours(1)).await;
+        assert!(epoch.expect("the leases").is_some(), "the lease is free");
         let app = App::on(&db, &[]).await;
         app.pay(no).await;
         let lend = format!("/items/{item}/lend");
         app.post(&lend, serde_json::json!({})).refused(409, "not-paid").await;
-        let before = refused(&app).await;
+        let before = refused_commands(&app).await;
         let authorised = async {
             eventually(Duration::from_secs(10), || async {
-                if refused(&app).await > before { Ok(()) } else { Err(before) }
+                if refused_commands(&app).await > before { Ok(()) } else { Err(before) }
             })
             .await;
             authorise(&store, item, no).await;
         };
-        let (taken, ()) = tokio::join!(app.post(&lend, serde_json::json!({})).send(), authorised);
-        assert_eq!(taken.status, 200, "{}", taken.text);
+        let (lent, ()) = tokio::join!(app.post(&lend, serde_json::json!({})).send(), authorised);
+        assert_eq!(lent.status, 200, "{}", lent.text);
         app.stop().await;
         store.close().await;
     });
 }
 
-/// How many commands to items were refused.
-async fn refused(app: &App) -> u64 {
-    let figures = app.get("/metrics").expect(200).await.text;
-    let counted = figures.lines().find(|line| {
+/// The number of refused commands to items.
+async fn refused_commands(app: &App) -> u64 {
+    let metrics = app.get("/metrics").expect(200).await.text;
+    let counted = metrics.lines().find(|line| {
         line.starts_with("gdmarket_commands_total")
             && line.contains(r#"aggregate="item""#)
             && line.contains(r#"outcome="refused""#)
@@ -58,7 +58,7 @@ async fn refused(app: &App) -> u64 {
     count.map_or(0, |count| count.parse().expect("a number"))
 }
 
-/// What the item side does about a payment.
+/// Sends the item's reaction to a payment.
 #[expect(clippy::disallowed_methods, reason = "a command of the test's own")]
 async fn authorise(store: &Store, item: i64, reservation: i64) {
     let gateway = InProcessGateway::in_memory(InProcessGatewayOptions::default());

@@ -1,5 +1,5 @@
-//! A server that has much to do before it serves: it says that it lives and isn't ready, and whoever
-//! comes early is served late, not turned away.
+//! A server that builds a view before it serves is alive and not ready, and requests that arrive meanwhile wait
+//! instead of being refused.
 
 use crate::command_line::PROGRAM;
 use gdmarket_testkit::{ServerOptions, eventually, get_status, on_each_engine};
@@ -13,10 +13,10 @@ use tokio::time::timeout;
 const SOON: Duration = Duration::from_secs(20);
 
 on_each_engine! {
-    async fn while_a_view_is_built_it_lives_and_who_comes_early_waits(db: &TestDb) {
+    async fn server_that_builds_a_view_is_alive_and_lets_requests_wait(db: &TestDb) {
         let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
         server.kill().await;
-        // A view that was never built, and somebody else who is at it for long.
+        // A view that was never built, and a long lease of another replica for its build.
         db.views_sql("DELETE FROM generations WHERE view = 'item_info_v4'").await;
         let far = "UPDATE leases SET holder = 'another replica', expires_at = 9000000000000000 \
                    WHERE name = 'build_item_info_v4'";
@@ -46,9 +46,9 @@ on_each_engine! {
     }
 }
 
-/// Behind a gateway all callers have one address; on the loopback there is rarely one.
+/// Behind a gateway all callers have the same address, so the limit per address must be raised.
 #[test]
-fn a_server_beyond_loopback_says_what_a_gateway_needs() {
+fn server_beyond_loopback_logs_the_setting_for_gateways() {
     gdmarket_testkit::run(async {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut server = tokio::process::Command::new(PROGRAM)

@@ -1,4 +1,4 @@
-//! Answers wait, within bounds, until what they say can be seen everywhere.
+//! Answers wait, within bounds, for decisions and for views.
 
 use crate::app::{App, app, app_with};
 use gdmarket_store::{Leases, Store, StoreOptions};
@@ -7,11 +7,11 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a request to reserve waits for the item's answer.
-const FOR_THE_ITEM: Duration = Duration::from_secs(5);
+/// How long a request to reserve waits for the item's decision.
+const DECISION_WAIT: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn what_was_answered_is_seen_by_the_next_read() {
+async fn write_is_visible_to_the_next_read() {
     let app = app().await;
     for customer in 1..=10 {
         let item = app.camera().await;
@@ -26,37 +26,38 @@ async fn what_was_answered_is_seen_by_the_next_read() {
     }
 }
 
-/// The item side is down: somebody else has the lease of what answers for it, and does nothing.
+/// The lease of the item's process manager is taken, so no decision is made.
 #[test]
-fn a_request_that_nobody_answers_is_kept_and_its_outcome_is_told_later() {
+fn undecided_reservation_is_202_and_its_key_returns_the_outcome_later() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
         Store::migrate(&options).await.expect("the schema");
         let store = Store::open(&options).await.expect("the store");
         let leases = Leases::new(store.views().clone());
-        leases.take("holding", "somebody", Duration::from_hours(1)).await.expect("the lease");
+        leases.take("holding", "another holder", Duration::from_hours(1)).await.expect("the lease");
         let app = App::on(&db, &[]).await;
         let item = app.camera().await;
-        let wish = |customer: i64| json!({"itemNo": item, "customerId": customer});
-        let began = Instant::now();
-        let at_once = app.post("/reservations", wish(1)).key("at once");
+        let reservation = |customer: i64| json!({"itemNo": item, "customerId": customer});
+        let started = Instant::now();
+        let at_once = app.post("/reservations", reservation(1)).key("at once");
         at_once.refused(400, "bad-header").await;
-        let at_once = app.post("/reservations", wish(1)).key("at-once");
+        let at_once = app.post("/reservations", reservation(1)).key("at-once");
         let at_once = at_once.header("prefer", "respond-async").expect(202).await;
-        assert!(began.elapsed() < FOR_THE_ITEM, "{:?}", began.elapsed());
+        assert!(started.elapsed() < DECISION_WAIT, "{:?}", started.elapsed());
         assert_eq!(at_once.header("location"), "/reservations/1");
         assert_eq!(at_once.json()["status"], "Requested");
-        let began = Instant::now();
-        let waited = app.post("/reservations", wish(2)).key("waited").expect(202).await;
-        assert!(began.elapsed() >= FOR_THE_ITEM, "{:?}", began.elapsed());
+        let started = Instant::now();
+        let waited = app.post("/reservations", reservation(2)).key("waited").expect(202).await;
+        assert!(started.elapsed() >= DECISION_WAIT, "{:?}", started.elapsed());
         assert_eq!(waited.header("location"), "/reservations/2");
-        leases.release("holding", "somebody").await.expect("the lease's end");
-        // Whichever of the two gets it: each repeat tells its own outcome, and tells it again.
+        leases.release("holding", "another holder").await.expect("the lease's end");
+        // One of the two gets the item; each repeat returns the outcome of its own request.
         let mut outcomes = vec![];
         for _ in 0..2 {
             for (customer, key) in [(1, "at-once"), (2, "waited")] {
-                let outcome = app.post("/reservations", wish(customer)).key(key).send().await;
+                let outcome =
+                    app.post("/reservations", reservation(customer)).key(key).send().await;
                 assert_eq!(outcome.header("idempotency-replayed"), "true");
                 outcomes.push(outcome.status);
             }
@@ -69,9 +70,9 @@ fn a_request_that_nobody_answers_is_kept_and_its_outcome_is_told_later() {
     });
 }
 
-/// The item's answer to a cancellation is held up: until it comes, nothing else happens to the reservation.
+/// Until the item decides about a cancellation, no other change of the reservation is accepted.
 #[test]
-fn while_a_cancellation_waits_for_the_item_it_is_pending() {
+fn cancellation_is_pending_until_the_item_decides() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let app = App::on(&db, &[]).await;
@@ -82,13 +83,13 @@ fn while_a_cancellation_waits_for_the_item_it_is_pending() {
         let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
         let store = Store::open(&options).await.expect("the store");
         let leases = Leases::new(store.views().clone());
-        leases.take("holding", "somebody", Duration::from_hours(1)).await.expect("the lease");
+        leases.take("holding", "another holder", Duration::from_hours(1)).await.expect("the lease");
         let app = App::on(&db, &[]).await;
         let reservation = format!("/reservations/{no}");
         let cancel = app.delete(&reservation).key("cancel-it");
-        let asked = cancel.header("prefer", "respond-async").expect(202).await.json();
+        let pending = cancel.header("prefer", "respond-async").expect(202).await.json();
         assert_eq!(
-            (&asked["status"], &asked["paymentStatus"]),
+            (&pending["status"], &pending["paymentStatus"]),
             (&json!("Reserved"), &json!("Paid"))
         );
         let pay = format!("{reservation}/payment");
@@ -96,7 +97,7 @@ fn while_a_cancellation_waits_for_the_item_it_is_pending() {
         app.post(&format!("{pay}/cancel"), json!({})).refused(409, "cancellation-pending").await;
         let same = app.delete(&reservation).key("once-more").header("prefer", "respond-async");
         same.expect(202).await;
-        leases.release("holding", "somebody").await.expect("the lease's end");
+        leases.release("holding", "another holder").await.expect("the lease's end");
         app.see(&reservation, "/status", json!("Cancelled")).await;
         app.see("/payments/1", "/status", json!("Cancelled")).await;
         let again = app.delete(&reservation).key("cancel-it").expect(200).await;
@@ -107,19 +108,19 @@ fn while_a_cancellation_waits_for_the_item_it_is_pending() {
 }
 
 #[tokio::test]
-async fn two_hundred_renters_want_one_item_and_one_gets_it() {
+async fn one_of_two_hundred_concurrent_renters_gets_the_item() {
     let app = app().await;
     let item = app.camera().await;
-    let wish = |customer: i64| json!({"itemNo": item, "customerId": customer});
-    let calls = (1..=200).map(|customer| app.post("/reservations", wish(customer)).send());
+    let reservation = |customer: i64| json!({"itemNo": item, "customerId": customer});
+    let calls = (1..=200).map(|customer| app.post("/reservations", reservation(customer)).send());
     let answers = futures::future::join_all(calls).await;
     let count = |status| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((count(201), count(409)), (1, 199));
 }
 
-/// Whoever is kept from it by a payment under way waits as long as its renter was told to.
+/// A cancellation during a payment waits as long as the payment itself may.
 #[tokio::test]
-async fn the_wait_for_a_payment_is_the_one_that_is_set() {
+async fn wait_for_a_payment_is_configurable() {
     let settings = [("payment.delay_ms", "2000"), ("payment.answer_within_ms", "20000")];
     let app = app_with(&settings).await;
     let item = app.camera().await;
@@ -133,16 +134,16 @@ async fn the_wait_for_a_payment_is_the_one_that_is_set() {
     assert_eq!((paid.status, &cancelled["status"]), (200, &json!("Cancelled")), "{paid:?}");
 }
 
-/// Whoever doesn't want to wait is told so at once, and what became of it under the same key.
+/// A repeat under the same key returns the outcome.
 #[tokio::test]
-async fn paying_without_waiting_is_answered_at_once() {
+async fn payment_with_respond_async_is_answered_at_once() {
     let app =
         app_with(&[("payment.delay_ms", "2000"), ("payment.answer_within_ms", "60000")]).await;
     let item = app.camera().await;
     let pay = format!("/reservations/{}/payment", app.reserved(item, 1).await);
     let at_once = app.post(&pay, json!({})).key("k").header("prefer", "respond-async");
     let shown = at_once.expect(202).await.json();
-    assert_eq!(shown["paymentStatus"], "NotPaid", "its outcome isn't in: {shown}");
+    assert_eq!(shown["paymentStatus"], "NotPaid", "the outcome is not known: {shown}");
     let then = app.post(&pay, json!({})).key("k").expect(200).await;
     assert_eq!(then.json()["paymentStatus"], "Paid");
 }

@@ -1,4 +1,4 @@
-//! What a person or a program reads about the interface.
+//! The descriptions of the interface: pages of problems, `/docs`, the OpenAPI document, links, capabilities.
 
 use crate::app::app;
 use gdmarket_api::openapi;
@@ -21,7 +21,7 @@ async fn every_problem_has_a_page_in_both_languages() {
 }
 
 #[tokio::test]
-async fn the_interface_is_shown_without_any_other_server() {
+async fn docs_page_needs_no_other_server() {
     let app = app().await;
     let page = app.get("/docs").expect(200).await;
     app.get("/docs/").expect(200).await;
@@ -38,13 +38,13 @@ async fn the_interface_is_shown_without_any_other_server() {
 }
 
 #[tokio::test]
-async fn the_document_is_served_as_it_is_printed() {
+async fn served_openapi_document_equals_the_printed_one() {
     let app = app().await;
     assert_eq!(app.get("/openapi.json").expect(200).await.text, openapi::document());
 }
 
 #[tokio::test]
-async fn every_route_of_the_document_answers_and_refuses_a_false_actor() {
+async fn every_route_of_the_document_answers_and_refuses_a_malformed_actor() {
     let app = app().await;
     let document: Value = serde_json::from_str(&openapi::document()).expect("the document");
     let mut seen = BTreeSet::new();
@@ -96,7 +96,7 @@ async fn every_route_of_the_document_answers_and_refuses_a_false_actor() {
 }
 
 #[tokio::test]
-async fn the_server_tells_about_itself() {
+async fn server_lists_its_links_capabilities_and_metrics() {
     let app = app().await;
     app.camera().await;
     let links = app.get("/").expect(200).await.json();
@@ -107,7 +107,7 @@ async fn the_server_tells_about_itself() {
     assert_eq!(capabilities["engine"], "sqlite");
     assert_eq!(capabilities["timeZone"], "Asia/Seoul");
     assert_eq!(capabilities["limits"]["bodyBytes"], json!(65536));
-    let figures = app.get("/metrics").expect(200).await;
+    let metrics = app.get("/metrics").expect(200).await;
     let counted = "gdmarket_http_requests_total{method=\"POST\",route=\"/items\",status=\"201\"}";
-    assert!(figures.text.contains(counted), "{}", figures.text);
+    assert!(metrics.text.contains(counted), "{}", metrics.text);
 }
