@@ -1,4 +1,4 @@
-//! The program as a process: exit codes, messages of one line, a second server, an orderly end.
+//! The program as a process: exit codes, messages of one line, a second server, graceful shutdown.
 
 use gdmarket_testkit::{ServerOptions, free_port};
 use serde_json::Value;
@@ -75,7 +75,7 @@ fn older_program_refuses_a_newer_schema() {
 }
 
 #[test]
-fn ctrl_c_stops_a_server_orderly() {
+fn ctrl_c_stops_a_server_gracefully() {
     gdmarket_testkit::run(async {
         let mut server = ServerOptions::new(PROGRAM).start().await;
         server.signal("INT").await;
@@ -253,7 +253,7 @@ fn printed_openapi_document_equals_the_committed_one() {
 }
 
 #[test]
-fn server_runs_the_demo_refuses_a_second_server_and_stops_orderly() {
+fn server_runs_the_demo_refuses_a_second_server_and_stops_gracefully() {
     gdmarket_testkit::run(async {
         let mut server = ServerOptions::new(PROGRAM).start().await;
         let (folder, url) = (folder(), server.url(""));

@@ -36,7 +36,7 @@ async fn two_renters(db: &TestDb) -> App {
         let actor = format!("renter:{renter}");
         let made =
             app.post("/reservations", reservation(item, renter, name)).actor(&actor).expect(201);
-        assert_eq!(made.await.json()["customerName"], name, "the renter sees the own name");
+        assert_eq!(made.await.json()["customerName"], name, "the renter sees their name");
     }
     app
 }

@@ -47,7 +47,7 @@ async fn write(db: &TestDb, [kind, id, event_type, payload, metadata]: [&str; 5]
     db.log_number("SELECT max(position) FROM events").await
 }
 
-async fn is_shown(server: &Server, no: i64) {
+async fn await_item(server: &Server, no: i64) {
     eventually(SOON, || async {
         let answer = Client::new().get(server.url(&format!("/itemInfoes/{no}"))).send().await;
         let item: Value = answer.expect("an answer").json().await.expect("JSON");
@@ -75,7 +75,7 @@ async fn metric(server: &Server, name: &str) -> f64 {
 /// Asserts that new items are shown, no loop is blocked or behind, and the tools read the log.
 async fn assert_all_else_continues(server: &Server, tools: &Tools<'_>, no: i64) {
     register(server).await;
-    is_shown(server, no).await;
+    await_item(server, no).await;
     let lag = format!("gdmarket_projection_lag_events{{subscription=\"{VIEW}\"}}");
     for subscription in [VIEW, "holding"] {
         let blocked = format!("gdmarket_projection_stuck{{subscription=\"{subscription}\"}}");
@@ -98,7 +98,7 @@ on_each_engine! {
         for _ in 0..3 {
             register(&server).await;
         }
-        is_shown(&server, 3).await;
+        await_item(&server, 3).await;
         // Too long for an index of PostgreSQL's if it weren't compressed there.
         let long_kind = format!("'item/{}'", "x".repeat(9_000));
         let mut rows = STRAYS.to_vec();
@@ -256,7 +256,7 @@ fn rows_whose_values_are_no_text_park_alone() {
             })
             .await;
             register(&server).await;
-            is_shown(&server, no).await;
+            await_item(&server, no).await;
             // The server is killed, and verifies the file before it serves again.
             server.restart().await;
         }

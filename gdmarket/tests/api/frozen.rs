@@ -82,14 +82,14 @@ async fn market(db: &TestDb) -> Server {
     send(&server, Method::POST, "/reservations", reservation).await;
     send(&server, Method::POST, "/reservations/1/payment", json!({})).await;
     // The payment may be answered before its outcome is known.
-    reservation_has(&server, "paymentStatus", "Paid").await;
+    await_reservation(&server, "paymentStatus", "Paid").await;
     send(&server, Method::POST, "/items/1/lend", json!({})).await;
     // The last reaction: from here on nothing is appended.
-    reservation_has(&server, "rentalStatus", "Renting").await;
+    await_reservation(&server, "rentalStatus", "Renting").await;
     server
 }
 
-async fn reservation_has(server: &Server, field: &str, value: &str) {
+async fn await_reservation(server: &Server, field: &str, value: &str) {
     eventually(Duration::from_secs(30), || async {
         let answer = Client::new().get(server.url("/reservations/1")).send().await;
         let body: Value = answer.map_err(|error| error.to_string())?.json().await.expect("JSON");

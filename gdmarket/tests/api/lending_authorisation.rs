@@ -39,8 +39,8 @@ fn lending_waits_for_an_authorisation_in_flight() {
             .await;
             authorise(&store, item, no).await;
         };
-        let (lent, ()) = tokio::join!(app.post(&lend, serde_json::json!({})).send(), authorised);
-        assert_eq!(lent.status, 200, "{}", lent.text);
+        let (answer, ()) = tokio::join!(app.post(&lend, serde_json::json!({})).send(), authorised);
+        assert_eq!(answer.status, 200, "{}", answer.text);
         app.stop().await;
         store.close().await;
     });

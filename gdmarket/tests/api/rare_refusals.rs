@@ -98,7 +98,7 @@ async fn item_is_not_lent_after_the_last_day() {
 
 /// Neither the owner as a renter nor an operator for the owner reserves it.
 #[tokio::test]
-async fn owner_cannot_reserve_the_own_item() {
+async fn owner_cannot_reserve_their_own_item() {
     let app = app().await;
     let body = json!({"itemName": "Drill", "itemPrice": 100});
     let made = app.post("/items", body).actor("owner:5").expect(201).await.json();

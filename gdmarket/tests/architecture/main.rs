@@ -8,6 +8,7 @@
 mod crates;
 mod documents;
 mod modules;
+mod named_tests;
 mod rooms;
 mod sizes;
 mod sources;
