@@ -168,6 +168,26 @@ fn every_link_in_the_documents_leads_to_a_file() {
     assert_eq!(dead(&page), ["docs/x.md: b.md"]);
 }
 
+/// The headings of the runbook that a source names in a message.
+fn headings_named(source: &Source) -> Vec<&str> {
+    let lines = source.text.lines().filter(|line| line.contains("docs/runbook.md"));
+    let quoted = lines.flat_map(|line| line.split("\\\"").skip(1).step_by(2));
+    quoted.filter(|text| text.starts_with(char::is_uppercase)).collect()
+}
+
+#[test]
+fn every_block_of_the_runbook_that_a_message_names_exists() {
+    let runbook = fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");
+    let shipped = shipped();
+    let named: Vec<_> = shipped.iter().flat_map(headings_named).collect();
+    assert!(named.len() > 4, "messages name the runbook differently now: {named:?}");
+    let dead = named.into_iter().filter(|name| !runbook.contains(&format!("\n## {name}\n")));
+    check(
+        "docs/runbook.md has no block with this heading:",
+        &dead.map(str::to_owned).collect::<Vec<_>>(),
+    );
+}
+
 /// The metrics that the sources record, by their literal names.
 fn metrics(sources: &[Source]) -> BTreeSet<String> {
     let names = |source: &Source| -> Vec<String> {
