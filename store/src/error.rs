@@ -1,5 +1,5 @@
-//! What went wrong, by what the caller can do about it. The database's own message is kept for the log; no decision
-//! needs it.
+//! The store's errors, by the caller's next step. The database's own message is kept for the log; no decision needs
+//! it.
 
 mod server_fault;
 
@@ -20,7 +20,7 @@ pub enum StoreError {
     /// The database refuses this very value; the same again is refused again.
     #[error("refused by the database: {0}")]
     Rejected(String),
-    /// What is stored can't be read, whatever the program does.
+    /// Stored data can't be read, whatever the program does.
     #[error("the stored data can't be read: {0}")]
     Corrupt(String),
     /// The database itself is damaged: a page of a file is invalid. The same again meets it again.
@@ -29,17 +29,17 @@ pub enum StoreError {
     /// The database's files or its disk refuse the work; an operator must act.
     #[error("{fault}: {why}")]
     Storage {
-        /// What kind of fault.
+        /// The kind of fault.
         fault: StorageFault,
-        /// The file, if it is known, and the words of the database or the system.
+        /// The file, if it is known, and the message of the database or the system.
         why: String,
     },
     /// The PostgreSQL server refuses; an operator must act.
     #[error("{fault}: {why}")]
     Server {
-        /// What kind of refusal.
+        /// The kind of refusal.
         fault: ServerFault,
-        /// The server's own words.
+        /// The server's own message.
         why: String,
     },
     /// This store was closed: in order, or because its log can't be used any more.
@@ -76,7 +76,7 @@ pub enum StoreError {
         /// The newest migration of this program.
         program: i64,
     },
-    /// The schema lacks something that the log relies on: it was changed by hand, or restored in parts.
+    /// The schema lacks a part that the log relies on: it was changed by hand, or restored in parts.
     #[error("the database's schema isn't as it must be: {0}")]
     Schema(String),
     /// Another process serves from this data folder.
@@ -98,8 +98,8 @@ pub enum StorageFault {
     CannotOpen,
     /// The system reports an error of the device.
     Io,
-    /// The system reports that what was written may not be on the disk. Another try would succeed without it:
-    /// the system forgets what it couldn't write.
+    /// The system reports that written data may not be on the disk. Another try would succeed without them: the
+    /// system discards data that it couldn't write.
     Unsynced,
 }
 
@@ -116,7 +116,7 @@ impl fmt::Display for StorageFault {
 }
 
 impl StoreError {
-    /// What the system says of a file that can't be used.
+    /// The error of the system about a file that can't be used.
     pub(crate) fn of_file(file: &Path, error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
         let fault = match error.kind() {
@@ -154,7 +154,8 @@ impl StoreError {
         }
     }
 
-    fn by_code(code: &str, message: String) -> Self {
+    /// The error for a code of either engine.
+    pub(crate) fn by_code(code: &str, message: String) -> Self {
         match kind_of(code) {
             CodeKind::Conflict => Self::Conflict(message),
             CodeKind::Data => Self::Rejected(message),
@@ -180,18 +181,6 @@ impl From<sqlx::Error> for StoreError {
             E::Configuration(_) => Self::Misconfigured(error.to_string()),
             E::PoolClosed => Self::Closed,
             _ => Self::Unavailable(error.to_string()),
-        }
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let message = error.to_string();
-        match error {
-            rusqlite::Error::SqliteFailure(failure, _) => {
-                Self::by_code(&failure.extended_code.to_string(), message)
-            }
-            _ => Self::Corrupt(message),
         }
     }
 }
@@ -273,7 +262,7 @@ mod tests {
         StoreError::from(read.await.unwrap_err()).in_file(file)
     }
 
-    /// What only an operator can repair is never "not available": that would be tried again for ever.
+    /// A fault that only an operator can repair is never "not available": that would be tried again for ever.
     #[test]
     fn damage_and_storage_faults_are_named_with_their_file() {
         run(async {

@@ -91,8 +91,8 @@ impl Store {
         migrated
     }
 
-    /// Declares that the log was restored from an older copy: raises its epoch, and makes what was read
-    /// from it fit. No other process should have it open; one that has notices and stops.
+    /// Declares that the log was restored from an older copy: raises its epoch, and adjusts
+    /// everything that was read from it. No other process should have it open; one that has notices and stops.
     pub async fn restored(options: &StoreOptions) -> Result<Restored, StoreError> {
         let databases = open_databases(options, false, &LogIdentityGuard::default()).await?;
         let declared = async {
@@ -118,7 +118,7 @@ impl Store {
         let connection = databases.log_connection().await?;
         let appender = start_appender(options, &databases, &connection, &signals, &tasks)?;
         if let (Some(folder), false) = (&databases.folder, databases.is_fixed) {
-            guard.expect_files(OpenFiles::remember(folder.path())?);
+            guard.expect_files(OpenFiles::remember(folder.path()).await?);
             tasks.spawn_until_stopped(watch_files(guard.clone()));
         }
         let (log, views) = (log_db.clone(), databases.views.clone());
@@ -152,7 +152,7 @@ impl Store {
         })))
     }
 
-    /// Takes the data folder for this process alone, until the store is dropped. Without effect on
+    /// Locks the data folder for this process alone, until the store is dropped. Without effect on
     /// PostgreSQL, where several processes may serve.
     pub fn lock_data_folder(&self) -> Result<(), StoreError> {
         self.0.databases.lock_folder()
@@ -198,11 +198,11 @@ impl Store {
         &self.0.identity
     }
 
-    /// Refuses a log that ends before what a subscription has read of it, and one that isn't the log that
+    /// Refuses a log that ends before a position that a subscription has read, and one that isn't the log that
     /// subscriptions have read. With more appends it would reach those positions with other events, and the
     /// difference could no longer be recognised.
     pub async fn require_whole(&self) -> Result<(), StoreError> {
-        // Checkpoints are read before the head: while other processes work, the log is ahead of what they have read.
+        // Checkpoints are read before the head: while other processes work, the log may have grown since.
         let checkpoints = Checkpoints::new(self.0.databases.views.clone());
         if let Some(name) = checkpoints.others(&self.0.identity).await?.first() {
             return Err(StoreError::OtherLog(format!(
@@ -245,7 +245,7 @@ impl Store {
         &self.0.databases.views
     }
 
-    /// Refuses a database whose schema lacks what the log relies on.
+    /// Refuses a database whose schema lacks a part that the log relies on.
     ///
     /// # Errors
     /// [`StoreError::Schema`] names everything that is missing.
@@ -308,14 +308,14 @@ impl Store {
 }
 
 impl Check {
-    /// Begins: what is written from now on is not checked.
+    /// Begins: later writes aren't checked.
     pub async fn begin(store: &Store) -> Result<Self, StoreError> {
         Self::of(&store.0.databases.log, &store.0.databases.views).await
     }
 }
 
 impl Export {
-    /// Begins: from now on nothing that is written changes what is exported.
+    /// Begins: later writes aren't exported.
     pub async fn begin(store: &Store, options: ExportOptions) -> Result<Self, ArchiveError> {
         Self::of(&store.0.databases.log, &store.0.databases.views, options).await
     }

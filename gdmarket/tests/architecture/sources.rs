@@ -61,6 +61,20 @@ fn each_router_uses_only_its_side() {
     check("a query handler uses no use cases:", &faults);
 }
 
+/// The one file that docs/adr/0012 allows to use the second SQLite library.
+fn not_the_scan(path: &str) -> bool {
+    path.contains("/src/") && path != "store/src/log/log_scan/in_place.rs"
+}
+
+#[test]
+fn rusqlite_is_used_by_the_scan_of_the_log_alone() {
+    let faults = mentions(&rust_files(), not_the_scan, "rusqlite");
+    check("read it with sqlx; docs/adr/0012 says what rusqlite is for:", &faults);
+    let text = "use rusqlite::Connection;".to_owned();
+    let source = Source { path: "store/src/x.rs".to_owned(), text };
+    assert_eq!(mentions(&[source], not_the_scan, "rusqlite").len(), 1);
+}
+
 /// Expressions that branch on the database engine.
 const ENGINE_BRANCHES: &[&str] = &[
     "is_postgres",

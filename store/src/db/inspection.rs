@@ -8,24 +8,25 @@ use crate::db::sqlite::File;
 use crate::db::wal::{self, Pair};
 use crate::error::StoreError;
 use crate::options::WalTrust;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use std::fs;
 use std::path::Path;
 
-/// What is known of a folder's files.
+/// The state of a folder's files.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Inspection {
-    /// The last process died: the log's file lacks what its write-ahead log has.
+    /// The last process died: the log's file lacks pages that its write-ahead log has.
     pub(crate) is_unclean: bool,
 }
 
 /// Refuses where there is no log, but views that have read one.
-pub(crate) fn require_log(folder: &Path) -> Result<(), StoreError> {
+pub(crate) async fn require_log(folder: &Path) -> Result<(), StoreError> {
     let (log, views) = (File::Log.path(folder), File::Views.path(folder));
     if !is_missing(&log) || is_missing(&views) {
         return Ok(());
     }
-    let Some((source, position)) = read_by_views(&views)? else { return Ok(()) };
+    let Some((source, position)) = read_by_views(&views).await? else { return Ok(()) };
     Err(StoreError::LogMissing(format!(
         "there is none in {}, but {} has read log {source} up to {position}",
         log.display(),
@@ -45,12 +46,12 @@ pub(crate) fn inspect(
         return Ok(Inspection::default());
     }
     if trust != WalTrust::Always
-        && let Some(pair) = Pair::look(&views)?
+        && let Some(pair) = Pair::read(&views)?
         && let Some(why) = pair.is_of_another_file()
     {
         return Err(StoreError::ForeignWal(why));
     }
-    let Some(pair) = Pair::look(&log)? else {
+    let Some(pair) = Pair::read(&log)? else {
         let short = if is_missing(&log) { None } else { wal::cut_short(&log)? };
         return short
             .map_or_else(|| Ok(Inspection::default()), |why| Err(StoreError::Damaged(why)));
@@ -62,7 +63,7 @@ pub(crate) fn inspect(
     };
     match objection {
         Some(why) => Err(StoreError::ForeignWal(why)),
-        None => Ok(Inspection { is_unclean: !pair.is_folded() }),
+        None => Ok(Inspection { is_unclean: !pair.is_checkpointed() }),
     }
 }
 
@@ -79,16 +80,24 @@ fn has_wal(file: &Path) -> bool {
 }
 
 /// Which log the views have read, and how far.
-fn read_by_views(views: &Path) -> Result<Option<(String, i64)>, StoreError> {
-    let read = || {
-        let views = Connection::open_with_flags(views, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let has = "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'checkpoints'";
-        if !views.query_row(has, [], |row| row.get::<_, bool>(0))? {
-            return Ok(None);
-        }
-        let furthest = "SELECT source, position FROM checkpoints WHERE position > 0 \
-                        ORDER BY position DESC LIMIT 1";
-        views.query_row(furthest, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+async fn read_by_views(views: &Path) -> Result<Option<(String, i64)>, StoreError> {
+    let read = async {
+        let mut connection = SqliteConnectOptions::new().filename(views).connect().await?;
+        let furthest = furthest_checkpoint(&mut connection).await;
+        connection.close().await?;
+        furthest
     };
-    read().map_err(|error: rusqlite::Error| StoreError::from(error).in_file(views))
+    read.await.map_err(|error| StoreError::from(error).in_file(views))
+}
+
+async fn furthest_checkpoint(
+    views: &mut SqliteConnection,
+) -> Result<Option<(String, i64)>, sqlx::Error> {
+    let has_any = "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'checkpoints'";
+    if !sqlx::query_scalar(has_any).fetch_one(&mut *views).await? {
+        return Ok(None);
+    }
+    let furthest = "SELECT source, position FROM checkpoints WHERE position > 0 \
+                    ORDER BY position DESC LIMIT 1";
+    sqlx::query_as(furthest).fetch_optional(views).await
 }

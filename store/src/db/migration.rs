@@ -24,7 +24,7 @@ pub(crate) struct Migration {
 }
 
 /// All steps, in order.
-pub(crate) const MIGRATIONS: &[Migration] = &[
+const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         name: "0001_log",
@@ -77,7 +77,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 7,
         name: "0007_books",
-        // An older program, which keeps its books elsewhere, would not see what is recorded here.
+        // An older program, which keeps its books elsewhere, would not see the records here.
         serves_from: 7,
         file: File::Log,
         postgres: include_str!("../../migrations/postgres/0007_books.sql"),
@@ -101,7 +101,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// What a migration did.
+/// The result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
     /// The names of the steps that were applied.
@@ -113,7 +113,7 @@ pub struct Migrated {
 /// Serialises migrations of several processes on PostgreSQL.
 const MIGRATION_LOCK: i64 = 0x6764_6d6b_6d69_6772;
 
-pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version bigint PRIMARY KEY,
     name text NOT NULL,
     serves_from bigint NOT NULL,
@@ -127,7 +127,7 @@ pub(crate) fn newest(file: Option<File>) -> i64 {
 }
 
 /// Without a file: to the one PostgreSQL database.
-pub(crate) fn belongs(migration: &Migration, file: Option<File>) -> bool {
+fn belongs(migration: &Migration, file: Option<File>) -> bool {
     file.is_none_or(|file| migration.file == file)
 }
 

@@ -1,15 +1,15 @@
-//! What a write-ahead log that lies next to a database says about it: whether it holds anything that the
-//! file doesn't, and whether the two belong together.
+//! Compares a database's file with the write-ahead log next to it: whether the log holds anything that the file lacks,
+//! and whether the two belong together.
 //!
 //! SQLite trusts every log that it finds next to a file. Next to a restored copy, the log from before undoes the
 //! restore, or mixes pages of two times. The formats are those of SQLite's manual, "Database File Format" and
 //! "WAL-mode File Format".
 //!
-//! What proves that the two belong together is in the first page, which the log of a server's run begins
-//! with: the number of the run ([`crate::db::sqlite::begin_run`]), and SQLite's counter of changes. The times of
-//! the files count only where that page says nothing: copying or repairing a file changes them.
+//! The first page, which the log of a server's run begins with, shows whether the two belong together: it has the
+//! number of the run ([`crate::db::sqlite::begin_run`]), and SQLite's counter of changes. The times of the files count
+//! only where that page proves nothing: copying or repairing a file changes them.
 //!
-//! The file is read as a file: this process must not have it open through SQLite meanwhile.
+//! The file is read without SQLite: this process must not have it open through SQLite meanwhile.
 
 use crate::error::StoreError;
 use std::collections::BTreeMap;
@@ -36,16 +36,16 @@ pub(crate) struct Pair {
     in_file: u64,
     /// Pages that the log has.
     in_log: u64,
-    /// Pages of the log that the file has exactly so.
-    folded: u64,
-    /// A page that neither has.
-    hole: Option<u64>,
+    /// Pages of the log that the file has with the same content.
+    checkpointed: u64,
+    /// A page that is in neither of the two.
+    missing: Option<u64>,
     bond: Bond,
 }
 
 impl Pair {
-    /// Looks at a database; `None` where no log lies next to it, or an empty one.
-    pub(crate) fn look(database: &Path) -> Result<Option<Self>, StoreError> {
+    /// Reads both; `None` where there is no log next to the database, or an empty one.
+    pub(crate) fn read(database: &Path) -> Result<Option<Self>, StoreError> {
         let mut path = database.as_os_str().to_owned();
         path.push("-wal");
         let path = PathBuf::from(path);
@@ -83,17 +83,17 @@ impl Pair {
         let pages = File::open(database)?;
         let mut page = vec![0; frames.page_size];
         let bond = Bond::of(&pages, frames)?;
-        let mut folded = 0;
+        let mut checkpointed = 0;
         for (number, content) in &frames.latest {
             let place = (number - 1).saturating_mul(size);
             if *number <= in_file && pages.read_exact_at(&mut page, place).is_ok() {
-                folded += u64::from(page == frames.page(*content)?);
+                checkpointed += u64::from(page == frames.page(*content)?);
             }
         }
         // SQLite never uses the page of its locks.
         let locks = LOCKED_BYTE / size + 1;
         let mut beyond = in_file + 1..=frames.pages;
-        let hole = beyond.find(|page| *page != locks && !frames.latest.contains_key(page));
+        let missing = beyond.find(|page| *page != locks && !frames.latest.contains_key(page));
         Ok(Self {
             database: database.to_owned(),
             is_younger: modified(file) > modified(log),
@@ -101,24 +101,24 @@ impl Pair {
             pages: frames.pages,
             in_file,
             in_log: u64::try_from(frames.latest.len()).unwrap_or(u64::MAX),
-            folded,
-            hole,
+            checkpointed,
+            missing,
             bond,
         })
     }
 
     /// Whether the file has everything that the log has: then it doesn't matter.
-    pub(crate) const fn is_folded(&self) -> bool {
-        self.folded == self.in_log && self.in_file >= self.pages
+    pub(crate) const fn is_checkpointed(&self) -> bool {
+        self.checkpointed == self.in_log && self.in_file >= self.pages
     }
 
     /// Why the log can't be this file's, if that is certain or, where neither of the two decides, likely.
     pub(crate) fn is_foreign(&self) -> Option<String> {
-        if self.is_folded() {
+        if self.is_checkpointed() {
             return None;
         }
         let name = self.database.display();
-        if let Some(page) = self.hole {
+        if let Some(page) = self.missing {
             return Some(format!(
                 "{name}-wal doesn't belong to {name}: neither of them has page {page} of {}",
                 self.pages
@@ -133,13 +133,13 @@ impl Pair {
     pub(crate) fn is_of_another_file(&self) -> Option<String> {
         let name = self.database.display();
         match self.bond {
-            _ if self.is_folded() => None,
+            _ if self.is_checkpointed() => None,
             Bond::Proven => None,
             Bond::Refuted => Some(format!(
                 "{name}-wal doesn't belong to {name}, which is of another time: the first pages of both have \
                  numbers that don't follow each other"
             )),
-            Bond::Unknown => (self.is_younger && self.folded == 0).then(|| {
+            Bond::Unknown => (self.is_younger && self.checkpointed == 0).then(|| {
                 format!(
                     "{name}-wal doesn't seem to belong to {name}, which was written after it, and not from it"
                 )
@@ -151,11 +151,11 @@ impl Pair {
     pub(crate) fn may_be_left_over(&self) -> Option<String> {
         let name = self.database.display();
         let left = || format!("{name}-wal was there before {name} was put in place");
-        self.is_foreign().or_else(|| (!self.is_folded() && self.was_put_later).then(left))
+        self.is_foreign().or_else(|| (!self.is_checkpointed() && self.was_put_later).then(left))
     }
 }
 
-/// What the first page says of a file and a log.
+/// Whether a file and a log belong together, by their first page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bond {
     /// The file is of the log's time: the run that began the log has written its number into the file.
@@ -169,8 +169,8 @@ enum Bond {
 /// Two numbers in the first page of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamps {
-    /// Grows where this page is written. Each connection adds one to what it found, so that the number may also
-    /// stay as it is, but never goes down or jumps.
+    /// Grows when this page is written. Each connection adds one to the number that it found, so that the number may
+    /// also stay as it is, but never goes down or jumps.
     changes: u32,
     /// Whether the program that wrote the page last keeps that number.
     has_changes: bool,
@@ -200,10 +200,10 @@ impl Bond {
         Ok(Self::between(Stamps::of(&header), first, last))
     }
 
-    /// What follows from the file's first page, and from the first and the last one of the log.
+    /// Compares the file's first page with the first and the last content of that page in the log.
     const fn between(file: Stamps, first: Stamps, last: Stamps) -> Self {
-        // An odd number that comes first wasn't folded before the log went on, because of a reader: the file may be
-        // of any time before.
+        // An odd number that comes first wasn't checkpointed before the log continued, because of a reader: the file
+        // may be of any earlier time.
         let is_of_before = first.run.is_multiple_of(2) && is_long_before(file.run, first.run);
         if is_of_before || file.run > last.run {
             return Self::Refuted;
@@ -333,7 +333,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(four.unwrap_or_default())
 }
 
-/// Whether there was as much to read.
+/// Fills the buffer; `false` where the input ends before.
 fn filled(input: &mut impl std::io::Read, bytes: &mut [u8]) -> std::io::Result<bool> {
     match input.read_exact(bytes) {
         Ok(()) => Ok(true),

@@ -19,7 +19,7 @@ static OPEN: LazyLock<Mutex<HashMap<(u64, u64), File>>> = LazyLock::new(Mutex::d
 const HEAD: usize = 132;
 /// Where the fields are, each four bytes in the order of this machine.
 const FRAMES: usize = 16;
-const FOLDED: usize = 96;
+const BACKFILLED: usize = 96;
 const ATTEMPTED: usize = 128;
 
 /// The state of a write-ahead log.
@@ -27,9 +27,9 @@ const ATTEMPTED: usize = 128;
 pub(crate) struct WalIndex {
     /// Frames in the write-ahead log.
     frames: u32,
-    /// How many of them are folded.
-    folded: u32,
-    /// How many a fold has begun with.
+    /// How many of them are in the database's file.
+    backfilled: u32,
+    /// How many the last checkpoint attempted.
     attempted: u32,
 }
 
@@ -64,18 +64,18 @@ impl WalIndex {
         };
         Some(Self {
             frames: number(FRAMES)?,
-            folded: number(FOLDED)?,
+            backfilled: number(BACKFILLED)?,
             attempted: number(ATTEMPTED)?,
         })
     }
 
     /// Nothing of the current write-ahead log is in the file, or all of it.
     pub(crate) const fn is_consistent(self) -> bool {
-        self.attempted == 0 || (self.folded == self.attempted && self.folded == self.frames)
+        self.attempted == 0 || (self.backfilled == self.attempted && self.backfilled == self.frames)
     }
 
-    /// What a fold changes and an append doesn't.
-    pub(crate) const fn folds(self) -> (u32, u32) {
-        (self.folded, self.attempted)
+    /// The part that a checkpoint changes and an append doesn't.
+    pub(crate) const fn checkpoints(self) -> (u32, u32) {
+        (self.backfilled, self.attempted)
     }
 }

@@ -24,7 +24,7 @@ use sqlx::PgConnection;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
-/// What is known of one log. Clones share it.
+/// The known state of one log. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogIdentityGuard(Arc<Inner>);
 
@@ -34,7 +34,7 @@ struct Inner {
     /// The newest event that is known to be in the log.
     last: Mutex<Option<EventMark>>,
     /// SQLite's files.
-    files: OnceLock<Arc<OpenFiles>>,
+    files: OnceLock<OpenFiles>,
     ended: watch::Sender<Option<EndReason>>,
 }
 
@@ -64,7 +64,7 @@ impl LogIdentityGuard {
 
     /// From now on SQLite's files must be these.
     pub(crate) fn expect_files(&self, files: OpenFiles) {
-        drop(self.0.files.set(Arc::new(files)));
+        drop(self.0.files.set(files));
     }
 
     /// Remembers an event that is in the log.
@@ -88,8 +88,8 @@ impl LogIdentityGuard {
         reason.map_or_else(|| StoreError::OtherLog(String::new()), StoreError::from)
     }
 
-    /// Refuses where SQLite's files are not those that were opened any more, or the log's file doesn't hold what it
-    /// held. What was written just before must not be acknowledged then.
+    /// Refuses where SQLite's files are not those that were opened any more, or the log's file has lost some of its
+    /// content. Writes just before must not be acknowledged then.
     pub(crate) async fn check_files(&self) -> Result<(), StoreError> {
         self.check()?;
         let Some(files) = self.0.files.get() else { return Ok(()) };
@@ -99,17 +99,15 @@ impl LogIdentityGuard {
         if !files.is_written() {
             return Ok(());
         }
-        let files = Arc::clone(files);
-        match tokio::task::spawn_blocking(move || files.overwritten()).await {
-            Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(why))) => Err(self.end(EndReason::OtherLog(why))),
-            Ok(Err(StoreError::Damaged(why))) => Err(self.end(EndReason::Damaged(why))),
+        match files.overwritten().await {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => Err(self.end(EndReason::OtherLog(why))),
+            Err(StoreError::Damaged(why)) => Err(self.end(EndReason::Damaged(why))),
             // A file that can't be read just now isn't known to be another one.
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::debug!(%error, "the log's file is read again later");
                 Ok(())
             }
-            Err(error) => Err(StoreError::Unavailable(error.to_string())),
         }
     }
 
@@ -134,8 +132,8 @@ impl LogIdentityGuard {
         self.compare(identity, mark.as_ref(), row).map(drop)
     }
 
-    /// Ends the use of a log of SQLite whose file is damaged, or whose disk failed to take what was written: nothing
-    /// may be acknowledged into such a file.
+    /// Ends the use of a log of SQLite whose file is damaged, or whose disk failed to sync: nothing may be
+    /// acknowledged into such a file.
     pub(crate) fn notice(&self, error: &StoreError) {
         let Some(files) = self.0.files.get() else { return };
         let log = files.log().display().to_string();

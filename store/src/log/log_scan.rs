@@ -56,7 +56,7 @@ impl LogScan {
                 Db::Postgres(pool) => read(&pool, &chunks, kind, range).await,
                 Db::Sqlite { read, .. } => {
                     let (file, chunks) = (read.connect_options(), chunks.clone());
-                    let to = in_place::Taker { chunks, stop, runtime: Handle::current() };
+                    let to = in_place::ChunkSender { chunks, stop, runtime: Handle::current() };
                     let read = move || in_place::read(file.get_filename(), &to, kind, range);
                     let reading = tracker.spawn_blocking(read).await;
                     reading.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const MAX_VERIFIED_AT_START: u64 = 64 * 1024 * 1024;
 
 impl Databases {
-    /// Opens what the URL names; `make` makes what isn't there yet. `guard` verifies each new connection of PostgreSQL.
+    /// Opens the databases of the URL; `make` creates missing ones. `guard` verifies each new connection of PostgreSQL.
     pub(crate) async fn open(
         options: &StoreOptions,
         make: bool,
@@ -41,8 +41,7 @@ impl Databases {
         make: bool,
     ) -> Result<Self, StoreError> {
         if make {
-            let path = path.clone();
-            blocking(move || require_log(&path)).await?;
+            require_log(&path).await?;
         }
         let folder = DataFolder::open(path, make, !options.reading)?;
         if options.exclusive {
@@ -60,12 +59,12 @@ impl Databases {
             moved.map_err(|error| error.in_file(&File::Log.path(folder.path())))?;
         }
         let (views, without_views) = views(options, &folder, found).await?;
-        // A migration is no run. Next to a reader its number would stay in the write-ahead log, and the run that
-        // follows at once would look like one after a crash.
+        // A migration is no run. Next to a reader its number would stay in the write-ahead log, so that the next run
+        // would look like one after a crash.
         if options.exclusive && !make {
             for (db, file) in [(&log, File::Log), (&views, File::Views)] {
-                let begun = sqlite::begin_run(db).await;
-                begun.map_err(|error| error.in_file(&file.path(folder.path())))?;
+                let started = sqlite::begin_run(db).await;
+                started.map_err(|error| error.in_file(&file.path(folder.path())))?;
             }
         }
         Ok(Self { log, views, folder: Some(folder), without_views, is_fixed, session: None })

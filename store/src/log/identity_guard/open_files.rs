@@ -2,7 +2,7 @@
 //! whether the log's file still holds what it held.
 //!
 //! SQLite itself notices neither: it continues to write into a file that was renamed, removed or overwritten, and
-//! what it acknowledges then is lost. Comparing costs a system call per file; the content is read only after the file
+//! later commits are lost. Comparing costs a system call per file; the content is read only after the file
 //! was changed, which a checkpoint of the write-ahead log does too.
 //!
 //! The files are opened here through SQLite only: closing any other handle of a file would end the locks that SQLite
@@ -12,14 +12,15 @@ use crate::db::sqlite::File;
 use crate::db::wal_index::WalIndex;
 use crate::error::StoreError;
 use crate::log::identity::Identity;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
 use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::sleep;
 
 /// How often the content is read again where it is inconsistent: another process may be checkpointing.
 const TRIES: u32 = 40;
@@ -49,7 +50,7 @@ struct SeenContent {
     head: Option<Head>,
 }
 
-/// What changes when a file is written.
+/// The metadata that change when a file is written.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     size: u64,
@@ -57,7 +58,7 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// What the log's file holds without its write-ahead log. A checkpoint only ever adds to it.
+/// The content of the log's file without its write-ahead log. A checkpoint only ever adds to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Head {
     identity: Identity,
@@ -71,7 +72,7 @@ const NEXT_TO_IT: [&str; 3] = ["", "-wal", "-shm"];
 impl OpenFiles {
     /// Remembers the files of a folder. Both databases must be open: their connections keep the files
     /// next to them from being removed by SQLite itself.
-    pub(crate) fn remember(folder: &Path) -> Result<Self, StoreError> {
+    pub(crate) async fn remember(folder: &Path) -> Result<Self, StoreError> {
         let log = File::Log.path(folder);
         let mut places = Vec::new();
         for file in [File::Log, File::Views] {
@@ -82,7 +83,7 @@ impl OpenFiles {
             }
         }
         places.extend(OpenedPath::of(folder.join("lock"))?);
-        let content = SeenContent::read(&log).map_err(|error| error.in_file(&log))?;
+        let content = SeenContent::read(&log).await.map_err(|error| error.in_file(&log))?;
         let content = Mutex::new(content.unwrap_or_default());
         Ok(Self { log, places, content })
     }
@@ -92,9 +93,10 @@ impl OpenFiles {
         self.places.iter().find_map(OpenedPath::moved)
     }
 
-    /// Whether the log's file was written since its content was last read.
+    /// Whether the log's file may have been written since its content was last read.
     pub(crate) fn is_written(&self) -> bool {
-        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another caller is reading it.
+        let Ok(content) = self.content.try_lock() else { return true };
         fs::metadata(&self.log).is_ok_and(|now| Stamp::of(&now) != content.stamp)
     }
 
@@ -103,12 +105,12 @@ impl OpenFiles {
         &self.log
     }
 
-    /// Reads the log's file again: why it isn't what it was, if that is so. It blocks its thread.
-    pub(crate) fn overwritten(&self) -> Result<Option<String>, StoreError> {
-        let mut known = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Reads the log's file again: why it isn't what it was, if that is so.
+    pub(crate) async fn overwritten(&self) -> Result<Option<String>, StoreError> {
+        let mut known = self.content.lock().await;
         let mut tries = 1;
         loop {
-            let found = match SeenContent::read(&self.log) {
+            let found = match SeenContent::read(&self.log).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(now)) => match known.differs_from(&now, &self.log) {
                     None => {
@@ -123,7 +125,7 @@ impl OpenFiles {
                 return found;
             }
             tries += 1;
-            sleep(PAUSE);
+            sleep(PAUSE).await;
         }
     }
 }
@@ -170,7 +172,7 @@ impl Stamp {
 impl SeenContent {
     /// The stamp is taken first: a write while the content is read is compared the next time. `None` while the file
     /// alone is no consistent database, so that its content proves nothing.
-    fn read(log: &Path) -> Result<Option<Self>, StoreError> {
+    async fn read(log: &Path) -> Result<Option<Self>, StoreError> {
         let stamp = || match fs::metadata(log) {
             Ok(found) => Ok(Stamp::of(&found)),
             Err(error) => Err(StoreError::of_file(log, &error)),
@@ -180,8 +182,10 @@ impl SeenContent {
         if wal.is_some_and(|wal| !wal.is_consistent()) {
             return Ok(None);
         }
-        let head = Head::read(log);
-        if index()?.map(WalIndex::folds) != wal.map(WalIndex::folds) || stamp()? != before {
+        let head = Head::read(log).await;
+        if index()?.map(WalIndex::checkpoints) != wal.map(WalIndex::checkpoints)
+            || stamp()? != before
+        {
             return Ok(None);
         }
         Ok(Some(Self { stamp: before, head: head? }))
@@ -205,47 +209,27 @@ impl SeenContent {
 
 impl Head {
     /// The file alone, as if it were never written: neither locks nor the write-ahead log count.
-    /// `None` where there is no log in it yet.
-    fn read(log: &Path) -> Result<Option<Self>, StoreError> {
-        let connection = alone(log)?;
+    async fn read(log: &Path) -> Result<Option<Self>, StoreError> {
+        let alone = SqliteConnectOptions::new().filename(log).read_only(true).immutable(true);
+        let mut connection = alone.connect().await?;
+        let head = Self::read_from(&mut connection).await;
+        connection.close().await?;
+        head
+    }
+
+    /// `None` where there is no log in the file yet.
+    async fn read_from(file: &mut SqliteConnection) -> Result<Option<Self>, StoreError> {
         let has_log = "SELECT count(*) = 2 FROM sqlite_master WHERE name IN ('identity', 'events')";
-        if !connection.query_row(has_log, [], |row| row.get::<_, bool>(0))? {
+        if !sqlx::query_scalar(has_log).fetch_one(&mut *file).await? {
             return Ok(None);
         }
         let identity = "SELECT log_id, epoch FROM identity WHERE id = 1";
-        let identity = connection
-            .query_row(identity, [], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((id, epoch)) = identity else { return Ok(None) };
+        let identity = sqlx::query_as(identity).fetch_optional(&mut *file).await?;
+        let Some((id, epoch)): Option<(Vec<u8>, i64)> = identity else { return Ok(None) };
         let last = "SELECT position, CAST(metadata AS TEXT) FROM events \
                     ORDER BY position DESC LIMIT 1";
-        let last =
-            connection.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let last = sqlx::query_as(last).fetch_optional(file).await?;
         let (position, metadata) = last.unwrap_or_default();
         Ok(Some(Self { identity: Identity::of(&id, epoch)?, position, metadata }))
     }
-}
-
-/// A database's file without its write-ahead log and without locks.
-fn alone(file: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let uri = format!("file:{}?immutable=1", uri_path(file));
-    Ok(Connection::open_with_flags(uri, flags)?)
-}
-
-/// The path as SQLite's URIs want it: what means something else in a URI is escaped.
-fn uri_path(file: &Path) -> String {
-    use std::fmt::Write as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut path = String::new();
-    for byte in file.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(byte) {
-            path.push(char::from(*byte));
-        } else {
-            let _infallible = write!(path, "%{byte:02X}");
-        }
-    }
-    path
 }

@@ -8,7 +8,7 @@ use crate::db::sqlite::BUSY;
 use crate::error::StoreError;
 use crate::log::event::{Cell, Cells};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row, Statement};
+use rusqlite::{Connection, Error, OpenFlags, Row, Statement};
 use std::path::Path;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -22,22 +22,22 @@ pub(super) const SQL: &str = "SELECT position, aggregate_id, sequence, event_typ
 /// Steps of SQLite's virtual machine between two checks whether the scan is still wanted: some milliseconds.
 const STEPS: i32 = 100_000;
 
-/// Where the chunks are sent.
+/// Sends chunks to the scan that waits for them.
 #[derive(Clone)]
-pub(super) struct Taker {
+pub(super) struct ChunkSender {
     pub(super) chunks: mpsc::Sender<Result<LogChunk, StoreError>>,
     pub(super) stop: CancellationToken,
     pub(super) runtime: Handle,
 }
 
-impl Taker {
+impl ChunkSender {
     fn is_gone(&self) -> bool {
         self.chunks.is_closed() || self.stop.is_cancelled()
     }
 
     /// Waits until there is room; `false` where the scan was dropped. A store that closes ends the scan with an
     /// error, so that it never looks like the log's end.
-    fn give(&self, chunk: LogChunk) -> Result<bool, StoreError> {
+    fn send(&self, chunk: LogChunk) -> Result<bool, StoreError> {
         let sent = self.stop.run_until_cancelled(self.chunks.send(Ok(chunk)));
         self.runtime.block_on(sent).map(|sent| sent.is_ok()).ok_or(StoreError::Closed)
     }
@@ -47,7 +47,7 @@ impl Taker {
 /// chunk, so that no snapshot is held while others checkpoint the write-ahead log.
 pub(super) fn read(
     file: &Path,
-    to: &Taker,
+    to: &ChunkSender,
     kind: &'static str,
     mut range: PositionRange,
 ) -> Result<(), StoreError> {
@@ -60,7 +60,7 @@ pub(super) fn read(
     let mut chunk = Filling::default();
     while let Some(last) = fill(&mut chunk, &mut statement, kind, range)? {
         range.after = last;
-        if !to.give(chunk.take(kind))? {
+        if !to.send(chunk.take(kind))? {
             break;
         }
     }
@@ -102,5 +102,17 @@ fn cells<'r>(kind: &'static str, row: &'r Row<'_>) -> Cells<'r> {
         event_version: cell(4),
         payload: cell(5),
         recorded_at: row.get(6).ok(),
+    }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::SqliteFailure(failure, _) => {
+                Self::by_code(&failure.extended_code.to_string(), message)
+            }
+            _ => Self::Corrupt(message),
+        }
     }
 }

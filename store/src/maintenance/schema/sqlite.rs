@@ -1,4 +1,4 @@
-//! The columns and keys of a SQLite file. The same statements read them from the model in memory.
+//! The columns and keys of a SQLite file. The same statements read what the migrations make in memory.
 
 use super::Fact;
 use crate::db::Session;
@@ -8,18 +8,18 @@ use sqlx::Sqlite;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Table, column, whether it takes no NULL, and its place in the primary key.
-pub(super) const COLUMNS: &str = "SELECT t.name, c.name, c.\"notnull\", c.pk \
+const COLUMNS: &str = "SELECT t.name, c.name, c.\"notnull\", c.pk \
     FROM sqlite_master t, pragma_table_info(t.name) c \
     WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' ORDER BY 1, 2";
 /// Table, unique index and one column of it.
-pub(super) const KEYS: &str = "SELECT t.name, i.name, c.name \
+const KEYS: &str = "SELECT t.name, i.name, c.name \
     FROM sqlite_master t, pragma_index_list(t.name) i, pragma_index_info(i.name) c \
     WHERE t.type = 'table' AND i.\"unique\" = 1 AND i.partial = 0 AND c.name IS NOT NULL";
 
-pub(super) type Column = (String, String, i64, i64);
-pub(super) type KeyColumn = (String, String, String);
+type Column = (String, String, i64, i64);
+type KeyColumn = (String, String, String);
 
-pub(super) fn column_facts(columns: Vec<Column>) -> BTreeSet<Fact> {
+fn column_facts(columns: Vec<Column>) -> BTreeSet<Fact> {
     let mut facts = BTreeSet::new();
     let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (table, column, not_null, key) in columns {
@@ -35,7 +35,7 @@ pub(super) fn column_facts(columns: Vec<Column>) -> BTreeSet<Fact> {
     facts
 }
 
-pub(super) fn key_facts(columns: Vec<KeyColumn>) -> BTreeSet<Fact> {
+fn key_facts(columns: Vec<KeyColumn>) -> BTreeSet<Fact> {
     let mut keys: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for (table, key, column) in columns {
         keys.entry((table, key)).or_default().insert(column);
