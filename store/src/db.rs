@@ -217,7 +217,7 @@ impl Tx {
     }
 }
 
-/// What writes other than appends go through: the pool, or SQLite's one writing connection.
+/// The connection of writes other than appends: the pool, or SQLite's one writing connection.
 #[derive(Debug, Clone)]
 pub(crate) enum LogConnection {
     Postgres(Pooled<Postgres>),

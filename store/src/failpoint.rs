@@ -17,17 +17,17 @@ macro_rules! failpoint {
     };
 }
 
-/// What [`failpoint!`](crate::failpoint!) calls.
+/// Called by [`failpoint!`](crate::failpoint!).
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub const fn reached(_name: &str) {}
 
-/// What [`failpoint!`](crate::failpoint!) calls for one of several.
+/// Called by [`failpoint!`](crate::failpoint!) for one of several.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub const fn reached_by(_name: &str, _of: &str) {}
 
-/// What [`failpoint!`](crate::failpoint!) calls for one of several.
+/// Called by [`failpoint!`](crate::failpoint!) for one of several.
 #[cfg(feature = "failpoints")]
 pub fn reached_by(name: &str, of: &str) {
     reached(name);
@@ -51,7 +51,7 @@ pub fn is_weakened(name: &str) -> bool {
     false
 }
 
-/// What [`failpoint!`](crate::failpoint!) calls.
+/// Called by [`failpoint!`](crate::failpoint!).
 #[cfg(feature = "failpoints")]
 pub fn reached(name: &str) {
     from_environment();

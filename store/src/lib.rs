@@ -1,8 +1,8 @@
-//! The event log and what hangs on it, on SQLite and PostgreSQL: append, ordered reads, receipts,
+//! The event log and everything that is stored with it, on SQLite and PostgreSQL: append, ordered reads, receipts,
 //! numbers, personal data, the log's identity, migrations. It knows no word of the market.
 //!
 //! [`Store`] is the way in. Writing goes through one [`Appender`] per process, a group commit;
-//! reading goes through [`EventLog`] or, for what is new, through the [`Tail`] in memory. The order
+//! reading goes through [`EventLog`] or, for new events, through the [`Tail`] in memory. The order
 //! of [`RecordedEvent::position`] is the order of commits on both engines, so a position is a
 //! cursor that skips nothing.
 

@@ -1,5 +1,5 @@
-//! The event log: its events and receipts, appending and reading, the tail in memory, and what belongs to the log
-//! alone: its identity, its sequences of numbers, names of persons, records that are written once.
+//! The event log: its events and receipts, appending and reading, the tail in memory, its identity, its sequences of
+//! numbers, names of persons, records that are written once.
 
 mod aggregate_store;
 mod append;

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Of how many causes of one kind the first lines are written in one interval. Causes are texts without
-/// an end to their number.
+/// Causes of one kind whose first lines are written in one interval. Causes are texts without an end to
+/// their number.
 const MAX_CAUSES: usize = 16;
 
 /// A limit for each kind of line. Kinds come from a closed set of the program's own words: a caller
@@ -22,7 +22,7 @@ pub struct LogLimit {
     kinds: Mutex<BTreeMap<&'static str, Window>>,
 }
 
-/// What was written of one kind since a moment.
+/// The lines of one kind that were written since a moment.
 #[derive(Debug)]
 struct Window {
     since: Instant,

@@ -1,5 +1,5 @@
-//! What an operator does with a whole log: verify its schema, check it, export it as an archive and import one, and
-//! declare that it was restored from an older copy.
+//! An operator's work on a whole log: verifying its schema, checking it, exporting it as an archive and importing one,
+//! and declaring that it was restored from an older copy.
 
 mod archive;
 mod check;

@@ -8,13 +8,13 @@ use std::time::Duration;
 pub struct StoreOptions {
     /// `sqlite:<folder>` (two files in it: `log.db`, `views.db`) or `postgres://…`.
     pub url: String,
-    /// Connections for views and what hangs on them; on SQLite also for reading the log.
+    /// Connections for views and the state of subscriptions; on SQLite also for reading the log.
     pub read_connections: u32,
     /// Connections for the log on PostgreSQL, in addition to the one that appends and four that busy tasks keep.
     pub log_connections: u32,
     /// Aggregates kept in memory, per type.
     pub cache_entries: u64,
-    /// Take the data folder for this process alone (SQLite; without effect on PostgreSQL).
+    /// Lock the data folder for this process alone (SQLite; without effect on PostgreSQL).
     pub exclusive: bool,
     /// When a write-ahead log next to SQLite's log is trusted.
     pub wal: WalTrust,

@@ -1,5 +1,5 @@
-//! What readers of the log keep in the database of the views: how far each subscription is, who runs it, its
-//! deadlines, the keys that it parked, the generations and row tables of its view, and why its loop is blocked.
+//! The state of subscriptions, in the database of the views: how far each one is, which process runs it, its deadlines,
+//! the keys that it parked, the generations and row tables of its view, and why its loop is blocked.
 
 mod checkpoint;
 mod deadline;

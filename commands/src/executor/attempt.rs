@@ -40,7 +40,7 @@ impl Executor {
         assume_new: bool,
     ) -> Result<AttemptOutcome<A>, CommandError> {
         let mut loaded = if assume_new {
-            self.lock_unread::<A>(request.number).await
+            self.lock_assuming_new::<A>(request.number).await
         } else {
             self.lock::<A>(request.number).await?
         };

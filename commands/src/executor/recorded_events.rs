@@ -84,8 +84,8 @@ impl Executor {
     }
 
     /// As [`Executor::lock`]; a stream that isn't in memory is assumed new.
-    pub(super) async fn lock_unread<A: Decider + 'static>(&self, number: i64) -> Loaded<A> {
-        self.store.aggregates_with(read_event::<A>).lock_unread(number).await
+    pub(super) async fn lock_assuming_new<A: Decider + 'static>(&self, number: i64) -> Loaded<A> {
+        self.store.aggregates_with(read_event::<A>).lock_assuming_new(number).await
     }
 }
 

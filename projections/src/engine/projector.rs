@@ -140,7 +140,7 @@ impl<V: View> Handler for Projector<V> {
 
     async fn begin(&self, run: &Run) -> Result<(), Halt> {
         // This program may know how to read what an older one couldn't.
-        self.parked.ask(&run.name, None).await?;
+        self.parked.request_retry(&run.name, None).await?;
         let mut blocked = self.blocked.lock().await;
         *blocked = ParkedStreams::of(self.parked.all(&run.name).await?);
         blocked.report(run);

@@ -118,7 +118,7 @@ impl ParkedWork {
         if of.is_deadline {
             return self.request_deadline_retry(of).await;
         }
-        self.parked.ask(&of.subscription, Some(&of.key)).await?;
+        self.parked.request_retry(&of.subscription, Some(&of.key)).await?;
         Ok(())
     }
 

@@ -112,7 +112,7 @@ impl Projections {
         subscription: &str,
         key: Option<&str>,
     ) -> Result<u64, StoreError> {
-        ParkedKeys::new(self.store.views().clone()).ask(subscription, key).await
+        ParkedKeys::new(self.store.views().clone()).request_retry(subscription, key).await
     }
 
     /// Ends the loops, each after the batch it is at.

@@ -1,13 +1,13 @@
-//! What the owner of a log hands to its connections, so that they serve no other log: it verifies each new connection
-//! and hears of each error.
+//! The guard that the owner of a log gives to its connections, so that they serve no other log: it verifies each new
+//! connection and is notified of each error.
 
 use crate::error::StoreError;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use std::fmt;
 
-/// Decides whether a connection leads to the log that this process opened. This room knows connections only; which
-/// log it is, the implementation knows.
+/// Decides whether a connection leads to the log that this process opened. This module knows only
+/// connections; the implementation knows the log.
 pub(crate) trait ConnectionGuard: fmt::Debug + Send + Sync {
     /// Verifies a PostgreSQL connection that was just made, before anything is read or written through it.
     fn verify<'c>(

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
 
-/// What the format begins with: its signature, no flags, no extension.
+/// The beginning of the format: its signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// The trailer, in place of the count of fields of another row.
 const END: i16 = -1;
@@ -103,7 +103,7 @@ impl<'c> CopyIn<'c> {
         Ok(())
     }
 
-    /// Discards what was sent.
+    /// Discards the rows that were sent.
     pub async fn abort(self, why: &str) {
         if let Err(error) = self.copy.abort(why).await {
             tracing::debug!(%error, "the database ends it by itself");

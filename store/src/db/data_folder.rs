@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// For the owner alone.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-/// All that others may do.
+/// The rights of others.
 const OTHERS: u32 = 0o077;
 /// Of a folder that many share, as `/tmp`.
 const STICKY: u32 = 0o1000;
@@ -33,7 +33,7 @@ impl DataFolder {
         Self { path, lock: Arc::default() }
     }
 
-    /// Opens the folder; makes it if `make`, else one without a log needs a migration.
+    /// Opens the folder; creates it if `make`, else a folder without a log needs a migration.
     pub(crate) fn open(path: PathBuf, make: bool, needs_views: bool) -> Result<Self, StoreError> {
         let (log, views) = (sqlite::File::Log.path(&path), sqlite::File::Views.path(&path));
         if make {
@@ -51,7 +51,7 @@ impl DataFolder {
         &self.path
     }
 
-    /// Takes the folder for this process alone; again is harmless.
+    /// Locks the folder for this process alone; locking it again is harmless.
     pub(crate) fn lock(&self) -> Result<(), StoreError> {
         let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {
@@ -99,13 +99,13 @@ impl DataFolder {
     }
 }
 
-/// Makes a folder for this user alone, with its parent folders.
+/// Creates a folder for this user alone, with its parent folders.
 pub fn make_private_folder(path: &Path) -> Result<(), StoreError> {
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path);
     made.map_err(|error| StoreError::of_file(path, &error))
 }
 
-/// Makes an empty file for this user alone, unless there is one. SQLite gives the files that it keeps
+/// Creates an empty file for this user alone, unless there is one. SQLite gives the files that it keeps
 /// next to a database the same mode.
 fn make_private_file(path: &Path) -> Result<(), StoreError> {
     match OpenOptions::new().create_new(true).write(true).mode(FILE_MODE).open(path) {

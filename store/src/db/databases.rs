@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Why a store that was opened for reading has no views.
 #[derive(Debug, Clone)]
 pub struct MissingViews {
-    /// What is wrong with `views.db`.
+    /// The fault of `views.db`.
     pub why: String,
     /// Whether the file is there but damaged.
     pub is_damaged: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Databases {
     pub(crate) without_views: Option<MissingViews>,
     /// The files can be read but not written.
     pub(crate) is_fixed: bool,
-    /// What each session of PostgreSQL begins with.
+    /// The settings of each session of PostgreSQL.
     session: Option<SessionSettings>,
 }
 

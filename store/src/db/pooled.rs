@@ -45,13 +45,13 @@ impl<D: Database> Pooled<D> {
         self.0.options().get_max_connections()
     }
 
-    /// After how much idling a session is closed.
+    /// The idle time after which a session is closed.
     #[cfg(test)]
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
         self.0.options().get_idle_timeout()
     }
 
-    /// After what age a session is closed.
+    /// The age at which a session is closed.
     #[cfg(test)]
     pub(crate) fn max_lifetime(&self) -> Option<Duration> {
         self.0.options().get_max_lifetime()
@@ -66,8 +66,8 @@ impl<D: Database> Pooled<D> {
         let closed = self.0.close();
         async move {
             closed.await;
-            // A session that was on its way back while the pool closed is put among the idle ones, and stays open:
-            // sqlx looks for it before it waits for it.
+            // A session that was on its way back while the pool closed is put among the idle ones, and stays open: sqlx
+            // closes idle sessions before it waits for those in use.
             for _ in 0..CLOSE_TRIES {
                 if self.0.size() == 0 {
                     break;

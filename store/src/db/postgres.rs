@@ -78,14 +78,14 @@ fn unanswered(connect: &PgConnectOptions) -> StoreError {
     StoreError::Unavailable(format!("{host}:{port} doesn't answer"))
 }
 
-/// What is acknowledged is on the disk, whatever the server's settings; stronger settings stay. It is set in any case:
+/// Acknowledged commits are on the disk, whatever the server's settings; stronger settings stay. It is set in any case:
 /// reloading the server's configuration changes every session that has no setting of its own.
 pub(crate) const DURABILITY: &str = "SELECT set_config('synchronous_commit', \
     coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
 
-/// Keeps plans right for tables of every size. A plan is made once per connection and kept; made while the table is
-/// small it would read all of it, also once the table is large. With sequential scans and joins of whole tables
-/// forbidden, the indexes are used from the first row on. The artificial cost of what is forbidden would trigger JIT.
+/// Keeps plans right for tables of every size. A plan is made once per connection and kept; a plan
+/// for a small table reads all of it, also once the table is large. With sequential scans and joins of whole tables
+/// forbidden, the indexes are used from the first row on. The artificial cost of forbidden plans would trigger JIT.
 pub(crate) const BY_INDEX: &str = "SET plan_cache_mode = force_generic_plan; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
 
@@ -171,7 +171,7 @@ fn pool_options(
 /// statement is planned for the table as it is.
 const BY_SIZE: &str = "SET plan_cache_mode = force_custom_plan";
 
-/// The pool for views and what subscriptions keep. It opens its first connection when it is first used.
+/// The pool for views and the state of subscriptions. It opens its first connection when it is first used.
 pub(crate) fn views_pool(
     options: &StoreOptions,
     session: &SessionSettings,

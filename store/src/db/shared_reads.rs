@@ -1,7 +1,7 @@
 //! Reads of the same kind that wait at the same time share one query, as appends share a commit. There is no timer:
 //! while one query is in flight, the next one collects.
 //!
-//! Dropping a read drops only the waiting. [`ReadMany`] says what is read.
+//! Dropping a read drops only the waiting. [`ReadMany`] defines the reads.
 
 use super::Db;
 use super::connection_guard::ConnectionGuard;
@@ -19,9 +19,9 @@ const MAX_BATCH: usize = 256;
 
 /// How several values are read with one query.
 pub(crate) trait ReadMany: Send + Sync + 'static {
-    /// What a caller asks for.
+    /// A caller's request.
     type Key: Send + Sync + 'static;
-    /// What it gets.
+    /// The answer to it.
     type Answer: Send + 'static;
     /// Queries in flight at the same time: several where a long one would delay all other callers, else one, which
     /// most callers then share.
@@ -45,7 +45,7 @@ struct ReadBatch<R: ReadMany> {
     answers: Vec<oneshot::Sender<Answer<R>>>,
 }
 
-/// Reads what several callers ask for.
+/// Reads for several callers at a time.
 pub(crate) struct SharedReads<R: ReadMany> {
     queue: mpsc::Sender<Request<R>>,
 }

@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Where a store's tasks are counted, and what ends them. Clones are the same set of tasks.
+/// The tracker of a store's tasks, and the token that ends them. Clones are the same set of tasks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tasks {
     pub(crate) tracker: TaskTracker,

@@ -45,12 +45,12 @@ impl<D: Engine> Transaction<D> {
     /// caller went away is rolled back.
     pub(super) async fn begin(pool: &Pooled<D>, sql: &'static str) -> Result<Self, StoreError> {
         let pool = pool.clone();
-        let begun = tokio::spawn(async move {
+        let transaction = tokio::spawn(async move {
             let mut session = pool.acquire().await?;
             session.transaction_control(sql).await?;
             Ok::<_, Error>(Self(guard(session, roll_back)))
         });
-        Ok(begun.await.map_err(|error| StoreError::Unavailable(error.to_string()))??)
+        Ok(transaction.await.map_err(|error| StoreError::Unavailable(error.to_string()))??)
     }
 
     /// Commits. After an error the transaction may be committed or not.

@@ -33,7 +33,7 @@ impl ServerFault {
         })
     }
 
-    /// What to do about it.
+    /// The operator's next step.
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Login => {

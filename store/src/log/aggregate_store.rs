@@ -58,7 +58,7 @@ struct Inner<A: Aggregate> {
     decode: DecodeEvent<A>,
     hits: metrics::Counter,
     misses: metrics::Counter,
-    unread: metrics::Counter,
+    assumed_new: metrics::Counter,
 }
 
 impl<A: Aggregate> Clone for AggregateStore<A> {
@@ -83,14 +83,14 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
             decode,
             hits: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "hit"),
             misses: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "miss"),
-            unread: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "unread"),
+            assumed_new: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "unread"),
         }))
     }
 
     /// Locks the stream and reads its state: from memory, else from the log. It is unlocked when the [`Loaded`] is
     /// dropped or has appended.
     pub async fn lock(&self, number: i64) -> Result<Loaded<A>, StoreError> {
-        let mut loaded = self.lock_unread(number).await;
+        let mut loaded = self.lock_assuming_new(number).await;
         if loaded.is_assumed_new() {
             loaded.refresh().await?;
         }
@@ -99,11 +99,11 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
 
     /// As [`AggregateStore::lock`], but a stream that isn't in memory is assumed new and not read. For a command that
     /// begins a stream: its append is refused if the stream exists.
-    pub async fn lock_unread(&self, number: i64) -> Loaded<A> {
+    pub async fn lock_assuming_new(&self, number: i64) -> Loaded<A> {
         let made =
             self.0.slots.get_or_insert_with(&number, || Ok::<_, Infallible>(Slot::default()));
         let Ok(slot) = made;
-        Loaded::unread(self.clone(), number, slot.lock_owned().await)
+        Loaded::assumed_new(self.clone(), number, slot.lock_owned().await)
     }
 
     /// Folds the stream's events after `version` onto `state`.

@@ -1,4 +1,4 @@
-//! What one command appends to the log, and the answer to it.
+//! The append of one command, and the answer to it.
 
 mod check;
 
@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 pub use check::{MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD};
 
-/// What one command writes: its events, its receipt, and names that stay outside the log. All of
-/// it or nothing.
+/// The writes of one command: its events, its receipt, and names that stay outside the log. All of
+/// them or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
     /// Which command this is; it has one effect, however often it is sent.
     pub command_id: Uuid,
-    /// What the command requested; kept in the receipt so that a reused id is noticed.
+    /// The fingerprint of its request; kept in the receipt so that a reused id is noticed.
     pub fingerprint: Vec<u8>,
     /// The stream it appends to.
     pub stream: StreamId,
@@ -25,9 +25,9 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// A flat JSON map of strings, the same for each event.
     pub metadata: String,
-    /// What the receipt says.
+    /// The outcome in its receipt.
     pub kind: ReceiptKind,
-    /// What is known from now on of the person whose stream this is; `None` changes nothing.
+    /// The stream's person from now on; `None` changes nothing.
     pub personal: Option<PersonalData>,
 }
 
@@ -96,7 +96,7 @@ impl Append {
         }
     }
 
-    /// What it weighs in a batch.
+    /// Its size in a batch.
     pub(crate) fn bytes(&self) -> usize {
         let events = self.events.iter();
         events.map(|event| event.payload.len() + self.metadata.len() + 128).sum::<usize>() + 256

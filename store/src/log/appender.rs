@@ -40,12 +40,12 @@ struct QueuedAppend {
     answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
-/// What the appender reports to the rest of the process.
+/// The appender's signals to the rest of the process.
 #[derive(Debug)]
 pub(crate) struct Signals {
     /// The position of the last event this process wrote.
     pub(crate) written: watch::Sender<i64>,
-    /// Counts lost connections. What was known before one is not relied on.
+    /// Counts lost connections. State from before one isn't relied on.
     generation: AtomicU64,
     /// Whether the log is still the same.
     pub(crate) guard: LogIdentityGuard,

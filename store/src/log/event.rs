@@ -1,4 +1,4 @@
-//! The rows of the log as values: what is to be appended, and what was recorded.
+//! The rows of the log as values: events that are to be appended, and recorded events.
 
 mod damage;
 
@@ -36,12 +36,12 @@ impl StreamId {
     }
 }
 
-/// What a text is that names no stream.
+/// The error for a text that names no stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not a stream: TYPE/NUMBER")]
 pub struct NotAStream;
 
-/// As it is displayed.
+/// Parses the displayed form.
 impl FromStr for StreamId {
     type Err = NotAStream;
 
@@ -88,12 +88,12 @@ pub struct RecordedEvent {
     pub metadata: String,
     /// When it was written, by the database's clock: microseconds since 1970.
     pub recorded_at: i64,
-    /// What is wrong with the row, if it can't be read or is of no stream. Its other fields then hold
-    /// what can be read of them.
+    /// The damage of the row, if it can't be read or is of no stream. Its other fields then hold their
+    /// readable part.
     pub damage: Option<Box<Damage>>,
 }
 
-/// What a fold needs of an event, without owning it.
+/// The parts of an event that a fold needs, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct EventRef<'a> {
     /// Its place in the order of commits.
@@ -112,12 +112,12 @@ pub struct EventRef<'a> {
     pub payload: &'a str,
     /// When it was written, in microseconds.
     pub recorded_at: i64,
-    /// What is wrong with the row.
+    /// The damage of the row.
     pub damage: Option<&'a Damage>,
 }
 
 impl EventRef<'_> {
-    /// What parks when the event can't be taken in; see [`RecordedEvent::key`].
+    /// The key that is parked when the event can't be applied; see [`RecordedEvent::key`].
     pub fn key(&self) -> String {
         match self.damage.and_then(|damage| damage.foreign.as_deref()) {
             Some(foreign) => format!("{foreign}@{}", self.position),
@@ -137,8 +137,8 @@ impl EventRef<'_> {
 }
 
 impl RecordedEvent {
-    /// What parks when the event can't be taken in: its stream. A row that is of no stream parks
-    /// alone, under what it calls its stream and its position: `item/abc@17`.
+    /// The key that is parked when the event can't be applied: its stream. A row that is of no stream is
+    /// parked alone, under its own name for its stream and its position: `item/abc@17`.
     pub fn key(&self) -> String {
         self.seen().key()
     }
@@ -177,8 +177,8 @@ impl RecordedEvent {
         size_of::<Self>() + self.payload.len() + self.metadata.len() + self.event_type.len()
     }
 
-    /// The event of a row. A row that is none is returned with what is wrong with it: one bad row must not keep a
-    /// reader from the others.
+    /// The event of a row. A row that can't be read is returned with its damage: one bad row must not keep a reader
+    /// from the others.
     pub(crate) fn from_row<'r, R>(row: &'r R) -> Result<Self, StoreError>
     where
         R: Row,

@@ -42,8 +42,8 @@ struct FilterFields<'a> {
 }
 
 impl EventFilter {
-    /// Whether this event passes the filter.
-    pub fn lets_through(&self, event: &RecordedEvent) -> bool {
+    /// Whether this event is one of the filter's.
+    pub fn matches(&self, event: &RecordedEvent) -> bool {
         let differs = |filter: &Option<String>, value: Option<&str>| {
             filter.as_deref().is_some_and(|filter| Some(filter) != value)
         };
@@ -103,7 +103,7 @@ impl EventFilter {
     }
 }
 
-/// The events that a filter lets through, page after page.
+/// The events that match a filter, page after page.
 #[derive(Debug, Clone)]
 pub struct EventQuery {
     log: EventLog,
@@ -163,7 +163,7 @@ impl EventQuery {
     }
 
     /// Whether it scans the log for want of an index, which may take long.
-    pub const fn reads_on(&self) -> bool {
+    pub const fn scans_log(&self) -> bool {
         !self.filter.is_indexed()
     }
 

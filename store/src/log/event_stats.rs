@@ -1,4 +1,4 @@
-//! Counts what the log holds: events by type and version, streams by aggregate, and the first and last of them. It
+//! Counts the content of the log: events by type and version, streams by aggregate, and the first and last of them. It
 //! reads the whole log, a range of positions at a time, and keeps only the sums.
 
 use crate::error::StoreError;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Positions counted by one statement.
 const COUNTED_RANGE: i64 = 100_000;
 
-/// What the log holds.
+/// The counts of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogStats {
     /// How many events.
@@ -25,7 +25,7 @@ pub struct LogStats {
     pub aggregates: BTreeMap<String, AggregateStats>,
 }
 
-/// What the log holds of one aggregate type.
+/// The counts of one aggregate type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AggregateStats {
     /// How many streams.
@@ -44,11 +44,11 @@ impl LogStats {
     }
 
     fn add(&mut self, row: Row) {
-        let (aggregate, event_type, version, count, begun, longest) = row;
-        let (count, begun) = (u64::try_from(count).unwrap_or(0), u64::try_from(begun).unwrap_or(0));
+        let (aggregate, event_type, version, count, streams, longest) = row;
+        let count = u64::try_from(count).unwrap_or(0);
         self.events += count;
         let of_aggregate = self.aggregates.entry(aggregate.clone()).or_default();
-        of_aggregate.streams += begun;
+        of_aggregate.streams += u64::try_from(streams).unwrap_or(0);
         of_aggregate.events += count;
         of_aggregate.longest = of_aggregate.longest.max(longest);
         *self.types.entry((aggregate, event_type, version)).or_default() += count;

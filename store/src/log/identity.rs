@@ -1,5 +1,5 @@
 //! The log's identity: a random id, which the first migration generates, and an epoch that restore and import raise. A
-//! consumer on another epoch, or ahead of the head, must stop.
+//! consumer on another epoch, or past the head, must stop.
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;

@@ -110,7 +110,7 @@ impl Numbers {
         Ok(Some(Raised { from, to }))
     }
 
-    /// Whether the log uses this number already. Two looks at an index.
+    /// Whether the log uses this number already. Two look-ups in an index.
     pub async fn is_in_use(&self, of: NumberKind<'_>, number: i64) -> Result<bool, StoreError> {
         let sql = of.uses(self.log.is_postgres());
         let uses: i64 = on_db!(&self.log, pool => {
@@ -173,8 +173,9 @@ impl Allocator {
         if missing == 0 {
             return;
         }
-        let ahead = if missing > 1 { missing.saturating_mul(PREFETCHED_PER_MISSING) } else { 0 };
-        match self.sequence.allocate(&kind, missing.saturating_add(ahead)).await {
+        let prefetched =
+            if missing > 1 { missing.saturating_mul(PREFETCHED_PER_MISSING) } else { 0 };
+        match self.sequence.allocate(&kind, missing.saturating_add(prefetched)).await {
             Ok(mut numbers) => {
                 hand_out(|| numbers.next(), &mut answers);
                 self.prefetched.keep(kind, numbers);

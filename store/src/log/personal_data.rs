@@ -12,7 +12,7 @@ use crate::log::identity_guard::LogIdentityGuard;
 pub use erase::{Erased, Remains};
 use std::collections::HashMap;
 
-/// What is known of the person whose stream it is.
+/// The person of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PersonalData {
     /// The person and their name, if they gave one.
@@ -22,7 +22,7 @@ pub enum PersonalData {
         /// Their name.
         name: Option<String>,
     },
-    /// The stream shows no name any more, whatever was known.
+    /// The stream shows no name any more.
     Forgotten,
 }
 
@@ -55,7 +55,7 @@ impl PersonalDataTable {
         Self { db, writer, guard }
     }
 
-    /// The names that came with these streams of one kind, each given as its number and whose it is. A
+    /// The names that came with these streams of one kind, each given as its number and its person. A
     /// stream that isn't in the answer has none, or none any more.
     pub async fn of_streams(
         &self,
@@ -124,7 +124,7 @@ impl PersonalDataTable {
         Ok(rows.into_iter().collect())
     }
 
-    /// Erases the names of a person from all their streams, and from what the engine keeps of old rows as far as
+    /// Erases the names of a person from all their streams, and from the engine's copies of old rows as far as
     /// possible, also for names that are erased already. A stream that begins later may come with a name again, which
     /// other streams don't show.
     pub async fn erase(&self, person_id: i64) -> Result<Erased, StoreError> {

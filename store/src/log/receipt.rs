@@ -1,5 +1,5 @@
-//! Receipts: what a command did, stored under its id together with its events. A caller whose append fails looks for
-//! the receipt first.
+//! Receipts: the outcome of a command, stored under its id together with its events. A caller whose append fails looks
+//! for the receipt first.
 
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::shared_reads::{ReadMany, SharedReads};
@@ -32,12 +32,12 @@ impl ReceiptKind {
     }
 }
 
-/// What a command did, by its id.
+/// The outcome of a command, by its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The command.
     pub command_id: Uuid,
-    /// What it requested.
+    /// The fingerprint of its request.
     pub fingerprint: Vec<u8>,
     /// The stream it was for.
     pub stream: StreamId,

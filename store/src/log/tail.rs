@@ -31,7 +31,7 @@ static READ_FAILURES: LogLimit = LogLimit::new(1, Duration::from_mins(1));
 /// Damaged rows are reported one by one; of many at once the rest is counted only.
 static DAMAGED: LogLimit = LogLimit::new(20, Duration::from_mins(1));
 
-/// How much of the log a tail keeps, and how often it looks for more.
+/// How much of the log a tail keeps, and how often it polls for more.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TailSize {
     pub(crate) max_events: usize,

@@ -1,5 +1,5 @@
-//! Records that are written once, under a key, before they count as done: what a caller must not do twice. They are in
-//! the log's own database, so every copy of the log has them and every process on it sees them. A record is never
+//! Records that are written once, under a key, before a step counts as done that a caller must not do twice. They are
+//! in the log's own database, so every copy of the log has them and every process on it sees them. A record is never
 //! changed; a caller that comes second gets the record that is stored.
 
 use crate::db::{Db, LogConnection, on_writer};

@@ -47,17 +47,17 @@ pub enum ArchiveError {
     Line {
         /// Counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// Its fault.
         fault: String,
     },
-    /// The file is whole, but brings in what no caller could have sent; nothing of it was taken.
+    /// The file is whole, but has an entry that no caller could have sent; nothing of it was taken.
     #[error("line {line} of the archive: {fault}")]
     Entry {
         /// Counted from 1.
         line: u64,
         /// Which field is wrong, and how.
         fault: String,
-        /// What the operator does about it.
+        /// The operator's next step.
         next: &'static str,
     },
     /// The file was written by a newer program.

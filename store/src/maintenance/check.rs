@@ -1,5 +1,5 @@
-//! The check of a stored log: what is in it, its events for a caller that can read them, all or samples,
-//! and whether what must hold between its rows does hold. It reads one snapshot and changes nothing.
+//! The check of a stored log: the kinds of its events, the events for a caller that can read them, all or samples, and
+//! the invariants between its rows. It reads one snapshot and changes nothing.
 //!
 //! Memory doesn't grow with the log: the database groups and joins, and a bounded number of findings of each kind is
 //! reported. Each question costs one pass over a table or an index.
@@ -35,19 +35,19 @@ pub struct Check {
     identity: Identity,
 }
 
-/// Something that isn't as it must be, or should be.
+/// A fault, or a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind of thing, for programs: `sequence-gap`.
+    /// The kind of finding, for programs: `sequence-gap`.
     pub code: &'static str,
     /// Whether the log must not be used as it is; else it is a warning.
     pub is_fault: bool,
-    /// What and where.
+    /// The fault and its place.
     pub detail: String,
 }
 
 impl Finding {
-    /// Something that must not be.
+    /// A fault.
     pub const fn fault(code: &'static str, detail: String) -> Self {
         Self { code, is_fault: true, detail }
     }
@@ -80,12 +80,12 @@ pub struct EventKind {
 pub struct KnownSubscriptions<'a> {
     /// Those that act on events.
     pub acting: &'a [&'a str],
-    /// Which of the others keep what is derived from events.
+    /// Which of the others have state that is derived from events.
     pub is_derived: fn(&str) -> bool,
 }
 
 impl Check {
-    /// Begins: what is written from now on is not checked.
+    /// Begins: later writes aren't checked.
     pub(crate) async fn of(log: &Db, views: &Db) -> Result<Self, StoreError> {
         let mut snapshot = Snapshot::of_whole_tables(log, views).await?;
         let identity = Identity::read_in(&mut snapshot.log).await?;
@@ -104,7 +104,7 @@ impl Check {
     }
 
     /// Every stored kind of event. One pass over the log.
-    pub async fn census(&mut self) -> Result<Vec<EventKind>, StoreError> {
+    pub async fn event_kinds(&mut self) -> Result<Vec<EventKind>, StoreError> {
         let sql = "SELECT aggregate_type, event_type, event_version, count(*), min(position), \
                    max(position) FROM events GROUP BY aggregate_type, event_type, event_version \
                    ORDER BY aggregate_type, event_type, event_version";
@@ -128,7 +128,7 @@ impl Check {
     /// searched for each.
     pub async fn samples(&mut self, kind: &EventKind) -> Result<Vec<RecordedEvent>, StoreError> {
         let columns = RecordedEvent::COLUMNS;
-        // The ends are found by their positions alone: what is no text equals no text.
+        // The ends are found by their positions alone: a value that is no text equals no text.
         let sql = format!(
             "SELECT {columns} FROM events WHERE position >= $1 AND position < $2 \
              AND (aggregate_type = $3 AND event_type = $4 AND event_version = $5 OR position = $6) \

@@ -1,5 +1,5 @@
 //! The declaration of a restore: the log gets a new epoch, so that no reader takes a position of the lost part for
-//! one of its own, and what was read from the log is made to fit it. Only an operator knows that the log was
+//! one of its own, and everything that was read from the log is adjusted to it. Only an operator knows that the log was
 //! restored; the command line calls this on an operator's request.
 
 use crate::db::{Db, Tx};
@@ -13,7 +13,7 @@ use sqlx::Executor;
 pub struct Restored {
     /// The log's epoch from now on.
     pub epoch: i64,
-    /// What was derived from the log didn't belong to this copy of it and is rebuilt from the beginning.
+    /// The derived data didn't belong to this copy of the log and are rebuilt from the beginning.
     pub rebuilds: bool,
     /// Where the log ends.
     pub head: i64,

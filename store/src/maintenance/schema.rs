@@ -1,6 +1,6 @@
-//! The parts of the database's schema that the log relies on: columns, keys, and on PostgreSQL the encoding, the ordering
-//! trigger and the identity of positions. A database that was restored in parts, or changed by hand, may lack some of
-//! it, and then events would be skipped or stored twice without an error. A start refuses such a database; `check`
+//! The parts of the database's schema that the log relies on: columns, keys, and on PostgreSQL the encoding, the
+//! ordering trigger and the identity of positions. A database that was restored in parts, or changed by hand, may lack
+//! some of them, and then events would be skipped or stored twice without an error. A start refuses such a database; `check`
 //! names each fault.
 //!
 //! The expected schema isn't written down a second time: the migrations are applied to an empty SQLite database in

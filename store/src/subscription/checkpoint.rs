@@ -1,7 +1,7 @@
 //! How far each subscription is in the log it reads.
 //!
 //! A checkpoint moves by compare-and-set on its position and on the lease epoch of its runner, in the transaction of
-//! what the runner writes: a runner that was paused and fenced writes nothing. A runner that takes a lease claims the
+//! the runner's writes: a runner that was paused and fenced writes nothing. A runner that takes a lease claims the
 //! checkpoint first, which fences its predecessor.
 
 use crate::db::{Db, Tx};
@@ -20,7 +20,7 @@ pub enum Claim {
     Position(i64),
     /// A later runner has claimed the checkpoint.
     Fenced,
-    /// The subscription has read another log, or this one before it was restored: what it wrote then doesn't fit, so
+    /// The subscription has read another log, or this one before it was restored: its state from then doesn't fit, so
     /// that it must be rebuilt.
     OtherLog(Identity),
 }
@@ -102,8 +102,8 @@ impl Checkpoints {
         row.map(|(id, epoch)| identity(&id, epoch)).transpose()
     }
 
-    /// Moves the checkpoint inside `tx`; `false` if it isn't at `step.from` or the runner was fenced: then `tx` must not
-    /// be committed.
+    /// Moves the checkpoint inside `tx`; `false` if it isn't at `step.from` or the runner was fenced: then `tx` must
+    /// not be committed.
     pub async fn advance(
         tx: &mut Tx,
         subscription: &str,

@@ -27,7 +27,7 @@ pub struct Deadline {
     pub key: String,
     /// When it is due, in microseconds.
     pub due_at: i64,
-    /// What its manager needs then: JSON.
+    /// The JSON that its manager needs then.
     pub payload: String,
 }
 
@@ -123,7 +123,7 @@ impl Deadlines {
     }
 }
 
-// Arrays, so that each of the two is one prepared statement whatever the number of deadlines.
+// Arrays, so that each of the two is one prepared statement, whatever the number of deadlines.
 
 async fn forget(tx: &mut Tx, manager: &str, keys: &[&str]) -> Result<(), StoreError> {
     match tx {

@@ -15,7 +15,7 @@ pub struct Leases(Db);
 /// A lease as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// What is run under it.
+    /// The subscription or build that runs under it.
     pub name: String,
     /// The process that has it, or had it last.
     pub holder: String,

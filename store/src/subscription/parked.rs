@@ -161,7 +161,11 @@ impl ParkedKeys {
     }
 
     /// Requests a retry of one key, from the end of `tx` on.
-    pub async fn ask_in(tx: &mut Tx, subscription: &str, key: &str) -> Result<(), StoreError> {
+    pub async fn request_retry_in(
+        tx: &mut Tx,
+        subscription: &str,
+        key: &str,
+    ) -> Result<(), StoreError> {
         let sql = "UPDATE parked SET state = 'retrying', next_try_at = 0 \
                    WHERE subscription = $1 AND key = $2";
         Ok(on_tx!(tx, connection => {
@@ -170,7 +174,11 @@ impl ParkedKeys {
     }
 
     /// Requests a retry of a key; `None` means every key but those that were dropped. Returns how many those are.
-    pub async fn ask(&self, subscription: &str, key: Option<&str>) -> Result<u64, StoreError> {
+    pub async fn request_retry(
+        &self,
+        subscription: &str,
+        key: Option<&str>,
+    ) -> Result<u64, StoreError> {
         let mut tx = self.0.begin().await?;
         let requested = on_tx!(&mut tx, connection => {
             sqlx::query(

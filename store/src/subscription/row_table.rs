@@ -1,5 +1,5 @@
-//! Tables of rows that are folded from streams: one row per stream, the same on both engines. Which columns
-//! a table has besides its own, its user declares.
+//! Tables of rows that are folded from streams: one row per stream, the same on both engines. The user
+//! of a table declares its columns, in addition to the table's own.
 //!
 //! A table's own columns are the stream's number (`no`), the last sequence that is in the row, whether the
 //! row is gone, since when and why it is stale, and the document that it is read from.
@@ -18,7 +18,7 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 
-/// What a declared column holds.
+/// The type of a declared column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// A `bigint`.
@@ -32,7 +32,7 @@ pub enum ColumnKind {
 pub struct TableColumn {
     /// Its name; code, never input.
     pub name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub kind: ColumnKind,
 }
 
@@ -61,11 +61,11 @@ pub struct TableRow {
     pub stale_since: Option<i64>,
     /// Why it is stale.
     pub stale_reason: Option<String>,
-    /// What the row is read from, as JSON.
+    /// The document that the row is read from, as JSON.
     pub document: String,
 }
 
-/// What a row is read from.
+/// The document of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowDocument {
     /// The stream's number.

@@ -201,14 +201,14 @@ on_each_engine! {
         let store = Store::open(&options).await.unwrap();
         let counters = store.aggregates::<Counter>();
         // What comes first stays anyhow.
-        drop(counters.lock_unread(2).await);
-        let locked = counters.lock_unread(1).await;
+        drop(counters.lock_assuming_new(2).await);
+        let locked = counters.lock_assuming_new(1).await;
         for other in 3..100 {
-            drop(counters.lock_unread(other).await);
+            drop(counters.lock_assuming_new(other).await);
         }
-        assert!(counters.lock_unread(1).now_or_never().is_none(), "the stream is locked");
+        assert!(counters.lock_assuming_new(1).now_or_never().is_none(), "the stream is locked");
         drop(locked);
-        assert!(counters.lock_unread(1).now_or_never().is_some());
+        assert!(counters.lock_assuming_new(1).now_or_never().is_some());
         store.close().await;
     }
 }

@@ -129,14 +129,14 @@ on_each_engine! {
         other.events[0].event_version = "2".to_owned();
         store.appender().append(other).await.unwrap();
         let mut check = Check::begin(&store).await.unwrap();
-        let census = check.census().await.unwrap();
+        let kinds = check.event_kinds().await.unwrap();
         let counts: Vec<_> =
-            census.iter().map(|kind| (kind.event_version.as_str(), kind.count)).collect();
+            kinds.iter().map(|kind| (kind.event_version.as_str(), kind.count)).collect();
         assert_eq!(counts, [("1", 6), ("2", 1)]);
-        let samples = check.samples(&census[0]).await.unwrap();
+        let samples = check.samples(&kinds[0]).await.unwrap();
         let positions: Vec<_> = samples.iter().map(|s| s.position).collect();
         assert_eq!((positions[0], *positions.iter().max().unwrap()), (1, 6), "{positions:?}");
-        assert_eq!(check.samples(&census[1]).await.unwrap().len(), 1);
+        assert_eq!(check.samples(&kinds[1]).await.unwrap().len(), 1);
         let stream = &samples[0].stream;
         assert_eq!(check.stream(stream, 0).await.unwrap().len(), 2);
         assert_eq!(check.stream(stream, 2).await.unwrap(), []);
@@ -216,8 +216,8 @@ on_each_engine! {
         tamper(db, "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
             event_version, payload, metadata) VALUES ('counter', 'x', 1, 'Odd', '1', '{}', '{}')").await;
         let mut check = Check::begin(&store).await.unwrap();
-        let census = check.census().await.unwrap();
-        let samples = check.samples(&census[1]).await.unwrap();
+        let kinds = check.event_kinds().await.unwrap();
+        let samples = check.samples(&kinds[1]).await.unwrap();
         assert!(samples[0].key().starts_with("counter/x@"), "{samples:?}");
         assert!(samples[0].damage_reason().is_some(), "{samples:?}");
         assert_eq!(check.numbers(&[NUMBERS]).await.unwrap(), []);

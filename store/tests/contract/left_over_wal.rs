@@ -156,7 +156,7 @@ fn a_server_does_not_start_on_a_write_ahead_log_that_a_reader_keeps_from_being_f
         assert!(fs::metadata(folder.join("log.db-wal")).unwrap().len() > 0);
         let served = Store::open(&exclusive(folder)).await.map(|_| ());
         assert!(
-            matches!(&served, Err(StoreError::Unavailable(why)) if why.contains("can't be folded")),
+            matches!(&served, Err(StoreError::Unavailable(why)) if why.contains("can't be checkpointed")),
             "{served:?}"
         );
         reader.end();

@@ -81,7 +81,7 @@ async fn look(
     }
     report.findings.extend(check.schema().await?);
     let pass = Progress::pass(console, "counting the events");
-    report.census = check.census().await?;
+    report.census = check.event_kinds().await?;
     pass.end();
     if args.quick {
         read::samples(check, &mut report, console).await?;

@@ -37,7 +37,7 @@ impl<V: View> Projector<V> {
                 let reason = "a row of its stream was repaired".to_owned();
                 self.park(run, &mut tx, reason, (&event, 0)).await?;
                 blocked.streams.entry(event.stream.number).or_insert(event.position);
-                ParkedKeys::ask_in(&mut tx, &run.name, &event.key()).await?;
+                ParkedKeys::request_retry_in(&mut tx, &run.name, &event.key()).await?;
             }
             ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
             blocked.strays.remove(&parked.key);

@@ -22,8 +22,8 @@ pub(super) async fn refuse_shared_sessions(
     connect: &PgConnectOptions,
 ) -> Result<(), StoreError> {
     let (of_first, again) = (pid(first).await?, pid(first).await?);
-    let begun = timeout(SECOND_SESSION_TIMEOUT, begin_second(connect)).await;
-    let (mut second, of_second) = begun.map_err(|_| no_second_session())??;
+    let began = timeout(SECOND_SESSION_TIMEOUT, begin_second(connect)).await;
+    let (mut second, of_second) = began.map_err(|_| no_second_session())??;
     let Ok(meanwhile) = timeout(FIRST_SESSION_TIMEOUT, pid(first)).await else {
         return Err(refusal());
     };

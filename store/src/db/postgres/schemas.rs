@@ -1,6 +1,6 @@
 //! Which schema of a PostgreSQL database the market is in. `search_path` decides where new tables are created and where
-//! tables are found, and a role, a database or a server may set it for other reasons: unchecked, the market would begin
-//! again, empty, in another schema, or continue with another market's tables.
+//! tables are found, and a role, a database or a server may set it for other reasons: unchecked, the market would
+//! start again, empty, in another schema, or continue with another market's tables.
 
 use crate::error::StoreError;
 use sqlx::PgConnection;
@@ -21,7 +21,7 @@ const WITH_TABLES: &str = "\
         WHERE c.relnamespace = n.oid AND c.relname = 'schema_migrations' \
         AND a.attname = 'serves_from' AND NOT a.attisdropped))";
 
-/// What `search_path` leads to.
+/// The schemas that `search_path` leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Schemas {
     /// The first schema of the path that exists.
@@ -113,6 +113,6 @@ mod tests {
         assert_eq!(elsewhere(&[], "database").chosen(), Ok("public"));
         assert!(elsewhere(&["elsewhere"], "user").chosen().is_err());
         assert_eq!(elsewhere(&["elsewhere"], "client").chosen(), Ok("elsewhere"));
-        assert_eq!(elsewhere(&[], "client").chosen(), Ok("elsewhere"), "another one is begun");
+        assert_eq!(elsewhere(&[], "client").chosen(), Ok("elsewhere"), "another one is started");
     }
 }

@@ -7,8 +7,8 @@ use super::schemas::Schemas;
 use crate::error::StoreError;
 use sqlx::PgConnection;
 
-/// Time limits first, so that they don't end the rest. The pools and the appender limit by themselves how long they
-/// wait; only an idle transaction is left to the server to end.
+/// Time limits first, so that they don't end the other statements. The pools and the appender limit by themselves how
+/// long they wait; only an idle transaction is left to the server to end.
 const SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0; \
     SET idle_in_transaction_session_timeout = '5s'; \
     SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'; \

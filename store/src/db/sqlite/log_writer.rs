@@ -37,7 +37,7 @@ impl LogWriterConnection {
         Ok(&mut self.open)
     }
 
-    /// The session as it is, for what belongs to a transaction that was begun on it.
+    /// The session as it is, for statements of a transaction that began on it.
     pub(crate) const fn within(&mut self) -> &mut OwnSession {
         &mut self.open
     }

@@ -1,4 +1,4 @@
-//! Checkpoints of the write-ahead log: its content is moved into the database's file.
+//! Checkpoints of the write-ahead log, which move its content into the database's file.
 
 use super::{BUSY, File};
 use crate::db::Db;
@@ -34,8 +34,8 @@ impl WalCheckpoint {
     }
 }
 
-/// Checkpoints into the file what a process that died left in the write-ahead log, with a sync of both: data that one
-/// sync failed to write can still be read from memory, but may not be on the disk. Refuses where another process
+/// Checkpoints the write-ahead log of a process that died, with a sync of both files: data that a sync failed to write
+/// can still be read from memory, but may not be on the disk. Refuses where another process
 /// keeps reading an older state, which keeps the rest from being checkpointed.
 pub(crate) async fn checkpoint_wal(db: &Db) -> Result<(), StoreError> {
     let Db::Sqlite { write, .. } = db else { return Ok(()) };
@@ -47,7 +47,7 @@ pub(crate) async fn checkpoint_wal(db: &Db) -> Result<(), StoreError> {
         if Instant::now() > until {
             return Err(StoreError::Unavailable(
                 "another process reads an older state of the database, so that its write-ahead log can't be \
-                 folded into it: end that process, then start again"
+                 checkpointed into it: end that process, then start again"
                     .to_owned(),
             ));
         }
@@ -73,7 +73,7 @@ pub(crate) async fn begin_run(db: &Db) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Checkpoints what is left of the write-ahead logs. A connection that was dropped while it was being opened closes by
+/// Checkpoints the remaining write-ahead logs. A connection that was dropped while it was being opened closes by
 /// itself, a moment after all others, and only reads.
 pub(crate) async fn checkpoint_left_over(folder: &Path) {
     for file in [File::Log, File::Views] {
@@ -89,7 +89,7 @@ pub(crate) async fn checkpoint_left_over(folder: &Path) {
                 Err(error) => Err(error),
             };
             if let Err(error) = closed {
-                tracing::warn!(%error, "folding a write-ahead log");
+                tracing::warn!(%error, "a write-ahead log can't be checkpointed");
             }
             if Path::new(&wal).exists() {
                 sleep(PAUSE).await;

@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
-/// An aggregate whose stream this caller has locked. Dropping it at any time is harmless: what it read is forgotten,
-/// what it sent is written or not, and the next caller reads which.
+/// An aggregate whose stream this caller has locked. Dropping it at any time is harmless: its state is forgotten,
+/// an append that it sent is written or not, and the next caller reads which.
 pub struct Loaded<A: Aggregate> {
     store: AggregateStore<A>,
     number: i64,
@@ -43,7 +43,7 @@ impl<A: Aggregate> fmt::Debug for Loaded<A> {
 }
 
 impl<A: Aggregate + Clone + 'static> Loaded<A> {
-    pub(super) fn unread(
+    pub(super) fn assumed_new(
         store: AggregateStore<A>,
         number: i64,
         slot: OwnedMutexGuard<Option<Cached<A>>>,
@@ -129,7 +129,7 @@ impl<A: Aggregate + Clone + 'static> Loaded<A> {
             return Err(AppendError::Rejected(format!("{stream} isn't loaded at {expected}")));
         }
         if self.is_assumed_new() {
-            self.store.0.unread.increment(1);
+            self.store.0.assumed_new.increment(1);
         }
         // While the outcome is unknown no state stays in memory: a caller that goes away here leaves an empty slot, and
         // only success fills it again.

@@ -1,4 +1,4 @@
-//! Refuses what one engine or the other can't store, before it joins a batch: one command's bad data must never cost
+//! Refuses data that one of the engines can't store, before it joins a batch: one command's bad data must never cost
 //! the other commands of its batch a second round trip.
 
 use super::{Append, AppendError};
@@ -20,7 +20,7 @@ const MAX_COMMAND: usize = 4 * MAX_PAYLOAD;
 const MAX_WORD: usize = 1024;
 
 impl Append {
-    /// Refuses what one engine or the other can't store.
+    /// Refuses data that one of the engines can't store.
     pub(crate) fn check(&self) -> Result<(), AppendError> {
         self.fault().map_or(Ok(()), |fault| Err(AppendError::Rejected(fault)))
     }

@@ -1,4 +1,4 @@
-//! Which commands of a batch conflict with what is stored, given their receipts and the heads of their streams.
+//! Which commands of a batch conflict with stored events, given their receipts and the heads of their streams.
 
 use crate::log::append::{Append, AppendError};
 use crate::log::receipt::Receipt;
@@ -15,7 +15,7 @@ pub(super) fn conflict(
     if let Some(receipt) = receipts.get(&append.command_id) {
         return Some(AppendError::Duplicate(receipt.clone()));
     }
-    // A receipt without events says what was decided at a version; the stream may have got events since.
+    // A receipt without events records a decision at a version; the stream may have got events since.
     if append.events.is_empty() {
         return None;
     }
@@ -26,7 +26,7 @@ pub(super) fn conflict(
     }
 }
 
-/// After a lost connection: whether this receipt is what the command would have left.
+/// After a lost connection: whether this receipt is the one that the command would have left.
 pub(super) fn is_own(append: &Append, receipt: &Receipt) -> bool {
     *receipt == append.receipt()
 }

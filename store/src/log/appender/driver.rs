@@ -73,13 +73,13 @@ impl<W: LogWriter> Driver<W> {
                 metrics::counter!("gdmarket_append_contended_batches_total").increment(1);
                 self.append_checked(batch).await
             }
-            Err(WriteFault::Data(_)) => self.each_alone(batch).await,
+            Err(WriteFault::Data(_)) => self.append_individually(batch).await,
             Err(WriteFault::Unavailable(why)) => all(batch, &AppendError::Unavailable(why)),
             Err(WriteFault::Damaged(why)) => self.damaged(batch, why).await,
             Err(WriteFault::Unsynced(why)) => self.unsynced(batch, why),
             Err(WriteFault::Lost(why)) => {
-                let answers = self.find_out(batch, why).await;
-                self.once_more(batch, answers).await
+                let answers = self.find_outcomes(batch, why).await;
+                self.append_missing(batch, answers).await
             }
         };
         failpoint!("store.after-commit");
@@ -92,8 +92,8 @@ impl<W: LogWriter> Driver<W> {
         answers
     }
 
-    /// A batch that failed to sync is neither acknowledged nor tried again: the system has forgotten what it couldn't
-    /// write, so that a second try would succeed. The process ends.
+    /// A batch that failed to sync is neither acknowledged nor tried again: the system has discarded the data that it
+    /// couldn't write, so that a second try would succeed. The process ends.
     fn unsynced(&self, batch: &[&Append], why: String) -> Vec<Answer> {
         let error = StoreError::Storage { fault: StorageFault::Unsynced, why };
         self.signals.guard.notice(&error);
@@ -105,7 +105,7 @@ impl<W: LogWriter> Driver<W> {
     async fn damaged(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
         self.signals.guard.notice(&StoreError::Damaged(why.clone()));
         if batch.len() > 1 && self.signals.guard.check().is_ok() {
-            return self.each_alone(batch).await;
+            return self.append_individually(batch).await;
         }
         if let Some(left_out) = DAMAGED.admit("append") {
             tracing::error!(why, left_out, "the log is damaged where something would be appended");
@@ -146,20 +146,20 @@ impl<W: LogWriter> Driver<W> {
                     return vec![Err(AppendError::Rejected(why))];
                 }
                 Err(WriteFault::Contended(_) | WriteFault::Data(_)) => {
-                    return self.each_alone(batch).await;
+                    return self.append_individually(batch).await;
                 }
                 Err(WriteFault::Unavailable(why)) => {
                     return all(batch, &AppendError::Unavailable(why));
                 }
                 Err(WriteFault::Damaged(why)) => return self.damaged(batch, why).await,
                 Err(WriteFault::Unsynced(why)) => return self.unsynced(batch, why),
-                Err(WriteFault::Lost(why)) => return self.find_out(batch, why).await,
+                Err(WriteFault::Lost(why)) => return self.find_outcomes(batch, why).await,
             }
         }
     }
 
     /// Appends each command in a transaction of its own, so that bad data costs only the command that has it.
-    async fn each_alone(&mut self, batch: &[&Append]) -> Vec<Answer> {
+    async fn append_individually(&mut self, batch: &[&Append]) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(batch.len());
         for append in batch {
             answers.extend(Box::pin(self.append_checked(&[*append])).await);
@@ -200,7 +200,7 @@ impl<W: LogWriter> Driver<W> {
 
     /// The connection was lost before it answered. First its transaction is brought to an end, then the receipts show
     /// which commands were appended.
-    async fn find_out(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
+    async fn find_outcomes(&mut self, batch: &[&Append], why: String) -> Vec<Answer> {
         if let Some(left_out) = LOST.admit("connection") {
             let commands = batch.len();
             tracing::warn!(why, commands, left_out, "the appender lost its connection");
@@ -224,7 +224,7 @@ impl<W: LogWriter> Driver<W> {
 
     /// A command without a receipt was not appended, and the old connection can't do it any more: so it is appended
     /// once on the new connection. A connection that was lost while it was idle thus costs no caller anything.
-    async fn once_more(&mut self, batch: &[&Append], mut answers: Vec<Answer>) -> Vec<Answer> {
+    async fn append_missing(&mut self, batch: &[&Append], mut answers: Vec<Answer>) -> Vec<Answer> {
         let pairs = batch.iter().zip(&mut answers);
         let undone = pairs.filter(|(_, answer)| matches!(answer, Err(AppendError::Unavailable(_))));
         let (undone, places): (Vec<&Append>, Vec<&mut Answer>) =

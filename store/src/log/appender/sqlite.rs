@@ -138,8 +138,8 @@ impl LogWriter for SqliteWriter {
 
     async fn begin(&mut self) -> WriteResult<()> {
         let mut connection = lock(&self.writer).await?;
-        let begun = connection.within().transaction_control("BEGIN IMMEDIATE").await;
-        begun.map_err(|error| fault(&error))?;
+        let began = connection.within().transaction_control("BEGIN IMMEDIATE").await;
+        began.map_err(|error| fault(&error))?;
         self.in_transaction = Some(connection);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The group commit over a scripted writer in memory: what batches are made of, and that every caller is answered
+//! The group commit over a scripted writer in memory: how batches are formed, and that every caller is answered
 //! whatever happens to the writer.
 
 use super::writer::{LogWriter, WriteFault, WriteResult};
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-/// What the writer does with its next batches, before it works as it should.
+/// The writer's answers to its next batches, before it works as it should.
 type Script = Arc<Mutex<Vec<fn() -> WriteResult<Vec<i64>>>>>;
 type Batches = Arc<Mutex<Vec<Vec<u128>>>>;
 
@@ -120,7 +120,7 @@ async fn every_caller_is_answered_after_a_panic_and_the_appender_continues() {
     let answers = join_all((1..=5).map(|n| appender.append(append(n, 1, 0)))).await;
     let is_unknown = |answer: &Result<_, _>| matches!(answer, Err(AppendError::Unknown(_)));
     assert!(answers.iter().all(is_unknown), "{answers:?}");
-    assert_ne!(appender.generation(), generation, "what was known before is not relied on");
+    assert_ne!(appender.generation(), generation, "state from before is not relied on");
     appender.append(append(9, 1, 0)).await.unwrap();
 }
 
@@ -168,7 +168,7 @@ async fn repeats_in_the_queue_are_answered_by_the_first() {
     assert_eq!(batches.lock().unwrap().len(), 1);
 }
 
-/// With several threads the runtime runs the task that a caller wakes next, ahead of other callers.
+/// With several threads the runtime runs the task that a caller wakes before other callers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_few_callers_share_round_trips_though_each_sends_after_its_answer() {
     let (appender, _script, batches) = start();

@@ -1,5 +1,5 @@
-//! What the appender needs of an engine: one statement for a batch that meets no conflict, and the steps of a batch
-//! that is checked first.
+//! The operations that the appender needs of an engine: one statement for a batch that meets no conflict, and the steps
+//! of a batch that is checked first.
 
 use crate::log::append::Append;
 use crate::log::event::StreamId;
@@ -19,14 +19,14 @@ pub(crate) enum WriteFault {
     Unavailable(String),
     /// The log is damaged where this batch reads or writes. Nothing was written.
     Damaged(String),
-    /// The disk failed to take the batch. It may be stored or not, and reading it proves nothing: memory may hold what
-    /// the disk lacks.
+    /// The disk failed to take the batch. It may be stored or not, and reading it proves nothing: memory may hold data
+    /// that the disk lacks.
     Unsynced(String),
     /// The connection is gone, and with it the answer.
     Lost(String),
 }
 
-/// What every step returns.
+/// The result of every step.
 pub(crate) type WriteResult<T> = Result<T, WriteFault>;
 
 /// One engine's writing side, on a connection of the appender's own.

@@ -1,6 +1,6 @@
 //! A row of the log that isn't the event of a stream: it was changed by hand, or another program wrote it. Reading
-//! the log never fails for such a row; it is returned with what is wrong, so that the reader can park it and continue
-//! with the next one.
+//! the log never fails for such a row; it is returned with its damage, so that the reader can park it and continue with
+//! the next one.
 
 use super::{RecordedEvent, StreamId};
 use crate::error::StoreError;
@@ -10,21 +10,21 @@ use std::borrow::Cow;
 /// Most characters of a foreign id that are shown.
 const SHOWN: usize = 60;
 
-/// What is wrong with a row.
+/// The damage of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// Why the row can't be read, in words.
     pub reason: String,
-    /// What the row calls its stream, where that is no stream of this program; safe to print.
+    /// The row's own name for its stream, where that is no stream of this program; safe to print.
     pub foreign: Option<String>,
 }
 
 /// A column that should hold a text.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell<'a> {
-    /// The text; where it isn't UTF-8, what can be read of it.
+    /// The text; where it isn't UTF-8, its readable part.
     pub(crate) text: Cow<'a, str>,
-    /// What is wrong with it.
+    /// Its fault, if it has one.
     pub(crate) fault: Option<&'static str>,
 }
 
@@ -73,7 +73,7 @@ impl Cells<'_> {
         if self.kind.fault.is_none() { self.kind.text.to_string() } else { String::new() }
     }
 
-    /// What is wrong with the row, in the same words for every reader.
+    /// The damage of the row, in the same words for every reader.
     pub(crate) fn damage(&self) -> Option<Damage> {
         let reason = self.reason()?;
         let foreign = (self.number() == 0)
@@ -122,7 +122,7 @@ pub(super) fn is_word(text: &str) -> bool {
     text.len() <= SHOWN && text.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
 }
 
-/// What can be shown of a foreign text on a terminal and in a key.
+/// The part of a foreign text that can be shown on a terminal and in a key.
 pub(super) fn printable(text: &str) -> String {
     let mut shown: String = text
         .chars()
@@ -136,7 +136,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 impl RecordedEvent {
-    /// A row that [`RecordedEvent::from_row`] could not read at once, with what is wrong. Only a
+    /// A row that [`RecordedEvent::from_row`] could not read at once, with its damage. Only a
     /// position that can't be read is an error.
     pub(super) fn from_damaged_row<'r, R>(row: &'r R) -> Result<Self, StoreError>
     where
@@ -197,7 +197,7 @@ where
     }
 }
 
-/// A text of a row as far as it is one, safe to print: what counts rows doesn't end at a damaged one.
+/// A text of a row as far as it is one, safe to print, so that a count of rows doesn't end at a damaged one.
 pub(crate) fn lossy<'r, R>(row: &'r R, column: usize) -> String
 where
     R: Row,

@@ -1,4 +1,4 @@
-//! By what an event is known again: its place, and the metadata with its command's id.
+//! The marks by which an event is recognised: its place, and its metadata with the command's id.
 
 use crate::log::event::{RecordedEvent, StreamId};
 

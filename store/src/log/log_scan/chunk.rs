@@ -20,7 +20,7 @@ pub struct LogChunk {
     events: Vec<EventPlace>,
 }
 
-/// What one event is, and which part of the texts is its own.
+/// One event, with its parts of the texts.
 #[derive(Debug, Clone)]
 struct EventPlace {
     position: i64,
@@ -115,14 +115,14 @@ impl LogChunk {
         })
     }
 
-    /// The streams that have events here, did not begin here and are not known to `is_known`, by number, each once.
-    pub fn going_on(&self, is_known: impl Fn(i64) -> bool) -> Vec<i64> {
-        let (mut unknown, mut begun) = (BTreeSet::new(), HashSet::new());
+    /// The streams that have events here, did not start here and are not known to `is_known`, by number, each once.
+    pub fn continued_streams(&self, is_known: impl Fn(i64) -> bool) -> Vec<i64> {
+        let (mut unknown, mut started) = (BTreeSet::new(), HashSet::new());
         let of_streams = self.events.iter().filter(|place| place.number > 0);
         for EventPlace { number, sequence, .. } in of_streams {
             if *sequence == 1 {
-                begun.insert(*number);
-            } else if !begun.contains(number) && !is_known(*number) {
+                started.insert(*number);
+            } else if !started.contains(number) && !is_known(*number) {
                 unknown.insert(*number);
             }
         }

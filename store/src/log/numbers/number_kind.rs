@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::on_tx;
 use sqlx::Executor;
 
-/// A kind of numbers, with what uses them in the log.
+/// A kind of numbers, with their users in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumberKind<'a> {
     /// Its name in the table of numbers.
@@ -26,7 +26,7 @@ pub struct NamingEvent<'a> {
     pub field: &'a str,
 }
 
-/// What uses numbers of a kind.
+/// A user of the numbers of a kind.
 pub(crate) struct NumberUser {
     /// How a finding names it, with the number after it.
     pub(crate) name: String,
@@ -48,7 +48,7 @@ impl NumberKind<'_> {
         of_streams.chain(named).collect()
     }
 
-    /// Makes the index that finds numbers which events name, where there is none yet. It is no part of the
+    /// Creates the index that finds numbers which events name, where there is none yet. It is no part of the
     /// migrations: the caller decides which event names which number.
     pub(crate) async fn make_index(&self, log: &Db) -> Result<(), StoreError> {
         let Some(event) = self.named_by else { return Ok(()) };

@@ -30,7 +30,7 @@ impl PrefetchedNumbers {
         prefetched.filter(|prefetched| prefetched.since.elapsed() < MAX_AGE)?.numbers.next()
     }
 
-    /// Keeps numbers that were allocated just now. What was left of this kind is too old by then, and is lost.
+    /// Keeps numbers that were allocated just now. Those that are left of this kind are too old by then, and are lost.
     pub(super) fn keep(&self, kind: String, numbers: Range<i64>) {
         self.kinds().insert(kind, Prefetched { numbers, since: Instant::now() });
     }

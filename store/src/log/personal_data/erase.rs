@@ -1,4 +1,4 @@
-//! Erases a name from its rows, and then from what the engine keeps of old rows. Copies that can't be reached from here
+//! Erases a name from its rows, and then from the engine's copies of old rows. Copies that can't be reached from here
 //! are reported.
 //!
 //! SQLite overwrites deleted rows (`secure_delete`, on every connection that writes to the log), and the write-ahead
@@ -173,7 +173,7 @@ async fn is_small(session: &mut Session<Postgres>) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(sql).bind(MAX_REWRITTEN_ROWS).fetch_one(session).await?)
 }
 
-/// Writes the tables into new files; returns what keeps old rows in them, if anything does.
+/// Writes the tables into new files; returns the reason if old rows stay in them.
 async fn write_again(session: &mut Session<Postgres>) -> Result<Option<Remains>, StoreError> {
     let until = Instant::now() + READERS_TIMEOUT;
     let sql = "SELECT pg_current_xact_id()::text";

@@ -13,7 +13,7 @@ pub(super) struct Ring {
     events: VecDeque<Arc<RecordedEvent>>,
     capacity: usize,
     bytes: usize,
-    /// All events after `floor` up to `end` are here; `None` before the first look at the log.
+    /// All events after `floor` up to `end` are here; `None` before the first read of the log.
     bounds: Option<(i64, i64)>,
 }
 

@@ -23,12 +23,12 @@ use crate::on_tx;
 use parts::ArchivePart;
 use spool::Spool;
 
-/// What an export holds in addition to events and receipts.
+/// The parts of an export in addition to events and receipts.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportOptions {
     /// Whether names of persons are written too.
     pub with_personal_data: bool,
-    /// Which subscriptions are left out, since what they keep is derived from the events.
+    /// Which subscriptions are left out, since their state is derived from the events.
     pub is_derived: fn(&str) -> bool,
 }
 
@@ -49,7 +49,7 @@ pub struct Export {
 }
 
 impl Export {
-    /// Begins: from now on nothing that is written changes what is exported.
+    /// Begins: later writes aren't exported.
     pub(crate) async fn of(
         log: &Db,
         views: &Db,
@@ -98,24 +98,24 @@ impl Export {
         self.snapshot.as_mut().ok_or_else(|| ended().into())
     }
 
-    /// What is exported; known from the beginning.
+    /// The header of the archive; known from the beginning.
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What was exported so far; complete once [`Export::next`] has nothing more.
+    /// The manifest of the lines so far; complete once [`Export::next`] has nothing more.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The first of the gaps in what was exported so far, and how many there are. An archive with gaps can't be
+    /// The first of the gaps in the events so far, and how many there are. An archive with gaps can't be
     /// imported.
     pub fn gaps(&self) -> (&[Gap], u64) {
         self.sequences.gaps()
     }
 
-    /// The next lines, each with its end; `None` after the last one. What was written before is only
-    /// an archive once the last one is written too.
+    /// The next lines, each with its end; `None` after the last one. The lines before are only an
+    /// archive together with the last one.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         let mut lines = Vec::new();
         while lines.is_empty() && !matches!(self.part, ArchivePart::Done) {

@@ -18,16 +18,16 @@ use crate::options::StoreOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use target::Target;
 
-/// What an import needs to know of the program that continues with the log.
+/// Facts about the program that continues with the log.
 #[derive(Debug, Clone, Copy)]
 pub struct ImportOptions<'a> {
-    /// Kinds of numbers that are allocated, each with what uses them: allocation continues after the
+    /// Kinds of numbers that are allocated, each with their users: allocation continues after the
     /// highest number in the archive.
     pub numbered: &'a [NumberKind<'a>],
-    /// Subscriptions that act on events: what is imported is never acted on again, so one that the
-    /// archive says nothing of starts at its end.
+    /// Subscriptions that act on events. They never act on imported events, so that one without a checkpoint
+    /// in the archive starts at its end.
     pub acting: &'a [&'a str],
-    /// Which subscriptions keep what is derived from the events: their rows of another log are deleted.
+    /// Which subscriptions have state that is derived from the events: their rows of another log are deleted.
     pub is_derived: fn(&str) -> bool,
 }
 
@@ -36,11 +36,11 @@ pub struct ImportOptions<'a> {
 pub struct Imported {
     /// The log's identity now: the same log, in a new epoch.
     pub identity: Identity,
-    /// What was imported.
+    /// The manifest of the archive.
     pub manifest: Manifest,
 }
 
-/// Fills the empty log that `options` name, making its schema if there is none. `progress` is called with
+/// Fills the empty log that `options` name, creating its schema if there is none. `progress` is called with
 /// the number of events that are written.
 pub async fn import(
     options: &StoreOptions,
@@ -91,16 +91,16 @@ async fn fill(
             }
         };
     };
-    let begun: Vec<_> = source.unknown(settings.acting, &identity);
-    target.checkpoints(&begun).await?;
-    target.lift_numbers(&source.highest(settings.numbered)).await?;
-    target.lift_numbers_in_use(settings.numbered).await?;
+    let started: Vec<_> = source.unknown(settings.acting, &identity);
+    target.checkpoints(&started).await?;
+    target.raise_numbers(&source.highest(settings.numbered)).await?;
+    target.raise_numbers_in_use(settings.numbered).await?;
     target.check_sequences().await?;
     target.become_log(&identity, manifest.last_position).await?;
     Ok(Imported { identity, manifest })
 }
 
-/// The batches of an archive, and what is remembered of them.
+/// The batches of an archive, and the facts that are remembered of them.
 struct ImportSource<'a> {
     archive: ArchiveReader,
     progress: &'a (dyn Fn(u64) + Sync),
@@ -151,7 +151,7 @@ impl<'a> ImportSource<'a> {
         }
     }
 
-    /// A checkpoint of this log that is past its last event would skip what comes next.
+    /// A checkpoint of this log that is past its last event would skip the next ones.
     fn check(&self, checkpoints: &[line::CheckpointLine]) -> Result<(), ArchiveError> {
         let log_id = self.archive.header().log_id.to_string();
         let past = |line: &&line::CheckpointLine| {

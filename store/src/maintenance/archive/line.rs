@@ -1,4 +1,4 @@
-//! One line of an archive: a JSON object with one key, which says what the line is.
+//! One line of an archive: a JSON object with one key, which names the kind of the line.
 //!
 //! Payloads and metadata are written as they are stored in the log, byte for byte. Text that would break the line, or
 //! that JSON would read back differently, is written as a string in a field of its own.
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use uuid::Uuid;
 
-/// What a line is, in the order in which they come.
+/// The kinds of lines, in their order.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum ArchiveLine<'a> {
@@ -33,11 +33,11 @@ pub(super) enum ArchiveLine<'a> {
     Manifest(Manifest),
 }
 
-/// The first line: what the archive is, and of which log.
+/// The first line: the format, and the log of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Header {
-    /// What this file is.
+    /// The format of the file.
     pub format: String,
     /// The version of the format.
     pub version: u32,
@@ -77,7 +77,7 @@ pub(super) struct EventLine<'a> {
     metadata_text: Option<Cow<'a, str>>,
 }
 
-/// What a command did.
+/// The outcome of a command.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ReceiptLine<'a> {

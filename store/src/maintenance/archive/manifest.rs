@@ -1,5 +1,5 @@
-//! The last line of an archive: what the lines before it must have been. A reader makes its own manifest from the
-//! lines it read and compares, so that no byte of this line is trusted either.
+//! The last line of an archive, which describes the lines before it. A reader makes its own manifest from the lines
+//! that it read and compares, so that no byte of this line is trusted either.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -37,7 +37,7 @@ pub struct Manifest {
     pub books: Option<u64>,
     /// How many persons.
     pub persons: u64,
-    /// How many streams with what is known of whose they are; archives of version 1 have none.
+    /// How many streams with their persons and names; archives of version 1 have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<u64>,
     /// The hash chain over all lines before this one, in hexadecimal.

@@ -2,7 +2,7 @@
 //! checked, and rows are returned in batches, the manifest last.
 //!
 //! Nothing is proven before the manifest was read and matches, so that the writer of the batches must be able to undo
-//! it.
+//! them.
 
 use super::chain::Chain;
 use super::line::{
@@ -41,11 +41,11 @@ pub(super) enum ArchiveBatch {
     WriteOnceRecords(Vec<BookLine>),
     Persons(Vec<PersonLine>),
     Names(Vec<NameLine<'static>>),
-    /// All was read and is as the file itself says.
+    /// All lines were read and match the file's own manifest.
     End(Manifest),
 }
 
-/// What an archive brings in that callers wrote once.
+/// A part of an archive that a caller once wrote.
 #[derive(Debug)]
 pub enum WrittenEntry<'a> {
     /// An event, with the actor in its metadata.
@@ -64,14 +64,14 @@ pub enum WrittenEntry<'a> {
 pub struct EntryFault {
     /// Which field is wrong, and how.
     pub fault: String,
-    /// What the operator does about it.
+    /// The operator's next step.
     pub next: &'static str,
 }
 
 /// Refuses entries that no caller could have sent.
 pub type CheckEntry = Box<dyn Fn(&WrittenEntry<'_>) -> Result<(), EntryFault> + Send>;
 
-/// Why a line isn't taken.
+/// Why a line is refused.
 enum LineFault {
     Damaged(String),
     Refused(EntryFault),
@@ -129,7 +129,7 @@ impl ArchiveReader {
         Ok(Self { header: header.await.map_err(gone)??, batches: received })
     }
 
-    /// What the file says it is.
+    /// The header of the file.
     pub const fn header(&self) -> &Header {
         &self.header
     }
@@ -188,7 +188,7 @@ impl<R: Read> LineReader<R> {
     }
 
     fn header(&mut self) -> Result<Header, ArchiveError> {
-        /// What every version of the format begins with.
+        /// The beginning of every version of the format.
         #[derive(Deserialize)]
         struct Outer {
             header: Inner,
@@ -270,7 +270,7 @@ impl<R: Read> Parser<R> {
                 Added::Here(rows) => {
                     (rows >= ROWS || bytes + line.len() >= BYTES).then(|| batch.begin_alike())
                 }
-                Added::Elsewhere(begun) => Some(begun),
+                Added::Elsewhere(next) => Some(next),
             };
             bytes += line.len();
             if let Some(next) = full {

@@ -38,7 +38,7 @@ impl fmt::Display for Gap {
     }
 }
 
-/// What was seen of each stream.
+/// The last sequence of each stream so far.
 #[derive(Debug, Default)]
 pub(super) struct Sequences {
     last: HashMap<StreamId, i64>,

@@ -10,7 +10,7 @@ use crate::log::RecordedEvent;
 /// An archive that was read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// What it holds.
+    /// Its manifest.
     pub manifest: Manifest,
     /// The first of its gaps. An archive with gaps can't be imported.
     pub gaps: Vec<Gap>,

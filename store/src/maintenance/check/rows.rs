@@ -1,5 +1,5 @@
 //! The rows that a check reads: all events in the order of positions, receipts by the ids of commands, and the
-//! positions that process managers have set aside.
+//! positions that process managers have parked or dropped.
 
 use super::{Check, Finding};
 use crate::db::Tx;
@@ -29,7 +29,7 @@ impl Check {
         })
     }
 
-    /// What SQLite finds wrong with the pages of its files; nothing on PostgreSQL, whose own tools do that.
+    /// The faults that SQLite finds in the pages of its files; none on PostgreSQL, whose own tools do that.
     /// Reads both files whole.
     pub async fn files(&mut self) -> Result<Vec<Finding>, StoreError> {
         let mut findings = pages("log.db", &mut self.snapshot.log).await?;
@@ -85,7 +85,7 @@ impl Check {
         Ok(count > 0)
     }
 
-    /// The positions that a subscription has set aside: queued behind a parked key, or dropped.
+    /// The positions of a subscription that are queued behind a parked key, or dropped.
     pub async fn set_aside(&mut self, subscription: &str) -> Result<BTreeSet<i64>, StoreError> {
         let sql = "SELECT position FROM parked_events WHERE subscription = $1 \
                    UNION SELECT position FROM dropped WHERE subscription = $1";
@@ -105,9 +105,9 @@ async fn pages(file: &str, tx: &mut Tx) -> Result<Vec<Finding>, StoreError> {
     let Tx::Sqlite(tx) = tx else { return Ok(vec![]) };
     let found =
         sqlx::query_scalar::<_, String>("PRAGMA quick_check(20)").fetch_all(&mut **tx).await;
-    let fault = |what: String| {
-        let code = if is_about_a_value(&what) { "value-type" } else { FILE_DAMAGED };
-        Finding::fault(code, format!("{file}: {what}"))
+    let fault = |line: String| {
+        let code = if is_about_a_value(&line) { "value-type" } else { FILE_DAMAGED };
+        Finding::fault(code, format!("{file}: {line}"))
     };
     match found.map_err(StoreError::from) {
         Ok(lines) => Ok(lines.into_iter().filter(|line| line != "ok").map(fault).collect()),

@@ -1,4 +1,4 @@
-//! What must hold between events, and between them and receipts.
+//! The invariants between events, and between them and receipts.
 
 use super::{Check, Finding, MAX_REPORTED};
 use crate::db::Tx;

@@ -1,4 +1,4 @@
-//! What subscriptions keep: checkpoints, parked keys, deadlines. Each must refer to something that exists.
+//! The check of subscriptions: their checkpoints, parked keys and deadlines must refer to something that exists.
 
 use super::{Check, Finding, KnownSubscriptions, MAX_REPORTED};
 use crate::error::StoreError;

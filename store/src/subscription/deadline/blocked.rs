@@ -1,4 +1,4 @@
-//! Deadlines whose reaction was refused: when they are retried, and what an operator sees of them.
+//! Deadlines whose reaction was refused: when they are retried, and their list for operators.
 
 use super::{Deadline, Deadlines};
 use crate::db::Tx;
@@ -13,7 +13,7 @@ pub struct BlockedDeadline {
     pub manager: String,
     /// Its key among the manager's deadlines.
     pub key: String,
-    /// What its manager needs: JSON.
+    /// The JSON that its manager needs.
     pub payload: String,
     /// Why it was refused.
     pub problem: String,
@@ -26,7 +26,7 @@ pub struct BlockedDeadline {
 pub struct Postponed {
     /// How long from now, by the database's clock.
     pub pause: Duration,
-    /// What its manager needs then: JSON.
+    /// The JSON that its manager needs then.
     pub payload: String,
     /// The outcome of this time.
     pub tried: RetryOutcome,
@@ -37,7 +37,7 @@ pub struct Postponed {
 pub enum RetryOutcome {
     /// It was done.
     Done,
-    /// It couldn't be tried now; what is noted of it stays.
+    /// It couldn't be tried now; its problem stays noted.
     NotNow,
     /// It was refused, for this reason, and needs manual action.
     Refused(String),

@@ -1,4 +1,4 @@
-//! What an operator dropped, and why. It is kept for ever.
+//! The events that an operator dropped, and why. They are kept for ever.
 
 use super::{Parked, ParkedKeys};
 use crate::db::Tx;
@@ -50,7 +50,7 @@ impl ParkedKeys {
         })?)
     }
 
-    /// All that was ever dropped, the latest last.
+    /// All events that were ever dropped, the latest last.
     pub async fn dropped(&self) -> Result<Vec<Dropped>, StoreError> {
         let sql = "SELECT subscription, key, position, parked_for, reason, dropped_at \
                    FROM dropped ORDER BY dropped_at, subscription, key, position";

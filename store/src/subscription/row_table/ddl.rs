@@ -1,4 +1,4 @@
-//! Making, swapping and removing tables of rows.
+//! Creating, swapping and removing tables of rows.
 
 use super::{ColumnKind, RowTable, TableColumn, rights};
 use crate::db::{Db, Tx};
@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::{on_db, on_tx};
 use sqlx::Executor;
 
-/// How long removing a table may wait for those who use it, and hold up later users.
+/// How long removing a table may wait for its users, and delay later ones.
 const LOCK_WITHIN: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// No parallel workers for an index: starting them is expensive, and a build that has the database for
@@ -17,17 +17,17 @@ const POSTGRES_COUNT: &str = "SELECT count(*) FROM pg_tables \
     WHERE schemaname = current_schema() AND tablename = $1";
 const SQLITE_COUNT: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1";
 
-/// What became of a table that was to be removed.
+/// The outcome of removing a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leftover {
     /// It is gone.
     Removed,
-    /// Another transaction uses it; the text is what the database says.
+    /// Another transaction uses it; the text is the database's message.
     InUse(String),
 }
 
 impl RowTable {
-    /// Makes the table without indexes: it is filled in bulk, when indexes are expensive.
+    /// Creates the table without indexes: it is filled in bulk, when indexes are expensive.
     pub async fn create_bare(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let name = &self.name;
         // On SQLite a key of exactly this type is the row's own, without an additional index.

@@ -7,7 +7,7 @@ use crate::error::StoreError;
 use crate::on_db;
 use sqlx::QueryBuilder;
 
-/// What the rows of a page have in common. Names of columns and tables are code, never input.
+/// A condition for the rows of a page. Names of columns and tables are code, never input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition<'a> {
     /// A column holds this number.
@@ -22,7 +22,7 @@ pub enum Condition<'a> {
         table: &'a str,
         /// The other table's column.
         of: &'a str,
-        /// What that one holds.
+        /// The number in it.
         number: i64,
     },
 }
@@ -30,7 +30,7 @@ pub enum Condition<'a> {
 /// A page of rows, ascending by number.
 #[derive(Debug, Clone)]
 pub struct PageQuery<'a> {
-    /// What the rows have in common.
+    /// The conditions that each row meets.
     pub conditions: Vec<Condition<'a>>,
     /// Rows after this number.
     pub after: i64,

@@ -68,7 +68,7 @@ async fn goes_on(query: &mut EventQuery) -> Result<bool, Failure> {
     if query.reached() >= query.until() {
         return Ok(false);
     }
-    Ok(query.reads_on() || query.next(1).await?.is_some_and(|events| !events.is_empty()))
+    Ok(query.scans_log() || query.next(1).await?.is_some_and(|events| !events.is_empty()))
 }
 
 /// How far a long search is, unless the events themselves show it.
@@ -80,7 +80,7 @@ struct Looking {
 impl Looking {
     fn start(console: Console, query: &EventQuery) -> Self {
         let from = query.reached();
-        let is_shown = query.reads_on() && !io::stdout().is_terminal();
+        let is_shown = query.scans_log() && !io::stdout().is_terminal();
         let total = u64::try_from(query.until().saturating_sub(from)).unwrap_or(0);
         let start = || Progress::start(console, "looking through positions", total);
         Self { progress: is_shown.then(start), from }

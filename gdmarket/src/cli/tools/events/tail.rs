@@ -47,7 +47,7 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     let query = store.log().query(filter.clone()).await?;
     let (mut out, mut lines) = (ResultWriter::new(console), EventLines::new(console));
     let looking =
-        query.reads_on().then(|| Progress::start(console, "looking back through the log", 0));
+        query.scans_log().then(|| Progress::start(console, "looking back through the log", 0));
     let newest = query.newest(args.lines).await?;
     if let Some(looking) = looking {
         looking.end();
@@ -73,7 +73,7 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
         let events = store.tail().read_after(reached, PAGE).await?;
         reached = events.last().map_or(reached, |event| event.position);
         filter.after = filter.after.max(query.until());
-        let matching = events.iter().filter(|event| filter.lets_through(event));
+        let matching = events.iter().filter(|event| filter.matches(event));
         let views: Vec<_> = matching.map(|event| ToldEvent::from(&**event)).collect();
         for line in lines.of(&views) {
             out.line(line)?;

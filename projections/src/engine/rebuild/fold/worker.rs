@@ -131,7 +131,7 @@ impl<V: View> Worker<V> {
 
     /// Reads back the rows of streams that have more events.
     fn load(&mut self, chunk: &LogChunk) -> Result<(), ReplayError> {
-        let mut missing = chunk.going_on(|number| self.rows.contains_key(&number));
+        let mut missing = chunk.continued_streams(|number| self.rows.contains_key(&number));
         if let Some(writing) = &self.writing {
             missing.retain(|number| {
                 let Some(row) = writing.rows.get(number) else { return true };

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long an old backend may take to end.
 const BACKEND_END: Duration = Duration::from_secs(2);
-/// Between two looks whether it has gone.
+/// Between two checks whether it has ended.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A writer that holds the lock and went silent must not block all others for long.
@@ -29,7 +29,7 @@ struct Backend {
 /// The connection, if there is one, and the backends of lost ones.
 pub(super) struct WriteConnection {
     options: PgConnectOptions,
-    /// What each session begins with.
+    /// The settings of each session.
     settings: String,
     guard: LogIdentityGuard,
     open: Option<(PgConnection, Backend)>,

@@ -16,7 +16,7 @@ const PAGE: i64 = 1000;
 /// A parked key as the table has it.
 type ParkedRow = (String, String, String, String, i64, i64, i64, i64);
 
-/// What is read next, after which key.
+/// The part that is read next, and the key after which it is read.
 #[derive(Debug, Clone)]
 pub(super) enum ArchivePart {
     Header,

@@ -1,4 +1,4 @@
-//! What is special on PostgreSQL: events and receipts by COPY, locks, the next position.
+//! The part of an import that is special on PostgreSQL: events and receipts by COPY, locks, the next position.
 
 use super::ImportSource;
 use crate::db::CopyIn;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// SQLSTATE of a lock that wasn't granted in time, and of a deadlock.
-const NOT_GIVEN: [&str; 2] = ["55P03", "40P01"];
+const NOT_GRANTED: [&str; 2] = ["55P03", "40P01"];
 
 /// A process that opens the log reads its identity first, so that a server that starts now waits for the end.
 const LOCK: &str = "SET LOCAL lock_timeout = '2s'; \
@@ -26,9 +26,9 @@ const EVENTS: &str = "position, aggregate_type, aggregate_id, sequence, event_ty
 const RECEIPTS: &str = "command_id, fingerprint, aggregate_type, aggregate_id, first_sequence, \
     event_count, refusal";
 
-/// How often a connection that may just be closing is looked for again before it counts as open.
-const LOOKS: u32 = 10;
-/// Between two looks.
+/// How often a connection that may just be closing is checked again before it counts as open.
+const CHECKS: u32 = 10;
+/// Between two checks.
 const BETWEEN: Duration = Duration::from_millis(100);
 
 /// The names by which connections to the database are distinguished.
@@ -44,17 +44,17 @@ pub(super) async fn lock(
     connection: &mut PgConnection,
     names: &ConnectionNames<'_>,
 ) -> Result<(), ArchiveError> {
-    let mut looks = 1;
+    let mut checks = 1;
     while let Some(others) = others(connection, names).await? {
-        if looks == LOOKS {
+        if checks == CHECKS {
             return Err(others);
         }
-        looks += 1;
+        checks += 1;
         sleep(BETWEEN).await;
     }
     if let Err(error) = connection.execute(LOCK).await {
         let code = error.as_database_error().and_then(|error| error.code().map(String::from));
-        if code.is_some_and(|code| NOT_GIVEN.contains(&code.as_str())) {
+        if code.is_some_and(|code| NOT_GRANTED.contains(&code.as_str())) {
             return Err(ArchiveError::InUse("another session uses its tables".to_owned()));
         }
         return Err(error.into());
@@ -72,12 +72,12 @@ async fn others(
         (SELECT count(*) FROM leases WHERE expires_at > extract(epoch FROM clock_timestamp()) * 1e6), \
         (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
          AND application_name <> $1 AND starts_with(application_name, $2))";
-    // Within a transaction the connections are otherwise those of the first look.
+    // Within a transaction the connections are otherwise those of the first check.
     connection.execute("SELECT pg_stat_clear_snapshot()").await?;
     let row = sqlx::query(sql).bind(names.own).bind(names.prefix).fetch_one(connection).await?;
     let (leases, connections): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    let someone = leases > 0 || connections > 0;
-    Ok(someone.then(|| {
+    let is_in_use = leases > 0 || connections > 0;
+    Ok(is_in_use.then(|| {
         ArchiveError::InUse(format!(
             "a server or another tool has it open ({leases} leases, {connections} connections)"
         ))

@@ -1,4 +1,4 @@
-//! What is written by the same SQL on both engines, some hundred rows at a time.
+//! The rows that are written by the same SQL on both engines, some hundred rows at a time.
 
 use crate::db::Tx;
 use crate::log::{Receipt, RecordedEvent};

@@ -23,7 +23,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Opens an empty log, or makes one; no other process may use it.
+    /// Opens an empty log, or creates one; no other process may use it.
     pub(super) async fn open(
         options: &StoreOptions,
         is_derived: fn(&str) -> bool,
@@ -35,16 +35,16 @@ impl Target {
             StoreOptions { exclusive: true, application_name: own.clone(), ..options.clone() };
         let guard: Arc<dyn ConnectionGuard> = Arc::new(LogIdentityGuard::default());
         let databases = Databases::open(&ours, true, &guard).await?;
-        let begun = Self::begin(&databases, &ConnectionNames { own: &own, prefix }).await;
-        let (log, views) = match begun {
-            Ok(begun) => begun,
+        let began = Self::begin(&databases, &ConnectionNames { own: &own, prefix }).await;
+        let (log, views) = match began {
+            Ok(transactions) => transactions,
             Err(error) => {
                 databases.close().await;
                 return Err(error);
             }
         };
         let mut target = Self { databases, log, views };
-        // Rows that an import that was killed, or a log that is gone, left behind. Numbers stay: none is ever given
+        // Rows of an import that was killed, or of a log that is gone. Numbers stay: none is ever given
         // twice.
         match forget(target.views(), is_derived).await {
             Ok(()) => Ok(target),
@@ -59,7 +59,7 @@ impl Target {
         databases: &Databases,
         names: &ConnectionNames<'_>,
     ) -> Result<(Tx, Option<Tx>), ArchiveError> {
-        make_schema(databases).await?;
+        create_schema(databases).await?;
         // On PostgreSQL the pool of the views is used: that of the log forbids reading whole tables.
         let (mut log, views) = match &databases.log {
             Db::Postgres(_) => (databases.views.begin().await?, None),
@@ -137,12 +137,12 @@ impl Target {
     }
 
     /// Numbers continue after these at least.
-    pub(super) async fn lift_numbers(&mut self, to: &[NumberLine]) -> Result<(), ArchiveError> {
+    pub(super) async fn raise_numbers(&mut self, to: &[NumberLine]) -> Result<(), ArchiveError> {
         rows::numbers(&mut self.log, to).await
     }
 
-    /// The same for numbers that events name before a stream has them: by what is written by now.
-    pub(super) async fn lift_numbers_in_use(
+    /// The same for numbers that events name before a stream has them: by the rows that are written by now.
+    pub(super) async fn raise_numbers_in_use(
         &mut self,
         numbered: &[NumberKind<'_>],
     ) -> Result<(), ArchiveError> {
@@ -153,7 +153,7 @@ impl Target {
                 });
                 let line = |last| NumberLine { kind: of.kind.to_owned(), last };
                 let lines: Vec<NumberLine> = highest.map(line).into_iter().collect();
-                self.lift_numbers(&lines).await?;
+                self.raise_numbers(&lines).await?;
             }
         }
         Ok(())
@@ -223,8 +223,8 @@ impl Target {
     }
 }
 
-/// Makes the schema where there is none; an older one may hold a log, and stays.
-async fn make_schema(databases: &Databases) -> Result<(), StoreError> {
+/// Creates the schema where there is none; an older one may hold a log, and stays.
+async fn create_schema(databases: &Databases) -> Result<(), StoreError> {
     for (db, file) in databases.files() {
         match migration::check(db, file).await {
             Err(StoreError::NeedsMigration { schema: 0, .. }) => {
