@@ -114,8 +114,8 @@ fn send_at_once(stream: &TcpStream) {
     }
 }
 
-/// Sends every request the same way. As a service, not as a handler: of a handler's answer to HEAD the
-/// framework tells the length when it has already taken the body away.
+/// Routes every request to one service. A handler would not do: the framework removes the body of a handler's
+/// answer to HEAD before it sets the length.
 fn every_request<F: Future<Output = Response> + Send + 'static>(
     answer: impl Fn(Request) -> F + Clone + Send + Sync + 'static,
 ) -> Router {

@@ -36,7 +36,7 @@ pub struct RequestKey {
     pub fingerprint: Vec<u8>,
 }
 
-/// What a use case works with besides its own arguments.
+/// The context of a use case, in addition to its own arguments.
 #[derive(Debug, Clone)]
 pub struct WriteContext {
     /// What goes with each command.

@@ -1,4 +1,4 @@
-//! What the server tells about itself: links, what it can do, figures.
+//! The server's own resources: links, capabilities, metrics.
 
 use super::QueryState;
 use crate::problem::{Problem, kind};

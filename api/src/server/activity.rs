@@ -1,4 +1,4 @@
-//! What a connection is doing: its socket and its requests note it, its watch looks at it.
+//! The activity of a connection: its socket and its requests record it, and its watch reads it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -10,18 +10,18 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Activity {
     opened: Instant,
-    /// Requests whose answers aren't through.
+    /// Requests whose answers are not sent completely.
     requests: AtomicUsize,
-    /// Those of them whose bodies haven't arrived.
+    /// The requests among them whose bodies have not arrived.
     reading: AtomicUsize,
     has_requested: AtomicBool,
-    is_head_begun: AtomicBool,
+    is_head_started: AtomicBool,
     /// Since when the connection waits for a head or for the rest of one, in milliseconds after
     /// `opened`.
     waits_since: AtomicU64,
     written: AtomicU64,
     is_full: AtomicBool,
-    /// Answers with bytes that the peer makes no room for.
+    /// Answers with bytes that the peer has no room for.
     offered: AtomicUsize,
     cut: Notify,
     last: Notify,
@@ -34,7 +34,7 @@ impl Activity {
             requests: AtomicUsize::new(0),
             reading: AtomicUsize::new(0),
             has_requested: AtomicBool::new(false),
-            is_head_begun: AtomicBool::new(false),
+            is_head_started: AtomicBool::new(false),
             waits_since: AtomicU64::new(0),
             written: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
@@ -49,29 +49,29 @@ impl Activity {
         self.waits_since.store(elapsed, Ordering::Relaxed);
     }
 
-    /// Bytes came in.
+    /// Records that bytes arrived.
     pub(super) fn has_read(&self) {
-        if !self.is_answering() && !self.is_head_begun.swap(true, Ordering::Relaxed) {
+        if !self.is_answering() && !self.is_head_started.swap(true, Ordering::Relaxed) {
             self.waits_from_now();
         }
     }
 
-    /// Bytes went out, or could not.
+    /// Records the number of bytes sent; `None` if the socket is full.
     pub(super) fn has_written(&self, bytes: Option<usize>) {
         self.is_full.store(bytes.is_none(), Ordering::Relaxed);
         let bytes = u64::try_from(bytes.unwrap_or(0)).unwrap_or(0);
         self.written.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// A request's head is complete.
+    /// Records a request whose head is complete.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.has_requested.store(true, Ordering::Relaxed);
-        self.is_head_begun.store(false, Ordering::Relaxed);
+        self.is_head_started.store(false, Ordering::Relaxed);
         Answering { activity: Arc::clone(self), is_offered: false }
     }
 
-    /// A request's body is being received.
+    /// Records that the body of a request is being received.
     pub(super) fn read_body(self: &Arc<Self>) -> ReadingBody {
         self.reading.fetch_add(1, Ordering::Relaxed);
         ReadingBody(Arc::clone(self))
@@ -81,7 +81,7 @@ impl Activity {
         self.requests.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether some request is complete, so that it is being worked on or answered.
+    /// Whether some request has arrived completely, so that it is processed or answered.
     pub(super) fn is_working(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > self.reading.load(Ordering::Relaxed)
     }
@@ -90,8 +90,8 @@ impl Activity {
         self.has_requested.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_head_begun(&self) -> bool {
-        self.is_head_begun.load(Ordering::Relaxed)
+    pub(super) fn is_head_started(&self) -> bool {
+        self.is_head_started.load(Ordering::Relaxed)
     }
 
     /// For how long the connection has been waiting for a head.
@@ -100,12 +100,12 @@ impl Activity {
         self.opened.elapsed().saturating_sub(since)
     }
 
-    /// Whether the peer doesn't take what is there for it, on the whole connection or on one stream.
+    /// Whether the peer doesn't read the bytes offered to it, on the whole connection or on one stream.
     pub(super) fn is_blocked(&self) -> bool {
         self.is_full() || self.offered.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the socket takes nothing more.
+    /// Whether the socket accepts no more bytes.
     pub(super) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)
     }
@@ -114,12 +114,12 @@ impl Activity {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Makes the connection take no further request.
+    /// Makes the connection accept no further request.
     pub(super) fn end_after_answers(&self) {
         self.last.notify_one();
     }
 
-    /// Waits until the connection is to take no further request.
+    /// Waits until the connection shall accept no further request.
     pub(super) async fn ends_after_answers(&self) {
         self.last.notified().await;
     }
@@ -129,7 +129,7 @@ impl Activity {
         self.cut.notify_one();
     }
 
-    /// Waits until the connection is to end.
+    /// Waits until the connection shall end.
     pub(super) async fn is_cut(&self) {
         self.cut.notified().await;
     }
@@ -143,7 +143,7 @@ pub(super) struct Answering {
 }
 
 impl Answering {
-    /// Notes whether the connection holds bytes of the answer and has not requested more.
+    /// Records whether the connection holds bytes of the answer and has not requested more.
     pub(super) fn offer(&mut self, is_offered: bool) {
         match (self.is_offered, is_offered) {
             (false, true) => drop(self.activity.offered.fetch_add(1, Ordering::Relaxed)),

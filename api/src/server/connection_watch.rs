@@ -12,11 +12,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How long the rest of a body may take to arrive while the server drains.
 const BODY_WHILE_DRAINING: Duration = Duration::from_secs(2);
-/// How often a connection is looked at.
+/// The interval between two checks of a connection.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What a client must at least take in the time that it has. Clients may read 1 KiB a second, and the time
-/// is 90 s by default; but their systems make room for what they read in steps of up to 64 KiB, so that
-/// less than the whole product arrives in some such times.
+/// The fewest bytes that a client must read within its time limit. A client may read 1 KiB a second, and the
+/// limit is 90 s by default; but its system makes room in steps of up to 64 KiB, so that less than the
+/// product arrives within some limits.
 const LEAST_TAKEN: u64 = 16 * 1024;
 
 /// How long a connection may wait for its client.
@@ -24,7 +24,7 @@ const LEAST_TAKEN: u64 = 16 * 1024;
 pub(super) struct Timeouts {
     /// Between two requests.
     pub(super) keep_alive: Duration,
-    /// While the client takes next to nothing of its answers.
+    /// While the client reads almost nothing of its answers.
     pub(super) stalled_reader: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Timeouts {
     }
 }
 
-/// What looks at a connection from time to time.
+/// Checks a connection at intervals.
 pub(super) struct Watch {
     pub(super) activity: Arc<Activity>,
     pub(super) phase: watch::Receiver<Phase>,
@@ -44,7 +44,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Serves a connection until it ends; `drain` makes it take no further request.
+    /// Serves a connection until it ends; `drain` makes it accept no further request.
     pub(super) async fn over<C, E>(mut self, serving: C, drain: impl Fn(Pin<&mut C>))
     where
         C: Future<Output = Result<(), E>>,
@@ -95,26 +95,26 @@ impl Watch {
         if let Some(since) = draining.filter(|_| !activity.is_working() && !activity.is_blocked()) {
             // On HTTP/2 the client first learns which of its streams are answered.
             let is_incomplete = activity.is_answering();
-            let patience = if is_incomplete {
+            let limit = if is_incomplete {
                 BODY_WHILE_DRAINING
             } else if self.is_http2 {
                 LOOK_EVERY
             } else {
                 Duration::ZERO
             };
-            return (since.elapsed() >= patience).then_some("draining");
+            return (since.elapsed() >= limit).then_some("draining");
         }
         if activity.is_answering() || activity.is_blocked() {
             return None;
         }
-        let is_head = !activity.has_requested() || (activity.is_head_begun() && !self.is_http2);
+        let is_head = !activity.has_requested() || (activity.is_head_started() && !self.is_http2);
         let limit = if is_head { self.head_within } else { self.timeouts.keep_alive };
         let reason = if is_head { "slow-head" } else { "idle" };
         (activity.waits_for() >= limit).then_some(reason)
     }
 }
 
-/// How much a client has taken of what is there for it.
+/// The bytes that a client has read of those offered to it.
 pub(super) struct Taken {
     since: Instant,
     bytes: u64,
@@ -125,8 +125,8 @@ impl Taken {
         Self { since: Instant::now(), bytes: 0 }
     }
 
-    /// Whether the client has left its answer waiting for that long and has taken next to nothing of it
-    /// meanwhile; `bytes` is what it has taken in all.
+    /// Whether the client has blocked its answer for the whole limit and has read almost nothing of it
+    /// meanwhile; `bytes` is the number of bytes that it has read in total.
     pub(super) fn is_too_slow(&mut self, is_blocked: bool, bytes: u64, within: Duration) -> bool {
         if is_blocked && self.since.elapsed() < within {
             return false;
@@ -148,7 +148,7 @@ mod tests {
 
     const WITHIN: Duration = Duration::from_secs(90);
 
-    /// Looks every second at a client that takes `step` bytes every `every` seconds.
+    /// Checks every second a client that reads `step` bytes every `every` seconds.
     async fn is_cut(step: u64, every: u64) -> bool {
         let (mut taken, mut bytes) = (Taken::new(), 0);
         for second in 1..600 {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_at_1_kib_a_second_is_never_cut_in_whichever_steps() {
+    async fn client_that_reads_1_kib_a_second_is_never_cut() {
         for seconds in [1, 7, 21, 43, 64] {
             assert!(!is_cut(seconds * 1024, seconds).await, "{seconds} KiB every {seconds} s");
         }

@@ -1,8 +1,8 @@
-//! What happens to every request on its way in and out, in this order: context and problem bodies,
-//! panics, guard, limits, a trailing slash. Every answer is counted.
+//! The steps that every request passes, in this order: context and problem bodies, panics, guard, limits, a
+//! trailing slash. Every answer is counted.
 //!
-//! One future around the routes. A stack of middleware would copy itself and box its future for each
-//! layer and request, a tenth of what answering a command costs.
+//! The pipeline is one future around the routes. A stack of middleware would copy itself and box its future for
+//! each layer and request, which is a tenth of the cost of answering a command.
 
 use super::compression::Coding;
 use super::connection::Peer;
@@ -28,10 +28,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower::Service as _;
 
-/// A body that says it is larger than this is refused before anything reads it.
-const REFUSED_UNREAD: u64 = 1024 * 1024;
+/// A request with a larger declared length is refused before its body is read.
+const MAX_DECLARED_LENGTH: u64 = 1024 * 1024;
 
-/// The methods that some address takes.
+/// All methods that addresses accept.
 const ALL_METHODS: &str = "GET,HEAD,POST,PATCH,DELETE,OPTIONS";
 
 /// Puts the request pipeline around the routes.
@@ -44,14 +44,14 @@ pub(crate) fn around(routes: Router, options: &HttpOptions, guard: Guard) -> Rou
     every_request(move |request| pipeline.clone().answer(request))
 }
 
-/// The way to the routes and back.
+/// The steps around the routes.
 #[derive(Clone)]
 struct RequestPipeline {
     routes: Router,
     admission: Arc<AdmissionControl>,
 }
 
-/// Who gets through, how many at once, and for how long.
+/// Which requests are admitted, how many at once, and for how long.
 struct AdmissionControl {
     guard: Guard,
     places: Arc<Places>,
@@ -74,7 +74,7 @@ impl RequestPipeline {
         coding.apply(response).await
     }
 
-    /// The coding first: a 304 has the tag that the whole answer has in its coding.
+    /// Marks the coding first, since a 304 has the tag that the whole answer has in its coding.
     async fn conditional(self, request: Request, coding: Coding) -> Response {
         let conditions = ReadConditions::of(&request);
         let mut response = self.admit(request).await;
@@ -99,7 +99,7 @@ impl RequestPipeline {
         if is_for_monitors(request.uri().path()) {
             return self.route(request).await;
         }
-        if said_length(request.headers()).is_some_and(|length| length > REFUSED_UNREAD) {
+        if declared_length(request.headers()).is_some_and(|length| length > MAX_DECLARED_LENGTH) {
             return Problem::new(&kind::BODY_TOO_LARGE).into_response();
         }
         let admission = Arc::clone(&self.admission);
@@ -117,7 +117,7 @@ impl RequestPipeline {
             .unwrap_or_else(|_| Problem::new(&kind::TIMED_OUT).into_response())
     }
 
-    /// The path must be changed before a route is chosen.
+    /// Changes the path before a route is chosen.
     async fn route(&mut self, request: Request) -> Response {
         let is_options = request.method() == Method::OPTIONS;
         let response = self.routes.call(without_trailing_slash(request)).await.into_response();
@@ -129,7 +129,7 @@ impl RequestPipeline {
 }
 
 impl AdmissionControl {
-    /// The request with its whole body: a slow sender holds no place of those that work.
+    /// Receives the whole body first, so that a slow sender occupies no place for work.
     async fn received(&self, request: Request, peer: Option<&Peer>) -> Result<Request, Problem> {
         if request.body().is_end_stream() {
             return Ok(request);
@@ -160,12 +160,12 @@ fn without_trailing_slash(mut request: Request) -> Request {
     request
 }
 
-fn said_length(headers: &HeaderMap) -> Option<u64> {
-    const { assert!(MAX_BODY < 1024 * 1024, "what is drained is more than what is taken") };
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    const { assert!(MAX_BODY < 1024 * 1024, "the limit of declared lengths is above that of bodies") };
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The answer to OPTIONS at an address that takes these methods.
+/// The answer to OPTIONS at an address that accepts these methods.
 fn options(allow: Option<&HeaderValue>) -> Response {
     let methods = allow.and_then(|allow| allow.to_str().ok()).unwrap_or_default();
     let methods = HeaderValue::from_str(&format!("{methods},OPTIONS"));
@@ -219,12 +219,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_that_breaks_is_a_problem_without_detail() {
+    async fn panicking_handler_is_answered_with_a_problem_without_detail() {
         assert_eq!(ask("/breaks", Body::empty()).await, (500, "internal".to_owned()));
     }
 
     #[tokio::test]
-    async fn what_has_no_end_tells_no_length_to_head_either() {
+    async fn endless_body_has_no_content_length_for_head() {
         let request = Request::head("/streams").header("host", "localhost");
         let answer = router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -232,13 +232,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_trailing_slash_is_served_like_none_and_keeps_the_query() {
+    async fn trailing_slash_is_ignored_and_the_query_kept() {
         assert_eq!(ask("/reads/?a=1", Body::empty()).await.0, 200);
         assert_eq!(ask("/reads//", Body::empty()).await, (404, "not-found".to_owned()));
     }
 
     #[tokio::test]
-    async fn a_body_that_does_not_tell_its_length_is_measured() {
+    async fn body_without_declared_length_is_measured() {
         let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 16 * 1024]));
         let of =
             |chunks| Body::from_stream(futures::stream::iter((0..chunks).map(move |_| chunk())));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_never_ends_is_not_waited_for() {
+    async fn body_that_never_ends_is_refused_in_time() {
         let endless =
             Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
         assert_eq!(ask("/reads", endless).await, (408, "request-timeout".to_owned()));

@@ -1,21 +1,21 @@
-//! How far the end of the program has come, seen by everyone who takes part in it.
+//! The stage of the program's shutdown, which all its parts can read and wait for.
 
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The stages of the end, in their order.
+/// The stages of a shutdown, in their order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Not yet.
+    /// No shutdown is requested.
     #[default]
     Serving,
-    /// Unready; what comes is still served for the drain delay, then finished.
+    /// The server is not ready; it serves requests for the drain delay, then finishes those in flight.
     Draining,
-    /// At once.
+    /// The program ends at once.
     Now,
 }
 
-/// A view of the stage; the sender is whoever hears the signals.
+/// A view of the stage, which the handler of signals sets.
 #[derive(Debug, Clone)]
 pub struct Shutdown(watch::Receiver<Stage>);
 
@@ -26,20 +26,20 @@ impl Shutdown {
         (sender, Self(receiver))
     }
 
-    /// Whether the program is on its way to the end.
+    /// Whether a shutdown is requested.
     pub fn is_draining(&self) -> bool {
         *self.0.borrow() >= Stage::Draining
     }
 
-    /// Waits for this stage, or a later one. Without a sender there is no end.
+    /// Waits for this stage or a later one; without a sender it never comes.
     pub async fn reached(&mut self, stage: Stage) {
         if self.0.wait_for(|reached| *reached >= stage).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Waits until nothing new is accepted any more: the drain delay after the end has begun, or at
-    /// once when told twice.
+    /// Waits until the server accepts no more requests: the drain delay after the request to shut down, or at
+    /// once after a second one.
     pub async fn stopped_accepting(mut self, drain_delay: Duration) {
         self.reached(Stage::Draining).await;
         tokio::select! {

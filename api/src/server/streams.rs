@@ -1,5 +1,5 @@
-//! The streams of a connection on HTTP/2. One that the client takes nothing of is reset, and the others
-//! go on: each stream has a window of its own, so that its stalling says nothing about the others.
+//! The streams of a connection on HTTP/2. A stream from which the client reads nothing is reset, and the others
+//! continue: each stream has a window of its own, so that one that stalls says nothing about the others.
 
 use super::connection_watch::{LOOK_EVERY, Taken};
 use hyper::rt::Executor;
@@ -12,7 +12,7 @@ tokio::task_local! {
     static STREAM: Arc<Stream>;
 }
 
-/// What the client takes of one stream: its answer's body notes it.
+/// The bytes that the client reads from one stream, recorded by the body of the answer.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     is_blocked: AtomicBool,
@@ -25,7 +25,8 @@ impl Stream {
         STREAM.try_with(Arc::clone).ok()
     }
 
-    /// The client has taken all before, and these bytes now wait for it; none if there are none yet.
+    /// Records that the client has read all earlier bytes, and that these are offered; `None` if there are none
+    /// yet.
     pub(super) fn offer(&self, bytes: Option<usize>) {
         self.is_blocked.store(bytes.is_some(), Ordering::Relaxed);
         let bytes = u64::try_from(bytes.unwrap_or(0)).unwrap_or(0);
