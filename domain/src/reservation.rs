@@ -17,7 +17,7 @@ pub use error::ReservationError;
 pub use event::ReservationEvent;
 pub use payments::PAY_AGAIN_WITHIN;
 pub use stage::{Cancelling, ReservationStage};
-pub use state::{PayTimes, Reservation, ReservationRequest, Terms};
+pub use state::{PayTimes, RequestedReservation, Reservation, Terms};
 
 use crate::decider::aggregate;
 

@@ -18,7 +18,7 @@ mod views;
 
 pub use engine::feed::{Delivery, Feed};
 pub use engine::process_manager::{Cause, CommandContext, Handled, PortError};
-pub use engine::progress::{Applied, Kind, Progress};
+pub use engine::progress::{Applied, LoopKind, Progress};
 pub use engine::rebuild::{
     Difference, Explanation, RebuildObserver, RebuildProgress, ReplayError, Replayed,
 };

@@ -38,7 +38,7 @@ pub use options::{StoreOptions, WalTrust};
 pub use store::Store;
 pub use subscription::{
     Advance, BlockedDeadline, Changes, Checkpoint, Checkpoints, Claim, ColumnKind, Condition,
-    Deadline, Deadlines, Dropped, Field, Generation, Generations, Lease, Leases, Leftover,
-    LoopProblem, LoopProblems, NumberedRow, PageQuery, Parked, ParkedKeys, Postponed, RetryOutcome,
+    Deadline, DeadlineOutcome, Deadlines, Dropped, Field, Generation, Generations, Lease, Leases,
+    Leftover, LoopProblem, LoopProblems, NumberedRow, PageQuery, Parked, ParkedKeys, Postponed,
     RowDocument, RowTable, TableColumn, TableRow,
 };

@@ -10,7 +10,7 @@ mod parked;
 mod row_table;
 
 pub use checkpoint::{Advance, Checkpoint, Checkpoints, Claim};
-pub use deadline::{BlockedDeadline, Changes, Deadline, Deadlines, Postponed, RetryOutcome};
+pub use deadline::{BlockedDeadline, Changes, Deadline, DeadlineOutcome, Deadlines, Postponed};
 pub use generation::{Generation, Generations};
 pub use lease::{Lease, Leases};
 pub use loop_problem::{LoopProblem, LoopProblems};

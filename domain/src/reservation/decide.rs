@@ -2,8 +2,8 @@
 //! itself; those about its payments are in `payments`, the recorded facts in `facts`.
 
 use super::{
-    Cancelling, Reservation, ReservationCommand, ReservationError, ReservationEvent,
-    ReservationRequest, ReservationStage, facts, payments,
+    Cancelling, RequestedReservation, Reservation, ReservationCommand, ReservationError,
+    ReservationEvent, ReservationStage, facts, payments,
 };
 use crate::actor::Actor;
 use crate::decider::{Decision, no_change};
@@ -113,7 +113,7 @@ pub(super) fn permits(
 /// What is to be paid: each day of a period, or once without one.
 fn confirm(
     stage: ReservationStage,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
     owner_id: Option<PersonId>,
     item_name: &str,
     item_price: Money,
@@ -144,7 +144,7 @@ fn confirm(
 
 fn reject(
     stage: ReservationStage,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
     reason: &str,
 ) -> Decision<Reservation> {
     match stage {
@@ -166,8 +166,8 @@ fn reject(
 }
 
 /// Unpaid it ends at once; paid, the item decides first, and nothing is refunded before it answers.
-fn cancel(stage: ReservationStage, request: &ReservationRequest) -> Decision<Reservation> {
-    let ReservationRequest { reservation_no, item_no, .. } = *request;
+fn cancel(stage: ReservationStage, request: &RequestedReservation) -> Decision<Reservation> {
+    let RequestedReservation { reservation_no, item_no, .. } = *request;
     match stage {
         ReservationStage::Requested | ReservationStage::Unpaid { .. } => {
             Ok(vec![ReservationEvent::Cancelled { reservation_no, item_no, payment_no: None }])
@@ -192,7 +192,7 @@ fn cancel(stage: ReservationStage, request: &ReservationRequest) -> Decision<Res
 /// Only the current end of the time to pay counts: an older one was replaced by an attempt since.
 fn expire(
     stage: ReservationStage,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
     due: DateTime<Utc>,
 ) -> Decision<Reservation> {
     match stage {

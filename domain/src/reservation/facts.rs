@@ -2,7 +2,7 @@
 //! can't be true is out of order, and its sender parks it for a person to look at.
 
 use super::{
-    Cancelling, Reservation, ReservationError, ReservationEvent, ReservationRequest,
+    Cancelling, RequestedReservation, Reservation, ReservationError, ReservationEvent,
     ReservationStage,
 };
 use crate::decider::{Decision, no_change};
@@ -11,10 +11,10 @@ use chrono::{DateTime, Utc};
 /// The requested cancellation goes through; either event starts the refund.
 pub(super) fn record_lending_revoked(
     stage: ReservationStage,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
     pay_by: DateTime<Utc>,
 ) -> Decision<Reservation> {
-    let ReservationRequest { reservation_no, item_no, .. } = *request;
+    let RequestedReservation { reservation_no, item_no, .. } = *request;
     match stage {
         ReservationStage::CancellationPending { payment_no, request: Cancelling::Reservation } => {
             Ok(vec![ReservationEvent::Cancelled {
@@ -47,7 +47,7 @@ pub(super) fn record_lending_revoked(
 /// The item was lent first; the request is closed wherever the reservation has got to since.
 pub(super) fn record_revocation_refused(
     stage: ReservationStage,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
 ) -> Decision<Reservation> {
     match stage {
         ReservationStage::CancellationPending { request: open, .. }
@@ -68,8 +68,8 @@ pub(super) fn record_revocation_refused(
     }
 }
 
-const fn refused(open: Cancelling, request: &ReservationRequest) -> ReservationEvent {
-    let ReservationRequest { reservation_no, item_no, .. } = *request;
+const fn refused(open: Cancelling, request: &RequestedReservation) -> ReservationEvent {
+    let RequestedReservation { reservation_no, item_no, .. } = *request;
     match open {
         Cancelling::Reservation => {
             ReservationEvent::CancellationRefused { reservation_no, item_no }
@@ -82,9 +82,9 @@ const fn refused(open: Cancelling, request: &ReservationRequest) -> ReservationE
 
 pub(super) fn start_rental(
     stage: ReservationStage,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
 ) -> Decision<Reservation> {
-    let ReservationRequest { reservation_no, item_no, .. } = *request;
+    let RequestedReservation { reservation_no, item_no, .. } = *request;
     match stage {
         ReservationStage::Paid { .. } | ReservationStage::CancellationPending { .. } => {
             Ok(vec![ReservationEvent::RentalStarted { reservation_no, item_no }])
@@ -102,9 +102,9 @@ pub(super) fn start_rental(
 
 pub(super) fn complete_rental(
     stage: ReservationStage,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
 ) -> Decision<Reservation> {
-    let ReservationRequest { reservation_no, item_no, .. } = *request;
+    let RequestedReservation { reservation_no, item_no, .. } = *request;
     match stage {
         ReservationStage::Renting { .. } => {
             Ok(vec![ReservationEvent::RentalCompleted { reservation_no, item_no }])

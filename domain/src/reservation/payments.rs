@@ -2,7 +2,7 @@
 //! but the open one is late, changes nothing else and starts that attempt's refund.
 
 use super::{
-    Cancelling, PayTimes, Reservation, ReservationError, ReservationEvent, ReservationRequest,
+    Cancelling, PayTimes, RequestedReservation, Reservation, ReservationError, ReservationEvent,
     ReservationStage,
 };
 use crate::decider::{Decision, no_change};
@@ -23,7 +23,7 @@ pub(super) struct FailedAttempt<'a> {
 
 pub(super) fn request_payment(
     reservation: &Reservation,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
     payment_no: PaymentNo,
 ) -> Decision<Reservation> {
     match reservation.stage() {
@@ -51,9 +51,9 @@ pub(super) fn request_payment(
 
 pub(super) fn request_payment_cancellation(
     stage: ReservationStage,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
 ) -> Decision<Reservation> {
-    let ReservationRequest { reservation_no, item_no, .. } = *request;
+    let RequestedReservation { reservation_no, item_no, .. } = *request;
     match stage {
         ReservationStage::Requested | ReservationStage::Unpaid { .. } => {
             Err(ReservationError::NotPaid)
@@ -77,7 +77,7 @@ pub(super) fn request_payment_cancellation(
 
 pub(super) fn record_payment_approved(
     reservation: &Reservation,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
     approved: PaymentNo,
 ) -> Decision<Reservation> {
     match reservation.stage() {
@@ -113,7 +113,7 @@ pub(super) fn record_payment_approved(
 /// Once per attempt: the refund it starts needs no second start.
 fn late(
     reservation: &Reservation,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
     payment_no: PaymentNo,
 ) -> Decision<Reservation> {
     if reservation.is_late(payment_no) {
@@ -127,10 +127,10 @@ fn late(
 /// attempt of the same bad card could always come before the deadline.
 pub(super) fn record_payment_failed(
     reservation: &Reservation,
-    request: &ReservationRequest,
+    request: &RequestedReservation,
     failure: &FailedAttempt<'_>,
 ) -> Decision<Reservation> {
-    let ReservationRequest { reservation_no, item_no, .. } = *request;
+    let RequestedReservation { reservation_no, item_no, .. } = *request;
     match reservation.stage() {
         ReservationStage::PaymentOpen { payment_no } if payment_no == failure.payment_no => {
             let times = reservation.pay_times().ok_or(ReservationError::OutOfOrder)?;

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// One renter's reservation of one item.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
-    request: Option<ReservationRequest>,
+    request: Option<RequestedReservation>,
     terms: Option<Terms>,
     stage: ReservationStage,
     /// The ends of the time to pay, once there is one.
@@ -23,7 +23,7 @@ pub struct Reservation {
 
 /// What was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReservationRequest {
+pub struct RequestedReservation {
     /// The reservation's number.
     pub reservation_no: ReservationNo,
     /// The requested item.
@@ -69,7 +69,7 @@ impl Reservation {
                 period,
                 asked_on,
             } => {
-                self.request = Some(ReservationRequest {
+                self.request = Some(RequestedReservation {
                     reservation_no,
                     item_no,
                     renter_id,
@@ -112,7 +112,7 @@ impl Reservation {
     }
 
     /// What was requested; `None` before there is a reservation.
-    pub const fn request(&self) -> Option<&ReservationRequest> {
+    pub const fn request(&self) -> Option<&RequestedReservation> {
         self.request.as_ref()
     }
 

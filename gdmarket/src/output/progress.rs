@@ -18,7 +18,7 @@ const FRAMES_PER_SECOND: u8 = 10;
 const BAR: &str = "{msg} {wide_bar} {human_pos} of {human_len}{pace}";
 
 /// The progress of one piece of work. Dropped, it leaves the last line standing.
-pub(crate) struct Progress {
+pub(crate) struct ProgressLine {
     what: String,
     bar: ProgressBar,
     console: Console,
@@ -26,7 +26,7 @@ pub(crate) struct Progress {
     _saying: Option<AbortOnDropHandle<()>>,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Begins work of `total` steps, `what` being what is done to how much: "reading events".
     pub(crate) fn start(console: Console, what: &str, total: u64) -> Self {
         let is_drawn = console.may_talk() && io::stderr().is_terminal();
@@ -67,7 +67,7 @@ impl Progress {
         self.bar.set_position(done);
     }
 
-    /// As [`Progress::reached`], for work whose size is known only by now.
+    /// As [`ProgressLine::reached`], for work whose size is known only by now.
     pub(crate) fn reached_of(&self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.reached(done);
@@ -114,7 +114,7 @@ fn pace(per_second: f64, left: Duration) -> String {
     format!(", {per_second:.0}/s, {} left", HumanDuration(left))
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if !self.bar.is_finished() {
             // Whatever is said next begins a line.
@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_dropped_with_what_it_says() {
-        let progress = Progress::start(Console::new(false, false, true), "events", 10);
+        let progress = ProgressLine::start(Console::new(false, false, true), "events", 10);
         progress.reached(3);
         assert_eq!((progress.bar.position(), progress.bar.length()), (3, Some(10)));
         progress.reached(12);

@@ -13,7 +13,7 @@ mod retries;
 mod sender;
 
 pub(crate) use deadline_payload::{blocked_deadlines, cause_position};
-pub(crate) use manager::{Due, Manager, Moment, Reaction, Reactions, Remedy, Step};
+pub(crate) use manager::{Due, Manager, Moment, ProcessStep, Reaction, Reactions, Remedy};
 pub(crate) use port::Port;
 pub use port::{Cause, CommandContext, Handled, PortError};
 pub(crate) use reactor::{Pace, Reactor};

@@ -21,7 +21,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What a loop does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum LoopKind {
     /// It keeps a view.
     View,
     /// It reacts.
@@ -46,7 +46,7 @@ pub struct Progress {
 pub struct Applied(Arc<Inner>);
 
 struct Inner {
-    loops: BTreeMap<(Kind, String), watch::Sender<Progress>>,
+    loops: BTreeMap<(LoopKind, String), watch::Sender<Progress>>,
     feed: Arc<dyn Feed>,
     waiting: AtomicUsize,
     woken: Notify,
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Applied {
 
 impl Applied {
     pub(crate) fn new(
-        loops: impl IntoIterator<Item = (Kind, String)>,
+        loops: impl IntoIterator<Item = (LoopKind, String)>,
         feed: Arc<dyn Feed>,
     ) -> Self {
         let loops = loops.into_iter().map(|key| (key, watch::Sender::default())).collect();
@@ -70,19 +70,19 @@ impl Applied {
     /// Waits until every process manager has reacted to everything up to `position`; `false` if that
     /// isn't so at `until`. A reaction that waits for a later try counts as done.
     pub async fn wait_managers(&self, position: i64, until: Instant) -> bool {
-        self.wait(Kind::Manager, position, until).await
+        self.wait(LoopKind::Manager, position, until).await
     }
 
     /// Whether every view is known to have taken in everything up to `position`. Of a view that another
     /// replica keeps it is known only as of the last wait.
     pub fn views_have(&self, position: i64) -> bool {
-        let mut views = self.0.loops.iter().filter(|((kind, _), _)| *kind == Kind::View);
+        let mut views = self.0.loops.iter().filter(|((kind, _), _)| *kind == LoopKind::View);
         views.all(|(_, sender)| sender.borrow().position >= position)
     }
 
     /// Waits until every view has taken in everything up to `position`; `false` if not at `until`.
     pub async fn wait_views(&self, position: i64, until: Instant) -> bool {
-        self.wait(Kind::View, position, until).await
+        self.wait(LoopKind::View, position, until).await
     }
 
     /// Waits until what `position` leads to is in the log, `depth` reactions deep, and answers the
@@ -101,7 +101,7 @@ impl Applied {
     /// How far in the log the reactions so far can be. The loops of this process say so, once per
     /// batch instead of once per waiter; for others' the log is asked.
     async fn led_to(&self, until: Instant) -> Option<i64> {
-        let managers = self.0.loops.iter().filter(|((kind, _), _)| *kind == Kind::Manager);
+        let managers = self.0.loops.iter().filter(|((kind, _), _)| *kind == LoopKind::Manager);
         let all: Vec<Progress> = managers.map(|(_, sender)| sender.borrow().clone()).collect();
         if all.iter().all(|progress| progress.led) {
             return all.iter().map(|progress| progress.led_to).max();
@@ -111,13 +111,13 @@ impl Applied {
 
     /// Where each loop stands, by name.
     pub fn progress(&self) -> BTreeMap<String, Progress> {
-        let now = |(key, sender): (&(Kind, String), &watch::Sender<Progress>)| {
+        let now = |(key, sender): (&(LoopKind, String), &watch::Sender<Progress>)| {
             (key.1.clone(), sender.borrow().clone())
         };
         self.0.loops.iter().map(now).collect()
     }
 
-    async fn wait(&self, kind: Kind, position: i64, until: Instant) -> bool {
+    async fn wait(&self, kind: LoopKind, position: i64, until: Instant) -> bool {
         let _waiting = self.waiting();
         let reached = async {
             for ((_, _), sender) in self.0.loops.iter().filter(|((is, _), _)| *is == kind) {
@@ -137,7 +137,7 @@ impl Applied {
         Waiting(&self.0.waiting)
     }
 
-    pub(crate) fn update(&self, key: &(Kind, String), change: impl FnOnce(&mut Progress)) {
+    pub(crate) fn update(&self, key: &(LoopKind, String), change: impl FnOnce(&mut Progress)) {
         if let Some(sender) = self.0.loops.get(key) {
             sender.send_modify(change);
         }

@@ -15,7 +15,7 @@ pub(crate) use fold::{Folded, fold, fold_batch};
 use crate::engine::feed::Delivery;
 use crate::engine::subscription::{Halt, Handler, Reached, Run};
 use crate::engine::view::View;
-use crate::engine::view_table::{Found, Stored, ViewTable};
+use crate::engine::view_table::{FoundRows, Stored, ViewTable};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use gdmarket_store::{Parked, ParkedKeys, RecordedEvent, Store, StreamId, Tx, failpoint};
@@ -160,7 +160,8 @@ impl<V: View> Handler for Projector<V> {
         let numbers: BTreeSet<i64> = concerned.map(|event| event.stream.number).collect();
         let mut known: BTreeSet<i64> = blocked.streams.keys().copied().collect();
         let numbers: Vec<i64> = numbers.difference(&known).copied().collect();
-        let Found { mut rows, broken } = self.table.look_up(self.store.views(), &numbers).await?;
+        let FoundRows { mut rows, broken } =
+            self.table.look_up(self.store.views(), &numbers).await?;
         // These are read again from their streams, in the background.
         known.extend(broken.keys());
         let done = fold_batch::<V>(&mut rows, &known, batch);

@@ -15,7 +15,7 @@ pub(crate) use handler::{BlockedWork, Halt, Handler, Reached, Run};
 
 use crate::engine::backoff::pause;
 use crate::engine::feed::Feed;
-use crate::engine::progress::{Applied, Kind};
+use crate::engine::progress::{Applied, LoopKind};
 use chrono::{DateTime, Utc};
 use gdmarket_store::{Checkpoints, Leases, LoopProblems, ParkedKeys, StoreError};
 use std::sync::atomic::Ordering;
@@ -34,11 +34,11 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 const BLOCKED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Returns the current time.
-pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+pub(crate) type TimeSource = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// One loop.
 pub(crate) struct Subscription {
-    pub(crate) key: (Kind, String),
+    pub(crate) key: (LoopKind, String),
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) feed: Arc<dyn Feed>,
     pub(crate) checkpoints: Checkpoints,
@@ -46,7 +46,7 @@ pub(crate) struct Subscription {
     pub(crate) holder: String,
     pub(crate) applied: Applied,
     /// The time that the lag is measured by.
-    pub(crate) clock: Clock,
+    pub(crate) clock: TimeSource,
     pub(crate) batch: u32,
     pub(crate) lease_ttl: Duration,
     pub(crate) tick: Duration,

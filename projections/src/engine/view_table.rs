@@ -44,7 +44,7 @@ impl<R: Default> Stored<R> {
 
 /// Rows that were looked up.
 #[derive(Debug)]
-pub(crate) struct Found<R> {
+pub(crate) struct FoundRows<R> {
     /// Those that are there, by number.
     pub(crate) rows: HashMap<i64, Stored<R>>,
     /// Why those can't be read that can't.
@@ -81,7 +81,7 @@ impl<V: View> ViewTable<V> {
         db: &Db,
         numbers: &[i64],
     ) -> Result<HashMap<i64, Stored<V::Row>>, StoreError> {
-        let Found { rows, broken } = self.look_up(db, numbers).await?;
+        let FoundRows { rows, broken } = self.look_up(db, numbers).await?;
         broken.into_values().next().map_or(Ok(rows), |why| Err(StoreError::Corrupt(why)))
     }
 
@@ -90,9 +90,9 @@ impl<V: View> ViewTable<V> {
         &self,
         db: &Db,
         numbers: &[i64],
-    ) -> Result<Found<V::Row>, StoreError> {
+    ) -> Result<FoundRows<V::Row>, StoreError> {
         let mut found =
-            Found { rows: HashMap::with_capacity(numbers.len()), broken: BTreeMap::new() };
+            FoundRows { rows: HashMap::with_capacity(numbers.len()), broken: BTreeMap::new() };
         if numbers.is_empty() {
             return Ok(found);
         }

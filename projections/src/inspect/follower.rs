@@ -32,7 +32,7 @@ pub struct About {
 /// The numbers that an event names, read without the rest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Numbers {
+struct NamedNumbers {
     #[serde(rename = "itemNo")]
     item: Option<i64>,
     #[serde(rename = "reservationNo")]
@@ -50,7 +50,7 @@ impl About {
             return true;
         }
         // A payload is one variant; one that can't be read names nothing.
-        let payload: BTreeMap<Cow<'_, str>, Numbers> =
+        let payload: BTreeMap<Cow<'_, str>, NamedNumbers> =
             serde_json::from_str(&event.payload).unwrap_or_default();
         let named = payload.into_values().next().unwrap_or_default();
         let is_of = |wanted: Option<i64>, named: Option<i64>, kinds: &[&str]| {

@@ -33,7 +33,7 @@ struct Expected {
 }
 
 /// A manager with how far it is.
-struct Reached {
+struct ManagerPosition {
     manager: Arc<AnyManager>,
     position: i64,
     /// What it has queued or an operator has dropped, by position.
@@ -41,7 +41,7 @@ struct Reached {
     deadlines: SetDeadlines,
 }
 
-impl Reached {
+impl ManagerPosition {
     fn has_passed(&self, event: &RecordedEvent) -> bool {
         event.position <= self.position
             && self.manager.sources().contains(&event.stream.kind.as_ref())
@@ -51,7 +51,7 @@ impl Reached {
 
 /// The check of all managers.
 pub struct ReactionCheck {
-    managers: Vec<Reached>,
+    managers: Vec<ManagerPosition>,
     log_id: Uuid,
     now: DateTime<Utc>,
     expected: Vec<Expected>,
@@ -75,7 +75,7 @@ impl ReactionCheck {
             let Some(position) = check.reached(manager.name()).await? else { continue };
             let set_aside = check.set_aside(manager.name()).await?;
             let deadlines = SetDeadlines::default();
-            managers.push(Reached { manager, position, set_aside, deadlines });
+            managers.push(ManagerPosition { manager, position, set_aside, deadlines });
         }
         Ok(Self {
             managers,
@@ -150,7 +150,7 @@ impl ReactionCheck {
     /// What is missing, now that all events were seen.
     pub async fn finish(mut self, check: &mut Check) -> Result<Vec<Finding>, StoreError> {
         let mut findings = self.look_up(check).await?;
-        for Reached { manager, deadlines, .. } in &self.managers {
+        for ManagerPosition { manager, deadlines, .. } in &self.managers {
             findings.extend(deadlines.missing(check, &**manager, self.now).await?);
         }
         Ok(findings)

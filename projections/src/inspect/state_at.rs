@@ -74,7 +74,7 @@ impl Queries {
         until: Option<i64>,
         most_events: usize,
     ) -> Result<Option<StateAt>, QueryError> {
-        let asked = Asked { stream: kind.stream(number), until, most_events };
+        let asked = StateRequest { stream: kind.stream(number), until, most_events };
         match kind {
             AggregateKind::Item => self.folded::<Item>(asked).await,
             AggregateKind::Reservation => self.folded::<Reservation>(asked).await,
@@ -83,12 +83,12 @@ impl Queries {
         }
     }
 
-    async fn folded<A>(&self, asked: Asked) -> Result<Option<StateAt>, QueryError>
+    async fn folded<A>(&self, asked: StateRequest) -> Result<Option<StateAt>, QueryError>
     where
         A: Decider + Serialize,
         A::Event: DeserializeOwned,
     {
-        let Asked { stream, until, most_events } = asked;
+        let StateRequest { stream, until, most_events } = asked;
         let name = stream.to_string();
         let filter = EventFilter { stream: Some(stream), until, ..EventFilter::default() };
         let mut query = self.store().log().query(filter).await?;
@@ -115,7 +115,7 @@ impl Queries {
     }
 }
 
-struct Asked {
+struct StateRequest {
     stream: StreamId,
     until: Option<i64>,
     most_events: usize,

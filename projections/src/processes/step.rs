@@ -24,7 +24,7 @@ pub(crate) enum Step {
     Settle(PaymentNo),
 }
 
-impl process_manager::Step for Step {
+impl process_manager::ProcessStep for Step {
     fn takes_long(&self) -> bool {
         match self {
             Self::Refund(_) => true,

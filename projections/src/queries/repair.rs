@@ -5,7 +5,7 @@ use super::Answer;
 use super::QueryError;
 use crate::engine::projector::{Folded, fold};
 use crate::engine::view::View;
-use crate::engine::view_table::{Found, Stored, ViewTable};
+use crate::engine::view_table::{FoundRows, Stored, ViewTable};
 use gdmarket_store::{LogLimit, Parked, ParkedKeys, Store, StoreError, StreamId};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) async fn rows<V: View>(
     table: &ViewTable<V>,
     numbers: &[i64],
 ) -> Answer<HashMap<i64, Stored<V::Row>>> {
-    let Found { mut rows, broken } = table.look_up(store.views(), numbers).await?;
+    let FoundRows { mut rows, broken } = table.look_up(store.views(), numbers).await?;
     for (number, why) in broken {
         let rebuilt = rebuilt::<V>(store, number, why).await?;
         rows.extend(rebuilt.map(|row| (number, row)));

@@ -3,9 +3,9 @@
 use super::{all_managers, all_views};
 use crate::engine::feed::{Feed, LocalFeed};
 use crate::engine::process_manager::{Pace, Port, Reactor};
-use crate::engine::progress::{Applied, Kind};
+use crate::engine::progress::{Applied, LoopKind};
 use crate::engine::rebuild::ReplayError;
-use crate::engine::subscription::{Blocked, Clock, Handler, Subscription};
+use crate::engine::subscription::{Blocked, Handler, Subscription, TimeSource};
 use crate::inspect::parked::ParkedWork;
 use crate::processes::command_port::{CommandPort, StepPort};
 use crate::processes::options::Options;
@@ -27,7 +27,7 @@ pub struct Projections {
 }
 
 /// A loop before it runs.
-type Named = (Kind, String, Arc<dyn Handler>);
+type Named = (LoopKind, String, Arc<dyn Handler>);
 
 impl Projections {
     /// Has every view built that this program's version reads and that was never built, before the first
@@ -46,7 +46,7 @@ impl Projections {
         let views = all_views();
         let handlers: Vec<Named> = views
             .iter()
-            .map(|view| (Kind::View, view.subscription(), view.handler(&store, options)))
+            .map(|view| (LoopKind::View, view.subscription(), view.handler(&store, options)))
             .chain(managers(&store, &feed, &port, options))
             .collect();
         let keys = handlers.iter().map(|(kind, name, _)| (*kind, name.clone()));
@@ -54,7 +54,7 @@ impl Projections {
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         #[expect(clippy::disallowed_methods, reason = "it names this run of the process only")]
         let holder = Uuid::new_v4().to_string();
-        let clock: Clock = Arc::new(move || port.now());
+        let clock: TimeSource = Arc::new(move || port.now());
         let checkpoints = Checkpoints::new(store.views().clone());
         // With one process, leases keep none out, and are ended at the next start: they are renewed rarely.
         let alone = !store.views().is_shared();
@@ -137,7 +137,7 @@ fn managers(
             let (port, feed) = (Arc::clone(&port), Arc::clone(feed));
             let reactor = Reactor::new(manager, port, store.clone(), feed, pace);
             let handler: Arc<dyn Handler> = Arc::new(reactor);
-            (Kind::Manager, name, handler)
+            (LoopKind::Manager, name, handler)
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Every row of every manager's table, and the ids that its commands have for ever.
 
 use super::all_managers;
-use crate::engine::process_manager::{Moment, Step as _};
+use crate::engine::process_manager::{Moment, ProcessStep as _};
 use crate::processes::options::Options;
 use crate::processes::refusals::Rule;
 use crate::processes::step::{AnyManager, Reaction, Step};

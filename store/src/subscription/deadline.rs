@@ -5,7 +5,7 @@
 
 mod blocked;
 
-pub use blocked::{BlockedDeadline, Postponed, RetryOutcome};
+pub use blocked::{BlockedDeadline, DeadlineOutcome, Postponed};
 
 use crate::db::{Db, Tx};
 use crate::error::StoreError;

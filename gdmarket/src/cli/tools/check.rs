@@ -8,7 +8,7 @@ mod report;
 use super::with_readable_store;
 use crate::compose::projection_options;
 use crate::config::Config;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
 use gdmarket_commands::NUMBERED;
@@ -71,7 +71,7 @@ async fn look(
     let known = KnownSubscriptions { acting: &managers, is_derived: is_view };
     let mut report = Report::new(*check.identity(), args.quick);
     if !args.quick {
-        let pass = Progress::pass(console, "pages of the files");
+        let pass = ProgressLine::pass(console, "pages of the files");
         report.findings.extend(check.files().await?);
         pass.end();
         if report.findings.iter().any(|finding| finding.code == FILE_DAMAGED) {
@@ -80,7 +80,7 @@ async fn look(
         }
     }
     report.findings.extend(check.schema().await?);
-    let pass = Progress::pass(console, "counting the events");
+    let pass = ProgressLine::pass(console, "counting the events");
     report.census = check.event_kinds().await?;
     pass.end();
     if args.quick {
@@ -88,11 +88,11 @@ async fn look(
     } else {
         read::everything(store, check, &mut report, (options, console)).await?;
     }
-    let pass = Progress::pass(console, "sequences and positions");
+    let pass = ProgressLine::pass(console, "sequences and positions");
     report.findings.extend(check.sequences().await?);
     report.findings.extend(check.positions().await?);
     pass.end();
-    let pass = Progress::pass(console, "receipts and numbers");
+    let pass = ProgressLine::pass(console, "receipts and numbers");
     report.findings.extend(check.receipts().await?);
     report.findings.extend(check.numbers(&NUMBERED).await?);
     pass.end();

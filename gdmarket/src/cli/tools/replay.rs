@@ -5,7 +5,7 @@ use super::with_store;
 use crate::cli::tools::log_point::LogPoint;
 use crate::config::Config;
 use crate::output::event_lines::moment;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use async_trait::async_trait;
 use clap::Args;
@@ -100,7 +100,7 @@ enum Wish {
 
 async fn as_of(store: &Store, view: &str, at: LogPoint, console: Console) -> Result<(), Failure> {
     let position = at.position(store).await?;
-    let progress = Progress::start(console, &format!("{view} as of {position}: events"), 0);
+    let progress = ProgressLine::start(console, &format!("{view} as of {position}: events"), 0);
     let mut print = |row: Value| Console::result_json(&row);
     let meter = |done, of| progress.reached_of(done, of);
     let events = Replay::new(store.clone()).as_of(view, position, &mut print, &meter).await;
@@ -119,7 +119,7 @@ async fn rebuild(
     let (mut differing, mut unseen) = (vec![], vec![]);
     let mut damaged = 0;
     for view in views {
-        let progress = Progress::start(console, &format!("{view}: events"), 0);
+        let progress = ProgressLine::start(console, &format!("{view}: events"), 0);
         let meter = |done, of| progress.reached_of(done, of);
         let mut printer = DifferencePrinter { wish, console, shown: 0 };
         let replayed = replay.rebuild(view, &mut printer, &meter).await.map_err(failure)?;

@@ -8,7 +8,7 @@ mod text;
 use super::with_readable_store;
 use crate::cli::tools::log_point::LogPoint;
 use crate::config::Config;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::result_writer::ResultWriter;
 use crate::output::text::Text;
 use crate::output::{Console, Exit, Failure};
@@ -172,7 +172,7 @@ async fn by_correlation(
         None => store.log().head().await?,
     };
     let steps = |position: i64| u64::try_from(position.saturating_sub(after)).unwrap_or(0);
-    let progress = Progress::start(console, "looking through positions", steps(until));
+    let progress = ProgressLine::start(console, "looking through positions", steps(until));
     let mut reached = |position| progress.reached(steps(position));
     let trace = queries.trace_correlation(id, (after, Some(until)), &mut reached).await?;
     progress.finish();

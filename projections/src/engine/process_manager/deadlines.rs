@@ -1,14 +1,14 @@
 //! What a process manager does when a deadline is due.
 
 use super::deadline_payload::{DeadlinePayload, blocked_deadlines};
-use super::manager::{Due, Moment, Step};
+use super::manager::{Due, Moment, ProcessStep};
 use super::outcome::Outcome;
 use super::port::Cause;
 use super::reactor::{AT_ONCE, Reactor};
 use super::sender::Sender;
 use crate::engine::subscription::{Halt, Run};
 use futures::StreamExt;
-use gdmarket_store::{Deadline, Deadlines, Postponed, RetryOutcome, failpoint};
+use gdmarket_store::{Deadline, DeadlineOutcome, Deadlines, Postponed, failpoint};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const POSTPONED: Duration = Duration::from_secs(5);
 /// When one is tried again that was thought impossible: an operator has read the log by then.
 const IMPOSSIBLE: Duration = Duration::from_mins(10);
 
-impl<S: Step> Reactor<S> {
+impl<S: ProcessStep> Reactor<S> {
     pub(super) async fn fire(&self, run: &Run) -> Result<(), Halt> {
         let due = self.deadlines.due(self.sender.name(), AT_ONCE).await?;
         let is_any_due = !due.is_empty();
@@ -68,22 +68,22 @@ impl<S: Step> Reactor<S> {
 fn postponed<S>(deadline: &Deadline, outcome: Outcome, due: Option<Due<S>>) -> Option<Postponed> {
     let same = || deadline.payload.clone();
     let (pause, payload, tried) = match (outcome, due.and_then(|due| due.again)) {
-        (Outcome::Retry(_), _) => (POSTPONED, same(), RetryOutcome::NotNow),
+        (Outcome::Retry(_), _) => (POSTPONED, same(), DeadlineOutcome::NotNow),
         (Outcome::Done, None) => return None,
         (Outcome::Done, Some((pause, data))) => (
             pause,
             DeadlinePayload::with_data(&deadline.payload, &data).unwrap_or_else(same),
-            RetryOutcome::Done,
+            DeadlineOutcome::Done,
         ),
-        (Outcome::Park(problem), _) => (IMPOSSIBLE, same(), RetryOutcome::Refused(problem)),
+        (Outcome::Park(problem), _) => (IMPOSSIBLE, same(), DeadlineOutcome::Refused(problem)),
         (Outcome::Later | Outcome::Queue | Outcome::Newer, _) => {
-            (IMPOSSIBLE, same(), RetryOutcome::NotNow)
+            (IMPOSSIBLE, same(), DeadlineOutcome::NotNow)
         }
     };
     Some(Postponed { pause, payload, tried })
 }
 
-impl<S: Step> Sender<S> {
+impl<S: ProcessStep> Sender<S> {
     /// Does what follows from a deadline; returns with it when the manager has it due again, unless the
     /// row can't be read.
     async fn fire(&self, deadline: &Deadline) -> (Outcome, Option<Due<S>>) {

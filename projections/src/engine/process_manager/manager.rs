@@ -12,7 +12,7 @@ use std::time::Duration;
 /// A table of reactions.
 pub(crate) trait Manager: Send + Sync + 'static {
     /// What it does.
-    type Step: Step;
+    type Step: ProcessStep;
 
     /// Its name: actor of its commands, name of its subscription, part of its command ids.
     fn name(&self) -> &'static str;
@@ -37,7 +37,7 @@ pub(crate) trait Manager: Send + Sync + 'static {
 }
 
 /// Something that a manager does through a [`super::Port`].
-pub(crate) trait Step: Debug + Clone + PartialEq + Send + Sync + 'static {
+pub(crate) trait ProcessStep: Debug + Clone + PartialEq + Send + Sync + 'static {
     /// Whether it is done in the background of the batches, as work that waits in the database.
     fn takes_long(&self) -> bool;
 }

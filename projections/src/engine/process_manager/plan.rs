@@ -2,7 +2,7 @@
 //! behind a blocked key.
 
 use super::job::Job;
-use super::manager::Step;
+use super::manager::ProcessStep;
 use super::sender::Sender;
 use crate::engine::feed::{Delivery, Unreadable};
 use gdmarket_domain::MarketEvent;
@@ -20,7 +20,7 @@ pub(super) struct Plan<S> {
     pub(super) newer: Option<String>,
 }
 
-impl<S: Step> Plan<S> {
+impl<S: ProcessStep> Plan<S> {
     pub(super) fn of(sender: &Sender<S>, batch: &[Delivery]) -> Self {
         let mut plan = Self { partitions: BTreeMap::new(), reached: None, newer: None };
         for Delivery { event, .. } in batch {

@@ -7,7 +7,7 @@
 
 use super::deadline_payload::blocked_deadlines;
 use super::job::Job;
-use super::manager::{Manager, Reaction, Step};
+use super::manager::{Manager, ProcessStep, Reaction};
 use super::outcome::Outcome;
 use super::plan::{self, Plan};
 use super::port::Port;
@@ -58,7 +58,7 @@ pub(super) struct Done<S> {
     pub(super) outcome: Outcome,
 }
 
-impl<S: Step> Reactor<S> {
+impl<S: ProcessStep> Reactor<S> {
     pub(crate) fn new(
         manager: Arc<dyn Manager<Step = S>>,
         port: Arc<dyn Port<S>>,
@@ -165,7 +165,7 @@ impl<S: Step> Reactor<S> {
 }
 
 #[async_trait]
-impl<S: Step> Handler for Reactor<S> {
+impl<S: ProcessStep> Handler for Reactor<S> {
     async fn prepare(&self) -> Result<(), Halt> {
         Ok(())
     }

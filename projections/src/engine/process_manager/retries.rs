@@ -2,7 +2,7 @@
 //! reactions that take long. Deadlines are in [`super::deadlines`].
 
 use super::job::Job;
-use super::manager::Step;
+use super::manager::ProcessStep;
 use super::outcome::Outcome;
 use super::reactor::{AT_ONCE, Done, Reactor};
 use super::sender;
@@ -31,7 +31,7 @@ fn missing(position: i64) -> String {
     format!("the log has no event at position {position}: run `gdmarket check`")
 }
 
-impl<S: Step> Reactor<S> {
+impl<S: ProcessStep> Reactor<S> {
     /// Works until something fails.
     pub(super) async fn work_in_background(&self, run: &Run) -> Halt {
         loop {

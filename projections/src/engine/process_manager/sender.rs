@@ -3,7 +3,7 @@
 
 use super::deadline_payload::DeadlinePayload;
 use super::job::Job;
-use super::manager::{Manager, Moment, Reaction, Reactions, Remedy, Step};
+use super::manager::{Manager, Moment, ProcessStep, Reaction, Reactions, Remedy};
 use super::outcome::Outcome;
 use super::port::{Cause, CommandContext, Handled, Port, PortError};
 use crate::engine::backoff;
@@ -36,7 +36,7 @@ pub(super) struct Sender<S> {
     source: Identity,
 }
 
-impl<S: Step> Sender<S> {
+impl<S: ProcessStep> Sender<S> {
     pub(super) fn new(
         manager: Arc<dyn Manager<Step = S>>,
         port: Arc<dyn Port<S>>,

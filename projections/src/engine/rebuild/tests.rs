@@ -5,7 +5,7 @@ use super::compare::served_now;
 use super::run::{Goal, catch_up};
 use super::{Difference, Differences, ensure_built, ensure_served, rebuild};
 use crate::engine::feed::{Feed, LocalFeed};
-use crate::engine::progress::{Applied, Kind};
+use crate::engine::progress::{Applied, LoopKind};
 use crate::engine::projector::Projector;
 use crate::engine::subscription::{Blocked, Subscription};
 use crate::engine::test_view::{TestRow, TestView};
@@ -71,7 +71,7 @@ async fn fill(store: &Store) {
 
 /// Runs the loop of a view, as a program that knows this version does.
 fn keep<V: View>(store: &Store, stop: &CancellationToken) -> JoinHandle<()> {
-    let key = (Kind::View, V::subscription());
+    let key = (LoopKind::View, V::subscription());
     let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
     let tick = Duration::from_millis(20);
     let subscription = Subscription {

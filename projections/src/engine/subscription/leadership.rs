@@ -2,7 +2,7 @@
 
 use super::{Halt, Reached, Run, Subscription};
 use crate::engine::feed::Delivery;
-use crate::engine::progress::Kind;
+use crate::engine::progress::LoopKind;
 use gdmarket_store::{Claim, failpoint};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 const SKIP_WITHIN: Duration = Duration::from_millis(100);
 
 impl Subscription {
-    async fn claim(&self, run: &Run) -> Result<Place, Halt> {
+    async fn claim(&self, run: &Run) -> Result<RunnerPosition, Halt> {
         let claim = self.checkpoints.claim(&run.name, &run.source, run.epoch, 0).await?;
         let position = match claim {
             Claim::Position(position) => position,
@@ -32,7 +32,7 @@ impl Subscription {
             )));
         }
         // An earlier runner may have written up to now.
-        Ok(Place { led_to: head, ..Place::at(position) })
+        Ok(RunnerPosition { led_to: head, ..RunnerPosition::at(position) })
     }
 
     pub(super) async fn run_as_leader(
@@ -63,7 +63,12 @@ impl Subscription {
         }
     }
 
-    async fn handle(&self, run: &Run, place: &mut Place, batch: &[Delivery]) -> Result<(), Halt> {
+    async fn handle(
+        &self,
+        run: &Run,
+        place: &mut RunnerPosition,
+        batch: &[Delivery],
+    ) -> Result<(), Halt> {
         let mut expected = place.reached;
         for delivery in batch {
             if delivery.previous != expected {
@@ -78,10 +83,10 @@ impl Subscription {
             match self.handler.batch(run, place.stored, batch).await? {
                 Reached::CommittedTo(reached) => {
                     let led_to = match self.key.0 {
-                        Kind::Manager => self.feed.head().await?,
-                        Kind::View => place.led_to,
+                        LoopKind::Manager => self.feed.head().await?,
+                        LoopKind::View => place.led_to,
                     };
-                    *place = Place { led_to, ..Place::at(reached) };
+                    *place = RunnerPosition { led_to, ..RunnerPosition::at(reached) };
                     failpoint!("projection.committed", &run.name);
                     Ok(())
                 }
@@ -93,7 +98,12 @@ impl Subscription {
     }
 
     /// Nothing was to be written up to here, so the checkpoint doesn't move at every batch.
-    async fn skip_to(&self, run: &Run, place: &mut Place, reached: i64) -> Result<(), Halt> {
+    async fn skip_to(
+        &self,
+        run: &Run,
+        place: &mut RunnerPosition,
+        reached: i64,
+    ) -> Result<(), Halt> {
         place.reached = reached;
         if place.skipped_since.elapsed() >= SKIP_WITHIN {
             self.store_skipped(run, place).await?;
@@ -105,7 +115,7 @@ impl Subscription {
     async fn rest(
         &self,
         run: &Run,
-        place: &mut Place,
+        place: &mut RunnerPosition,
         stop: &CancellationToken,
     ) -> Result<(), Halt> {
         let behind = place.reached > place.stored;
@@ -121,17 +131,17 @@ impl Subscription {
     }
 
     /// Stores the position of events that were skipped.
-    async fn store_skipped(&self, run: &Run, place: &mut Place) -> Result<(), Halt> {
+    async fn store_skipped(&self, run: &Run, place: &mut RunnerPosition) -> Result<(), Halt> {
         if place.reached > place.stored {
             let mut tx = self.checkpoints.db().begin().await?;
             run.advance(&mut tx, place.stored, place.reached).await?;
             tx.commit().await?;
-            *place = Place { led_to: place.led_to, ..Place::at(place.reached) };
+            *place = RunnerPosition { led_to: place.led_to, ..RunnerPosition::at(place.reached) };
         }
         Ok(())
     }
 
-    fn publish(&self, place: &Place) {
+    fn publish(&self, place: &RunnerPosition) {
         self.applied.update(&self.key, |progress| {
             progress.position = place.reached;
             progress.led_to = place.led_to;
@@ -154,7 +164,7 @@ impl Subscription {
 }
 
 /// How far a runner is.
-struct Place {
+struct RunnerPosition {
     /// The checkpoint in the database.
     stored: i64,
     /// Everything up to here is applied: beyond the checkpoint if the rest was skipped.
@@ -165,7 +175,7 @@ struct Place {
     skipped_since: Instant,
 }
 
-impl Place {
+impl RunnerPosition {
     fn at(position: i64) -> Self {
         Self {
             stored: position,

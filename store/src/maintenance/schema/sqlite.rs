@@ -16,10 +16,10 @@ const KEYS: &str = "SELECT t.name, i.name, c.name \
     FROM sqlite_master t, pragma_index_list(t.name) i, pragma_index_info(i.name) c \
     WHERE t.type = 'table' AND i.\"unique\" = 1 AND i.partial = 0 AND c.name IS NOT NULL";
 
-type Column = (String, String, i64, i64);
+type ColumnRow = (String, String, i64, i64);
 type KeyColumn = (String, String, String);
 
-fn column_facts(columns: Vec<Column>) -> BTreeSet<Fact> {
+fn column_facts(columns: Vec<ColumnRow>) -> BTreeSet<Fact> {
     let mut facts = BTreeSet::new();
     let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (table, column, not_null, key) in columns {
@@ -44,7 +44,7 @@ fn key_facts(columns: Vec<KeyColumn>) -> BTreeSet<Fact> {
 }
 
 pub(super) async fn facts(session: &mut Session<Sqlite>) -> Result<BTreeSet<Fact>, StoreError> {
-    let columns: Vec<Column> = sqlx::query_as(COLUMNS).fetch_all(&mut *session).await?;
+    let columns: Vec<ColumnRow> = sqlx::query_as(COLUMNS).fetch_all(&mut *session).await?;
     let keys: Vec<KeyColumn> = sqlx::query_as(KEYS).fetch_all(session).await?;
     let mut facts = column_facts(columns);
     facts.extend(key_facts(keys));

@@ -29,12 +29,12 @@ pub struct Postponed {
     /// The JSON that its manager needs then.
     pub payload: String,
     /// The outcome of this time.
-    pub tried: RetryOutcome,
+    pub tried: DeadlineOutcome,
 }
 
 /// The outcome of a deadline that fired and is due again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RetryOutcome {
+pub enum DeadlineOutcome {
     /// It was done.
     Done,
     /// It couldn't be tried now; its problem stays noted.
@@ -73,9 +73,9 @@ impl Deadlines {
         let Some(due_at) = due_at else { return Ok(()) };
         let of = Rescheduled { manager, key: &deadline.key, before: deadline.due_at, due_at };
         match &postponed.tried {
-            RetryOutcome::Done => forget_problem(tx, manager, &deadline.key).await,
-            RetryOutcome::NotNow => keep_problem(tx, of).await,
-            RetryOutcome::Refused(why) => note_problem(tx, of, why).await,
+            DeadlineOutcome::Done => forget_problem(tx, manager, &deadline.key).await,
+            DeadlineOutcome::NotNow => keep_problem(tx, of).await,
+            DeadlineOutcome::Refused(why) => note_problem(tx, of, why).await,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::count;
 use super::report::Report;
 use crate::output::Console;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use gdmarket_projections::{
     CompatibilityCheck, Failed, FoldCheck, Options, Part, ReactionCheck, unreadable,
 };
@@ -25,7 +25,7 @@ pub(super) async fn everything(
     let passes = i64::try_from(streams.div_ceil(STREAMS).max(1)).unwrap_or(i64::MAX);
     let events = report.events();
     let total = events.saturating_mul(u64::try_from(passes).unwrap_or(1));
-    let progress = Progress::start(console, "reading every event", total);
+    let progress = ProgressLine::start(console, "reading every event", total);
     let now = store.log().now().await?;
     let mut reactions = Some(ReactionCheck::start(check, options, now).await?);
     let mut done = 0;
@@ -94,7 +94,7 @@ pub(super) async fn samples(
     report: &mut Report,
     console: Console,
 ) -> Result<(), StoreError> {
-    let progress = Progress::start(console, "reading samples", report.events());
+    let progress = ProgressLine::start(console, "reading samples", report.events());
     let (mut tried, mut reported) = (BTreeSet::new(), BTreeSet::new());
     let mut done = 0;
     for kind in report.census.clone() {

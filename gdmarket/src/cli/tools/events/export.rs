@@ -6,7 +6,7 @@ mod output;
 use super::archive_failure;
 use crate::cli::tools::with_readable_store;
 use crate::config::Config;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
 use gdmarket_projections::is_view;
@@ -81,7 +81,7 @@ async fn write(
     let options =
         ExportOptions { with_personal_data: args.with_personal_data, is_derived: is_view };
     let mut export = Export::begin(store, options).await.map_err(archive_failure)?;
-    let progress = Progress::start(console, "exporting events", export.header().events);
+    let progress = ProgressLine::start(console, "exporting events", export.header().events);
     while let Some(lines) = export.next().await.map_err(archive_failure)? {
         output.write(lines).await?;
         progress.reached(export.manifest().events);

@@ -7,7 +7,7 @@ use super::archive_failure;
 use crate::cli::tools::run_until_shutdown;
 use crate::compose::store_options;
 use crate::config::Config;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use accept::{NameRule, accept};
 use clap::Args;
@@ -64,7 +64,7 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
         let archive =
             ArchiveReader::open_checked(input, Box::new(move |entry| accept(entry, rule)));
         let archive = archive.await.map_err(archive_failure)?;
-        let progress = Progress::start(console, "importing events", archive.header().events);
+        let progress = ProgressLine::start(console, "importing events", archive.header().events);
         let managers = managers();
         let settings =
             ImportOptions { numbered: &NUMBERED, acting: &managers, is_derived: is_view };

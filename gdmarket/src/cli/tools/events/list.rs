@@ -2,7 +2,7 @@
 
 use super::filter::FilterArgs;
 use crate::output::event_lines::EventLines;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::result_writer::ResultWriter;
 use crate::output::{Console, Failure};
 use clap::Args;
@@ -73,7 +73,7 @@ async fn goes_on(query: &mut EventQuery) -> Result<bool, Failure> {
 
 /// How far a long search is, unless the events themselves show it.
 struct Looking {
-    progress: Option<Progress>,
+    progress: Option<ProgressLine>,
     from: i64,
 }
 
@@ -82,7 +82,7 @@ impl Looking {
         let from = query.reached();
         let is_shown = query.scans_log() && !io::stdout().is_terminal();
         let total = u64::try_from(query.until().saturating_sub(from)).unwrap_or(0);
-        let start = || Progress::start(console, "looking through positions", total);
+        let start = || ProgressLine::start(console, "looking through positions", total);
         Self { progress: is_shown.then(start), from }
     }
 

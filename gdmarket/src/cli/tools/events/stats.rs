@@ -1,7 +1,7 @@
 //! `gdmarket events stats`: which log this is, and what it holds.
 
 use crate::output::event_lines::moment;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::{Console, Failure};
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -19,7 +19,7 @@ pub(in crate::cli) struct StatsArgs {}
 
 pub(super) async fn run(store: &Store, console: Console) -> Result<(), Failure> {
     let head = store.log().head().await?;
-    let progress = Progress::start(console, "counting", u64::try_from(head).unwrap_or(0));
+    let progress = ProgressLine::start(console, "counting", u64::try_from(head).unwrap_or(0));
     let mut reached = |position| progress.reached(u64::try_from(position).unwrap_or(0));
     let stats = store.log().stats(&mut reached).await?;
     progress.finish();

@@ -3,7 +3,7 @@
 
 use super::filter::FilterArgs;
 use crate::output::event_lines::EventLines;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::result_writer::ResultWriter;
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
@@ -47,7 +47,7 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     let query = store.log().query(filter.clone()).await?;
     let (mut out, mut lines) = (ResultWriter::new(console), EventLines::new(console));
     let looking =
-        query.scans_log().then(|| Progress::start(console, "looking back through the log", 0));
+        query.scans_log().then(|| ProgressLine::start(console, "looking back through the log", 0));
     let newest = query.newest(args.lines).await?;
     if let Some(looking) = looking {
         looking.end();

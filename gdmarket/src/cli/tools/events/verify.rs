@@ -5,7 +5,7 @@ use super::archive_failure;
 use super::import::accept::{NameRule, accept};
 use super::import::open;
 use crate::cli::tools::run_until_shutdown;
-use crate::output::progress::Progress;
+use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
 use gdmarket_projections::unreadable;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &VerifyArgs, console: Console) -> Result<(), Failure> {
         let old_names = Arc::new(AtomicU64::new(0));
         let check = checks_and_counts(Arc::clone(&old_names));
         let archive = ArchiveReader::open_checked(input, check).await.map_err(damaged)?;
-        let progress = Progress::start(console, "reading events", archive.header().events);
+        let progress = ProgressLine::start(console, "reading events", archive.header().events);
         let (mut read, mut faults, mut count) = (0_u64, Vec::new(), 0_u64);
         let look = |event: &_| {
             read += 1;
