@@ -1,5 +1,4 @@
-//! The command line: what can be asked, and with which exit code each thing ends. Without a subcommand
-//! it serves.
+//! The command line: its subcommands, and their exit codes. Without a subcommand it serves.
 
 mod about;
 mod core_dumps;
@@ -22,9 +21,9 @@ Examples:
   gdmarket serve --listen 127.0.0.1:9000      serve on another port
   gdmarket --database-url postgres://…        keep everything in PostgreSQL
   gdmarket demo                               walk through a whole rental on a running server
-  gdmarket config show                        every setting, its value, and where it comes from
-  gdmarket events tail --follow               what happens, as it happens
-  gdmarket state item 1                       an item as it is, from its events
+  gdmarket config show                        every setting, its value and its source
+  gdmarket events tail --follow               events, as they happen
+  gdmarket state item 1                       an item as it is, folded from its events
   gdmarket trace reservation 7                all that led to a reservation and followed from it
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 port or database not reachable,
@@ -57,26 +56,26 @@ enum Command {
     /// Read the log, write it to a file, fill an empty one.
     #[command(subcommand)]
     Events(events::EventsCommand),
-    /// Can this program read the stored log, and does the log hold together? Changes nothing.
+    /// Check that this program can read the stored log, and that the log is consistent. Changes nothing.
     Check(check::CheckArgs),
-    /// Build views anew beside what is served; compare, serve, or look back.
+    /// Rebuild views alongside what is served: compare, serve, or show them as they were.
     Replay(replay::ReplayArgs),
-    /// How far views and process managers are; hold a view up.
+    /// Show how far views and process managers are; pause a view.
     Views(views::ViewsArgs),
-    /// What can't go on, and what is to become of it.
+    /// Show what is parked; retry or drop it.
     Parked(parked::ParkedArgs),
-    /// Record what became of a payment that the gateway leaves open.
+    /// Record the outcome of a payment that the gateway leaves open.
     Payments(payments::PaymentsArgs),
-    /// What is known of people, outside the log.
+    /// Erase the data of persons, which is kept outside the log.
     Persons(persons::PersonsArgs),
-    /// Look at the settings.
+    /// Show the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Show an aggregate as it is or was, with the events that made it.
+    /// Show an aggregate as it is or was, with its events.
     State(state::StateArgs),
-    /// Show what somebody asked and all that followed, as a tree of causes.
+    /// Show a request and all that followed from it, as a tree of causes.
     Trace(trace::TraceArgs),
-    /// Print what a shell needs to complete this command line.
+    /// Print the completions of this command line for a shell.
     Completions(completions::CompletionsArgs),
     /// Print the manual.
     Man(man::ManArgs),
@@ -84,20 +83,20 @@ enum Command {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum ConfigCommand {
-    /// Every setting with its value and where it comes from; secrets are not shown.
+    /// Show every setting with its value and source, without secrets.
     #[command(after_help = config::EXAMPLES)]
     Show,
 }
 
-/// Does what the command line says.
+/// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let undumped = core_dumps::forbid();
+    let forbidden = core_dumps::forbid();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => return usage::report(&answer),
     };
     let console = Console::new(cli.common.json, cli.common.quiet, cli.common.no_color);
-    if let Err(error) = undumped {
+    if let Err(error) = forbidden {
         console.note(&format!("Core dumps can't be forbidden: {error}"));
     }
     cli.common.warn_of_password(console);
@@ -167,12 +166,12 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_holds_together() {
+    fn command_line_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn the_help_of_every_subcommand_shows_examples() {
+    fn help_of_every_subcommand_shows_examples() {
         fn without(command: &clap::Command, found: &mut Vec<String>) {
             for below in command.get_subcommands() {
                 without(below, found);
@@ -188,9 +187,9 @@ mod tests {
         assert_eq!(found, [""; 0], "these have no examples");
     }
 
-    /// The help is laid out by hand; a longer line would be broken where it reads worst.
+    /// The help is laid out by hand; a longer line would be wrapped.
     #[test]
-    fn no_line_of_the_examples_is_too_long_for_the_help() {
+    fn lines_of_examples_fit_the_help() {
         fn long(command: &clap::Command, found: &mut Vec<String>) {
             for below in command.get_subcommands() {
                 long(below, found);
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_subcommand_it_serves_with_the_same_flags() {
+    fn program_without_a_subcommand_serves_with_the_same_flags() {
         let bare = Cli::try_parse_from(["gdmarket", "--listen", "127.0.0.1:1"]).unwrap();
         assert!(bare.command.is_none());
         assert_eq!(bare.serve.listen.as_deref(), Some("127.0.0.1:1"));

@@ -1,5 +1,5 @@
-//! Builds a running market from the configuration: opens the store once, builds commands and projections on
-//! it, lets process managers send commands, and gives the HTTP side its parts.
+//! Builds a running market from the configuration: opens the store once, builds commands and projections on it,
+//! gives process managers a way to send commands, and the HTTP side its parts.
 
 use crate::config::{self, Config};
 use crate::metrics;
@@ -17,12 +17,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Beyond the gateway's own limit, before a payment without outcome is asked about.
+/// How long after the gateway's call limit the outcome of a payment is queried.
 const SETTLE_MARGIN: Duration = Duration::from_secs(15);
-/// How long serving waits for views that are being made.
-const VIEWS_WITHIN: Duration = Duration::from_secs(2);
-/// How often they are looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long serving waits for views that are being built.
+const VIEWS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a view that is being built is read again.
+const VIEWS_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running market, without its HTTP side.
 pub struct Market {
@@ -32,7 +32,7 @@ pub struct Market {
     tokens: Tokens,
 }
 
-/// Why a market doesn't start.
+/// Why a market can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The log can't be opened.
@@ -43,7 +43,7 @@ pub enum StartError {
     Folder {
         /// The folder or file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A view can't be built.
@@ -63,14 +63,14 @@ impl From<ReplayError> for StartError {
     }
 }
 
-/// Refuses a log that lacks something, and brings numbers up to it.
+/// Refuses a log that is incomplete, and raises numbers that are behind it.
 async fn verify(store: &Store) -> Result<(), StoreError> {
     store.verify_schema().await?;
     store.require_whole().await?;
     raise_numbers(store).await
 }
 
-/// Numbers continue after those that the log has, also where their table is older than the log.
+/// Raises numbers that are behind the log, because their table is older than the log.
 async fn raise_numbers(store: &Store) -> Result<(), StoreError> {
     for of in NUMBERED {
         if let Some(Raised { from, to }) = store.numbers().raise(of).await? {
@@ -108,8 +108,7 @@ async fn open_store(config: &Config) -> Result<Store, StoreError> {
 }
 
 impl Market {
-    /// Opens the log, brings its schema up to date if that is wished, and starts everything that
-    /// follows it.
+    /// Opens the log, brings its schema up to date if that is configured, and starts every subscription.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         Self::open(config, |store, port| {
             Projections::start(store, port, &projection_options(config))
@@ -117,8 +116,8 @@ impl Market {
         .await
     }
 
-    /// As [`Market::start`], but nothing follows the log: views stand still and nobody reacts. For
-    /// measuring the writing half alone; no setting leads here.
+    /// As [`Market::start`], but without subscriptions: views stay as they are and no process manager reacts. For
+    /// measuring writes alone; no setting selects it.
     pub async fn start_writing_only(config: &Config) -> Result<Self, StartError> {
         Self::open(config, |store, _| Projections::idle(store)).await
     }
@@ -148,8 +147,8 @@ impl Market {
         Ok(market)
     }
 
-    /// Waits until the views can be read at all: on an empty log they are made now. A database that
-    /// went away meanwhile is no reason not to serve.
+    /// Waits until the views can be read; on an empty log they are built now. Serving starts even if the database
+    /// becomes unavailable meanwhile.
     async fn first_views(&self) {
         let queries = self.projections.queries();
         let first = PageRequest { after: 0, limit: 1 };
@@ -160,10 +159,10 @@ impl Market {
                 || queries.payments(&filter, first).await.is_err()
                 || queries.alarms(&filter, first).await.is_err()
             {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(VIEWS_POLL_INTERVAL).await;
             }
         };
-        if tokio::time::timeout(VIEWS_WITHIN, readable).await.is_err() {
+        if tokio::time::timeout(VIEWS_TIMEOUT, readable).await.is_err() {
             tracing::warn!("the views can't be read yet");
         }
     }
@@ -191,20 +190,22 @@ impl Market {
         router(market, &options, shutdown)
     }
 
-    /// Waits until the log under it is noticed to be another one than it was; says why.
+    /// Waits until the log is found to be replaced; returns why.
     pub async fn log_replaced(&self) -> StoreError {
         self.store.log_replaced().await
     }
 
-    /// How far the log is, for tests that must see that nothing was written.
+    /// The position of the newest event, for tests that make sure that nothing was written.
     pub fn head(&self) -> i64 {
         *self.store.tail().head().borrow()
     }
 
-    /// Ends everything in order: what is begun, what follows it, the log.
+    /// Ends everything in order: started commands, subscriptions, the log.
     pub async fn stop(&self, within: Duration) {
         if tokio::time::timeout(within, self.commands.close()).await.is_err() {
-            tracing::warn!("calls to the payment gateway were left behind; settling finds out");
+            tracing::warn!(
+                "calls to the payment gateway did not end in time; settling finds their outcomes"
+            );
         }
         self.projections.stop().await;
         self.store.close().await;
@@ -214,7 +215,7 @@ impl Market {
 async fn tokens(store: &Store) -> Result<Tokens, StartError> {
     let (identity, key) = (store.identity(), store.log().token_key().await?);
     Tokens::new(identity.log_id, identity.epoch, &key)
-        .ok_or_else(|| StartError::Settings("the log's key for tokens is none".to_owned()))
+        .ok_or_else(|| StartError::Settings("the log's key for tokens is invalid".to_owned()))
 }
 
 fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
@@ -233,7 +234,7 @@ fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
             ..PaymentOptions::default()
         },
         alarm: AlarmOptions {
-            // Nobody waits for a call that is over, and a call that nobody waits for is given up.
+            // A call is cancelled once its caller stops waiting, so the shorter limit holds.
             answer_within: config.alarm.answer_within.min(config.alarm.timeout),
             ..AlarmOptions::default()
         },
@@ -266,7 +267,7 @@ fn gateway_options(payment: &config::PaymentConfig) -> InProcessGatewayOptions {
     }
 }
 
-/// Writes what older programs kept in files of the gateway's into its books.
+/// Copies ledgers that older programs kept in files into the gateway's books.
 async fn take_over_ledgers(config: &Config, store: &Store) -> Result<(), StartError> {
     if let Some(source) = &config.payment.ledger_set_by {
         tracing::warn!(
@@ -289,7 +290,7 @@ async fn take_over_ledgers(config: &Config, store: &Store) -> Result<(), StartEr
     Ok(())
 }
 
-/// How the loops run for this configuration.
+/// The options of subscriptions for this configuration.
 pub fn projection_options(config: &Config) -> Options {
     Options {
         pay_within: config.reservation.pay_within,

@@ -1,8 +1,8 @@
-//! What can be set, where it comes from, and whether it makes sense.
+//! The configuration: settings, their sources, and their checks.
 //!
-//! Defaults < `./gdmarket.toml` or `--config FILE` < `GDMARKET__SECTION__KEY` < flags. Unknown keys
-//! are faults, and all faults are told at once, before a port opens. Only this module reads the
-//! environment; the other crates get plain values.
+//! Defaults < `./gdmarket.toml` or `--config FILE` < `GDMARKET__SECTION__KEY` < flags. Unknown keys are faults, and all
+//! faults are reported at once, before a port opens. Only this module reads the environment; the other crates get plain
+//! values.
 
 mod layers;
 mod loaded;
@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The HTTP side and the data folder.
@@ -42,7 +42,7 @@ pub struct Config {
     pub alarm: Outside,
     /// Reservations.
     pub reservation: ReservationConfig,
-    /// What is told about the program's own doings.
+    /// Log lines and core dumps.
     pub telemetry: Telemetry,
 }
 
@@ -85,16 +85,16 @@ pub struct MarketConfig {
     pub time_zone: Tz,
 }
 
-/// Someone outside, and how the implementation inside this program behaves in their place.
+/// A service outside the market, and how the implementation inside this program simulates it.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Outside {
     /// How long a caller waits.
     #[serde(rename = "answer_within_ms", deserialize_with = "values::millis::<0, _>")]
     pub answer_within: Duration,
-    /// How long a call may go on.
+    /// How long a call may take.
     #[serde(rename = "timeout_ms", deserialize_with = "values::millis::<0, _>")]
     pub timeout: Duration,
-    /// How long each call takes.
+    /// How long each simulated call takes.
     #[serde(rename = "delay_ms", deserialize_with = "values::millis::<0, _>")]
     pub delay: Duration,
     /// How much longer it may take, at random.
@@ -108,31 +108,31 @@ pub struct Outside {
 /// The payment gateway.
 #[derive(Debug, Clone)]
 pub struct PaymentConfig {
-    /// Its limits, and how it behaves.
+    /// Its limits, and how it is simulated.
     pub gateway: Outside,
     /// Which share of the charges is declined.
     pub decline_rate: f64,
-    /// Files in which older programs wrote down charges and refunds.
+    /// Files to which older programs wrote charges and refunds.
     pub old_ledgers: Vec<PathBuf>,
-    /// Who still names such a file.
+    /// The source that still names such a file.
     pub ledger_set_by: Option<String>,
 }
 
 /// Reservations.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct ReservationConfig {
-    /// How long one may stand unpaid.
+    /// How long one may stay unpaid.
     #[serde(rename = "pay_within_s", deserialize_with = "values::seconds")]
     pub pay_within: Duration,
 }
 
-/// What is told about the program's own doings.
+/// Log lines and core dumps.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Telemetry {
     /// Which log lines are written, as `tracing` filters them.
     #[serde(deserialize_with = "values::log_filter")]
     pub log: String,
-    /// How they look.
+    /// The format of log lines.
     #[serde(deserialize_with = "values::log_format")]
     pub format: LogFormat,
     /// Whether core dumps may be written, which hold secrets and names.
@@ -140,14 +140,14 @@ pub struct Telemetry {
     pub core_dumps: bool,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For a person on a terminal, else JSON.
+    /// Text on a terminal, else JSON.
     Auto,
     /// One JSON object a line.
     Json,
-    /// For a person.
+    /// Text.
     Pretty,
 }
 
@@ -163,13 +163,13 @@ impl Config {
         self.database.url.as_ref().map_or_else(folder, ToString::to_string)
     }
 
-    /// As [`Config::database_place`], with the name of the engine where the place doesn't say it.
+    /// As [`Config::database_place`], with the name of the engine where the place doesn't show it.
     pub fn described_database(&self) -> String {
         let folder = || format!("SQLite in {}", self.server.data_dir.display());
         self.database.url.as_ref().map_or_else(folder, ToString::to_string)
     }
 
-    /// The database's URL as the store understands it.
+    /// The database's URL in the form that the store takes.
     pub fn store_url(&self) -> String {
         self.database.url.as_ref().map_or_else(
             || format!("sqlite:{}", self.server.data_dir.display()),

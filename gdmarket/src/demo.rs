@@ -1,5 +1,5 @@
-//! `gdmarket demo`: a whole rental on a running server, shown step by step as a person would like to
-//! read it. Ends with 1 when something isn't as it should be, with 3 when no server answers.
+//! `gdmarket demo`: a whole rental on a running server, printed step by step for people. Exit code 1 if an answer
+//! differs from what is expected, 3 if no server answers.
 
 mod market;
 mod scenario;
@@ -17,19 +17,19 @@ Examples:
   gdmarket demo --url http://127.0.0.1:9000 --lang ko
   gdmarket demo --json | jq -c '[.step, .status, .ok]'";
 
-/// How the demo is shown.
+/// The arguments of the demo.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
     /// The server to walk through.
     #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = server)]
     url: Url,
-    /// The language of the story.
+    /// The language of the sentences.
     #[arg(long, value_enum, default_value_t = Lang::En)]
     lang: Lang,
 }
 
-/// The language of the story.
+/// The language of the sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Lang {
     /// English.
@@ -54,12 +54,12 @@ fn server(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Why the story stops.
+/// Why the demo stops.
 #[derive(Debug)]
 enum Stop {
-    /// Nobody answers.
+    /// No server answers.
     NoServer(String),
-    /// Something isn't as it should be.
+    /// An answer differs from what is expected.
     Differs(String),
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &DemoArgs, console: Console) -> Result<(), Failure> {
     runtime.block_on(async {
         let market = MarketClient::new(args.url.as_str(), args.lang, console).map_err(failure)?;
         tokio::select! {
-            played = scenario::play(market) => played.map_err(failure),
+            done = scenario::run(market) => done.map_err(failure),
             _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "")),
         }
     })
@@ -88,7 +88,7 @@ mod tests {
     use super::server;
 
     #[test]
-    fn an_address_that_the_demo_cannot_use_is_refused_with_the_reason() {
+    fn unusable_address_is_refused_with_the_reason() {
         for (address, reason) in [
             ("https://market.example", "TLS"),
             ("HTTPS://market.example", "TLS"),

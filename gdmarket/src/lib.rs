@@ -1,7 +1,7 @@
 //! The program `gdmarket`: command line, configuration, metrics, log lines, and [`compose`], which builds
 //! a running market from the configuration.
 //!
-//! It is a library for the tests and the benchmarks, and [`cli::run`] for the program itself.
+//! Tests and benchmarks use it as a library; the program calls [`cli::run`].
 
 pub mod cli;
 pub mod compose;

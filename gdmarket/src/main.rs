@@ -3,8 +3,7 @@
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
-/// Rows and events are made by one thread and dropped by another, which the system's allocator is slow
-/// at.
+/// Rows and events are allocated by one thread and freed by another, which is slow with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -14,8 +14,7 @@ const SECONDS_BUCKETS: &[f64] =
 const COMMANDS_BUCKETS: &[f64] =
     &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
-/// Counters whose rise needs a look. `/metrics` shows their zeros, too: an alarm can't notice the rise of
-/// a counter that is absent.
+/// Counters that an operator watches. They start at zero: an alert can't notice the rise of a counter that is absent.
 const FROM_ZERO: [&str; 10] = [
     "gdmarket_append_connections_lost_total",
     "gdmarket_append_contended_batches_total",
@@ -29,10 +28,10 @@ const FROM_ZERO: [&str; 10] = [
     "gdmarket_payment_refunds_refused_total",
 ];
 
-/// Starts counting before anything happens that is to be counted.
-pub fn start_metrics() {
+/// Installs the recorder and registers the metrics, before anything is counted.
+pub fn register_metrics() {
     if recorder().is_none() {
-        // `/metrics` says so.
+        // `/metrics` reports that.
         return;
     }
     descriptions::describe();
@@ -55,7 +54,7 @@ pub fn render() -> Option<String> {
     })
 }
 
-/// Tidies the histograms; to be called every few seconds.
+/// Folds recorded samples into the histograms; to be called every few seconds.
 pub fn run_upkeep() {
     if let Some(recorder) = recorder() {
         recorder.run_upkeep();
@@ -72,7 +71,7 @@ fn install() -> Option<PrometheusHandle> {
     match builder().and_then(PrometheusBuilder::install_recorder) {
         Ok(handle) => Some(handle),
         Err(error) => {
-            tracing::warn!(%error, "figures are not recorded");
+            tracing::warn!(%error, "metrics are not recorded");
             None
         }
     }

@@ -1,4 +1,4 @@
-//! What the program says to the person or script that typed a command: results, notes, progress, failures and
+//! The program's output for the person or script that typed a command: results, notes, progress, failures and
 //! their exit codes. No module here knows a subcommand.
 
 pub(crate) mod confirmation;

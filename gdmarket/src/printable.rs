@@ -1,16 +1,16 @@
-//! Text of strangers on a terminal: the one place that escapes what a terminal acts on, and what hides
-//! or reorders the text around it. The console and the log print through it.
+//! Untrusted text on a terminal: escapes the characters that a terminal acts on, and those that hide or reorder the
+//! text around them. The console and the log print through it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The text on one line, every dangerous character as `\uXXXX`. JSON stays the same JSON, since such
-/// characters stand in its strings only.
+/// The text on one line, every dangerous character as `\uXXXX`. JSON keeps its meaning, since such characters occur
+/// in its strings only.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, is_dangerous)
 }
 
-/// As [`one_line`], for a text that was laid out in lines by this program.
+/// As [`one_line`], for a text that this program laid out in lines.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_dangerous(c))
 }
@@ -38,8 +38,8 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Control characters, and what Unicode calls format characters: invisible, or changing the direction
-/// of the text. The joiner of emoji stays.
+/// Whether a character is a control character or one of Unicode's format characters, which are invisible or change
+/// the direction of the text. The joiner of emoji is allowed.
 fn is_dangerous(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -68,7 +68,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn what_a_terminal_acts_on_is_escaped() {
+    fn characters_that_a_terminal_acts_on_are_escaped() {
         for (text, safe) in [
             ("카메라 👩\u{200d}🔧 é", "카메라 👩\u{200d}🔧 é"),
             ("\u{1b}[2J\u{7}", "\\u001b[2J\\u0007"),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn json_means_the_same_afterwards() {
+    fn escaped_json_has_the_same_meaning() {
         let value = Value::String("\u{1b}\u{9b}\u{7f}\u{202e}\u{e0041}\"\\".to_owned());
         let safe = one_line(&value.to_string()).into_owned();
         assert!(safe.is_ascii(), "{safe}");

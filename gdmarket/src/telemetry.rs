@@ -7,21 +7,21 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What the command line says about log lines.
+/// The style of log lines that the command line asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct LogStyle {
-    /// Colours are wanted.
+    /// Whether lines may have colours.
     pub has_colour: bool,
-    /// JSON, whatever the setting is.
+    /// Whether lines are JSON, whatever the setting is.
     pub is_json: bool,
-    /// Errors only, whatever the setting is.
+    /// Whether only errors are written, whatever the setting is.
     pub is_quiet: bool,
 }
 
 /// Starts writing log lines. A second call in one process changes nothing.
 pub fn start_log(telemetry: &Telemetry, style: LogStyle) {
-    let wanted = if style.is_quiet { "error" } else { telemetry.log.as_str() };
-    let filter = EnvFilter::try_new(wanted).unwrap_or_default();
+    let directives = if style.is_quiet { "error" } else { telemetry.log.as_str() };
+    let filter = EnvFilter::try_new(directives).unwrap_or_default();
     let registry = tracing_subscriber::registry().with(filter);
     let is_terminal = io::stderr().is_terminal();
     let is_json = style.is_json

@@ -1,5 +1,4 @@
-//! Subcommands that print something about the program itself and open no log: its settings, its manual, what
-//! shells need, the OpenAPI document.
+//! Subcommands about the program itself, which open no log: settings, manual, completions, OpenAPI document.
 
 pub(super) mod completions;
 pub(super) mod config;

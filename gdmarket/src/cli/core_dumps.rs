@@ -1,18 +1,18 @@
-//! Core dumps hold the database's password and the names of people, so there are none, unless the
-//! setting `telemetry.core_dumps` asks for them.
+//! Core dumps contain the database's password and names of persons, so the program writes none unless the setting
+//! `telemetry.core_dumps` permits them.
 
 use rustix::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Forbids them; called before a secret is read.
+/// Forbids core dumps; called before a secret is read.
 pub(super) fn forbid() -> io::Result<()> {
     let limit = getrlimit(Resource::Core);
     setrlimit(Resource::Core, Rlimit { current: Some(0), ..limit })?;
-    // The limit doesn't hold for a handler that the kernel pipes dumps into.
+    // The limit doesn't apply to a handler that the kernel pipes dumps to.
     set_dumpable(false)
 }
 
-/// Allows them, as far as the system's own limit does.
+/// Permits core dumps, as far as the system's own limit does.
 pub(super) fn permit() -> io::Result<()> {
     let limit = getrlimit(Resource::Core);
     setrlimit(Resource::Core, Rlimit { current: limit.maximum, ..limit })?;

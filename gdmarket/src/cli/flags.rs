@@ -1,4 +1,4 @@
-//! The flags that stand for settings, and the settings with what they say.
+//! The flags that override settings, and the settings with these overrides.
 
 use crate::cli::core_dumps;
 use crate::config::{Config, DatabaseUrl, Flag, LoadedConfig, Sources};
@@ -7,35 +7,35 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use std::path::PathBuf;
 
-/// Where help shows the flags that every subcommand takes.
-const EVERYWHERE: &str = "With every command";
+/// The heading in the help for the flags of every subcommand.
+const COMMON_HEADING: &str = "With every command";
 
-/// What every subcommand takes.
+/// The flags of every subcommand.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Common {
     /// Read settings from this file instead of ./gdmarket.toml.
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = COMMON_HEADING, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Keep the SQLite files in this folder.
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FOLDER")]
+    #[arg(long, global = true, help_heading = COMMON_HEADING, value_name = "FOLDER")]
     pub(super) data_dir: Option<String>,
     /// Keep everything in this PostgreSQL database.
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
+    #[arg(long, global = true, help_heading = COMMON_HEADING, value_name = "URL")]
     database_url: Option<String>,
     /// Answer in JSON, for programs.
-    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    #[arg(long, global = true, help_heading = COMMON_HEADING)]
     pub(super) json: bool,
-    /// Say nothing but results and errors.
-    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    /// Print only results and errors.
+    #[arg(long, global = true, help_heading = COMMON_HEADING)]
     pub(super) quiet: bool,
     /// Never use colours.
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = "NO_COLOR", hide_env = true,
+    #[arg(long, global = true, help_heading = COMMON_HEADING, env = "NO_COLOR", hide_env = true,
         value_parser = FalseyValueParser::new())]
     pub(super) no_color: bool,
 }
 
 impl Common {
-    /// Other users of the machine can read the command line of every process.
+    /// Warns of a password in a flag: other users of the machine can read the command line of every process.
     pub(super) fn warn_of_password(&self, console: Console) {
         let url = self.database_url.as_deref().and_then(|url| url.parse::<DatabaseUrl>().ok());
         if url.is_some_and(|url| url.has_password()) {
@@ -47,13 +47,13 @@ impl Common {
     }
 }
 
-/// How to serve.
+/// The flags of `serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct ServeArgs {
     /// Listen on this address and port.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(super) listen: Option<String>,
-    /// Listen beyond loopback although nobody logs in: whoever reaches the port may do anything.
+    /// Listen beyond loopback although there are no log-ins: all who reach the port may do anything.
     #[arg(long)]
     allow_open: bool,
     /// Leave the database's schema as it is; refuse to serve if it is too old.
@@ -62,7 +62,7 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// What is said behind `serve` goes before what is said in front of it.
+    /// Merges the flags: those after `serve` override those before it.
     pub(super) fn or(self, before: Self) -> Self {
         Self {
             listen: self.listen.or(before.listen),
@@ -72,7 +72,7 @@ impl ServeArgs {
     }
 }
 
-/// The settings, with what these flags say of them.
+/// Loads the settings, with these flags as overrides.
 pub(super) fn settings(common: &Common, serve: &ServeArgs) -> Result<LoadedConfig, Failure> {
     let given = |flag, key, value: Option<String>| value.map(|value| Flag { flag, key, value });
     let flags = [
@@ -83,7 +83,7 @@ pub(super) fn settings(common: &Common, serve: &ServeArgs) -> Result<LoadedConfi
         given("--no-migrate", "server.migrate", serve.no_migrate.then(|| "false".to_owned())),
     ];
     let flags = flags.into_iter().flatten().collect();
-    let sources = Sources { file: common.config.clone(), flags, surroundings: true };
+    let sources = Sources { file: common.config.clone(), flags, reads_environment: true };
     let loaded =
         Config::load(&sources).map_err(|faults| Failure::new(Exit::Usage, faults.to_string()))?;
     if loaded.config.telemetry.core_dumps {

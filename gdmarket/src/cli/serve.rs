@@ -1,11 +1,11 @@
-//! `gdmarket serve`: takes the port, opens the log, serves until it is told to end.
+//! `gdmarket serve`: binds the port, opens the log, serves until shutdown is requested.
 //!
-//! The port is taken first, so that a second server says so before it touches anything; requests that come
-//! before the log is open wait at the startup gate.
+//! The port is bound first, so that a second server fails before it touches anything; requests that arrive before the
+//! log is open wait at the startup gate.
 
 use crate::compose::Market;
 use crate::config::Config;
-use crate::metrics::{self, start_metrics};
+use crate::metrics::{self, register_metrics};
 use crate::output::{Console, Exit, Failure};
 use crate::printable;
 use crate::runtime::runtime;
@@ -20,10 +20,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How often the figures' histograms are tidied.
-const UPKEEP: Duration = Duration::from_secs(5);
-/// How long what is still running gets when the program ends at once.
-const LAST_MOMENT: Duration = Duration::from_millis(200);
+/// How often recorded samples are folded into the histograms.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How long tasks may still run when the program ends at once.
+const ABORT_TIMEOUT: Duration = Duration::from_millis(200);
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -41,15 +41,15 @@ pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
         .next("listen on 127.0.0.1, or add --allow-open if everybody who reaches it may act"));
     }
     let style = LogStyle {
-        has_colour: console.may_colour(),
+        has_colour: console.has_colour(),
         is_json: console.is_json(),
-        is_quiet: !console.may_talk(),
+        is_quiet: !console.prints_notes(),
     };
     telemetry::start_log(&config.telemetry, style);
-    start_metrics();
+    register_metrics();
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(config, console));
-    runtime.shutdown_timeout(LAST_MOMENT);
+    runtime.shutdown_timeout(ABORT_TIMEOUT);
     ended
 }
 
@@ -71,18 +71,18 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     opener.open(market.router(config, listen, shutdown));
     let upkeep = tokio::spawn(async {
         loop {
-            tokio::time::sleep(UPKEEP).await;
+            tokio::time::sleep(UPKEEP_INTERVAL).await;
             metrics::run_upkeep();
         }
     });
     announce(config, listen, console);
-    hint_at_gateways(config, listen);
+    log_address_share(config, listen);
     let all_finished = tokio::select! {
         all_finished = &mut serving => all_finished,
         error = market.log_replaced() => {
-            // Who waits for an answer gets it still. The files are not closed: that would fold what was
-            // written into what lies there now.
-            drop(timeout(LAST_MOMENT, &mut serving).await);
+            // Requests in flight are answered. The files are not closed: SQLite would checkpoint the write-ahead
+            // log into the file that replaced the log.
+            drop(timeout(ABORT_TIMEOUT, &mut serving).await);
             std::mem::forget(market);
             return Err(error.into());
         }
@@ -95,10 +95,9 @@ async fn serve(config: &Config, console: Console) -> Result<(), Failure> {
     if all_finished { Ok(()) } else { Err(Failure::new(Exit::Interrupted, "ended at once")) }
 }
 
-/// How many connections the system keeps until they are accepted.
+/// How many connections the system queues until they are accepted.
 const BACKLOG: u32 = 1_024;
-/// What the system keeps of an answer until the client takes it: little, so that a client that takes
-/// nothing is noticed.
+/// How many bytes of an answer the system buffers for a client: few, so that a client that reads nothing is noticed.
 const SEND_BUFFER: u32 = 32 * 1024;
 
 fn listen_on(listen: SocketAddr) -> io::Result<TcpListener> {
@@ -125,8 +124,8 @@ fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Behind a gateway all callers have one address, and would share the part of one.
-fn hint_at_gateways(config: &Config, listen: SocketAddr) {
+/// Logs that callers behind a gateway share one address, and so one share of every limit.
+fn log_address_share(config: &Config, listen: SocketAddr) {
     let percent = config.server.http.address_share_percent;
     if !listen.ip().is_loopback() && percent < 100 {
         tracing::info!(
@@ -141,7 +140,7 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
     let place = config.described_database();
     let url = format!("http://{listen}");
     if console.is_json() {
-        // Who closes this end has read it, and a server goes on and ends with 0.
+        // A closed stdout is no failure of a server, which continues.
         let line = json!({"url": url, "database": place}).to_string();
         drop(writeln!(io::stdout(), "{}", printable::one_line(&line)));
         return;
@@ -150,14 +149,14 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
     console.note("Ctrl-C ends it. In another terminal, `gdmarket demo` walks through a rental.");
 }
 
-/// The first signal begins the end, the second one is the end.
+/// Follows signals: the first one starts the shutdown, the second one ends the program at once.
 async fn follow_signals(stage: watch::Sender<Stage>) {
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
         signal(SignalKind::hangup()),
     ) else {
-        tracing::error!("signals can't be heard");
+        tracing::error!("signals can't be received");
         return std::future::pending().await;
     };
     for next in [Stage::Draining, Stage::Now] {
@@ -166,9 +165,9 @@ async fn follow_signals(stage: watch::Sender<Stage>) {
             _ = terminate.recv() => {}
             _ = hang_up.recv() => {}
         }
-        tracing::info!(stage = ?next, "told to end");
+        tracing::info!(stage = ?next, "shutdown requested");
         stage.send_replace(next);
     }
-    // Whoever waits for a stage needs its sender.
+    // Receivers of the stage need its sender.
     std::future::pending::<()>().await;
 }

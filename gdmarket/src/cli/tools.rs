@@ -22,9 +22,9 @@ use gdmarket_store::{Store, StoreError, StoreOptions};
 use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How a tool's connections are called in PostgreSQL's own views.
-const NAME: &str = "gdmarket tool";
-/// Connections to the views of a tool: it asks one thing after the other, but for a rebuild.
+/// The name of a tool's connections in PostgreSQL's own views.
+const APPLICATION_NAME: &str = "gdmarket tool";
+/// Connections of a tool to the views: it queries one after the other, except in a rebuild.
 const CONNECTIONS: u32 = 4;
 
 /// The actor of a tool, as long as there are no log-ins.
@@ -32,8 +32,8 @@ fn local_operator() -> Actor {
     Actor::Operator("local".to_owned())
 }
 
-/// Opens the store, works on it, and closes it, however the work ends. Ctrl-C and SIGTERM drop the
-/// work where it stands: whatever it began in a transaction is rolled back.
+/// Opens the store, works on it, and closes it, also if the work fails. Ctrl-C and SIGTERM cancel the work: its open
+/// transaction is rolled back.
 fn with_store<F>(config: &Config, work: impl FnOnce(Store) -> F) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
@@ -41,7 +41,7 @@ where
     on_store(config, false, work)
 }
 
-/// The same for what only reads: also without `views.db`, and from a copy that can't be written.
+/// As [`with_store`], for work that only reads: also without `views.db`, and on a read-only copy.
 fn with_readable_store<F>(
     config: &Config,
     console: Console,
@@ -64,7 +64,7 @@ where
 {
     let options = StoreOptions {
         read_connections: CONNECTIONS,
-        application_name: NAME.to_owned(),
+        application_name: APPLICATION_NAME.to_owned(),
         reading,
         ..store_options(config, false)
     };
@@ -79,7 +79,7 @@ where
     })
 }
 
-/// Works on a runtime of its own, unless Ctrl-C or SIGTERM comes first: then the work is dropped.
+/// Works on a runtime of its own until the work ends, or until Ctrl-C or SIGTERM cancels it.
 fn run_until_shutdown(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     runtime()?.block_on(async {
         tokio::select! {
@@ -89,7 +89,7 @@ fn run_until_shutdown(work: impl Future<Output = Result<(), Failure>>) -> Result
     })
 }
 
-/// A tool makes no log: an empty place is most often a wrong one.
+/// The failure to open a store. A tool creates no log: an empty place is mostly a wrong one.
 fn not_opened(config: &Config, error: StoreError) -> Failure {
     match error {
         StoreError::NeedsMigration { schema: 0, .. } => {
@@ -105,7 +105,7 @@ async fn shutdown_requested() {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
-        tracing::error!("signals can't be heard");
+        tracing::error!("signals can't be received");
         return std::future::pending().await;
     };
     tokio::select! {
@@ -114,7 +114,7 @@ async fn shutdown_requested() {
     }
 }
 
-/// Names the damaged file: the error of a statement doesn't.
+/// Adds the damaged file, which the error of a statement doesn't name.
 async fn located(store: &Store, failure: Failure) -> Failure {
     match store.locate(StoreError::Damaged(failure.message.clone())).await {
         StoreError::Damaged(same) if same == failure.message => failure,

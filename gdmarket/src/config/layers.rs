@@ -1,5 +1,5 @@
-//! The sources of settings on top of each other: defaults, a file, variables, flags. They know which source a value
-//! came from, and refuse keys that are no settings.
+//! The sources of settings as layers: defaults, a file, variables, flags. The layers know the source of each value and
+//! report keys that are no settings.
 
 use super::settings::{RETIRED, SETTINGS, Setting};
 use super::sources::{Flag, Sources};
@@ -10,16 +10,16 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 use std::path::Path;
 
-/// The prefix of variables.
+/// The prefix of environment variables.
 const PREFIX: &str = "GDMARKET__";
-/// The file that is read if it is there.
+/// The file that is read if it exists.
 const DEFAULT_FILE: &str = "gdmarket.toml";
-/// What the layer of defaults is called.
+/// The name of the layer of defaults.
 const DEFAULT: &str = "default";
-/// How the name of a flag's layer begins.
+/// The prefix of the name of a flag's layer.
 const FLAG: &str = "flag ";
 
-/// A source that is no file and no environment.
+/// A source other than a file or the environment.
 struct Layer {
     name: String,
     entries: Vec<(String, String)>,
@@ -43,7 +43,7 @@ impl Provider for Layer {
     }
 }
 
-/// Who set a value; of two of them the one further down wins.
+/// The kind of source of a value; a later one overrides an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum SetBy {
     Default,
@@ -52,17 +52,17 @@ enum SetBy {
     Flag,
 }
 
-/// The text of a setting, and who set it.
+/// The text of a setting, and its source.
 pub(super) struct SettingText {
     pub(super) text: String,
     pub(super) source: String,
 }
 
-/// All sources, the strongest on top.
+/// All sources, the last of which wins.
 pub(super) struct Layers(Figment);
 
 impl Layers {
-    /// A file that can't be read is a fault, and the other sources are read all the same.
+    /// Reads all sources. A file that can't be read is a fault; the other sources are read nevertheless.
     pub(super) fn stack(sources: &Sources, faults: &mut Vec<String>) -> Self {
         let defaults = SETTINGS.iter().map(|s| (s.key.to_owned(), s.default.to_owned())).collect();
         let mut figment = Figment::from(Layer { name: DEFAULT.to_owned(), entries: defaults });
@@ -71,7 +71,7 @@ impl Layers {
             Ok(None) => {}
             Err(fault) => faults.push(fault),
         }
-        if sources.surroundings {
+        if sources.reads_environment {
             figment = figment.merge(Env::prefixed(PREFIX).split("__"));
         }
         for Flag { flag, key, value } in &sources.flags {
@@ -81,7 +81,7 @@ impl Layers {
         Self(figment)
     }
 
-    /// A fault for every leaf that is neither a setting nor the file of a secret one.
+    /// Returns a fault for every key that is neither a setting nor the file of a secret one.
     pub(super) fn unknown_keys(&self) -> Vec<String> {
         let mut unknown = vec![];
         for (section, value) in self.0.extract::<Dict>().unwrap_or_default() {
@@ -111,7 +111,7 @@ impl Layers {
         }
     }
 
-    /// Who set a value, in words.
+    /// The source of a value, in words.
     fn source(&self, key: &str) -> String {
         let set = self.0.find_metadata(key);
         let file = set.and_then(|set| set.source.as_ref()).and_then(Source::file_path);
@@ -126,7 +126,7 @@ impl Layers {
         }
     }
 
-    /// What a setting says that no program uses any more, and who set it.
+    /// The value of a setting that is no longer used, and its source.
     pub(super) fn retired(&self, key: &str) -> Option<(String, String)> {
         let value = self.0.find_value(key).ok().and_then(|value| text_of(&value))?;
         (!value.is_empty()).then(|| (value, self.source(key)))
@@ -170,13 +170,13 @@ fn file(sources: &Sources) -> Result<Option<TomlFile>, String> {
         Some(path) => path.as_path(),
         None => Path::new(DEFAULT_FILE),
     };
-    if sources.file.is_none() && !(sources.surroundings && path.is_file()) {
+    if sources.file.is_none() && !(sources.reads_environment && path.is_file()) {
         return Ok(None);
     }
     TomlFile::read(path).map(Some)
 }
 
-/// The secret that a file holds, without the line end that editors add.
+/// Reads a secret from a file, without the line end that editors add.
 fn text_of_file(setting: &Setting, file_key: &str, path: &str) -> Result<SettingText, String> {
     let source = format!("file {path}");
     match std::fs::read_to_string(path) {
@@ -189,8 +189,8 @@ fn text_of_file(setting: &Setting, file_key: &str, path: &str) -> Result<Setting
     }
 }
 
-/// An empty value is never taken for none: a variable whose secret wasn't filled in would start the market on
-/// another database than the one that is meant.
+/// The fault of an empty value. An empty value is never ignored: a variable whose secret wasn't filled in would start
+/// the market on another database than the one that is meant.
 fn set_but_empty(key: &str, source: &str) -> String {
     format!("{key}: is set but empty ({source}); give it a value or remove it")
 }

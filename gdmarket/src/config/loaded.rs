@@ -1,4 +1,4 @@
-//! What loading gives: a checked configuration, or every fault at once.
+//! The result of loading: a checked configuration, or every fault at once.
 
 use super::layers::Layers;
 use super::sections::{Sections, Shown};
@@ -6,7 +6,7 @@ use super::sources::Sources;
 use super::{Config, masked};
 use std::fmt;
 
-/// A checked configuration, and how it came about.
+/// A checked configuration, and the source of each setting.
 #[derive(Debug, Clone)]
 pub struct LoadedConfig {
     /// The values.
@@ -35,7 +35,7 @@ pub(super) fn load(sources: &Sources) -> Result<LoadedConfig, Faults> {
     faults.extend(faulty_values);
     match config {
         Some(config) if faults.is_empty() => Ok(LoadedConfig { config, shown }),
-        // A URL that was set in a wrong place would be shown as what it was taken for.
+        // A fault quotes the value; one that was set under a wrong key may be a URL with a password.
         _ => Err(Faults(faults.iter().map(|fault| masked(fault).into_owned()).collect())),
     }
 }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_make_sense() {
+    fn defaults_are_valid() {
         let loaded = Config::load(&Sources::default()).unwrap();
         assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(loaded.config.payment.gateway.answer_within, Duration::from_millis(610));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_at_once_with_their_source() {
+    fn all_faults_are_reported_at_once_with_their_source() {
         let (_folder, path) = file("[server]\nlisten = 5\ncolour = 1\n[market]\ntime_zone = [1]\n");
         let mut sources = flags(&[("payment.fail_rate", "2"), ("database.url", "mysql://x:y@z")]);
         sources.file = Some(path.clone());
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_toml_is_a_fault() {
+    fn file_that_is_not_toml_is_a_fault() {
         let (_folder, path) = file("[server\n");
         let sources = Sources { file: Some(path), ..Sources::default() };
         assert!(Config::load(&sources).is_err());
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_may_stand_in_a_file_of_its_own() {
+    fn secret_may_be_in_a_file_of_its_own() {
         let (_folder, path) = file("postgres://me:s3cret@db/market\n");
         let settings = format!("[database]\nurl_file = {:?}\n", path.display().to_string());
         let (_other, config) = file(&settings);

@@ -1,5 +1,5 @@
-//! A database's URL, which may carry a password: shown without it, handed out only by name. Texts that
-//! may hold such a URL by mistake lose the password before they are printed.
+//! A database's URL, which may contain a password: it is shown without the password, and only `expose` returns it
+//! whole. Texts that may contain such a URL by mistake are masked before they are printed.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ const PARAMETERS: [&[&str]; 12] = [
     &["sslcert", "ssl-cert"],
     &["sslkey", "ssl-key"],
     &["statement-cache-capacity"],
-    // The client takes an address for the host, so that one of the two would be ignored.
+    // The client uses the address as the host, so one of the two would be ignored.
     &["host", "hostaddr"],
     &["port"],
     &["dbname"],
@@ -36,9 +36,9 @@ const PARAMETERS: [&[&str]; 12] = [
     &[OPTIONS],
     &["application_name"],
 ];
-/// The client joins them with blanks when there are several.
+/// The client joins several of these with blanks.
 const OPTIONS: &str = "options";
-/// The client takes them in upper case too.
+/// The client accepts them in upper case too.
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// The URL of a PostgreSQL database.
@@ -55,7 +55,7 @@ impl DatabaseUrl {
         self.secret.expose_secret()
     }
 
-    /// Whether it carries a password.
+    /// Whether it contains a password.
     pub const fn has_password(&self) -> bool {
         self.has_password
     }
@@ -84,7 +84,7 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// Refuses parameters that the client would ignore, and values that it can't take.
+/// Refuses parameters that the client would ignore, and values that it doesn't accept.
 fn check_parameters(url: &Url) -> Result<(), Cow<'static, str>> {
     let is_misplaced = url.query().unwrap_or_default().contains('@');
     let mut seen = BTreeSet::new();
@@ -120,8 +120,8 @@ fn without_password(url: &Url) -> String {
     format!("{}://{user}{host}{port}{}{options}", url.scheme(), url.path())
 }
 
-/// The text, with everything behind the scheme of a PostgreSQL URL masked, up to the next space or
-/// quote. For texts where such a URL doesn't belong and may be malformed.
+/// The text with every PostgreSQL URL masked after its scheme, up to the next space or quote. For texts that may
+/// contain such a URL by mistake, possibly a malformed one.
 pub fn masked(text: &str) -> Cow<'_, str> {
     let Some((start, end)) = first_url(text) else { return Cow::Borrowed(text) };
     let (before, rest) = (text.get(..start), text.get(end..));
@@ -129,14 +129,14 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}***{rest}", before.unwrap_or_default()))
 }
 
-/// Where what follows the first such scheme begins and ends.
+/// Where the rest of the first URL begins and ends, after its scheme.
 fn first_url(text: &str) -> Option<(usize, usize)> {
     let lower = text.to_ascii_lowercase();
     let starts = SCHEMES.iter().filter_map(|scheme| Some(lower.find(scheme)? + scheme.len()));
     let start = starts.min()?;
     let length = text.get(start..)?.find(|c: char| c.is_whitespace() || "\"'`".contains(c));
     let end = length.map_or(text.len(), |length| start.saturating_add(length));
-    // What is masked already stays, and so does a scheme that nothing follows.
+    // A URL that is masked already stays, and so does a scheme alone.
     match text.get(start..end)? {
         "" | "***" => {
             let (from, to) = first_url(text.get(end..)?)?;
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_takes_is_taken() {
+    fn parameters_of_the_client_are_accepted() {
         for query in [
             "sslmode=REQUIRE",
             "ssl-mode=Verify-Full&ssl-ca=/ca.pem",

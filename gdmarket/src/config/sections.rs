@@ -22,19 +22,19 @@ pub struct Shown {
     pub key: &'static str,
     /// Its value.
     pub value: String,
-    /// Who set it.
+    /// Its source.
     pub source: String,
 }
 
-/// The texts of all settings, in the order of [`SETTINGS`], and what is wrong with them.
+/// The texts of all settings, in the order of [`SETTINGS`], and their faults.
 pub(super) struct Sections {
     texts: Vec<SettingText>,
-    /// Each with the number of its setting.
+    /// Each with the index of its setting.
     faults: Vec<(usize, String)>,
 }
 
 impl Sections {
-    /// A text that can't be had is a fault, and its default stands in for it.
+    /// Reads all texts. A text that can't be read is a fault, and its default replaces it.
     pub(super) fn read(layers: &Layers) -> Self {
         let mut faults = vec![];
         let text = |(number, setting): (usize, &Setting)| {
@@ -47,7 +47,7 @@ impl Sections {
         Self { texts, faults }
     }
 
-    /// The section as this struct. `None` only if a default can't be read, which the tests exclude.
+    /// Reads a section into a struct. `None` only if a default can't be read, which the tests exclude.
     fn section<T: DeserializeOwned>(&mut self, section: &str) -> Option<T> {
         loop {
             let number = Cell::new(0);
@@ -64,7 +64,7 @@ impl Sections {
         }
     }
 
-    /// Notes a fault and puts the default in the value's place; `None` if it is there already.
+    /// Records a fault and replaces the value by the default; `None` if it is the default already.
     fn replace(&mut self, number: usize, fault: &Error) -> Option<()> {
         let (setting, text) = (SETTINGS.get(number)?, self.texts.get_mut(number)?);
         let default = default_of(setting);
@@ -75,7 +75,7 @@ impl Sections {
         (faulty.text != text.text).then_some(())
     }
 
-    /// All sections, with defaults instead of faulty values. `ledger` is the text of a retired setting, and who set it.
+    /// All sections, with defaults instead of faulty values. `ledger` is the value of a retired setting, and its source.
     pub(super) fn config(&mut self, ledger: Option<(String, String)>) -> Option<Config> {
         let Http(http) = self.section("server")?;
         let server = Server { http, ..self.section("server")? };
@@ -95,7 +95,7 @@ impl Sections {
         })
     }
 
-    /// Each setting as it is shown, and the faults in the order of the settings.
+    /// Each setting as `config show` prints it, and the faults in the order of the settings.
     pub(super) fn finish(mut self) -> (Vec<Shown>, impl Iterator<Item = String>) {
         self.faults.sort_by_key(|(number, _)| *number);
         let shown = |(setting, SettingText { text, source }): (&Setting, SettingText)| {
@@ -125,7 +125,7 @@ struct DeclineRate {
 #[serde(transparent)]
 struct Http(#[serde(with = "HttpSection")] HttpOptions);
 
-/// The options of the HTTP side as they stand in the section `server`.
+/// The options of the HTTP side, in the section `server`.
 #[derive(Deserialize)]
 #[serde(remote = "HttpOptions")]
 struct HttpSection {

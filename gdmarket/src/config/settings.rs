@@ -1,14 +1,13 @@
-//! The table of everything that can be set: name, default, meaning. `config show`, the documents and
-//! the check for unknown keys read it.
+//! The table of all settings: key, default, help. `config show`, the documents and the check for unknown keys read it.
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// `section.key`, as in the file; `GDMARKET__SECTION__KEY` in the environment.
     pub key: &'static str,
-    /// Its value when nobody sets it; empty means none.
+    /// The value if no source sets it; empty means none.
     pub default: &'static str,
-    /// What it does.
+    /// The help text.
     pub help: &'static str,
     /// Whether it may be given as the name of a file that holds it (`key_file`).
     pub secret: bool,
@@ -25,8 +24,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.hosts", "", "further names this server is called by, separated by commas"),
     setting("server.data_dir", "./gdmarket-data", "folder of the SQLite files"),
     setting("server.migrate", "true", "bring the database's schema up to date before serving"),
-    setting("server.drain_delay_ms", "0", "serve on for this long after being told to end"),
-    setting("server.finish_within_ms", "30000", "then wait this long for what is under way"),
+    setting("server.drain_delay_ms", "0", "serve on for this long after a shutdown is requested"),
+    setting("server.finish_within_ms", "30000", "then wait this long for what is in flight"),
     setting("server.request_timeout_ms", "30000", "how long one request may take"),
     setting("server.connections", "8192", "how many connections may be open at once"),
     setting(
@@ -54,23 +53,23 @@ pub const SETTINGS: &[Setting] = &[
     setting("database.cache_entries", "10000", "how many aggregates of a type stay in memory"),
     setting("market.time_zone", "Asia/Seoul", "where the market's days begin and end"),
     setting("payment.answer_within_ms", "610", "how long a renter waits for the gateway"),
-    setting("payment.timeout_ms", "60000", "how long a call to the gateway may go on"),
+    setting("payment.timeout_ms", "60000", "how long a call to the gateway may take"),
     setting("payment.delay_ms", "0", "how long the gateway inside this program takes"),
     setting("payment.jitter_ms", "0", "how much longer it may take, at random"),
     setting("payment.fail_rate", "0", "which share of its calls fails, 0 to 1"),
     setting("payment.decline_rate", "0", "which share of its charges is declined, 0 to 1"),
     setting("alarm.answer_within_ms", "610", "how long a registration waits for the alarm"),
-    setting("alarm.timeout_ms", "60000", "how long a call to the alarm may go on"),
+    setting("alarm.timeout_ms", "60000", "how long a call to the alarm may take"),
     setting("alarm.delay_ms", "0", "how long the alarm inside this program takes"),
     setting("alarm.jitter_ms", "0", "how much longer it may take, at random"),
     setting("alarm.fail_rate", "0", "which share of its calls fails, 0 to 1"),
-    setting("reservation.pay_within_s", "900", "how long a reservation may stand unpaid"),
+    setting("reservation.pay_within_s", "900", "how long a reservation may stay unpaid"),
     setting("telemetry.log", "warn,gdmarket=info", "which log lines are written"),
     setting("telemetry.format", "auto", "auto, json or pretty"),
     setting("telemetry.core_dumps", "false", "write core dumps, which hold passwords and names"),
 ];
 
-/// Settings of older programs: taken, and reported as no longer used.
+/// Settings of older programs: accepted, and reported as no longer used.
 pub const RETIRED: &[&str] = &["payment.ledger"];
 
 impl Setting {

@@ -1,4 +1,4 @@
-//! Where settings may come from.
+//! The sources of settings.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use std::path::PathBuf;
 pub struct Flag {
     /// The flag, with its dashes.
     pub flag: &'static str,
-    /// What it sets.
+    /// The key that it sets.
     pub key: &'static str,
-    /// To what.
+    /// The value.
     pub value: String,
 }
 
-/// Where values may come from.
+/// The sources to read.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// `--config`; it must exist then.
+    /// The file of `--config`, which must exist.
     pub file: Option<PathBuf>,
-    /// From the command line.
+    /// Flags of the command line.
     pub flags: Vec<Flag>,
-    /// Whether to look at the environment and the folder one stands in; tests don't.
-    pub surroundings: bool,
+    /// Whether to read the environment and the working directory; tests don't.
+    pub reads_environment: bool,
 }

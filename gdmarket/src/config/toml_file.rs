@@ -1,5 +1,4 @@
-//! A file of settings. A fault in it is named by line and column and never by its text, which may be a
-//! password.
+//! A file of settings. A fault names line and column, and never quotes the text, which may be a password.
 
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
@@ -12,7 +11,7 @@ pub(super) struct TomlFile {
 }
 
 impl TomlFile {
-    /// Reads a file.
+    /// Reads and parses a file.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let bytes = std::fs::read(path).map_err(|error| format!("{shown}: {error}"))?;

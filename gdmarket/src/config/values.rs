@@ -1,4 +1,4 @@
-//! Texts as values: what each kind of setting may say, and what is reported when it says something else.
+//! Parses the text of a setting as its value, or reports what the text must be.
 
 use super::{DatabaseUrl, LogFormat};
 use chrono_tz::Tz;
@@ -12,10 +12,10 @@ use std::str::FromStr;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
-/// No waiting time is longer than a day.
+/// The longest time of a setting: a day.
 const MAX_MS: u64 = 86_400_000;
 
-/// A value as it was written; a list or a table is none.
+/// The value as it was written; `None` for a list or a table.
 pub(super) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(_, text) => Some(text.clone()),
@@ -31,7 +31,7 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// Reads the text of a setting; the fault is what the text must be.
+/// Parses the text of a setting; the fault says what the text must be.
 fn read<'de, D, T>(text: D, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -55,24 +55,24 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(text: D) -> Result<bool, D::Error>
     read(text, |text| parsed(text, "must be true or false"))
 }
 
-/// A whole number from `LEAST` to `MOST`.
-pub(super) fn within<'de, const LEAST: u64, const MOST: u64, T, D>(text: D) -> Result<T, D::Error>
+/// A whole number from `MIN` to `MAX`.
+pub(super) fn within<'de, const MIN: u64, const MAX: u64, T, D>(text: D) -> Result<T, D::Error>
 where
     T: TryFrom<u64>,
     D: Deserializer<'de>,
 {
     read(text, |text| {
-        let number = text.parse().ok().filter(|number| (LEAST..=MOST).contains(number));
+        let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
         let number = number.and_then(|number| T::try_from(number).ok());
-        number.ok_or_else(|| format!("must be a whole number from {LEAST} to {MOST}"))
+        number.ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
     })
 }
 
-pub(super) fn millis<'de, const LEAST: u64, D>(text: D) -> Result<Duration, D::Error>
+pub(super) fn millis<'de, const MIN: u64, D>(text: D) -> Result<Duration, D::Error>
 where
     D: Deserializer<'de>,
 {
-    within::<LEAST, MAX_MS, u64, D>(text).map(Duration::from_millis)
+    within::<MIN, MAX_MS, u64, D>(text).map(Duration::from_millis)
 }
 
 /// From a second to a year.

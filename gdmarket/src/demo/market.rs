@@ -1,4 +1,4 @@
-//! The demo's way to the server: sends, compares what comes with what should come, tells each step.
+//! The demo's client: sends requests, compares answers with what is expected, and prints each step.
 
 use super::sentences::Sentence;
 use super::{Lang, Stop};
@@ -10,15 +10,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a server may take for one answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// How long what follows from a write may take.
-const FOLLOWS_WITHIN: Duration = Duration::from_secs(10);
-/// How long the outcome of a write may take that was answered 202: as long as the gateway may.
-const KNOWN_WITHIN: Duration = Duration::from_secs(90);
-/// How often it is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the consequences of a write may take.
+const CONSEQUENCE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the outcome of a write that was answered 202 may take: as long as the gateway may.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(90);
+/// How often an answer is read again.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A running market, as a caller sees it.
+/// The client of a running market.
 pub(super) struct MarketClient {
     client: reqwest::Client,
     url: String,
@@ -27,15 +27,15 @@ pub(super) struct MarketClient {
     step: u32,
 }
 
-/// What is to be asked.
+/// A request to the server.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
+pub(super) struct Request {
     method: Method,
     path: String,
     body: Option<Value>,
 }
 
-impl Ask {
+impl Request {
     pub(super) fn get(path: impl Into<String>) -> Self {
         Self { method: Method::GET, path: path.into(), body: None }
     }
@@ -53,37 +53,46 @@ impl Ask {
     }
 }
 
-/// What should come: a status, and fields by their JSON pointers.
+/// The expected answer: a status, and fields by their JSON pointers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expect<'a> {
     pub(super) status: u16,
     pub(super) fields: &'a [(&'a str, Value)],
 }
 
-/// What came.
+/// An answer.
 #[derive(Debug)]
 struct Response {
     status: u16,
-    /// Where a write can be looked at.
+    /// The resource that shows the outcome of a write.
     location: Option<String>,
     body: Value,
-    /// It was answered 202 first; body and status are those of the outcome.
+    /// Whether it was answered 202 first; body and status are those of the outcome.
     was_accepted: bool,
+}
+
+/// A step, as it is printed.
+struct Step<'a> {
+    sentence: Sentence,
+    request: &'a Request,
+    answer: &'a Response,
+    expect: Expect<'a>,
+    difference: Option<String>,
 }
 
 impl MarketClient {
     pub(super) fn new(url: &str, lang: Lang, console: Console) -> Result<Self, Stop> {
         let client = reqwest::Client::builder()
-            .timeout(ANSWER_WITHIN)
+            .timeout(ANSWER_TIMEOUT)
             .build()
             .map_err(|error| Stop::NoServer(error.to_string()))?;
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self { client, url, lang, console, step: 0 })
     }
 
-    /// Says what will be written, before anything is.
-    pub(super) fn announce(&self, say: Sentence, renters: &[i64]) {
-        let text = say.in_lang(self.lang).replace("{renters}", &listed(renters));
+    /// Prints what will be written, before anything is.
+    pub(super) fn announce(&self, sentence: Sentence, renters: &[i64]) {
+        let text = sentence.in_lang(self.lang).replace("{renters}", &listed(renters));
         if self.console.is_json() {
             Console::result_json(&json!({"step": 0, "says": text, "url": self.url, "ok": true}));
         } else {
@@ -93,69 +102,71 @@ impl MarketClient {
         }
     }
 
-    /// Asks once; the answer must be as expected.
-    pub(super) async fn ask(
+    /// Sends a request once; the answer must be as expected.
+    pub(super) async fn send(
         &mut self,
-        say: Sentence,
-        ask: Ask,
+        sentence: Sentence,
+        request: Request,
         expect: Expect<'_>,
     ) -> Result<Value, Stop> {
-        let answer = self.send(&ask).await?;
+        let answer = self.answer(&request).await?;
         let answer = match answer.location {
             Some(location) if answer.status == 202 => self.outcome(location, expect).await?,
             _ => answer,
         };
         let difference = difference(&answer, expect);
-        self.show(say, &ask, &answer, expect, difference)?;
+        self.print(&Step { sentence, request: &request, answer: &answer, expect, difference })?;
         Ok(answer.body)
     }
 
-    /// What became of a write that was answered 202: its outcome is shown by the resource.
+    /// The outcome of a write that was answered 202, as the resource shows it.
     async fn outcome(&self, location: String, expect: Expect<'_>) -> Result<Response, Stop> {
-        let look = Ask::get(location);
-        let begun = Instant::now();
+        let request = Request::get(location);
+        let started = Instant::now();
         loop {
-            let seen = self.send(&look).await?;
+            let seen = self.answer(&request).await?;
             let answer = Response { status: expect.status, was_accepted: true, ..seen };
-            if difference(&answer, expect).is_none() || begun.elapsed() > KNOWN_WITHIN {
+            if difference(&answer, expect).is_none() || started.elapsed() > OUTCOME_TIMEOUT {
                 return Ok(answer);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Asks until the answer is as expected: what others do because of a write takes a moment.
-    pub(super) async fn see(
+    /// Repeats a request until the answer is as expected: the consequences of a write take a moment.
+    pub(super) async fn await_answer(
         &mut self,
-        say: Sentence,
-        ask: Ask,
+        sentence: Sentence,
+        request: Request,
         expect: Expect<'_>,
     ) -> Result<Value, Stop> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
-            let answer = self.send(&ask).await?;
+            let answer = self.answer(&request).await?;
             let difference = difference(&answer, expect);
-            if difference.is_none() || begun.elapsed() > FOLLOWS_WITHIN {
-                self.show(say, &ask, &answer, expect, difference)?;
+            if difference.is_none() || started.elapsed() > CONSEQUENCE_TIMEOUT {
+                let (request, shown) = (&request, &answer);
+                self.print(&Step { sentence, request, answer: shown, expect, difference })?;
                 return Ok(answer.body);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    async fn send(&self, ask: &Ask) -> Result<Response, Stop> {
+    async fn answer(&self, request: &Request) -> Result<Response, Stop> {
         let no_server = |error: reqwest::Error| {
             let why = if error.is_connect() { "no server answers" } else { "the server broke off" };
             Stop::NoServer(format!("{}: {why}", self.url))
         };
-        let mut request = self
+        let Request { method, path, body } = request;
+        let mut call = self
             .client
-            .request(ask.method.clone(), format!("{}{}", self.url, ask.path))
+            .request(method.clone(), format!("{}{path}", self.url))
             .header("accept", "application/json");
-        if let Some(body) = &ask.body {
-            request = request.json(body);
+        if let Some(body) = body {
+            call = call.json(body);
         }
-        let answer = request.send().await.map_err(no_server)?;
+        let answer = call.send().await.map_err(no_server)?;
         let status = answer.status().as_u16();
         let location = answer.headers().get(header::LOCATION).and_then(|path| path.to_str().ok());
         let location = location.filter(|path| path.starts_with('/')).map(str::to_owned);
@@ -164,19 +175,14 @@ impl MarketClient {
         Ok(Response { status, location, body, was_accepted: false })
     }
 
-    fn show(
-        &mut self,
-        say: Sentence,
-        ask: &Ask,
-        answer: &Response,
-        expect: Expect<'_>,
-        difference: Option<String>,
-    ) -> Result<(), Stop> {
+    /// Prints a step; fails if its answer differs from what is expected.
+    fn print(&mut self, step: &Step<'_>) -> Result<(), Stop> {
+        let Step { sentence, request, answer, expect, difference } = step;
         self.step = self.step.saturating_add(1);
-        let sentence = say.in_lang(self.lang);
-        let seen = seen(answer, expect);
+        let sentence = sentence.in_lang(self.lang);
+        let seen = seen(answer, *expect);
         let status = if answer.was_accepted { 202 } else { answer.status };
-        let Ask { method, path, body: sent } = ask;
+        let Request { method, path, body: sent } = request;
         if self.console.is_json() {
             Console::result_json(&json!({
                 "step": self.step, "says": sentence, "method": method.as_str(), "path": path,
@@ -198,9 +204,10 @@ impl MarketClient {
         }
     }
 
-    pub(super) fn close(&self, say: Sentence) {
+    /// Prints the last sentence.
+    pub(super) fn close(&self, sentence: Sentence) {
         if !self.console.is_json() {
-            let text = say.in_lang(self.lang);
+            let text = sentence.in_lang(self.lang);
             Console::result("");
             self.console.print(&Text::default().toned(Tone::Good, text));
         }
@@ -211,20 +218,20 @@ fn listed(numbers: &[i64]) -> String {
     numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What isn't as it should be.
+/// How an answer differs from what is expected.
 fn difference(answer: &Response, expect: Expect<'_>) -> Option<String> {
     let Response { status, body, .. } = answer;
     if *status != expect.status {
         let code = body.get("code").and_then(Value::as_str).unwrap_or("no code");
         return Some(format!("expected {}, got {status} ({code})", expect.status));
     }
-    expect.fields.iter().find_map(|(pointer, wanted)| {
+    expect.fields.iter().find_map(|(pointer, expected)| {
         let found = body.pointer(pointer).unwrap_or(&Value::Null);
-        (found != wanted).then(|| format!("expected {pointer} to be {wanted}, got {found}"))
+        (found != expected).then(|| format!("expected {pointer} to be {expected}, got {found}"))
     })
 }
 
-/// The status, and what the step was about.
+/// The status, and the fields that the step is about.
 fn seen(answer: &Response, expect: Expect<'_>) -> String {
     let Response { body, was_accepted, .. } = answer;
     let status = if *was_accepted { 202 } else { answer.status };

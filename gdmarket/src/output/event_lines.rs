@@ -6,10 +6,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use gdmarket_projections::ToldEvent;
 use serde_json::Value;
 
-/// Most characters of what an event says, in a line.
-const MOST_DATA: usize = 100;
+/// The longest data of an event in a line, in characters.
+const MAX_DATA_CHARS: usize = 100;
 
-/// Makes lines; columns never get narrower from one page to the next.
+/// Formats events as lines; columns never get narrower from one page to the next.
 pub(crate) struct EventLines {
     console: Console,
     widths: [usize; 5],
@@ -43,7 +43,7 @@ impl EventLines {
             .toned(Tone::Faint, moment(event.recorded_at))
             .then(columns)
             .toned(Tone::Faint, format!("{actor:of_actor$}"))
-            .then(format!("  {}", in_short(&event.data)))
+            .then(format!("  {}", short_data(&event.data)))
     }
 }
 
@@ -58,20 +58,20 @@ fn cells(event: &ToldEvent) -> [String; 5] {
 }
 
 fn json_line(event: &ToldEvent) -> String {
-    // Texts, numbers and JSON itself: always JSON.
+    // Serialising texts, numbers and JSON values cannot fail.
     serde_json::to_string(event).unwrap_or_default()
 }
 
-/// A time as exact as the log has it (SQLite's clock tells milliseconds): typed as a place it means the
-/// very event.
+/// A time with the precision of the log (milliseconds on SQLite): typed as a place in the log it means exactly this
+/// event.
 pub(crate) fn moment(time: DateTime<Utc>) -> String {
     let is_whole = time.timestamp_subsec_micros().is_multiple_of(1_000);
     let precision = if is_whole { SecondsFormat::Millis } else { SecondsFormat::Micros };
     time.to_rfc3339_opts(precision, true)
 }
 
-/// What an event says, on one short line.
-pub(crate) fn in_short(data: &Value) -> String {
+/// The data of an event, on one short line.
+pub(crate) fn short_data(data: &Value) -> String {
     let text = match data {
         Value::Object(fields) => {
             let pairs = fields.iter().map(|(name, value)| format!("{name}={value}"));
@@ -80,7 +80,7 @@ pub(crate) fn in_short(data: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    match text.char_indices().nth(MOST_DATA) {
+    match text.char_indices().nth(MAX_DATA_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
     }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_of_a_page_stand_below_each_other() {
+    fn columns_of_a_page_are_aligned() {
         let mut lines = EventLines::new(Console::new(false, false, true));
         let first = "2027-01-15T08:00:00.123456Z  item/1        #1  ItemDeleted  owner:7  itemNo=1";
         let lines = lines.of(&[event(9, "item/1"), event(10, "reservation/1")]);
@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn long_data_are_cut_between_characters() {
-        let short = in_short(&json!({"itemName": "카".repeat(300)}));
-        assert_eq!(short.chars().count(), MOST_DATA + 1);
+        let short = short_data(&json!({"itemName": "카".repeat(300)}));
+        assert_eq!(short.chars().count(), MAX_DATA_CHARS + 1);
         assert!(short.ends_with('…'));
     }
 }

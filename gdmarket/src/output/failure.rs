@@ -1,5 +1,4 @@
-//! How the program ends when it can't do what was asked: a code for scripts, one clear line and the
-//! next step for people.
+//! Failures of a command: an exit code for scripts, one clear line and the next step for people.
 
 use crate::compose::StartError;
 use gdmarket_projections::{QueryError, ReplayError};
@@ -10,20 +9,20 @@ use std::process::ExitCode;
 /// The exit codes that callers may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// What was asked failed.
+    /// The command failed.
     Failed,
-    /// Wrong use, or a configuration that can't be right.
+    /// Wrong usage, or an invalid configuration.
     Usage,
-    /// A port, the database or a server isn't reachable.
+    /// A port, the database or a server can't be reached.
     Unreachable,
     /// A view differs from a rebuild.
     Differs,
-    /// The log holds what can't be read.
+    /// The log holds something that can't be read.
     Unreadable,
     /// Ctrl-C.
     Interrupted,
-    /// Whoever read the results went away: nothing is left to do, and nothing to say.
-    NobodyReads,
+    /// The reader of stdout closed it: the program ends without a message.
+    OutputClosed,
 }
 
 impl From<Exit> for ExitCode {
@@ -35,65 +34,65 @@ impl From<Exit> for ExitCode {
             Exit::Differs => 4,
             Exit::Unreadable => 5,
             Exit::Interrupted => 130,
-            Exit::NobodyReads => 0,
+            Exit::OutputClosed => 0,
         })
     }
 }
 
-/// Why the program ends without having done what was asked.
+/// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    /// What is wrong; lines if several things are.
+    /// What is wrong: one line for each fault.
     pub message: String,
     /// What to do next.
     pub next: Option<String>,
-    /// Whether the database itself is damaged.
+    /// Whether the cause is a damaged database.
     pub is_damage: bool,
 }
 
 impl Failure {
-    /// A failure that says what is wrong.
+    /// A failure with a message.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), next: None, is_damage: false }
     }
 
-    /// The database itself is damaged.
+    /// A failure because of a damaged database.
     pub(crate) fn damage(message: String) -> Self {
         Self { is_damage: true, ..Self::new(Exit::Unreadable, message) }
     }
 
-    /// A result can't be written to stdout.
+    /// A failure to write a result to stdout.
     pub(crate) fn of_stdout(error: &io::Error) -> Self {
         match error.kind() {
-            ErrorKind::BrokenPipe => Self::new(Exit::NobodyReads, ""),
+            ErrorKind::BrokenPipe => Self::new(Exit::OutputClosed, ""),
             _ => Self::new(Exit::Failed, format!("stdout: {error}")),
         }
     }
 
-    /// With the next step.
+    /// Adds the next step.
     #[must_use]
     pub fn next(self, next: impl Into<String>) -> Self {
         Self { next: Some(next.into()), ..self }
     }
 }
 
-/// What to do about a damaged file.
+/// The next step for a damaged file.
 const DAMAGED: &str =
     "see which file it is: gdmarket check; then docs/runbook.md, \"A damaged file\"";
 
-/// The views are made again from the log.
+/// The next step for a damaged `views.db`: the views are rebuilt from the log.
 const DAMAGED_VIEWS: &str = "end the server and move views.db, views.db-wal and views.db-shm out of the \
      folder: they are built again from the log at the next start";
 
-/// What to do about a write-ahead log of before a restore.
-/// The way that loses nothing comes first.
+/// The next step for a write-ahead log that may be older than the restored log. The step that loses nothing comes
+/// first.
 const LEFT_OVER: &str = "if the two were copied together, or nothing was put in place at all, type: \
      gdmarket migrate --restored --with-wal; only if a copy was put in place alone, remove the -wal and -shm files \
      of before next to it, then type: gdmarket migrate --restored";
 
-/// What to do where the files or the disk refuse the work.
+/// The next step for files or disks that refuse reads or writes.
 const fn storage_advice(fault: StorageFault) -> &'static str {
     match fault {
         StorageFault::Full => "make room on the disk, then try again",

@@ -1,11 +1,10 @@
-//! A line for people, parts of which may have a tone: escaped when it is rendered, so that no caller
-//! has to think of it.
+//! A line for people, parts of which may have a tone. Rendering escapes the line, so no caller has to.
 
 use crate::printable;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
 
-/// What a part of a line is about; only for colours.
+/// The meaning of a part of a line, which is shown as a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     Good,
@@ -18,21 +17,21 @@ pub(crate) enum Tone {
 pub(crate) struct Text(Vec<(Option<Tone>, String)>);
 
 impl Text {
-    /// With a further part.
+    /// Adds a part.
     #[must_use]
     pub(crate) fn then(mut self, part: impl Into<String>) -> Self {
         self.0.push((None, part.into()));
         self
     }
 
-    /// With a further part of this tone.
+    /// Adds a part of this tone.
     #[must_use]
     pub(crate) fn toned(mut self, tone: Tone, part: impl Into<String>) -> Self {
         self.0.push((Some(tone), part.into()));
         self
     }
 
-    /// As it is printed, without blanks at its end.
+    /// The line as it is printed, without trailing blanks.
     pub(crate) fn render(&self, has_colour: bool) -> String {
         let mut line = String::new();
         let last = self.0.iter().rposition(|(_, part)| !part.trim_end().is_empty());
@@ -75,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_its_own_colours_reach_the_terminal() {
+    fn escape_sequences_of_data_never_reach_the_terminal() {
         let text = Text::from("a\u{1b}[31m ").toned(Tone::Faint, "b\nc").then("  ").then("");
         assert_eq!(text.render(true), "a\\u001b[31m \u{1b}[2mb\\u000ac\u{1b}[0m");
         assert_eq!(text.render(false), "a\\u001b[31m b\\u000ac");

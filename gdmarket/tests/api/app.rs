@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use gdmarket::compose::Market;
 use gdmarket::config::{Config, Flag, Sources};
-use gdmarket::metrics::start_metrics;
+use gdmarket::metrics::register_metrics;
 use gdmarket_api::server::{Shutdown, Stage};
 use gdmarket_testkit::TestDb;
 use http::{HeaderMap, Method, Request};
@@ -82,7 +82,7 @@ impl App {
     }
 
     fn config(db: &TestDb, settings: &[(&'static str, &str)]) -> (Config, TempDir) {
-        start_metrics();
+        register_metrics();
         let spare = tempfile::tempdir().expect("a temporary folder");
         (config(db, &spare, settings), spare)
     }

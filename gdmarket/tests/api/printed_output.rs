@@ -240,7 +240,7 @@ fn server_prints_its_greeting_first_and_nothing_when_quiet() {
         assert_eq!(stdout, "");
         let greeting = stderr.lines().position(|line| line.starts_with("GDmarket serves "));
         assert!(greeting.is_some_and(|line| line <= 2), "the greeting comes too late: {stderr}");
-        let before_the_end = stderr.lines().take_while(|line| !line.contains("told to end"));
+        let before_the_end = stderr.lines().take_while(|line| !line.contains("shutdown requested"));
         assert!(before_the_end.count() <= 6, "{stderr}");
         let (stdout, stderr) = output_of_server(&["--quiet"]).await;
         assert_eq!((stdout.as_str(), without_probes(&stderr).as_str()), ("", ""));

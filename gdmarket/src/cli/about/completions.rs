@@ -1,5 +1,4 @@
-//! `gdmarket completions`: what a shell needs in order to complete the command line, made from its one
-//! definition.
+//! `gdmarket completions`: completions for a shell, generated from the definition of the command line.
 
 use crate::cli::Cli;
 use crate::output::result_writer::ResultWriter;

@@ -1,4 +1,4 @@
-//! `gdmarket config show`: every setting, its value, and where it comes from.
+//! `gdmarket config show`: every setting, its value and its source.
 
 use crate::config::{LoadedConfig, Setting, Shown, list};
 use crate::output::Console;
@@ -10,7 +10,7 @@ Examples:
   gdmarket config show
   gdmarket config show --json | jq '.[\"server.listen\"]'";
 
-/// The value as JSON has it: a number, a boolean, a list; `null` where nothing is set.
+/// The value as JSON: a number, a boolean, a list; `null` if nothing is set.
 fn typed(key: &str, value: &str) -> Value {
     let default = Setting::of(key).map_or("", |setting| setting.default);
     let number = || -> Option<Value> {

@@ -1,4 +1,4 @@
-//! `gdmarket man`: the manual, made from the one definition of the command line.
+//! `gdmarket man`: the manual, generated from the definition of the command line.
 
 use crate::cli::Cli;
 use crate::output::result_writer::ResultWriter;
@@ -39,13 +39,13 @@ pub(in crate::cli) fn run(args: &ManArgs, console: Console) -> Result<(), Failur
         console.note(&format!("The pages are in {}; begin with gdmarket.1.", folder.display()));
         return Ok(());
     }
-    let wanted = args.subcommand.iter().try_fold(&command, |command, name| {
+    let subcommand = args.subcommand.iter().try_fold(&command, |command, name| {
         command.find_subcommand(name).ok_or_else(|| unknown(command, name))
     })?;
-    let page = page(wanted).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let page = page(subcommand).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let mut out = ResultWriter::new(console);
     if console.is_json() {
-        let name = wanted.get_display_name().unwrap_or_else(|| wanted.get_name());
+        let name = subcommand.get_display_name().unwrap_or_else(|| subcommand.get_name());
         out.line(json!({"command": name, "manual": page}).to_string())?;
     } else {
         out.program_text(page.trim_end())?;
@@ -53,14 +53,14 @@ pub(in crate::cli) fn run(args: &ManArgs, console: Console) -> Result<(), Failur
     out.flush()
 }
 
-/// Writes the pages of a command and of those below it.
+/// Writes the pages of a command and of its subcommands.
 fn write(command: &Command, folder: &Path) -> io::Result<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     std::fs::write(folder.join(format!("{name}.1")), page(command)?)?;
     command.get_subcommands().try_for_each(|below| write(below, folder))
 }
 
-/// A page; examples keep their lines.
+/// The page of a command; examples keep their lines.
 fn page(command: &Command) -> io::Result<String> {
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let mut page = Vec::new();
@@ -78,7 +78,7 @@ fn page(command: &Command) -> io::Result<String> {
     Ok(page)
 }
 
-/// A line as it is: neither a request nor an escape nor a hyphen to roff.
+/// A line that roff prints as it is, without requests, escapes and hyphenation.
 fn verbatim(line: &str) -> String {
     let line = line.replace('\\', "\\e").replace('-', "\\-");
     if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn examples_stand_as_they_are_typed() {
+    fn examples_are_printed_verbatim() {
         assert_eq!(verbatim("  jq '.a' --raw \\n"), "  jq '.a' \\-\\-raw \\en");
         assert_eq!(verbatim(".TH"), "\\&.TH");
     }

@@ -1,4 +1,4 @@
-//! `gdmarket openapi`: the interface as a document, without any server.
+//! `gdmarket openapi`: the OpenAPI document of the interface, without a server.
 
 use crate::output::Console;
 use gdmarket_api::openapi::document;

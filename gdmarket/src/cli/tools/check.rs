@@ -1,6 +1,5 @@
-//! `gdmarket check`: can this program read the stored log, and does everything hold together? It reads
-//! all of it, changes nothing, and may run beside a server; to be run with the new program before a
-//! deploy.
+//! `gdmarket check`: checks that this program can read the stored log, and that log, views and reactions are consistent.
+//! It reads everything, changes nothing, and may run alongside a server; run it with the new program before a deploy.
 
 mod read;
 mod report;
@@ -24,13 +23,12 @@ Examples:
   gdmarket check --quick                samples only, for a very long log
   gdmarket check --json | jq '.faults'  for scripts
 
-Every event is read and folded through every view, and the rows that come out are compared with
-those that are served; what process managers should have done is looked up; sequences, positions,
-receipts, numbers, checkpoints and parked queues are compared with each other. On SQLite both
-files are checked page by page. Exit code 5 when something can't be read or doesn't hold; what is
-only worth a look doesn't fail.";
+Every event is read and folded by every view, and the resulting rows are compared with the served
+rows; the reactions of process managers are looked up; sequences, positions, receipts, numbers,
+checkpoints and parked queues are compared with each other. On SQLite both files are checked page
+by page. Exit code 5 if something can't be read or is inconsistent; warnings alone don't fail.";
 
-/// How much is read.
+/// The arguments of `check`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct CheckArgs {
@@ -47,7 +45,9 @@ pub(in crate::cli) fn run(
     with_readable_store(config, console, async |store| {
         let mut check = Check::begin(&store).await?;
         let options = projection_options(config);
-        let mut report = look(&store, &mut check, (args, &options), console).await?;
+        let mut report = Report::new(*check.identity(), args.quick);
+        let reading = Reading { store: &store, options: &options, console };
+        check_all(&mut check, &mut report, reading).await?;
         report.findings.extend(store.without_views().map(missing));
         report.print(console);
         match report.faults() {
@@ -61,49 +61,55 @@ pub(in crate::cli) fn run(
     })
 }
 
-async fn look(
-    store: &Store,
-    check: &mut Check,
-    (args, options): (&CheckArgs, &Options),
+/// What reading all events needs besides the check and its report.
+struct Reading<'a> {
+    store: &'a Store,
+    options: &'a Options,
     console: Console,
-) -> Result<Report, StoreError> {
+}
+
+async fn check_all(
+    check: &mut Check,
+    report: &mut Report,
+    reading: Reading<'_>,
+) -> Result<(), StoreError> {
+    let console = reading.console;
     let managers = managers();
     let known = KnownSubscriptions { acting: &managers, is_derived: is_view };
-    let mut report = Report::new(*check.identity(), args.quick);
-    if !args.quick {
-        let pass = ProgressLine::pass(console, "pages of the files");
+    if !report.is_quick {
+        let progress = ProgressLine::start_unsized(console, "pages of the files");
         report.findings.extend(check.files().await?);
-        pass.end();
+        progress.finish_silently();
         if report.findings.iter().any(|finding| finding.code == FILE_DAMAGED) {
-            // What else would be found may only follow from that.
-            return Ok(report);
+            // Other findings may only be consequences of the damage.
+            return Ok(());
         }
     }
     report.findings.extend(check.schema().await?);
-    let pass = ProgressLine::pass(console, "counting the events");
-    report.census = check.event_kinds().await?;
-    pass.end();
-    if args.quick {
-        read::samples(check, &mut report, console).await?;
+    let progress = ProgressLine::start_unsized(console, "counting the events");
+    report.kinds = check.event_kinds().await?;
+    progress.finish_silently();
+    if report.is_quick {
+        read::samples(check, report, console).await?;
     } else {
-        read::everything(store, check, &mut report, (options, console)).await?;
+        read::everything(check, report, reading).await?;
     }
-    let pass = ProgressLine::pass(console, "sequences and positions");
+    let progress = ProgressLine::start_unsized(console, "sequences and positions");
     report.findings.extend(check.sequences().await?);
     report.findings.extend(check.positions().await?);
-    pass.end();
-    let pass = ProgressLine::pass(console, "receipts and numbers");
+    progress.finish_silently();
+    let progress = ProgressLine::start_unsized(console, "receipts and numbers");
     report.findings.extend(check.receipts().await?);
     report.findings.extend(check.numbers(&NUMBERED).await?);
-    pass.end();
+    progress.finish_silently();
     console.note("checkpoints, deadlines and what is parked");
     report.findings.extend(check.checkpoints(known).await?);
     report.findings.extend(check.deadlines(known).await?);
     report.findings.extend(check.parked(known).await?);
-    Ok(report)
+    Ok(())
 }
 
-/// Views that are missing are built again; damaged ones keep a server from its work.
+/// The finding for views that can't be read. Missing views are rebuilt; damaged ones keep a server from starting.
 fn missing(views: &MissingViews) -> Finding {
     let finding = if views.is_damaged { Finding::fault } else { Finding::warning };
     finding("no-views", views.why.clone())

@@ -1,4 +1,4 @@
-//! `gdmarket events`: the log as it stands, for people and programs, from beside a running server.
+//! `gdmarket events`: the log, for people and programs, read alongside a running server.
 
 mod export;
 mod filter;
@@ -15,7 +15,7 @@ use crate::output::{Console, Exit, Failure};
 use clap::Subcommand;
 use gdmarket_store::ArchiveError;
 
-/// What can be done with the log.
+/// The subcommands of `events`.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum EventsCommand {
     /// Show events in the order of the log, page by page.
@@ -26,7 +26,7 @@ pub(in crate::cli) enum EventsCommand {
     Tail(tail::TailArgs),
     /// Count what the log holds.
     Stats(stats::StatsArgs),
-    /// Write the whole log to a file: what is needed to go on elsewhere.
+    /// Write the whole log to a file, with all that is needed to continue elsewhere.
     Export(export::ExportArgs),
     /// Fill an empty log from an exported file.
     Import(import::ImportArgs),
@@ -58,7 +58,7 @@ pub(in crate::cli) fn run(
     }
 }
 
-/// What an archive's trouble means for whoever typed the command.
+/// The failure of an archive, with the next step.
 fn archive_failure(error: ArchiveError) -> Failure {
     let message = error.to_string();
     match error {

@@ -1,6 +1,5 @@
-//! `gdmarket migrate`: brings the database's schema up to date and ends. Safe beside a running server,
-//! and to repeat. With `--restored` it also says that the database is an older copy, which nobody but
-//! the operator knows.
+//! `gdmarket migrate`: brings the database's schema up to date and ends. It is safe to repeat, and to run alongside a
+//! server. With `--restored` the operator declares that the database is an older copy.
 
 use crate::compose::store_options;
 use crate::config::Config;
@@ -13,18 +12,18 @@ use serde_json::json;
 
 const EXAMPLES: &str = "\
 Examples:
-  gdmarket migrate                    before servers that may not migrate themselves
+  gdmarket migrate                    before servers that run with --no-migrate
   gdmarket migrate --restored         after an older copy of the database was put back
   gdmarket migrate --restored --with-wal    the copy has a log.db-wal of its own";
 
-/// What to do beyond bringing the schema up to date.
+/// The arguments of `migrate`.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct MigrateArgs {
-    /// The database was restored from an older copy: begin a new epoch of its log. End the servers first.
+    /// The database was restored from an older copy: start a new epoch of its log. End the servers first.
     #[arg(long)]
     restored: bool,
-    /// The write-ahead log next to log.db was copied together with it: believe it.
+    /// The write-ahead log next to log.db was copied together with it: trust it.
     #[arg(long)]
     with_wal: bool,
 }

@@ -1,28 +1,26 @@
-//! Reading the events of a log: all of them, or samples.
+//! Reads the events of a log: all of them, or samples.
 
-use super::count;
 use super::report::Report;
+use super::{Reading, count};
 use crate::output::Console;
 use crate::output::progress::ProgressLine;
-use gdmarket_projections::{
-    CompatibilityCheck, Failed, FoldCheck, Options, Part, ReactionCheck, unreadable,
-};
-use gdmarket_store::{Check, Finding, RecordedEvent, Store, StoreError, StreamId};
+use gdmarket_projections::{CompatibilityCheck, Failed, FoldCheck, Part, ReactionCheck, unreadable};
+use gdmarket_store::{Check, Finding, RecordedEvent, StoreError, StreamId};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// Streams whose rows are held in memory at once.
-const STREAMS: u64 = 250_000;
+/// How many streams' rows are held in memory at once.
+const STREAMS_PER_PASS: u64 = 250_000;
 
-/// Reads every event, compares what comes out with the views, and looks up what process managers did.
+/// Reads every event, compares the folded rows with the views, and looks up the reactions of process managers.
 pub(super) async fn everything(
-    store: &Store,
     check: &mut Check,
     report: &mut Report,
-    (options, console): (&Options, Console),
+    reading: Reading<'_>,
 ) -> Result<(), StoreError> {
+    let Reading { store, options, console } = reading;
     let streams = check.count_streams().await?;
-    let passes = i64::try_from(streams.div_ceil(STREAMS).max(1)).unwrap_or(i64::MAX);
+    let passes = i64::try_from(streams.div_ceil(STREAMS_PER_PASS).max(1)).unwrap_or(i64::MAX);
     let events = report.events();
     let total = events.saturating_mul(u64::try_from(passes).unwrap_or(1));
     let progress = ProgressLine::start(console, "reading every event", total);
@@ -52,7 +50,7 @@ pub(super) async fn everything(
             }
             done += u64::try_from(page.len()).unwrap_or(0);
             progress.reached(done);
-            // The bar and Ctrl-C have a turn.
+            // Lets the runtime redraw the bar and receive Ctrl-C.
             tokio::task::yield_now().await;
         }
         if let Some(reactions) = reactions.take() {
@@ -66,7 +64,7 @@ pub(super) async fn everything(
     Ok(())
 }
 
-/// What is wrong with an event by itself.
+/// The fault of an event by itself.
 fn fault_of(event: &RecordedEvent, broken: Option<String>) -> Option<Finding> {
     if let Some(why) = broken {
         return Some(Finding::fault("unreadable", format!("{}: {why}", place(event))));
@@ -80,7 +78,7 @@ fn unfoldable(event: &RecordedEvent, view: &str, why: &str) -> Finding {
     Finding::fault("unfoldable", format!("{}: view {view}: {why}", place(event)))
 }
 
-/// Where an event is, as every finding about one begins.
+/// The beginning of every finding about an event.
 fn place(event: &RecordedEvent) -> String {
     let RecordedEvent { position, event_type, event_version, .. } = event;
     let event_type = event_type.escape_debug();
@@ -88,7 +86,7 @@ fn place(event: &RecordedEvent) -> String {
     format!("position {position}: {key} {event_type} version {}", event_version.escape_debug())
 }
 
-/// Reads the first and the last event of each kind and some in between, and folds their streams.
+/// Reads the first and the last event of each kind and some between them, and folds their streams.
 pub(super) async fn samples(
     check: &mut Check,
     report: &mut Report,
@@ -97,7 +95,7 @@ pub(super) async fn samples(
     let progress = ProgressLine::start(console, "reading samples", report.events());
     let (mut tried, mut reported) = (BTreeSet::new(), BTreeSet::new());
     let mut done = 0;
-    for kind in report.census.clone() {
+    for kind in report.kinds.clone() {
         for event in check.samples(&kind).await? {
             report.read += 1;
             if reported.insert(event.position) {
@@ -115,7 +113,7 @@ pub(super) async fn samples(
     Ok(())
 }
 
-/// A whole stream through the views, up to what can't be read.
+/// Folds a whole stream by the views, up to an event that can't be read.
 async fn fold(
     check: &mut Check,
     stream: &StreamId,

@@ -1,4 +1,4 @@
-//! What a check found, for people and for programs.
+//! The report of a check, for people and for programs.
 
 use super::count;
 use crate::output::Console;
@@ -7,28 +7,30 @@ use gdmarket_store::{EventKind, Finding, Identity};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Everything that is to be reported.
+/// The findings of a check, with what was read.
 pub(super) struct Report {
     identity: Identity,
-    pub(super) census: Vec<EventKind>,
+    /// The kinds of stored events.
+    pub(super) kinds: Vec<EventKind>,
     /// Whether only samples are read.
-    is_quick: bool,
+    pub(super) is_quick: bool,
     /// How many events were read.
     pub(super) read: usize,
+    /// How many streams were folded.
     pub(super) streams: usize,
     pub(super) findings: Vec<Finding>,
-    /// How many findings of each kind there were, those that aren't listed included.
+    /// The number of findings of each kind, including those that are not listed.
     counts: BTreeMap<&'static str, usize>,
 }
 
-/// Findings of one kind that are listed.
-const LISTED: usize = 100;
+/// How many findings of one kind are listed.
+const MAX_LISTED: usize = 100;
 
 impl Report {
     pub(super) const fn new(identity: Identity, is_quick: bool) -> Self {
         Self {
             identity,
-            census: Vec::new(),
+            kinds: Vec::new(),
             is_quick,
             read: 0,
             streams: 0,
@@ -37,15 +39,15 @@ impl Report {
         }
     }
 
-    /// Adds findings, the first of each kind only: a log that is damaged everywhere has millions.
+    /// Adds findings, only the first ones of each kind: a log that is damaged everywhere has millions.
     pub(super) fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
             let count = self.counts.entry(finding.code).or_default();
             *count += 1;
-            if *count <= LISTED {
+            if *count <= MAX_LISTED {
                 self.findings.push(finding);
-            } else if *count == LISTED + 1 {
-                let detail = format!("there are more than the {LISTED} that are listed");
+            } else if *count == MAX_LISTED + 1 {
+                let detail = format!("there are more than the {MAX_LISTED} that are listed");
                 self.findings.push(Finding { detail, ..finding });
             }
         }
@@ -53,7 +55,7 @@ impl Report {
 
     /// How many events are stored.
     pub(super) fn events(&self) -> u64 {
-        self.census.iter().map(count).sum()
+        self.kinds.iter().map(count).sum()
     }
 
     pub(super) fn faults(&self) -> usize {
@@ -65,7 +67,7 @@ impl Report {
             Console::result_json(&self.json());
             return;
         }
-        for kind in &self.census {
+        for kind in &self.kinds {
             let EventKind { aggregate, event_type, event_version, count, .. } = kind;
             Console::result(&format!(
                 "{aggregate:<12} {event_type:<32} v{event_version:<3} {count:>12}"
@@ -73,14 +75,14 @@ impl Report {
         }
         for finding in &self.findings {
             let (tone, word) =
-                if finding.is_fault { (Tone::Bad, "fault") } else { (Tone::Faint, "look at") };
+                if finding.is_fault { (Tone::Bad, "fault") } else { (Tone::Faint, "warning") };
             let about = format!(" {}: {}", finding.code, finding.detail);
             console.print(&Text::default().toned(tone, word).then(about));
         }
         console.note(&format!(
-            "{} events of {} kinds, {} {} read, {} streams folded: {} faults, {} to look at.",
+            "{} events of {} kinds, {} {} read, {} streams folded: {} faults, {} warnings.",
             self.events(),
-            self.census.len(),
+            self.kinds.len(),
             self.read,
             if self.is_quick { "samples" } else { "events" },
             self.streams,
@@ -103,7 +105,7 @@ impl Report {
         };
         json!({
             "logId": self.identity.log_id, "epoch": self.identity.epoch,
-            "events": self.events(), "census": self.census.iter().map(kind).collect::<Vec<_>>(),
+            "events": self.events(), "census": self.kinds.iter().map(kind).collect::<Vec<_>>(),
             "quick": self.is_quick, "read": self.read, "streams": self.streams,
             "faults": findings(true), "warnings": findings(false),
         })

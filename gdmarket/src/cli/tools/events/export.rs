@@ -1,5 +1,5 @@
-//! `gdmarket events export`: one snapshot of the log to a file, or to stdout. A file gets its name only
-//! once it is whole, so a cut-off export is never taken for one.
+//! `gdmarket events export`: writes one snapshot of the log to a file, or to stdout. A file gets its name once it is
+//! complete, so an interrupted export leaves no file of that name.
 
 mod output;
 
@@ -22,9 +22,9 @@ Examples:
   gdmarket events export - | jq -c 'select(.event)'       events to a program
 
 Lines of JSON: a header, events, receipts, numbers, deadlines, checkpoints and what is parked, a
-manifest with counts and a hash chain. The server may go on serving meanwhile.";
+manifest with counts and a hash chain. The server may continue to serve meanwhile.";
 
-/// What to export, and where to.
+/// The arguments of `events export`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct ExportArgs {
@@ -36,7 +36,7 @@ pub(in crate::cli) struct ExportArgs {
     /// Write the names of persons too. Keep such a file as safe as the database.
     #[arg(long)]
     with_personal_data: bool,
-    /// Overwrite the file if it is there.
+    /// Overwrite the file if it exists.
     #[arg(long)]
     force: bool,
 }
@@ -63,7 +63,7 @@ pub(super) fn run(config: &Config, args: &ExportArgs, console: Console) -> Resul
     })
 }
 
-/// The log has gaps: the file has all that is there, and nobody may take it for more.
+/// The failure of an export whose log has gaps. The file has all events that exist.
 fn gaps(export: &Export) -> Option<Failure> {
     let (described, count) = export.gaps();
     let first = described.first()?;

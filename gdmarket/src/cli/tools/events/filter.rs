@@ -1,4 +1,4 @@
-//! The flags that say which events are meant, the same for every command that shows some.
+//! The flags that filter events, the same for every command that shows events.
 
 use crate::cli::tools::log_point::LogPoint;
 use crate::output::Failure;
@@ -9,7 +9,7 @@ use gdmarket_projections::AggregateKind;
 use gdmarket_store::{EventFilter, Store, StreamId};
 use uuid::Uuid;
 
-/// Which events.
+/// A filter for events.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct FilterArgs {
     /// Only the stream of this item.
@@ -30,10 +30,10 @@ pub(super) struct FilterArgs {
     /// Only events of this type: `ItemHeld`.
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
-    /// Only what was done on behalf of this actor: owner:7, process:holding.
+    /// Only events on behalf of this actor: owner:7, process:holding.
     #[arg(long, value_name = "ACTOR", value_parser = actor)]
     actor: Option<String>,
-    /// Only what followed from this request.
+    /// Only events that followed from this request.
     #[arg(long, value_name = "UUID")]
     correlation: Option<Uuid>,
     /// Only events after this position, or recorded after this time.
@@ -48,7 +48,7 @@ fn number() -> clap::builder::RangedI64ValueParser<i64> {
     clap::value_parser!(i64).range(1..)
 }
 
-/// A stream, as events name it.
+/// Parses a stream, as events name it.
 fn stream(text: &str) -> Result<StreamId, String> {
     let kinds = NUMBERED.iter().flat_map(|of| of.stream_types.iter().copied());
     let stream = text.parse::<StreamId>().ok().filter(|stream| stream.number > 0);
@@ -59,7 +59,7 @@ fn stream(text: &str) -> Result<StreamId, String> {
     })
 }
 
-/// An actor, as events name it: a person, an operator, or a process of the market.
+/// Parses an actor, as events name it: a person, an operator, or a process of the market.
 fn actor(text: &str) -> Result<String, String> {
     let is_process = text.strip_prefix("process:").is_some_and(|name| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
@@ -72,12 +72,12 @@ fn actor(text: &str) -> Result<String, String> {
 }
 
 impl FilterArgs {
-    /// Whether it says where to end.
+    /// Whether the filter has an upper end.
     pub(super) const fn has_end(&self) -> bool {
         self.until.is_some()
     }
 
-    /// The filter; times become positions.
+    /// The filter of the store, with times resolved to positions.
     pub(super) async fn resolve(&self, store: &Store) -> Result<EventFilter, Failure> {
         let after = match self.after {
             Some(at) => at.position(store).await?,
@@ -97,16 +97,16 @@ impl FilterArgs {
         })
     }
 
-    /// What to say where nothing matches.
-    pub(super) fn nothing(&self) -> String {
-        match self.slip() {
-            Some(slip) => format!("No event matches: {slip}"),
+    /// The note if no event matches.
+    pub(super) fn no_match_note(&self) -> String {
+        match self.unknown_type() {
+            Some(unknown) => format!("No event matches: {unknown}"),
             None => "No event matches.".to_owned(),
         }
     }
 
-    /// What was most likely mistyped; programs newer than this one may know it all the same.
-    pub(super) fn slip(&self) -> Option<String> {
+    /// A note on a type that this program doesn't know: most likely mistyped, or of a newer program.
+    pub(super) fn unknown_type(&self) -> Option<String> {
         let unknown = self.event_type.as_ref()?;
         let is_known = event_names().contains(&unknown.as_str());
         let there_are = || event_names().join(", ");

@@ -1,5 +1,5 @@
-//! `gdmarket events import`: fills an empty log from an exported file, on either engine; the way from
-//! SQLite to PostgreSQL and back. All of it or nothing.
+//! `gdmarket events import`: fills an empty log from an exported file, on either engine, and so moves a market between
+//! SQLite and PostgreSQL. An import is complete or changes nothing.
 
 pub(super) mod accept;
 
@@ -26,19 +26,19 @@ Examples:
   zcat old.ndjson.gz | gdmarket events import -
   gdmarket events import of-2026.ndjson --accept-names-of-earlier-versions
 
-The log that is filled must be empty and served by nobody; its schema is made if there is none.
-Positions, times and receipts stay as they were, numbers go on after the highest, and nothing that
-was reacted to is reacted to again. The epoch is raised: who follows the log elsewhere notices.
+The log that is filled must be empty and served by no server; its schema is created if there is none.
+Positions, times and receipts stay as they were, numbers continue after the highest, and no reaction
+is repeated. The epoch is raised, so that a follower of the other log notices.
 Names and actors that the interface would refuse are refused, with line, field and next step.";
 
-/// What to import.
+/// The arguments of `events import`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct ImportArgs {
     /// The file to read, compressed with zstd or not; `-` for stdin.
     file: PathBuf,
-    /// Take names that the interface refuses today and took in earlier versions: with invisible characters, or
-    /// characters that change the direction of text. Control characters are refused all the same.
+    /// Accept names that the interface refuses today and accepted in earlier versions: with invisible characters, or
+    /// characters that change the direction of text. Control characters are still refused.
     #[arg(long)]
     accept_names_of_earlier_versions: bool,
 }
@@ -53,8 +53,8 @@ impl ImportArgs {
     }
 }
 
-/// What every file of zstd begins with.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The first bytes of every zstd file.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Result<(), Failure> {
     let place = args.file.display().to_string();
@@ -78,7 +78,7 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
     })
 }
 
-/// The file to read, or what to do where it can't be opened.
+/// Opens the file to read.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     decompressed(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("{} can't be read: {error}", path.display()))
@@ -86,14 +86,14 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     })
 }
 
-/// Reads through zstd where the file begins as such, whatever it is called.
+/// Decompresses a file that begins as a zstd file, whatever its name.
 fn decompressed(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     let mut file: Box<dyn Read + Send> =
         if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-    let mut begin = Vec::with_capacity(ZSTD.len());
-    file.by_ref().take(4).read_to_end(&mut begin)?;
-    let compressed = begin == ZSTD;
-    let whole = BufReader::new(io::Cursor::new(begin).chain(file));
+    let mut start = Vec::with_capacity(ZSTD_MAGIC.len());
+    file.by_ref().take(4).read_to_end(&mut start)?;
+    let compressed = start == ZSTD_MAGIC;
+    let whole = BufReader::new(io::Cursor::new(start).chain(file));
     Ok(if compressed { Box::new(zstd::Decoder::with_buffer(whole)?) } else { Box::new(whole) })
 }
 
@@ -108,5 +108,5 @@ fn report(imported: &Imported, place: &str, console: Console) {
         "{} events up to position {}, {} receipts; log {} is now in epoch {}.",
         manifest.events, manifest.last_position, manifest.receipts, identity.log_id, identity.epoch
     ));
-    console.note("The views are made anew when it is served.");
+    console.note("The views are rebuilt when it is served.");
 }

@@ -1,4 +1,4 @@
-//! `gdmarket events list`: a page of the log, or with `--all` the rest of it as it is read.
+//! `gdmarket events list`: a page of the log, or with `--all` all of it.
 
 use super::filter::FilterArgs;
 use crate::output::event_lines::EventLines;
@@ -10,13 +10,13 @@ use gdmarket_projections::ToldEvent;
 use gdmarket_store::{EventQuery, Store};
 use std::io::{self, IsTerminal as _};
 
-/// Events read at once.
+/// How many events are read at once.
 const PAGE: u32 = 500;
 
 const EXAMPLES: &str = "\
 Examples:
   gdmarket events list                                    the first hundred events
-  gdmarket events list --item 1                           all that happened to an item
+  gdmarket events list --item 1                           all events of an item
   gdmarket events list --actor renter:7 --type PaymentRequested --all
   gdmarket events list --after 2027-01-05T00:00:00Z --limit 20
   gdmarket events list --all --json | jq -r .type | sort | uniq -c";
@@ -37,7 +37,7 @@ pub(in crate::cli) struct ListArgs {
 
 pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Result<(), Failure> {
     let mut query = store.log().query(args.filter.resolve(store).await?).await?;
-    let progress = Looking::start(console, &query);
+    let progress = SearchProgress::start(console, &query);
     let (mut out, mut lines) = (ResultWriter::new(console), EventLines::new(console));
     let mut left = if args.all { u64::MAX } else { u64::from(args.limit) };
     let mut last = None;
@@ -54,8 +54,8 @@ pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Res
         progress.reached(&query);
     }
     match last {
-        None => console.note(&args.filter.nothing()),
-        Some(last) if left == 0 && goes_on(&mut query).await? => {
+        None => console.note(&args.filter.no_match_note()),
+        Some(last) if left == 0 && has_more(&mut query).await? => {
             console.note(&format!("The next page: the same with --after {last}"));
         }
         Some(_) => {}
@@ -63,26 +63,26 @@ pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Res
     Ok(())
 }
 
-/// Whether anything matches beyond a full page, where it costs no search to know.
-async fn goes_on(query: &mut EventQuery) -> Result<bool, Failure> {
+/// Whether an event matches after a full page, or may match where a search would be expensive.
+async fn has_more(query: &mut EventQuery) -> Result<bool, Failure> {
     if query.reached() >= query.until() {
         return Ok(false);
     }
     Ok(query.scans_log() || query.next(1).await?.is_some_and(|events| !events.is_empty()))
 }
 
-/// How far a long search is, unless the events themselves show it.
-struct Looking {
+/// The progress of a long search, unless the events themselves show it.
+struct SearchProgress {
     progress: Option<ProgressLine>,
     from: i64,
 }
 
-impl Looking {
+impl SearchProgress {
     fn start(console: Console, query: &EventQuery) -> Self {
         let from = query.reached();
         let is_shown = query.scans_log() && !io::stdout().is_terminal();
         let total = u64::try_from(query.until().saturating_sub(from)).unwrap_or(0);
-        let start = || ProgressLine::start(console, "looking through positions", total);
+        let start = || ProgressLine::start(console, "searching positions", total);
         Self { progress: is_shown.then(start), from }
     }
 

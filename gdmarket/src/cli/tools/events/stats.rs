@@ -1,4 +1,4 @@
-//! `gdmarket events stats`: which log this is, and what it holds.
+//! `gdmarket events stats`: identifies the log and counts its events.
 
 use crate::output::event_lines::moment;
 use crate::output::progress::ProgressLine;

@@ -1,5 +1,4 @@
-//! `gdmarket events tail`: the newest events, and with `--follow` every new one, whichever process
-//! writes it.
+//! `gdmarket events tail`: the newest events, and with `--follow` every new one, whichever process writes it.
 
 use super::filter::FilterArgs;
 use crate::output::event_lines::EventLines;
@@ -12,9 +11,9 @@ use gdmarket_store::Store;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Events read at once when following.
+/// How many events are read at once when following.
 const PAGE: u32 = 500;
-/// How long one wait for something new lasts; then the next begins.
+/// How long one wait for a new event lasts; then the next wait begins.
 const WAIT: Duration = Duration::from_mins(1);
 
 const EXAMPLES: &str = "\
@@ -33,7 +32,7 @@ pub(in crate::cli) struct TailArgs {
     #[arg(short = 'n', long = "lines", value_name = "COUNT", default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(0..=100_000))]
     lines: u32,
-    /// Go on with every new event until Ctrl-C.
+    /// Continue with every new event until Ctrl-C.
     #[arg(short, long)]
     follow: bool,
 }
@@ -46,11 +45,11 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     let mut filter = args.filter.resolve(store).await?;
     let query = store.log().query(filter.clone()).await?;
     let (mut out, mut lines) = (ResultWriter::new(console), EventLines::new(console));
-    let looking =
-        query.scans_log().then(|| ProgressLine::start(console, "looking back through the log", 0));
+    let progress =
+        query.scans_log().then(|| ProgressLine::start(console, "searching the log backwards", 0));
     let newest = query.newest(args.lines).await?;
-    if let Some(looking) = looking {
-        looking.end();
+    if let Some(progress) = progress {
+        progress.finish_silently();
     }
     let views: Vec<_> = newest.iter().map(ToldEvent::from).collect();
     for line in lines.of(&views) {
@@ -59,12 +58,12 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     out.flush()?;
     if !args.follow {
         if views.is_empty() && args.lines > 0 {
-            console.note(&args.filter.nothing());
+            console.note(&args.filter.no_match_note());
         }
         return Ok(());
     }
-    if let Some(slip) = args.filter.slip() {
-        console.note(&format!("Nothing may ever come: {slip}"));
+    if let Some(unknown) = args.filter.unknown_type() {
+        console.note(&format!("No event may ever match: {unknown}"));
     }
     let mut reached = query.until().max(filter.after);
     loop {

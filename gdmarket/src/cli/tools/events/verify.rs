@@ -1,5 +1,5 @@
-//! `gdmarket events verify`: proves that an exported file is whole and that this program can read and
-//! import it, without a database.
+//! `gdmarket events verify`: proves that an exported file is complete and that this program can import it, without a
+//! database.
 
 use super::archive_failure;
 use super::import::accept::{NameRule, accept};
@@ -21,13 +21,13 @@ Examples:
   ssh backup cat market.ndjson | gdmarket events verify -
 
 Every line is read, the counts and the hash chain of the manifest are compared, the events of every
-stream must follow each other, this program must understand each, and names and actors must be ones
-that a caller could have sent to some version. Exit code 5 if not.";
+stream must be in sequence, this program must be able to read each, and a caller must have been able
+to send the names and actors to some version. Exit code 5 if not.";
 
-/// Events that can't be read which are described; the others are counted.
-const DESCRIBED: usize = 20;
+/// How many unreadable events are described; the others are counted.
+const MAX_DESCRIBED: usize = 20;
 
-/// What to prove.
+/// The arguments of `events verify`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct VerifyArgs {
@@ -40,20 +40,20 @@ pub(super) fn run(args: &VerifyArgs, console: Console) -> Result<(), Failure> {
     let input = open(&args.file)?;
     run_until_shutdown(async {
         let old_names = Arc::new(AtomicU64::new(0));
-        let check = checks_and_counts(Arc::clone(&old_names));
+        let check = counting_check(Arc::clone(&old_names));
         let archive = ArchiveReader::open_checked(input, check).await.map_err(damaged)?;
         let progress = ProgressLine::start(console, "reading events", archive.header().events);
         let (mut read, mut faults, mut count) = (0_u64, Vec::new(), 0_u64);
-        let look = |event: &_| {
+        let count_unreadable = |event: &_| {
             read += 1;
             progress.reached(read);
             let Some(why) = unreadable(event) else { return };
             count += 1;
-            if faults.len() < DESCRIBED {
+            if faults.len() < MAX_DESCRIBED {
                 faults.push(format!("event {} can't be read: {why}", event.position));
             }
         };
-        let verified = verify(archive, look).await.map_err(damaged)?;
+        let verified = verify(archive, count_unreadable).await.map_err(damaged)?;
         progress.finish();
         faults.extend(verified.gaps.iter().map(ToString::to_string));
         show(&place, &verified, &faults, old_names.load(Ordering::Relaxed), console);
@@ -65,8 +65,8 @@ pub(super) fn run(args: &VerifyArgs, console: Console) -> Result<(), Failure> {
     })
 }
 
-/// What an import checks; entries with names that only earlier versions took are counted.
-fn checks_and_counts(old_names: Arc<AtomicU64>) -> CheckEntry {
+/// The checks of an import; counts the entries with names that only earlier versions accepted.
+fn counting_check(old_names: Arc<AtomicU64>) -> CheckEntry {
     Box::new(move |entry| {
         if accept(entry, NameRule::Today).is_err() {
             accept(entry, NameRule::EarlierVersions)?;
@@ -76,14 +76,14 @@ fn checks_and_counts(old_names: Arc<AtomicU64>) -> CheckEntry {
     })
 }
 
-/// A file that isn't what it should be is a log that can't be read.
+/// The failure of a damaged file, which counts as a log that can't be read.
 fn damaged(error: ArchiveError) -> Failure {
     let next = match error {
         ArchiveError::Line { .. } | ArchiveError::Contradiction(_) => {
             "take another copy of the file, or export it again"
         }
         ArchiveError::Entry { .. } => {
-            "no import takes it: another program wrote it; export again from a copy of the log without it, \
+            "no import accepts it: another program wrote it; export again from a copy of the log without it, \
              or repair that log first"
         }
         _ => return archive_failure(error),
@@ -111,7 +111,7 @@ fn show(place: &str, verified: &Verified, faults: &[String], old_names: u64, con
     ));
     if old_names > 0 {
         console.note(&format!(
-            "{old_names} lines have names that only earlier versions took: import it with \
+            "{old_names} lines have names that only earlier versions accepted: import it with \
              --accept-names-of-earlier-versions."
         ));
     }

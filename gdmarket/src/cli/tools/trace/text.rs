@@ -1,7 +1,7 @@
 //! A story as a tree for people: under each command its events, under each event the reactions to it.
 
 use super::steps::{command, heading, sender, steps};
-use crate::output::event_lines::{in_short, moment};
+use crate::output::event_lines::{moment, short_data};
 use crate::output::text::{Text, Tone};
 use chrono::{DateTime, Utc};
 use gdmarket_projections::TracedEvent;
@@ -32,7 +32,7 @@ impl Tree {
         for (place, traced) in (1..).zip(events) {
             let (branch, deeper) = branches(place == events.len());
             let line = Text::from(format!("{indent}{branch}{} ", heading(&traced.event)));
-            self.lines.push(line.toned(Tone::Faint, in_short(&traced.event.data)));
+            self.lines.push(line.toned(Tone::Faint, short_data(&traced.event.data)));
             let since = traced.event.recorded_at;
             self.reactions(&traced.consequences, since, &format!("{indent}{deeper}"));
         }

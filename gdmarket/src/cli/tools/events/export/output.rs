@@ -1,5 +1,5 @@
-//! Where an export goes: written, and compressed, on a thread of its own, so that a slow disk or pipe
-//! never keeps the program from hearing Ctrl-C.
+//! The output of an export: written, and compressed, on a thread of its own, so that the program reacts to Ctrl-C also
+//! while a disk or pipe is slow.
 
 use crate::output::{Exit, Failure};
 use std::fs::{self, File, OpenOptions};
@@ -8,14 +8,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use tokio::sync::{mpsc, oneshot};
 
-/// Parts waiting to be written before reading the log waits.
-const WAITING: usize = 8;
-/// What is written at once.
-const BUFFER: usize = 256 * 1024;
-/// The level at which zstd still keeps up with the database.
-const LEVEL: i32 = 3;
+/// How many parts wait to be written until reading the log waits, too.
+const QUEUED_PARTS: usize = 8;
+/// How many bytes are written at once.
+const BUFFER_BYTES: usize = 256 * 1024;
+/// The level of zstd, fast enough for the database.
+const ZSTD_LEVEL: i32 = 3;
 
-/// An export under way. Dropped before [`Output::finish`], it leaves no file behind.
+/// The output of an export in progress. If it is dropped before [`Output::finish`], no file is left.
 pub(super) struct Output {
     place: String,
     parts: mpsc::Sender<Vec<u8>>,
@@ -23,11 +23,11 @@ pub(super) struct Output {
     part_file: Option<PartFile>,
 }
 
-/// The file under the name it has until it is whole.
+/// The file, with the name that it has until it is complete.
 struct PartFile {
     path: PathBuf,
-    whole: PathBuf,
-    is_whole: bool,
+    complete: PathBuf,
+    is_complete: bool,
 }
 
 impl Output {
@@ -35,12 +35,13 @@ impl Output {
         Self::start("stdout".to_owned(), compressed, io::stdout(), |_| Ok(()))
     }
 
-    /// Written under another name first; a leftover of that name is overwritten.
+    /// Starts writing to a file, which has another name until it is complete; an old file of that other name is
+    /// overwritten.
     pub(super) fn file(path: &Path, compressed: bool) -> Result<Self, Failure> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let part = path.with_file_name(name);
-        // What is in it is nobody's but the owner's.
+        // Only the owner may read an export.
         let opened =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
         let file = opened.map_err(|error| cannot_write(&part.display().to_string(), &error))?;
@@ -48,7 +49,8 @@ impl Output {
             Self::start(path.display().to_string(), compressed, file, |file: &File| {
                 file.sync_all()
             });
-        output.part_file = Some(PartFile { path: part, whole: path.to_owned(), is_whole: false });
+        output.part_file =
+            Some(PartFile { path: part, complete: path.to_owned(), is_complete: false });
         Ok(output)
     }
 
@@ -58,11 +60,11 @@ impl Output {
         target: W,
         sync: fn(&W) -> io::Result<()>,
     ) -> Self {
-        let (parts, waiting) = mpsc::channel(WAITING);
+        let (parts, waiting) = mpsc::channel(QUEUED_PARTS);
         let (outcome, ended) = oneshot::channel();
-        // Not the runtime's: one that waits for a pipe would keep the program from ending.
+        // A thread of the runtime that waits for a pipe would keep the program from ending.
         std::thread::spawn(move || {
-            let target = BufWriter::with_capacity(BUFFER, target);
+            let target = BufWriter::with_capacity(BUFFER_BYTES, target);
             let written = write_all(waiting, compressed, target).and_then(|mut target| {
                 target.flush()?;
                 sync(target.get_ref())
@@ -72,7 +74,7 @@ impl Output {
         Self { place, parts, ended, part_file: None }
     }
 
-    /// Writes the next part; waits while too much is waiting.
+    /// Queues the next part; waits while the queue is full.
     pub(super) async fn write(&mut self, part: Vec<u8>) -> Result<(), Failure> {
         if self.parts.send(part).await.is_ok() {
             return Ok(());
@@ -80,14 +82,14 @@ impl Output {
         Err(self.fault().await)
     }
 
-    /// Everything is written and, if it is a file, safe and under its name.
+    /// Waits until everything is written; a file is synced and gets its name.
     pub(super) async fn finish(self) -> Result<(), Failure> {
         let Self { place, parts, ended, part_file } = self;
         drop(parts);
         let failed = |error: &io::Error| cannot_write(&place, error);
         ended.await.unwrap_or_else(|_| Err(writer_gone())).map_err(|error| failed(&error))?;
         if let Some(mut part) = part_file {
-            part.become_whole().map_err(|error| failed(&error))?;
+            part.complete().map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -99,18 +101,18 @@ impl Output {
 }
 
 impl PartFile {
-    fn become_whole(&mut self) -> io::Result<()> {
-        fs::rename(&self.path, &self.whole)?;
-        self.is_whole = true;
-        // The name itself must survive a power cut too.
-        let folder = self.whole.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fn complete(&mut self) -> io::Result<()> {
+        fs::rename(&self.path, &self.complete)?;
+        self.is_complete = true;
+        // The name must survive a power cut, too.
+        let folder = self.complete.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
     }
 }
 
 impl Drop for PartFile {
     fn drop(&mut self) {
-        if !self.is_whole
+        if !self.is_complete
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::debug!(%error, "the next export overwrites what is left of this one");
@@ -129,7 +131,7 @@ fn write_all<W: Write>(
         }
         return Ok(target);
     }
-    let mut encoder = zstd::Encoder::new(target, LEVEL)?;
+    let mut encoder = zstd::Encoder::new(target, ZSTD_LEVEL)?;
     encoder.include_checksum(true)?;
     while let Some(part) = waiting.blocking_recv() {
         encoder.write_all(&part)?;
@@ -151,14 +153,14 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test]
-    async fn a_file_has_its_name_only_once_it_is_whole() {
+    async fn file_gets_its_name_once_it_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let (path, part) = (folder.path().join("log"), folder.path().join("log.part"));
         let mut output = Output::file(&path, false).unwrap();
         output.write(b"one\n".to_vec()).await.unwrap();
         assert!(part.exists() && !path.exists());
         drop(output);
-        assert!(!part.exists() && !path.exists(), "given up, nothing is left");
+        assert!(!part.exists() && !path.exists(), "a dropped export leaves nothing");
         let mut output = Output::file(&path, false).unwrap();
         output.write(b"two\n".to_vec()).await.unwrap();
         output.finish().await.unwrap();
@@ -167,12 +169,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_told_and_leaves_nothing() {
+    async fn full_disk_is_reported_and_leaves_nothing() {
         let mut output = Output::start("full".to_owned(), false, Full, |_| Ok(()));
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let failure = loop {
-            assert!(begun.elapsed() < Duration::from_secs(20), "it is told");
-            if let Err(failure) = output.write(vec![b'x'; BUFFER]).await {
+            assert!(started.elapsed() < Duration::from_secs(20), "it is reported");
+            if let Err(failure) = output.write(vec![b'x'; BUFFER_BYTES]).await {
                 break failure;
             }
         };

@@ -1,5 +1,5 @@
-//! What an archive may bring in: the names and actors that the interface takes, by the same rules. The
-//! rule for names was wider once; where the operator says so, names of that time are taken too.
+//! Accepts the entries of an archive whose names and actors the interface accepts, by the same rules. Earlier versions
+//! accepted more names; the operator may allow these, too.
 
 use gdmarket_domain::{Actor, NameError, check_name_of_earlier_versions, checked_name};
 use gdmarket_store::{EntryFault, RecordedEvent, WrittenEntry};
@@ -7,23 +7,23 @@ use serde_json::{Map, Value};
 
 /// The field of an event that holds a name.
 const ITEM_NAME: &str = "itemName";
-/// The next step for a name that earlier versions took.
+/// The next step for a name that earlier versions accepted.
 const NAME_OF_EARLIER_VERSIONS: &str = "nothing was imported; if the archive is of a market of an earlier \
      version, import its names as they are with --accept-names-of-earlier-versions";
-/// The next step for what no version took from a caller.
-const NEVER_TAKEN: &str = "nothing was imported; no version takes this from a caller, so another program \
+/// The next step for a name or actor that no version accepted.
+const NEVER_ACCEPTED: &str = "nothing was imported; no version accepts this from a caller, so another program \
      wrote it: export again from a copy of the log without it, or repair that log first";
 
-/// Which names are taken.
+/// Which names are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum NameRule {
-    /// Those that the interface takes.
+    /// Those that the interface accepts.
     Today,
-    /// Those that the interface took at any time.
+    /// Those that the interface of any version accepted.
     EarlierVersions,
 }
 
-/// Refuses an entry that no caller could have sent, and says which field of it is wrong.
+/// Refuses an entry that no caller could have sent, and names its faulty field.
 pub(in super::super) fn accept(entry: &WrittenEntry<'_>, rule: NameRule) -> Result<(), EntryFault> {
     match entry {
         WrittenEntry::Name { of, name } => {
@@ -36,7 +36,7 @@ pub(in super::super) fn accept(entry: &WrittenEntry<'_>, rule: NameRule) -> Resu
     }
 }
 
-/// Why a name isn't taken.
+/// Why a name isn't accepted.
 struct NameRefusal {
     error: NameError,
     next: &'static str,
@@ -55,12 +55,11 @@ fn check_name(name: &str, rule: NameRule) -> Result<(), NameRefusal> {
         (Ok(()), NameRule::Today) => {
             Err(NameRefusal { error: today, next: NAME_OF_EARLIER_VERSIONS })
         }
-        (Err(error), _) => Err(NameRefusal { error, next: NEVER_TAKEN }),
+        (Err(error), _) => Err(NameRefusal { error, next: NEVER_ACCEPTED }),
     }
 }
 
-/// The rule for actors was always the same. Metadata that can't be read has no actor; the tools show it
-/// as it is.
+/// Checks the actor by the rule of all versions. Metadata that can't be read has no actor; the tools show it as it is.
 fn check_actor(event: &RecordedEvent) -> Result<(), EntryFault> {
     let metadata = serde_json::from_str::<Map<String, Value>>(&event.metadata).unwrap_or_default();
     let Some(actor) = metadata.get("actor").and_then(Value::as_str) else { return Ok(()) };
@@ -70,7 +69,7 @@ fn check_actor(event: &RecordedEvent) -> Result<(), EntryFault> {
     match actor.parse::<Actor>() {
         Err(error) if !is_process => {
             let fault = format!("{}, metadata.actor: {error}", place(event));
-            Err(EntryFault { fault, next: NEVER_TAKEN })
+            Err(EntryFault { fault, next: NEVER_ACCEPTED })
         }
         _ => Ok(()),
     }
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_version_took_is_refused_by_either_rule() {
+    fn entries_that_no_version_accepted_are_refused_by_either_rule() {
         for (payload, metadata) in [
             (named("a\\u001b[31m"), "{}"),
             (named(&"a".repeat(101)), "{}"),
@@ -139,13 +138,13 @@ mod tests {
         ] {
             for rule in [NameRule::Today, NameRule::EarlierVersions] {
                 let next = next_step(&payload, metadata, rule);
-                assert_eq!(next, Some(NEVER_TAKEN), "{payload} {metadata} {rule:?}");
+                assert_eq!(next, Some(NEVER_ACCEPTED), "{payload} {metadata} {rule:?}");
             }
         }
     }
 
     #[test]
-    fn names_of_earlier_versions_are_taken_only_where_they_are_asked_for() {
+    fn names_of_earlier_versions_are_accepted_only_on_request() {
         for name in ["a\\u202eb", "a\\u200bb", "\\u3164"] {
             let next = next_step(&named(name), "{}", NameRule::Today);
             assert_eq!(next, Some(NAME_OF_EARLIER_VERSIONS), "{name}");
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_interface_takes_is_taken_by_either_rule() {
+    fn entries_that_the_interface_accepts_are_accepted_by_either_rule() {
         for (payload, metadata) in [
             (named("Camera"), "{\"actor\":\"owner:7\"}"),
             (named("Camera"), "{\"actor\":\"process:alarm_saga\"}"),
@@ -169,13 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn names_of_persons_are_held_to_the_same_rules() {
-        let check =
-            |name, rule| accept(&WrittenEntry::Name { of: format_args!("person 3"), name }, rule);
+    fn names_of_persons_follow_the_same_rules() {
+        let check = |name, rule| accept(&WrittenEntry::Name { of: format_args!("person 3"), name }, rule);
         assert_eq!(check("김", NameRule::Today), Ok(()));
         let fault = check("a\nb", NameRule::EarlierVersions).unwrap_err();
         assert_eq!(fault.fault, "the name of person 3: a name has no control characters");
-        assert_eq!(fault.next, NEVER_TAKEN);
+        assert_eq!(fault.next, NEVER_ACCEPTED);
         let fault = check("a\u{200b}", NameRule::Today).unwrap_err();
         assert_eq!(fault.next, NAME_OF_EARLIER_VERSIONS);
         assert_eq!(check("a\u{200b}", NameRule::EarlierVersions), Ok(()));
