@@ -106,7 +106,7 @@ fn line(what: &str, bar: &ProgressBar) -> String {
     }
 }
 
-/// The rate, and the time left at this rate; empty while the work stands still.
+/// The rate, and the time left at this rate; empty while there is no progress.
 fn pace(per_second: f64, left: Duration) -> String {
     if per_second < 0.5 {
         return String::new();

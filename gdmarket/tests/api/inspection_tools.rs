@@ -133,7 +133,7 @@ on_each_engine! {
         let text = tools.text("trace reservation 1");
         assert!(text.contains("└─ process:holding +"), "{text}");
         assert!(tools.text("trace reservation 1 --format mermaid").starts_with("flowchart TD\n"));
-        assert!(tools.text("trace reservation 1 --format dot").starts_with("digraph story {\n"));
+        assert!(tools.text("trace reservation 1 --format dot").starts_with("digraph trace {\n"));
         let (code, message) = tools.refused("trace reservation 1 --format dot --json");
         assert_eq!((code, message.contains("contradict")), (Some(2), true), "{message}");
         let (code, message) = tools.refused("trace reservation 99");

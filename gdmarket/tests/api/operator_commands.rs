@@ -87,13 +87,13 @@ on_each_engine! {
         let list = tools.json("parked list");
         let of = list.iter().find(|of| of["subscription"] == VIEW).expect("a dropped key");
         assert_eq!(of["dropped"], "beyond-repair");
-        assert!(tools.text("parked list").contains("given up: beyond-repair"));
+        assert!(tools.text("parked list").contains("dropped: beyond-repair"));
         let item = Client::new().get(server.url("/itemInfoes/1")).send().await.expect("an answer");
         let item: Value = item.json().await.expect("JSON");
         assert!(item["stale"].is_object(), "the row is still stale: {item}");
         let (code, again) = tools.refused("parked drop item-info item/1 --reason another");
         assert_eq!(code, Some(1), "{again}");
-        assert!(again.contains("given up already: beyond-repair"), "{again}");
+        assert!(again.contains("dropped already: beyond-repair"), "{again}");
         let kept = tools.json("parked list --dropped");
         assert_eq!((kept.len(), &kept[0]["reason"]), (1, &json!("beyond-repair")));
         let nothing = tools.refused("parked drop item_info_v4 item/9 --reason none");

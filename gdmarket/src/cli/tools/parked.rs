@@ -1,6 +1,6 @@
-//! `gdmarket parked`: what can't go on, and what is to become of it.
+//! `gdmarket parked`: shows, retries and drops what is parked.
 
-use super::views::is_called;
+use super::views::is_name_of;
 use super::with_store;
 use crate::config::Config;
 use crate::output::{Console, Exit, Failure};
@@ -12,19 +12,19 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long to wait until a running server has tried again.
-const TRIED_WITHIN: Duration = Duration::from_secs(10);
+/// How long to wait for the retry of a running server.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
-  gdmarket parked list                                  what can't go on, why, and how much waits
+  gdmarket parked list                                  what is parked, why, and how much waits
   gdmarket parked show item-info item/7                 the events that wait
-  gdmarket parked retry item-info item/7                try it again now, after a fix
+  gdmarket parked retry item-info item/7                retry it now, after a fix
   gdmarket parked retry --all
-  gdmarket parked list --dropped                        what was ever given up, and why
+  gdmarket parked list --dropped                        what was ever dropped, and why
   gdmarket parked drop holding reservation/7 --reason 'settled by phone'";
 
-/// What is wanted of what can't go on.
+/// The arguments of `parked`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct ParkedArgs {
@@ -43,17 +43,17 @@ struct KeyArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum ParkedCommand {
-    /// Everything that can't go on.
+    /// List everything that is parked.
     #[command(after_help = EXAMPLES)]
     List {
-        /// What was ever given up instead, and why.
+        /// List what was ever dropped instead, and why.
         #[arg(long)]
         dropped: bool,
     },
-    /// One key, and the events that wait behind it.
+    /// Show one key, and the events that wait for it.
     #[command(after_help = EXAMPLES)]
     Show(KeyArgs),
-    /// Have a key tried again by the running server.
+    /// Have the running server retry a key.
     #[command(after_help = EXAMPLES)]
     Retry {
         /// The view or process manager.
@@ -62,11 +62,11 @@ enum ParkedCommand {
         /// The stream or process.
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         key: Option<String>,
-        /// Everything that wasn't given up.
+        /// Everything that wasn't dropped.
         #[arg(long)]
         all: bool,
     },
-    /// Give up what a key stopped at: a process manager goes on after it, a view's row stays stale.
+    /// Drop the event that a key stopped at: a process manager continues after it, a view's row stays stale.
     #[command(after_help = EXAMPLES)]
     Drop {
         #[command(flatten)]
@@ -85,7 +85,7 @@ pub(in crate::cli) fn run(
     if let ParkedCommand::Drop { reason, .. } = &args.command
         && reason.trim().is_empty()
     {
-        return Err(Failure::new(Exit::Usage, "--reason: say why it is given up"));
+        return Err(Failure::new(Exit::Usage, "--reason: say why it is dropped"));
     }
     with_store(config, async |store| {
         let parked = ParkedWork::new(store);
@@ -99,21 +99,21 @@ pub(in crate::cli) fn run(
                     (subscription.clone().unwrap_or_default(), key.clone().unwrap_or_default());
                 let found = find(&parked, &KeyArgs { subscription, key }).await?;
                 parked.request_retry(&found).await?;
-                tell_outcome(&parked, (&found, Instant::now() + TRIED_WITHIN), console).await
+                report_outcome(&parked, &found, Instant::now() + RETRY_TIMEOUT, console).await
             }
             ParkedCommand::Drop { of, reason } => {
                 let found = find(&parked, of).await?;
                 if let Some(why) = &found.dropped {
                     let what =
-                        format!("{} {} was given up already: {why}", of.subscription, of.key);
+                        format!("{} {} was dropped already: {why}", of.subscription, of.key);
                     return Err(Failure::new(Exit::Failed, what)
-                        .next("`gdmarket parked retry` tries it again"));
+                        .next("`gdmarket parked retry` retries it"));
                 }
                 if !parked.drop_event(&found, reason.trim()).await? {
-                    let what = format!("{} {} has gone on meanwhile", of.subscription, of.key);
+                    let what = format!("{} {} has been released meanwhile", of.subscription, of.key);
                     return Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked list`"));
                 }
-                say(console, &found, "dropped", &format!("given up: {}", reason.trim()));
+                report(console, &found, "dropped", &format!("dropped: {}", reason.trim()));
                 Ok(())
             }
         }
@@ -122,27 +122,27 @@ pub(in crate::cli) fn run(
 
 async fn find(parked: &ParkedWork, of: &KeyArgs) -> Result<ParkedKey, Failure> {
     let is_meant =
-        |found: &ParkedKey| is_called(&found.subscription, &of.subscription) && found.key == of.key;
+        |found: &ParkedKey| is_name_of(&found.subscription, &of.subscription) && found.key == of.key;
     let mut found: Vec<_> =
         parked.list(Some(&of.key)).await?.into_iter().filter(is_meant).collect();
-    // Of several versions of a view this program's.
+    // If several versions of a view match, the one of this program.
     let own = Replay::subscription(&of.subscription);
     let place = found.iter().position(|found| Some(&found.subscription) == own.as_ref());
-    place.map(|place| found.swap_remove(place)).or_else(|| found.pop()).ok_or_else(|| nothing(of))
+    place.map(|place| found.swap_remove(place)).or_else(|| found.pop()).ok_or_else(|| not_parked(of))
 }
 
-fn nothing(of: &KeyArgs) -> Failure {
+fn not_parked(of: &KeyArgs) -> Failure {
     let what = format!("nothing is parked as {} {}", of.subscription, of.key);
     Failure::new(Exit::Failed, what).next("see `gdmarket parked list`")
 }
 
-fn say(console: Console, of: &ParkedKey, outcome: &str, about: &str) {
+fn report(console: Console, of: &ParkedKey, outcome: &str, note: &str) {
     if console.is_json() {
         Console::result_json(
             &json!({"subscription": of.subscription, "key": of.key, "outcome": outcome}),
         );
     } else {
-        console.note(&format!("{} {}: {about}", of.subscription, of.key));
+        console.note(&format!("{} {}: {note}", of.subscription, of.key));
     }
 }
 
@@ -165,7 +165,7 @@ async fn list(parked: &ParkedWork, console: Console) -> Result<(), Failure> {
 async fn list_dropped(parked: &ParkedWork, console: Console) -> Result<(), Failure> {
     let all = parked.dropped().await?;
     if all.is_empty() {
-        console.note("Nothing was ever given up.");
+        console.note("Nothing was ever dropped.");
     }
     for of in &all {
         if console.is_json() {
@@ -175,7 +175,7 @@ async fn list_dropped(parked: &ParkedWork, console: Console) -> Result<(), Failu
         let at = of.dropped_at.format("%Y-%m-%dT%H:%M:%SZ");
         let DroppedEvent { subscription, key, position, parked_for, reason, .. } = of;
         Console::result(&format!(
-            "{subscription} {key}: given up at {at}, position {position} ({parked_for}): {reason}"
+            "{subscription} {key}: dropped at {at}, position {position} ({parked_for}): {reason}"
         ));
     }
     Ok(())
@@ -184,7 +184,7 @@ async fn list_dropped(parked: &ParkedWork, console: Console) -> Result<(), Failu
 fn line(of: &ParkedKey) -> String {
     let ParkedKey { subscription, key, state, queued, since, since_position, reason, .. } = of;
     let since = since.format("%Y-%m-%dT%H:%M:%SZ");
-    let dropped = of.dropped.as_ref().map(|why| format!("; given up: {why}")).unwrap_or_default();
+    let dropped = of.dropped.as_ref().map(|why| format!("; dropped: {why}")).unwrap_or_default();
     let waiting =
         if of.is_deadline { "a deadline".to_owned() } else { format!("{queued} waiting") };
     format!(
@@ -196,7 +196,7 @@ fn line(of: &ParkedKey) -> String {
 
 async fn show(parked: &ParkedWork, of: &KeyArgs, console: Console) -> Result<(), Failure> {
     let found = find(parked, of).await?;
-    let detail = parked.show(&found.subscription, &found.key).await?.ok_or_else(|| nothing(of))?;
+    let detail = parked.show(&found.subscription, &found.key).await?.ok_or_else(|| not_parked(of))?;
     if console.is_json() {
         Console::result_json(&json!(detail));
         return Ok(());
@@ -217,14 +217,16 @@ async fn show(parked: &ParkedWork, of: &KeyArgs, console: Console) -> Result<(),
     Ok(())
 }
 
-async fn tell_outcome(
+/// Waits for a retry, and reports its outcome.
+async fn report_outcome(
     parked: &ParkedWork,
-    (of, until): (&ParkedKey, Instant),
+    of: &ParkedKey,
+    until: Instant,
     console: Console,
 ) -> Result<(), Failure> {
     match parked.outcome(of, until).await? {
         RetryOutcome::Unparked => {
-            say(console, of, "goes-on", "it goes on");
+            report(console, of, "goes-on", "released");
             Ok(())
         }
         RetryOutcome::ParkedAgain(now) => {
@@ -232,7 +234,7 @@ async fn tell_outcome(
             Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked show`"))
         }
         RetryOutcome::Pending => {
-            say(console, of, "asked", "asked for; a server tries it as soon as it runs");
+            report(console, of, "asked", "requested; a server retries it as soon as one runs");
             Ok(())
         }
     }
@@ -242,14 +244,14 @@ async fn retry_all(parked: &ParkedWork, console: Console) -> Result<(), Failure>
     let mut all = parked.list(None).await?;
     all.retain(|of| of.dropped.is_none());
     if all.is_empty() {
-        console.note("Nothing is parked that wasn't given up.");
+        console.note("Nothing is parked that wasn't dropped.");
     }
     for of in &all {
         parked.request_retry(of).await?;
     }
-    let (until, mut failed) = (Instant::now() + TRIED_WITHIN, vec![]);
+    let (until, mut failed) = (Instant::now() + RETRY_TIMEOUT, vec![]);
     for of in &all {
-        if let Err(failure) = tell_outcome(parked, (of, until), console).await {
+        if let Err(failure) = report_outcome(parked, of, until, console).await {
             failed.push(failure.message);
         }
     }

@@ -20,10 +20,10 @@ Examples:
 
 Find the payments that need it with `gdmarket parked list` and GET /payments?status=RefundRefused.";
 
-/// The longest reason that is kept.
-const LONGEST_REASON: usize = 500;
+/// The longest reason, in characters.
+const MAX_REASON_CHARS: usize = 500;
 
-/// What is to be done with a payment.
+/// The arguments of `payments`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct PaymentsArgs {
@@ -33,8 +33,8 @@ pub(in crate::cli) struct PaymentsArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum PaymentsCommand {
-    /// Record what became of a payment whose outcome the gateway doesn't say, or says wrongly. No money is
-    /// moved by it; a running server continues from there.
+    /// Record the outcome of a payment that the gateway doesn't report, or reports wrongly. This moves no money; a
+    /// running server continues from there.
     #[command(after_help = EXAMPLES)]
     Settle {
         /// The payment: its `paymentNo`.
@@ -53,13 +53,13 @@ enum PaymentsCommand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutcomeArg {
-    /// The money was taken. Where the reservation doesn't want it any more, its refund starts.
+    /// The money was taken. Its refund starts if the reservation needs no payment any more.
     Charged,
     /// The money was not taken: the renter may pay again.
     NotCharged,
     /// The money is back with the renter, in whatever way.
     Refunded,
-    /// The money doesn't go back by way of the gateway; it stays owed.
+    /// The gateway definitely doesn't refund the money, which stays owed.
     Refused,
 }
 
@@ -90,8 +90,8 @@ pub(in crate::cli) fn run(
 ) -> Result<(), Failure> {
     let PaymentsCommand::Settle { no, outcome, reason, yes } = args.command;
     let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
-        let what = format!("--reason: say how you know, in 1 to {LONGEST_REASON} characters");
+    if reason.is_empty() || reason.chars().count() > MAX_REASON_CHARS {
+        let what = format!("--reason: say how you know, in 1 to {MAX_REASON_CHARS} characters");
         return Err(Failure::new(Exit::Usage, what));
     }
     let name = outcome.name();

@@ -1,4 +1,4 @@
-//! `gdmarket persons`: the data of persons, which is their names, kept outside the log.
+//! `gdmarket persons`: erases the data of persons, which is their names, kept outside the log.
 
 use super::{local_operator, with_store};
 use crate::compose::use_cases;
@@ -15,7 +15,7 @@ Examples:
   gdmarket persons erase 7            erase the names of person 7, after a question
   gdmarket persons erase 7 --yes      without one, for scripts";
 
-/// What is to be done with the data of persons.
+/// The arguments of `persons`.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct PersonsArgs {
@@ -67,9 +67,9 @@ fn report(no: PersonId, erased: &Erased, console: Console) {
     let was_known = erased.names > 0;
     if console.is_json() {
         let outcome = if was_known { "erased" } else { "not-known" };
-        let remains = erased.remains.iter().copied().map(left);
-        let remains = remains
-            .map(|left| json!({"where": left.place, "until": left.until, "next": left.next}));
+        let remains = erased.remains.iter().copied().map(remainder);
+        let remains =
+            remains.map(|of| json!({"where": of.place, "until": of.until, "next": of.next}));
         Console::result_json(&json!({
             "person": no.get(), "outcome": outcome, "names": erased.names,
             "remains": remains.collect::<Vec<_>>(),
@@ -81,42 +81,42 @@ fn report(no: PersonId, erased: &Erased, console: Console) {
     } else {
         console.note(&format!("No name of person {no} was known."));
     }
-    for Left { place, until, next } in erased.remains.iter().copied().map(left) {
+    for Remainder { place, until, next } in erased.remains.iter().copied().map(remainder) {
         console.note(&format!("It may still be in {place}, until {until}. {next}"));
     }
     console.note("Backups, and exports with --with-personal-data, from before still hold it.");
 }
 
-/// What is left of a name, in words.
-struct Left {
+/// Where a name may remain, for people.
+struct Remainder {
     place: &'static str,
     until: &'static str,
     next: &'static str,
 }
 
-const fn left(remains: Remains) -> Left {
+const fn remainder(remains: Remains) -> Remainder {
     match remains {
-        Remains::WriteAheadLog => Left {
+        Remains::WriteAheadLog => Remainder {
             place: "log.db-wal",
-            until: "nobody reads from it any more",
+            until: "its last reader has ended",
             next: "Type the same again later.",
         },
-        Remains::TableFile => Left {
+        Remains::TableFile => Remainder {
             place: "unused room of the table's file",
             until: "the table is written again, which keeps others waiting",
             next: "At a quiet time: VACUUM (SQLite), VACUUM FULL personal_names, personal_data (PostgreSQL).",
         },
-        Remains::NotOwner => Left {
+        Remains::NotOwner => Remainder {
             place: "unused room of the table's file",
             until: "the owner of the tables has them written again",
             next: "As the owner: VACUUM FULL personal_names, personal_data.",
         },
-        Remains::OldTransaction => Left {
+        Remains::OldTransaction => Remainder {
             place: "the table's file",
             until: "transactions have ended that began before, or that use the table",
             next: "Type the same again later; pg_stat_activity shows them.",
         },
-        Remains::ServerLog => Left {
+        Remains::ServerLog => Remainder {
             place: "PostgreSQL's write-ahead log and its archive",
             until: "their files are used again or removed",
             next: "As a superuser: SELECT pg_switch_wal(); CHECKPOINT. The archive has its own retention.",

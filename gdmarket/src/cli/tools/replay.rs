@@ -1,5 +1,5 @@
-//! `gdmarket replay`: builds views anew beside what is served, compares, and serves them if that is
-//! wished; or tells a view as it was.
+//! `gdmarket replay`: rebuilds views alongside what is served, compares, and serves them on request; or shows a view as
+//! it was.
 
 use super::with_store;
 use crate::cli::tools::log_point::LogPoint;
@@ -15,34 +15,34 @@ use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
 use tokio::sync::oneshot;
 
-/// Differences that are shown to people; programs get all.
-const LISTED_DIFFERENCES: u64 = 100;
+/// How many differences are shown to people; programs get all.
+const MAX_SHOWN_DIFFERENCES: u64 = 100;
 
 const EXAMPLES: &str = "\
 Views: item-info, reservations, payments, alarms.
 
 Examples:
   gdmarket replay item-info --verify       compare what is served with what the log says
-  gdmarket replay --all --promote          build every view anew and serve it
+  gdmarket replay --all --promote          rebuild every view and serve it
   gdmarket replay item-info --to 4711      the view as it was after position 4711, one row a line
   gdmarket replay item-info --to 2027-01-05T12:00:00Z | jq .itemName
 
-The server may go on serving and appending meanwhile. Exit code 4: a view differs.";
+The server may continue to serve and to append meanwhile. Exit code 4: a view differs.";
 
-/// What to replay, and what for.
+/// The arguments of `replay`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct ReplayArgs {
-    /// Which views.
+    /// The views.
     #[arg(value_name = "VIEW", required_unless_present = "all", conflicts_with = "all")]
     views: Vec<String>,
     /// Every view.
     #[arg(long)]
     all: bool,
-    /// Only compare: exit code 0 if all is the same, 4 if a row differs.
+    /// Only compare: exit code 0 if all rows are equal, 4 if a row differs.
     #[arg(long, conflicts_with = "promote")]
     verify: bool,
-    /// Tell what differs, then serve what was built.
+    /// Show what differs, then serve what was built.
     #[arg(long)]
     promote: bool,
     /// Print one view as it was then instead, as NDJSON.
@@ -51,7 +51,7 @@ pub(in crate::cli) struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    /// As `views rebuild` is asked for.
+    /// The arguments that `views rebuild` stands for.
     pub(in crate::cli) fn promoting(views: Vec<String>, all: bool) -> Self {
         Self { views, all, verify: false, promote: true, to: None }
     }
@@ -67,32 +67,32 @@ pub(in crate::cli) fn run(
     let views = if args.all { Replay::views() } else { named? };
     if let Some(at) = args.to {
         let [view] = views.as_slice() else {
-            return Err(Failure::new(Exit::Usage, "--to tells one view at a time"));
+            return Err(Failure::new(Exit::Usage, "--to shows one view at a time"));
         };
         return with_store(config, async |store| as_of(&store, view, at, console).await);
     }
-    let wish = match (args.verify, args.promote) {
-        (true, _) => Wish::Verify,
-        (_, true) => Wish::Promote,
-        _ if io::stdin().is_terminal() && !console.is_json() => Wish::Ask,
+    let mode = match (args.verify, args.promote) {
+        (true, _) => ReplayMode::Verify,
+        (_, true) => ReplayMode::Promote,
+        _ if io::stdin().is_terminal() && !console.is_json() => ReplayMode::Ask,
         _ => {
             let what = "what is to be done with the rebuilt view?";
             return Err(Failure::new(Exit::Usage, what)
                 .next("add --verify to compare only, or --promote to serve it"));
         }
     };
-    with_store(config, async |store| rebuild(&store, &views, wish, console).await)
+    with_store(config, async |store| rebuild(&store, &views, mode, console).await)
 }
 
-/// No view is called so.
+/// The failure for a name of no view.
 pub(in crate::cli) fn unknown(view: &str) -> Failure {
     let there_are = Replay::views().join(", ");
     Failure::new(Exit::Usage, format!("no view is called {view:?}; there are: {there_are}"))
 }
 
-/// What becomes of a build.
+/// What is done with a rebuilt view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
+enum ReplayMode {
     Verify,
     Promote,
     Ask,
@@ -112,16 +112,16 @@ async fn as_of(store: &Store, view: &str, at: LogPoint, console: Console) -> Res
 async fn rebuild(
     store: &Store,
     views: &[String],
-    wish: Wish,
+    mode: ReplayMode,
     console: Console,
 ) -> Result<(), Failure> {
     let replay = Replay::new(store.clone());
-    let (mut differing, mut unseen) = (vec![], vec![]);
+    let (mut differing, mut uncompared) = (vec![], vec![]);
     let mut damaged = 0;
     for view in views {
         let progress = ProgressLine::start(console, &format!("{view}: events"), 0);
         let meter = |done, of| progress.reached_of(done, of);
-        let mut printer = DifferencePrinter { wish, console, shown: 0 };
+        let mut printer = DifferencePrinter { mode, console, shown: 0 };
         let replayed = replay.rebuild(view, &mut printer, &meter).await.map_err(failure)?;
         progress.finish();
         report(view, &replayed, console);
@@ -129,16 +129,16 @@ async fn rebuild(
             damaged += replayed.damaged;
             differing.push(format!("{view}: {} of {} rows", replayed.differing, replayed.rows));
         }
-        if wish == Wish::Verify && replayed.compared_at.is_none() {
-            unseen.push(view.as_str());
+        if mode == ReplayMode::Verify && replayed.compared_at.is_none() {
+            uncompared.push(view.as_str());
         }
     }
-    if differing.is_empty() && unseen.is_empty() {
+    if differing.is_empty() && uncompared.is_empty() {
         return Ok(());
     }
     if differing.is_empty() {
-        // Nothing was found to be the same: a script must not take it for that.
-        let what = format!("nothing is served yet to compare with: {}", unseen.join(", "));
+        // Nothing was compared, so a script must not read it as success.
+        let what = format!("nothing is served yet to compare with: {}", uncompared.join(", "));
         return Err(Failure::new(Exit::Failed, what)
             .next("start a server, which builds it, or add --promote instead"));
     }
@@ -146,7 +146,7 @@ async fn rebuild(
         .next(advice(damaged)))
 }
 
-/// What to do about rows that differ: a build from a damaged log is not better than what is served.
+/// The next step for rows that differ. A build from a damaged log is worse than what is served.
 fn advice(damaged: u64) -> String {
     if damaged == 0 {
         return "serve what the log says with --promote".to_owned();
@@ -166,9 +166,9 @@ fn report(view: &str, replayed: &Replayed, console: Console) {
         return;
     }
     let compared = match compared_at {
-        None => "nothing fit to be compared was served".to_owned(),
+        None => "nothing comparable was served".to_owned(),
         Some(position) if *differing == 0 => {
-            format!("all rows ({rows}) are the same at position {position}")
+            format!("all rows ({rows}) are equal at position {position}")
         }
         Some(position) => format!("{differing} of {rows} rows differ at position {position}"),
     };
@@ -185,9 +185,9 @@ fn report(view: &str, replayed: &Replayed, console: Console) {
     }
 }
 
-/// Tells differences as they are found.
+/// Prints differences as they are found.
 struct DifferencePrinter {
-    wish: Wish,
+    mode: ReplayMode,
     console: Console,
     shown: u64,
 }
@@ -198,28 +198,28 @@ impl RebuildObserver for DifferencePrinter {
         self.shown += 1;
         if self.console.is_json() {
             Console::result_json(&json!({"difference": difference}));
-        } else if self.shown <= LISTED_DIFFERENCES {
+        } else if self.shown <= MAX_SHOWN_DIFFERENCES {
             for line in &difference_lines(&difference) {
                 Console::result(line);
             }
-        } else if self.shown == LISTED_DIFFERENCES + 1 {
+        } else if self.shown == MAX_SHOWN_DIFFERENCES + 1 {
             self.console
-                .note(&format!("only the first {LISTED_DIFFERENCES} are shown; --json tells all"));
+                .note(&format!("only the first {MAX_SHOWN_DIFFERENCES} are shown; --json prints all"));
         }
     }
 
     async fn serve(&mut self, so_far: &Replayed) -> bool {
-        match self.wish {
-            Wish::Verify => false,
-            Wish::Promote => true,
-            Wish::Ask => {
+        match self.mode {
+            ReplayMode::Verify => false,
+            ReplayMode::Promote => true,
+            ReplayMode::Ask => {
                 let Replayed { view, rows, differing, compared_at, .. } = so_far;
                 let found = match compared_at {
                     None => "nothing is served yet".to_owned(),
                     Some(_) => format!("{differing} of {rows} rows differ"),
                 };
                 let question = format!("\n{view}: {found}. Serve the new one? [y/N] ");
-                // Not a thread of the runtime's, which would wait for an answer after Ctrl-C.
+                // A thread of the runtime would keep waiting for an answer after Ctrl-C.
                 let (sender, answer) = oneshot::channel();
                 std::thread::spawn(move || sender.send(says_yes(&question)));
                 answer.await.unwrap_or(false)
@@ -237,12 +237,12 @@ fn says_yes(question: &str) -> bool {
 
 fn difference_lines(difference: &Difference) -> Vec<String> {
     let Difference { view, number, columns, live, rebuilt, events } = difference;
-    let mut lines = vec![format!("{view} {number} {}", in_short(difference))];
+    let mut lines = vec![format!("{view} {number} {}", summary(difference))];
     for column in columns.iter().filter(|_| !live.is_null() && !rebuilt.is_null()) {
         let side = |row: &Value| {
             row.get(column.as_str()).map_or_else(|| "no row".to_owned(), Value::to_string)
         };
-        lines.push(format!("  {column}: served {}, the log says {}", side(live), side(rebuilt)));
+        lines.push(format!("  {column}: served {}, in the log {}", side(live), side(rebuilt)));
     }
     for event in events {
         let time = moment(event.recorded_at);
@@ -254,12 +254,12 @@ fn difference_lines(difference: &Difference) -> Vec<String> {
     lines
 }
 
-fn in_short(difference: &Difference) -> String {
+fn summary(difference: &Difference) -> String {
     if difference.live.is_null() {
-        return "isn't served; the log says there is one".to_owned();
+        return "isn't served; it is in the log".to_owned();
     }
     if difference.rebuilt.is_null() {
-        return "is served; the log says there is none".to_owned();
+        return "is served; it isn't in the log".to_owned();
     }
     format!("differs in {}", difference.columns.join(", "))
 }

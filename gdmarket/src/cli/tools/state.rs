@@ -1,4 +1,4 @@
-//! `gdmarket state`: an aggregate as it was, folded from its own stream, with the events that made it.
+//! `gdmarket state`: an aggregate as it is or was, folded from its stream, with its events.
 
 use super::with_readable_store;
 use crate::cli::tools::log_point::LogPoint;
@@ -14,13 +14,13 @@ const EXAMPLES: &str = "\
 Examples:
   gdmarket state item 1                             as it is
   gdmarket state reservation 7 --at 4711            as it was after the event of a position
-  gdmarket state item 1 --at 2027-01-05T12:00:00Z   as it was at a moment
+  gdmarket state item 1 --at 2027-01-05T12:00:00Z   as it was at a time
   gdmarket state payment 3 --json | jq .state";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct StateArgs {
-    /// What it is.
+    /// The type of the aggregate.
     #[arg(value_enum)]
     kind: KindArg,
     /// Its number.
@@ -84,7 +84,7 @@ async fn show(store: &Store, args: &StateArgs, console: Console) -> Result<(), F
     };
     let mut out = ResultWriter::new(console);
     if console.is_json() {
-        // Texts, numbers and JSON itself: always JSON.
+        // Serialising texts, numbers and JSON values cannot fail.
         out.line(serde_json::to_string(&found).unwrap_or_default())?;
         return out.flush();
     }

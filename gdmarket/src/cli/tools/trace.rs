@@ -1,4 +1,4 @@
-//! `gdmarket trace`: what somebody asked and all that followed, across aggregates, as a tree of causes.
+//! `gdmarket trace`: a request and all that followed from it, across aggregates, as a tree of causes.
 
 mod dot;
 mod mermaid;
@@ -22,39 +22,39 @@ use uuid::Uuid;
 
 const EXAMPLES: &str = "\
 Examples:
-  gdmarket trace reservation 7                                 the story of a reservation
+  gdmarket trace reservation 7                                 the trace of a reservation
   gdmarket trace 5f2c7ad3-7d3b-4c7e-9a50-2d0f3a1f7c11          all that one request led to
-  gdmarket trace reservation 7 --format mermaid > story.mmd
-  gdmarket trace reservation 7 --format dot | dot -Tsvg > story.svg";
+  gdmarket trace reservation 7 --format mermaid > trace.mmd
+  gdmarket trace reservation 7 --format dot | dot -Tsvg > trace.svg";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct TraceArgs {
     /// A correlation id, or the word `reservation` with its number.
     #[arg(value_name = "CORRELATION|reservation")]
-    what: What,
+    what: Subject,
     /// The reservation's number.
     #[arg(value_name = "NO")]
     number: Option<ReservationNo>,
     /// How to show it; --json is the same as --format json.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Look for a correlation only after this position or time.
+    /// Search for a correlation only after this position or time.
     #[arg(long, value_name = "POSITION|TIME")]
     after: Option<LogPoint>,
-    /// Look for a correlation only up to this position or time.
+    /// Search for a correlation only up to this position or time.
     #[arg(long, value_name = "POSITION|TIME")]
     until: Option<LogPoint>,
 }
 
-/// What is traced.
+/// The subject of a trace.
 #[derive(Debug, Clone, Copy)]
-enum What {
+enum Subject {
     Correlation(Uuid),
     Reservation,
 }
 
-impl FromStr for What {
+impl FromStr for Subject {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -88,11 +88,11 @@ pub(in crate::cli) fn run(
             .next("type: gdmarket trace reservation NO, or: gdmarket trace CORRELATION")
     };
     match (args.what, args.number) {
-        (What::Reservation, None) => return Err(usage("the reservation's number is missing")),
-        (What::Correlation(_), Some(_)) => {
+        (Subject::Reservation, None) => return Err(usage("the reservation's number is missing")),
+        (Subject::Correlation(_), Some(_)) => {
             return Err(usage("a correlation has no further number"));
         }
-        (What::Reservation, Some(_)) if args.after.is_some() || args.until.is_some() => {
+        (Subject::Reservation, Some(_)) if args.after.is_some() || args.until.is_some() => {
             return Err(usage("--after and --until are for correlations"));
         }
         _ => {}
@@ -107,11 +107,11 @@ pub(in crate::cli) fn run(
 async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), Failure> {
     let queries = Queries::new(store.clone());
     let (trace, subject) = match (args.what, args.number) {
-        (What::Correlation(id), _) => (
+        (Subject::Correlation(id), _) => (
             by_correlation(store, &queries, id, args, console).await?,
             json!({"correlationId": id}),
         ),
-        (What::Reservation, number) => {
+        (Subject::Reservation, number) => {
             let number = number.ok_or_else(|| Failure::new(Exit::Usage, "no number"))?;
             let found = queries.trace_reservation(number).await?;
             let found = found.ok_or_else(|| {
@@ -122,11 +122,11 @@ async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), F
         }
     };
     if !trace.is_complete {
-        console.note("The story is cut: it has more than ten thousand events.");
+        console.note("The trace is cut off: it has more than ten thousand events.");
     }
     let earlier = begins_earlier(&trace, args.after.is_some());
     if let Some(cause) = earlier {
-        console.note(&format!("The story begins earlier, at or before position {cause}."));
+        console.note(&format!("The trace begins earlier, at or before position {cause}."));
     }
     let is_complete = trace.is_complete && earlier.is_none();
     let mut out = ResultWriter::new(console);
@@ -150,10 +150,10 @@ async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), F
     out.flush()
 }
 
-/// The first event outside that led to what is shown, where only a part was looked through.
-fn begins_earlier(trace: &Trace, is_part: bool) -> Option<i64> {
+/// The first cause outside the part of the log that was searched, if only a part was.
+fn begins_earlier(trace: &Trace, is_partial: bool) -> Option<i64> {
     let causes = trace.events.iter().filter_map(|root| root.event.caused_by);
-    causes.min().filter(|_| is_part)
+    causes.min().filter(|_| is_partial)
 }
 
 async fn by_correlation(
@@ -172,13 +172,13 @@ async fn by_correlation(
         None => store.log().head().await?,
     };
     let steps = |position: i64| u64::try_from(position.saturating_sub(after)).unwrap_or(0);
-    let progress = ProgressLine::start(console, "looking through positions", steps(until));
+    let progress = ProgressLine::start(console, "searching positions", steps(until));
     let mut reached = |position| progress.reached(steps(position));
     let trace = queries.trace_correlation(id, (after, Some(until)), &mut reached).await?;
     progress.finish();
     if trace.events.is_empty() {
         return Err(Failure::new(Exit::Failed, format!("no event has the correlation {id}"))
-            .next("events tell theirs: gdmarket events show POSITION"));
+            .next("every event shows its own: gdmarket events show POSITION"));
     }
     Ok(trace)
 }

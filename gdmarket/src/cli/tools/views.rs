@@ -1,4 +1,4 @@
-//! `gdmarket views`: how far views and process managers are, and holding one up.
+//! `gdmarket views`: shows how far views and process managers are, and pauses views.
 
 use super::replay::{self, ReplayArgs};
 use super::with_store;
@@ -11,18 +11,18 @@ use gdmarket_store::Store;
 use serde_json::json;
 use std::time::Duration;
 
-/// Between the two looks that tell how fast a loop goes.
-const BETWEEN: Duration = Duration::from_millis(500);
+/// The time between the two samples of which the rate of a loop is computed.
+const RATE_SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 
 const EXAMPLES: &str = "\
 Examples:
   gdmarket views status                 lag, version, generation, rate and runner of every loop
   gdmarket views status --json | jq 'select(.lagEvents > 1000)'
-  gdmarket views rebuild item-info      build it anew and serve it, as `replay --promote` does
-  gdmarket views pause item-info        keep it as it is, wherever it runs
+  gdmarket views rebuild item-info      rebuild it and serve it, as `replay --promote` does
+  gdmarket views pause item-info        stop keeping it up to date, on every server
   gdmarket views resume item-info";
 
-/// What is wanted of views.
+/// The arguments of `views`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct ViewsArgs {
@@ -32,10 +32,10 @@ pub(in crate::cli) struct ViewsArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum ViewsCommand {
-    /// How far every loop is, how fast it goes, and who runs it.
+    /// Show how far every loop is, its rate, and which process runs it.
     #[command(after_help = EXAMPLES)]
     Status,
-    /// Build views anew beside what is served, tell what differs, and serve them.
+    /// Rebuild views alongside what is served, show what differs, and serve them.
     #[command(after_help = EXAMPLES)]
     Rebuild {
         /// Which views.
@@ -45,7 +45,7 @@ enum ViewsCommand {
         #[arg(long)]
         all: bool,
     },
-    /// Keep a view from being kept up to date.
+    /// Stop keeping a view up to date.
     #[command(after_help = EXAMPLES)]
     Pause {
         /// Which view.
@@ -72,49 +72,49 @@ pub(in crate::cli) fn run(
         ViewsCommand::Pause { view } => with_store(config, async |store| {
             let name = subscription(&store, view).await?;
             pause_view(&store, &name).await?;
-            done(console, &name, "paused", "it stays as it is until `gdmarket views resume`");
+            report(console, &name, "paused", "it stays as it is until `gdmarket views resume`");
             Ok(())
         }),
         ViewsCommand::Resume { view } => with_store(config, async |store| {
             let name = subscription(&store, view).await?;
             if resume_view(&store, &name).await? {
-                done(
+                report(
                     console,
                     &name,
                     "resumed",
                     "it catches up where a server runs, within seconds",
                 );
             } else {
-                done(console, &name, "running", "it wasn't paused");
+                report(console, &name, "running", "it wasn't paused");
             }
             Ok(())
         }),
     }
 }
 
-fn done(console: Console, name: &str, state: &str, about: &str) {
+fn report(console: Console, name: &str, state: &str, note: &str) {
     if console.is_json() {
         Console::result_json(&json!({"name": name, "state": state}));
     } else {
-        console.note(&format!("{name}: {state}; {about}"));
+        console.note(&format!("{name}: {state}; {note}"));
     }
 }
 
-/// What the loop of a view is called, in this program's version.
+/// The name of the loop of a view, in this program's version.
 async fn subscription(store: &Store, view: &str) -> Result<String, Failure> {
     let all = overview(store, Duration::ZERO).await?;
     let views = all.into_iter().filter(|of| of.is_view && of.is_known).map(|of| of.name);
-    views.into_iter().find(|name| is_called(name, view)).ok_or_else(|| replay::unknown(view))
+    views.into_iter().find(|name| is_name_of(name, view)).ok_or_else(|| replay::unknown(view))
 }
 
-/// Whether people call a loop so: by its name, or a view's without its version, `item-info`.
-pub(in crate::cli) fn is_called(name: &str, said: &str) -> bool {
-    let said = said.replace('-', "_");
-    name == said || name.rsplit_once("_v").is_some_and(|(plain, _)| plain == said)
+/// Whether a loop is meant by what was typed: its name, or a view's without its version, `item-info`.
+pub(in crate::cli) fn is_name_of(name: &str, typed: &str) -> bool {
+    let typed = typed.replace('-', "_");
+    name == typed || name.rsplit_once("_v").is_some_and(|(plain, _)| plain == typed)
 }
 
 async fn status(store: &Store, console: Console) -> Result<(), Failure> {
-    let all = overview(store, BETWEEN).await?;
+    let all = overview(store, RATE_SAMPLE_INTERVAL).await?;
     if console.is_json() {
         for of in &all {
             Console::result_json(&json!(of));
@@ -146,7 +146,7 @@ fn cells(of: &LoopStatus) -> [String; 9] {
     let state = match of.state {
         LoopState::Running => "running",
         LoopState::Paused => "paused",
-        LoopState::Idle if of.is_known => "nobody runs it",
+        LoopState::Idle if of.is_known => "not running",
         LoopState::Idle => "unused version",
         LoopState::OtherLog => "of another log",
         LoopState::NotBuilt => "not built",

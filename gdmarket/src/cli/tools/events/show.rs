@@ -61,7 +61,7 @@ fn print(
     let caused_by = match (cause, view.caused_by) {
         (Some(cause), _) => cause.to_string(),
         (None, Some(position)) => format!("{position}, which isn't in this log"),
-        (None, None) => "nothing in the log: somebody asked for it".to_owned(),
+        (None, None) => "no event: it was requested".to_owned(),
     };
     let none = || "–".to_owned();
     let lines = [
@@ -78,13 +78,13 @@ fn print(
     for (name, text) in lines.iter().filter(|(_, text)| !text.is_empty()) {
         Console::result(&format!("{name:<12} {text}"));
     }
-    // JSON escapes the line ends inside its texts.
+    // JSON escapes the line breaks in its strings.
     for (name, value) in [("metadata", metadata(event)), ("data", view.data.clone())] {
         Console::result_lines(&format!("{name:<12} {}", pretty(&value)));
     }
 }
 
-/// JSON on several lines, below the column it begins in.
+/// JSON on several lines, each indented to the column of the first.
 fn pretty(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.replace('\n', "\n             ")

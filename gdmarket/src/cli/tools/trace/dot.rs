@@ -1,11 +1,11 @@
-//! A story as a graph in Graphviz' language: commands are ellipses, events are boxes.
+//! A trace as a graph in the language of Graphviz: commands are ellipses, events are boxes.
 
 use super::steps::{command, heading, sender, steps};
 use gdmarket_projections::TracedEvent;
 
 /// The lines of the graph.
 pub(super) fn lines(events: &[TracedEvent]) -> Vec<String> {
-    let mut lines = vec!["digraph story {".to_owned(), "  node [shape=box];".to_owned()];
+    let mut lines = vec!["digraph trace {".to_owned(), "  node [shape=box];".to_owned()];
     level(events, None, &mut lines);
     lines.push("}".to_owned());
     lines
@@ -28,19 +28,19 @@ fn level(events: &[TracedEvent], cause: Option<i64>, lines: &mut Vec<String>) {
     }
 }
 
-/// A text that can't end its label.
+/// Escapes a text so that it can't end its label.
 fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::steps::tests::story;
+    use super::super::steps::tests::example;
     use super::*;
 
     #[test]
     fn every_cause_is_an_edge() {
-        let lines = lines(&story());
+        let lines = lines(&example());
         for edge in ["  c1 -> e1;", "  c1 -> e2;", "  e1 -> c3 [style=dashed];", "  c3 -> e3;"] {
             assert!(lines.iter().any(|line| line == edge), "{edge} is missing in {lines:?}");
         }
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_ends_its_label() {
+    fn text_never_ends_its_label() {
         assert_eq!(quoted("a\"b\\"), "a\\\"b\\\\");
     }
 }

@@ -1,4 +1,4 @@
-//! A story as a flowchart in Mermaid's language: commands are rounded, events are boxes.
+//! A trace as a flowchart in the language of Mermaid: commands are rounded, events are boxes.
 
 use super::steps::{command, heading, sender, steps};
 use gdmarket_projections::TracedEvent;
@@ -27,19 +27,19 @@ fn level(events: &[TracedEvent], cause: Option<i64>, lines: &mut Vec<String>) {
     }
 }
 
-/// A text that can't end its label.
+/// Escapes a text so that it can't end its label.
 fn quoted(text: &str) -> String {
     text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::steps::tests::story;
+    use super::super::steps::tests::example;
     use super::*;
 
     #[test]
     fn every_cause_is_an_arrow() {
-        let lines = lines(&story());
+        let lines = lines(&example());
         assert_eq!(
             lines,
             [
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_ends_its_label() {
+    fn text_never_ends_its_label() {
         assert_eq!(quoted("a\"]<b>#"), "a#quot;]#lt;b#gt;#35;");
     }
 }

@@ -1,10 +1,10 @@
-//! A level of a story as its commands: events that came of one command stand together.
+//! Groups the events of a level of a trace by their commands.
 
 use gdmarket_projections::{ToldEvent, TracedEvent};
 
-/// A command, with the events that came of it.
+/// A command, with its events.
 pub(super) struct CommandStep<'a> {
-    /// The first of its events: all of them share actor, command and time.
+    /// The first of its events; all of them share actor, command and time.
     pub(super) first: &'a ToldEvent,
     /// All of them, in order.
     pub(super) events: Vec<&'a TracedEvent>,
@@ -15,7 +15,7 @@ pub(super) fn steps(level: &[TracedEvent]) -> Vec<CommandStep<'_>> {
     let mut steps: Vec<CommandStep<'_>> = vec![];
     for traced in level {
         let command = traced.event.command_id.as_deref();
-        // Without a command id nobody knows what belongs together.
+        // Events without a command id can't be grouped.
         let known = steps
             .iter_mut()
             .find(|step| command.is_some() && step.first.command_id.as_deref() == command);
@@ -27,17 +27,17 @@ pub(super) fn steps(level: &[TracedEvent]) -> Vec<CommandStep<'_>> {
     steps
 }
 
-/// Who sent it: a person, or a process of the market by its name.
+/// The sender of the command of an event: a person, or a process of the market by its name.
 pub(super) fn sender(event: &ToldEvent) -> &str {
-    event.actor.as_deref().unwrap_or("somebody unknown")
+    event.actor.as_deref().unwrap_or("unknown sender")
 }
 
-/// Its command's id.
+/// The id of the command of an event.
 pub(super) fn command(event: &ToldEvent) -> &str {
     event.command_id.as_deref().unwrap_or("unknown")
 }
 
-/// An event's name in a graph.
+/// The label of an event in a graph.
 pub(super) fn heading(event: &ToldEvent) -> String {
     format!("{} {} #{} {}", event.position, event.stream, event.sequence, event.event_type)
 }
@@ -48,13 +48,23 @@ pub(super) mod tests {
     use chrono::DateTime;
     use serde_json::json;
 
-    fn event(position: i64, (command, actor): (&str, &str), name: (&str, &str)) -> TracedEvent {
+    /// What differs between the events of an example.
+    #[derive(Clone, Copy)]
+    struct Given {
+        command: &'static str,
+        actor: &'static str,
+        stream: &'static str,
+        event_type: &'static str,
+    }
+
+    fn event(position: i64, given: Given) -> TracedEvent {
+        let Given { command, actor, stream, event_type } = given;
         let at = 1_800_000_000_000 + if position > 2 { 5 } else { 0 };
         let event = ToldEvent {
             position,
-            stream: name.0.to_owned(),
+            stream: stream.to_owned(),
             sequence: position,
-            event_type: name.1.to_owned(),
+            event_type: event_type.to_owned(),
             version: "1".to_owned(),
             recorded_at: DateTime::from_timestamp_millis(at).unwrap(),
             actor: Some(actor.to_owned()),
@@ -67,17 +77,20 @@ pub(super) mod tests {
     }
 
     /// A command with two events, and a reaction to the first.
-    pub(in super::super) fn story() -> Vec<TracedEvent> {
-        let (asking, asked) = (("a", "renter:1"), ("reservation/1", "Asked"));
-        let mut first = event(1, asking, asked);
-        first.consequences.push(event(3, ("b", "process:holding"), ("item/1", "Held")));
-        vec![first, event(2, asking, asked)]
+    pub(in super::super) fn example() -> Vec<TracedEvent> {
+        let requested =
+            Given { command: "a", actor: "renter:1", stream: "reservation/1", event_type: "Asked" };
+        let held =
+            Given { command: "b", actor: "process:holding", stream: "item/1", event_type: "Held" };
+        let mut first = event(1, requested);
+        first.consequences.push(event(3, held));
+        vec![first, event(2, requested)]
     }
 
     #[test]
-    fn events_of_one_command_stand_together() {
-        let story = story();
-        let steps = steps(&story);
+    fn events_of_one_command_are_one_step() {
+        let trace = example();
+        let steps = steps(&trace);
         assert_eq!(steps.len(), 1);
         assert_eq!(steps[0].events.len(), 2);
     }

@@ -1,4 +1,4 @@
-//! A story as a tree for people: under each command its events, under each event the reactions to it.
+//! A trace as a tree for people: under each command its events, under each event the reactions to it.
 
 use super::steps::{command, heading, sender, steps};
 use crate::output::event_lines::{moment, short_data};
@@ -12,7 +12,7 @@ pub(super) fn lines(events: &[TracedEvent]) -> Vec<Text> {
     for step in steps(events) {
         let event = step.first;
         let when = moment(event.recorded_at);
-        tree.lines.push(aside(sender(event), &when, command(event)));
+        tree.lines.push(command_line(sender(event), &when, command(event)));
         tree.events(&step.events, "");
     }
     tree.lines
@@ -22,8 +22,8 @@ struct Tree {
     lines: Vec<Text>,
 }
 
-/// A sender, with when and under which id it sent a command.
-fn aside(sender: &str, when: &str, command: &str) -> Text {
+/// The line of a command: its sender, when it was sent, and its id.
+fn command_line(sender: &str, when: &str, command: &str) -> Text {
     Text::from(format!("{sender} ")).toned(Tone::Faint, format!("{when} command {command}"))
 }
 
@@ -45,7 +45,7 @@ impl Tree {
             let event = step.first;
             let took = (event.recorded_at - since).num_milliseconds();
             let sender = format!("{indent}{branch}{}", sender(event));
-            self.lines.push(aside(&sender, &format!("+{took} ms"), command(event)));
+            self.lines.push(command_line(&sender, &format!("+{took} ms"), command(event)));
             self.events(&step.events, &format!("{indent}{deeper}"));
         }
     }
@@ -57,12 +57,12 @@ const fn branches(is_last: bool) -> (&'static str, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::steps::tests::story;
+    use super::super::steps::tests::example;
     use super::*;
 
     #[test]
-    fn commands_events_and_reactions_hang_below_each_other() {
-        let lines: Vec<_> = lines(&story()).iter().map(|line| line.render(false)).collect();
+    fn commands_events_and_reactions_form_a_tree() {
+        let lines: Vec<_> = lines(&example()).iter().map(|line| line.render(false)).collect();
         assert_eq!(
             lines,
             [
