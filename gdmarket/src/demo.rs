@@ -3,7 +3,6 @@
 
 mod market;
 mod scenario;
-mod sentences;
 
 use crate::output::{Console, Exit, Failure};
 use crate::runtime::runtime;
@@ -66,9 +65,9 @@ enum Stop {
 pub(crate) fn run(args: &DemoArgs, console: Console) -> Result<(), Failure> {
     let runtime = runtime()?;
     runtime.block_on(async {
-        let market = MarketClient::new(args.url.as_str(), args.lang, console).map_err(failure)?;
+        let market = MarketClient::new(args.url.as_str(), console).map_err(failure)?;
         tokio::select! {
-            done = scenario::run(market) => done.map_err(failure),
+            done = scenario::run(market, args.lang) => done.map_err(failure),
             _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "")),
         }
     })

@@ -1,7 +1,6 @@
 //! The demo's client: sends requests, compares answers with what is expected, and prints each step.
 
-use super::sentences::Sentence;
-use super::{Lang, Stop};
+use super::Stop;
 use crate::output::Console;
 use crate::output::text::{Text, Tone};
 use reqwest::{Method, StatusCode, header};
@@ -22,35 +21,16 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 pub(super) struct MarketClient {
     client: reqwest::Client,
     url: String,
-    lang: Lang,
     console: Console,
     step: u32,
 }
 
 /// A request to the server.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    method: Method,
-    path: String,
-    body: Option<Value>,
-}
-
-impl Request {
-    pub(super) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: None }
-    }
-
-    pub(super) fn post(path: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::POST, path: path.into(), body: Some(body) }
-    }
-
-    pub(super) fn patch(path: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::PATCH, path: path.into(), body: Some(body) }
-    }
-
-    pub(super) fn delete(path: impl Into<String>) -> Self {
-        Self { method: Method::DELETE, path: path.into(), body: None }
-    }
+pub(super) struct DemoRequest {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) body: Option<Value>,
 }
 
 /// The expected answer: a status, and fields by their JSON pointers.
@@ -72,31 +52,30 @@ struct Response {
 }
 
 /// A step, as it is printed.
-struct Step<'a> {
-    sentence: Sentence,
-    request: &'a Request,
+struct PrintedStep<'a> {
+    sentence: &'a str,
+    request: &'a DemoRequest,
     answer: &'a Response,
     expect: Expect<'a>,
     difference: Option<String>,
 }
 
 impl MarketClient {
-    pub(super) fn new(url: &str, lang: Lang, console: Console) -> Result<Self, Stop> {
+    pub(super) fn new(url: &str, console: Console) -> Result<Self, Stop> {
         let client = reqwest::Client::builder()
             .timeout(ANSWER_TIMEOUT)
             .build()
             .map_err(|error| Stop::NoServer(error.to_string()))?;
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { client, url, lang, console, step: 0 })
+        Ok(Self { client, url, console, step: 0 })
     }
 
     /// Prints what will be written, before anything is.
-    pub(super) fn announce(&self, sentence: Sentence, renters: &[i64]) {
-        let text = sentence.in_lang(self.lang).replace("{renters}", &listed(renters));
+    pub(super) fn announce(&self, text: &str) {
         if self.console.is_json() {
             Console::result_json(&json!({"step": 0, "says": text, "url": self.url, "ok": true}));
         } else {
-            for line in [self.url.as_str(), &text, ""] {
+            for line in [self.url.as_str(), text, ""] {
                 Console::result(line);
             }
         }
@@ -105,8 +84,8 @@ impl MarketClient {
     /// Sends a request once; the answer must be as expected.
     pub(super) async fn send(
         &mut self,
-        sentence: Sentence,
-        request: Request,
+        sentence: &str,
+        request: DemoRequest,
         expect: Expect<'_>,
     ) -> Result<Value, Stop> {
         let answer = self.answer(&request).await?;
@@ -115,13 +94,19 @@ impl MarketClient {
             _ => answer,
         };
         let difference = difference(&answer, expect);
-        self.print(&Step { sentence, request: &request, answer: &answer, expect, difference })?;
+        self.print(&PrintedStep {
+            sentence,
+            request: &request,
+            answer: &answer,
+            expect,
+            difference,
+        })?;
         Ok(answer.body)
     }
 
     /// The outcome of a write that was answered 202, as the resource shows it.
     async fn outcome(&self, location: String, expect: Expect<'_>) -> Result<Response, Stop> {
-        let request = Request::get(location);
+        let request = DemoRequest { method: Method::GET, path: location, body: None };
         let started = Instant::now();
         loop {
             let seen = self.answer(&request).await?;
@@ -136,8 +121,8 @@ impl MarketClient {
     /// Repeats a request until the answer is as expected: the consequences of a write take a moment.
     pub(super) async fn await_answer(
         &mut self,
-        sentence: Sentence,
-        request: Request,
+        sentence: &str,
+        request: DemoRequest,
         expect: Expect<'_>,
     ) -> Result<Value, Stop> {
         let started = Instant::now();
@@ -146,19 +131,19 @@ impl MarketClient {
             let difference = difference(&answer, expect);
             if difference.is_none() || started.elapsed() > CONSEQUENCE_TIMEOUT {
                 let (request, shown) = (&request, &answer);
-                self.print(&Step { sentence, request, answer: shown, expect, difference })?;
+                self.print(&PrintedStep { sentence, request, answer: shown, expect, difference })?;
                 return Ok(answer.body);
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    async fn answer(&self, request: &Request) -> Result<Response, Stop> {
+    async fn answer(&self, request: &DemoRequest) -> Result<Response, Stop> {
         let no_server = |error: reqwest::Error| {
             let why = if error.is_connect() { "no server answers" } else { "the server broke off" };
             Stop::NoServer(format!("{}: {why}", self.url))
         };
-        let Request { method, path, body } = request;
+        let DemoRequest { method, path, body } = request;
         let mut call = self
             .client
             .request(method.clone(), format!("{}{path}", self.url))
@@ -176,13 +161,12 @@ impl MarketClient {
     }
 
     /// Prints a step; fails if its answer differs from what is expected.
-    fn print(&mut self, step: &Step<'_>) -> Result<(), Stop> {
-        let Step { sentence, request, answer, expect, difference } = step;
+    fn print(&mut self, step: &PrintedStep<'_>) -> Result<(), Stop> {
+        let PrintedStep { sentence, request, answer, expect, difference } = step;
         self.step = self.step.saturating_add(1);
-        let sentence = sentence.in_lang(self.lang);
         let seen = seen(answer, *expect);
         let status = if answer.was_accepted { 202 } else { answer.status };
-        let Request { method, path, body: sent } = request;
+        let DemoRequest { method, path, body: sent } = request;
         if self.console.is_json() {
             Console::result_json(&json!({
                 "step": self.step, "says": sentence, "method": method.as_str(), "path": path,
@@ -205,17 +189,12 @@ impl MarketClient {
     }
 
     /// Prints the last sentence.
-    pub(super) fn close(&self, sentence: Sentence) {
+    pub(super) fn close(&self, sentence: &str) {
         if !self.console.is_json() {
-            let text = sentence.in_lang(self.lang);
             Console::result("");
-            self.console.print(&Text::default().toned(Tone::Good, text));
+            self.console.print(&Text::default().toned(Tone::Good, sentence));
         }
     }
-}
-
-fn listed(numbers: &[i64]) -> String {
-    numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// How an answer differs from what is expected.

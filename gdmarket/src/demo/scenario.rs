@@ -1,160 +1,157 @@
-//! The scenario of the demo: register, reserve, pay, take the payment back, pay again, lend, return, reserve and
-//! cancel, delete.
+//! The scenario of the demo. [`RENTAL`] declares it once, as data: `scripts/main-job` and a test of the interface run
+//! the same steps.
 
-use super::Stop;
-use super::market::{Expect, MarketClient, Request};
-use super::sentences as say;
-use serde_json::{Value, json};
+use super::market::{DemoRequest, Expect, MarketClient};
+use super::{Lang, Stop};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
+/// The announcement, the steps, and the last sentence.
+const RENTAL: &str = include_str!("rental.json");
 /// The renters of the demo: the highest numbers that a person can have, so that they belong to no real person.
 const RENTERS: [i64; 3] = [9_007_199_254_740_989, 9_007_199_254_740_990, 9_007_199_254_740_991];
 /// The name of the renters.
-const DEMO_NAME: &str = "Demo Renter";
+const RENTER_NAME: &str = "Demo Renter";
 
-const fn status(status: u16) -> Expect<'static> {
-    Expect { status, fields: &[] }
+#[derive(Debug, Deserialize)]
+struct Scenario {
+    announcement: Sentence,
+    steps: Vec<ScenarioStep>,
+    end: Sentence,
 }
 
-const fn with<'a>(status: u16, fields: &'a [(&'a str, Value)]) -> Expect<'a> {
-    Expect { status, fields }
+#[derive(Debug, Deserialize)]
+struct Sentence {
+    en: String,
+    ko: String,
 }
+
+/// A request and its expected answer. Path, body and fields may contain variables, such as `{itemNo}`.
+#[derive(Debug, Deserialize)]
+struct ScenarioStep {
+    sentence: Sentence,
+    method: String,
+    path: String,
+    body: Option<Value>,
+    /// Whether the answer is a consequence of an earlier write, which takes a moment.
+    #[serde(default)]
+    awaits: bool,
+    status: u16,
+    /// JSON pointers and the values there.
+    fields: Vec<(String, Value)>,
+    /// A variable, and the pointer to the number that it gets.
+    binds: Option<(String, String)>,
+}
+
+/// The values of the variables.
+type Variables = Map<String, Value>;
 
 /// Runs the scenario. The market allocates the numbers, so it runs on any market.
-pub(super) async fn run(mut market: MarketClient) -> Result<(), Stop> {
-    market.announce(say::WRITES, &RENTERS);
-    let item_no = register(&mut market).await?;
-    let reservation_no = reserve(&mut market, item_no).await?;
-    pay_and_take_back(&mut market, item_no, reservation_no).await?;
-    lend_and_return(&mut market, item_no, reservation_no).await?;
-    reserve_again(&mut market, item_no).await?;
-    delete(&mut market, item_no).await?;
-    market.close(say::DONE);
+pub(super) async fn run(mut market: MarketClient, lang: Lang) -> Result<(), Stop> {
+    let Scenario { announcement, steps, end } = scenario()?;
+    let mut variables = variables();
+    market.announce(&filled_text(announcement.in_lang(lang), &variables));
+    for step in steps {
+        let body = run_step(&mut market, &step, lang, &variables).await?;
+        if let Some((variable, pointer)) = step.binds {
+            let number = body.pointer(&pointer).filter(|value| value.is_i64());
+            let number = number.ok_or_else(|| {
+                Stop::Differs(format!("the answer has no {}", pointer.trim_start_matches('/')))
+            })?;
+            variables.insert(variable, number.clone());
+        }
+    }
+    market.close(end.in_lang(lang));
     Ok(())
 }
 
-fn number(body: &Value, field: &str) -> Result<i64, Stop> {
-    body.get(field)
-        .and_then(Value::as_i64)
-        .ok_or_else(|| Stop::Differs(format!("the answer has no {field}")))
+fn scenario() -> Result<Scenario, Stop> {
+    serde_json::from_str(RENTAL).map_err(|error| Stop::Differs(format!("the scenario: {error}")))
 }
 
-async fn register(market: &mut MarketClient) -> Result<i64, Stop> {
-    let camera = json!({"itemName": "Camera", "itemPrice": "100",
-        "itemStatus": "Rentable", "rentalStatus": "NotRenting"});
-    let fields = [("/itemName", json!("Camera")), ("/itemStatus", json!("Rentable"))];
-    let body =
-        market.send(say::REGISTER, Request::post("/items", camera), with(201, &fields)).await?;
-    let no = number(&body, "itemNo")?;
-    let fields = [("/alarmStatus", json!("Alerted"))];
-    market
-        .await_answer(say::ALARM, Request::get(format!("/alarms/{no}")), with(200, &fields))
-        .await?;
-    let fields = [("/itemNo", json!(no)), ("/rentalStatus", json!("NotRenting"))];
-    market
-        .await_answer(say::INFO, Request::get(format!("/itemInfoes/{no}")), with(200, &fields))
-        .await?;
-    Ok(no)
+fn variables() -> Variables {
+    let [renter, second, third] = RENTERS;
+    let values = [
+        ("renters", json!(RENTERS.map(|renter| renter.to_string()).join(", "))),
+        ("renterName", json!(RENTER_NAME)),
+        ("renter", json!(renter)),
+        ("secondRenter", json!(second)),
+        ("thirdRenter", json!(third)),
+    ];
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn reservation(item_no: i64, customer: i64) -> Request {
-    let body = json!({"customerName": DEMO_NAME, "customerId": customer, "itemNo": item_no,
-        "itemName": "Camera", "itemPrice": "100", "paymentStatus": "NotPaid",
-        "rentalStatus": "NotRenting"});
-    Request::post("/reservations", body)
-}
-
-async fn reserve(market: &mut MarketClient, item_no: i64) -> Result<i64, Stop> {
-    let fields = [("/status", json!("Reserved")), ("/itemPrice", json!(100))];
-    let body =
-        market.send(say::RESERVE, reservation(item_no, RENTERS[0]), with(201, &fields)).await?;
-    let no = number(&body, "reservationNo")?;
-    let fields = [("/itemStatus", json!("NotRentable")), ("/reservationNo", json!(no))];
-    let item = Request::get(format!("/items/{item_no}"));
-    market.await_answer(say::NOT_RENTABLE, item, with(200, &fields)).await?;
-    let fields = [("/code", json!("not-paid"))];
-    let lend = Request::patch(format!("/items/{item_no}"), json!({"rentalStatus": "Renting"}));
-    market.send(say::LEND_UNPAID, lend, with(409, &fields)).await?;
-    Ok(no)
-}
-
-fn payment(reservation_no: i64, status: &str) -> Request {
-    let body = json!({"paymentStatus": status, "itemPrice": 1});
-    Request::patch(format!("/reservations/{reservation_no}"), body)
-}
-
-async fn pay_and_take_back(
+async fn run_step(
     market: &mut MarketClient,
-    item_no: i64,
-    reservation_no: i64,
-) -> Result<(), Stop> {
-    let paid = [("/paymentStatus", json!("Paid")), ("/totalPrice", json!(100))];
-    market.send(say::PAY, payment(reservation_no, "Paid"), with(200, &paid)).await?;
-    let fields = [("/items/0/paymentStatus", json!("Paid")), ("/items/0/itemPrice", json!(100))];
-    let payments = Request::get(format!("/payments?itemNo={item_no}"));
-    market.await_answer(say::PAYMENT, payments, with(200, &fields)).await?;
-    let fields = [("/paymentStatus", json!("NotPaid")), ("/status", json!("Reserved"))];
-    market.send(say::TAKE_BACK, payment(reservation_no, "NotPaid"), with(200, &fields)).await?;
-    let fields = [("/itemStatus", json!("NotRentable"))];
-    let item = Request::get(format!("/items/{item_no}"));
-    market.await_answer(say::STILL_HELD, item, with(200, &fields)).await?;
-    market.send(say::PAY_AGAIN, payment(reservation_no, "Paid"), with(200, &paid)).await?;
-    Ok(())
+    step: &ScenarioStep,
+    lang: Lang,
+    variables: &Variables,
+) -> Result<Value, Stop> {
+    let method = step.method.parse::<Method>();
+    let request = DemoRequest {
+        method: method.map_err(|error| Stop::Differs(format!("the scenario: {error}")))?,
+        path: filled_text(&step.path, variables),
+        body: step.body.as_ref().map(|body| filled(body, variables)),
+    };
+    let fields: Vec<_> =
+        step.fields.iter().map(|(at, is)| (at.as_str(), filled(is, variables))).collect();
+    let expect = Expect { status: step.status, fields: &fields };
+    let sentence = step.sentence.in_lang(lang);
+    if step.awaits {
+        market.await_answer(sentence, request, expect).await
+    } else {
+        market.send(sentence, request, expect).await
+    }
 }
 
-async fn lend_and_return(
-    market: &mut MarketClient,
-    item_no: i64,
-    reservation_no: i64,
-) -> Result<(), Stop> {
-    let item = format!("/items/{item_no}");
-    let reservation = Request::get(format!("/reservations/{reservation_no}"));
-    let lend = json!({"itemNo": item_no, "reservationNo": reservation_no,
-        "itemStatus": "NotRentable", "rentalStatus": "Renting"});
-    let fields = [("/rentalStatus", json!("Renting"))];
-    market.send(say::LEND, Request::patch(&item, lend), with(200, &fields)).await?;
-    market.await_answer(say::RENTING, reservation.clone(), with(200, &fields)).await?;
-    let fields = [("/code", json!("item-in-use"))];
-    market.send(say::DELETE_LENT, Request::delete(&item), with(409, &fields)).await?;
-    let give_back = json!({"itemNo": item_no, "reservationNo": reservation_no,
-        "itemStatus": "Rentable", "rentalStatus": "Returned"});
-    let fields = [("/rentalStatus", json!("Returned"))];
-    market.send(say::RETURN, Request::patch(&item, give_back), with(200, &fields)).await?;
-    market.await_answer(say::RETURNED, reservation, with(200, &fields)).await?;
-    let fields = [("/itemStatus", json!("Rentable")), ("/reservationNo", Value::Null)];
-    market.await_answer(say::FREE, Request::get(&item), with(200, &fields)).await?;
-    Ok(())
+/// The value with its variables replaced; a text that is one variable becomes its value.
+fn filled(value: &Value, variables: &Variables) -> Value {
+    match value {
+        Value::String(text) => {
+            let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            let variable = name.and_then(|name| variables.get(name));
+            variable.cloned().unwrap_or_else(|| Value::String(filled_text(text, variables)))
+        }
+        Value::Object(fields) => {
+            let fields =
+                fields.iter().map(|(name, value)| (name.clone(), filled(value, variables)));
+            Value::Object(fields.collect())
+        }
+        other => other.clone(),
+    }
 }
 
-async fn reserve_again(market: &mut MarketClient, item_no: i64) -> Result<(), Stop> {
-    let fields = [("/status", json!("Reserved"))];
-    let body = market
-        .send(say::RESERVE_SECOND, reservation(item_no, RENTERS[1]), with(201, &fields))
-        .await?;
-    let no = number(&body, "reservationNo")?;
-    let fields = [("/code", json!("item-taken"))];
-    market.send(say::RESERVE_THIRD, reservation(item_no, RENTERS[2]), with(409, &fields)).await?;
-    let fields = [("/status", json!("Cancelled"))];
-    let cancel = Request::delete(format!("/reservations/{no}"));
-    market.send(say::CANCEL, cancel, with(200, &fields)).await?;
-    let fields = [("/itemStatus", json!("Rentable")), ("/rentalStatus", json!("NotRenting"))];
-    market
-        .await_answer(say::FREE, Request::get(format!("/items/{item_no}")), with(200, &fields))
-        .await?;
-    Ok(())
+fn filled_text(text: &str, variables: &Variables) -> String {
+    variables.iter().fold(text.to_owned(), |text, (name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        text.replace(&format!("{{{name}}}"), &value)
+    })
 }
 
-async fn delete(market: &mut MarketClient, item_no: i64) -> Result<(), Stop> {
-    market.send(say::DELETE, Request::delete(format!("/items/{item_no}")), status(200)).await?;
-    market
-        .await_answer(say::GONE, Request::get(format!("/itemInfoes/{item_no}")), status(404))
-        .await?;
-    let fields = [("/alarmStatus", json!("DeleteAlerted"))];
-    market
-        .await_answer(
-            say::DELETE_ALARM,
-            Request::get(format!("/alarms/{item_no}")),
-            with(200, &fields),
-        )
-        .await?;
-    Ok(())
+impl Sentence {
+    fn in_lang(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::En => &self.en,
+            Lang::Ko => &self.ko,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenario_uses_only_variables_that_are_bound() {
+        let mut variables = variables();
+        for step in scenario().unwrap().steps {
+            let body = step.body.map(|body| filled(&body, &variables).to_string());
+            let texts = [filled_text(&step.path, &variables), body.unwrap_or_default()];
+            let is_variable = |text: &String| text.contains("{it") || text.contains("No}");
+            assert!(!texts.iter().any(is_variable), "{texts:?}");
+            assert!(step.method.parse::<Method>().is_ok(), "{}", step.method);
+            variables.extend(step.binds.map(|(variable, _)| (variable, json!(1))));
+        }
+    }
 }

@@ -104,13 +104,14 @@ pub(in crate::cli) fn run(
             ParkedCommand::Drop { of, reason } => {
                 let found = find(&parked, of).await?;
                 if let Some(why) = &found.dropped {
-                    let what =
-                        format!("{} {} was dropped already: {why}", of.subscription, of.key);
-                    return Err(Failure::new(Exit::Failed, what)
-                        .next("`gdmarket parked retry` retries it"));
+                    let what = format!("{} {} was dropped already: {why}", of.subscription, of.key);
+                    return Err(
+                        Failure::new(Exit::Failed, what).next("`gdmarket parked retry` retries it")
+                    );
                 }
                 if !parked.drop_event(&found, reason.trim()).await? {
-                    let what = format!("{} {} has been released meanwhile", of.subscription, of.key);
+                    let what =
+                        format!("{} {} has been released meanwhile", of.subscription, of.key);
                     return Err(Failure::new(Exit::Failed, what).next("see `gdmarket parked list`"));
                 }
                 report(console, &found, "dropped", &format!("dropped: {}", reason.trim()));
@@ -121,14 +122,18 @@ pub(in crate::cli) fn run(
 }
 
 async fn find(parked: &ParkedWork, of: &KeyArgs) -> Result<ParkedKey, Failure> {
-    let is_meant =
-        |found: &ParkedKey| is_name_of(&found.subscription, &of.subscription) && found.key == of.key;
+    let is_meant = |found: &ParkedKey| {
+        is_name_of(&found.subscription, &of.subscription) && found.key == of.key
+    };
     let mut found: Vec<_> =
         parked.list(Some(&of.key)).await?.into_iter().filter(is_meant).collect();
     // If several versions of a view match, the one of this program.
     let own = Replay::subscription(&of.subscription);
     let place = found.iter().position(|found| Some(&found.subscription) == own.as_ref());
-    place.map(|place| found.swap_remove(place)).or_else(|| found.pop()).ok_or_else(|| not_parked(of))
+    place
+        .map(|place| found.swap_remove(place))
+        .or_else(|| found.pop())
+        .ok_or_else(|| not_parked(of))
 }
 
 fn not_parked(of: &KeyArgs) -> Failure {
@@ -196,7 +201,8 @@ fn line(of: &ParkedKey) -> String {
 
 async fn show(parked: &ParkedWork, of: &KeyArgs, console: Console) -> Result<(), Failure> {
     let found = find(parked, of).await?;
-    let detail = parked.show(&found.subscription, &found.key).await?.ok_or_else(|| not_parked(of))?;
+    let detail =
+        parked.show(&found.subscription, &found.key).await?.ok_or_else(|| not_parked(of))?;
     if console.is_json() {
         Console::result_json(&json!(detail));
         return Ok(());

@@ -203,8 +203,9 @@ impl RebuildObserver for DifferencePrinter {
                 Console::result(line);
             }
         } else if self.shown == MAX_SHOWN_DIFFERENCES + 1 {
-            self.console
-                .note(&format!("only the first {MAX_SHOWN_DIFFERENCES} are shown; --json prints all"));
+            self.console.note(&format!(
+                "only the first {MAX_SHOWN_DIFFERENCES} are shown; --json prints all"
+            ));
         }
     }
 

@@ -4,7 +4,9 @@ use super::report::Report;
 use super::{Reading, count};
 use crate::output::Console;
 use crate::output::progress::ProgressLine;
-use gdmarket_projections::{CompatibilityCheck, Failed, FoldCheck, Part, ReactionCheck, unreadable};
+use gdmarket_projections::{
+    CompatibilityCheck, Failed, FoldCheck, Part, ReactionCheck, unreadable,
+};
 use gdmarket_store::{Check, Finding, RecordedEvent, StoreError, StreamId};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;

@@ -26,7 +26,7 @@ Examples:
   zcat old.ndjson.gz | gdmarket events import -
   gdmarket events import of-2026.ndjson --accept-names-of-earlier-versions
 
-The log that is filled must be empty and served by no server; its schema is created if there is none.
+The log that is filled must be empty and served by no server; a missing schema is created.
 Positions, times and receipts stay as they were, numbers continue after the highest, and no reaction
 is repeated. The epoch is raised, so that a follower of the other log notices.
 Names and actors that the interface would refuse are refused, with line, field and next step.";

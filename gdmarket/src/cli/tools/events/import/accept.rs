@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn names_of_persons_follow_the_same_rules() {
-        let check = |name, rule| accept(&WrittenEntry::Name { of: format_args!("person 3"), name }, rule);
+        let check =
+            |name, rule| accept(&WrittenEntry::Name { of: format_args!("person 3"), name }, rule);
         assert_eq!(check("김", NameRule::Today), Ok(()));
         let fault = check("a\nb", NameRule::EarlierVersions).unwrap_err();
         assert_eq!(fault.fault, "the name of person 3: a name has no control characters");
