@@ -11,6 +11,7 @@ mod local_payments;
 mod refund;
 mod settle;
 
+pub(crate) use found_outcome::record_found_outcome;
 pub use found_outcome::{FindingDecision, FoundOutcome, PaymentFinding};
 pub(crate) use local_payments::LocalPayments;
 

@@ -7,13 +7,14 @@
 
 use super::commands::{Commands, Inner};
 use super::payment_service::{
-    Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentOutcome, Settled,
+    Attempted, FindingDecision, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentFinding,
+    PaymentOutcome, Settled, record_found_outcome,
 };
 use super::requested_attempt::{Requested, RequestedAttempt};
 use crate::command_id::process_command_id;
 use crate::error::{CommandError, Service};
 use crate::executor::{CommandMeta, CommandRequest, Executed};
-use gdmarket_domain::{PaymentNo, Reservation, ReservationCommand, ReservationNo};
+use gdmarket_domain::{Actor, PaymentNo, Reservation, ReservationCommand, ReservationNo};
 use std::time::Duration;
 
 /// What became of a request to pay.
@@ -49,6 +50,20 @@ impl Commands {
     ) -> Result<Settled, CommandError> {
         let meta = meta.clone();
         self.run(move |inner| async move { inner.settle(payment_no, &meta).await }).await
+    }
+
+    /// Records on an operator's behalf what became of a payment, and why the operator believes it. Repeating it
+    /// changes nothing. The market's processes continue from the event as from the gateway's own answer, wherever
+    /// they run.
+    pub async fn record_found_outcome(
+        &self,
+        finding: PaymentFinding,
+        actor: Actor,
+    ) -> Result<FindingDecision, CommandError> {
+        self.run(move |inner| async move {
+            record_found_outcome(&inner.executor, &finding, actor).await
+        })
+        .await
     }
 
     /// Gives the money of an approved attempt back; to be repeated as a whole until it returns `Ok`.

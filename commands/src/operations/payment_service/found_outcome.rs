@@ -4,7 +4,6 @@
 use crate::command_id::process_command_id;
 use crate::error::CommandError;
 use crate::executor::{CommandMeta, CommandRequest, Executor, Precondition};
-use crate::operations::commands::Commands;
 use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{Actor, Payment, PaymentCommand, PaymentNo};
 
@@ -93,21 +92,9 @@ impl FoundOutcome {
     }
 }
 
-impl Commands {
-    /// Records on an operator's behalf what became of a payment, and why the operator believes it.
-    ///
-    /// Repeating it changes nothing. The market's processes continue from the event as from the gateway's own
-    /// answer, wherever they run.
-    pub async fn record_found_outcome(
-        &self,
-        finding: PaymentFinding,
-        actor: Actor,
-    ) -> Result<FindingDecision, CommandError> {
-        self.run(move |inner| async move { record(&inner.executor, &finding, actor).await }).await
-    }
-}
-
-async fn record(
+/// Records on an operator's behalf what became of a payment, and why the operator believes it. Repeating it changes
+/// nothing.
+pub(crate) async fn record_found_outcome(
     executor: &Executor,
     finding: &PaymentFinding,
     actor: Actor,
