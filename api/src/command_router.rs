@@ -1,16 +1,19 @@
 //! The writing half of the interface: each handler parses a request, calls one use case, and renders its outcome.
-//! It holds no query: what it shows is what the use case returns.
+//! It knows no query: it shows the resource that the use case returns.
 
 mod answer;
 mod bodies;
 mod handovers;
 mod items;
+mod patches;
 mod payments;
 mod reservations;
 
-use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
 use crate::extract::conditions::Tags;
+pub(crate) use bodies::EmptyBody;
+
+use crate::extract::fields::Fields;
 use crate::problem::{Problem, kind};
 use crate::representation::Representation;
 use crate::resource::{Versioned, render};
@@ -24,7 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 type Answer = Result<Response, Problem>;
 
-/// What the writing half works with.
+/// The state of the writing half.
 #[derive(Clone)]
 pub(crate) struct CommandState {
     pub(crate) use_cases: UseCases,
@@ -49,7 +52,7 @@ impl CommandState {
         Viewer { actor: caller.actor.clone(), today: self.use_cases.today() }
     }
 
-    /// What goes with a request that creates a resource.
+    /// The context of a request that creates a resource.
     fn context(&self, caller: &Caller, fields: &Fields) -> WriteContext {
         let Caller { actor, key, method, path, .. } = caller;
         let key = key.as_ref().map(|key| RequestKey {
@@ -73,7 +76,7 @@ impl CommandState {
         })
     }
 
-    /// What goes with a request that changes an existing item.
+    /// The context of a request that changes an existing item.
     async fn item_context(
         &self,
         caller: &Caller,
@@ -90,7 +93,7 @@ impl CommandState {
         Ok(context)
     }
 
-    /// What goes with a request that changes an existing reservation.
+    /// The context of a request that changes an existing reservation.
     async fn reservation_context(
         &self,
         caller: &Caller,
@@ -108,7 +111,7 @@ impl CommandState {
     }
 }
 
-/// A resource that doesn't exist yet has no version: `If-Match` can't hold.
+/// Refuses `If-Match`: a resource that doesn't exist yet has no version.
 fn refuse_if_match(caller: &Caller) -> Result<(), Problem> {
     match caller.if_match {
         Some(_) => Err(Problem::new(&kind::STALE_VERSION)),

@@ -1,5 +1,5 @@
-//! What a person reads in a browser: the interface (`/docs`) and the pages of problems
-//! (`/docs/errors/<code>`). Everything is inside the program; no page asks another server.
+//! Pages for browsers: the interface (`/docs`) and the pages of problems (`/docs/errors/<code>`). All files are inside
+//! the program; no page loads anything from another server.
 
 mod document;
 mod markdown;
@@ -23,7 +23,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use utoipa_swagger_ui::{Config, serve};
 
-/// Only this server's own files, and none of them inline; swagger-ui styles its elements in place.
+/// Pages use this server's own files, and no inline script; swagger-ui styles its elements in place.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
@@ -47,22 +47,22 @@ const INTERFACE: &str = r#"<!doctype html>
 </html>
 "#;
 
-/// The files of swagger-ui, each once it was asked for.
+/// The files of swagger-ui, each kept from its first request on.
 struct Files {
     config: Arc<Config<'static>>,
-    known: Mutex<BTreeMap<String, Arc<Document>>>,
+    loaded: Mutex<BTreeMap<String, Arc<Document>>>,
 }
 
 impl Files {
     fn new() -> Self {
         let config = Arc::new(Config::from("/openapi.json").validator_url("none"));
-        Self { config, known: Mutex::default() }
+        Self { config, loaded: Mutex::default() }
     }
 
     /// `None` if there is no such file.
     fn get(&self, name: &str) -> Result<Option<Arc<Document>>, Problem> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(document) = known.get(name) {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(document) = loaded.get(name) {
             return Ok(Some(Arc::clone(document)));
         }
         let found = serve(name, Arc::clone(&self.config));
@@ -71,7 +71,7 @@ impl Files {
         };
         let bytes = Bytes::from(found.bytes.into_owned());
         let document = Arc::new(Document::new(&found.content_type, KEPT_FOR_AN_HOUR, bytes));
-        known.insert(name.to_owned(), Arc::clone(&document));
+        loaded.insert(name.to_owned(), Arc::clone(&document));
         Ok(Some(document))
     }
 }
@@ -145,7 +145,7 @@ async fn error(
     Extension(context): Extension<RequestContext>,
     Path(code): Path<String>,
 ) -> Response {
-    let found = Kind::of(&code).zip(PAGES.iter().find(|(known, _)| *known == code));
+    let found = Kind::of(&code).zip(PAGES.iter().find(|(page, _)| *page == code));
     let Some((kind, (_, text))) = found else {
         return Problem::new(&kind::NOT_FOUND).into_response();
     };

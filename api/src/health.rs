@@ -1,24 +1,36 @@
-//! `/livez`: the process turns. `/readyz`: it may be sent requests.
+//! `/livez`: the process is alive. `/readyz`: it takes requests.
 //!
-//! Lag, stuck projectors and outages of others are never unreadiness: one shared stall must not take
-//! all replicas out of the gateway. They are figures and answers.
+//! Lag, parked streams and outages of other services never make a process unready: one shared outage must not take
+//! all replicas out of the gateway. They are metrics and answers.
 
 use crate::problem::{Problem, kind};
 use crate::server::Shutdown;
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use axum::{Json, Router, routing};
-use serde_json::json;
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-/// The two health routes, once schema, database and views are seen to; see [`crate::server::StartupGate`].
-pub(crate) fn router(shutdown: Shutdown) -> Router {
-    Router::new()
-        .route("/livez", routing::get(async || Json(json!({"status": "live"}))))
-        .route("/readyz", routing::get(ready))
-        .with_state(shutdown)
+/// The two health routes, once schema, database and views are ready; see [`crate::server::StartupGate`].
+pub(crate) fn router(shutdown: Shutdown) -> OpenApiRouter {
+    routes().with_state(shutdown)
 }
 
-async fn ready(State(shutdown): State<Shutdown>) -> Response {
+/// The routes alone, for the OpenAPI document.
+pub(crate) fn routes() -> OpenApiRouter<Shutdown> {
+    OpenApiRouter::new().routes(routes!(livez)).routes(routes!(readyz))
+}
+
+#[utoipa::path(get, path = "/livez", tag = "server", summary = "The process turns.",
+    responses((status = 200, description = "Yes.", body = Object)))]
+async fn livez() -> Json<Value> {
+    Json(json!({"status": "live"}))
+}
+
+#[utoipa::path(get, path = "/readyz", tag = "server", summary = "It may be asked.",
+    responses((status = 200, description = "Yes.", body = Object)))]
+async fn readyz(State(shutdown): State<Shutdown>) -> Response {
     if shutdown.is_draining() {
         return Problem::new(&kind::UNAVAILABLE)
             .with_detail("This server is about to end.", "이 서버는 곧 종료돼요.")

@@ -1,16 +1,16 @@
-//! What can be set about the HTTP side. The program fills it from its configuration; this crate reads no
-//! file, variable or flag.
+//! The options of the HTTP side. The program fills them from its configuration; this crate reads no file, variable or
+//! flag.
 
 use std::time::Duration;
 
-/// The limits of the HTTP side, and the names it is called by.
+/// The limits of the HTTP side, and the names of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// Whether an address beyond loopback is meant.
+    /// Whether the server may listen on an address beyond loopback.
     pub allow_open: bool,
-    /// Names that callers may call this server by, besides its address.
+    /// The names in `Host` that are accepted in addition to the address of the server.
     pub hosts: Vec<String>,
-    /// How long a server serves on after shutdown was requested.
+    /// How long a server keeps serving after shutdown was requested.
     pub drain_delay: Duration,
     /// How long it then waits for requests in flight.
     pub finish_within: Duration,
@@ -18,19 +18,19 @@ pub struct HttpOptions {
     pub request_timeout: Duration,
     /// How many connections may be open at once.
     pub connections: usize,
-    /// Which share of every limit one address may take.
+    /// The share of every limit that one address may take, in percent.
     pub address_share_percent: usize,
     /// How long a connection stays open between two requests.
     pub keep_alive: Duration,
-    /// How long a client may take next to nothing of its answer.
+    /// How long a client may read next to nothing of its answer.
     pub stalled_reader: Duration,
     /// How many bodies are received at once.
     pub reading: usize,
     /// How many requests may wait at once.
     pub waiting: usize,
-    /// How many requests are worked on at once.
+    /// How many requests are processed at once.
     pub concurrency: usize,
-    /// How many may follow the events at once.
+    /// How many callers may follow the events at once.
     pub event_streams: usize,
 }
 

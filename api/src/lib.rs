@@ -1,8 +1,8 @@
 //! The market over HTTP, as a library: routes, extractors, problems, the OpenAPI document, the server.
 //!
-//! A request goes through the request pipeline of [`server`], is read strictly, and goes to the one or the
-//! other half: what writes knows no query, what reads knows no command. What can be set comes in
-//! [`HttpOptions`]; this crate reads no configuration file, variable or flag.
+//! A request goes through the request pipeline of [`server`], is read strictly, and goes to one of two halves: the
+//! writing half knows no query, and the reading half knows no command. All settings come in [`HttpOptions`]; this crate
+//! reads no configuration file, variable or flag.
 
 mod command_router;
 pub mod docs;

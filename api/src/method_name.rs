@@ -2,7 +2,7 @@
 
 use http::Method;
 
-/// The name of a method as metrics and log lines carry it: a closed set, whatever callers invent.
+/// The name of a method in metrics and log lines; `None` for methods that callers invent.
 pub(crate) fn method_name(method: &Method) -> Option<&'static str> {
     Some(match *method {
         Method::GET => "GET",

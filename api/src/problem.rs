@@ -1,8 +1,7 @@
-//! Refusals as callers see them: `application/problem+json` (RFC 9457). The only file that gives
-//! errors a status.
+//! Refusals as callers see them: `application/problem+json` (RFC 9457).
 //!
-//! Handlers return a `Problem`; what is outermost (`answer`) renders it with the request's
-//! language, address and trace, and gives a body to what the framework refuses by itself.
+//! Handlers return a `Problem`; the outermost layer ([`answer`]) renders it with the request's language, address and
+//! trace, and gives a body to the refusals of the framework.
 
 mod advice;
 pub(crate) mod context;
@@ -23,58 +22,74 @@ use serde::Serialize;
 use std::future::Future;
 use std::time::Duration;
 use tracing::Instrument as _;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, Type};
 
-/// How much of a path is in a log line, in characters.
+/// The most characters of a path in a log line.
 const LOGGED_PATH: usize = 100;
 /// The media type of problems.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
-/// Answers repeat an earlier one under the same key.
+/// The header of an answer that repeats an earlier one under the same key.
 pub(crate) const REPLAYED: &str = "idempotency-replayed";
 
-/// Where readiness is asked for.
+/// The path of the readiness probe.
 const READYZ: &str = "/readyz";
 
-/// Lines about failed requests of one code: the first of them, and of each cause, say what is wrong; the
-/// others add nothing.
+/// Limits the lines about failed requests per code and cause: further ones add nothing.
 static FAILURES: LogLimit = LogLimit::new(5, Duration::from_secs(10));
-/// Lines about refused requests of one code, which callers can cause at will.
+/// Limits the lines about refused requests per code, since callers can cause them at will.
 static REFUSALS: LogLimit = LogLimit::new(20, Duration::from_secs(10));
 
 /// A refusal on its way to the caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     kind: &'static Kind,
-    /// Instead of the kind's advice.
+    /// The advice in the place of the kind's.
     detail: Option<Box<Detail>>,
     errors: Vec<FieldFault>,
     retry_after: Option<Duration>,
     headers: Vec<(&'static str, HeaderValue)>,
-    /// For the log alone; callers never see it.
+    /// The cause, for the log; callers never see it.
     cause: Option<String>,
 }
 
-/// What to do about one problem, in both languages.
+/// Advice about one problem, in both languages.
 #[derive(Debug, Clone)]
 struct Detail {
     en: String,
     ko: String,
 }
 
-/// A problem on the wire.
-#[derive(Serialize)]
+/// A refusal (RFC 9457).
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Rendered<'a> {
+pub(crate) struct ProblemBody<'a> {
+    /// The page that explains it.
     #[serde(rename = "type")]
     page: String,
+    /// What is wrong, in Korean or English by `Accept-Language`.
     title: &'a str,
+    #[schema(schema_with = status_schema)]
     status: u16,
+    /// What to do about it.
     detail: String,
+    /// The path that was asked.
     instance: &'a str,
+    /// What is wrong, for programs; never renamed.
     code: &'a str,
+    /// What to tell the operator.
     trace_id: String,
+    /// The fields at fault, at most 20.
+    #[schema(inline, max_items = 20)]
     errors: Vec<FieldErrorBody>,
-    /// How many more faults there are than are listed.
+    /// How many more faults there are.
     errors_omitted: usize,
+}
+
+/// An integer without a format, which the derive would add.
+fn status_schema() -> Object {
+    let status = Object::builder().schema_type(Type::Integer);
+    status.description(Some("The status of the answer.")).build()
 }
 
 /// The most faults that an answer lists.
@@ -88,7 +103,7 @@ impl Problem {
         Self { kind, detail: None, errors: vec![], retry_after, headers: vec![], cause: None }
     }
 
-    /// The problem with this code; a code that has no kind is this program's own fault.
+    /// The problem with this code; a code without a kind is an internal error.
     pub(crate) fn of_code(code: &str) -> Self {
         Kind::of(code).map_or_else(
             || Self::internal(format!("no kind of problem is called {code:?}")),
@@ -96,12 +111,12 @@ impl Problem {
         )
     }
 
-    /// Something that only an operator can mend; the cause goes to the log.
+    /// An error that only an operator can fix; the cause goes to the log.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(&kind::INTERNAL) }
     }
 
-    /// Values that can't be taken, all at once.
+    /// All values that can't be accepted.
     pub(crate) fn invalid(errors: Vec<FieldFault>) -> Self {
         Self { errors, ..Self::new(&kind::INVALID) }
     }
@@ -128,7 +143,7 @@ impl Problem {
         self
     }
 
-    /// Says that an earlier, equal request was refused so.
+    /// Marks the refusal as the repeat of an earlier one.
     pub(crate) fn replayed(self, replayed: bool) -> Self {
         if replayed { self.with_header(REPLAYED, HeaderValue::from_static("true")) } else { self }
     }
@@ -138,8 +153,8 @@ impl Problem {
         self.kind.code
     }
 
-    pub(crate) fn render(self, context: &RequestContext) -> Response {
-        self.log(context);
+    /// The body of the answer.
+    pub(crate) fn body<'a>(&'a self, context: &'a RequestContext) -> ProblemBody<'a> {
         let language = context.language;
         let advice = || advice::of(self.kind, context).in_language(language).to_owned();
         let detail = self.detail.as_deref().map(|Detail { en, ko }| match language {
@@ -149,7 +164,7 @@ impl Problem {
         let listed = self.errors.iter().take(MAX_ERRORS);
         let errors: Vec<_> = listed.map(|error| error.body(language)).collect();
         let errors_omitted = self.errors.len().saturating_sub(errors.len());
-        let body = Rendered {
+        ProblemBody {
             page: self.kind.page(),
             title: self.kind.title.in_language(language),
             status: self.kind.status.as_u16(),
@@ -159,9 +174,14 @@ impl Problem {
             trace_id: context.trace_id(),
             errors,
             errors_omitted,
-        };
+        }
+    }
+
+    pub(crate) fn render(self, context: &RequestContext) -> Response {
+        self.log(context);
+        let language = context.language;
         // Texts and numbers: always JSON.
-        let body = serde_json::to_string(&body).unwrap_or_default();
+        let body = serde_json::to_string(&self.body(context)).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.kind.status;
         let headers = response.headers_mut();
@@ -183,7 +203,7 @@ impl Problem {
         let path = path.as_ref();
         let cause = self.cause.as_deref();
         if context.path == READYZ {
-            // A probe asks on while a server starts or ends: no failure of a request.
+            // While a server starts or shuts down, a probe that is refused is no failed request.
             tracing::debug!(status, code, cause, "not ready");
         } else {
             self.log_limited(path, cause);
@@ -210,10 +230,10 @@ impl Problem {
     }
 }
 
-/// Rounded up and at least one, so that nobody comes back too early.
+/// Rounded up and at least one, so that no caller comes back too early.
 fn whole_seconds(wait: Duration) -> u64 {
-    let started = u64::from(wait.subsec_nanos() > 0);
-    wait.as_secs().saturating_add(started).max(1)
+    let partial_second = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(partial_second).max(1)
 }
 
 impl IntoResponse for Problem {
@@ -224,7 +244,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Outermost around every request: gives it its context, and every refusal its body.
+/// The outermost layer around every request: gives a request its context, and a refusal its body.
 pub(crate) async fn answer<F: Future<Output = Response>>(
     mut request: Request,
     next: impl FnOnce(Request) -> F,
@@ -245,10 +265,10 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     response
 }
 
-/// What a page may do with an answer: nothing, unless the answer allows more.
+/// The content security policy of answers without their own: a page may do nothing with them.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Adds the headers that keep browsers from making more of an answer than it is.
+/// Adds the headers that keep browsers from interpreting an answer as anything else than it is.
 pub(crate) fn harden(headers: &mut HeaderMap) {
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -270,7 +290,7 @@ fn finish(mut response: Response, context: &RequestContext) -> Response {
     problem.render(context)
 }
 
-/// What the framework refuses by itself.
+/// The kind of a refusal of the framework.
 fn by_status(status: StatusCode) -> &'static Kind {
     match status {
         StatusCode::NOT_FOUND => &kind::NOT_FOUND,

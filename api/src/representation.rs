@@ -6,7 +6,7 @@ use http::HeaderValue;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-/// How many bytes of the hash are in a tag.
+/// How many bytes of the hash a tag contains.
 const HASH_BYTES: usize = 8;
 
 /// One representation of a resource.
@@ -32,7 +32,7 @@ impl Representation {
     }
 }
 
-/// The hash of a representation, as tags carry it.
+/// The hash of a representation, as tags contain it.
 pub(crate) fn hash(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes).iter().take(HASH_BYTES).fold(String::new(), |mut text, byte| {

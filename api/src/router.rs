@@ -3,7 +3,8 @@
 
 use crate::command_router::{self, CommandState};
 use crate::docs;
-use crate::extract::body::{MAX_BODY, MAX_DEPTH};
+use crate::extract::fields::MAX_BODY;
+use crate::extract::json_object::MAX_DEPTH;
 use crate::extract::query::MAX_LIMIT;
 use crate::health;
 use crate::http_options::HttpOptions;
@@ -29,24 +30,24 @@ const IDEMPOTENCY_HOURS: u32 = 72;
 /// The parts of a running market that its routes answer from.
 #[derive(Clone)]
 pub struct MarketParts {
-    /// The way to write.
+    /// The use cases, which write.
     pub use_cases: UseCases,
     /// The views.
     pub queries: Queries,
-    /// How far views and reactions are.
+    /// The positions that views and reactions have reached.
     pub applied: Applied,
     /// The tokens of the log.
     pub tokens: Tokens,
 }
 
-/// What the routes of one market are built with.
+/// The options of the routes of one market.
 #[derive(Debug, Clone)]
 pub struct RouterOptions {
     /// The address that the server listens on.
     pub listen: SocketAddr,
     /// The limits of the HTTP side.
     pub http: HttpOptions,
-    /// Where the market's days begin and end.
+    /// The time zone of the market's days.
     pub time_zone: Tz,
     /// What `/capabilities` calls the database's engine.
     pub engine: &'static str,
@@ -59,8 +60,8 @@ pub fn router(market: MarketParts, options: &RouterOptions, shutdown: Shutdown) 
     let reading = query_router::router(query_state(&market, options, shutdown.clone()));
     let MarketParts { use_cases, tokens, .. } = market;
     let writing = command_router::router(CommandState { use_cases, tokens });
-    let (routes, _) = writing.merge(reading).split_for_parts();
-    let routes = routes.merge(docs::router(openapi::document())).merge(health::router(shutdown));
+    let (routes, _) = writing.merge(reading).merge(health::router(shutdown)).split_for_parts();
+    let routes = routes.merge(docs::router(openapi::document()));
     request_pipeline::around(routes, &options.http, Guard::new(options.listen, &options.http))
 }
 

@@ -1,6 +1,6 @@
-//! `Gdmarket-At`, `?at_least=` and the ids of events: an opaque, signed (source, position). A source is one
-//! log in one epoch, so that a token of a restored log is never taken for one of the log before; the
-//! signature is made with a key that is kept with the log, so that no caller can make up a token.
+//! `Gdmarket-At`, `?at_least=` and the ids of events: an opaque, signed (source, position). A source is one log in one
+//! epoch, so that a token of the log before a restore never counts for the restored one. The key of the signature is
+//! kept with the log, so that no caller can make up a token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use sha2::Sha256;
 use std::fmt;
 use uuid::Uuid;
 
-/// How many bytes of the signature are in a token.
+/// How many bytes of the signature a token contains.
 const SIGNATURE: usize = 16;
 
 /// Makes and reads the tokens of one log.
@@ -26,7 +26,7 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// `None` if the key can't be one.
+    /// The tokens of a log in an epoch; `None` if the key is none.
     pub fn new(log_id: Uuid, epoch: i64, key: &[u8]) -> Option<Self> {
         let key = Hmac::new_from_slice(key).ok()?;
         Some(Self { source: format!("{}.{epoch}", log_id.simple()), key })
@@ -39,7 +39,7 @@ impl Tokens {
         URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// The position that a token means; `None` if it wasn't made for this log.
+    /// The position that a token names; `None` if it wasn't made for this log.
     pub(crate) fn position(&self, token: &str) -> Option<i64> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (text, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE)?)?;
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_by_the_log_that_gave_it_alone() {
+    fn token_is_accepted_by_its_own_log_only() {
         let log = tokens(1, 1, 1);
         let token = log.token(42);
         assert_eq!(log.position(&token), Some(42));
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_changed_or_made_up_is_none() {
+    fn changed_and_invented_tokens_are_refused() {
         let log = tokens(1, 1, 1);
         let bytes = URL_SAFE_NO_PAD.decode(log.token(42)).unwrap();
         for at in 0..bytes.len() {

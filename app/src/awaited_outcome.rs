@@ -1,5 +1,5 @@
-//! What came of a request, computed from the log: the first decision after it, so that a repeat may go from
-//! "pending" to a decision, and never from one decision to another.
+//! The outcome of a request, computed from the log: the first decision after it. A repeat may go from "pending" to a
+//! decision, and never from one decision to another.
 
 use crate::error::UseCaseError;
 use crate::use_cases::UseCases;
@@ -9,16 +9,16 @@ use gdmarket_projections::StreamEvent;
 use std::borrow::Cow;
 use tokio::time::Instant;
 
-/// What a request wants of a reservation.
+/// The outcome that a request asks of a reservation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AwaitedOutcome {
-    /// That the item grants the period.
+    /// The item grants the period.
     Period,
-    /// That the reservation is cancelled.
+    /// The reservation is cancelled.
     Cancellation,
-    /// That this attempt to pay is approved.
+    /// This attempt to pay is approved.
     Payment(PaymentNo),
-    /// That the payment is taken back.
+    /// The payment is taken back.
     PaymentCancellation,
 }
 
@@ -96,15 +96,15 @@ impl UseCases {
     ) -> Result<Option<DecidedBy>, UseCaseError> {
         let from = self.requested_at(no, executed, awaited).await?;
         loop {
-            let is_last_look = Instant::now() >= deadline;
+            let is_last_attempt = Instant::now() >= deadline;
             let head = self.head();
             let events = self.reservation_after(no, from.saturating_sub(1)).await?;
             let decided = awaited.first(&events);
-            if decided.is_some() || is_last_look {
+            if decided.is_some() || is_last_attempt {
                 return Ok(decided);
             }
-            // A decision is a reaction of another aggregate: looking again before those are through would
-            // read the stream once per event of every other request.
+            // A decision is a reaction of another aggregate. Reading again before the reactions are done would read the
+            // stream once per event of every other request.
             if self.reacted(head, deadline).await <= head {
                 self.moved_past(head, deadline).await;
             }

@@ -1,18 +1,18 @@
-//! Why a use case has no outcome.
+//! Errors of use cases.
 
 use gdmarket_commands::CommandError;
 use gdmarket_projections::QueryError;
 
-/// A request that has no outcome.
+/// Why a request has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum UseCaseError {
-    /// The command was not executed, or nobody knows whether it was.
+    /// The command was not executed, or it is unknown whether it was.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// What the decision needs can't be read; nothing was written.
+    /// The data for the decision can't be read; nothing was written.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The request may well be stored; what came of it can't be read.
+    /// The request may be stored, but its outcome can't be read.
     #[error("written, but not readable: {0}")]
     AfterWrite(#[source] QueryError),
 }

@@ -1,4 +1,4 @@
-//! What owners do with their items.
+//! The use cases of owners.
 
 mod hand_over;
 mod register;
@@ -11,12 +11,12 @@ use gdmarket_commands::Executed;
 use gdmarket_domain::{ItemNo, Money, RentalPeriod};
 use gdmarket_projections::FoundItem;
 
-/// What is to be changed of an item; what is absent stays.
+/// A change of an item; absent fields keep their values.
 #[derive(Debug, Clone)]
 pub struct ItemChange {
-    /// What it is called.
+    /// The new name.
     pub item_name: Option<String>,
-    /// What one day costs.
+    /// The new price of one day.
     pub item_price: Option<Money>,
 }
 

@@ -1,13 +1,13 @@
-//! How a use case ended.
+//! The outcome of a use case.
 
 use crate::error::UseCaseError;
 use gdmarket_commands::CommandError;
 use std::borrow::Cow;
 
-/// How a request to write ended, with the resource `R` as it is then.
+/// The outcome of a request to write, with the resource `R` as it is then.
 #[derive(Debug, Clone)]
 pub struct WriteOutcome<R> {
-    /// What was decided.
+    /// The decision.
     pub decision: Decision<R>,
     /// The position of the last event that belongs to the request; 0 without one.
     pub position: i64,
@@ -15,7 +15,7 @@ pub struct WriteOutcome<R> {
     pub replayed: bool,
 }
 
-/// What was decided about a request.
+/// The decision about a request.
 #[derive(Debug, Clone)]
 pub enum Decision<R> {
     /// The request is carried out, or its state was reached already: the resource at that version.
@@ -31,7 +31,7 @@ impl<R> WriteOutcome<R> {
         Self { decision: Decision::Refused(code.into()), position: 0, replayed }
     }
 
-    /// Turns the refusal of a command into an outcome; every other error stays one.
+    /// Turns the refusal of a command into an outcome; other errors stay errors.
     pub(crate) fn of(result: Result<Self, UseCaseError>) -> Result<Self, UseCaseError> {
         match result {
             Err(UseCaseError::Command(CommandError::Refused { code, replayed })) => {

@@ -1,5 +1,5 @@
-//! What an actor may do with a resource now, and why not: asked of the aggregate's own decisions, so that
-//! nothing is promised here that a command would refuse.
+//! The actions that an actor may take on a resource now, and why not the others. The aggregate itself decides, so that
+//! no action is offered that a command would refuse.
 
 use chrono::NaiveDate;
 use gdmarket_domain::reservation::ReservationStage;
@@ -8,10 +8,10 @@ use gdmarket_domain::{
     ReservationCommand,
 };
 
-/// For whom a resource is shown, and on which day.
+/// The actor that a resource is shown to, and the day.
 #[derive(Debug, Clone)]
 pub struct Viewer {
-    /// Who looks at it.
+    /// The actor.
     pub actor: Actor,
     /// Today in the market's time zone.
     pub today: NaiveDate,
@@ -24,7 +24,7 @@ impl Viewer {
     }
 }
 
-/// What can be done with an item.
+/// An action on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemAction {
     /// Reserve it.
@@ -43,7 +43,7 @@ pub enum ItemAction {
     Delete,
 }
 
-/// What can be done with a reservation.
+/// An action on a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReservationAction {
     /// Pay it.
@@ -80,19 +80,19 @@ impl ReservationAction {
     }
 }
 
-/// Whether something can be done now.
+/// Whether an action is possible now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permission<A> {
-    /// What would be done.
+    /// The action.
     pub action: A,
-    /// The code of why this actor may not do it now; `None` if it may. The days of a period are judged only
+    /// The code of the reason against it; `None` if this actor may do it now. The days of a period are checked only
     /// when it is sent.
     pub refused_for: Option<&'static str>,
 }
 
 const WRONG_ACTOR: &str = "wrong-actor";
 
-/// Why this command would change nothing; `no_change` is the reason where the state is reached already.
+/// Why this command would change nothing; `no_change` is the reason if the requested state is reached already.
 fn refusal<A: Decider>(
     state: &A,
     actor: &Actor,
@@ -113,22 +113,22 @@ const fn permission<A>(action: A, refused_for: Option<&'static str>) -> Permissi
     Permission { action, refused_for }
 }
 
-/// What may be done with an item.
+/// The permissions for every action on an item.
 pub fn item_permissions(item: &Item, viewer: &Viewer) -> [Permission<ItemAction>; 7] {
     let Viewer { actor, today } = viewer;
-    let why = |command: &ItemCommand, no_change| refusal(item, actor, command, no_change);
+    let refused = |command: &ItemCommand, no_change| refusal(item, actor, command, no_change);
     // An absent name and price change nothing, but are refused like any others.
-    let change = why(&ItemCommand::Change { item_name: None, item_price: None }, None);
+    let change = refused(&ItemCommand::Change { item_name: None, item_price: None }, None);
     let lend = ItemCommand::Lend { reservation_no: None, today: *today };
     let take_back = ItemCommand::Return { reservation_no: None };
     [
         permission(ItemAction::Reserve, reserve_refused(item, actor)),
         permission(ItemAction::Change, change),
-        permission(ItemAction::Lend, why(&lend, None)),
-        permission(ItemAction::Return, why(&take_back, None)),
+        permission(ItemAction::Lend, refused(&lend, None)),
+        permission(ItemAction::Return, refused(&take_back, None)),
         permission(ItemAction::Block, change),
         permission(ItemAction::Unblock, change),
-        permission(ItemAction::Delete, why(&ItemCommand::Delete, Some("item-gone"))),
+        permission(ItemAction::Delete, refused(&ItemCommand::Delete, Some("item-gone"))),
     ]
 }
 
@@ -140,7 +140,7 @@ fn reserve_refused(item: &Item, actor: &Actor) -> Option<&'static str> {
     }
 }
 
-/// Why no renter can reserve it, whatever the days.
+/// Why no renter can reserve the item on any day.
 fn unavailable(item: &Item) -> Option<&'static str> {
     if item.listed().is_none() {
         return Some("item-gone");
@@ -150,22 +150,22 @@ fn unavailable(item: &Item) -> Option<&'static str> {
     bookings.any(|booking| booking.span.to.is_none()).then_some("item-taken")
 }
 
-/// What may be done with a reservation.
+/// The permissions for every action on a reservation.
 pub fn reservation_permissions(
     reservation: &Reservation,
     viewer: &Viewer,
 ) -> [Permission<ReservationAction>; 3] {
     let actor = &viewer.actor;
-    let why =
+    let refused =
         |command: &ReservationCommand, no_change| refusal(reservation, actor, command, no_change);
     let is_pending = matches!(reservation.stage(), ReservationStage::CancellationPending { .. });
     let requested = if is_pending { "cancellation-pending" } else { "reservation-closed" };
     let pay = match PaymentNo::new(1) {
-        Ok(payment_no) => why(&ReservationCommand::RequestPayment { payment_no }, Some("paid")),
+        Ok(payment_no) => refused(&ReservationCommand::RequestPayment { payment_no }, Some("paid")),
         Err(_) => Some("impossible"),
     };
-    let cancel_payment = why(&ReservationCommand::RequestPaymentCancellation, Some(requested));
-    let cancel = why(&ReservationCommand::Cancel, Some(requested));
+    let cancel_payment = refused(&ReservationCommand::RequestPaymentCancellation, Some(requested));
+    let cancel = refused(&ReservationCommand::Cancel, Some(requested));
     [
         permission(ReservationAction::Pay, pay),
         permission(ReservationAction::CancelPayment, cancel_payment),

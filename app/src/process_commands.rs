@@ -1,5 +1,5 @@
-//! Process managers send through this: what they send becomes a command of the market's own processes, and its
-//! outcome one of the three answers that a manager can act on.
+//! The port through which process managers send commands. Each command runs on behalf of the manager, and its outcome
+//! becomes one of the three answers that a manager can act on.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -50,7 +50,7 @@ impl CommandPort for ProcessCommands {
     }
 }
 
-/// Done once under this id, now or before; else it was so already.
+/// Whether the command changed something under this id, now or before.
 const fn done(executed: &Executed) -> Handled {
     if executed.count > 0 || executed.replayed { Handled::Done } else { Handled::NoOp }
 }
@@ -69,7 +69,7 @@ fn meta(context: CommandContext) -> CommandMeta {
     }
 }
 
-/// What an error means to a manager: a refusal to act on, or the same again later.
+/// The meaning of an error to a manager: a refusal to act on, or a reason to try again later.
 fn handled(error: CommandError) -> Result<Handled, PortError> {
     match error {
         CommandError::Refused { code, .. } | CommandError::NotFound { code, .. } => {
@@ -77,8 +77,8 @@ fn handled(error: CommandError) -> Result<Handled, PortError> {
         }
         CommandError::NewerEvent => Err(PortError::Newer),
         CommandError::Damaged(why) => Err(PortError::Damaged(why)),
-        // None of these can come of a manager's own command; retrying would hide it for ever. None is a
-        // refusal either: a refusal may mean that there is nothing left to do.
+        // A manager's own command never leads to these; retrying would hide the defect for ever. They are no refusals
+        // either: a refusal may mean that there is nothing left to do.
         error @ (CommandError::WrongActor
         | CommandError::StaleVersion { .. }
         | CommandError::ExcludedVersion { .. }

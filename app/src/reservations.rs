@@ -1,5 +1,5 @@
-//! Reserving, cancelling and paying. Another aggregate decides most of it, so the outcome is what the log says
-//! within the time that a caller should wait.
+//! Reserving, cancelling and paying. Another aggregate takes most of the decisions, so the outcome is the one that the
+//! log has within the time that a caller should wait.
 
 mod cancel;
 mod pay;
@@ -17,7 +17,7 @@ use gdmarket_domain::ReservationNo;
 use gdmarket_projections::FoundReservation;
 use std::time::Duration;
 
-/// A decision that is waited for.
+/// A decision that a request waits for.
 struct Awaited {
     outcome: AwaitedOutcome,
     /// For how long.

@@ -1,4 +1,4 @@
-//! Bounded waits: for what others decide about a request, and for the views that show what was decided.
+//! Bounded waits: for the decision of another aggregate about a request, and for the views that show it.
 
 use crate::context::WriteContext;
 use crate::use_cases::{UseCases, is_refused};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// How long a write waits until reactions and views have applied it.
 pub(crate) const VIEW_WAIT: Duration = Duration::from_millis(250);
-/// How long a decision is waited for that is certain to come: the item's about a request to reserve, and the
+/// How long a write waits for a decision that is certain to come: the item's about a request to reserve, and the
 /// reservation's about a payment whose outcome is known.
 pub(crate) const DECISION_WAIT: Duration = Duration::from_secs(5);
 
@@ -32,8 +32,8 @@ impl UseCases {
         self.applied.wait_reactions(position, 1, deadline).await.unwrap_or(position)
     }
 
-    /// Waits until the reactions to this position, and the views, have been applied. What is not applied in
-    /// time is applied later.
+    /// Waits until the reactions to this position are done and the views have applied them. Those that are late follow
+    /// after the answer.
     pub(crate) async fn settle_views(&self, position: i64, context: &WriteContext) {
         let deadline = context.wait.deadline(VIEW_WAIT);
         if position > 0 {

@@ -1,4 +1,4 @@
-//! The answer to a write: status, body, and the headers that say what was done.
+//! The answer to a write: status, body, and headers that show what was done.
 
 use super::{Answer, CommandState};
 use crate::extract::caller::Caller;
@@ -11,11 +11,11 @@ use gdmarket_app::{Decision, FoundItem, FoundReservation, WriteOutcome};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-/// The header with the token of what a write did.
+/// The header with the token of a write.
 pub(crate) const GDMARKET_AT: &str = "gdmarket-at";
 
-/// What an answer shows besides its body.
-struct Written {
+/// The parts of an answer in addition to its body.
+struct AnswerParts {
     status: StatusCode,
     location: String,
     /// The position of the last event that belongs to the request; 0 without one.
@@ -24,7 +24,7 @@ struct Written {
 }
 
 impl CommandState {
-    /// The answer that shows an item; `done` is the status of a request that is carried out.
+    /// The answer that shows an item; `done` is the status of a completed request.
     pub(super) fn item_answer(
         &self,
         caller: &Caller,
@@ -36,10 +36,10 @@ impl CommandState {
             decided(decision, done).map_err(|problem| problem.replayed(replayed))?;
         let location = format!("/items/{}", found.number);
         let item = render::item(found, &self.viewer(caller));
-        Ok(self.answer(&Written { status, location, position, replayed }, &item))
+        Ok(self.answer(&AnswerParts { status, location, position, replayed }, &item))
     }
 
-    /// The answer that shows a reservation; `done` is the status of a request that is carried out.
+    /// The answer that shows a reservation; `done` is the status of a completed request.
     pub(super) fn reservation_answer(
         &self,
         caller: &Caller,
@@ -51,11 +51,11 @@ impl CommandState {
             decided(decision, done).map_err(|problem| problem.replayed(replayed))?;
         let location = format!("/reservations/{}", found.number);
         let reservation = render::reservation(found, &self.viewer(caller));
-        Ok(self.answer(&Written { status, location, position, replayed }, &reservation))
+        Ok(self.answer(&AnswerParts { status, location, position, replayed }, &reservation))
     }
 
-    fn answer<T: Serialize>(&self, written: &Written, found: &Versioned<T>) -> Response {
-        let Written { status, location, position, replayed } = written;
+    fn answer<T: Serialize>(&self, parts: &AnswerParts, found: &Versioned<T>) -> Response {
+        let AnswerParts { status, location, position, replayed } = parts;
         let Representation { etag, json } = Representation::of(found);
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = *status;
@@ -71,7 +71,7 @@ impl CommandState {
         }
         put(header::CONTENT_TYPE, "application/json");
         put(header::ETAG, &etag);
-        // Without an event of its own a write is visible wherever everything is that is in the log now.
+        // A write without an event of its own is visible once everything in the log up to now is.
         let position = if *position > 0 { *position } else { self.use_cases.head() };
         put(HeaderName::from_static(GDMARKET_AT), &self.tokens.token(position));
         if *replayed {
@@ -81,7 +81,7 @@ impl CommandState {
     }
 }
 
-/// The resource and the status that a decision is answered with, or the problem of a refusal.
+/// The resource and the status of the answer to a decision, or the problem of a refusal.
 fn decided<R>(decision: Decision<R>, done: StatusCode) -> Result<(R, StatusCode), Problem> {
     match decision {
         Decision::Done(found) => Ok((found, done)),

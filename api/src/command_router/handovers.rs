@@ -2,8 +2,8 @@
 
 use super::bodies::WhichReservationBody;
 use super::{Answer, CommandState};
-use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
+use crate::extract::fields::Fields;
 use crate::extract::form::Form;
 use crate::extract::path::Numbered;
 use crate::resource::ItemResource;
@@ -15,7 +15,7 @@ use http::StatusCode;
 #[utoipa::path(post, path = "/items/{itemNo}/lend", operation_id = "lendItem",
     tag = "items",
     request_body = WhichReservationBody,
-    params(("itemNo" = i64, Path, description = "The item.")),
+    params(Numbered::<ItemNo>),
     responses((status = 200, description = "Lent, or so already.", body = ItemResource)))]
 pub(super) async fn lend(
     State(state): State<CommandState>,
@@ -24,9 +24,7 @@ pub(super) async fn lend(
     fields: Fields,
 ) -> Answer {
     let context = state.item_context(&caller, &fields, no).await?;
-    let mut form = Form::new(fields);
-    let body = WhichReservationBody::read(&mut form);
-    let WhichReservationBody { reservation_no } = form.finish(Some(body))?;
+    let WhichReservationBody { reservation_no } = Form::new(fields).body()?;
     let outcome = state.use_cases.lend_item(no, reservation_no, &context).await?;
     state.item_answer(&caller, outcome, StatusCode::OK)
 }
@@ -35,7 +33,7 @@ pub(super) async fn lend(
 #[utoipa::path(post, path = "/items/{itemNo}/return", operation_id = "returnItem",
     tag = "items",
     request_body = WhichReservationBody,
-    params(("itemNo" = i64, Path, description = "The item.")),
+    params(Numbered::<ItemNo>),
     responses((status = 200, description = "Taken back, or so already.", body = ItemResource)))]
 pub(super) async fn give_back(
     State(state): State<CommandState>,
@@ -44,9 +42,7 @@ pub(super) async fn give_back(
     fields: Fields,
 ) -> Answer {
     let context = state.item_context(&caller, &fields, no).await?;
-    let mut form = Form::new(fields);
-    let body = WhichReservationBody::read(&mut form);
-    let WhichReservationBody { reservation_no } = form.finish(Some(body))?;
+    let WhichReservationBody { reservation_no } = Form::new(fields).body()?;
     let outcome = state.use_cases.return_item(no, reservation_no, &context).await?;
     state.item_answer(&caller, outcome, StatusCode::OK)
 }

@@ -1,9 +1,10 @@
-//! What owners do with their items; lending and taking back is in `handovers.rs`.
+//! The writes of owners to their items; lending and taking back are in `handovers.rs`.
 
-use super::bodies::{DaysBody, ItemPatch, ItemPatchBody, NewItemBody};
+use super::bodies::{DaysBody, EmptyBody, NewItemBody};
+use super::patches::ItemPatch;
 use super::{Answer, CommandState, handovers, refuse_if_match};
-use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
+use crate::extract::fields::Fields;
 use crate::extract::form::Form;
 use crate::extract::path::Numbered;
 use crate::resource::ItemResource;
@@ -38,9 +39,7 @@ pub(super) async fn register(
     fields: Fields,
 ) -> Answer {
     let context = state.context(&caller, &fields);
-    let mut form = Form::new(fields);
-    let body = NewItemBody::read(&mut form);
-    let NewItemBody { item_name, item_price, owner_id } = form.finish(body)?;
+    let NewItemBody { item_name, item_price, owner_id } = Form::new(fields).body()?;
     refuse_if_match(&caller)?;
     let item = NewItem { owner_id, item_name, item_price };
     let outcome = state.use_cases.register_item(item, &context).await?;
@@ -52,8 +51,8 @@ pub(super) async fn register(
 /// `rentalStatus` names a transition (`Renting` lends, `Returned` takes back); without it name and
 /// price change for reservations from now on.
 #[utoipa::path(patch, path = "/items/{itemNo}", operation_id = "patchItem",
-    tag = "items", request_body = ItemPatchBody,
-    params(("itemNo" = i64, Path, description = "The item.")),
+    tag = "items", request_body = ItemPatch,
+    params(Numbered::<ItemNo>),
     responses((status = 200, description = "Done, or so already.", body = ItemResource)))]
 pub(super) async fn patch(
     State(state): State<CommandState>,
@@ -62,9 +61,7 @@ pub(super) async fn patch(
     fields: Fields,
 ) -> Answer {
     let context = state.item_context(&caller, &fields, no).await?;
-    let mut form = Form::new(fields);
-    let patch = ItemPatch::read(&mut form, no);
-    let outcome = match form.finish(patch)? {
+    let outcome = match Form::new(fields).must_repeat("itemNo", &no).body()? {
         ItemPatch::Lend(reservation_no) => {
             state.use_cases.lend_item(no, reservation_no, &context).await?
         }
@@ -82,7 +79,7 @@ pub(super) async fn patch(
 /// Take an item off the market.
 #[utoipa::path(delete, path = "/items/{itemNo}", operation_id = "deleteItem",
     tag = "items",
-    params(("itemNo" = i64, Path, description = "The item.")),
+    params(Numbered::<ItemNo>),
     responses((status = 200, description = "Deleted, or so already.", body = ItemResource)))]
 pub(super) async fn delete(
     State(state): State<CommandState>,
@@ -91,7 +88,7 @@ pub(super) async fn delete(
     fields: Fields,
 ) -> Answer {
     let context = state.item_context(&caller, &fields, no).await?;
-    Form::new(fields).finish(Some(()))?;
+    let EmptyBody {} = Form::new(fields).body()?;
     let outcome = state.use_cases.delete_item(no, &context).await?;
     state.item_answer(&caller, outcome, StatusCode::OK)
 }
@@ -99,7 +96,7 @@ pub(super) async fn delete(
 /// Take an item off the market.
 #[utoipa::path(post, path = "/items/{itemNo}/delete", operation_id = "deleteItemByPost",
     tag = "items",
-    params(("itemNo" = i64, Path, description = "The item.")),
+    params(Numbered::<ItemNo>),
     responses((status = 200, description = "Deleted, or so already.", body = ItemResource)))]
 pub(super) async fn delete_by_post(
     state: State<CommandState>,
@@ -113,7 +110,7 @@ pub(super) async fn delete_by_post(
 /// Keep days back.
 #[utoipa::path(post, path = "/items/{itemNo}/block", operation_id = "blockPeriod",
     tag = "items", request_body = DaysBody,
-    params(("itemNo" = i64, Path, description = "The item.")),
+    params(Numbered::<ItemNo>),
     responses((status = 200, description = "Blocked, or so already.", body = ItemResource)))]
 pub(super) async fn block(
     State(state): State<CommandState>,
@@ -123,9 +120,7 @@ pub(super) async fn block(
 ) -> Answer {
     let context = state.item_context(&caller, &fields, no).await?;
     let first_day = state.use_cases.first_day(&context).await?;
-    let mut form = Form::new(fields);
-    let body = DaysBody::read(&mut form, first_day);
-    let DaysBody { period } = form.finish(body)?;
+    let DaysBody { period } = Form::new(fields).not_before(first_day).body()?;
     let outcome = state.use_cases.block_period(no, period, &context).await?;
     state.item_answer(&caller, outcome, StatusCode::OK)
 }
@@ -133,7 +128,7 @@ pub(super) async fn block(
 /// Give days free again.
 #[utoipa::path(post, path = "/items/{itemNo}/unblock", operation_id = "unblockPeriod",
     tag = "items", request_body = DaysBody,
-    params(("itemNo" = i64, Path, description = "The item.")),
+    params(Numbered::<ItemNo>),
     responses((status = 200, description = "Free again, or so already.", body = ItemResource)))]
 pub(super) async fn unblock(
     State(state): State<CommandState>,
@@ -142,9 +137,7 @@ pub(super) async fn unblock(
     fields: Fields,
 ) -> Answer {
     let context = state.item_context(&caller, &fields, no).await?;
-    let mut form = Form::new(fields);
-    let body = DaysBody::read(&mut form, None);
-    let DaysBody { period } = form.finish(body)?;
+    let DaysBody { period } = Form::new(fields).body()?;
     let outcome = state.use_cases.unblock_period(no, period, &context).await?;
     state.item_answer(&caller, outcome, StatusCode::OK)
 }

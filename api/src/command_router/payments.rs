@@ -1,8 +1,9 @@
 //! Paying, and taking payments back.
 
+use super::bodies::EmptyBody;
 use super::{Answer, CommandState};
-use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
+use crate::extract::fields::Fields;
 use crate::extract::form::Form;
 use crate::extract::path::Numbered;
 use crate::resource::ReservationResource;
@@ -21,7 +22,7 @@ pub(super) fn router() -> OpenApiRouter<CommandState> {
 /// 202 while the gateway's answer isn't in; what is charged is the reservation's `totalPrice`.
 #[utoipa::path(post, path = "/reservations/{reservationNo}/payment", operation_id = "payReservation",
     tag = "payments",
-    params(("reservationNo" = i64, Path, description = "The reservation.")),
+    params(Numbered::<ReservationNo>),
     responses(
         (status = 200, description = "Paid, or so already.", body = ReservationResource),
         (status = 202, description = "The outcome isn't in.", body = ReservationResource)))]
@@ -32,7 +33,7 @@ pub(super) async fn pay(
     fields: Fields,
 ) -> Answer {
     let context = state.reservation_context(&caller, &fields, no).await?;
-    Form::new(fields).finish(Some(()))?;
+    let EmptyBody {} = Form::new(fields).body()?;
     let outcome = state.use_cases.pay(no, &context).await?;
     state.reservation_answer(&caller, outcome, StatusCode::OK)
 }
@@ -42,7 +43,7 @@ pub(super) async fn pay(
 /// 200 once it is in the log; the refund follows.
 #[utoipa::path(post, path = "/reservations/{reservationNo}/payment/cancel", operation_id = "cancelPayment",
     tag = "payments",
-    params(("reservationNo" = i64, Path, description = "The reservation.")),
+    params(Numbered::<ReservationNo>),
     responses(
         (status = 200, description = "Taken back.", body = ReservationResource),
         (status = 202, description = "Requested.", body = ReservationResource)))]
@@ -53,7 +54,7 @@ pub(super) async fn cancel(
     fields: Fields,
 ) -> Answer {
     let context = state.reservation_context(&caller, &fields, no).await?;
-    Form::new(fields).finish(Some(()))?;
+    let EmptyBody {} = Form::new(fields).body()?;
     let outcome = state.use_cases.cancel_payment(no, &context).await?;
     state.reservation_answer(&caller, outcome, StatusCode::OK)
 }

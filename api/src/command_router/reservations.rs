@@ -1,9 +1,10 @@
 //! Reserving and cancelling.
 
-use super::bodies::{Known, NewReservationBody, ReservationPatch, ReservationPatchBody};
+use super::bodies::{EmptyBody, NewReservationBody};
+use super::patches::{ReservationPatch, ReservationPatchBody};
 use super::{Answer, CommandState, refuse_if_match};
-use crate::extract::body::Fields;
 use crate::extract::caller::Caller;
+use crate::extract::fields::Fields;
 use crate::extract::form::Form;
 use crate::extract::path::Numbered;
 use crate::problem::field_fault::{Fault, FieldFault};
@@ -39,9 +40,8 @@ pub(super) async fn reserve(
 ) -> Answer {
     let context = state.context(&caller, &fields);
     let first_day = state.use_cases.first_day(&context).await?;
-    let mut form = Form::new(fields);
-    let body = NewReservationBody::read(&mut form, first_day);
-    let NewReservationBody { item_no, customer_id, customer_name, period } = form.finish(body)?;
+    let NewReservationBody { item_no, customer_id, customer_name, period } =
+        Form::new(fields).not_before(first_day).body()?;
     refuse_if_match(&caller)?;
     let renter_id = renter_of(&caller.actor, customer_id)?
         .ok_or_else(|| Problem::invalid(vec![FieldFault::new("customerId", Fault::Required)]))?;
@@ -56,7 +56,7 @@ pub(super) async fn reserve(
 #[utoipa::path(patch, path = "/reservations/{reservationNo}", operation_id = "patchReservation",
     tag = "reservations",
     request_body = ReservationPatchBody,
-    params(("reservationNo" = i64, Path, description = "The reservation.")),
+    params(Numbered::<ReservationNo>),
     responses(
         (status = 200, description = "Done, or so already.", body = ReservationResource),
         (status = 202, description = "The outcome isn't in.", body = ReservationResource)))]
@@ -69,14 +69,12 @@ pub(super) async fn patch(
     let context = state.reservation_context(&caller, &fields, no).await?;
     let found = state.use_cases.reservation(no).await?;
     let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?.body;
-    let known = Known {
-        reservation_no: no,
-        item_no: found.item_no.get(),
-        customer_id: found.customer_id.get(),
-    };
-    let mut form = Form::new(fields);
-    let patch = ReservationPatch::read(&mut form, known);
-    let outcome = match form.finish(patch)? {
+    let form = Form::new(fields)
+        .must_repeat("reservationNo", &no)
+        .must_repeat("itemNo", &found.item_no)
+        .must_repeat("customerId", &found.customer_id);
+    let ReservationPatchBody { payment_status, .. } = form.body()?;
+    let outcome = match payment_status {
         ReservationPatch::Pay => state.use_cases.pay(no, &context).await?,
         ReservationPatch::TakeBack => state.use_cases.cancel_payment(no, &context).await?,
     };
@@ -89,7 +87,7 @@ pub(super) async fn patch(
 /// cancelled the item decides.
 #[utoipa::path(delete, path = "/reservations/{reservationNo}", operation_id = "cancelReservation",
     tag = "reservations",
-    params(("reservationNo" = i64, Path, description = "The reservation.")),
+    params(Numbered::<ReservationNo>),
     responses(
         (status = 200, description = "Cancelled, or so already.", body = ReservationResource),
         (status = 202, description = "Requested.", body = ReservationResource)))]
@@ -100,7 +98,7 @@ pub(super) async fn cancel(
     fields: Fields,
 ) -> Answer {
     let context = state.reservation_context(&caller, &fields, no).await?;
-    Form::new(fields).finish(Some(()))?;
+    let EmptyBody {} = Form::new(fields).body()?;
     let outcome = state.use_cases.cancel_reservation(no, &context).await?;
     state.reservation_answer(&caller, outcome, StatusCode::OK)
 }
@@ -108,7 +106,7 @@ pub(super) async fn cancel(
 /// Cancel a reservation.
 #[utoipa::path(post, path = "/reservations/{reservationNo}/cancel", operation_id = "cancelReservationByPost",
     tag = "reservations",
-    params(("reservationNo" = i64, Path, description = "The reservation.")),
+    params(Numbered::<ReservationNo>),
     responses(
         (status = 200, description = "Cancelled, or so already.", body = ReservationResource),
         (status = 202, description = "Requested.", body = ReservationResource)))]

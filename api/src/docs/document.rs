@@ -1,4 +1,4 @@
-//! A file of the program that is sent as it is: hashed and compressed once, not for every request.
+//! A file inside the program: it is hashed and compressed once, not for every request.
 
 use super::hash;
 use crate::server::compression::{Coding, SMALL, gzip, weaken_tag};
@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 use std::sync::OnceLock;
 
-/// Documents change with the program: caches ask each time whether theirs is current.
+/// For documents that change with the program: caches check each time whether theirs is current.
 pub(super) const REVALIDATED: &str = "no-cache";
-/// The files of swagger-ui change with the program only; they are large.
+/// For the large files of swagger-ui, which change with the program only.
 pub(super) const KEPT_FOR_AN_HOUR: &str = "public, max-age=3600";
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Document {
     cache_control: &'static str,
     etag: HeaderValue,
     bytes: Bytes,
-    packed: OnceLock<Bytes>,
+    compressed: OnceLock<Bytes>,
 }
 
 impl Document {
@@ -32,27 +32,30 @@ impl Document {
             // Hexadecimal digits are fit for a header.
             etag: etag.unwrap_or(HeaderValue::from_static("\"\"")),
             bytes,
-            packed: OnceLock::new(),
+            compressed: OnceLock::new(),
         }
     }
 
-    fn is_worth_packing(&self) -> bool {
+    fn is_worth_compressing(&self) -> bool {
         let is_large = u64::try_from(self.bytes.len()).is_ok_and(|size| size >= SMALL);
         is_large && !self.media_type.as_bytes().starts_with(b"image/")
     }
 
-    /// The answer that shows it in this coding.
+    /// The answer with the document in this coding.
     pub(super) fn answer(&self, coding: Coding) -> Response {
-        let is_packed = coding.is_gzip() && self.is_worth_packing();
-        let bytes =
-            if is_packed { self.packed.get_or_init(|| gzip(&self.bytes)) } else { &self.bytes };
+        let is_compressed = coding.is_gzip() && self.is_worth_compressing();
+        let bytes = if is_compressed {
+            self.compressed.get_or_init(|| gzip(&self.bytes))
+        } else {
+            &self.bytes
+        };
         let mut response = Response::new(Body::from(bytes.clone()));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.media_type.clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         headers.insert(header::ETAG, self.etag.clone());
-        if is_packed {
+        if is_compressed {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             weaken_tag(headers);
         }
@@ -66,7 +69,7 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     #[tokio::test]
-    async fn a_document_is_compressed_once() {
+    async fn document_is_compressed_once() {
         let document = Document::new("application/json", REVALIDATED, vec![b' '; 5_000].into());
         let headers = http::HeaderMap::from_iter([(
             header::ACCEPT_ENCODING,

@@ -42,7 +42,7 @@ mod tests {
     use super::html;
 
     #[test]
-    fn the_little_that_pages_need_becomes_html() {
+    fn markdown_becomes_html() {
         assert_eq!(
             html("# `a`: T\n\nOne\ntwo `x<y`.\n"),
             concat!("<h1><code>a</code>: T</h1>\n", "<p>One\ntwo <code>x&lt;y</code>.</p>\n")
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn links_out_of_the_pages_leave_their_text() {
+    fn links_out_of_the_pages_leave_only_their_text() {
         assert_eq!(html("[`a`](../b.md) [c](d.md)"), {
             "<p><code>a</code> <a href=\"/docs/errors/d\">c</a></p>\n"
         });
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_page_is_taken_for_html() {
+    fn html_in_a_page_is_shown_as_text() {
         assert_eq!(html("<script>"), "&lt;script&gt;");
         assert_eq!(html("a <b>c</b>"), "<p>a &lt;b&gt;c&lt;/b&gt;</p>\n");
     }

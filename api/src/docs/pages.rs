@@ -1,5 +1,4 @@
-//! The pages of the problems, one per code, from `docs/errors/`. A test holds the three lists together:
-//! the table of kinds, these, and the files.
+//! The pages of the problems, one per code, from `docs/errors/`. A test compares them with the table of kinds.
 
 macro_rules! pages {
     ($($code:literal)*) => {

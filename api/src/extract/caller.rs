@@ -1,7 +1,7 @@
-//! Who calls, and how: the headers that every write understands.
+//! The caller of a request, and the headers that every write understands.
 //!
-//! Without log-ins a caller says who it is (`X-Gdmarket-Actor`); a gateway strips that header from
-//! what comes from outside.
+//! Without log-ins a caller says who it is (`X-Gdmarket-Actor`); a gateway removes that header from requests that come
+//! from outside.
 
 use super::conditions::Tags;
 use crate::problem::Problem;
@@ -21,13 +21,12 @@ use uuid::Uuid;
 pub(crate) const ACTOR: &str = "x-gdmarket-actor";
 /// The header that makes a repeat of a write do nothing twice.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Who acts when the header is absent.
+/// The operator that acts when the header is absent.
 const DEFAULT_OPERATOR: &str = "local";
 /// The longest idempotency key.
 const MAX_KEY: usize = 255;
 
-/// Marks a request that says nothing about who sends it, on a server that others reach: it may read,
-/// without names.
+/// Marks a request without an actor, on a server that other machines reach: it may read, without names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Anonymous;
 
@@ -52,7 +51,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Which versions the write may change, apart from tags of `If-None-Match`: those name
+    /// The versions that the write may change. Tags of `If-None-Match` are not among them: they name
     /// representations, which must be compared first.
     pub(crate) fn precondition(&self) -> Precondition {
         Precondition {
@@ -73,13 +72,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         }
         let context = parts.extensions.get::<RequestContext>();
         let mut faults = vec![];
-        let mut keep = |name: &str, fault| faults.push(FieldFault::new(name, fault));
-        let actor = actor(headers).map_err(|fault| keep("X-Gdmarket-Actor", fault));
-        let key = key(headers).map_err(|fault| keep("Idempotency-Key", fault));
+        let mut report = |name: &str, fault| faults.push(FieldFault::new(name, fault));
+        let actor = actor(headers).map_err(|fault| report("X-Gdmarket-Actor", fault));
+        let key = key(headers).map_err(|fault| report("Idempotency-Key", fault));
         let if_match =
-            Tags::of(headers, &header::IF_MATCH).map_err(|fault| keep("If-Match", fault));
-        let if_none_match =
-            Tags::of(headers, &header::IF_NONE_MATCH).map_err(|fault| keep("If-None-Match", fault));
+            Tags::of(headers, &header::IF_MATCH).map_err(|fault| report("If-Match", fault));
+        let if_none_match = Tags::of(headers, &header::IF_NONE_MATCH)
+            .map_err(|fault| report("If-None-Match", fault));
         let (Ok(actor), Ok(key), Ok(if_match), Ok(if_none_match)) =
             (actor, key, if_match, if_none_match)
         else {
@@ -109,7 +108,7 @@ fn single<'h>(headers: &'h HeaderMap, name: &str, shape: Words) -> Result<Option
     value.to_str().map(|text| Some(text.trim())).map_err(|_| Fault::WrongType(shape))
 }
 
-/// The actor that a request claims, for reads too.
+/// The actor that a request names, for reads too.
 pub(crate) fn actor(headers: &HeaderMap) -> Result<Actor, Fault> {
     const SHAPE: Words = shape::ACTOR;
     match single(headers, ACTOR, SHAPE)? {
@@ -131,10 +130,10 @@ fn prefers_async(headers: &HeaderMap) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split([',', ';']))
-        .any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
+        .any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
 }
 
-/// The actor of a read; only what it may do depends on it.
+/// The actor of a read, on which only the actions and names in the answer depend.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader(pub(crate) Actor);
 
@@ -152,8 +151,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
     }
 }
 
-/// Where a follower of events was when it was last here. What isn't text is some id all the same, and
-/// none that was given out.
+/// The last event that a follower received. A header that is no text counts as an id that this server never gave out.
 #[derive(Debug, Clone)]
 pub(crate) struct LastEventId(pub(crate) Option<String>);
 
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_to_be_answered_at_once_is_found_among_others() {
+    fn preference_for_an_asynchronous_answer_is_found_among_others() {
         assert!(prefers_async(&with("prefer", "wait=5, respond-async")));
         assert!(!prefers_async(&with("prefer", "return=minimal")));
     }

@@ -6,7 +6,7 @@
 use crate::problem::field_fault::{Fault, shape};
 use http::{HeaderMap, HeaderName};
 
-/// Matches no version: the version of a tag that this server did not make.
+/// The version of a tag that this server did not make; it matches no version.
 const NO_VERSION: i64 = -1;
 
 /// The value of `If-Match` or `If-None-Match`, over all its lines.
@@ -14,7 +14,7 @@ const NO_VERSION: i64 = -1;
 pub(crate) enum Tags {
     /// `*`
     Any,
-    /// The text between the quotes of each tag; weak tags count as strong ones.
+    /// The text between the quotes of each tag; weak tags count as strong.
     Listed(Vec<String>),
 }
 
@@ -41,7 +41,7 @@ impl Tags {
         }
     }
 
-    /// The versions that are listed; `None` for `*`, which every version matches.
+    /// The listed versions; `None` for `*`, which every version matches.
     pub(crate) fn versions(&self) -> Option<Vec<i64>> {
         match self {
             Self::Any => None,
@@ -49,7 +49,7 @@ impl Tags {
         }
     }
 
-    /// Whether `If-Match` with these tags matches a tag as this server makes it.
+    /// Whether `If-Match` with these tags matches a tag of this server.
     pub(crate) fn match_version_of(&self, etag: &str) -> bool {
         let current = opaque(etag).map_or(NO_VERSION, version);
         self.versions().is_none_or(|listed| current != NO_VERSION && listed.contains(&current))

@@ -1,9 +1,9 @@
-//! Whole numbers as callers write them: JSON integers, or strings of digits as the seed's HTTPie
-//! lines send them. Nothing is rounded, and no sign, exponent or blank is taken in a string.
+//! Whole numbers as callers write them: JSON integers, or strings of digits as HTTPie sends them. No number is rounded,
+//! and a string may have no sign, exponent or blank.
 
 use crate::problem::field_fault::{Fault, shape::WHOLE_NUMBER};
 
-/// The number that this JSON text is, if it lies between `least` and `most`.
+/// The number in this JSON text, if it lies between `least` and `most`.
 pub(crate) fn whole_number(json: &str, least: i64, most: i64) -> Result<i64, Fault> {
     let json = json.trim();
     let digits = match json.strip_prefix('"') {
@@ -26,14 +26,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integers_and_strings_of_digits_are_taken() {
+    fn integers_and_strings_of_digits_are_accepted() {
         for (json, number) in [("100", 100), ("\"100\"", 100), ("\"007\"", 7)] {
             assert_eq!(whole_number(json, 1, 1000), Ok(number), "{json}");
         }
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn other_texts_are_refused() {
         for json in ["1.0", "1e2", "\"1 \"", "\"\"", "\"+1\"", "true", "[]", "{}", "\"１\"", "\""]
         {
             assert_eq!(whole_number(json, 1, 1000), Err(Fault::WrongType(WHOLE_NUMBER)), "{json}");

@@ -1,11 +1,11 @@
 //! Query parameters: filters, the page, and the token of a write that must be seen. Unknown ones are
-//! refused, since a mistyped filter would otherwise answer with everything.
+//! refused, since a request with a mistyped filter would otherwise be answered with everything.
 
-use super::body::MAX_FIELDS;
-use super::form::day;
+use super::fields::MAX_FIELDS;
 use super::number::whole_number;
+use super::values::day;
 use crate::problem::Problem;
-use crate::problem::field_fault::{Fault, FieldFault, shape};
+use crate::problem::field_fault::{Fault, FieldFault, shape, shown_name};
 use axum::extract::{FromRequestParts, Query};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +13,7 @@ use chrono::NaiveDate;
 use gdmarket_domain::ids::MAX_ID;
 use http::request::Parts;
 
-/// How many members a page has unless another number is asked for.
+/// How many members a page has unless the request says otherwise.
 pub(crate) const DEFAULT_LIMIT: u32 = 100;
 /// The most members of a page.
 pub(crate) const MAX_LIMIT: u32 = 500;
@@ -47,10 +47,10 @@ impl Params {
     }
 
     fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.params.iter().position(|(known, _)| known == name)?;
+        let at = self.params.iter().position(|(sent, _)| sent == name)?;
         let (_, value) = self.params.remove(at);
-        if self.params.iter().any(|(known, _)| known == name) {
-            self.params.retain(|(known, _)| known != name);
+        if self.params.iter().any(|(sent, _)| sent == name) {
+            self.params.retain(|(sent, _)| sent != name);
             self.fault(name, Fault::Duplicate);
             return None;
         }
@@ -76,8 +76,8 @@ impl Params {
         name: &str,
         words: &'static [&'static str],
     ) -> Option<&'static str> {
-        self.read(name, |said| {
-            words.iter().copied().find(|word| *word == said).ok_or(Fault::NotOneOf(words))
+        self.read(name, |sent| {
+            words.iter().copied().find(|word| *word == sent).ok_or(Fault::NotOneOf(words))
         })
     }
 
@@ -85,7 +85,7 @@ impl Params {
         self.read(name, day)
     }
 
-    /// How many members at most; `size` is what others call it.
+    /// How many members a page has at most; `size` is another name for `limit`.
     pub(crate) fn limit(&mut self) -> u32 {
         let parse = |text: &str| whole_number(text, 1, i64::from(MAX_LIMIT));
         let names_both = self.names("limit") && self.names("size");
@@ -102,24 +102,24 @@ impl Params {
         self.read("after", |text| read_cursor(text).ok_or(Fault::UnknownToken))
     }
 
-    /// Refuses the number of a page, with the way that there is.
+    /// Refuses the number of a page, and points to cursors.
     pub(crate) fn refuse_page_number(&mut self) {
         if self.names("page") {
-            self.params.retain(|(known, _)| known != "page");
+            self.params.retain(|(sent, _)| sent != "page");
             self.fault("page", Fault::PageNumber);
         }
     }
 
     fn names(&self, name: &str) -> bool {
-        self.params.iter().any(|(known, _)| known == name)
+        self.params.iter().any(|(sent, _)| sent == name)
     }
 
-    /// What a caller wants to see applied: the opaque value of `Gdmarket-At`.
+    /// The opaque `Gdmarket-At` of a write that the answer must show.
     pub(crate) fn at_least(&mut self) -> Option<String> {
         self.take("at_least")
     }
 
-    /// A token of this log, as the position that it means.
+    /// A token of this log, as the position that it names.
     pub(crate) fn token(
         &mut self,
         name: &str,
@@ -136,17 +136,16 @@ impl Params {
         self.fault(name, Fault::UpsideDown(end));
     }
 
-    /// Refuses what nobody read, and tells all faults.
+    /// Refuses every parameter that was not read, and reports all faults.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in std::mem::take(&mut self.params) {
-            let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-            self.fault(&shown, Fault::Unknown);
+            self.fault(&shown_name(&name), Fault::Unknown);
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
     }
 }
 
-/// The opaque text that stands for "after this number".
+/// The opaque text that means "after this number".
 pub(crate) fn cursor(after: i64) -> String {
     URL_SAFE_NO_PAD.encode(format!("after:{after}"))
 }
@@ -162,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_comes_back_as_the_number_it_was() {
+    fn cursor_is_read_back_as_its_number() {
         assert_eq!(read_cursor(&cursor(42)), Some(42));
         for bad in ["", "42", "!", &URL_SAFE_NO_PAD.encode("after:0")] {
             assert_eq!(read_cursor(bad), None, "{bad}");

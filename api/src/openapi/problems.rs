@@ -1,11 +1,21 @@
 //! Which problems an operation can answer with, each with an example made from the table of kinds.
 
-use super::{is_of_the_market, writes};
+use super::endpoint::Endpoint;
+use crate::problem::context::{RequestContext, TRACEPARENT};
+use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::kind::{KINDS, Kind};
-use serde_json::{Map, Value, json};
+use crate::problem::{PROBLEM_JSON, Problem};
+use gdmarket_domain::money::MAX_PRICE;
+use http::Request;
 use std::collections::BTreeMap;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::{Example, ExampleBuilder};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
 
-/// Every request may meet these.
+/// The problems of every request.
 const ANY: &[&str] = &[
     "bad-header",
     "misdirected-host",
@@ -16,13 +26,13 @@ const ANY: &[&str] = &[
     "timed-out",
 ];
 
-/// Every request about the market.
+/// The problems of every request about the market.
 const MARKET: &[&str] = &["invalid", "unavailable", "newer-program"];
 
-/// Every read.
+/// The problems of every read.
 const READ: &[&str] = &["views-behind"];
 
-/// Every write.
+/// The problems of every write.
 const WRITE: &[&str] = &[
     "malformed-json",
     "body-too-large",
@@ -51,8 +61,8 @@ const PAY: &[&str] = &[
     "payment-unavailable",
 ];
 
-/// What this operation alone may meet.
-fn own(method: &str, path: &str) -> Vec<&'static str> {
+/// The problems of one operation alone.
+fn own(Endpoint { method, path }: Endpoint<'_>) -> Vec<&'static str> {
     let lists: &[&[&str]] = match (method, path) {
         ("post", "/items") => &[&["alarm-unavailable", "registration-abandoned"]],
         ("post", "/items/{itemNo}/lend") => &[LEND],
@@ -96,117 +106,59 @@ fn absent(path: &str) -> Option<&'static str> {
 }
 
 /// Adds an operation's problems to its answers.
-pub(super) fn add(method: &str, path: &str, operation: &mut Value) {
+pub(super) fn add(endpoint: Endpoint<'_>, operation: &mut Operation) {
     let mut codes = ANY.to_vec();
-    if is_of_the_market(path) {
+    if endpoint.is_of_the_market() {
         codes.extend(MARKET);
-        codes.extend(if writes(method) { WRITE } else { READ });
-        codes.extend(absent(path));
+        codes.extend(if endpoint.is_write() { WRITE } else { READ });
+        codes.extend(absent(endpoint.path));
     }
-    if !writes(method) && super::is_member(path) {
+    if endpoint.reads_a_member() {
         codes.push("stale-version");
     }
-    codes.extend(own(method, path));
+    codes.extend(own(endpoint));
     let mut by_status: BTreeMap<u16, BTreeMap<&str, &Kind>> = BTreeMap::new();
     for kind in codes.into_iter().filter_map(Kind::of) {
         by_status.entry(kind.status.as_u16()).or_default().insert(kind.code, kind);
     }
-    let Some(responses) = operation.pointer_mut("/responses").and_then(Value::as_object_mut) else {
-        return;
-    };
-    for (status, kinds) in by_status {
-        responses.insert(status.to_string(), response(status, &kinds));
-    }
+    let responses = by_status.into_iter().map(|(status, kinds)| response(status, &kinds));
+    operation.responses.responses.extend(responses);
 }
 
-fn response(status: u16, kinds: &BTreeMap<&str, &Kind>) -> Value {
+fn response(status: u16, kinds: &BTreeMap<&str, &Kind>) -> (String, RefOr<Response>) {
     let described: Vec<String> =
         kinds.values().map(|kind| format!("`{}`: {}.", kind.code, kind.title.en)).collect();
-    let examples: Map<String, Value> =
-        kinds.keys().map(|code| ((*code).to_owned(), example_of(code))).collect();
-    let mut response = json!({
-        "description": described.join(" "),
-        "content": {"application/problem+json": {
-            "schema": {"$ref": "#/components/schemas/Problem"},
-            "examples": examples,
-        }},
-    });
-    if let Some(response) = response.as_object_mut().filter(|_| status == 503) {
-        let wait = json!({"description": "In how many seconds to try again.",
-            "schema": {"type": "integer", "minimum": 1}});
-        response.insert("headers".to_owned(), json!({"Retry-After": wait}));
-    }
-    response
-}
-
-fn example_of(code: &str) -> Value {
-    json!({"$ref": format!("#/components/examples/{code}")})
+    let example = |code| (code, RefOr::Ref(Ref::new(format!("#/components/examples/{code}"))));
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(kinds.keys().map(|code| example(*code)));
+    let response = ResponseBuilder::new()
+        .description(described.join(" "))
+        .content(PROBLEM_JSON, content.build());
+    let response = if status == 503 {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+        let wait = HeaderBuilder::new().description(Some("In how many seconds to try again."));
+        response.header("Retry-After", wait.schema(Some(seconds)).build())
+    } else {
+        response
+    };
+    (status.to_string(), response.into())
 }
 
 /// An example of every kind, for all answers to refer to.
-pub(super) fn examples() -> Value {
-    KINDS.iter().map(|kind| (kind.code.to_owned(), example(kind))).collect::<Map<_, _>>().into()
-}
-
-fn example(kind: &Kind) -> Value {
-    let errors = if kind.code == "invalid" {
-        json!([{"field": "itemPrice", "code": "out-of-range",
-            "message": "must be from 1 to 1000000000"}])
-    } else {
-        json!([])
-    };
-    json!({"summary": kind.title.en, "value": {
-        "type": kind.page(),
-        "title": kind.title.en,
-        "status": kind.status.as_u16(),
-        "detail": kind.advice.en,
-        "instance": "/items",
-        "code": kind.code,
-        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
-        "errors": errors,
-        "errorsOmitted": 0,
-    }})
-}
-
-/// The shape of every problem.
-pub(super) fn schema() -> Value {
-    let text = |description: &str| json!({"type": "string", "description": description});
-    let error = json!({
-        "type": "object",
-        "required": ["field", "code", "message"],
-        "properties": {
-            "field": text("A field as `period.from`, a header or a parameter."),
-            "code": text("What is wrong with it, for programs."),
-            "message": text("What is wrong with it, for people."),
-        },
-    });
-    let fields = [
-        "type",
-        "title",
-        "status",
-        "detail",
-        "instance",
-        "code",
-        "traceId",
-        "errors",
-        "errorsOmitted",
-    ];
-    json!({
-        "type": "object",
-        "description": "A refusal (RFC 9457).",
-        "required": fields,
-        "properties": {
-            "type": text("The page that explains it."),
-            "title": text("What is wrong, in Korean or English by `Accept-Language`."),
-            "status": {"type": "integer", "description": "The status of the answer."},
-            "detail": text("What to do about it."),
-            "instance": text("The path that was asked."),
-            "code": text("What is wrong, for programs; never renamed."),
-            "traceId": text("What to tell the operator."),
-            "errors": {"type": "array", "maxItems": 20, "items": error,
-                "description": "The fields at fault, at most 20."},
-            "errorsOmitted": {"type": "integer", "minimum": 0,
-                "description": "How many more faults there are."},
-        },
+pub(super) fn examples() -> impl Iterator<Item = (String, RefOr<Example>)> {
+    let request = Request::builder()
+        .uri("/items")
+        .header(TRACEPARENT, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        .body(());
+    let context = RequestContext::of(&request.unwrap_or_default());
+    KINDS.iter().map(move |kind| {
+        let out_of_range = FieldFault::new("itemPrice", Fault::OutOfRange(1, MAX_PRICE));
+        let problem = match kind.code {
+            "invalid" => Problem::invalid(vec![out_of_range]),
+            _ => Problem::new(kind),
+        };
+        let body = serde_json::to_value(problem.body(&context)).ok();
+        (kind.code.to_owned(), ExampleBuilder::new().summary(kind.title.en).value(body).into())
     })
 }

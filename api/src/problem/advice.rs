@@ -1,5 +1,5 @@
-//! What to do about a problem, for the person who met it: an owner who lends is told something else than
-//! the renter who pays. The kind's own advice holds wherever nothing here does.
+//! Advice that depends on the request: an owner who lends needs other advice than a renter who pays. Other requests get
+//! the advice of the kind.
 
 use super::context::RequestContext;
 use super::kind::{Kind, Words};
@@ -11,7 +11,7 @@ pub(super) fn of(kind: &'static Kind, context: &RequestContext) -> Words {
     found.unwrap_or(kind.advice)
 }
 
-/// What was attempted.
+/// The attempt that met a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attempt {
     /// An item's owner lends it, takes it back or changes it.
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_for_the_person_who_asked() {
+    fn advice_depends_on_the_request() {
         let lend = advice("not-paid", "PATCH", "/items/1");
         assert!(lend.en.contains("The renter pays first"), "{lend:?}");
         assert_eq!(advice("not-paid", "POST", "/items/1/lend/"), lend);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn no_advice_has_a_placeholder() {
+    fn advice_has_no_placeholder() {
         for kind in KINDS {
             for text in [kind.advice.en, kind.advice.ko, kind.title.en, kind.title.ko] {
                 assert!(!text.contains(['{', '}']), "{}: {text}", kind.code);

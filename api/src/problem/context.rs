@@ -1,4 +1,4 @@
-//! What every answer to one request shares: its trace, its language, and the address it was sent to.
+//! The context of one request: its trace, its language, and the address that it was sent to.
 
 use super::kind::Language;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// The header of the W3C trace context.
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
-/// Made once per request, before all else; handlers find it in the request's extensions.
+/// The context of a request, made once, before all else; handlers find it in the request's extensions.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext {
     /// The trace: the caller's, or a new one.
@@ -18,15 +18,15 @@ pub(crate) struct RequestContext {
     flags: u8,
     /// The language that the caller reads.
     pub(crate) language: Language,
-    /// The path, as it was sent; the beginning of a very long one.
+    /// The path as it was sent, shortened if it is very long.
     pub(crate) path: String,
     pub(crate) method: Method,
 }
 
-/// How much of a path an answer repeats, in characters.
+/// The most characters of a path that an answer repeats.
 const SHOWN_PATH: usize = 1_000;
 
-/// A text, or the beginning of one that is longer than that many characters.
+/// A text, or the beginning of one that is longer than so many characters.
 pub(super) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most).and_then(|(end, _)| text.get(..end)) {
         Some(beginning) => Cow::Owned(format!("{beginning}…")),
@@ -48,7 +48,7 @@ impl RequestContext {
         }
     }
 
-    /// The trace context that commands and the answer carry on.
+    /// The trace context that commands and the answer propagate.
     pub(crate) fn traceparent(&self) -> String {
         format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
     }
@@ -67,7 +67,7 @@ impl RequestContext {
     }
 }
 
-/// The caller's trace id and flags, if the header is well-formed; else it is as if absent.
+/// The caller's trace id and flags; a malformed header counts as absent.
 fn caller_trace(headers: &HeaderMap) -> Option<(u128, u8)> {
     let text = headers.get(TRACEPARENT)?.to_str().ok()?;
     let mut parts = text.split('-');
@@ -86,11 +86,11 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
     is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()
 }
 
-/// Korean or English, whichever `Accept-Language` prefers.
+/// The one of Korean and English that `Accept-Language` prefers.
 fn language(headers: &HeaderMap) -> Language {
-    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let mut best = (Language::English, 0.0_f32);
-    for range in wanted.unwrap_or_default().split(',') {
+    for range in accepted.unwrap_or_default().split(',') {
         let mut parts = range.split(';').map(str::trim);
         let tag = parts.next().unwrap_or_default().to_ascii_lowercase();
         let quality =
@@ -116,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn the_preferred_of_the_two_languages_is_taken() {
-        for (wanted, expected) in [
+    fn preferred_language_is_chosen() {
+        for (accepted, expected) in [
             ("", Language::English),
             ("ko", Language::Korean),
             ("ko-KR,ko;q=0.9,en;q=0.8", Language::Korean),
@@ -125,12 +125,12 @@ mod tests {
             ("en, ko;q=0.3", Language::English),
             ("ko;q=0", Language::English),
         ] {
-            assert_eq!(language(&with("accept-language", wanted)), expected, "{wanted}");
+            assert_eq!(language(&with("accept-language", accepted)), expected, "{accepted}");
         }
     }
 
     #[test]
-    fn a_malformed_trace_is_as_if_absent() {
+    fn malformed_trace_counts_as_absent() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let trace = caller_trace(&with(TRACEPARENT, good));
         assert_eq!(trace, Some((0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 1)));

@@ -1,55 +1,55 @@
-//! What can be wrong with one field, header or query parameter, and how it is told in both
-//! languages. `extract.rs` finds the faults; `problem.rs` renders them.
+//! The faults of fields, headers and query parameters, with their messages in both languages. `extract.rs` finds
+//! them, and `problem.rs` renders them.
 
 use super::kind::{Language, Words};
-use gdmarket_domain::money::MAX_PRICE;
+use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One fault of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldFault {
-    /// Where: `period.from`, a header's or a parameter's name; empty for the body as a whole.
+    /// A path as `period.from`, or the name of a header or parameter; empty for the body as a whole.
     pub(crate) field: String,
-    /// What is wrong.
     pub(crate) fault: Fault,
 }
 
-/// What is wrong with a value.
+/// The ways in which a value can be at fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
     Required,
     Unknown,
     Duplicate,
-    /// Another JSON type, or another shape, than this one.
+    /// The value has another JSON type, or another shape, than this one.
     WrongType(Words),
-    /// A number below or beyond these.
+    /// The number lies outside these limits.
     OutOfRange(i64, i64),
-    /// None of these words.
+    /// The word is none of these.
     NotOneOf(&'static [&'static str]),
     Empty,
     TooLong(usize),
     ControlCharacter,
-    /// It can't be seen, or changes the direction of the text.
+    /// The character can't be seen, or changes the direction of the text.
     InvisibleCharacter(char),
     NotUtf8,
     TooDeep,
     TooManyFields(usize),
     InThePast,
-    /// It must come before this other field.
+    /// The value must come before this other field.
     UpsideDown(&'static str),
     PeriodTooLong,
-    /// It should say this, by the path or by what the request leads to.
+    /// The value contradicts this one, which the path or the resource implies.
     Contradicts(String),
-    /// It can't stand beside this other field.
+    /// The field excludes this other field.
     NotTogetherWith(&'static str),
-    /// Made by another log, or by nobody.
+    /// No token of this log.
     UnknownToken,
     /// Pages have no numbers.
     PageNumber,
 }
 
-/// What a field may have to be.
+/// The shapes that a value may have to have.
 pub(crate) mod shape {
     use super::Words;
 
@@ -88,11 +88,15 @@ impl FieldFault {
     }
 }
 
-/// A fault on the wire.
-#[derive(Debug, Serialize)]
+// A fault on the wire.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct FieldErrorBody {
+    /// A field as `period.from`, a header or a parameter.
     field: String,
+    /// What is wrong with it, for programs.
+    #[schema(value_type = String)]
     code: &'static str,
+    /// What is wrong with it, for people.
     message: String,
 }
 
@@ -185,5 +189,7 @@ impl Fault {
     }
 }
 
-/// The fault of a price outside its range.
-pub(crate) const PRICE_RANGE: Fault = Fault::OutOfRange(1, MAX_PRICE);
+/// The name that a caller gave a field, as far as an answer repeats it.
+pub(crate) fn shown_name(sent: &str) -> String {
+    sent.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
+}

@@ -1,5 +1,5 @@
-//! What the errors of both sides mean to a caller. No match has a wildcard: a new variant doesn't
-//! compile until someone has picked its problem.
+//! The problems of the errors of both sides. No match has a wildcard, so that a new variant doesn't compile without a
+//! problem of its own.
 
 use super::{Problem, kind};
 use gdmarket_app::{CommandError, Service, UseCaseError};

@@ -1,7 +1,7 @@
-//! Every problem a caller can meet: its code, its status, and what to do about it in both languages.
+//! Every kind of problem: its code, its status, and advice in both languages.
 //!
-//! The one table that `problem.rs`, the pages under `/docs/errors/` and the tests read. A code is
-//! never renamed; a page `docs/errors/<code>.md` explains each one.
+//! `problem.rs`, the pages under `/docs/errors/` and the tests read this one table. A code is never renamed; a page
+//! `docs/errors/<code>.md` explains each.
 
 use http::StatusCode;
 
@@ -17,7 +17,7 @@ pub struct Words {
 /// The language of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Language {
-    /// English, unless another is asked for.
+    /// English, the default.
     #[default]
     English,
     /// Korean.
@@ -51,9 +51,9 @@ pub struct Kind {
     pub code: &'static str,
     /// The status it is answered with.
     pub status: StatusCode,
-    /// What is wrong, in a few words.
+    /// The problem in a few words.
     pub title: Words,
-    /// What to do about it.
+    /// The advice.
     pub advice: Words,
 }
 
@@ -321,7 +321,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn codes_are_kebab_case_and_stand_once() {
+    fn codes_are_kebab_case_and_unique() {
         let mut seen = HashSet::new();
         for kind in KINDS {
             assert!(

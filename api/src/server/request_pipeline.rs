@@ -11,8 +11,8 @@ use super::every_request;
 use super::guard::{Guard, is_for_monitors};
 use super::places::{Places, overloaded};
 use super::read_conditions::ReadConditions;
-use crate::extract::body::{self, MAX_BODY, READ_WITHIN};
 use crate::extract::caller::{ACTOR, Anonymous};
+use crate::extract::fields::{self, MAX_BODY, READ_TIMEOUT};
 use crate::http_options::HttpOptions;
 use crate::problem::{self, Problem, kind};
 use axum::Router;
@@ -138,7 +138,7 @@ impl AdmissionControl {
         let _place = self.places.reading.place(address).ok_or_else(overloaded)?;
         let _reading = peer.map(|peer| peer.activity.read_body());
         let (parts, body) = request.into_parts();
-        let reading = tokio::time::timeout(READ_WITHIN, body::read(body));
+        let reading = tokio::time::timeout(READ_TIMEOUT, fields::receive(body));
         let bytes = reading.await.map_err(|_| Problem::new(&kind::REQUEST_TIMEOUT))??;
         Ok(Request::from_parts(parts, Body::from(bytes)))
     }
@@ -179,7 +179,7 @@ fn no_content(allow: HeaderValue) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extract::body::Fields;
+    use crate::extract::fields::Fields;
     use axum::routing;
     use bytes::Bytes;
     use http_body_util::BodyExt as _;

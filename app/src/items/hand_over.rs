@@ -10,7 +10,7 @@ use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{Item, ItemEvent, ItemNo, ReservationNo};
 use gdmarket_projections::{FoundItem, StreamEvent};
 
-/// How far the authorisation to lend an item is, which a payment gives.
+/// The state of an authorisation to lend an item, which follows from a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Authorisation {
     /// A reservation is paid: the authorisation is on its way to the item.
@@ -21,16 +21,16 @@ enum Authorisation {
     Absent,
 }
 
-/// What happens to an item between its owner and a renter.
+/// A handover between the owner of an item and a renter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Handover {
-    /// The renter fetched it.
+    /// The renter received the item.
     Lent,
-    /// The renter brought it back.
+    /// The owner has it back.
     Returned,
 }
 
-/// A handover that is requested.
+/// A request for a handover.
 #[derive(Debug, Clone, Copy)]
 struct HandoverRequest {
     item_no: ItemNo,
@@ -127,8 +127,8 @@ impl UseCases {
         Ok(furthest)
     }
 
-    /// The outcome of a hand-over. The item remembers its last return only; what happened before for the
-    /// reservation that is named, its log knows: then the refusal becomes "already in the requested state".
+    /// The outcome of a handover. An item keeps its last return only; earlier handovers for a reservation that is named
+    /// are in its log, and turn a refusal into "already in the requested state".
     async fn handed_over(
         &self,
         request: HandoverRequest,
@@ -144,7 +144,7 @@ impl UseCases {
             && is_refused(error, too_late)
             && let Some(reservation_no) = reservation_no
         {
-            let version = self.judged_at(&context.meta).await?;
+            let version = self.decided_at(&context.meta).await?;
             if self.was_handed_over(request, reservation_no, version).await? {
                 let replayed = matches!(error, CommandError::Refused { replayed: true, .. });
                 let item = self.written_item(no, version).await?;
@@ -154,8 +154,8 @@ impl UseCases {
         self.item_outcome(no, executed, context).await
     }
 
-    /// The version of the item by which a request is judged: a repeat by the one of its first try.
-    async fn judged_at(&self, meta: &CommandMeta) -> Result<i64, UseCaseError> {
+    /// The version of the item that decides about a request: for a repeat, the version at its first attempt.
+    async fn decided_at(&self, meta: &CommandMeta) -> Result<i64, UseCaseError> {
         Ok(self.commands.answered_at(meta).await?.unwrap_or(NEWEST))
     }
 

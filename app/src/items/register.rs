@@ -9,7 +9,7 @@ use gdmarket_domain::{Actor, ItemNo, PersonId};
 use gdmarket_projections::FoundItem;
 
 impl UseCases {
-    /// Registers an item. Its owner is the actor, or whom an operator names.
+    /// Registers an item. Its owner is the actor, or the person that an operator names.
     pub async fn register_item(
         &self,
         item: NewItem,
@@ -36,7 +36,7 @@ impl UseCases {
             None => Some(self.written_item(item_no, executed.version).await?),
         };
         let found = found.ok_or(UseCaseError::not_found("item-not-found"))?;
-        // Whatever led to this number: an item of another owner is never shown as this registration's result.
+        // An item of another owner is never shown as the result of this registration.
         if found.body.owner_id != owner_id {
             return Err(UseCaseError::broken(&format!(
                 "item {item_no} was registered for another owner"
@@ -47,7 +47,7 @@ impl UseCases {
     }
 }
 
-/// The owner of a new item: the actor, or whom an operator names.
+/// The owner of a new item: the actor, or the person that an operator names.
 fn owner_of(actor: &Actor, given: Option<PersonId>) -> Result<Option<PersonId>, CommandError> {
     match actor {
         Actor::Operator(_) => Ok(given),

@@ -38,7 +38,7 @@ impl UseCases {
         let Some(payment_no) = payment_no else {
             return self.paid_already(no, &executed).await;
         };
-        // A known outcome is on its way to the reservation: worth a longer wait than one that nobody knows.
+        // A known outcome is on its way to the reservation, and worth a longer wait than an unknown one.
         let wait = match outcome {
             PaymentOutcome::OutcomeUnknown => VIEW_WAIT,
             PaymentOutcome::Approved | PaymentOutcome::Declined { .. } => DECISION_WAIT,

@@ -16,7 +16,7 @@ use gdmarket_projections::FoundReservation;
 pub struct ReservationRequest {
     /// The item.
     pub item_no: ItemNo,
-    /// Who the renter is: see [`renter_of`].
+    /// The renter: see [`renter_of`].
     pub renter_id: PersonId,
     /// The name that the reservation shows.
     pub customer_name: Option<String>,
@@ -24,7 +24,7 @@ pub struct ReservationRequest {
     pub period: Option<RentalPeriod>,
 }
 
-/// The renter of a reservation: the actor, or whom an operator names; `None` where the operator names nobody.
+/// The renter of a reservation: the actor, or the person that an operator names; `None` if the operator names none.
 pub fn renter_of(actor: &Actor, given: Option<PersonId>) -> Result<Option<PersonId>, UseCaseError> {
     match actor {
         Actor::Renter(me) if given.is_none_or(|given| given == *me) => Ok(Some(*me)),
@@ -58,7 +58,7 @@ impl UseCases {
     }
 }
 
-/// Whatever led to the reservation's number: one that another person made is never shown as this request's result.
+/// Makes sure that the reservation is the renter's: another person's is never shown as the result of this request.
 fn of_renter(
     outcome: WriteOutcome<FoundReservation>,
     renter_id: PersonId,
