@@ -9,7 +9,7 @@ pub use pages::PAGES;
 
 use crate::problem::context::RequestContext;
 use crate::problem::kind::{KINDS, Kind, Language};
-use crate::problem::{Problem, kind, title_and_advice};
+use crate::problem::{Problem, kind};
 use crate::representation::hash;
 use crate::server::compression::Coding;
 use axum::extract::{Path, State};
@@ -124,7 +124,7 @@ async fn errors(Extension(context): Extension<RequestContext>) -> Response {
     let language = context.language;
     let mut rows = String::new();
     for kind in KINDS {
-        let (title, _) = title_and_advice(kind, language);
+        let title = kind.title.in_language(language);
         let (code, status) = (kind.code, kind.status.as_u16());
         // Writing to a String doesn't fail.
         let _ = write!(
@@ -149,7 +149,7 @@ async fn error(
     let Some((kind, (_, text))) = found else {
         return Problem::new(&kind::NOT_FOUND).into_response();
     };
-    let (title, _) = title_and_advice(kind, context.language);
+    let title = kind.title.in_language(context.language);
     page(framed(context.language, title, &markdown::html(text)))
 }
 

@@ -303,11 +303,3 @@ fn by_status(status: StatusCode) -> &'static Kind {
         _ => &kind::INTERNAL,
     }
 }
-
-/// The title and advice of a kind, for pages.
-pub(crate) const fn title_and_advice(
-    kind: &Kind,
-    language: Language,
-) -> (&'static str, &'static str) {
-    (kind.title.in_language(language), kind.advice.in_language(language))
-}

@@ -1,4 +1,4 @@
-//! What comes with a request to write: who sends it, how a repeat is recognised, and whether to wait.
+//! The context of a request to write: its actor, how a repeat of it is identified, and whether it waits.
 
 use gdmarket_commands::{CommandError, CommandMeta, Commands, Precondition, http_command_id};
 use gdmarket_domain::Actor;
@@ -9,21 +9,21 @@ use uuid::Uuid;
 /// A request as it arrives, before it has a command id.
 #[derive(Debug, Clone)]
 pub struct IncomingRequest {
-    /// On whose behalf.
+    /// The actor on whose behalf the request is sent.
     pub actor: Actor,
-    /// What all commands and events that follow from this request share.
+    /// The id that all commands and events of this request share.
     pub correlation_id: Uuid,
     /// The W3C trace context.
     pub traceparent: Option<String>,
-    /// Which versions the request may change.
+    /// The versions that the request may change.
     pub precondition: Precondition,
-    /// How a repeat is recognised; without a key every request is a new one.
+    /// The key that identifies a repeat; without a key every request is a new one.
     pub key: Option<RequestKey>,
     /// Whether the caller waits for the outcome.
     pub wait: WaitPolicy,
 }
 
-/// An idempotency key, and what it was given for.
+/// An idempotency key, and the request that it was given for.
 #[derive(Debug, Clone)]
 pub struct RequestKey {
     /// The caller's key, 1 to 255 visible ASCII characters.
@@ -32,7 +32,7 @@ pub struct RequestKey {
     pub method: String,
     /// The path of the request, without a trailing slash.
     pub path: String,
-    /// What the request says; the same key with another fingerprint is refused.
+    /// The content of the request; the same key with another fingerprint is refused.
     pub fingerprint: Vec<u8>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) const fn operator_only(actor: &Actor) -> Result<(), CommandError> {
     }
 }
 
-/// Whether a use case may wait, asked each time before it does: a server may have no room for more waiting
+/// Whether a use case may wait. It is decided before each wait: a server may have no room for more waiting
 /// requests.
 #[derive(Debug, Clone, Copy)]
 pub struct WaitPolicy(fn() -> bool);
@@ -95,7 +95,7 @@ impl WaitPolicy {
         Self(permit)
     }
 
-    /// When a wait that begins now is over; at once where waiting is not allowed.
+    /// The end of a wait that begins now; the present time where waiting is not allowed.
     pub(crate) fn deadline(self, wait: Duration) -> Instant {
         let now = Instant::now();
         if (self.0)() { now.checked_add(wait).unwrap_or(now) } else { now }

@@ -1,8 +1,9 @@
-//! The use cases of the market: what a person or a process wants, in as many steps as it takes.
+//! The use cases of the market: the requests of persons and processes, each in as many steps as it takes.
 //!
-//! [`UseCases`] has one function per use case (register, reserve, cancel, pay, lend, return, settle, erase, …). Each sends commands,
-//! waits within a bound for what others decide about them and for the views that show the result, and ends in
-//! a [`WriteOutcome`]. HTTP handlers, pages and process managers call these functions and add nothing to them.
+//! [`UseCases`] has one function per use case (register, reserve, cancel, pay, lend, return, settle, erase, …). Each
+//! sends commands, waits within a bound for the decisions of other aggregates and for the views that show the
+//! result, and ends in a [`WriteOutcome`]. HTTP handlers, pages and process managers call these functions and add
+//! nothing to them.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 

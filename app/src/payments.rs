@@ -1,4 +1,4 @@
-//! What operators do with payments.
+//! The use cases of operators about payments.
 
 use crate::context::operator_only;
 use crate::error::UseCaseError;
@@ -23,7 +23,7 @@ impl UseCases {
         Ok(decision)
     }
 
-    /// Releases what is parked because of this payment: a query to the gateway is dropped, and a parked refund is
+    /// Releases the work that is parked because of this payment: a query to the gateway is dropped, and a parked refund is
     /// tried again, which finds it done.
     async fn release(&self, finding: &PaymentFinding) -> Result<(), QueryError> {
         let PaymentFinding { payment_no, outcome, reason } = finding;

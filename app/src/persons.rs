@@ -1,4 +1,4 @@
-//! What operators do with the data of persons, which is kept outside the log.
+//! The use cases of operators about the data of persons, which is kept outside the log.
 
 use crate::context::operator_only;
 use crate::use_cases::UseCases;

@@ -18,13 +18,13 @@ pub(crate) const NEWEST: i64 = i64::MAX;
 /// The settings of the use cases.
 #[derive(Debug, Clone)]
 pub struct UseCaseOptions {
-    /// Where the market's days begin and end.
+    /// The time zone of the market's days.
     pub time_zone: Tz,
-    /// How long the outcome of a payment is waited for.
+    /// How long a request waits for the outcome of a payment.
     pub payment_wait: Duration,
 }
 
-/// What people and processes want of the market.
+/// The use cases of people and processes.
 #[derive(Clone)]
 pub struct UseCases {
     pub(crate) commands: Commands,
