@@ -20,8 +20,8 @@ COMMENT ON COLUMN events.position IS
     'Order of commits. Holes are normal (rolled back appends) and are never filled.';
 COMMENT ON COLUMN events.recorded_at IS 'Microseconds since 1970, by the database''s clock.';
 
--- The order of positions is the order of commits only because whoever draws positions holds this
--- lock until its commit. Once per statement, before the first position is drawn.
+-- The order of positions is the order of commits only because a transaction that allocates positions
+-- holds this lock until its commit. Once per statement, before the first position is allocated.
 CREATE FUNCTION events_take_turns() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(7450199991725811489);
@@ -34,7 +34,7 @@ CREATE TRIGGER events_take_turns BEFORE INSERT ON events
 -- Also in sessions that replicate (session_replication_role), which skip ordinary triggers.
 ALTER TABLE events ENABLE ALWAYS TRIGGER events_take_turns;
 
--- What each command did, under its id. `refusal` is the code of a refused command.
+-- The outcome of each command, under its id. `refusal` is the code of a refused command.
 CREATE TABLE receipts (
     command_id bytea PRIMARY KEY,
     fingerprint bytea NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE receipts (
     refusal text COLLATE "C"
 );
 
--- The last number drawn of each kind.
+-- The last number that was allocated of each kind.
 CREATE TABLE numbers (
     kind text COLLATE "C" PRIMARY KEY,
     last bigint NOT NULL
@@ -57,7 +57,7 @@ CREATE TABLE personal_data (
     name text
 );
 
--- Who this log is. The epoch is raised whenever positions may mean something else than before.
+-- The log's identity. The epoch is raised whenever positions may mean something else than before.
 CREATE TABLE identity (
     id bigint PRIMARY KEY CHECK (id = 1),
     log_id bytea NOT NULL,
@@ -66,7 +66,7 @@ CREATE TABLE identity (
 INSERT INTO identity (id, log_id, epoch)
     VALUES (1, decode(replace(gen_random_uuid()::text, '-', ''), 'hex'), 1);
 
--- Somebody who began to append and went silent holds up everybody else; not for long. Only the
+-- A client that begins to append and goes silent blocks all others, but not for long. Only the
 -- database's owner may set it, and the log works without.
 DO $$
 BEGIN

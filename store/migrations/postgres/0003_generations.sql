@@ -1,4 +1,4 @@
--- Which generation of each view is served, and what operators have given up.
+-- Which generation of each view is served, and which events operators have dropped.
 CREATE TABLE generations (
     view       text COLLATE "C" PRIMARY KEY,
     generation bigint NOT NULL,
@@ -7,7 +7,7 @@ CREATE TABLE generations (
 );
 COMMENT ON COLUMN generations.view IS 'Name and version of the view: a new version is a view of its own.';
 
--- What was parked and will not be tried again by itself; kept with its reason.
+-- Parked events that will not be tried again by themselves; kept with the reason.
 CREATE TABLE dropped (
     subscription text COLLATE "C" NOT NULL,
     key          text COLLATE "C" NOT NULL,

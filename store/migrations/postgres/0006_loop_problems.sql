@@ -1,4 +1,4 @@
--- Why a loop is blocked: for operators who look from another process.
+-- Why a loop is blocked: for operators that look from another process.
 CREATE TABLE loop_problems (
     subscription text COLLATE "C" PRIMARY KEY,
     problem text NOT NULL,

@@ -1,4 +1,4 @@
--- Books that somebody keeps beside the log: what is written down under a key stays as it is.
+-- Records that are written once: the value of a key never changes.
 CREATE TABLE books (
     entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     book text COLLATE "C" NOT NULL,

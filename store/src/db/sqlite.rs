@@ -220,7 +220,7 @@ mod tests {
         }
     }
 
-    /// What is acknowledged is on the disk: `FULL`, on every connection that writes to the log.
+    /// Acknowledged commits are on the disk: `FULL`, on every connection that writes to the log.
     #[tokio::test]
     async fn every_writer_of_the_log_waits_for_the_disk() {
         const FULL: i64 = 2;

@@ -16,7 +16,7 @@ CREATE TABLE events (
     UNIQUE (aggregate_type, aggregate_id, sequence)
 ) STRICT;
 
--- What each command did, under its id. `refusal` is the code of a refused command.
+-- The outcome of each command, under its id. `refusal` is the code of a refused command.
 CREATE TABLE receipts (
     command_id BLOB NOT NULL PRIMARY KEY,
     fingerprint BLOB NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE receipts (
     refusal TEXT
 ) STRICT, WITHOUT ROWID;
 
--- The last number drawn of each kind.
+-- The last number that was allocated of each kind.
 CREATE TABLE numbers (
     kind TEXT NOT NULL PRIMARY KEY,
     last INTEGER NOT NULL
@@ -39,7 +39,7 @@ CREATE TABLE personal_data (
     name TEXT
 ) STRICT;
 
--- Who this log is. The epoch is raised whenever positions may mean something else than before.
+-- The log's identity. The epoch is raised whenever positions may mean something else than before.
 CREATE TABLE identity (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     log_id BLOB NOT NULL,

@@ -1,4 +1,4 @@
--- How far subscriptions are, who runs them, what waits for its time, and what can't go on.
+-- Checkpoints of subscriptions, their leases, deadlines, and parked keys.
 CREATE TABLE checkpoints (
     subscription text NOT NULL,
     source       text NOT NULL,

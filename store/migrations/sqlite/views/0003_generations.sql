@@ -1,4 +1,4 @@
--- Which generation of each view is served, and what operators have given up.
+-- Which generation of each view is served, and which events operators have dropped.
 CREATE TABLE generations (
     -- Name and version of the view: a new version is a view of its own.
     view       text PRIMARY KEY,
@@ -7,7 +7,7 @@ CREATE TABLE generations (
     built_at   integer NOT NULL
 ) STRICT;
 
--- What was parked and will not be tried again by itself; kept with its reason.
+-- Parked events that will not be tried again by themselves; kept with the reason.
 CREATE TABLE dropped (
     subscription text NOT NULL,
     key          text NOT NULL,
