@@ -24,7 +24,19 @@ const STICKY: u32 = 0o1000;
 #[derive(Debug, Clone)]
 pub(crate) struct DataFolder {
     path: PathBuf,
-    lock: Arc<Mutex<Option<File>>>,
+    lock: Arc<Mutex<Option<LockedFile>>>,
+}
+
+/// A locked file, unlocked when it is dropped. Closing it would not be enough: a child process that another thread
+/// starts has a copy of the descriptor until its `exec`, and the lock ends with the last copy.
+#[derive(Debug)]
+struct LockedFile(File);
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Without success the lock ends when the last copy is closed.
+        let _unlocked = self.0.unlock();
+    }
 }
 
 impl DataFolder {
@@ -63,7 +75,7 @@ impl DataFolder {
         let file = options.open(&path).map_err(|error| StoreError::of_file(&path, &error))?;
         match file.try_lock() {
             Ok(()) => {
-                *held = Some(file);
+                *held = Some(LockedFile(file));
                 Ok(())
             }
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(self.path.clone())),
@@ -79,8 +91,10 @@ impl DataFolder {
     /// Whether another process serves from it, or this one by another handle. Reading the file is enough, so that
     /// this is known where the folder can't be written from here.
     pub(crate) fn is_served(&self) -> bool {
-        let file = File::open(self.path.join("lock"));
-        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        let Ok(file) = File::open(self.path.join("lock")) else { return false };
+        let locked = file.try_lock_shared();
+        drop(LockedFile(file));
+        matches!(locked, Err(TryLockError::WouldBlock))
     }
 
     /// Removes the rights of other users on the files, where they belong to this user.
@@ -124,5 +138,26 @@ fn tighten(path: &Path) {
     }
     if let Err(error) = fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS)) {
         tracing::warn!(path = %path.display(), %error, "others may read this file");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_ends_with_the_folder_although_a_copy_of_its_descriptor_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DataFolder::at(folder.path().to_owned());
+        first.lock().unwrap();
+        // A child process has such a copy between its fork and its `exec`.
+        let copy = first.lock.lock().unwrap().as_ref().unwrap().0.try_clone().unwrap();
+        let second = DataFolder::at(folder.path().to_owned());
+        assert!(matches!(second.lock(), Err(StoreError::Locked(_))), "control: it is locked");
+        assert!(second.is_served());
+        drop(first);
+        assert!(!second.is_served());
+        second.lock().unwrap();
+        drop(copy);
     }
 }

@@ -9,6 +9,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 const PID: &str = "SELECT pg_backend_pid()";
+/// While one session connects or answers, the other one is idle, which a default of the database may limit. Behind a
+/// pooler in transaction mode the setting stays in a server session, where it does no harm.
+const UNLIMITED: &str = "SET idle_session_timeout = 0";
+/// The same inside the transaction, and for it alone.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
 /// How long connecting a second session may take.
 const SECOND_SESSION_TIMEOUT: Duration = Duration::from_secs(6);
@@ -21,6 +26,7 @@ pub(super) async fn refuse_shared_sessions(
     first: &mut PgConnection,
     connect: &PgConnectOptions,
 ) -> Result<(), StoreError> {
+    first.execute(UNLIMITED).await?;
     let (of_first, again) = (pid(first).await?, pid(first).await?);
     let began = timeout(SECOND_SESSION_TIMEOUT, begin_second(connect)).await;
     let (mut second, of_second) = began.map_err(|_| no_second_session())??;
@@ -40,7 +46,8 @@ pub(super) async fn refuse_shared_sessions(
 /// A second connection in a transaction, and its server session.
 async fn begin_second(connect: &PgConnectOptions) -> Result<(PgConnection, i32), StoreError> {
     let mut second = connect.connect().await?;
-    second.execute("BEGIN").await?;
+    second.execute(UNLIMITED).await?;
+    second.execute(BEGIN).await?;
     let pid = pid(&mut second).await?;
     Ok((second, pid))
 }

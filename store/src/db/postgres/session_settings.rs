@@ -5,7 +5,7 @@
 
 use super::schemas::Schemas;
 use crate::error::StoreError;
-use sqlx::PgConnection;
+use sqlx::{Executor, PgConnection};
 
 /// Time limits first, so that they don't end the other statements. The pools and the appender limit by themselves how
 /// long they wait; only an idle transaction is left to the server to end.
@@ -22,11 +22,13 @@ pub(crate) struct SessionSettings {
 }
 
 impl SessionSettings {
-    /// Finds the schema that the market is in, and stays with it: a default that is set later changes nothing.
+    /// Finds the schema that the market is in, and stays with it: a default that is set later changes nothing. The
+    /// session gets the settings first, since a short time limit would end it or the search.
     ///
     /// # Errors
     /// [`StoreError::Misconfigured`] where that isn't certain.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, StoreError> {
+        connection.execute(SETTINGS).await?;
         let schemas = Schemas::of(connection).await?;
         let schema = schemas.chosen().map_err(StoreError::Misconfigured)?.to_owned();
         if let Some(first) = schemas.passed_over(&schema) {
