@@ -3,7 +3,7 @@
 
 use crate::app::{app, app_with};
 use crate::command_line::{PROGRAM, run};
-use crate::following::Following;
+use crate::event_stream_client::EventStreamClient;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, on_each_engine};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ on_each_engine! {
             None => Some(ServerOptions::new(PROGRAM).on(db).start().await),
         };
         let followed = replica.as_ref().unwrap_or(&writing);
-        let mut following = Following::open(followed, "", None).await;
+        let mut following = EventStreamClient::open(followed, "", None).await;
         let writes = async {
             for _ in 0..15 {
                 assert_eq!(register(&writing).await, 201);
@@ -57,7 +57,7 @@ on_each_engine! {
                     seen.push(following.event().await);
                 }
                 let id = following.last_id.clone();
-                following = Following::open(followed, "", Some(&id)).await;
+                following = EventStreamClient::open(followed, "", Some(&id)).await;
                 if seen.len() % 4 == 0 {
                     seen.push(following.event().await);
                 }
@@ -83,8 +83,8 @@ fn stalled_follower_misses_nothing_and_delays_no_other() {
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;
-        let mut stalled = Following::open(&server, "", None).await;
-        let mut other = Following::open(&server, "", None).await;
+        let mut stalled = EventStreamClient::open(&server, "", None).await;
+        let mut other = EventStreamClient::open(&server, "", None).await;
         // More than all buffers of a connection hold.
         db.write_long_items(1, EVENTS).await;
         for following in [&mut other, &mut stalled] {
@@ -103,7 +103,7 @@ fn stalled_follower_misses_nothing_and_delays_no_other() {
 fn stream_ends_with_its_server_and_continues_on_the_next() {
     gdmarket_testkit::run(async {
         let mut server = ServerOptions::new(PROGRAM).start().await;
-        let mut following = Following::open(&server, "?type=ItemRegistered", None).await;
+        let mut following = EventStreamClient::open(&server, "?type=ItemRegistered", None).await;
         register(&server).await;
         assert_eq!(following.event().await["stream"], "item/1");
         register(&server).await;
@@ -116,7 +116,8 @@ fn stream_ends_with_its_server_and_continues_on_the_next() {
         assert_eq!(server.wait(Duration::from_secs(20)).await.code(), Some(0));
         let id = following.last_id.clone();
         server.restart().await;
-        let mut following = Following::open(&server, "?type=ItemRegistered", Some(&id)).await;
+        let mut following =
+            EventStreamClient::open(&server, "?type=ItemRegistered", Some(&id)).await;
         register(&server).await;
         assert_eq!(following.event().await["stream"], "item/3", "item/2 was sent before the end");
     });
@@ -126,14 +127,14 @@ fn stream_ends_with_its_server_and_continues_on_the_next() {
 fn heartbeat_of_a_quiet_stream_moves_its_position() {
     gdmarket_testkit::run(async {
         let server = ServerOptions::new(PROGRAM).start().await;
-        let mut following = Following::open(&server, "?type=ItemDeleted", None).await;
+        let mut following = EventStreamClient::open(&server, "?type=ItemDeleted", None).await;
         let first = following.last_id.clone();
         register(&server).await;
         let heartbeat = following.frame().await.expect("the stream continues");
         assert!(heartbeat.starts_with(": "), "{heartbeat}");
         assert_ne!(following.last_id, first, "events of other types are not read twice");
         let id = following.last_id.clone();
-        let mut following = Following::open(&server, "", Some(&id)).await;
+        let mut following = EventStreamClient::open(&server, "", Some(&id)).await;
         register(&server).await;
         assert_eq!(following.event().await["stream"], "alarm/2");
     });
@@ -144,7 +145,7 @@ fn follower_beyond_the_limit_is_refused_with_retry_after() {
     gdmarket_testkit::run(async {
         let options = ServerOptions::new(PROGRAM).variable("GDMARKET__SERVER__EVENT_STREAMS", "1");
         let server = options.start().await;
-        let following = Following::open(&server, "", None).await;
+        let following = EventStreamClient::open(&server, "", None).await;
         let refused = Client::new().get(server.url("/events")).send().await.expect("an answer");
         assert_eq!(refused.status(), 503);
         assert_eq!(refused.headers()["retry-after"], "5");

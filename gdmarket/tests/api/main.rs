@@ -28,9 +28,9 @@ mod default_start;
 mod documented_answers;
 mod erased_bytes;
 mod event_stream;
+#[path = "../shared/event_stream_client.rs"]
+mod event_stream_client;
 mod exposition;
-#[path = "../shared/following.rs"]
-mod following;
 mod frozen;
 mod idempotency_keys;
 mod imported_names;

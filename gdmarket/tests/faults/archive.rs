@@ -1,9 +1,10 @@
-//! A market moves from one engine to the other with the real program: it goes on where it was, what was
-//! done is not done again, and an import that is killed or refused leaves nothing behind.
+//! A market moves from one engine to the other with the real program: it continues where it was, nothing is
+//! executed twice, and an import that is killed or refused leaves nothing behind.
 
-use crate::kills::{at_rest, gateway_book, whole_log};
-use crate::market::Market;
-use crate::views::everything;
+use crate::idle::wait_until_idle;
+use crate::market_client::MarketClient;
+use crate::stored_state::{read_gateway_ledger, whole_log};
+use crate::views::all_resources;
 use gdmarket_testkit::{Engine, Server, ServerOptions, TestDb, eventually, on_each_engine};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -26,17 +27,17 @@ fn command(db: &TestDb, arguments: &[&str]) -> Command {
     command
 }
 
-/// One of the program's commands on this database: its exit code and what it said.
+/// Runs one of the program's tools on this database: the exit code, stdout and stderr.
 pub(crate) fn gdmarket(db: &TestDb, arguments: &[&str]) -> (Option<i32>, String, String) {
-    told(&command(db, arguments).output().unwrap())
+    outcome_of(&command(db, arguments).output().unwrap())
 }
 
-fn told(output: &Output) -> (Option<i32>, String, String) {
+fn outcome_of(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-async fn elsewhere(db: &TestDb) -> TestDb {
+async fn on_the_other_engine(db: &TestDb) -> TestDb {
     match db.engine() {
         Engine::Sqlite => TestDb::postgres().await,
         Engine::Postgres => TestDb::sqlite(),
@@ -52,39 +53,39 @@ async fn end(mut server: Server) {
     assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
 }
 
-/// A folder with an exported log in which one reservation is paid and one has its time to pay.
-struct Moved {
+/// A folder with the exported log of a market in which one reservation is paid and one isn't yet.
+struct Export {
     folder: tempfile::TempDir,
     shown: Vec<Value>,
 }
 
-impl Moved {
-    async fn out_of(db: &TestDb) -> Self {
+impl Export {
+    async fn of(db: &TestDb) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = serve(db).await;
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         let item = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
         market.send(Method::POST, "/items", Some(item), Some("first")).await.unwrap().expect(201);
         market.register(200).await;
         market.reserve(1, 21).await.expect(201);
         market.reserve(2, 22).await.expect(201);
         market.pay(1).await.expect(200);
-        at_rest(&market, db).await;
-        let shown = everything(&market).await;
-        let moved = Self { folder, shown };
-        // Beside a running server, too.
-        let (code, _, said) = gdmarket(db, &["events", "export", &moved.file("served.ndjson")]);
-        assert_eq!(code, Some(0), "{said}");
+        wait_until_idle(&market, db).await;
+        let shown = all_resources(&market).await;
+        let export = Self { folder, shown };
+        // Next to a running server, too.
+        let (code, _, stderr) = gdmarket(db, &["events", "export", &export.file("served.ndjson")]);
+        assert_eq!(code, Some(0), "{stderr}");
         end(server).await;
-        let file = moved.file("log.ndjson");
-        let (code, out, said) =
+        let file = export.file("log.ndjson");
+        let (code, stdout, stderr) =
             gdmarket(db, &["events", "export", &file, "--with-personal-data", "--json"]);
-        assert_eq!(code, Some(0), "{said}");
-        let summary: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(code, Some(0), "{stderr}");
+        let summary: Value = serde_json::from_str(&stdout).unwrap();
         let events = i64::try_from(whole_log(db).await.len()).unwrap();
         assert_eq!(summary["manifest"]["events"], events);
-        assert!(said.contains(&format!("{events} of {events}")), "{said}");
-        moved
+        assert!(stderr.contains(&format!("{events} of {events}")), "{stderr}");
+        export
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -99,7 +100,7 @@ impl Moved {
         std::fs::read_to_string(self.path("log.ndjson")).unwrap()
     }
 
-    /// The log under another name, changed, and sealed again as if it had been written so.
+    /// A changed copy of the exported file, with a hash chain that fits the change.
     fn changed(&self, from: &str, to: &str) -> String {
         let text = self.text();
         assert!(text.contains(from));
@@ -117,14 +118,14 @@ impl Moved {
     }
 }
 
-/// The tool listens to signals: it has opened more than its first files.
-async fn has_begun(tool: &Child) {
-    let wanted = format!("/proc/{}/status", tool.id());
+/// Waits until the tool handles signals: by then it has opened more than its first files.
+async fn handles_signals(tool: &Child) {
+    let status_file = format!("/proc/{}/status", tool.id());
     eventually(SOON, || async {
-        let status = std::fs::read_to_string(&wanted).unwrap_or_default();
+        let status = std::fs::read_to_string(&status_file).unwrap_or_default();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let caught = u64::from_str_radix(caught.unwrap_or("0").trim(), 16).unwrap_or(0);
-        // SIGINT is the second.
+        // SIGINT is the second bit.
         if caught & 0b10 != 0 { Ok(()) } else { Err(status) }
     })
     .await;
@@ -136,52 +137,51 @@ fn send(tool: &Child, signal: &str) {
 }
 
 on_each_engine! {
-    /// From one engine to the other: same answers, same numbers, nothing charged twice.
-    async fn a_market_that_moved_goes_on_where_it_was(db: &TestDb) {
-        let moved = Moved::out_of(db).await;
+    async fn imported_market_continues_with_the_same_answers_numbers_and_charges(db: &TestDb) {
+        let export = Export::of(db).await;
         let before = whole_log(db).await;
-        let charges = gateway_book(db).await;
+        let charges = read_gateway_ledger(db).await;
         assert_eq!(charges.len(), 1);
-        let other = elsewhere(db).await;
-        // Somebody had a look at the empty market: its views are built.
+        let other = on_the_other_engine(db).await;
+        // A server ran on the empty database: its views are built.
         end(serve(&other).await).await;
-        let (code, out, said) =
-            gdmarket(&other, &["events", "import", &moved.file("log.ndjson"), "--json"]);
-        assert_eq!(code, Some(0), "{said}");
-        assert!(out.contains("\"epoch\":2"), "{out}");
+        let (code, stdout, stderr) =
+            gdmarket(&other, &["events", "import", &export.file("log.ndjson"), "--json"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.contains("\"epoch\":2"), "{stdout}");
         assert_eq!(whole_log(&other).await, before);
         let server = serve(&other).await;
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         eventually(SOON, || async {
-            let shown = everything(&market).await;
-            if shown == moved.shown { Ok(()) } else { Err(format!("{shown:?}")) }
+            let shown = all_resources(&market).await;
+            if shown == export.shown { Ok(()) } else { Err(format!("{shown:?}")) }
         })
         .await;
         let item = json!({"itemName": "Camera", "itemPrice": 100, "ownerId": 7});
         let again = market.send(Method::POST, "/items", Some(item), Some("first")).await.unwrap();
-        assert_eq!(again.expect(201).number("itemNo"), 1, "the key is known");
-        assert_eq!(whole_log(&other).await.len(), before.len(), "nothing is reacted to again");
+        assert_eq!(again.expect(201).number("itemNo"), 1, "the receipt is imported");
+        assert_eq!(whole_log(&other).await.len(), before.len(), "no reaction is repeated");
         assert_eq!(market.register(300).await, 3);
         assert_eq!(market.reserve(3, 23).await.expect(201).number("reservationNo"), 3);
         market.pay(3).await.expect(200);
         market.lend(1).await.expect(200);
-        at_rest(&market, &other).await;
-        let book = gateway_book(&other).await;
-        assert_eq!(book[..1], charges);
-        assert_eq!(book.len(), 2, "the new payment's, and no other");
+        wait_until_idle(&market, &other).await;
+        let ledger = read_gateway_ledger(&other).await;
+        assert_eq!(ledger[..1], charges);
+        assert_eq!(ledger.len(), 2, "the charge of the new payment, and no other");
         end(server).await;
-        let (code, _, said) = gdmarket(&other, &["check"]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, _, stderr) = gdmarket(&other, &["check"]);
+        assert_eq!(code, Some(0), "{stderr}");
     }
 
-    /// Killed at two places and once while it waits for the rest: empty every time, and imported then.
-    async fn a_killed_import_leaves_a_log_that_can_be_imported_into(db: &TestDb) {
-        let moved = Moved::out_of(db).await;
-        let other = elsewhere(db).await;
-        let file = moved.file("log.ndjson");
+    /// The import is killed at its failpoints, and while it waits for the rest of its input.
+    async fn killed_import_leaves_an_empty_log_that_can_be_imported_into(db: &TestDb) {
+        let export = Export::of(db).await;
+        let other = on_the_other_engine(db).await;
+        let file = export.file("log.ndjson");
         let assert_empty = async |place: &str| {
-            let store = whole_log(&other).await;
-            assert_eq!(store.len(), 0, "{place}");
+            let log = whole_log(&other).await;
+            assert_eq!(log.len(), 0, "{place}");
         };
         let places: &[&str] = match other.engine() {
             Engine::Sqlite => &["import.events", "import.views"],
@@ -190,152 +190,152 @@ on_each_engine! {
         for place in places {
             let mut import = command(&other, &["events", "import", &file]);
             let ended = import.env("FAILPOINTS", format!("{place}=return")).output().unwrap();
-            assert_eq!(ended.status.code(), None, "{place}: {:?}", told(&ended));
+            assert_eq!(ended.status.code(), None, "{place}: {:?}", outcome_of(&ended));
             assert_empty(place).await;
         }
         for (signal, expected) in [("KILL", None), ("INT", Some(130))] {
             let mut import = command(&other, &["events", "import", "-"]);
             let mut import = import.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-            let text = moved.text();
+            let text = export.text();
             let mut pipe = import.stdin.take().unwrap();
             pipe.write_all(&text.as_bytes()[..text.len() - 100]).unwrap();
             pipe.flush().unwrap();
-            has_begun(&import).await;
+            handles_signals(&import).await;
             send(&import, signal);
-            // The pipe is still open: it ends all the same.
+            // The import ends although its input is still open.
             let ended = import.wait_with_output().unwrap();
-            assert_eq!(ended.status.code(), expected, "{:?}", told(&ended));
+            assert_eq!(ended.status.code(), expected, "{:?}", outcome_of(&ended));
             drop(pipe);
             assert_empty(signal).await;
         }
-        let (code, _, said) = gdmarket(&other, &["events", "import", &file]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, _, stderr) = gdmarket(&other, &["events", "import", &file]);
+        assert_eq!(code, Some(0), "{stderr}");
         assert_eq!(whole_log(&other).await, whole_log(db).await);
     }
 
-    /// Each with its exit code, one clear line and the next step; the log stays empty.
-    async fn what_an_import_refuses_it_says(db: &TestDb) {
-        let moved = Moved::out_of(db).await;
-        let other = elsewhere(db).await;
+    /// Each refusal has its exit code, one clear line and the next step; the log stays empty.
+    async fn refused_import_reports_the_reason_and_the_next_step(db: &TestDb) {
+        let export = Export::of(db).await;
+        let other = on_the_other_engine(db).await;
         let refused = |db: &TestDb, file: &str, expected: i32, part: &str| {
-            let (code, out, said) = gdmarket(db, &["events", "import", file]);
-            assert_eq!((code, out.as_str()), (Some(expected), ""), "{said}");
-            assert!(said.contains(part), "{said}");
-            assert!(said.contains("→"), "{said}");
+            let (code, stdout, stderr) = gdmarket(db, &["events", "import", file]);
+            assert_eq!((code, stdout.as_str()), (Some(expected), ""), "{stderr}");
+            assert!(stderr.contains(part), "{stderr}");
+            assert!(stderr.contains("→"), "{stderr}");
         };
-        let text = moved.text();
+        let text = export.text();
         let write = |name: &str, text: &str| {
-            std::fs::write(moved.path(name), text).unwrap();
-            moved.file(name)
+            std::fs::write(export.path(name), text).unwrap();
+            export.file(name)
         };
-        refused(&other, &moved.file("nowhere"), 2, "can't be read");
+        refused(&other, &export.file("nowhere"), 2, "can't be read");
         refused(&other, &write("cut", &text[..text.len() / 2]), 2, "cut short");
         refused(&other, &write("byte", &text.replacen("Camera", "Camerb", 1)), 2, "hash chain");
         refused(&other, &write("newer", &text.replacen("\"version\":2", "\"version\":7", 1)), 2, "version 7");
         refused(&other, &write("other", "{}\n"), 2, "no archive");
-        refused(db, &moved.file("log.ndjson"), 2, "not empty");
-        let away = ["events", "import", &moved.file("log.ndjson"), "--database-url", "postgres://postgres@127.0.0.1:1/x"];
+        refused(db, &export.file("log.ndjson"), 2, "not empty");
+        let away = ["events", "import", &export.file("log.ndjson"), "--database-url", "postgres://postgres@127.0.0.1:1/x"];
         let away = Command::new(PROGRAM).args(away).output().unwrap();
-        assert_eq!(away.status.code(), Some(3), "{:?}", told(&away));
+        assert_eq!(away.status.code(), Some(3), "{:?}", outcome_of(&away));
         let server = serve(&other).await;
-        refused(&other, &moved.file("log.ndjson"), 1, "in use");
+        refused(&other, &export.file("log.ndjson"), 1, "in use");
         end(server).await;
         assert_eq!(whole_log(&other).await.len(), 0);
-        let (code, _, said) = gdmarket(&other, &["events", "import", &moved.file("log.ndjson")]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, _, stderr) = gdmarket(&other, &["events", "import", &export.file("log.ndjson")]);
+        assert_eq!(code, Some(0), "{stderr}");
     }
 
-    /// An export never overwrites by itself, is whole or not there, and goes to a pipe as well.
-    async fn an_export_is_whole_or_not_there(db: &TestDb) {
-        let moved = Moved::out_of(db).await;
-        let file = moved.file("log.ndjson");
-        let (code, _, said) = gdmarket(db, &["events", "export", &file]);
-        assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains("--force"), "{said}");
-        assert!(moved.text().contains("\"person\""));
-        std::fs::write(moved.path("log.ndjson.part"), "left by a killed one").unwrap();
-        let (code, out, said) = gdmarket(db, &["events", "export", &file, "--force"]);
-        assert_eq!((code, out.as_str()), (Some(0), ""), "{said}");
-        assert!(!moved.text().contains("\"person\""), "names only when asked for");
-        assert!(!moved.path("log.ndjson.part").exists());
-        let (code, out, _) = gdmarket(db, &["events", "export", "-"]);
-        assert_eq!((code, out), (Some(0), moved.text()));
-        let small = moved.file("small.zst");
-        let (code, _, said) = gdmarket(db, &["events", "export", &small]);
-        assert_eq!(code, Some(0), "{said}");
+    /// An export overwrites a file only with `--force`, is complete or absent, and can be written to a pipe.
+    async fn export_is_complete_or_absent(db: &TestDb) {
+        let export = Export::of(db).await;
+        let file = export.file("log.ndjson");
+        let (code, _, stderr) = gdmarket(db, &["events", "export", &file]);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("--force"), "{stderr}");
+        assert!(export.text().contains("\"person\""));
+        std::fs::write(export.path("log.ndjson.part"), "left by a killed export").unwrap();
+        let (code, stdout, stderr) = gdmarket(db, &["events", "export", &file, "--force"]);
+        assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
+        assert!(!export.text().contains("\"person\""), "names are exported on request only");
+        assert!(!export.path("log.ndjson.part").exists());
+        let (code, stdout, _) = gdmarket(db, &["events", "export", "-"]);
+        assert_eq!((code, stdout), (Some(0), export.text()));
+        let small = export.file("small.zst");
+        let (code, _, stderr) = gdmarket(db, &["events", "export", &small]);
+        assert_eq!(code, Some(0), "{stderr}");
         let packed = std::fs::read(&small).unwrap();
-        assert!(packed.len() < moved.text().len() / 2, "{} bytes", packed.len());
-        let other = elsewhere(db).await;
+        assert!(packed.len() < export.text().len() / 2, "{} bytes", packed.len());
+        let other = on_the_other_engine(db).await;
         for (name, cut) in [("cut.zst", packed.len() / 2), ("cut-late.zst", packed.len() - 5)] {
-            std::fs::write(moved.path(name), &packed[..cut]).unwrap();
-            let (code, _, said) = gdmarket(&other, &["events", "import", &moved.file(name)]);
-            assert_eq!(code, Some(2), "{said}");
-            assert!(said.contains("cut short"), "{said}");
+            std::fs::write(export.path(name), &packed[..cut]).unwrap();
+            let (code, _, stderr) = gdmarket(&other, &["events", "import", &export.file(name)]);
+            assert_eq!(code, Some(2), "{stderr}");
+            assert!(stderr.contains("cut short"), "{stderr}");
         }
-        let (code, _, said) = gdmarket(&other, &["events", "import", &small]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, _, stderr) = gdmarket(&other, &["events", "import", &small]);
+        assert_eq!(code, Some(0), "{stderr}");
         assert_eq!(whole_log(&other).await, whole_log(db).await);
-        let (code, _, said) = gdmarket(db, &["events", "export", &moved.file("no/such/folder")]);
-        assert_eq!(code, Some(1), "{said}");
-        let mut stuck = command(db, &["events", "export", "-"]);
-        let mut stuck = stuck.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        drop(stuck.stdout.take());
-        assert_eq!(stuck.wait().unwrap().code(), Some(1), "nobody takes it");
+        let (code, _, stderr) = gdmarket(db, &["events", "export", &export.file("no/such/folder")]);
+        assert_eq!(code, Some(1), "{stderr}");
+        let mut unread = command(db, &["events", "export", "-"]);
+        let mut unread = unread.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        drop(unread.stdout.take());
+        assert_eq!(unread.wait().unwrap().code(), Some(1), "the pipe is closed");
     }
 
-    /// Ctrl-C ends an export that nobody takes, a full disk is told, and neither leaves a file.
-    async fn an_export_that_is_cut_short_leaves_nothing(db: &TestDb) {
-        let moved = Moved::out_of(db).await;
+    /// Ctrl-C ends an export whose output isn't read; an export to a full disk reports that.
+    async fn interrupted_export_claims_no_completeness(db: &TestDb) {
+        let export = Export::of(db).await;
         db.write_long_items(100_000, 2_000).await;
-        let mut export = command(db, &["events", "export", "-"]);
-        let export = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        has_begun(&export).await;
-        send(&export, "INT");
-        let ended = export.wait_with_output().unwrap();
-        assert_eq!(ended.status.code(), Some(130), "{}", told(&ended).2);
-        assert!(!told(&ended).1.contains("\"manifest\""), "it isn't whole and doesn't say so");
+        let mut tool = command(db, &["events", "export", "-"]);
+        let tool = tool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        handles_signals(&tool).await;
+        send(&tool, "INT");
+        let ended = tool.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(130), "{}", outcome_of(&ended).2);
+        assert!(!outcome_of(&ended).1.contains("\"manifest\""), "the incomplete export has no manifest");
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let ended = command(db, &["events", "export", "-"]).stdout(full).output().unwrap();
-        let (code, _, said) = told(&ended);
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("can't be written") && said.contains("No space left"), "{said}");
-        let (code, _, said) = gdmarket(db, &["events", "export", &moved.file("whole.ndjson")]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, _, stderr) = outcome_of(&ended);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("can't be written") && stderr.contains("No space left"), "{stderr}");
+        let (code, _, stderr) = gdmarket(db, &["events", "export", &export.file("whole.ndjson")]);
+        assert_eq!(code, Some(0), "{stderr}");
     }
 
-    /// What no program can read is found before a deploy, and so is what contradicts itself.
-    async fn check_finds_what_this_program_can_not_read(db: &TestDb) {
-        let moved = Moved::out_of(db).await;
-        let (code, out, said) = gdmarket(db, &["check", "--json"]);
-        assert_eq!(code, Some(0), "{said}");
-        let sound: Value = serde_json::from_str(&out).unwrap();
+    /// `check` is run before a deployment.
+    async fn check_finds_events_that_this_program_cannot_read(db: &TestDb) {
+        let export = Export::of(db).await;
+        let (code, stdout, stderr) = gdmarket(db, &["check", "--json"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        let sound: Value = serde_json::from_str(&stdout).unwrap();
         assert_eq!((&sound["faults"], &sound["warnings"]), (&json!([]), &json!([])));
         assert_eq!(sound["events"], whole_log(db).await.len());
-        let other = elsewhere(db).await;
-        let changed = moved.changed("\"type\":\"LendingAuthorized\",\"version\":\"1\"", "\"type\":\"LendingAuthorized\",\"version\":\"2\"");
-        let (code, _, said) = gdmarket(&other, &["events", "import", &changed]);
-        assert_eq!(code, Some(0), "the store reads no events: {said}");
-        let (code, out, said) = gdmarket(&other, &["check", "--json"]);
-        assert_eq!(code, Some(5), "{said}");
-        let found: Value = serde_json::from_str(&out).unwrap();
+        let other = on_the_other_engine(db).await;
+        let changed = export.changed("\"type\":\"LendingAuthorized\",\"version\":\"1\"", "\"type\":\"LendingAuthorized\",\"version\":\"2\"");
+        let (code, _, stderr) = gdmarket(&other, &["events", "import", &changed]);
+        assert_eq!(code, Some(0), "the store doesn't parse events: {stderr}");
+        let (code, stdout, stderr) = gdmarket(&other, &["check", "--json"]);
+        assert_eq!(code, Some(5), "{stderr}");
+        let found: Value = serde_json::from_str(&stdout).unwrap();
         let codes: Vec<_> = found["faults"].as_array().unwrap().iter().map(|f| &f["code"]).collect();
         assert_eq!(codes, ["unreadable"], "{found}");
         assert!(found["faults"][0]["detail"].as_str().unwrap().contains("version 2 is newer"));
-        let (code, out, said) = gdmarket(&other, &["check"]);
-        assert_eq!(code, Some(5), "{said}");
-        assert!(out.contains("fault unreadable: "), "{out}");
-        assert!(said.contains("the check found 1 fault → docs/runbook.md"), "{said}");
+        let (code, stdout, stderr) = gdmarket(&other, &["check"]);
+        assert_eq!(code, Some(5), "{stderr}");
+        assert!(stdout.contains("fault unreadable: "), "{stdout}");
+        assert!(stderr.contains("the check found 1 fault → docs/runbook.md"), "{stderr}");
     }
 
-    /// Events that can be read, but that a view can't make a row of: one before them is gone.
-    async fn check_finds_streams_that_views_can_not_fold(db: &TestDb) {
-        let _moved = Moved::out_of(db).await;
+    /// The events can be read, but one in the middle of a stream is missing.
+    async fn check_finds_streams_that_views_cannot_fold(db: &TestDb) {
+        let _export = Export::of(db).await;
         let first = whole_log(db).await.into_iter().find(|event| event.stream.kind == "item").unwrap();
         let stream = format!("aggregate_type = 'item' AND aggregate_id = '{}'", first.stream.number);
         db.log_sql(&format!("DELETE FROM events WHERE {stream} AND sequence = 2")).await;
-        let (code, out, said) = gdmarket(db, &["check", "--json"]);
-        assert_eq!(code, Some(5), "{said}");
-        let found: Value = serde_json::from_str(&out).unwrap();
+        let (code, stdout, stderr) = gdmarket(db, &["check", "--json"]);
+        assert_eq!(code, Some(5), "{stderr}");
+        let found: Value = serde_json::from_str(&stdout).unwrap();
         let faults = found["faults"].as_array().unwrap();
         let unfoldable = faults.iter().find(|fault| fault["code"] == "unfoldable").unwrap();
         let detail = unfoldable["detail"].as_str().unwrap();

@@ -1,8 +1,8 @@
-//! Pages of the log are damaged under process managers that need them: their reactions are done once the
-//! pages are repaired, and nothing is concluded from the damage. Callers are not told to try again.
+//! Pages of the log that process managers need are damaged: their reactions are done once the pages are repaired,
+//! and no decision follows from the damage. Callers get an error that doesn't ask for a repetition.
 
 use crate::archive::gdmarket;
-use crate::market::Market;
+use crate::market_client::MarketClient;
 use gdmarket_testkit::{
     DamagedPages, POSTGRES_PAGE, PgCluster, SQLITE_PAGE, Server, ServerOptions, TestDb, eventually,
     free_port, run,
@@ -11,12 +11,12 @@ use std::time::Duration;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
 const SOON: Duration = Duration::from_secs(30);
-/// The longest until a reaction that met damage is tried again, and some time for it.
-const TRIED_AGAIN: Duration = Duration::from_mins(1);
-/// In the event that says that the reservation was asked for.
+/// The longest until a reaction that met damage is retried, with some time for the reaction itself.
+const RETRIED_WITHIN: Duration = Duration::from_mins(1);
+/// Text that is part of the event of the requested reservation.
 const REQUESTED: &str = "{\"ReservationRequested\":{\"reservationNo\":1,";
 
-/// Fills some pages, so that the next events share none with the last ones.
+/// Fills some pages, so that later events share no page with earlier ones.
 async fn fill(db: &TestDb, first: usize) {
     let name = "x".repeat(1_200);
     let event = |no: usize| {
@@ -36,7 +36,7 @@ async fn fill(db: &TestDb, first: usize) {
 /// A market with a reservation that waits for its payment, whose events are on pages of their own.
 async fn reserved(db: &TestDb) -> Server {
     let server = ServerOptions::new(PROGRAM).on(db).start().await;
-    let market = Market::at(&server.url(""));
+    let market = MarketClient::at(&server.url(""));
     let item = market.register(100).await;
     fill(db, 1_000).await;
     market.reserve(item, 7).await.expect(201);
@@ -54,13 +54,13 @@ async fn deadlines(db: &TestDb) -> i64 {
     db.views_number("SELECT count(*) FROM deadlines WHERE key = 'reservation/1'").await
 }
 
-async fn is_due(db: &TestDb) {
+async fn make_due(db: &TestDb) {
     db.views_sql("UPDATE deadlines SET due_at = 1").await;
 }
 
-/// The time to pay is over, and whoever asked for the item meanwhile has an answer.
-async fn is_done(market: &Market, others: &[i64]) {
-    eventually(TRIED_AGAIN, || async {
+/// Waits until the unpaid reservation has expired and the requests for its item are decided.
+async fn reactions_are_done(market: &MarketClient, others: &[i64]) {
+    eventually(RETRIED_WITHIN, || async {
         let expired = market.reservation(1).await["status"].clone();
         let mut open = vec![];
         for other in others {
@@ -73,12 +73,12 @@ async fn is_done(market: &Market, others: &[i64]) {
 }
 
 #[test]
-fn reactions_wait_for_the_repair_of_postgresql() {
+fn reactions_wait_for_the_repair_of_pages_on_postgresql() {
     run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
         let server = reserved(&db).await;
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         let file = cluster.table_file(&db, "events").await;
         cluster.stop();
         let damaged = DamagedPages::with_text(&file, POSTGRES_PAGE, REQUESTED);
@@ -92,32 +92,32 @@ fn reactions_wait_for_the_repair_of_postgresql() {
         let answer = market.cancel(1).await;
         assert_eq!((answer.status, answer.retry_after), (500, false), "{answer:?}");
         let other = market.reserve(1, 8).await.expect(202).number("reservationNo");
-        is_due(&db).await;
-        for named in
+        make_due(&db).await;
+        for words in
             ["a reaction meets damage", "invalid page", "\"manager\":\"reservation_process\""]
         {
             eventually(SOON, || async {
-                let written = server.stderr();
-                if written.contains(named) { Ok(()) } else { Err(written) }
+                let stderr = server.stderr();
+                if stderr.contains(words) { Ok(()) } else { Err(stderr) }
             })
             .await;
         }
-        let (code, out, written) = gdmarket(&db, &["check"]);
-        assert_eq!(code, Some(5), "{out}{written}");
-        assert!(format!("{out}{written}").contains("invalid page"), "{out}{written}");
+        let (code, stdout, stderr) = gdmarket(&db, &["check"]);
+        assert_eq!(code, Some(5), "{stdout}{stderr}");
+        assert!(format!("{stdout}{stderr}").contains("invalid page"), "{stdout}{stderr}");
         assert_eq!(deadlines(&db).await, 1, "the deadline is kept");
 
         cluster.stop();
         damaged.repair();
         cluster.start();
-        is_done(&market, &[other]).await;
-        let (_, out, written) = gdmarket(&db, &["check"]);
-        assert!(!format!("{out}{written}").contains("invalid page"), "{out}{written}");
+        reactions_are_done(&market, &[other]).await;
+        let (_, stdout, stderr) = gdmarket(&db, &["check"]);
+        assert!(!format!("{stdout}{stderr}").contains("invalid page"), "{stdout}{stderr}");
     });
 }
 
 #[test]
-fn reactions_wait_for_the_repair_of_sqlite() {
+fn reactions_wait_for_the_repair_of_pages_on_sqlite() {
     run(async {
         let db = TestDb::sqlite();
         let log = db.folder().unwrap().join("log.db");
@@ -125,22 +125,22 @@ fn reactions_wait_for_the_repair_of_sqlite() {
         for _ in 0..3 {
             server.terminate().await;
             assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
-            is_due(&db).await;
+            make_due(&db).await;
             let damaged = DamagedPages::with_text(&log, SQLITE_PAGE, REQUESTED);
             let listen = format!("127.0.0.1:{}", free_port());
-            let (code, out, written) = gdmarket(&db, &["serve", "--listen", &listen]);
-            assert_eq!(code, Some(5), "{out}{written}");
-            assert!(written.contains("the database is damaged: "), "{written}");
-            assert!(written.contains("log.db"), "{written}");
-            assert_eq!(deadlines(&db).await, 1, "the deadline is kept: {written}");
+            let (code, stdout, stderr) = gdmarket(&db, &["serve", "--listen", &listen]);
+            assert_eq!(code, Some(5), "{stdout}{stderr}");
+            assert!(stderr.contains("the database is damaged: "), "{stderr}");
+            assert!(stderr.contains("log.db"), "{stderr}");
+            assert_eq!(deadlines(&db).await, 1, "the deadline is kept: {stderr}");
             damaged.repair();
             db.views_sql("UPDATE deadlines SET due_at = 9000000000000000").await;
             server.restart().await;
         }
         server.terminate().await;
         assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
-        is_due(&db).await;
+        make_due(&db).await;
         server.restart().await;
-        is_done(&Market::at(&server.url("")), &[]).await;
+        reactions_are_done(&MarketClient::at(&server.url("")), &[]).await;
     });
 }

@@ -1,5 +1,5 @@
-/* Loaded before the C library: while the file of FAIL_SYNC exists, the next sync of log.db-wal takes it
-   away and fails as a broken disk does. */
+/* Loaded before the C library: while the file named by FAIL_SYNC exists, the next sync of log.db-wal removes it
+   and fails like a sync on a broken disk. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

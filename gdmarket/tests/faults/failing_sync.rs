@@ -1,11 +1,12 @@
-//! The disk fails to sync the log, once. What the kernel had in memory may be gone then, and the next
-//! sync succeeds without it: so that commit is never acknowledged, and the process ends.
+//! One sync of the log fails. The kernel may have dropped the unwritten pages then, and the next sync succeeds
+//! without them: so that commit is never acknowledged, and the process ends.
 
-use crate::kills::{at_rest, whole_log};
-use crate::ledger::{Ledger, Seen, assert_notices_what_is_lost_or_doubled};
+use crate::idle::wait_until_idle;
+use crate::ledger::{Ledger, Outcome, assert_detects_lost_and_duplicated_commands};
 use crate::load::Load;
-use crate::market::Market;
-use crate::views::{everything, rebuilt_views_equal};
+use crate::market_client::MarketClient;
+use crate::stored_state::whole_log;
+use crate::views::{all_resources, assert_rebuilt_views_equal};
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, run, times};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const ROUNDS: usize = 2;
 const SOON: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A library that makes one sync fail.
+/// A preloaded library that makes one sync fail.
 struct BrokenDisk {
     library: PathBuf,
     trigger: PathBuf,
@@ -55,55 +56,55 @@ impl BrokenDisk {
     }
 }
 
-/// It ends by itself and says why.
-async fn ends(server: &mut Server) {
+/// The server ends by itself and reports the reason.
+async fn ends_with_the_reason(server: &mut Server) {
     let ended = server.wait(ENDS_WITHIN).await;
-    let written = server.stderr();
-    assert_eq!(ended.code(), Some(1), "{written}");
-    assert!(written.contains("log.db: ") && written.contains("could not be synced"), "{written}");
+    let stderr = server.stderr();
+    assert_eq!(ended.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("log.db: ") && stderr.contains("could not be synced"), "{stderr}");
 }
 
 #[test]
-fn a_sync_that_fails_acknowledges_nothing_and_ends_the_process() {
+fn failed_sync_acknowledges_nothing_and_ends_the_process() {
     run(async {
         let db = TestDb::sqlite();
         let folder = tempfile::tempdir().unwrap();
         let disk = BrokenDisk::in_folder(folder.path());
         let ledger = Arc::new(Ledger::in_folder(folder.path()));
         let mut server = disk.serve(&db).await;
-        let market = Market::at(&server.url(""));
-        // Control: the same request with nothing broken.
+        let market = MarketClient::at(&server.url(""));
+        // Control: the same request succeeds while syncs do.
         market.register_answer(100).await.expect(201);
 
         let load = Load::start(&market, &ledger, CALLERS);
         for _ in 0..times(ROUNDS) {
-            let acknowledged = ledger.count(Seen::Acknowledged);
+            let acknowledged = ledger.count(Outcome::Acknowledged);
             eventually(SOON, || async {
-                let now = ledger.count(Seen::Acknowledged);
+                let now = ledger.count(Outcome::Acknowledged);
                 if now > acknowledged + 50 { Ok(()) } else { Err(now) }
             })
             .await;
             disk.fail_once();
-            ends(&mut server).await;
+            ends_with_the_reason(&mut server).await;
             assert!(disk.has_failed());
             server.restart().await;
         }
         load.stop().await;
-        at_rest(&market, &db).await;
+        wait_until_idle(&market, &db).await;
 
         let before = whole_log(&db).await.len();
         disk.fail_once();
         let answer = market.register_answer(100).await;
         assert!(disk.has_failed());
         assert_eq!((answer.status, answer.retry_after), (503, true), "{answer:?}");
-        ends(&mut server).await;
+        ends_with_the_reason(&mut server).await;
         server.restart().await;
-        at_rest(&market, &db).await;
-        let shown = everything(&market).await;
+        wait_until_idle(&market, &db).await;
+        let shown = all_resources(&market).await;
         let log = whole_log(&db).await;
-        assert!(log.len() <= before + 2, "the registration and its alarm, or nothing");
-        assert_eq!(ledger.broken_promises(&log), Vec::<String>::new());
-        assert_notices_what_is_lost_or_doubled(&ledger, &log);
-        rebuilt_views_equal(&shown, &mut server, &db).await;
+        assert!(log.len() <= before + 2, "the registration and its alarm, or neither");
+        assert_eq!(ledger.violations(&log), Vec::<String>::new());
+        assert_detects_lost_and_duplicated_commands(&ledger, &log);
+        assert_rebuilt_views_equal(&shown, &mut server, &db).await;
     });
 }

@@ -1,10 +1,11 @@
-//! The disk is full, really: a small file system of the test's own, made larger again. Commands are
-//! refused as long as there is no room, reading goes on, nothing acknowledged is lost, and a rebuild that
-//! finds no room leaves what is served alone.
+//! The disk is full: a small file system of the test's own, which is enlarged later. Commands are refused as long as
+//! there is no room, reads are answered, nothing acknowledged is lost, and a rebuild that finds no room leaves the
+//! served view as it is.
 
-use crate::kills::{at_rest, whole_log};
-use crate::market::Market;
+use crate::idle::wait_until_idle;
+use crate::market_client::MarketClient;
 use crate::small_disk::SmallDisk;
+use crate::stored_state::whole_log;
 use gdmarket_store::RecordedEvent;
 use gdmarket_testkit::{ServerOptions, TestDb, eventually, run};
 use reqwest::Method;
@@ -15,12 +16,12 @@ use std::time::Duration;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
 const SOON: Duration = Duration::from_secs(30);
-/// What a name may be long.
-const NAME: usize = 100;
-/// More registrations than fit.
-const TOO_MANY: usize = 20_000;
+/// The longest name that is allowed.
+const NAME_LENGTH: usize = 100;
+/// More registrations than the disk has room for.
+const MAX_REGISTRATIONS: usize = 20_000;
 
-/// The items that should be in the log once, and aren't.
+/// The acknowledged items that aren't registered in the log exactly once.
 fn not_registered_once(acknowledged: &[i64], log: &[RecordedEvent]) -> Vec<i64> {
     let times = |number: i64| {
         let registered = |event: &&RecordedEvent| {
@@ -31,36 +32,36 @@ fn not_registered_once(acknowledged: &[i64], log: &[RecordedEvent]) -> Vec<i64> 
     acknowledged.iter().copied().filter(|number| times(*number) != 1).collect()
 }
 
-fn replay(folder: &Path, wish: &str) -> (Option<i32>, String) {
+fn replay(folder: &Path, mode: &str) -> (Option<i32>, String) {
     let mut replay = Command::new(PROGRAM);
-    replay.args(["replay", "--all", wish, "--data-dir"]).arg(folder).current_dir("/");
+    replay.args(["replay", "--all", mode, "--data-dir"]).arg(folder).current_dir("/");
     let output = replay.output().expect("the program runs");
-    let told = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&told).into_owned())
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
 
 #[test]
-fn a_full_disk_refuses_commands_and_loses_nothing() {
+fn full_disk_refuses_commands_and_loses_nothing() {
     run(async {
         let db = TestDb::sqlite();
         let folder = db.folder().expect("a folder").to_owned();
         let Some(disk) = SmallDisk::on(&folder, "3m", "a full disk") else { return };
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;
-        let market = Market::at(&server.url(""));
-        let body = json!({"itemName": "x".repeat(NAME), "itemPrice": 100});
+        let market = MarketClient::at(&server.url(""));
+        let body = json!({"itemName": "x".repeat(NAME_LENGTH), "itemPrice": 100});
         let mut acknowledged = vec![];
         let refused = loop {
-            assert!(acknowledged.len() < TOO_MANY, "the disk is never full");
+            assert!(acknowledged.len() < MAX_REGISTRATIONS, "the disk is never full");
             let answer = market.send(Method::POST, "/items", Some(body.clone()), None).await;
             let answer = answer.expect("the server answers");
             match answer.status {
-                // Whatever the views have no room for, the log has taken it.
+                // The log has the event, even if the views have no room for it.
                 201 | 202 => acknowledged.push(answer.number("itemNo")),
                 _ => break answer,
             }
         };
         assert_eq!((refused.status, refused.retry_after), (503, true), "{refused:?}");
-        // What every caller meets is said once in a while, not once for each of them.
+        // A failure that all callers meet is logged once in a while, not for each of them.
         for _ in 0..200 {
             let answer = market.send(Method::POST, "/items", Some(body.clone()), None).await;
             assert_eq!(answer.expect("the server answers").status, 503);
@@ -80,23 +81,27 @@ fn a_full_disk_refuses_commands_and_loses_nothing() {
             if answer.status == 201 { Ok(()) } else { Err(answer) }
         })
         .await;
-        at_rest(&market, &db).await;
+        wait_until_idle(&market, &db).await;
         let mut log = whole_log(&db).await;
         assert_eq!(not_registered_once(&acknowledged, &log), [0; 0]);
         let is_last = |event: &RecordedEvent| Some(&event.stream.number) == acknowledged.last();
         log.retain(|event| event.stream.kind != "item" || !is_last(event));
-        assert_eq!(not_registered_once(&acknowledged, &log).len(), 1, "control: it would be told");
-        let (code, told) = replay(&folder, "--verify");
-        assert_eq!(code, Some(0), "{told}");
+        assert_eq!(
+            not_registered_once(&acknowledged, &log).len(),
+            1,
+            "control: a missing item is found"
+        );
+        let (code, output) = replay(&folder, "--verify");
+        assert_eq!(code, Some(0), "{output}");
 
         disk.fill();
-        let (code, told) = replay(&folder, "--promote");
-        assert_eq!(code, Some(1), "{told}");
-        assert!(told.contains("full"), "it says why: {told}");
+        let (code, output) = replay(&folder, "--promote");
+        assert_eq!(code, Some(1), "{output}");
+        assert!(output.contains("full"), "it reports the reason: {output}");
         market.get("/itemInfoes/1").await.expect(200);
         disk.empty();
-        let (code, told) = replay(&folder, "--promote");
-        assert_eq!(code, Some(0), "{told}");
+        let (code, output) = replay(&folder, "--promote");
+        assert_eq!(code, Some(0), "{output}");
         assert!(!db.view_tables().await.iter().any(|table| table.contains("_g")), "no leftovers");
         market.get("/itemInfoes/1").await.expect(200);
     });

@@ -1,24 +1,23 @@
-//! What an operator, a broken machine and rude clients do to a running market, one thing after another
-//! in random order while a load runs, on both engines. At the end nothing acknowledged is lost or
-//! doubled, the money is right, the views equal a rebuild, `check` is content, every fault was named by the
-//! log, by a metric or by `check` without flooding the log, and no secret was printed.
+//! Faults that operators, broken machines and hostile clients cause, one after another in random order on a running
+//! market under load, on both engines. At the end nothing acknowledged is lost or duplicated, the money is right, the
+//! views equal a rebuild, `check` finds nothing, each fault was reported by the log, by a metric or by `check` without
+//! flooding the log, and no secret was printed.
 
 mod clients;
 mod postgres;
 mod rows;
-mod scene;
+mod scenario;
 mod secrets;
 mod sqlite;
 
-use crate::seeded::seeded;
+use crate::random_seed::seeded_rng;
 use crate::small_disk::SmallDisk;
 use gdmarket_testkit::{TestDb, run, times};
 use rand::seq::SliceRandom as _;
-use scene::Scene;
+use scenario::Scenario;
 use tokio::time::Instant;
 
-/// One thing that is done to the market. Each ends with what it did undone, by the operator or by the
-/// market itself.
+/// One action on the market. Each is undone at its end, by the operator or by the market itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// The disk is full for a while.
@@ -33,54 +32,54 @@ enum Step {
     LeftOverWal,
     /// Pages of the views' file are overwritten.
     ViewsDamaged,
-    /// The database takes no writes for a while, and cuts everybody off before and after.
+    /// The database accepts no writes for a while, and ends all sessions before.
     ReadOnlyPeriod,
-    /// Every session is cut off.
-    CutOff,
-    /// A foreign transaction begins to append and goes silent.
-    SilentWriter,
-    /// The database gets defaults that would change what statements mean, and cuts everybody off.
+    /// The database ends all sessions.
+    SessionsEnded,
+    /// A foreign transaction starts to append and stays idle.
+    IdleTransaction,
+    /// The database gets defaults that would change the meaning of statements, and ends all sessions.
     ForeignDefaults,
     /// The trigger that orders appends is disabled while the server is ended.
     TriggerDisabled,
     /// The table of numbers is set back to the beginning.
     NumbersSetBack,
-    /// Objects of very many fields, and methods that nobody knows.
-    FloodsOfNames,
-    /// Another program writes an event that nobody can address.
+    /// Objects with very many fields, and unknown methods.
+    NameFlood,
+    /// Another program writes an event of a stream that can't be addressed.
     PoisonRow,
     /// A row of a view is overwritten.
     ViewRowDamaged,
     /// The table of a view is dropped.
     ViewTableDropped,
-    /// Connections from one address that say nothing, or only half.
+    /// Connections from one address that send nothing, or an incomplete request.
     SlowClients,
-    /// Tokens and cursors that the server never gave out.
+    /// Tokens and cursors that the server never issued.
     ForgedTokens,
-    /// Settings that are wrong, next to a password.
-    SecretsAsked,
+    /// Wrong settings next to a password.
+    SecretInSettings,
     /// The process is killed and started again.
     Kill,
-    /// The process is ended in order and started again.
-    End,
-    /// The same when its terminal is closed.
+    /// The process is shut down and started again.
+    Shutdown,
+    /// The same because its terminal is closed.
     HangUp,
 }
 
-const OF_BOTH: [Step; 11] = [
-    Step::FloodsOfNames,
+const BOTH_ENGINES: [Step; 11] = [
+    Step::NameFlood,
     Step::SlowClients,
     Step::ForgedTokens,
-    Step::SecretsAsked,
+    Step::SecretInSettings,
     Step::PoisonRow,
     Step::ViewRowDamaged,
     Step::ViewTableDropped,
     Step::NumbersSetBack,
     Step::Kill,
-    Step::End,
+    Step::Shutdown,
     Step::HangUp,
 ];
-const OF_SQLITE: [Step; 6] = [
+const SQLITE_ONLY: [Step; 6] = [
     Step::FullDisk,
     Step::LogMoved,
     Step::ViewsRemoved,
@@ -88,84 +87,84 @@ const OF_SQLITE: [Step; 6] = [
     Step::LeftOverWal,
     Step::ViewsDamaged,
 ];
-const OF_POSTGRES: [Step; 5] = [
+const POSTGRES_ONLY: [Step; 5] = [
     Step::ReadOnlyPeriod,
-    Step::CutOff,
-    Step::SilentWriter,
+    Step::SessionsEnded,
+    Step::IdleTransaction,
     Step::ForeignDefaults,
     Step::TriggerDisabled,
 ];
 
 impl Step {
-    async fn act(self, scene: &mut Scene, disk: Option<&SmallDisk<'_>>) {
+    async fn run(self, scenario: &mut Scenario, disk: Option<&SmallDisk<'_>>) {
         match self {
-            Self::FullDisk => sqlite::full_disk(scene, disk).await,
-            Self::LogMoved => sqlite::log_moved(scene).await,
-            Self::ViewsRemoved => sqlite::views_removed(scene).await,
-            Self::LogOverwritten => sqlite::log_overwritten(scene).await,
-            Self::LeftOverWal => sqlite::left_over_wal(scene).await,
-            Self::ViewsDamaged => sqlite::views_damaged(scene).await,
-            Self::ReadOnlyPeriod => postgres::read_only_period(scene).await,
-            Self::CutOff => postgres::cut_off(scene).await,
-            Self::SilentWriter => postgres::silent_writer(scene).await,
-            Self::ForeignDefaults => postgres::foreign_defaults(scene).await,
-            Self::TriggerDisabled => postgres::trigger_disabled(scene).await,
-            Self::NumbersSetBack => rows::numbers_set_back(scene).await,
-            Self::FloodsOfNames => clients::floods_of_names(scene).await,
-            Self::PoisonRow => rows::poison_row(scene).await,
-            Self::ViewRowDamaged => rows::view_row_damaged(scene).await,
-            Self::ViewTableDropped => rows::view_table_dropped(scene).await,
-            Self::SlowClients => clients::slow(scene).await,
-            Self::ForgedTokens => clients::forged_tokens(scene).await,
-            Self::SecretsAsked => secrets::asked(scene),
-            Self::Kill => scene.server.restart().await,
-            Self::End | Self::HangUp => {
-                scene.end_in_order(if self == Self::End { "TERM" } else { "HUP" }).await;
-                scene.server.restart().await;
+            Self::FullDisk => sqlite::full_disk(scenario, disk).await,
+            Self::LogMoved => sqlite::log_moved(scenario).await,
+            Self::ViewsRemoved => sqlite::views_removed(scenario).await,
+            Self::LogOverwritten => sqlite::log_overwritten(scenario).await,
+            Self::LeftOverWal => sqlite::left_over_wal(scenario).await,
+            Self::ViewsDamaged => sqlite::views_damaged(scenario).await,
+            Self::ReadOnlyPeriod => postgres::read_only_period(scenario).await,
+            Self::SessionsEnded => postgres::sessions_ended(scenario).await,
+            Self::IdleTransaction => postgres::idle_transaction(scenario).await,
+            Self::ForeignDefaults => postgres::foreign_defaults(scenario).await,
+            Self::TriggerDisabled => postgres::trigger_disabled(scenario).await,
+            Self::NumbersSetBack => rows::numbers_set_back(scenario).await,
+            Self::NameFlood => clients::name_flood(scenario).await,
+            Self::PoisonRow => rows::poison_row(scenario).await,
+            Self::ViewRowDamaged => rows::view_row_damaged(scenario).await,
+            Self::ViewTableDropped => rows::view_table_dropped(scenario).await,
+            Self::SlowClients => clients::slow(scenario).await,
+            Self::ForgedTokens => clients::forged_tokens(scenario).await,
+            Self::SecretInSettings => secrets::in_settings(scenario),
+            Self::Kill => scenario.server.restart().await,
+            Self::Shutdown | Self::HangUp => {
+                scenario.shut_down(if self == Self::Shutdown { "TERM" } else { "HUP" }).await;
+                scenario.server.restart().await;
             }
         }
     }
 
-    /// Whether the market has to name it: a process that is killed can't, and an orderly end is no fault.
+    /// Whether the market must report it: a killed process can't, and a shutdown is no fault.
     const fn is_fault(self) -> bool {
-        !matches!(self, Self::Kill | Self::End | Self::HangUp)
+        !matches!(self, Self::Kill | Self::Shutdown | Self::HangUp)
     }
 }
 
-/// All steps in random order, again and again on long runs.
-async fn play(mut scene: Scene, of_the_engine: &[Step], disk: Option<&SmallDisk<'_>>) {
-    let mut random = seeded("hostile operator");
+/// Runs all steps in random order, repeatedly on long runs.
+async fn run_steps(mut scenario: Scenario, engine_steps: &[Step], disk: Option<&SmallDisk<'_>>) {
+    let mut random = seeded_rng("hostile operator");
     for _ in 0..times(1) {
-        let mut steps = [&OF_BOTH[..], of_the_engine].concat();
+        let mut steps = [&BOTH_ENGINES[..], engine_steps].concat();
         steps.shuffle(&mut random);
         for step in steps {
             let began = Instant::now();
-            scene.begin_step();
+            scenario.begin_step();
             println!("{step:?} …");
-            step.act(&mut scene, disk).await;
-            scene.works().await;
-            scene
+            step.run(&mut scenario, disk).await;
+            scenario.wait_until_it_works().await;
+            scenario
                 .assert_log_is_short(step.is_fault() && (disk.is_some() || step != Step::FullDisk));
             println!("{step:?}: {:?}", began.elapsed());
         }
     }
-    scene.judge().await;
+    scenario.assert_consistent().await;
 }
 
 #[test]
-fn hostile_operator_on_sqlite() {
+fn market_on_sqlite_survives_a_hostile_operator() {
     run(async {
         let db = TestDb::sqlite();
         let folder = db.folder().expect("a folder").to_owned();
         let disk = SmallDisk::on(&folder, "64m", "a hostile operator who fills the disk");
-        play(Scene::begin(db).await, &OF_SQLITE, disk.as_ref()).await;
+        run_steps(Scenario::start(db).await, &SQLITE_ONLY, disk.as_ref()).await;
     });
 }
 
 #[test]
-fn hostile_operator_on_postgres() {
+fn market_on_postgres_survives_a_hostile_operator() {
     run(async {
         let db = TestDb::postgres().await;
-        play(Scene::begin(db).await, &OF_POSTGRES, None).await;
+        run_steps(Scenario::start(db).await, &POSTGRES_ONLY, None).await;
     });
 }

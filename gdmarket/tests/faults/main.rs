@@ -1,4 +1,5 @@
-//! Faults against the real program, from another process: races, kills, a database that goes away.
+//! Faults against the real program, from another process: races, kills, outages of the database, full disks,
+//! damaged and replaced files.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,40 +9,42 @@
 )]
 
 mod archive;
-mod books;
 mod charges;
-mod control;
-mod crowds;
+mod concurrent_renters;
+mod connections;
+mod crash_points;
+mod damaged_files;
 mod damaged_pages;
-mod database_away;
-mod dies_inside;
+mod database_outage;
+mod duplicate_requests;
+mod durable_commits;
+#[path = "../shared/event_stream_client.rs"]
+mod event_stream_client;
 mod failing_sync;
-#[path = "../shared/following.rs"]
-mod following;
+mod final_state;
 mod full_disk;
-mod full_under_load;
+mod full_disk_reads;
+mod full_disk_under_load;
+mod gateway_ledger;
 mod hostile_operator;
+mod idle;
+mod idle_transaction;
+mod interrupted_replay;
 mod kills;
 mod ledger;
-mod left_over;
 mod load;
-mod long_holds;
-mod market;
+mod long_transactions;
+mod market_client;
+mod mismatched_files;
 mod promotion_rights;
 mod races;
-mod reads_while_full;
-mod renters;
+mod random_seed;
 mod replaced_files;
-mod replay_cut;
-mod restored;
-mod same_key;
-mod seeded;
-mod settled;
-mod silent_writer;
+mod restored_database;
+mod retries_without_keys;
 mod small_disk;
-mod synced;
-mod torn;
-mod trouble_that_ends;
+mod stored_state;
+mod temporary_write_failures;
+mod torn_files;
 mod two_servers;
 mod views;
-mod what_is_left;

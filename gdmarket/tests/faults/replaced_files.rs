@@ -1,7 +1,7 @@
-//! SQLite's files are moved, removed, replaced or overwritten under a running server: it acknowledges
-//! nothing into a file that nobody will open again, and ends with the reason, on a quiet market too.
+//! SQLite's files are moved, removed, replaced or overwritten under a running server: it acknowledges no command that
+//! a later start wouldn't find, and ends with the reason, even without requests.
 
-use crate::market::Market;
+use crate::market_client::MarketClient;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, run};
 use reqwest::Method;
 use serde_json::json;
@@ -10,10 +10,10 @@ use std::path::Path;
 use std::time::Duration;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
-/// How long a server may take to notice and to end.
+/// The longest until a server has noticed and ended.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
-/// What happens to the folder of one market, with the folders of an older copy and of another market.
+/// Changes the folder of a market, given the folders of an older copy and of another market.
 type Fault = fn(&Path, &Path, &Path);
 
 const FAULTS: [(&str, Fault); 10] = [
@@ -47,8 +47,8 @@ const FAULTS: [(&str, Fault); 10] = [
     }),
 ];
 
-/// A market with some items in `data`, whose older copy lacks most of them, and another market.
-async fn begun(folder: &Path) -> Server {
+/// Serves a market in `data`, with an older copy in `older` that lacks some of its items.
+async fn server_with_older_copy(folder: &Path) -> Server {
     let data = folder.join("data");
     fs::create_dir(&data).unwrap();
     let mut server = ServerOptions::new(PROGRAM).data_dir(&data).start().await;
@@ -67,14 +67,14 @@ async fn begun(folder: &Path) -> Server {
     server
 }
 
-async fn another(folder: &Path) {
+async fn make_other_market(folder: &Path) {
     let mut other = ServerOptions::new(PROGRAM).data_dir(folder).start().await;
     register(&other, 9).await;
     end(&mut other).await;
 }
 
 async fn register(server: &Server, items: usize) {
-    let market = Market::at(&server.url(""));
+    let market = MarketClient::at(&server.url(""));
     for _ in 0..items {
         market.register(100).await;
     }
@@ -85,110 +85,110 @@ async fn end(server: &mut Server) {
     assert_eq!(server.wait(ENDS_WITHIN).await.code(), Some(0), "{}", server.stderr());
 }
 
-/// The server ends by itself and names the file.
-async fn ends_and_names(server: &mut Server, file: &str) {
+/// The server ends by itself and reports the file.
+async fn ends_because_of(server: &mut Server, file: &str) {
     let code = server.wait(ENDS_WITHIN).await.code();
-    let told = server.stderr();
-    assert_eq!(code, Some(1), "{file}: {told}");
-    let last = told.lines().last().unwrap_or_default();
+    let stderr = server.stderr();
+    assert_eq!(code, Some(1), "{file}: {stderr}");
+    let last = stderr.lines().last().unwrap_or_default();
     assert!(last.contains(file) && last.contains("this is not the log it was"), "{file}: {last}");
-    assert!(!told.contains("waits for the database"), "that isn't the reason: {told}");
+    assert!(!stderr.contains("waits for the database"), "that isn't the reason: {stderr}");
 }
 
 #[test]
-fn nothing_is_acknowledged_once_a_file_is_not_the_open_one() {
+fn server_acknowledges_nothing_once_a_file_is_replaced() {
     run(async {
         for (number, (file, fault)) in FAULTS.into_iter().enumerate() {
             let folder = tempfile::tempdir().unwrap();
-            let mut server = begun(folder.path()).await;
+            let mut server = server_with_older_copy(folder.path()).await;
             let other = folder.path().join("other");
-            another(&other).await;
-            let market = Market::at(&server.url(""));
+            make_other_market(&other).await;
+            let market = MarketClient::at(&server.url(""));
             fault(&folder.path().join("data"), &folder.path().join("older"), &other);
             let body = json!({"itemName": "Camera", "itemPrice": 1});
             let answer = market.send(Method::POST, "/items", Some(body), None).await;
             let status = answer.map(|answer| answer.status).unwrap_or_default();
             assert!(file == "views.db" || status == 0 || status >= 500, "{number}: {status}");
-            ends_and_names(&mut server, file).await;
+            ends_because_of(&mut server, file).await;
         }
     });
 }
 
 #[test]
-fn a_quiet_server_notices_that_its_log_is_another_file() {
+fn idle_server_ends_once_its_log_is_replaced() {
     run(async {
         for (file, fault) in FAULTS.into_iter().take(5) {
             let folder = tempfile::tempdir().unwrap();
-            let mut server = begun(folder.path()).await;
+            let mut server = server_with_older_copy(folder.path()).await;
             let other = folder.path().join("other");
-            another(&other).await;
+            make_other_market(&other).await;
             fault(&folder.path().join("data"), &folder.path().join("older"), &other);
-            ends_and_names(&mut server, file).await;
+            ends_because_of(&mut server, file).await;
         }
     });
 }
 
-/// Closing would fold what was written last into the copy that was put there meanwhile.
+/// A checkpoint at the end would write pages of the replaced log into the copy.
 #[test]
-fn a_server_that_ends_leaves_the_copy_in_its_place_alone() {
+fn ending_server_does_not_write_into_the_copy_in_its_place() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
-        let mut server = begun(folder.path()).await;
+        let mut server = server_with_older_copy(folder.path()).await;
         let (data, older) = (folder.path().join("data"), folder.path().join("older"));
         fs::copy(older.join("log.db"), data.join("log.db")).unwrap();
         let body = json!({"itemName": "Camera", "itemPrice": 1});
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         drop(market.send(Method::POST, "/items", Some(body), None).await);
-        ends_and_names(&mut server, "log.db").await;
-        let same =
+        ends_because_of(&mut server, "log.db").await;
+        let is_unchanged =
             fs::read(data.join("log.db")).unwrap() == fs::read(older.join("log.db")).unwrap();
-        assert!(same, "the copy is as it was put there");
+        assert!(is_unchanged, "the copy is unchanged");
     });
 }
 
-/// `log.db` alone is the market after every clean stop.
+/// After a clean stop the market is in `log.db` alone.
 #[test]
-fn a_clean_stop_folds_and_removes_the_write_ahead_logs() {
+fn clean_stop_checkpoints_and_removes_the_write_ahead_logs() {
     run(async {
         let db = TestDb::sqlite();
         let folder = db.folder().unwrap().to_owned();
         let mut server = ServerOptions::new(PROGRAM).on(&db).start().await;
         for round in 0..8 {
-            let market = Market::at(&server.url(""));
-            let all = (0..20).map(|_| async {
+            let market = MarketClient::at(&server.url(""));
+            let rentals = (0..20).map(|_| async {
                 let item = market.register(100).await;
                 market.reserve(item, 7).await;
                 market.get("/itemInfoes").await.expect(200);
             });
-            futures::future::join_all(all).await;
+            futures::future::join_all(rentals).await;
             end(&mut server).await;
             for file in ["log.db-wal", "log.db-shm", "views.db-wal", "views.db-shm"] {
-                let log = server.stderr();
-                assert!(!folder.join(file).exists(), "round {round}: {file}: {log}");
+                let stderr = server.stderr();
+                assert!(!folder.join(file).exists(), "round {round}: {file}: {stderr}");
             }
             server.restart().await;
         }
     });
 }
 
-/// Items of a market whose log is so large that no connection has all of it in memory.
+/// Items whose log is too large for the page cache of a connection.
 const MANY: usize = 400;
 
-/// SQLite reads on in a file that was overwritten. What an older copy lacks was acknowledged, so nobody may be
-/// answered that it isn't there.
+/// SQLite continues to read a file that was overwritten. The older copy lacks acknowledged resources, so an answer
+/// that they don't exist would be wrong.
 #[test]
-fn what_was_acknowledged_is_never_absent_because_the_log_was_overwritten() {
+fn acknowledged_resource_is_never_reported_missing_after_the_log_was_overwritten() {
     run(async {
         let db = TestDb::sqlite();
         let log = db.folder().unwrap().join("log.db");
         let mut server = ServerOptions::new(PROGRAM).on(&db).start().await;
         register(&server, MANY).await;
         let head = db.log_number("SELECT max(position) FROM events").await;
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         let item = market.register(100).await;
         market.reserve(item, 7).await.expect(201);
         end(&mut server).await;
-        // Of the same size, as logs are whose old receipts are removed: otherwise it would count as damaged.
+        // The copy has the same size, as logs have whose old receipts are removed; a smaller one counts as damaged.
         let older = db.copy().await;
         older.log_sql(&format!("DELETE FROM events WHERE position > {head}")).await;
         let older = fs::read(older.folder().unwrap().join("log.db")).unwrap();
@@ -206,7 +206,7 @@ fn what_was_acknowledged_is_never_absent_because_the_log_was_overwritten() {
             let answer = market.send(method.clone(), &path, body, None).await;
             let status = answer.as_ref().map(|answer| answer.status).unwrap_or_default();
             assert!(status == 0 || status >= 500, "{method} {path}: {answer:?}");
-            // Pages of two times don't fit together, which may be what is noticed first.
+            // The pages of both versions don't fit together, which may be noticed first.
             let code = server.wait(ENDS_WITHIN).await.code();
             assert!(matches!(code, Some(1 | 5)), "{method} {path}: {}", server.stderr());
             for file in ["log.db-wal", "log.db-shm"] {

@@ -1,16 +1,16 @@
-//! A file system of a test's own, so small that it is soon full. Making one takes root: whoever isn't
-//! leaves the test out, and `scripts/test` says so on its closing lines.
+//! A file system of a test's own, so small that it is soon full. Mounting one takes root: without it the test is
+//! left out, and `scripts/test` reports that on its closing lines.
 
 use gdmarket_testkit::note;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// A file system in a folder. Dropped, it is taken away.
+/// A file system mounted on a folder, unmounted when the value is dropped.
 pub(crate) struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
-    /// For the test of this name; `None` where that isn't allowed.
+    /// Mounts it for the test of this name; `None` where that isn't allowed.
     pub(crate) fn on(folder: &'a Path, size: &str, test: &str) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "gdmarket-test"]).arg(folder);
@@ -27,10 +27,10 @@ impl<'a> SmallDisk<'a> {
         assert!(grown.is_ok_and(|status| status.success()), "the disk grows");
     }
 
-    /// Takes whatever room is left.
+    /// Takes all the room that is left.
     pub(crate) fn fill(&self) {
         let full = fs::write(self.0.join("filler"), vec![0; 70 * 1024 * 1024]);
-        assert!(full.is_err(), "more than the disk");
+        assert!(full.is_err(), "the filler is larger than the disk");
     }
 
     pub(crate) fn empty(&self) {
@@ -40,7 +40,7 @@ impl<'a> SmallDisk<'a> {
 
 impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
-        // Whoever is killed a moment later may still have a file open.
+        // A process that is killed a moment later may still have a file open.
         drop(Command::new("umount").arg("--lazy").arg(self.0).status());
     }
 }

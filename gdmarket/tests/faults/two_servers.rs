@@ -1,8 +1,8 @@
-//! Two servers with caches of their own change the same items: every success is an event, and what only
-//! one of them knows yet refuses nobody at the other.
+//! Two servers with caches of their own change the same items: every success is an event, and no request is refused
+//! because the cache of its server is older.
 
-use crate::kills::whole_log;
-use crate::market::Market;
+use crate::market_client::MarketClient;
+use crate::stored_state::whole_log;
 use futures::future::join_all;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, run, times};
 use reqwest::{Client, Method, Response};
@@ -18,15 +18,15 @@ async fn two_servers(db: &TestDb) -> [Server; 2] {
     [options.clone().start().await, options.start().await]
 }
 
-/// Changes the price of one item after another; how often that was done.
-async fn change(market: &Market, caller: usize) -> usize {
+/// Changes the price of one item after another, and returns the number of successes.
+async fn change_prices(market: &MarketClient, caller: usize) -> usize {
     let mut done = 0;
     for (change, item) in (0..times(CHANGES)).zip((1..=ITEMS).cycle()) {
         let price = json!({"itemPrice": 1 + caller * CHANGES + change});
         let answer = market.send(Method::PATCH, &format!("/items/{item}"), Some(price), None).await;
         match answer.expect("an answer") {
             answer if answer.status == 200 => done += 1,
-            // Others were faster all the time, and it says so.
+            // All attempts met conflicts with other callers.
             answer => assert_eq!((answer.status, answer.code()), (503, "busy"), "{answer:?}"),
         }
     }
@@ -34,36 +34,36 @@ async fn change(market: &Market, caller: usize) -> usize {
 }
 
 #[test]
-fn what_two_servers_change_at_once_is_in_the_log_once() {
+fn concurrent_changes_through_two_servers_are_each_in_the_log_once() {
     run(async {
         let db = TestDb::postgres().await;
         let servers = two_servers(&db).await;
-        let markets = servers.each_ref().map(|server| Market::at(&server.url("")));
+        let markets = servers.each_ref().map(|server| MarketClient::at(&server.url("")));
         for _ in 0..ITEMS {
             markets[0].register(1_000_000).await;
         }
-        let callers = (0..CALLERS).map(|caller| change(&markets[caller % 2], caller));
+        let callers = (0..CALLERS).map(|caller| change_prices(&markets[caller % 2], caller));
         let done: usize = join_all(callers).await.into_iter().sum();
         let log = whole_log(&db).await;
         let changed = log.iter().filter(|event| event.event_type == "ItemChanged").count();
         assert_eq!(changed, done);
-        assert!(done > CALLERS, "{done} changes are no fight");
+        assert!(done > CALLERS, "{done} changes are too few for conflicts");
     });
 }
 
-/// Changes an item's price if it is of this version; the answer.
+/// Changes the item's price if it has this version.
 async fn change_version(server: &Server, etag: &str, price: usize) -> Response {
     let request = Client::new().patch(server.url("/items/1")).header("if-match", etag);
     request.json(&json!({"itemPrice": price})).send().await.expect("an answer")
 }
 
-/// The version that one server made is asked of the other, which has an older one in memory.
+/// The precondition names a version that the other server made and this one doesn't have in its cache.
 #[test]
-fn a_version_that_only_the_other_server_has_seen_is_not_refused() {
+fn version_made_by_the_other_server_is_accepted() {
     run(async {
         let db = TestDb::postgres().await;
         let servers = two_servers(&db).await;
-        Market::at(&servers[0].url("")).register(100).await;
+        MarketClient::at(&servers[0].url("")).register(100).await;
         let mut etag = "\"1\"".to_owned();
         for round in 0..times(ROUNDS) {
             let (server, other) = (&servers[round % 2], &servers[(round + 1) % 2]);

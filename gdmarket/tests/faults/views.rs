@@ -1,16 +1,16 @@
-//! Everything the market shows, page by page, and the same again after the views were thrown away.
+//! All resources that the market shows, page by page, and the same after the views were rebuilt.
 
-use crate::market::Market;
+use crate::market_client::MarketClient;
 use gdmarket_testkit::{Server, TestDb, eventually};
 use serde_json::Value;
 use std::time::Duration;
 
 const COLLECTIONS: [&str; 5] = ["itemInfoes", "items", "reservations", "payments", "alarms"];
-/// A rebuild of what these tests write.
+/// The longest time for rebuilding the views of these tests.
 const REBUILT_WITHIN: Duration = Duration::from_mins(1);
 
 /// All members of all collections.
-pub(crate) async fn everything(market: &Market) -> Vec<Value> {
+pub(crate) async fn all_resources(market: &MarketClient) -> Vec<Value> {
     let mut all = Vec::new();
     for collection in COLLECTIONS {
         let mut path = format!("/{collection}?limit=500");
@@ -26,15 +26,14 @@ pub(crate) async fn everything(market: &Market) -> Vec<Value> {
     all
 }
 
-/// Throws every view, checkpoint and deadline away, starts again, and waits until the market shows
-/// `before` once more.
-pub(crate) async fn rebuilt_views_equal(before: &[Value], server: &mut Server, db: &TestDb) {
+/// Removes all views, checkpoints and deadlines, starts the server again, and waits until the market shows `before`.
+pub(crate) async fn assert_rebuilt_views_equal(before: &[Value], server: &mut Server, db: &TestDb) {
     server.kill().await;
     db.forget_views().await;
     server.restart().await;
-    let market = Market::at(&server.url(""));
+    let market = MarketClient::at(&server.url(""));
     eventually(REBUILT_WITHIN, || async {
-        let after = everything(&market).await;
+        let after = all_resources(&market).await;
         match before.iter().zip(&after).find(|(old, new)| old != new) {
             Some((old, new)) => Err(format!("live {old}\nrebuilt {new}")),
             None if before.len() != after.len() => {

@@ -1,16 +1,16 @@
-//! A password that is part of the configuration, and every occasion to print it.
+//! A password in the configuration, and the outputs that could contain it.
 
-use super::scene::Scene;
+use super::scenario::Scenario;
 use gdmarket_testkit::{ServerOptions, TestDb};
 use std::fs;
 use std::process::Command;
 
-/// It holds a `?`, which ends the address of a URL for a careless reader.
+/// Contains a `?`, which a careless parser takes for the end of a URL's address.
 const PASSWORD: &str = "hunter?two";
 /// Its parts must not be printed either.
 const PARTS: [&str; 2] = ["hunter", "two@"];
 
-/// The server, with the password in its URL where it has one. The tests' database trusts everybody.
+/// Puts the password into the URL of a PostgreSQL database. The database of the tests accepts every password.
 pub(super) fn with_password(server: ServerOptions, db: &TestDb) -> ServerOptions {
     match db.url().split_once('@') {
         Some((user, place)) if db.folder().is_none() && user.matches(':').count() == 1 => {
@@ -27,9 +27,9 @@ pub(super) fn assert_absent(text: &str) {
     }
 }
 
-/// What an operator does who looks for the reason why the database isn't reached: settings in a file, in
-/// the environment and as a flag, one of them with a mistake.
-pub(super) fn asked(scene: &Scene) {
+/// An operator looks for the reason why the database can't be reached: settings in a file, in the environment and as
+/// a flag, some with a mistake.
+pub(super) fn in_settings(scenario: &Scenario) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("postgres://market:{PASSWORD}@127.0.0.1:1/market");
     let file = |name: &str, text: &str| {
@@ -37,13 +37,13 @@ pub(super) fn asked(scene: &Scene) {
         fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let right = file("right.toml", &format!("[database]\nurl = \"{url}\"\n"));
+    let valid = file("valid.toml", &format!("[database]\nurl = \"{url}\"\n"));
     let unclosed = file("unclosed.toml", &format!("[database]\nurl = \"{url}\n"));
     let twice = file("twice.toml", &format!("[database]\nurl = \"{url}\"\nurl = \"{url}\"\n"));
     let unknown = file("unknown.toml", &format!("[database]\nurll = \"{url}\"\n"));
     let mut printed = String::new();
     for tool in [&["config", "show"][..], &["config", "show", "--json"], &["check"], &["serve"]] {
-        for config in [&right, &unclosed, &twice, &unknown] {
+        for config in [&valid, &unclosed, &twice, &unknown] {
             printed += &output(Command::new(PROGRAM).args(tool).args(["--config", config]));
         }
         printed += &output(Command::new(PROGRAM).args(tool).env(VARIABLE, &url));
@@ -51,10 +51,10 @@ pub(super) fn asked(scene: &Scene) {
     }
     assert!(printed.contains("unclosed.toml") && printed.contains("database.url"), "{printed}");
     assert_absent(&printed);
-    // A password on a command line is seen by everybody on the machine.
+    // A password on a command line is visible to all users of the machine.
     assert!(printed.contains("GDMARKET__DATABASE__URL"), "{printed}");
-    scene.keep_printed(&printed);
-    scene.named();
+    scenario.keep_printed(&printed);
+    scenario.mark_reported();
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");

@@ -1,8 +1,8 @@
-//! The control run of the kill test: the same kills and the same asking again, but without keys.
-//! It must find doubles, or the other test proves nothing.
+//! The control of the kill test: the same kills and the same retries, but without idempotency keys. It must find
+//! duplicates, or the kill test proves nothing.
 
-use crate::kills::whole_log;
-use crate::market::Market;
+use crate::market_client::MarketClient;
+use crate::stored_state::whole_log;
 use gdmarket_testkit::{ServerOptions, TestDb, on_each_engine};
 use reqwest::Method;
 use serde_json::json;
@@ -12,24 +12,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const CALLERS: usize = 16;
-/// With this many callers in flight a kill leaves a written, unanswered request more often than not.
-const KILLS_AT_MOST: u32 = 40;
+/// With this many callers in flight most kills leave a request that is committed and not answered.
+const MAX_KILLS: u32 = 40;
 
 on_each_engine! {
-    async fn without_keys_asking_again_does_it_twice(db: &TestDb) {
+    async fn control_retry_without_a_key_is_executed_twice(db: &TestDb) {
         let options = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(db);
         let mut server = options.start().await;
         let stop = Arc::new(AtomicBool::new(false));
         let callers: Vec<_> = (0..CALLERS)
-            .map(|caller| tokio::spawn(insist(Market::at(&server.url("")), caller, Arc::clone(&stop))))
+            .map(|caller| {
+                let market = MarketClient::at(&server.url(""));
+                tokio::spawn(register_with_retries(market, caller, Arc::clone(&stop)))
+            })
             .collect();
-        let mut doubles = 0;
-        for _ in 0..KILLS_AT_MOST {
-            // A moment of work, not a condition.
+        let mut duplicates = 0;
+        for _ in 0..MAX_KILLS {
+            // Some time of work, not a condition to wait for.
             tokio::time::sleep(Duration::from_millis(150)).await;
             server.restart().await;
-            doubles = registered_twice(db).await;
-            if doubles > 0 {
+            duplicates = count_duplicates(db).await;
+            if duplicates > 0 {
                 break;
             }
         }
@@ -37,14 +40,15 @@ on_each_engine! {
         for caller in callers {
             caller.await.unwrap();
         }
-        assert!(doubles > 0, "no kill hit a request between its commit and its answer");
+        assert!(duplicates > 0, "no kill hit a request between its commit and its answer");
     }
 }
 
-/// Registers one thing after another, each by its own name, asking again until it is acknowledged.
-async fn insist(market: Market, caller: usize, stop: Arc<AtomicBool>) {
-    for thing in 0_u32.. {
-        let body = json!({"itemName": format!("{caller}-{thing}"), "itemPrice": 100});
+/// Registers one item after another, each under a name of its own, and repeats each request until it is
+/// acknowledged.
+async fn register_with_retries(market: MarketClient, caller: usize, stop: Arc<AtomicBool>) {
+    for item in 0_u32.. {
+        let body = json!({"itemName": format!("{caller}-{item}"), "itemPrice": 100});
         while !stop.load(Ordering::Relaxed) {
             let answer = market.send(Method::POST, "/items", Some(body.clone()), None).await;
             if answer.is_ok_and(|answer| answer.status == 201) {
@@ -58,8 +62,8 @@ async fn insist(market: Market, caller: usize, stop: Arc<AtomicBool>) {
     }
 }
 
-/// How many things are in the log more than once.
-async fn registered_twice(db: &TestDb) -> usize {
+/// The number of items that are in the log more than once.
+async fn count_duplicates(db: &TestDb) -> usize {
     let mut names: HashMap<String, usize> = HashMap::new();
     for event in whole_log(db).await {
         if event.event_type == "ItemRegistered" {

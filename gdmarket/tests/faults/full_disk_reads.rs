@@ -1,9 +1,9 @@
-//! Reads while the disk becomes full, stays full and has room again, over and over: every read is answered,
-//! also by connections to the files that are first opened while there is no room for a byte.
+//! Reads while the disk becomes full, stays full and has room again, repeatedly: every read is answered, even through
+//! connections to the files that are first opened while there is no room for a byte.
 
-use crate::ledger::{Ledger, Seen};
+use crate::ledger::{Ledger, Outcome};
 use crate::load::Load;
-use crate::market::Market;
+use crate::market_client::MarketClient;
 use crate::small_disk::SmallDisk;
 use gdmarket_testkit::{ServerOptions, TestDb, eventually, run, times};
 use std::fmt::Debug;
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 const CALLERS: usize = 4;
 /// How often the disk becomes full.
 const CYCLES: usize = 4;
-/// Readers that begin together in each cycle: more than connections to the views are open by then.
+/// Readers that start together in each cycle: more than the open connections to the views.
 const READERS: usize = 24;
 /// Rounds over all paths that are answered while the disk is full, and then while it has room.
 const ROUNDS: usize = 100;
@@ -36,24 +36,24 @@ const PATHS: [&str; 9] = [
 struct Readers {
     stop: Arc<AtomicBool>,
     rounds: Arc<AtomicUsize>,
-    refused: Arc<Mutex<Vec<String>>>,
+    failures: Arc<Mutex<Vec<String>>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Readers {
     fn start(url: &str) -> Self {
         let (stop, rounds) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let refused = Arc::<Mutex<Vec<String>>>::default();
+        let failures = Arc::<Mutex<Vec<String>>>::default();
         let read = |_| {
-            let market = Market::at(url);
-            let (stop, rounds, refused) =
-                (Arc::clone(&stop), Arc::clone(&rounds), Arc::clone(&refused));
+            let market = MarketClient::at(url);
+            let (stop, rounds, failures) =
+                (Arc::clone(&stop), Arc::clone(&rounds), Arc::clone(&failures));
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     for path in PATHS {
                         let answer = market.get(path).await;
                         if answer.status != 200 {
-                            refused.lock().unwrap().push(format!("{path}: {answer:?}"));
+                            failures.lock().unwrap().push(format!("{path}: {answer:?}"));
                         }
                     }
                     rounds.fetch_add(1, Ordering::Relaxed);
@@ -61,35 +61,35 @@ impl Readers {
             })
         };
         let tasks = (0..READERS).map(read).collect();
-        Self { stop, rounds, refused, tasks }
+        Self { stop, rounds, failures, tasks }
     }
 
-    /// Until so many more rounds are read.
-    async fn read_on(&self) {
-        let begin = self.rounds.load(Ordering::Relaxed);
-        is_reached(begin + ROUNDS, || self.rounds.load(Ordering::Relaxed)).await;
+    /// Waits for some more rounds of reads.
+    async fn read_rounds(&self) {
+        let before = self.rounds.load(Ordering::Relaxed);
+        wait_for_count(before + ROUNDS, || self.rounds.load(Ordering::Relaxed)).await;
     }
 
-    /// What was answered otherwise than 200.
+    /// Ends the readers, and returns the answers other than 200.
     async fn stop(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
             task.await.unwrap();
         }
-        std::mem::take(&mut self.refused.lock().unwrap())
+        std::mem::take(&mut self.failures.lock().unwrap())
     }
 }
 
-async fn is_reached<T: PartialOrd + Debug>(wanted: T, count: impl Fn() -> T) {
+async fn wait_for_count<T: PartialOrd + Debug>(least: T, count: impl Fn() -> T) {
     eventually(SOON, || async {
         let now = count();
-        if now >= wanted { Ok(()) } else { Err(now) }
+        if now >= least { Ok(()) } else { Err(now) }
     })
     .await;
 }
 
 #[test]
-fn every_read_is_answered_while_the_disk_is_full() {
+fn reads_are_answered_while_the_disk_is_full() {
     run(async {
         let db = TestDb::sqlite();
         let data = db.folder().expect("a folder").to_owned();
@@ -103,13 +103,13 @@ fn every_read_is_answered_while_the_disk_is_full() {
             .variable("GDMARKET__PAYMENT__JITTER_MS", "3")
             .start()
             .await;
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         let item = market.register(100).await;
         market.reserve(item, 7).await.expect(201);
         let load = Load::start(&market, &ledger, CALLERS);
         for cycle in 0..times(CYCLES) {
-            let acknowledged = ledger.count(Seen::Acknowledged);
-            is_reached(acknowledged + 100, || ledger.count(Seen::Acknowledged)).await;
+            let acknowledged = ledger.count(Outcome::Acknowledged);
+            wait_for_count(acknowledged + 100, || ledger.count(Outcome::Acknowledged)).await;
             disk.fill();
             eventually(SOON, || async {
                 let answer = market.register_answer(100).await;
@@ -117,11 +117,11 @@ fn every_read_is_answered_while_the_disk_is_full() {
             })
             .await;
             let readers = Readers::start(&server.url(""));
-            readers.read_on().await;
+            readers.read_rounds().await;
             disk.empty();
-            readers.read_on().await;
-            let refused = readers.stop().await;
-            assert_eq!(refused, [""; 0], "cycle {cycle}: {}", server.stderr());
+            readers.read_rounds().await;
+            let failures = readers.stop().await;
+            assert_eq!(failures, [""; 0], "cycle {cycle}: {}", server.stderr());
         }
         load.stop().await;
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());

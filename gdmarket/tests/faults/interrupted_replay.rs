@@ -1,10 +1,10 @@
-//! `gdmarket replay` is cut short under load: it never claims to be done, what is served goes on, and
-//! the next one is right.
+//! `gdmarket replay` is interrupted under load: it never reports success, the served view stays, and the next replay
+//! is right.
 
-use crate::kills::at_rest;
+use crate::idle::wait_until_idle;
 use crate::ledger::Ledger;
 use crate::load::Load;
-use crate::market::Market;
+use crate::market_client::MarketClient;
 use gdmarket_store::{Append, NewEvent, ReceiptKind, Store, StoreOptions, StreamId};
 use gdmarket_testkit::{
     Engine, ServerOptions, TestDb, eventually, on_each_engine, run, size, times,
@@ -20,25 +20,25 @@ use uuid::Uuid;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
 const CALLERS: usize = 4;
-/// Items that the log holds already, three events each; on long runs a million events.
+/// Items that the log holds before, with three events each; on long runs a million events.
 const ITEMS: (usize, usize) = (5_000, 333_334);
-/// Numbers of those items: beyond what the load registers.
+/// The first number of those items: beyond what the load registers.
 const FIRST: i64 = 1_000_000;
-/// How often it is cut short, in each way in turn; on long runs twenty times.
-const CUTS: (usize, usize) = (6, 20);
-/// A tool that was told to end has ended by then.
+/// The number of interruptions, of each kind in turn.
+const INTERRUPTIONS: (usize, usize) = (6, 20);
+/// The longest until an interrupted tool has ended.
 const ENDS_WITHIN: Duration = Duration::from_mins(10);
 const SOON: Duration = Duration::from_mins(1);
 
-/// The ways to be cut short.
+/// The kinds of interruption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
+enum Interruption {
     Kill,
     Interrupt,
     Disconnect,
 }
 
-impl Cut {
+impl Interruption {
     async fn apply(self, replay: &Child, db: &TestDb) {
         let signal = match self {
             Self::Kill => "KILL",
@@ -51,8 +51,8 @@ impl Cut {
         send(signal, replay).await;
     }
 
-    /// How it must end that didn't come to its own end before.
-    fn is_told_by(self, status: ExitStatus) -> bool {
+    /// Whether this is the exit status of a replay that was interrupted this way.
+    fn fits(self, status: ExitStatus) -> bool {
         match self {
             Self::Kill => status.signal() == Some(9),
             Self::Interrupt => status.code() == Some(130),
@@ -61,7 +61,7 @@ impl Cut {
     }
 }
 
-/// It may have ended by itself a moment ago.
+/// Sends a signal; the replay may have ended by itself a moment ago.
 async fn send(signal: &str, replay: &Child) {
     if let Some(pid) = replay.id() {
         Command::new("kill").args(["-s", signal, &pid.to_string()]).output().await.unwrap();
@@ -82,38 +82,38 @@ async fn ended(replay: Child) -> Output {
     tokio::time::timeout(ENDS_WITHIN, replay.wait_with_output()).await.unwrap().unwrap()
 }
 
-/// The same with what it came to, by the last line of its output.
-async fn replayed(db: &TestDb, arguments: &[&str]) -> (Output, Value) {
+/// Runs a replay to its end: its output, and the result on its last line.
+async fn run_replay(db: &TestDb, arguments: &[&str]) -> (Output, Value) {
     let output = ended(replay(db, arguments)).await;
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let last = told.lines().last().unwrap_or_default();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last = stdout.lines().last().unwrap_or_default();
     let value = serde_json::from_str(last).unwrap_or(Value::Null);
     (output, value)
 }
 
 /// The tables of builds that aren't served.
-async fn builds(db: &TestDb) -> Vec<String> {
+async fn build_tables(db: &TestDb) -> Vec<String> {
     let mut tables = db.view_tables().await;
     tables.retain(|table| table.starts_with("view_item_info_v4_g"));
     tables
 }
 
-/// How many builds have begun: each takes the right to build anew.
-async fn begun(db: &TestDb) -> i64 {
+/// The number of builds that have started: each takes the build's lease in a new epoch.
+async fn builds_started(db: &TestDb) -> i64 {
     let sql = "SELECT coalesce(max(epoch), 0) FROM leases WHERE name = 'build_item_info_v4'";
     db.views_number(sql).await
 }
 
-/// Waits for a build that comes after so many.
-async fn has_begun_after(db: &TestDb, before: i64) {
+/// Waits until more builds than before have started.
+async fn build_starts_after(db: &TestDb, before: i64) {
     eventually(SOON, || async {
-        let now = begun(db).await;
+        let now = builds_started(db).await;
         if now > before { Ok(()) } else { Err(now) }
     })
     .await;
 }
 
-/// Items with three events each, as the write side appends them.
+/// Appends items with three events each, through the appender.
 async fn fill(db: &TestDb, items: usize) {
     let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
     Store::migrate(&options).await.unwrap();
@@ -148,97 +148,100 @@ fn item(number: i64) -> Append {
 }
 
 on_each_engine! {
-    async fn a_replay_that_is_cut_short_says_so_and_what_is_served_goes_on(db: &TestDb) {
+    async fn interrupted_replay_reports_failure_and_leaves_the_served_view(db: &TestDb) {
         let items = size(ITEMS.0, ITEMS.1);
         fill(db, items).await;
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::in_folder(folder.path()));
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         let load = Load::start(&market, &ledger, CALLERS);
 
         let began = Instant::now();
-        let (output, whole) = replayed(db, &["item-info", "--promote", "--json"]).await;
+        let (output, whole) = run_replay(db, &["item-info", "--promote", "--json"]).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let events = whole["replayed"]["events"].as_u64().unwrap();
         assert!(events >= u64::try_from(3 * items).unwrap(), "{whole}");
         assert_eq!(whole["replayed"]["counted"], whole["replayed"]["events"], "N of N events");
-        let takes = began.elapsed();
+        let duration = began.elapsed();
 
-        let mut cuts = vec![Cut::Kill, Cut::Interrupt];
+        let mut kinds = vec![Interruption::Kill, Interruption::Interrupt];
         if db.engine() == Engine::Postgres {
-            cuts.push(Cut::Disconnect);
+            kinds.push(Interruption::Disconnect);
         }
-        let cuts: Vec<Cut> = cuts.into_iter().cycle().take(size(CUTS.0, CUTS.1)).collect();
-        let mut cut_short = 0;
-        for (number, cut) in (1..).zip(&cuts) {
-            let before = begun(db).await;
+        let count = size(INTERRUPTIONS.0, INTERRUPTIONS.1);
+        let interruptions: Vec<Interruption> = kinds.into_iter().cycle().take(count).collect();
+        let mut interrupted = 0;
+        for (number, interruption) in (1..).zip(&interruptions) {
+            let before = builds_started(db).await;
             let replay = replay(db, &["item-info", "--promote", "--json"]);
-            has_begun_after(db, before).await;
-            // A moment of its work, a later one each time; not a condition.
-            let part = f64::from(number - 1) / f64::from(u32::try_from(cuts.len()).unwrap());
-            tokio::time::sleep(takes.mul_f64(part * 0.8)).await;
-            cut.apply(&replay, db).await;
+            build_starts_after(db, before).await;
+            // A later moment of its work each time, not a condition to wait for.
+            let part = f64::from(number - 1) / f64::from(u32::try_from(count).unwrap());
+            tokio::time::sleep(duration.mul_f64(part * 0.8)).await;
+            interruption.apply(&replay, db).await;
             let output = ended(replay).await;
             if !output.status.success() {
-                cut_short += 1;
-                let told = String::from_utf8_lossy(&output.stderr);
-                assert!(!told.contains("panicked"), "{cut:?}: {told}");
-                assert!(cut.is_told_by(output.status), "{cut:?}: {:?} {told}", output.status);
-                let claims = String::from_utf8_lossy(&output.stdout).contains("\"promoted\":");
-                assert!(!claims, "{cut:?}: it claims to be done");
+                interrupted += 1;
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                assert!(!stderr.contains("panicked"), "{interruption:?}: {stderr}");
+                let status = output.status;
+                assert!(interruption.fits(status), "{interruption:?}: {status:?} {stderr}");
+                let stdout = String::from_utf8_lossy(&output.stdout);
+                assert!(!stdout.contains("\"promoted\":"), "{interruption:?}: it reports success");
             }
             let served = market.get(&format!("/itemInfoes/{FIRST}")).await.expect(200).body;
-            assert_eq!(served["itemName"], "Boat", "{cut:?}");
+            assert_eq!(served["itemName"], "Boat", "{interruption:?}");
         }
-        assert!(cut_short * 2 >= cuts.len(), "{cut_short} of {} were cut short", cuts.len());
+        assert!(interrupted * 2 >= count, "{interrupted} of {count} were interrupted");
 
-        let (output, again) = replayed(db, &["item-info", "--promote", "--json"]).await;
+        let (output, again) = run_replay(db, &["item-info", "--promote", "--json"]).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(again["replayed"]["differing"], 0, "{again}");
-        assert_eq!(builds(db).await, Vec::<String>::new(), "what was cut short is cleared away");
+        assert_eq!(build_tables(db).await, [""; 0], "the tables of interrupted builds are removed");
         load.stop().await;
-        at_rest(&market, db).await;
-        let (output, _) = replayed(db, &["--all", "--verify", "--json"]).await;
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{told}");
-        assert_eq!(told.lines().count(), 4, "one line per view: {told}");
+        wait_until_idle(&market, db).await;
+        let (output, _) = run_replay(db, &["--all", "--verify", "--json"]).await;
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{stdout}");
+        assert_eq!(stdout.lines().count(), 4, "one line per view: {stdout}");
     }
 }
 
-/// One that stood still past its lease wakes up beside the one that has taken over.
+/// A replay that was stopped for longer than its lease continues next to the replay that has taken over.
 #[test]
-fn a_replay_that_wakes_up_late_ends_and_spoils_nothing() {
+fn resumed_replay_without_its_lease_ends_and_changes_nothing() {
     run(async {
         let db = TestDb::postgres().await;
         fill(&db, ITEMS.0).await;
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::in_folder(folder.path()));
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;
-        let market = Market::at(&server.url(""));
-        // Beside commands it takes its time, so it is stopped in the middle.
+        let market = MarketClient::at(&server.url(""));
+        // Next to commands a replay is slow, so it is stopped in the middle.
         let load = Load::start(&market, &ledger, CALLERS);
         for _ in 0..times(1) {
-            let before = begun(&db).await;
-            let late = replay(&db, &["item-info", "--promote", "--json"]);
-            has_begun_after(&db, before).await;
-            send("STOP", &late).await;
+            let before = builds_started(&db).await;
+            let first = replay(&db, &["item-info", "--promote", "--json"]);
+            build_starts_after(&db, before).await;
+            send("STOP", &first).await;
             let next = replay(&db, &["item-info", "--promote", "--json"]);
-            has_begun_after(&db, before + 1).await;
-            send("CONT", &late).await;
-            let (late, next) = (ended(late).await, ended(next).await);
-            let told = String::from_utf8_lossy(&late.stderr);
-            // It hears who has taken over, unless the database, or a limit of its own, had ended its
-            // connection while it stood still.
-            let has_heard = late.status.code() == Some(1) && told.contains("by somebody else");
-            let is_cut_off = Cut::Disconnect.is_told_by(late.status) && told.contains("database");
-            assert!(has_heard || is_cut_off, "{:?}: {told}", late.status);
+            build_starts_after(&db, before + 1).await;
+            send("CONT", &first).await;
+            let (first, next) = (ended(first).await, ended(next).await);
+            let stderr = String::from_utf8_lossy(&first.stderr);
+            // It reports that another replay has taken over, unless the database, or a limit of its own, has ended its
+            // connection while it was stopped.
+            let is_fenced = first.status.code() == Some(1) && stderr.contains("by somebody else");
+            let is_disconnected =
+                Interruption::Disconnect.fits(first.status) && stderr.contains("database");
+            assert!(is_fenced || is_disconnected, "{:?}: {stderr}", first.status);
             assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stderr));
         }
         load.stop().await;
-        at_rest(&market, &db).await;
-        let (output, told) = replayed(&db, &["item-info", "--verify", "--json"]).await;
-        assert_eq!((output.status.code(), &told["replayed"]["differing"]), (Some(0), &0.into()));
-        assert_eq!(builds(&db).await, Vec::<String>::new(), "what it left is cleared away");
+        wait_until_idle(&market, &db).await;
+        let (output, result) = run_replay(&db, &["item-info", "--verify", "--json"]).await;
+        assert_eq!((output.status.code(), &result["replayed"]["differing"]), (Some(0), &0.into()));
+        assert_eq!(build_tables(&db).await, Vec::<String>::new(), "its tables are removed");
     });
 }

@@ -1,25 +1,25 @@
-//! A follower of `GET /events`, over a real socket.
+//! A client of `GET /events`, over a real socket.
 
 use gdmarket_testkit::Server;
 use reqwest::{Client, Response};
 use serde_json::Value;
 use std::time::Duration;
 
-/// What a test may wait for one frame.
+/// The longest until a frame comes.
 const SOON: Duration = Duration::from_secs(30);
 
-/// A stream as a client reads it.
-pub(crate) struct Following {
+/// One open event stream.
+pub(crate) struct EventStreamClient {
     response: Response,
     text: String,
     /// The first frame.
     pub(crate) hello: String,
-    /// What to come back with.
+    /// The id of the last frame, to resume after.
     pub(crate) last_id: String,
 }
 
-impl Following {
-    /// From now on, or from where an id says; beyond the first frame.
+impl EventStreamClient {
+    /// Opens the stream from now on, or after the event of an id, and reads the first frame.
     pub(crate) async fn open(server: &Server, query: &str, last_id: Option<&str>) -> Self {
         let mut call = Client::new().get(server.url(&format!("/events{query}")));
         if let Some(id) = last_id {
@@ -28,18 +28,18 @@ impl Following {
         let response = call.send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         let (text, hello, last_id) = Default::default();
-        let mut following = Self { response, text, hello, last_id };
-        following.hello = following.frame().await.expect("a first frame");
-        assert!(following.hello.contains("retry: "), "{}", following.hello);
-        following
+        let mut stream = Self { response, text, hello, last_id };
+        stream.hello = stream.frame().await.expect("a first frame");
+        assert!(stream.hello.contains("retry: "), "{}", stream.hello);
+        stream
     }
 
-    /// The next frame; `None` at an orderly end.
+    /// The next frame; `None` once the server has ended the stream.
     pub(crate) async fn frame(&mut self) -> Option<String> {
         self.try_frame().await.expect("a stream")
     }
 
-    /// The same; an error when it is cut off.
+    /// The same; an error when the connection is lost.
     pub(crate) async fn try_frame(&mut self) -> Result<Option<String>, reqwest::Error> {
         let end = loop {
             if let Some(end) = self.text.find("\n\n") {
@@ -59,7 +59,7 @@ impl Following {
     /// The next event.
     pub(crate) async fn event(&mut self) -> Value {
         loop {
-            let frame = self.frame().await.expect("the stream goes on");
+            let frame = self.frame().await.expect("the stream continues");
             let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
             if let Some(data) = data {
                 return serde_json::from_str(data).expect("JSON on one line");

@@ -1,7 +1,7 @@
-//! The database takes nothing for a while: a file may not grow, or sessions are read-only. Once that is over, all
-//! parts of the market work again by themselves, those that follow the log too.
+//! The database accepts no writes for a while: files may not grow, or sessions are read-only. Afterwards all parts of
+//! the market work again by themselves, including those that follow the log.
 
-use crate::market::Market;
+use crate::market_client::MarketClient;
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, run};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,8 +12,8 @@ use std::time::Duration;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
 const SOON: Duration = Duration::from_secs(30);
 
-/// Commands are taken, views follow, and process managers react.
-async fn works(market: &Market) {
+/// Waits until commands are accepted, views follow the log, and process managers react.
+async fn works(market: &MarketClient) {
     let item = eventually(SOON, || async {
         let answer = market.register_answer(100).await;
         if answer.status == 201 { Ok(answer.number("itemNo")) } else { Err(answer) }
@@ -34,8 +34,8 @@ async fn works(market: &Market) {
     .await;
 }
 
-/// No room: callers are told so until it ends.
-async fn is_refused(market: &Market) {
+/// Waits until commands are refused with a time to retry.
+async fn commands_are_refused(market: &MarketClient) {
     eventually(SOON, || async {
         let answer = market.register_answer(100).await;
         if (answer.status, answer.retry_after) == (503, true) { Ok(()) } else { Err(answer) }
@@ -43,16 +43,17 @@ async fn is_refused(market: &Market) {
     .await;
 }
 
-/// The program, where a file that may not grow is an error and not its end.
-fn without_signal(folder: &Path) -> std::path::PathBuf {
+/// A script that starts the program with SIGXFSZ ignored: writing beyond the limit is an error then, and doesn't
+/// kill the process.
+fn with_ignored_signal(folder: &Path) -> std::path::PathBuf {
     let script = folder.join("gdmarket");
     fs::write(&script, format!("#!/bin/sh\ntrap '' XFSZ\nexec {PROGRAM} \"$@\"\n")).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
     script
 }
 
-/// Limits how large the server's files may become.
-fn limit(server: &Server, bytes: &str) {
+/// Limits the size of the files that the server writes.
+fn limit_file_size(server: &Server, bytes: &str) {
     let pid = server.pid().unwrap().to_string();
     let limited =
         Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status();
@@ -60,38 +61,38 @@ fn limit(server: &Server, bytes: &str) {
 }
 
 #[test]
-fn all_parts_work_again_once_files_may_grow() {
+fn all_parts_recover_once_files_may_grow() {
     run(async {
         let (db, folder) = (TestDb::sqlite(), tempfile::tempdir().unwrap());
-        let server = ServerOptions::new(without_signal(folder.path())).on(&db).start().await;
-        let market = Market::at(&server.url(""));
+        let server = ServerOptions::new(with_ignored_signal(folder.path())).on(&db).start().await;
+        let market = MarketClient::at(&server.url(""));
         for _ in 0..2 {
             for _ in 0..20 {
                 market.register(100).await;
             }
             let data = fs::read_dir(db.folder().unwrap()).unwrap().flatten();
             let largest = data.filter_map(|entry| entry.metadata().ok()).map(|found| found.len());
-            limit(&server, &(largest.max().unwrap() + 100_000).to_string());
-            is_refused(&market).await;
-            // The views meet it too.
+            limit_file_size(&server, &(largest.max().unwrap() + 100_000).to_string());
+            commands_are_refused(&market).await;
+            // The views reach the limit, too.
             eventually(SOON, || async {
-                let written = server.stderr();
-                let is_met = written.contains("a loop is blocked");
-                if is_met { Ok(()) } else { Err(market.register_answer(100).await) }
+                let stderr = server.stderr();
+                let is_blocked = stderr.contains("a loop is blocked");
+                if is_blocked { Ok(()) } else { Err(market.register_answer(100).await) }
             })
             .await;
-            limit(&server, "unlimited");
+            limit_file_size(&server, "unlimited");
             works(&market).await;
         }
     });
 }
 
 #[test]
-fn all_parts_work_again_once_sessions_may_write() {
+fn all_parts_recover_once_sessions_may_write() {
     run(async {
         let db = TestDb::postgres().await;
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         works(&market).await;
         let (_, name) = db.url().rsplit_once('/').unwrap();
         let writes = "SET TRANSACTION READ WRITE";
@@ -100,8 +101,8 @@ fn all_parts_work_again_once_sessions_may_write() {
         for _ in 0..2 {
             db.log_sql(&set).await;
             assert!(db.cut_off("gdmarket").await > 0);
-            // All pools have sessions of that time: those of commands, of views and of managers.
-            is_refused(&market).await;
+            // All pools get read-only sessions: those of commands, of views and of process managers.
+            commands_are_refused(&market).await;
             let market = &market;
             let reads = (0..20).map(|_| async move { market.get("/itemInfoes").await });
             futures::future::join_all(reads).await;

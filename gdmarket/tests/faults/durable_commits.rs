@@ -1,8 +1,8 @@
-//! What is acknowledged is on the disk: strace sees a sync of the log between every command's sending
-//! and its answer, on both engines. No kill can show that, since the page cache survives it.
+//! Acknowledged commands are on the disk: strace shows a sync of the log between the request of each command and its
+//! answer, on both engines. No kill can show that, since the page cache survives it.
 
-use crate::database_away::no_append_waits_for_the_disk;
-use crate::market::Market;
+use crate::database_outage::no_append_waits_for_the_disk;
+use crate::market_client::MarketClient;
 use gdmarket_testkit::{PgCluster, ServerOptions, Syncs, TestDb, run, times};
 use reqwest::Method;
 use serde_json::json;
@@ -10,24 +10,24 @@ use std::path::Path;
 use std::time::SystemTime;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
-/// By one caller, so that none shares another's sync; and in control runs, which show it with fewer.
+/// Commands of one caller, so that no two share a sync, and in control runs, which need fewer.
 const COMMANDS: usize = 1_000;
-const IN_CONTROLS: usize = 200;
-/// The log's files on SQLite, and on PostgreSQL.
+const CONTROL_COMMANDS: usize = 200;
+/// Parts of the paths of the log's files.
 const SQLITE: &str = "/log.db-wal";
 const POSTGRES: &str = "/pg_wal/";
 
 /// When a command was sent, and when its answer was there, in seconds since 1970.
 type Acknowledged = (f64, f64);
 
-/// As strace writes it beside each sync.
+/// The time in the format that strace writes for each sync.
 #[expect(clippy::disallowed_methods, reason = "compared with the times of another program")]
 fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
-/// Changes one item again and again: each change is one commit of the log, and nothing else is.
-async fn changes(market: &Market, count: usize) -> Vec<Acknowledged> {
+/// Changes one item repeatedly: each change is one commit of the log, and there are no others.
+async fn change_repeatedly(market: &MarketClient, count: usize) -> Vec<Acknowledged> {
     let item = format!("/items/{}", market.register(1).await);
     let mut acknowledged = Vec::with_capacity(count);
     for change in 0..count {
@@ -40,15 +40,15 @@ async fn changes(market: &Market, count: usize) -> Vec<Acknowledged> {
     acknowledged
 }
 
-/// The commands without a sync that ended between their sending and their answer.
-fn unsynced(acknowledged: &[Acknowledged], syncs: &[f64]) -> usize {
+/// The number of commands without a sync that ended between their request and their answer.
+fn count_unsynced(acknowledged: &[Acknowledged], syncs: &[f64]) -> usize {
     let is_synced = |(sent, answered): &&Acknowledged| {
         syncs.iter().any(|ended| sent <= ended && ended <= answered)
     };
     acknowledged.len() - acknowledged.iter().filter(is_synced).count()
 }
 
-/// How many commands were acknowledged without a sync.
+/// The number of commands that were acknowledged without a sync.
 async fn unsynced_on_sqlite(commands: usize, weakened: bool) -> usize {
     let (db, syncs) = (TestDb::sqlite(), Syncs::new());
     let mut options = ServerOptions::new(syncs.watching(Path::new(PROGRAM))).on(&db);
@@ -56,14 +56,14 @@ async fn unsynced_on_sqlite(commands: usize, weakened: bool) -> usize {
         options = options.variable("FAILPOINTS", "sqlite.log-unsynced=return");
     }
     let server = options.start().await;
-    let acknowledged = changes(&Market::at(&server.url("")), commands).await;
+    let acknowledged = change_repeatedly(&MarketClient::at(&server.url("")), commands).await;
     let syncs = syncs.ended(SQLITE);
     println!("SQLite: {} syncs for {commands} commands", syncs.len());
-    unsynced(&acknowledged, &syncs)
+    count_unsynced(&acknowledged, &syncs)
 }
 
-/// The server is set up to let nobody wait for the disk: appends see to it themselves, and no commit of
-/// a view is taken for theirs.
+/// The same on a PostgreSQL server with `synchronous_commit=off`: the appender sets it on in its transactions, and the
+/// commits of views don't sync.
 async fn unsynced_on_postgres(commands: usize, weakened: bool) -> usize {
     let syncs = Syncs::new();
     let cluster = PgCluster::start_watched(&syncs);
@@ -75,36 +75,36 @@ async fn unsynced_on_postgres(commands: usize, weakened: bool) -> usize {
         db.log_sql("ALTER SYSTEM SET synchronous_commit = off").await;
         db.log_sql("SELECT pg_reload_conf()").await;
     }
-    let acknowledged = changes(&Market::at(&server.url("")), commands).await;
-    // Otherwise the database would be dropped, which waits for a process that may stand still.
+    let acknowledged = change_repeatedly(&MarketClient::at(&server.url("")), commands).await;
+    // Dropping the database instead would wait for a process that may be stopped.
     cluster.crash();
     let syncs = syncs.ended(POSTGRES);
     println!("PostgreSQL: {} syncs for {commands} commands", syncs.len());
-    unsynced(&acknowledged, &syncs)
+    count_unsynced(&acknowledged, &syncs)
 }
 
-/// Control: with `synchronous=NORMAL` hardly any command has a sync of its own.
+/// Control: with `synchronous=NORMAL` few commands have a sync.
 #[test]
-fn no_command_is_acknowledged_before_sqlite_has_synced_it() {
+fn sqlite_syncs_each_command_before_its_acknowledgement() {
     run(async {
         let (unsynced, in_control) = tokio::join!(
             unsynced_on_sqlite(times(COMMANDS), false),
-            unsynced_on_sqlite(IN_CONTROLS, true)
+            unsynced_on_sqlite(CONTROL_COMMANDS, true)
         );
         assert_eq!(unsynced, 0);
-        assert!(in_control > IN_CONTROLS / 2, "control: {in_control} of {IN_CONTROLS}");
+        assert!(in_control > CONTROL_COMMANDS / 2, "control: {in_control} of {CONTROL_COMMANDS}");
     });
 }
 
-/// Control: with `synchronous_commit=off` hardly any has.
+/// Control: with `synchronous_commit=off` few commands have a sync.
 #[test]
-fn no_command_is_acknowledged_before_postgres_has_synced_it() {
+fn postgres_syncs_each_command_before_its_acknowledgement() {
     run(async {
         let (unsynced, in_control) = tokio::join!(
             unsynced_on_postgres(times(COMMANDS), false),
-            unsynced_on_postgres(IN_CONTROLS, true)
+            unsynced_on_postgres(CONTROL_COMMANDS, true)
         );
         assert_eq!(unsynced, 0);
-        assert!(in_control > IN_CONTROLS / 2, "control: {in_control} of {IN_CONTROLS}");
+        assert!(in_control > CONTROL_COMMANDS / 2, "control: {in_control} of {CONTROL_COMMANDS}");
     });
 }

@@ -1,7 +1,7 @@
-//! Two hundred renters want one item at the same moment: one gets it.
+//! Two hundred renters reserve one item at the same moment: one gets it.
 
-use crate::kills::whole_log;
-use crate::market::Market;
+use crate::market_client::MarketClient;
+use crate::stored_state::whole_log;
 use futures::future::join_all;
 use gdmarket_store::{
     Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, Store, StoreOptions, StreamId,
@@ -13,17 +13,17 @@ use std::time::Duration;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-/// Renters at once for one item, and how often.
+/// Renters of one item at once, and the number of items.
 const RENTERS: i64 = 200;
 const ROUNDS: usize = 20;
-/// Renters who insist: each waits for all before.
+/// Renters who hold the item without deciding again after a conflict.
 const INSISTENT: i64 = 10;
 const STOPS_WITHIN: Duration = Duration::from_secs(20);
 
 on_each_engine! {
-    async fn one_of_two_hundred_renters_gets_the_item(db: &TestDb) {
+    async fn one_of_two_hundred_concurrent_renters_gets_the_item(db: &TestDb) {
         let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(db).start().await;
-        let market = Market::at(&server.url(""));
+        let market = MarketClient::at(&server.url(""));
         for round in 0..times(ROUNDS) {
             let item = market.register(100).await;
             let gate = Barrier::new(usize::try_from(RENTERS).unwrap());
@@ -43,29 +43,29 @@ on_each_engine! {
                 BTreeMap::from([((201, String::new()), 1), ((409, "item-taken".to_owned()), 199)]);
             assert_eq!(counted, expected, "round {round}");
         }
-        let (held, twice) = held(&whole_log(db).await);
+        let (held, twice) = held_items(&whole_log(db).await);
         assert_eq!((held.len(), twice.len()), (times(ROUNDS), 0), "{twice:?}");
     }
 
-    /// Control: renters who decide once, on what all saw, and insist on it all get the item.
-    async fn control_of_renters_who_do_not_look_again_several_get_the_item(db: &TestDb) {
+    /// All decide once, on the same state of the item, and only change the expected version after a conflict.
+    async fn control_without_deciding_again_several_renters_get_the_item(db: &TestDb) {
         let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(db).start().await;
-        let item = Market::at(&server.url("")).register(100).await;
+        let item = MarketClient::at(&server.url("")).register(100).await;
         server.terminate().await;
         assert!(server.wait(STOPS_WITHIN).await.success());
         let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
         let store = Store::open(&options).await.unwrap();
         let past = store.log().stream(&StreamId::new("item", item), 0).await.unwrap();
-        let free = past.last().unwrap();
-        join_all((1..=INSISTENT).map(|renter| insist(&store, free, renter))).await;
+        let registered = past.last().unwrap();
+        join_all((1..=INSISTENT).map(|renter| hold_regardless(&store, registered, renter))).await;
         store.close().await;
-        let (_, twice) = held(&whole_log(db).await);
+        let (_, twice) = held_items(&whole_log(db).await);
         assert_eq!(twice, BTreeSet::from([item]));
     }
 }
 
-/// The items that are held, and those that are held by two; nobody lets one go here.
-fn held(log: &[RecordedEvent]) -> (BTreeSet<i64>, BTreeSet<i64>) {
+/// The items that are held, and those that are held twice; none is released in these tests.
+fn held_items(log: &[RecordedEvent]) -> (BTreeSet<i64>, BTreeSet<i64>) {
     let (mut held, mut twice) = (BTreeSet::new(), BTreeSet::new());
     for event in log.iter().filter(|event| event.event_type == "ItemHeld") {
         if !held.insert(event.stream.number) {
@@ -75,10 +75,10 @@ fn held(log: &[RecordedEvent]) -> (BTreeSet<i64>, BTreeSet<i64>) {
     (held, twice)
 }
 
-/// Holds an item that was free, whatever it has become.
-async fn insist(store: &Store, past: &RecordedEvent, renter: i64) {
+/// Holds an item that was free, regardless of what happened since.
+async fn hold_regardless(store: &Store, registered: &RecordedEvent, renter: i64) {
     let held = json!({"ItemHeld": {
-        "itemNo": past.stream.number, "reservationNo": renter, "renterId": renter, "ownerId": null,
+        "itemNo": registered.stream.number, "reservationNo": renter, "renterId": renter, "ownerId": null,
         "period": null, "from": "2027-01-05", "itemName": "Camera", "itemPrice": 100,
     }});
     let event = NewEvent {
@@ -89,8 +89,8 @@ async fn insist(store: &Store, past: &RecordedEvent, renter: i64) {
     let mut append = Append {
         command_id: Uuid::from_u128(u128::try_from(renter).unwrap()),
         fingerprint: vec![],
-        stream: past.stream.clone(),
-        expected: past.sequence,
+        stream: registered.stream.clone(),
+        expected: registered.sequence,
         events: vec![event],
         metadata: "{}".to_owned(),
         kind: ReceiptKind::Done,

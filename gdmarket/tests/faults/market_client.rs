@@ -1,17 +1,17 @@
-//! A caller of the market, as these tests need one: typed requests, the bare status and body back.
+//! An HTTP client of the market: typed requests, answered with the plain status and body.
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A person's way to a running server.
+/// A client of one running server.
 #[derive(Clone)]
-pub(crate) struct Market {
+pub(crate) struct MarketClient {
     client: Client,
     url: String,
 }
 
-/// What the server said: the status and the JSON body (`null` when there was none).
+/// An answer of the server: the status and the JSON body (`null` when there was none).
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -20,7 +20,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The problem's code, empty when it isn't a problem.
+    /// The problem's code; empty when the answer isn't a problem.
     pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
@@ -30,7 +30,7 @@ impl Answer {
         self.body[field].as_i64().unwrap_or_default()
     }
 
-    /// Asserts the status and gives the answer on, for chains.
+    /// Asserts the status and returns the answer, for chains.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
@@ -38,13 +38,13 @@ impl Answer {
     }
 }
 
-impl Market {
+impl MarketClient {
     pub(crate) fn at(url: &str) -> Self {
         let client = Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         Self { client, url: url.to_owned() }
     }
 
-    /// One request; `Err` when no answer came (refused, reset, timed out).
+    /// Sends one request; `Err` when no answer came (connection refused or reset, time-out).
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -107,7 +107,7 @@ impl Market {
         self.get(&format!("/reservations/{no}")).await.expect(200).body
     }
 
-    /// All payments of a reservation; the filter is by item, which has few.
+    /// All payments of a reservation, filtered from those of the item, which are few.
     pub(crate) async fn payments(&self, item: i64, reservation: i64) -> Vec<Value> {
         let page = self.get(&format!("/payments?itemNo={item}&limit=500")).await.expect(200).body;
         let payments = page["_embedded"]["payments"].as_array().cloned().unwrap_or_default();
@@ -115,7 +115,7 @@ impl Market {
     }
 }
 
-/// Whether the class of a status is one that a caller must treat as "not known".
+/// Whether the outcome of a request is unknown to a caller that gets this status.
 pub(crate) fn is_unknown(status: u16) -> bool {
     StatusCode::from_u16(status).map_or(true, |status| status.is_server_error())
 }
