@@ -1,5 +1,5 @@
-//! The machinery behind views and process managers: it reads the log, folds and reacts, stores and
-//! rebuilds, and names no view, process or refusal of the market.
+//! The machinery behind views and process managers: it reads the log, folds
+//! events, reacts to them, stores and rebuilds rows. It names no view, process or refusal of the market.
 
 pub(crate) mod backoff;
 pub(crate) mod feed;

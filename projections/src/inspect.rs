@@ -1,6 +1,6 @@
-//! Looking inside, for people and tools: traces, states at a position, the log as it grows, the state of
-//! loops, parked keys, and the checks of a stored log against this program. Only pausing a view and
-//! releasing or dropping a parked key write anything.
+//! Inspection, for people and tools: traces, states at a position, following the log, the state of loops,
+//! parked keys, and the checks of a stored log against this program. Only pausing a view, and retrying or
+//! dropping a parked key, write to the database.
 
 pub(crate) mod compatibility_check;
 pub(crate) mod event_view;

@@ -1,8 +1,8 @@
-//! The read side and the reactions: what follows from the log, and the queries of it.
+//! The read side and the reactions: views of the log, queries of the views, and process managers.
 //!
-//! [`Projections`] runs one loop per view and per process manager: it takes a batch after the checkpoint,
-//! and writes rows and checkpoint in one transaction. [`Queries`] answers from the views, [`Applied`] has
-//! their progress. Process managers send through a [`CommandPort`], whichever implements it.
+//! [`Projections`] runs one loop per view and per process manager: it reads a batch after the checkpoint,
+//! and writes rows and checkpoint in one transaction. [`Queries`] answers from the views, [`Applied`] holds
+//! their progress. Process managers send through a [`CommandPort`].
 //!
 //! The rooms, from the lowest to the highest: `engine`, `views`, `processes`, `queries`, `inspect`,
 //! `registry`.

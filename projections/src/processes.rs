@@ -1,5 +1,5 @@
-//! The process managers of the market: their tables of reactions, what the refusal of a reaction means,
-//! and the port that their steps are taken through.
+//! The process managers of the market: their tables of reactions, the meaning of refusals, and the port that
+//! their steps are taken through.
 
 pub(crate) mod alarm_saga;
 pub(crate) mod command_port;

@@ -1,8 +1,7 @@
-//! Answers from the views: typed rows, filtered and paged, with names and alarms joined and stale rows
-//! marked as such.
+//! Queries of the views: typed rows, filtered and paged, with joined names and alarms; stale rows are marked.
 //!
-//! Answers of writes are rendered from [`Queries::item_at`] and its like: the same fold as the view's,
-//! over the stream up to the version that the write came to, so they never depend on how far views are.
+//! Answers of writes come from [`Queries::item_at`] and its siblings: the view's own fold over the stream, up
+//! to the version of the write, so they never depend on the progress of views.
 
 mod alarms;
 mod history;
@@ -29,7 +28,7 @@ pub use query_error::QueryError;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// One resource: its body, and its aggregate, which says what may be done with it.
+/// One resource: its body, and its aggregate, which knows the permitted actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found<B, A> {
     /// The stream's number.
@@ -38,13 +37,13 @@ pub struct Found<B, A> {
     pub version: i64,
     /// Since when and why the row is stale, while its stream has later events.
     pub stale: Option<Stale>,
-    /// What is shown.
+    /// The shown body.
     pub body: B,
-    /// The aggregate's state at this version: ask its `permits` and `decide`.
+    /// The aggregate's state at this version, for its `permits` and `decide`.
     pub state: A,
 }
 
-/// Which members of a collection are asked for; what is absent doesn't matter.
+/// Selects members of a collection; an absent field matches every member.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// The renter.
@@ -57,21 +56,21 @@ pub struct Filter {
     pub status: Option<String>,
 }
 
-/// Which part of a collection is asked for, ascending by number.
+/// Selects a page of a collection, ascending by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Numbers above this one; 0 from the start.
+    /// The page begins after this number; 0 for the first page.
     pub after: i64,
-    /// At most so many.
+    /// The most members of the page.
     pub limit: u32,
 }
 
-/// A part of a collection.
+/// A page of a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     /// The members.
     pub rows: Vec<T>,
-    /// What [`PageRequest::after`] is for the next part, if there is one.
+    /// The [`PageRequest::after`] of the next page, if there is one.
     pub next: Option<i64>,
 }
 
@@ -86,7 +85,7 @@ pub type FoundPayment = Found<PaymentBody, Payment>;
 /// An alarm.
 pub type FoundAlarm = Found<AlarmBody, Alarm>;
 
-/// Answers from the views; cheap to clone.
+/// Queries of the views; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queries(Arc<Inner>);
 
@@ -104,18 +103,18 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-/// What an answer is, or why there is none.
+/// The answer to a query.
 type Answer<T> = Result<T, QueryError>;
 
 impl Queries {
-    /// Whether the log has an event at this position. What this process hasn't heard of yet, the log is
-    /// asked for.
+    /// Whether the log has an event at this position. The log is read only for a position that this process
+    /// doesn't know of yet.
     pub async fn reaches(&self, position: i64) -> Result<bool, QueryError> {
         let known = *self.0.store.tail().head().borrow();
         Ok(position <= known || position <= self.0.store.log().head().await?)
     }
 
-    /// Asks the views of this store; whether anyone keeps them is another matter.
+    /// Queries the views of this store, whether a loop maintains them or not.
     pub fn new(store: Store) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -126,13 +125,12 @@ impl Queries {
         }))
     }
 
-    /// The log and what hangs on it, for the questions that no view answers.
+    /// The store, for the questions that no view answers.
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }
 
-    /// The names that came with these reservations, by their numbers; what isn't among them has none, or
-    /// none any more.
+    /// The renters' names of these reservations, by number; an erased name is absent.
     async fn names(
         &self,
         reservations: impl IntoIterator<Item = (ReservationNo, PersonId)>,

@@ -1,5 +1,5 @@
-//! Every view and every process manager of this program, in one list each, and all that goes through
-//! these lists: the loops of a process, rebuilds, checks, the state of loops.
+//! The lists of all views and all process managers of this program, and everything that iterates over them:
+//! the loops of a process, rebuilds, checks, the state of loops.
 
 mod any_view;
 mod checks;
@@ -49,7 +49,7 @@ pub fn managers() -> Vec<&'static str> {
     all_managers(&Options::default()).iter().map(|manager| manager.name()).collect()
 }
 
-/// Looks at every loop, twice, to see how fast it goes.
+/// Reads the state of every loop, twice, to measure its rate.
 pub async fn overview(store: &Store, between: Duration) -> Result<Vec<LoopStatus>, QueryError> {
     let known: Vec<String> = all_views().iter().map(|view| view.subscription()).collect();
     loop_status::overview(store, &known, between).await

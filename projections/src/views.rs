@@ -1,5 +1,5 @@
-//! The views of the market: for each the fold of a stream into a row, the columns that rows are found by,
-//! and the body that is shown of a row.
+//! The views of the market. Each has the fold of a stream into a row, the columns of its table, and the body
+//! that is shown of a row.
 
 pub(crate) mod alarms;
 pub(crate) mod items;

@@ -92,12 +92,12 @@ impl Executor {
 /// An event of a stream of `A`, in the newest version that this program knows.
 fn read_event<A: Decider>(event: &RecordedEvent) -> Result<A::Event, StoreError> {
     refuse_damaged(event)?;
-    stored(event).decode_as::<A>().map_err(|error| unread(event, &error))
+    stored(event).decode_as::<A>().map_err(|error| unreadable(event, &error))
 }
 
 fn decode(event: &RecordedEvent) -> Result<MarketEvent, StoreError> {
     refuse_damaged(event)?;
-    stored(event).decode().map_err(|error| unread(event, &error))
+    stored(event).decode().map_err(|error| unreadable(event, &error))
 }
 
 fn stored(event: &RecordedEvent) -> StoredEvent<'_> {
@@ -115,7 +115,7 @@ fn refuse_damaged(event: &RecordedEvent) -> Result<(), StoreError> {
     event.damage_reason().map_or(Ok(()), damaged)
 }
 
-fn unread(event: &RecordedEvent, error: &DecodeError) -> StoreError {
+fn unreadable(event: &RecordedEvent, error: &DecodeError) -> StoreError {
     match error {
         DecodeError::Newer { .. } => StoreError::Newer,
         error => StoreError::Corrupt(format!("{}/{}: {error}", event.stream, event.sequence)),

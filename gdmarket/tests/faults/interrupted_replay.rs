@@ -232,7 +232,7 @@ fn resumed_replay_without_its_lease_ends_and_changes_nothing() {
             let stderr = String::from_utf8_lossy(&first.stderr);
             // It reports that another replay has taken over, unless the database, or a limit of its own, has ended its
             // connection while it was stopped.
-            let is_fenced = first.status.code() == Some(1) && stderr.contains("by somebody else");
+            let is_fenced = first.status.code() == Some(1) && stderr.contains("by another process");
             let is_disconnected =
                 Interruption::Disconnect.fits(first.status) && stderr.contains("database");
             assert!(is_fenced || is_disconnected, "{:?}: {stderr}", first.status);

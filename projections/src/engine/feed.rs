@@ -1,4 +1,4 @@
-//! Where a subscription reads, and how what it reads is decoded.
+//! The source that a subscription reads from, and the decoding of its events.
 //!
 //! A feed is the local log or, once services are separate processes, another service's stream. Both
 //! give the position of an event and the position of the event before it, so that a gap is noticed.
@@ -17,26 +17,26 @@ use tokio::time::Instant;
 /// An ordered stream of events that can be read from any position.
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
-    /// Which log the positions are of.
+    /// The log that the positions belong to.
     fn source(&self) -> Identity;
 
     /// The first events after a position.
     async fn read_after(&self, position: i64, limit: u32) -> Result<Vec<Delivery>, StoreError>;
 
-    /// The event at a position; `None` if the log itself has none there.
+    /// The event at a position; `None` if the log has none there.
     async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, StoreError>;
 
-    /// The position of the newest event, 0 without any, as the log itself says.
+    /// The position of the newest event, read from the log; 0 for an empty log.
     async fn head(&self) -> Result<i64, StoreError>;
 
-    /// The newest position that this process has heard of.
+    /// The newest position that this process knows of.
     fn known_head(&self) -> i64;
 
-    /// Comes back when there is something after `position`, or at `until`.
+    /// Returns when there is an event after `position`, or at `until`.
     async fn wait_past(&self, position: i64, until: Instant);
 }
 
-/// An event, and what stood before it in its log.
+/// An event with the position of its predecessor in the log.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The position of the event before it.

@@ -1,5 +1,5 @@
-//! Process managers without a word of what they manage: the table of reactions as a trait, and the
-//! reactor that runs it: batches, retries of parked keys, deadlines.
+//! Process managers, independent of the market: the table of reactions as a trait, and the reactor that runs it
+//! over batches, retries of parked keys and deadlines.
 
 mod deadline_payload;
 mod deadlines;
@@ -16,5 +16,5 @@ pub(crate) use deadline_payload::{blocked_deadlines, cause_position};
 pub(crate) use manager::{Due, Manager, Moment, ProcessStep, Reaction, Reactions, Remedy};
 pub(crate) use port::Port;
 pub use port::{Cause, CommandContext, Handled, PortError};
-pub(crate) use reactor::{Pace, Reactor};
+pub(crate) use reactor::{Reactor, ReactorOptions};
 pub(crate) use sender::reaction_id;

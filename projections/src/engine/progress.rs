@@ -1,7 +1,7 @@
-//! Who has applied what: for writes that wait for their views, reads that ask for a token, and alerts.
+//! The progress of every loop, for writes that wait for their views, reads with a token, and alerts.
 //!
-//! Each loop of this process says how far it is as it goes. Where another replica runs a loop, the
-//! checkpoints table is read while, and only while, a caller waits.
+//! Each loop of this process publishes its position. Where another replica runs a loop, its checkpoint is
+//! read from the database, and only while a caller waits.
 
 use crate::engine::feed::Feed;
 use gdmarket_store::Checkpoints;
@@ -16,37 +16,44 @@ use tokio_util::sync::CancellationToken;
 /// How often the checkpoints of other replicas are read while a caller waits.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How often it is asked again whether that is needed.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How often to check whether polling is needed.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// What a loop does.
+/// The kind of a loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LoopKind {
-    /// It keeps a view.
+    /// It maintains a view.
     View,
-    /// It reacts.
+    /// It runs a process manager.
     Manager,
 }
 
-/// Where one loop stands.
+/// The name of a loop's subscription, and its kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LoopKey {
+    pub(crate) kind: LoopKind,
+    pub(crate) name: String,
+}
+
+/// The progress of one loop.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Everything up to here is applied.
+    /// Every event up to this position is applied.
     pub position: i64,
-    /// Whatever was written in reaction to that stands no further in the log.
-    pub led_to: i64,
-    /// Whether this process runs it.
-    pub led: bool,
-    /// Why it is blocked, if it is.
+    /// No event that was written in reaction to them has a higher position.
+    pub reactions_up_to: i64,
+    /// Whether this process runs the loop.
+    pub is_leader: bool,
+    /// Why the loop is blocked, if it is.
     pub problem: Option<String>,
 }
 
-/// Where all loops stand; cheap to clone.
+/// The progress of all loops; cheap to clone.
 #[derive(Clone)]
 pub struct Applied(Arc<Inner>);
 
 struct Inner {
-    loops: BTreeMap<(LoopKind, String), watch::Sender<Progress>>,
+    loops: BTreeMap<LoopKey, watch::Sender<Progress>>,
     feed: Arc<dyn Feed>,
     waiting: AtomicUsize,
     woken: Notify,
@@ -54,73 +61,70 @@ struct Inner {
 
 impl std::fmt::Debug for Applied {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map().entries(self.0.loops.iter().map(|(k, v)| (&k.1, v.borrow().clone()))).finish()
+        f.debug_map()
+            .entries(self.0.loops.iter().map(|(k, v)| (&k.name, v.borrow().clone())))
+            .finish()
     }
 }
 
 impl Applied {
-    pub(crate) fn new(
-        loops: impl IntoIterator<Item = (LoopKind, String)>,
-        feed: Arc<dyn Feed>,
-    ) -> Self {
+    pub(crate) fn new(loops: impl IntoIterator<Item = LoopKey>, feed: Arc<dyn Feed>) -> Self {
         let loops = loops.into_iter().map(|key| (key, watch::Sender::default())).collect();
         Self(Arc::new(Inner { loops, feed, waiting: AtomicUsize::new(0), woken: Notify::new() }))
     }
 
-    /// Waits until every process manager has reacted to everything up to `position`; `false` if that
-    /// isn't so at `until`. A reaction that waits for a later try counts as done.
+    /// Waits until every process manager has reacted to all events up to `position`; `false` at `until`.
+    /// A reaction that waits for a later try counts as done.
     pub async fn wait_managers(&self, position: i64, until: Instant) -> bool {
         self.wait(LoopKind::Manager, position, until).await
     }
 
-    /// Whether every view is known to have taken in everything up to `position`. Of a view that another
-    /// replica keeps it is known only as of the last wait.
+    /// Whether every view is known to have applied all events up to `position`. The progress of a view that
+    /// another replica maintains is known as of the last wait.
     pub fn views_have(&self, position: i64) -> bool {
-        let mut views = self.0.loops.iter().filter(|((kind, _), _)| *kind == LoopKind::View);
+        let mut views = self.0.loops.iter().filter(|(key, _)| key.kind == LoopKind::View);
         views.all(|(_, sender)| sender.borrow().position >= position)
     }
 
-    /// Waits until every view has taken in everything up to `position`; `false` if not at `until`.
+    /// Waits until every view has applied all events up to `position`; `false` at `until`.
     pub async fn wait_views(&self, position: i64, until: Instant) -> bool {
         self.wait(LoopKind::View, position, until).await
     }
 
-    /// Waits until what `position` leads to is in the log, `depth` reactions deep, and answers the
-    /// position that views are then to be waited for; `None` if not at `until`.
+    /// Waits until the reactions to `position` are in the log, `depth` reactions deep, and returns the
+    /// position that views have to reach then; `None` at `until`.
     pub async fn wait_reactions(&self, position: i64, depth: u32, until: Instant) -> Option<i64> {
         let mut reached = position;
         for _ in 0..depth {
             if !self.wait_managers(reached, until).await {
                 return None;
             }
-            reached = reached.max(self.led_to(until).await?);
+            reached = reached.max(self.reactions_up_to(until).await?);
         }
         Some(reached)
     }
 
-    /// How far in the log the reactions so far can be. The loops of this process say so, once per
-    /// batch instead of once per waiter; for others' the log is asked.
-    async fn led_to(&self, until: Instant) -> Option<i64> {
-        let managers = self.0.loops.iter().filter(|((kind, _), _)| *kind == LoopKind::Manager);
+    /// The highest position that the reactions so far can have. The loops of this process publish it once
+    /// per batch; where another process runs a loop, it is read from the log, once per waiter.
+    async fn reactions_up_to(&self, until: Instant) -> Option<i64> {
+        let managers = self.0.loops.iter().filter(|(key, _)| key.kind == LoopKind::Manager);
         let all: Vec<Progress> = managers.map(|(_, sender)| sender.borrow().clone()).collect();
-        if all.iter().all(|progress| progress.led) {
-            return all.iter().map(|progress| progress.led_to).max();
+        if all.iter().all(|progress| progress.is_leader) {
+            return all.iter().map(|progress| progress.reactions_up_to).max();
         }
         timeout_at(until, self.0.feed.head()).await.ok().and_then(Result::ok)
     }
 
-    /// Where each loop stands, by name.
+    /// The progress of each loop, by name.
     pub fn progress(&self) -> BTreeMap<String, Progress> {
-        let now = |(key, sender): (&(LoopKind, String), &watch::Sender<Progress>)| {
-            (key.1.clone(), sender.borrow().clone())
-        };
-        self.0.loops.iter().map(now).collect()
+        let loops = self.0.loops.iter();
+        loops.map(|(key, sender)| (key.name.clone(), sender.borrow().clone())).collect()
     }
 
     async fn wait(&self, kind: LoopKind, position: i64, until: Instant) -> bool {
         let _waiting = self.waiting();
         let reached = async {
-            for ((_, _), sender) in self.0.loops.iter().filter(|((is, _), _)| *is == kind) {
+            for (_, sender) in self.0.loops.iter().filter(|(key, _)| key.kind == kind) {
                 let there = |progress: &Progress| progress.position >= position;
                 if sender.subscribe().wait_for(there).await.is_err() {
                     return false;
@@ -131,13 +135,13 @@ impl Applied {
         timeout_at(until, reached).await.unwrap_or(false)
     }
 
-    fn waiting(&self) -> Waiting<'_> {
+    fn waiting(&self) -> WaiterGuard<'_> {
         self.0.waiting.fetch_add(1, Ordering::SeqCst);
         self.0.woken.notify_one();
-        Waiting(&self.0.waiting)
+        WaiterGuard(&self.0.waiting)
     }
 
-    pub(crate) fn update(&self, key: &(LoopKind, String), change: impl FnOnce(&mut Progress)) {
+    pub(crate) fn update(&self, key: &LoopKey, change: impl FnOnce(&mut Progress)) {
         if let Some(sender) = self.0.loops.get(key) {
             sender.send_modify(change);
         }
@@ -147,15 +151,15 @@ impl Applied {
     pub(crate) async fn poll(self, checkpoints: Checkpoints, stop: CancellationToken) {
         let source = self.0.feed.source();
         while !stop.is_cancelled() {
-            if self.0.waiting.load(Ordering::SeqCst) == 0 || self.all_led() {
+            if self.0.waiting.load(Ordering::SeqCst) == 0 || self.leads_all() {
                 tokio::select! {
                     () = self.0.woken.notified() => {}
-                    // A loop may be lost to another replica while a caller waits.
-                    () = sleep(LOOK_AGAIN) => continue,
+                    // Another replica may take over a loop while a caller waits.
+                    () = sleep(RECHECK_INTERVAL) => continue,
                     () = stop.cancelled() => return,
                 }
             }
-            if !self.all_led()
+            if !self.leads_all()
                 && let Ok(all) = checkpoints.all(&source).await
             {
                 self.learn(&all);
@@ -164,15 +168,15 @@ impl Applied {
         }
     }
 
-    fn all_led(&self) -> bool {
-        self.0.loops.values().all(|sender| sender.borrow().led)
+    fn leads_all(&self) -> bool {
+        self.0.loops.values().all(|sender| sender.borrow().is_leader)
     }
 
     fn learn(&self, checkpoints: &[(String, i64)]) {
-        for ((_, name), sender) in &self.0.loops {
-            if let Some((_, position)) = checkpoints.iter().find(|(known, _)| known == name) {
+        for (key, sender) in &self.0.loops {
+            if let Some((_, position)) = checkpoints.iter().find(|(known, _)| *known == key.name) {
                 sender.send_if_modified(|progress| {
-                    let moved = !progress.led && progress.position < *position;
+                    let moved = !progress.is_leader && progress.position < *position;
                     if moved {
                         progress.position = *position;
                     }
@@ -183,10 +187,10 @@ impl Applied {
     }
 }
 
-/// Somebody waits as long as this lives.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts a caller that waits, until it is dropped.
+struct WaiterGuard<'a>(&'a AtomicUsize);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }

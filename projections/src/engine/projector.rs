@@ -1,9 +1,9 @@
-//! Keeps a view: folds each batch in memory and writes the touched rows together with the checkpoint.
+//! Maintains a view: folds each batch in memory and writes the changed rows together with the checkpoint.
 //!
-//! A row moves only from one sequence to the next: a lower sequence is in the row already, a higher one
-//! means that an event is missing. An event that can't be folded parks its stream: the row shows since
-//! when and why, later events stay in the log, and all other streams continue. A row of the log that is
-//! of no stream is parked alone. A retry brings the row up to date from the log, as a rebuild would.
+//! A row advances only from one sequence to the next: an event with a lower sequence is already applied, a
+//! gap means that an event is missing. An event that can't be folded parks its stream: the row shows since
+//! when and why, later events stay in the log, and all other streams continue. A log row that belongs to
+//! no stream is parked alone. A retry brings the row up to date from the log, as a rebuild would.
 
 mod fold;
 mod repairs;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-/// Has the view built that a projector keeps, where it never was.
+/// Builds the view of a projector, unless it was built before.
 pub(crate) type EnsureBuilt = fn(Store) -> BoxFuture<'static, Result<(), Halt>>;
 
 /// The handler behind a view.
@@ -35,18 +35,25 @@ pub(crate) struct Projector<V> {
     parked: ParkedKeys,
     tick: Duration,
     ensure_built: EnsureBuilt,
-    /// What is parked; held from reading rows until they are written, so that batches and repairs never
-    /// work on the same row.
+    /// The parked streams. The lock is held from reading rows until they are written, so that batches and
+    /// repairs never work on the same row.
     blocked: Mutex<ParkedStreams>,
 }
 
-/// What is parked of a view, with the position of the event that each stopped at.
+/// The parked streams of a view, each with the position of the event that it stopped at.
 #[derive(Debug, Default)]
 pub(super) struct ParkedStreams {
     /// Streams, by number.
     streams: BTreeMap<i64, i64>,
-    /// Rows of the log that are of no stream, by key.
+    /// Log rows that belong to no stream, by key.
     strays: BTreeMap<String, i64>,
+}
+
+/// An event that a stream stops at.
+struct StreamStop<'a> {
+    event: &'a RecordedEvent,
+    reason: String,
+    attempts: i64,
 }
 
 impl ParkedStreams {
@@ -74,13 +81,8 @@ impl<V: View> Projector<V> {
         Self { store, table, parked, tick, ensure_built, blocked }
     }
 
-    async fn park(
-        &self,
-        run: &Run,
-        tx: &mut Tx,
-        reason: String,
-        (event, attempts): (&RecordedEvent, i64),
-    ) -> Result<(), Halt> {
+    async fn park(&self, run: &Run, tx: &mut Tx, stop: StreamStop<'_>) -> Result<(), Halt> {
+        let StreamStop { event, reason, attempts } = stop;
         let (key, position, sequence) = (event.key(), event.position, event.sequence);
         tracing::error!(view = run.name, key, position, sequence, reason, "a stream is parked");
         let parked = Parked {
@@ -94,12 +96,13 @@ impl<V: View> Projector<V> {
         Ok(ParkedKeys::park(tx, &run.name, &parked, Duration::ZERO).await?)
     }
 
-    /// Has the rows that can't be read written again from their streams.
+    /// Parks the streams of rows that can't be read, so that a retry writes them again from the log.
     async fn park_broken(
         &self,
         run: &Run,
         tx: &mut Tx,
-        (broken, batch): (BTreeMap<i64, String>, &[Delivery]),
+        broken: BTreeMap<i64, String>,
+        batch: &[Delivery],
     ) -> Result<Vec<(i64, i64)>, Halt> {
         let mut parked = vec![];
         for (number, reason) in broken {
@@ -134,12 +137,12 @@ impl<V: View> Projector<V> {
 #[async_trait]
 impl<V: View> Handler for Projector<V> {
     async fn prepare(&self) -> Result<(), Halt> {
-        // It is built already, except at a first start without a database.
+        // The view is built at the start of the program, except where the database didn't answer.
         (self.ensure_built)(self.store.clone()).await
     }
 
     async fn begin(&self, run: &Run) -> Result<(), Halt> {
-        // This program may know how to read what an older one couldn't.
+        // This program may be able to read events that an older one couldn't.
         self.parked.request_retry(&run.name, None).await?;
         let mut blocked = self.blocked.lock().await;
         *blocked = ParkedStreams::of(self.parked.all(&run.name).await?);
@@ -162,7 +165,7 @@ impl<V: View> Handler for Projector<V> {
         let numbers: Vec<i64> = numbers.difference(&known).copied().collect();
         let FoundRows { mut rows, broken } =
             self.table.look_up(self.store.views(), &numbers).await?;
-        // These are read again from their streams, in the background.
+        // The background work folds these again from their streams.
         known.extend(broken.keys());
         let done = fold_batch::<V>(&mut rows, &known, batch);
         let reached = match (done.reached, done.newer) {
@@ -177,13 +180,15 @@ impl<V: View> Handler for Projector<V> {
         self.table.write(&mut tx, &touched).await?;
         for (number, event) in &done.poisoned {
             if let Some(row) = rows.get(number) {
-                self.park(run, &mut tx, stale_reason(row), (event, 1)).await?;
+                let stop = StreamStop { event, reason: stale_reason(row), attempts: 1 };
+                self.park(run, &mut tx, stop).await?;
             }
         }
         for (event, reason) in &done.strays {
-            self.park(run, &mut tx, reason.clone(), (event, 1)).await?;
+            let stop = StreamStop { event, reason: reason.clone(), attempts: 1 };
+            self.park(run, &mut tx, stop).await?;
         }
-        let broken = self.park_broken(run, &mut tx, (broken, batch)).await?;
+        let broken = self.park_broken(run, &mut tx, broken, batch).await?;
         failpoint!("projection.rows", &run.name);
         tx.commit().await?;
         blocked.streams.extend(broken);

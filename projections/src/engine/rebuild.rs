@@ -1,9 +1,8 @@
-//! Rebuilding views from the log, in addition to what is served: to be compared with it, to take its
-//! place, or to show a view as of a position. The views' own folds do it, so that the result is what the
-//! log says.
+//! Rebuilding views from the log alongside the served ones: to compare both, to replace the served view, or
+//! to show a view as of a position. A build uses the view's own fold.
 //!
-//! A build never touches what is served until it takes its place, in one transaction. A build that is cut
-//! short leaves the served view as it was, and a table that the next build removes.
+//! A build never touches the served view until it replaces it, in one transaction. An interrupted build
+//! leaves the served view as it was, and a table that the next build removes.
 
 mod as_of;
 mod build;
@@ -26,22 +25,22 @@ use chrono::{DateTime, Utc};
 use gdmarket_store::{RecordedEvent, StoreError};
 use serde::Serialize;
 
-/// Is called with how many events are done, and of how many.
+/// A callback with the number of events that are folded, and the number of all.
 pub type RebuildProgress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
-/// Why a replay didn't come to its end; what is served is as it was.
+/// Why a replay failed; the served view is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The database didn't answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The log holds what only a newer program reads.
-    #[error("the log holds what only a newer program reads: {0}")]
+    /// The log has events that only a newer program can read.
+    #[error("the log has events that only a newer program can read: {0}")]
     Newer(String),
     /// Another process builds the view.
-    #[error("{0} is being built by somebody else")]
+    #[error("{0} is being built by another process")]
     Busy(String),
-    /// The log gave other events than it counted.
+    /// The log returned another number of events than it counted.
     #[error("the log gave {read} of {expected} events")]
     Short {
         /// Events read.
@@ -49,10 +48,10 @@ pub enum ReplayError {
         /// Events that the log counted.
         expected: u64,
     },
-    /// What is served was replaced meanwhile.
-    #[error("what is served of {0} was replaced meanwhile: try again")]
+    /// The served view was replaced meanwhile.
+    #[error("the served view {0} was replaced meanwhile: try again")]
     Moved(String),
-    /// The program broke down.
+    /// The replay panicked, or a row can't be read.
     #[error("the replay broke down: {0}")]
     Broken(String),
     /// No view has this name.
@@ -64,14 +63,14 @@ pub enum ReplayError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// Where it is in the log.
+    /// Its position in the log.
     pub position: i64,
-    /// Its place in the stream.
+    /// Its number in the stream.
     pub sequence: i64,
-    /// What happened.
+    /// The type of the event.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// When.
+    /// When it was recorded.
     pub recorded_at: DateTime<Utc>,
 }
 
@@ -86,36 +85,36 @@ impl Explanation {
     }
 }
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replayed {
-    /// The view, as people type it.
+    /// The view's name as people type it.
     pub view: String,
-    /// How many events were folded.
+    /// The number of folded events.
     pub events: u64,
-    /// How many there are by the log's own count: the same, or the replay failed.
+    /// The log's own count of them; the replay fails if it differs.
     pub counted: u64,
-    /// Where served and rebuilt were compared; `null` if nothing fit to be compared is served.
+    /// The position at which the served and the rebuilt view were compared; `null` without a served view.
     pub compared_at: Option<i64>,
-    /// How many rows were compared.
+    /// The number of compared rows.
     pub rows: u64,
-    /// How many of them differ.
+    /// The number of rows that differ.
     pub differing: u64,
-    /// How many rows of the build are stale, since their streams can't be read further.
+    /// The number of rows of the build that are stale, since their streams can't be read to the end.
     pub stale: u64,
-    /// How many of the differing rows are stale in the build: the log can't be read where they differ.
+    /// The number of differing rows that are stale in the build: the log can't be read where they differ.
     pub damaged: u64,
-    /// How many streams, and rows of the log that are of no stream, can't be read.
+    /// The number of streams that can't be read, and of log rows that belong to no stream.
     pub unreadable: u64,
-    /// Which generation is served now, if the build took its place.
+    /// The generation that is served now, if the build replaced the served view.
     pub promoted: Option<i64>,
 }
 
-/// What to do with a build after it was compared.
+/// Receives the differences of a rebuild, and decides whether the build is served.
 #[async_trait]
 pub trait RebuildObserver: Send {
-    /// A row differs.
+    /// Called for every row that differs.
     fn differs(&mut self, difference: Difference);
     /// Whether to serve the build.
     async fn serve(&mut self, so_far: &Replayed) -> bool;

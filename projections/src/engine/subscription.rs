@@ -1,10 +1,10 @@
-//! The one loop behind every view and every process manager.
+//! The loop behind every view and every process manager.
 //!
-//! It takes the lease, claims the checkpoint, reads a batch after it, has its handler process the
-//! batch, and continues. The handler writes the results of a batch and the new checkpoint in one
-//! transaction. The loop makes sure that nothing is skipped: it waits for a database that doesn't
-//! answer, it stops writing once the lease is lost or another runner has claimed the checkpoint, and
-//! it gives the lease up at an event that only a newer program can read.
+//! It takes the lease, claims the checkpoint, reads the batch after it, passes the batch to its handler,
+//! and repeats. The handler writes the results of a batch and the new checkpoint in one transaction. No
+//! event is skipped: the loop waits for a database that doesn't answer, stops writing once the lease is
+//! lost or another runner has claimed the checkpoint, and releases the lease at an event that only a newer
+//! program can read.
 
 mod blocked;
 mod handler;
@@ -15,7 +15,7 @@ pub(crate) use handler::{BlockedWork, Halt, Handler, Reached, Run};
 
 use crate::engine::backoff::pause;
 use crate::engine::feed::Feed;
-use crate::engine::progress::{Applied, LoopKind};
+use crate::engine::progress::{Applied, LoopKey};
 use chrono::{DateTime, Utc};
 use gdmarket_store::{Checkpoints, Leases, LoopProblems, ParkedKeys, StoreError};
 use std::sync::atomic::Ordering;
@@ -24,13 +24,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// The longest pause while the database is away: it is found again soon after its return.
+/// The longest pause while the database doesn't answer, so that its return is noticed soon.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long to wait before looking again whether the lease is free.
+/// The longest pause before checking again whether the lease is free.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
-/// How long a blocked loop waits before it tries again.
+/// The pause of a blocked loop before it tries again.
 const BLOCKED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Returns the current time.
@@ -38,49 +38,49 @@ pub(crate) type TimeSource = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// One loop.
 pub(crate) struct Subscription {
-    pub(crate) key: (LoopKind, String),
+    pub(crate) key: LoopKey,
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) feed: Arc<dyn Feed>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) leases: Leases,
     pub(crate) holder: String,
     pub(crate) applied: Applied,
-    /// The time that the lag is measured by.
+    /// The clock that measures the lag.
     pub(crate) clock: TimeSource,
     pub(crate) batch: u32,
     pub(crate) lease_ttl: Duration,
     pub(crate) tick: Duration,
-    /// No other process can run this loop: a lease that a killed process left is ended.
+    /// No other process can run this loop, so the lease of a killed process is ended at the start.
     pub(crate) alone: bool,
-    /// What is known of a time in which it is blocked.
+    /// The state of logging and storing the problem while the loop is blocked.
     pub(crate) blocked: Blocked,
 }
 
 impl Subscription {
-    /// Runs until `stop`, and finishes the batch that is in flight.
+    /// Runs until `stop`, and finishes the batch in flight.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut end_leftover = self.alone;
         while !stop.is_cancelled() {
             let ended = self.leadership_term(&stop, &mut end_leftover).await;
-            self.applied.update(&self.key, |progress| progress.led = false);
+            self.applied.update(&self.key, |progress| progress.is_leader = false);
             let rest = match ended {
                 Ok(()) if stop.is_cancelled() => return,
                 Ok(()) => {
-                    // Another replica runs it, and clears what was noted.
-                    self.report_stuck(false);
+                    // Another replica runs the loop, and clears the noted problem.
+                    self.report_blocked(false);
                     self.applied.update(&self.key, |progress| progress.problem = None);
                     LONGEST_REST.min(self.lease_ttl / 3)
                 }
                 Err(halt) => self.after_halt(&halt).await,
             };
             if let Err(halt) = self.report_as_follower().await {
-                tracing::debug!(subscription = self.key.1, problem = %halt, "not looked at");
+                tracing::debug!(subscription = self.key.name, problem = %halt, "the lag isn't reported");
             }
             tokio::select! { () = sleep(rest) => {} () = stop.cancelled() => {} }
         }
     }
 
-    /// One try to become the runner and, if it succeeds, the leadership term until its end.
+    /// Tries to become the runner and, if that succeeds, runs the leadership term until its end.
     async fn leadership_term(
         &self,
         stop: &CancellationToken,
@@ -88,28 +88,29 @@ impl Subscription {
     ) -> Result<(), Halt> {
         self.handler.prepare().await?;
         if std::mem::take(end_leftover) {
-            self.leases.end(&self.key.1).await.inspect_err(|_| *end_leftover = true)?;
+            self.leases.end(&self.key.name).await.inspect_err(|_| *end_leftover = true)?;
         }
-        let Some(epoch) = self.leases.take(&self.key.1, &self.holder, self.lease_ttl).await? else {
+        let Some(epoch) = self.leases.take(&self.key.name, &self.holder, self.lease_ttl).await?
+        else {
             return Ok(());
         };
-        let run = Run { name: self.key.1.clone(), source: self.feed.source(), epoch };
+        let run = Run { name: self.key.name.clone(), source: self.feed.source(), epoch };
         let ended = tokio::select! {
             ended = self.run_as_leader(&run, stop) => ended,
             halt = self.handler.background(&run) => Err(halt),
             () = self.keep_lease(epoch) => Err(Halt::Fenced),
         };
-        // Given up at once, so that another needn't wait for its end.
-        if let Err(error) = self.leases.release(&self.key.1, &self.holder).await {
-            tracing::debug!(subscription = self.key.1, %error, "the lease ends by itself");
+        // Released at once, so that another runner needn't wait for its end.
+        if let Err(error) = self.leases.release(&self.key.name, &self.holder).await {
+            tracing::debug!(subscription = self.key.name, %error, "the lease ends by itself");
         }
         ended
     }
 
-    /// Reports the lag and the parked keys where another process is the runner, or none is: a view that
-    /// is paused or blocked falls behind, too.
+    /// Reports the lag and the parked keys where another process is the runner, or none is, since a paused or
+    /// blocked view falls behind, too.
     async fn report_as_follower(&self) -> Result<(), Halt> {
-        let name = &self.key.1;
+        let name = &self.key.name;
         let all = self.checkpoints.all(&self.feed.source()).await?;
         let Some((_, reached)) = all.into_iter().find(|(of, _)| of == name) else { return Ok(()) };
         let next = self.feed.read_after(reached, 1).await?;
@@ -124,17 +125,17 @@ impl Subscription {
     }
 
     async fn after_halt(&self, halt: &Halt) -> Duration {
-        let name = &self.key.1;
+        let name = &self.key.name;
         let problem = halt.to_string();
         let tried = self.blocked.attempts.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if let Halt::Fenced = halt {
             tracing::info!(subscription = name, "another runner has taken over");
-            self.report_stuck(false);
+            self.report_blocked(false);
             self.applied.update(&self.key, |progress| progress.problem = None);
             return self.tick;
         }
         let (kind, rest) = match halt {
-            // The store has said why, where it wasn't closed in order; the process is about to end.
+            // The process is about to end; the store has logged the reason, if there is one.
             Halt::Store(StoreError::Closed) => ("closed", LONGEST_PAUSE),
             Halt::Store(StoreError::Unavailable(_)) => ("waits", pause(tried, LONGEST_PAUSE)),
             Halt::Store(_) | Halt::Fenced => ("blocked", pause(tried, LONGEST_PAUSE)),
@@ -143,14 +144,14 @@ impl Subscription {
         if self.blocked.is_to_be_logged(kind) {
             self.log_blocked(kind, &problem, tried);
         }
-        self.report_stuck(true);
+        self.report_blocked(true);
         self.note_problem(&problem).await;
         self.applied.update(&self.key, |progress| progress.problem = Some(problem));
         rest
     }
 
     fn log_blocked(&self, kind: &str, problem: &str, tried: u32) {
-        let name = &self.key.1;
+        let name = &self.key.name;
         match kind {
             "closed" => tracing::debug!(subscription = name, problem, "a loop ends"),
             "waits" => {
@@ -165,14 +166,16 @@ impl Subscription {
         }
     }
 
-    /// Has the problem shown by `views status`, which may run in another process.
+    /// Stores the problem for `views status`, which may run in another process.
     async fn note_problem(&self, problem: &str) {
         self.blocked.set_cleared(None);
-        // A database that doesn't answer must not hold up the next try.
+        // A database that doesn't answer must not delay the next try.
         let problems = self.problems();
-        match timeout(LONGEST_PAUSE, problems.put(&self.key.1, problem)).await {
+        match timeout(LONGEST_PAUSE, problems.put(&self.key.name, problem)).await {
             Ok(Ok(())) => {}
-            not_noted => tracing::debug!(subscription = self.key.1, ?not_noted, "not noted"),
+            failed => {
+                tracing::debug!(subscription = self.key.name, ?failed, "the problem isn't stored");
+            }
         }
     }
 
@@ -180,25 +183,27 @@ impl Subscription {
         LoopProblems::new(self.checkpoints.db().clone())
     }
 
-    /// The loop gets on: whatever was reported of a time before is over.
-    async fn gets_on(&self) {
-        self.report_stuck(false);
+    /// Clears what was reported while the loop was blocked, now that it advances.
+    async fn clear_problem(&self) {
+        self.report_blocked(false);
         self.applied.update(&self.key, |progress| progress.problem = None);
         if self.blocked.attempts.swap(0, Ordering::Relaxed) > 0 {
             *self.blocked.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            tracing::info!(subscription = self.key.1, "a loop gets on again");
+            tracing::info!(subscription = self.key.name, "a blocked loop continues");
         }
         if self.blocked.may_be_noted(self.alone) {
-            match self.problems().clear(&self.key.1).await {
+            match self.problems().clear(&self.key.name).await {
                 Ok(()) => self.blocked.set_cleared(Some(Instant::now())),
-                Err(error) => tracing::debug!(subscription = self.key.1, %error, "still noted"),
+                Err(error) => {
+                    tracing::debug!(subscription = self.key.name, %error, "the problem isn't cleared");
+                }
             }
         }
     }
 
-    fn report_stuck(&self, stuck: bool) {
-        metrics::gauge!("gdmarket_projection_stuck", "subscription" => self.key.1.clone())
-            .set(if stuck { 1.0 } else { 0.0 });
+    fn report_blocked(&self, is_blocked: bool) {
+        metrics::gauge!("gdmarket_projection_stuck", "subscription" => self.key.name.clone())
+            .set(if is_blocked { 1.0 } else { 0.0 });
     }
 
     /// Renews the lease until it is lost.
@@ -206,12 +211,12 @@ impl Subscription {
         let mut sure_until = Instant::now() + self.lease_ttl;
         while Instant::now() < sure_until {
             sleep(self.lease_ttl / 3).await;
-            let asked_at = Instant::now();
-            match self.leases.take(&self.key.1, &self.holder, self.lease_ttl).await {
-                Ok(Some(same)) if same == epoch => sure_until = asked_at + self.lease_ttl,
+            let requested_at = Instant::now();
+            match self.leases.take(&self.key.name, &self.holder, self.lease_ttl).await {
+                Ok(Some(same)) if same == epoch => sure_until = requested_at + self.lease_ttl,
                 Ok(Some(_) | None) => return,
                 Err(error) => {
-                    tracing::debug!(subscription = self.key.1, %error, "the lease isn't renewed");
+                    tracing::debug!(subscription = self.key.name, %error, "the lease isn't renewed");
                 }
             }
         }

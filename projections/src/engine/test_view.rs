@@ -1,4 +1,4 @@
-//! A view for the tests of the machinery: a small one over a real aggregate's streams.
+//! A small view over a real aggregate's streams, for the tests of the engine.
 
 use super::view::{Column, FoldError, View};
 use gdmarket_domain::{AlarmEvent, ItemNo, MarketEvent};
@@ -9,7 +9,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(crate) struct TestView;
 
-/// What [`TestView`] keeps per stream.
+/// The row of a stream in [`TestView`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TestRow {
     pub(crate) status: Option<String>,

@@ -9,40 +9,40 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How often to look whether the log grows.
-const LOOK: Duration = Duration::from_millis(100);
-/// How soon after the first look the log is looked at again: a build waits for the result of both.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How many times as long as a time slice the pause after it is.
+/// How often to check whether the log grows.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// The pause after the first check: a build waits for the result of two.
+const FIRST_INTERVAL: Duration = Duration::from_millis(20);
+/// The length of a pause, as a multiple of the time slice before it.
 const PAUSE_FACTOR: u32 = 8;
-/// No pause is longer: the commands may be over by then.
+/// The longest pause: the commands may be over by then.
 const LONGEST: Duration = Duration::from_millis(500);
 
 /// Knows whether commands come in while a build runs.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    /// `None` before two looks at the log.
+    /// `None` before the second check of the log.
     is_busy: watch::Receiver<Option<bool>>,
     is_disabled: AtomicBool,
     pausing: Mutex<()>,
-    _looking: AbortOnDropHandle<()>,
+    _checking: AbortOnDropHandle<()>,
 }
 
 impl Throttle {
-    /// A throttle that looks at this store's log from now on.
+    /// A throttle that checks this store's log from now on.
     pub(crate) fn for_store(store: &Store) -> Self {
         let (sender, is_busy) = watch::channel(None);
-        let looking = tokio::spawn(look(store.clone(), sender));
-        Self::new(is_busy, AbortOnDropHandle::new(looking))
+        let checking = tokio::spawn(check_growth(store.clone(), sender));
+        Self::new(is_busy, AbortOnDropHandle::new(checking))
     }
 
-    /// A throttle to which the task `looking` reports whether commands come in.
+    /// A throttle to which the task `checking` reports whether commands come in.
     pub(crate) fn new(
         is_busy: watch::Receiver<Option<bool>>,
-        looking: AbortOnDropHandle<()>,
+        checking: AbortOnDropHandle<()>,
     ) -> Self {
         let is_disabled = AtomicBool::new(false);
-        Self { is_busy, is_disabled, pausing: Mutex::new(()), _looking: looking }
+        Self { is_busy, is_disabled, pausing: Mutex::new(()), _checking: checking }
     }
 
     /// Waits until it is known whether commands come in.
@@ -51,22 +51,22 @@ impl Throttle {
         drop(self.is_busy.clone().wait_for(Option::is_some).await);
     }
 
-    /// Whether commands come in and go first.
+    /// Whether commands come in, and therefore go first.
     pub(crate) fn is_active(&self) -> bool {
         *self.is_busy.borrow() == Some(true) && !self.is_disabled()
     }
 
-    /// Whether commands have to wait for the build.
+    /// Whether commands wait for the build.
     pub(crate) fn is_disabled(&self) -> bool {
         self.is_disabled.load(Ordering::Relaxed)
     }
 
-    /// Ends all pauses: the log grows faster than a build that pauses.
+    /// Ends all pauses, for a log that grows faster than a build that pauses.
     pub(crate) fn disable(&self) {
         self.is_disabled.store(true, Ordering::Relaxed);
     }
 
-    /// Pauses after a time slice that began then, if commands come in. Workers pause one after
+    /// Pauses after a time slice that began at `began`, if commands come in. Workers pause one after
     /// another, so that their time slices don't coincide.
     pub(crate) async fn pause_after(&self, began: Instant) {
         if self.is_active() {
@@ -77,7 +77,7 @@ impl Throttle {
     }
 }
 
-async fn look(store: Store, is_busy: watch::Sender<Option<bool>>) {
+async fn check_growth(store: Store, is_busy: watch::Sender<Option<bool>>) {
     let mut before = None;
     loop {
         match store.log().head().await {
@@ -89,7 +89,7 @@ async fn look(store: Store, is_busy: watch::Sender<Option<bool>>) {
             // The build notices by its own queries that the database doesn't answer.
             Err(_) => is_busy.send_modify(|known| *known = known.or(Some(false))),
         }
-        let pause = if is_busy.borrow().is_none() { LOOK_AGAIN } else { LOOK };
+        let pause = if is_busy.borrow().is_none() { FIRST_INTERVAL } else { CHECK_INTERVAL };
         sleep(pause).await;
     }
 }
@@ -100,11 +100,11 @@ mod tests {
     use tokio::time::advance;
 
     fn among_commands(is_busy: bool) -> Throttle {
-        let looking = AbortOnDropHandle::new(tokio::spawn(async {}));
-        Throttle::new(watch::channel(Some(is_busy)).1, looking)
+        let checking = AbortOnDropHandle::new(tokio::spawn(async {}));
+        Throttle::new(watch::channel(Some(is_busy)).1, checking)
     }
 
-    /// How long it pauses after a time slice of so many milliseconds.
+    /// The pause after a time slice of this length.
     async fn pause_after(throttle: &Throttle, millis: u64) -> Duration {
         let began = Instant::now();
         advance(Duration::from_millis(millis)).await;

@@ -1,8 +1,8 @@
-//! A view's table: one row per stream, made by the build of the view.
+//! A view's table: one row per stream, created by the build of the view.
 //!
-//! Its name has the view's version, and that of a build its generation too, so that a new version or a
-//! rebuild and what is served are different tables. Its columns are those that the view declares; what
-//! else the fold needs is one document.
+//! The name of a table contains the view's version, and that of a build its generation too, so that a new
+//! version or a rebuild never shares a table with the served view. The columns are those that the view
+//! declares; the row of the fold is one document.
 
 mod bulk;
 mod leftovers;
@@ -15,19 +15,19 @@ use gdmarket_store::{Db, NumberedRow, PageQuery, RowDocument, RowTable, StoreErr
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 
-/// The table that is served of a view, or that of a build.
+/// The served table of a view, or the table of a build.
 #[derive(Debug)]
 pub(crate) struct ViewTable<V> {
     rows: RowTable,
     view: PhantomData<fn() -> V>,
 }
 
-/// A row with what is known of its stream.
+/// A row with the state of its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored<R> {
     /// The stream's number.
     pub(crate) number: i64,
-    /// The last sequence that is in the row.
+    /// The sequence of the last event that is applied to the row.
     pub(crate) sequence: i64,
     /// Since when (in microseconds) and why the row is stale.
     pub(crate) stale: Option<(i64, String)>,
@@ -42,23 +42,23 @@ impl<R: Default> Stored<R> {
     }
 }
 
-/// Rows that were looked up.
+/// The result of reading rows by number.
 #[derive(Debug)]
 pub(crate) struct FoundRows<R> {
-    /// Those that are there, by number.
+    /// The rows that were found, by number.
     pub(crate) rows: HashMap<i64, Stored<R>>,
-    /// Why those can't be read that can't.
+    /// The reason for each row that can't be read.
     pub(crate) broken: BTreeMap<i64, String>,
 }
 
 impl<V: View> ViewTable<V> {
-    /// The table that is served.
+    /// The served table.
     pub(crate) fn served() -> Self {
         Self::named(format!("view_{}", V::subscription()))
     }
 
-    /// The table of a build, until it is served: of the generation that it would be, and the epoch of
-    /// the lease it is built under, so that no two builds ever share one.
+    /// The table of a build until it is served. Its name contains the generation and the epoch of the
+    /// build's lease, so that no two builds ever share a table.
     pub(crate) fn build(generation: i64, epoch: i64) -> Self {
         Self::named(format!("view_{}_g{generation}_{epoch}", V::subscription()))
     }
@@ -68,14 +68,14 @@ impl<V: View> ViewTable<V> {
         Self { rows: RowTable::new(name, columns), view: PhantomData }
     }
 
-    /// The table's name.
+    /// The name of the table.
     pub(crate) fn name(&self) -> &str {
         self.rows.name()
     }
 
-    /// The rows of these streams in the table of a build, by number; absent before their first event. A row
-    /// that can't be read is an error: what a build wrote itself can be. Of what is served, any row may be
-    /// damaged: it is read with [`ViewTable::look_up`].
+    /// Reads the rows of these streams from the table of a build, by number; a stream without events has
+    /// none. A row that can't be read is an error, since the build wrote it. A served row may be damaged:
+    /// use [`ViewTable::look_up`] there.
     pub(crate) async fn load(
         &self,
         db: &Db,
@@ -85,7 +85,7 @@ impl<V: View> ViewTable<V> {
         broken.into_values().next().map_or(Ok(rows), |why| Err(StoreError::Corrupt(why)))
     }
 
-    /// As [`ViewTable::load`], with the rows that can't be read.
+    /// As [`ViewTable::load`], but also returns which rows can't be read.
     pub(crate) async fn look_up(
         &self,
         db: &Db,
@@ -105,7 +105,7 @@ impl<V: View> ViewTable<V> {
         Ok(found)
     }
 
-    /// The rows of a page that are shown, or why one can't be read.
+    /// Reads a page of the rows that are shown; for a row that can't be read, the reason.
     pub(crate) async fn page(
         &self,
         db: &Db,
@@ -115,7 +115,7 @@ impl<V: View> ViewTable<V> {
         Ok(found.map(|(number, document)| (number, self.decode((number, document)))).collect())
     }
 
-    /// A row of the table, or why it can't be read.
+    /// Decodes a row of the table, or gives the reason why it can't be read.
     fn decode(
         &self,
         (number, document): NumberedRow<RowDocument>,
@@ -128,13 +128,13 @@ impl<V: View> ViewTable<V> {
         Err(why)
     }
 
-    /// Removes a row of a stream that the log doesn't have.
+    /// Removes the row of a stream that isn't in the log.
     pub(crate) async fn remove_row(&self, tx: &mut Tx, number: i64) -> Result<(), StoreError> {
         self.rows.remove_row(tx, number).await
     }
 
-    /// The first rows after a number as the table has them, gone ones too, as `tx` sees them; for a row
-    /// that can't be read, why.
+    /// Reads the first rows after a number, as `tx` sees them, including rows that are no longer shown; for
+    /// a row that can't be read, the reason.
     pub(crate) async fn part(
         &self,
         tx: &mut Tx,
@@ -144,7 +144,7 @@ impl<V: View> ViewTable<V> {
         self.rows.part(tx, after, limit).await
     }
 
-    /// Writes rows, each once at most.
+    /// Writes rows, each at most once.
     pub(crate) async fn write(
         &self,
         tx: &mut Tx,
@@ -154,7 +154,7 @@ impl<V: View> ViewTable<V> {
         self.rows.write(tx, &rows?).await
     }
 
-    /// A row as the table has it.
+    /// Converts a row to the form of the table.
     pub(crate) fn whole(&self, stored: &Stored<V::Row>) -> Result<TableRow, StoreError> {
         let (stale_since, stale_reason) = stored.stale.clone().unzip();
         Ok(TableRow {
@@ -168,7 +168,7 @@ impl<V: View> ViewTable<V> {
         })
     }
 
-    /// Reads a row of the table.
+    /// Reads a row from the form of the table.
     pub(crate) fn read(&self, row: RowDocument) -> Result<Stored<V::Row>, StoreError> {
         let RowDocument { number, sequence, stale_since, stale_reason, document } = row;
         let row = serde_json::from_str(&document).map_err(|error| {
@@ -180,21 +180,21 @@ impl<V: View> ViewTable<V> {
     fn document(&self, stored: &Stored<V::Row>) -> Result<String, StoreError> {
         serde_json::to_string(&stored.row).map_err(|error| {
             let number = stored.number;
-            StoreError::Corrupt(format!("row {number} of {} can't be kept: {error}", self.name()))
+            StoreError::Corrupt(format!("row {number} of {} can't be stored: {error}", self.name()))
         })
     }
 
-    /// Makes the table without anything to find rows by but their number.
+    /// Creates the table without indexes other than the row's number.
     pub(crate) async fn create_bare(&self, tx: &mut Tx) -> Result<(), StoreError> {
         self.rows.create_bare(tx).await
     }
 
-    /// Lets rows be found by a column.
+    /// Creates the index of a column.
     pub(crate) async fn index(&self, db: &Db, column: &str) -> Result<(), StoreError> {
         self.rows.index(db, column).await
     }
 
-    /// Takes the place of the table that is served, from the end of `tx` on.
+    /// Replaces the served table when `tx` commits.
     pub(crate) async fn serve(&self, tx: &mut Tx) -> Result<(), StoreError> {
         self.rows.take_place_of(tx, &Self::served().rows).await
     }

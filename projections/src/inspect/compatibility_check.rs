@@ -1,5 +1,5 @@
-//! Checks on samples whether this program can read a stored log: every event goes through the upcaster
-//! chain, every stream through the views that fold it. Nothing is written.
+//! The check on samples whether this program can read a stored log: every event passes through the
+//! upcasters, every stream through the views that fold it. The check writes nothing.
 
 use crate::engine::feed::{Unreadable, decode};
 use crate::engine::projector::{Folded, fold};
@@ -7,7 +7,7 @@ use crate::engine::view::View;
 use crate::engine::view_table::Stored;
 use gdmarket_store::RecordedEvent;
 
-/// Why this program can't read an event, if it can't.
+/// The reason why this program can't read an event, if it can't.
 pub fn unreadable(event: &RecordedEvent) -> Option<String> {
     match decode(event.seen()) {
         Ok(_) => None,
@@ -18,22 +18,22 @@ pub fn unreadable(event: &RecordedEvent) -> Option<String> {
 /// Folds one stream, event by event, with every view of its aggregate.
 pub struct CompatibilityCheck(Vec<Box<dyn StreamFold>>);
 
-/// A view that can't fold a stream, and why.
+/// A view that can't fold a stream, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
     /// The view.
     pub view: &'static str,
-    /// The reason that it gives.
+    /// The reason.
     pub why: String,
 }
 
 impl CompatibilityCheck {
-    /// The check of one stream by these views.
+    /// The check of one stream with these views.
     pub(crate) const fn new(views: Vec<Box<dyn StreamFold>>) -> Self {
         Self(views)
     }
 
-    /// Takes the next event of the stream; a view that can't is left out from then on.
+    /// Folds the next event of the stream; a view that can't fold it is left out from then on.
     pub fn take(&mut self, event: &RecordedEvent) -> Vec<Failed> {
         let mut failed = Vec::new();
         self.0.retain_mut(|view| match view.take(event) {
@@ -51,7 +51,7 @@ impl CompatibilityCheck {
 pub(crate) trait StreamFold: Send {
     fn name(&self) -> &'static str;
 
-    /// Why it can't fold an event, if it can't.
+    /// Folds an event; returns the reason if it can't.
     fn take(&mut self, event: &RecordedEvent) -> Option<String>;
 }
 
@@ -70,7 +70,7 @@ impl<V: View> StreamFold for Row<V> {
     fn take(&mut self, event: &RecordedEvent) -> Option<String> {
         match fold::<V>(&mut self.0, event.seen()) {
             Folded::Taken => {
-                // It must be possible to store the row, too.
+                // The row must be storable, too.
                 serde_json::to_string(&self.0.row).err().map(|error| error.to_string())
             }
             Folded::Old => Some(format!("sequence {} came twice", event.sequence)),

@@ -1,37 +1,37 @@
-//! An event as people read it: its metadata in fields, its data without the name that they have on the
-//! wire. Tools, traces and event streams use it; views and process managers decode instead.
+//! An event as people read it: its metadata in fields, its data without the name of the variant. Tools,
+//! traces and event streams use it; views and process managers decode events instead.
 
 use chrono::{DateTime, Utc};
 use gdmarket_store::RecordedEvent;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// What an event says, and what is known about it.
+/// The data of an event, and its metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventView {
-    /// Where it is in the log.
+    /// Its position in the log.
     pub position: i64,
-    /// Whose event it is: `reservation/1`.
+    /// Its stream: `reservation/1`.
     pub stream: String,
     /// Its number in the stream.
     pub sequence: i64,
-    /// What happened.
+    /// Its type.
     #[serde(rename = "type")]
     pub event_type: String,
     /// The version of the event's shape.
     pub version: String,
-    /// When it was written, by the database's clock.
+    /// When it was recorded, by the database's clock.
     pub recorded_at: DateTime<Utc>,
-    /// On whose behalf.
+    /// The actor of the command.
     pub actor: Option<String>,
-    /// Which command it came of.
+    /// The id of the command.
     pub command_id: Option<String>,
-    /// What all events of one request share.
+    /// The id that all events of one request share.
     pub correlation_id: Option<String>,
-    /// The position of the event that caused it; `None` for what a person asked.
+    /// The position of the event that caused it; `None` for a person's request.
     pub caused_by: Option<i64>,
-    /// What it says; the bare text if it can't be read.
+    /// Its data; the payload as text if it can't be read.
     pub data: Value,
 }
 
@@ -61,13 +61,13 @@ impl From<&RecordedEvent> for EventView {
 }
 
 impl EventView {
-    /// Whether it is about this number of that kind, `itemNo` for example.
+    /// Whether its data has this number in a field, `itemNo` for example.
     pub fn names(&self, kind: &str, number: i64) -> bool {
         self.data.get(kind).and_then(Value::as_i64) == Some(number)
     }
 }
 
-/// What an event says, without the name of its variant.
+/// The data of an event, without the name of the variant.
 fn data(payload: &str) -> Value {
     match serde_json::from_str(payload) {
         Ok(Value::Object(variants)) if variants.len() == 1 => {

@@ -1,8 +1,7 @@
-//! The check of a whole log against the views: every event goes through the folds that take it, and the
-//! rows that come out are compared with those that are served. Nothing is written.
+//! The check of a whole log against the views: the views fold every event, and the resulting rows are
+//! compared with the served ones. The check writes nothing.
 //!
-//! Rows are held in memory, so a long log is gone through in several passes, each for a part of the
-//! streams.
+//! Rows are held in memory, so a long log is read in several passes, each for a part of the streams.
 
 use crate::engine::projector::{Folded, fold};
 use crate::engine::view::View;
@@ -11,15 +10,15 @@ use async_trait::async_trait;
 use gdmarket_store::{Check, Finding, RecordedEvent, StoreError, TableRow};
 use std::collections::HashMap;
 
-/// Rows read at once.
+/// Rows per query.
 const ROWS: u32 = 2_000;
 
 /// The streams of one pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {
-    /// Which pass it is, from 0 on.
+    /// The number of the pass, from 0 on.
     pub number: i64,
-    /// How many there are.
+    /// The number of passes.
     pub of: i64,
 }
 
@@ -48,8 +47,8 @@ impl FoldCheck {
         Ok(Self { views, part })
     }
 
-    /// Takes the next event of the log; returns which views can't fold it, and why. A stream that a view can't
-    /// fold is left out from then on.
+    /// Folds the next event of the log; returns the views that can't, each with the reason. A stream that a view
+    /// can't fold is left out from then on.
     pub fn take(&mut self, event: &RecordedEvent) -> Vec<(&'static str, String)> {
         if !event.has_stream() || !self.part.has(event.stream.number) {
             return vec![];
@@ -58,7 +57,7 @@ impl FoldCheck {
         concerned.filter_map(|view| Some((view.name(), view.take(event)?))).collect()
     }
 
-    /// Compares the rows that came out with those that are served.
+    /// Compares the resulting rows with the served ones.
     pub async fn compare(mut self, check: &mut Check) -> Result<Vec<Finding>, StoreError> {
         let mut findings = vec![];
         for view in &mut self.views {
@@ -74,7 +73,7 @@ impl std::fmt::Debug for FoldCheck {
     }
 }
 
-/// One view, whatever its rows are.
+/// The fold check of one view, independent of the type of its rows.
 #[async_trait]
 pub(crate) trait AnyFold: Send {
     fn name(&self) -> &'static str;
@@ -86,11 +85,11 @@ pub(crate) trait AnyFold: Send {
 
 /// The rows of one view.
 pub(crate) struct FoldOf<V: View> {
-    /// The checkpoint of what is served, if it was built.
+    /// The checkpoint of the served view, if it was built.
     served: Option<i64>,
-    /// Rows as of there; of everything where nothing is served.
+    /// The rows as of that checkpoint; of the whole log without a served view.
     rows: HashMap<i64, Stored<V::Row>>,
-    /// Rows of streams that have later events.
+    /// The rows of streams with later events.
     beyond: HashMap<i64, Stored<V::Row>>,
 }
 
@@ -148,7 +147,7 @@ impl<V: View> AnyFold for FoldOf<V> {
             return Ok(vec![]);
         }
         if !table.exists_in(check.views()).await? {
-            let what = format!("{} isn't there: type gdmarket views rebuild", table.name());
+            let what = format!("{} is missing: type gdmarket views rebuild", table.name());
             return Ok(if part.number == 0 { vec![missing(what)] } else { vec![] });
         }
         if self.served.is_none() {
@@ -164,7 +163,7 @@ impl<V: View> AnyFold for FoldOf<V> {
                 findings.extend(self.finding(&table, number, row)?);
             }
         }
-        // What is left was in no row of the table.
+        // The rows that are left have no counterpart in the table.
         let mut left: Vec<i64> = self.rows.keys().copied().collect();
         left.sort_unstable();
         findings.extend(
@@ -177,7 +176,7 @@ impl<V: View> AnyFold for FoldOf<V> {
 }
 
 impl<V: View> FoldOf<V> {
-    /// What is wrong with a served row.
+    /// The finding about a served row, if it is wrong.
     fn finding(
         &mut self,
         table: &ViewTable<V>,
@@ -200,11 +199,12 @@ impl<V: View> FoldOf<V> {
             return Ok(Some(unreadable::<V>(number, &error.to_string())));
         }
         let mut expected = table.whole(&folded)?;
-        // The text of a reason is that of the program that parked the stream.
+        // The program that parked the stream may have worded the reason differently.
         if served.stale_since.is_some() && expected.stale_since.is_some() {
             expected.stale_reason.clone_from(&served.stale_reason);
         }
-        Ok((expected != served).then(|| differs::<V>(number, "differs from what the log says")))
+        Ok((expected != served)
+            .then(|| differs::<V>(number, "differs from the row that the log gives")))
     }
 }
 

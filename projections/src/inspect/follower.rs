@@ -1,6 +1,5 @@
-//! Follows the log as it grows, whichever process writes it: the events after a position that are about
-//! something. A follower holds at most one page and no place in a queue, so that a slow one delays
-//! nothing else.
+//! Follows the log as it grows, whichever process writes it, and returns the events of a subject. A follower
+//! holds at most one page and occupies no queue, so that a slow one delays nothing else.
 
 use crate::inspect::event_view::EventView;
 use crate::queries::Queries;
@@ -13,23 +12,23 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
-/// Events looked at between two answers.
+/// Events per query.
 const PAGE: u32 = 100;
 
-/// What events are about; what is absent doesn't matter.
+/// The subject of events; an absent field matches every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
-    /// They are of this item or its alarm, or name it.
+    /// Events of this item or its alarm, and events that name it.
     pub item_no: Option<i64>,
-    /// They are of this reservation, or name it.
+    /// Events of this reservation, and events that name it.
     pub reservation_no: Option<i64>,
-    /// They are of this payment attempt, or name it.
+    /// Events of this payment attempt, and events that name it.
     pub payment_no: Option<i64>,
-    /// They are of this type.
+    /// Events of this type.
     pub event_type: Option<&'static str>,
 }
 
-/// The numbers that an event names, read without the rest.
+/// The numbers that an event names.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct NamedNumbers {
@@ -43,21 +42,21 @@ struct NamedNumbers {
 
 impl About {
     fn takes(&self, event: &RecordedEvent) -> bool {
-        if self.event_type.is_some_and(|wanted| wanted != event.event_type) {
+        if self.event_type.is_some_and(|expected| expected != event.event_type) {
             return false;
         }
         if self.item_no.is_none() && self.reservation_no.is_none() && self.payment_no.is_none() {
             return true;
         }
-        // A payload is one variant; one that can't be read names nothing.
+        // A payload is one variant. A payload that can't be read names nothing.
         let payload: BTreeMap<Cow<'_, str>, NamedNumbers> =
             serde_json::from_str(&event.payload).unwrap_or_default();
         let named = payload.into_values().next().unwrap_or_default();
-        let is_of = |wanted: Option<i64>, named: Option<i64>, kinds: &[&str]| {
-            wanted.is_none_or(|wanted| {
+        let is_of = |requested: Option<i64>, named: Option<i64>, kinds: &[&str]| {
+            requested.is_none_or(|requested| {
                 let stream = &event.stream;
-                let is_own = stream.number == wanted && kinds.contains(&stream.kind.as_ref());
-                is_own || named == Some(wanted)
+                let is_own = stream.number == requested && kinds.contains(&stream.kind.as_ref());
+                is_own || named == Some(requested)
             })
         };
         is_of(self.item_no, named.item, &[Item::TYPE, Alarm::TYPE])
@@ -75,7 +74,7 @@ pub struct Follower {
 }
 
 impl Queries {
-    /// Begins to follow, at the head as it is now.
+    /// Starts to follow at the current head.
     pub async fn follow(&self, about: About) -> Result<Follower, QueryError> {
         let store = self.store().clone();
         let position = store.log().head().await?;
@@ -84,7 +83,7 @@ impl Queries {
 }
 
 impl Follower {
-    /// Goes back to a position. One that this log hasn't come to belongs to another, and is refused.
+    /// Goes back to a position. A position past the follower's belongs to another log, and is refused.
     pub fn go_back_to(&mut self, position: i64) -> bool {
         let is_known = position <= self.position;
         if is_known {
@@ -93,17 +92,17 @@ impl Follower {
         is_known
     }
 
-    /// How far it has looked: everything up to here has been handed out or isn't asked for.
+    /// The position of the follower: every event up to here was returned, or doesn't match.
     pub const fn position(&self) -> i64 {
         self.position
     }
 
-    /// Which log it follows.
+    /// The log that it follows.
     pub fn source(&self) -> Identity {
         *self.store.identity()
     }
 
-    /// The next events, as soon as there are any; none when the time is over before.
+    /// Waits for the next events; returns none at `until`.
     pub async fn next(&mut self, until: Instant) -> Result<Vec<EventView>, QueryError> {
         loop {
             if !self.store.tail().wait_past(self.position, until).await {
@@ -111,8 +110,8 @@ impl Follower {
             }
             let events = self.store.tail().read_after(self.position, PAGE).await?;
             self.position = events.last().map_or(self.position, |event| event.position);
-            let wanted = events.iter().filter(|event| self.about.takes(event));
-            let views: Vec<_> = wanted.map(|event| EventView::from(&**event)).collect();
+            let matching = events.iter().filter(|event| self.about.takes(event));
+            let views: Vec<_> = matching.map(|event| EventView::from(&**event)).collect();
             if !views.is_empty() || Instant::now() >= until {
                 return Ok(views);
             }
@@ -125,10 +124,10 @@ mod tests {
     use super::*;
     use gdmarket_store::StreamId;
 
-    fn event(stream: (&'static str, i64), event_type: &str, payload: &str) -> RecordedEvent {
+    fn event(stream: StreamId, event_type: &str, payload: &str) -> RecordedEvent {
         RecordedEvent {
             position: 1,
-            stream: StreamId::new(stream.0, stream.1),
+            stream,
             sequence: 1,
             event_type: event_type.to_owned(),
             event_version: "1".to_owned(),
@@ -141,8 +140,9 @@ mod tests {
 
     #[test]
     fn an_event_is_about_its_own_stream_and_what_it_names() {
-        let held = event(("item", 1), "ItemHeld", r#"{"ItemHeld":{"itemNo":1,"reservationNo":7}}"#);
-        let broken = event(("reservation", 7), "Odd", "{oops");
+        let payload = r#"{"ItemHeld":{"itemNo":1,"reservationNo":7}}"#;
+        let held = event(StreamId::new("item", 1), "ItemHeld", payload);
+        let broken = event(StreamId::new("reservation", 7), "Odd", "{oops");
         let item = |no| About { item_no: Some(no), ..About::default() };
         let reservation = |no| About { reservation_no: Some(no), ..About::default() };
         assert!(item(1).takes(&held) && reservation(7).takes(&held));

@@ -1,5 +1,5 @@
-//! The state of every loop, for operators: its position, its runner, what is blocked; and pausing the loop
-//! of a view.
+//! The state of every loop, for operators: its position, its runner, its problems; and pausing the loop of a
+//! view.
 
 use crate::engine::process_manager::blocked_deadlines;
 use crate::engine::view::version_of;
@@ -14,19 +14,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// What a loop is doing.
+/// The activity of a loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoopState {
     /// A process runs it.
     Running,
-    /// An operator keeps it from running.
+    /// An operator has paused it.
     Paused,
     /// No process runs it.
     Idle,
-    /// It has read another log, or this one before it was restored or imported.
+    /// It read another log, or this one before it was restored or imported.
     OtherLog,
-    /// This program's version of the view isn't there yet: a server makes it when it starts.
+    /// This program's version of the view was never built: a server builds it at its start.
     NotBuilt,
 }
 
@@ -36,29 +36,29 @@ pub enum LoopState {
 pub struct LoopStatus {
     /// The subscription: a view with its version, or a process manager.
     pub name: String,
-    /// Whether it keeps a view.
+    /// Whether it maintains a view.
     pub is_view: bool,
     /// Whether this program reads it; other versions of views belong to other programs.
     pub is_known: bool,
-    /// Which version of the view it keeps; `null` for a process manager.
+    /// The version of the view; `null` for a process manager.
     pub version: Option<u32>,
-    /// How many times the view was built; `null` for a process manager.
+    /// The number of builds of the view; `null` for a process manager.
     pub generation: Option<i64>,
     /// When it was built last.
     pub built_at: Option<DateTime<Utc>>,
-    /// What it is doing.
+    /// The activity of the loop.
     pub state: LoopState,
-    /// Who runs it.
+    /// The process that runs it.
     pub holder: Option<String>,
-    /// Everything up to here is done.
+    /// Every event up to here is handled.
     pub position: i64,
-    /// How many events stand after it.
+    /// The number of events after that position.
     pub lag_events: u64,
-    /// How long the first of them has been waiting.
+    /// The age of the first of them.
     pub lag_seconds: f64,
-    /// Positions per second while it was looked at.
+    /// Positions per second during the measurement.
     pub rate: f64,
-    /// How many keys are parked.
+    /// The number of parked keys and blocked deadlines.
     pub parked: usize,
     /// Why it is blocked, if it is.
     pub problem: Option<String>,
@@ -66,8 +66,8 @@ pub struct LoopStatus {
     pub blocked_since: Option<DateTime<Utc>>,
 }
 
-/// Looks at every loop, twice, to see how fast it goes; `known` are the subscriptions of this program's
-/// views.
+/// Reads the state of every loop, twice, to measure its rate; `known` are the subscriptions of this
+/// program's views.
 pub(crate) async fn overview(
     store: &Store,
     known: &[String],
@@ -79,7 +79,7 @@ pub(crate) async fn overview(
     let began = Instant::now();
     sleep(between).await;
     let after = positions(&checkpoints, store).await?;
-    let look = Look {
+    let snapshot = LoopSnapshot {
         store,
         known,
         head: store.log().head().await?,
@@ -92,15 +92,15 @@ pub(crate) async fn overview(
     };
     let mut all = vec![];
     for (name, position) in &after {
-        all.push(look.status(name, (before.get(name).copied(), *position)).await?);
+        all.push(snapshot.status(name, before.get(name).copied(), *position).await?);
     }
     for name in checkpoints.others(store.identity()).await? {
-        let status = look.status(&name, (None, 0)).await?;
+        let status = snapshot.status(&name, None, 0).await?;
         all.push(LoopStatus { state: LoopState::OtherLog, ..status });
     }
     for name in known {
         if all.iter().all(|of| of.name != *name) {
-            let status = look.status(name, (None, 0)).await?;
+            let status = snapshot.status(name, None, 0).await?;
             let version = version_of(name);
             let state = LoopState::NotBuilt;
             all.push(LoopStatus { is_view: true, version, state, ..status });
@@ -110,17 +110,17 @@ pub(crate) async fn overview(
     Ok(all)
 }
 
-/// Keeps a view's loop from running, wherever it runs, until [`resume_view`].
+/// Pauses the loop of a view, in whichever process it runs, until [`resume_view`].
 pub async fn pause_view(store: &Store, subscription: &str) -> Result<(), QueryError> {
     let mut tx = store.views().begin().await?;
-    // In the order in which a build takes its place.
+    // A promotion takes these locks in the same order.
     Checkpoints::lock(&mut tx, subscription).await?;
     let epoch = Leases::pause(&mut tx, subscription).await?;
     Checkpoints::fence(&mut tx, subscription, epoch).await?;
     Ok(tx.commit().await?)
 }
 
-/// Lets a paused loop run again; says whether it was paused.
+/// Resumes a paused loop; returns whether it was paused.
 pub async fn resume_view(store: &Store, subscription: &str) -> Result<bool, QueryError> {
     Ok(Leases::new(store.views().clone()).resume(subscription).await?)
 }
@@ -136,8 +136,8 @@ fn by<T>(rows: Vec<T>, key: impl Fn(&T) -> String) -> BTreeMap<String, T> {
     rows.into_iter().map(|row| (key(&row), row)).collect()
 }
 
-/// What was seen at one look.
-struct Look<'a> {
+/// The state of all loops at one time.
+struct LoopSnapshot<'a> {
     store: &'a Store,
     known: &'a [String],
     head: i64,
@@ -149,11 +149,12 @@ struct Look<'a> {
     problems: BTreeMap<String, LoopProblem>,
 }
 
-impl Look<'_> {
+impl LoopSnapshot<'_> {
     async fn status(
         &self,
         name: &str,
-        (before, position): (Option<i64>, i64),
+        before: Option<i64>,
+        position: i64,
     ) -> Result<LoopStatus, QueryError> {
         let log = self.store.log();
         let next = if position < self.head { log.read_after(position, 1).await? } else { vec![] };
@@ -189,12 +190,12 @@ impl Look<'_> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a figure to look at")]
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a number for people")]
 fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a figure to look at")]
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a number for people")]
 fn per_second(events: i64, seconds: f64) -> f64 {
     if seconds > 0.0 { events as f64 / seconds } else { 0.0 }
 }

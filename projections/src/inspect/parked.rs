@@ -1,8 +1,8 @@
-//! Parked keys, for operators: to look at, to retry, to drop.
+//! Parked keys, for operators: to list, retry or drop.
 //!
-//! The running loop does the retry that is requested here. Dropping keeps the reason: a process manager
-//! then continues after the event that it stopped at; a view's row stays stale until another retry is
-//! requested or the view is rebuilt.
+//! The running loop does the retry that is requested here. Dropping stores the operator's reason: a process
+//! manager then continues after the event that it stopped at; a view's row stays stale until another retry
+//! or a rebuild.
 
 mod deadlines;
 mod parked_key;
@@ -19,18 +19,18 @@ pub use parked_key::{DroppedEvent, ParkedKey, ParkedKeyDetail, RetryOutcome};
 
 /// Queued events that are shown.
 const SHOWN: u32 = 100;
-/// How often it is looked whether a key was tried again.
+/// How often to check whether a key was tried again.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What is shown of every key from other tables.
+/// The data of other tables that is shown with every key.
 struct Around {
-    /// What views' subscriptions are called.
+    /// The subscriptions of views.
     views: BTreeSet<String>,
-    /// Why it was dropped, by subscription, key and position.
+    /// The reasons of dropped events, by subscription, key and position.
     dropped: BTreeMap<(String, String, i64), String>,
 }
 
-/// The key keys of one store.
+/// The parked keys and blocked deadlines of one store.
 #[derive(Debug, Clone)]
 pub struct ParkedWork {
     store: Store,
@@ -38,13 +38,13 @@ pub struct ParkedWork {
 }
 
 impl ParkedWork {
-    /// Looks into this store.
+    /// The parked work of this store.
     pub fn new(store: Store) -> Self {
         let parked = ParkedKeys::new(store.views().clone());
         Self { store, parked }
     }
 
-    /// All of them; those of one key, if one is named.
+    /// Lists all of it, or that of one key.
     pub async fn list(&self, key: Option<&str>) -> Result<Vec<ParkedKey>, QueryError> {
         let around = self.around().await?;
         let mut all = self.blocked_deadlines(key, &around).await?;
@@ -65,7 +65,7 @@ impl ParkedWork {
         })
     }
 
-    /// A key with how much waits behind it.
+    /// A key with the length of its queue.
     async fn key(
         &self,
         subscription: String,
@@ -90,13 +90,13 @@ impl ParkedWork {
         })
     }
 
-    /// Everything that was ever dropped, the latest last.
+    /// Every event that was ever dropped, the latest last.
     pub async fn dropped(&self) -> Result<Vec<DroppedEvent>, QueryError> {
         let dropped = self.parked.dropped().await?.into_iter();
         Ok(dropped.map(DroppedEvent::from).collect())
     }
 
-    /// One of them, with what waits, or with the event that set the deadline; `None` if the key is not parked.
+    /// One key with its queued events, or a deadline with the event that set it; `None` if the key isn't parked.
     pub async fn show(
         &self,
         subscription: &str,
@@ -104,7 +104,7 @@ impl ParkedWork {
     ) -> Result<Option<ParkedKeyDetail>, QueryError> {
         let around = self.around().await?;
         let Some(parked) = self.parked.find(subscription, key).await? else {
-            return self.show_deadline((subscription, key), &around).await;
+            return self.show_deadline(subscription, key, &around).await;
         };
         let is_view = around.views.contains(subscription);
         let events = self.waiting(is_view, subscription, &parked).await?;
@@ -113,7 +113,7 @@ impl ParkedWork {
         Ok(Some(ParkedKeyDetail { key, events }))
     }
 
-    /// Has a key tried again, dropped or not, by a running loop.
+    /// Requests a retry of a key, dropped or not, by the running loop.
     pub async fn request_retry(&self, of: &ParkedKey) -> Result<(), QueryError> {
         if of.is_deadline {
             return self.request_deadline_retry(of).await;
@@ -122,7 +122,7 @@ impl ParkedWork {
         Ok(())
     }
 
-    /// What became of a key that was asked for as it stood; waits for a running loop until then.
+    /// The outcome of a requested retry, where `of` is the key as it was before. Waits for it until `until`.
     pub async fn outcome(
         &self,
         of: &ParkedKey,
@@ -135,14 +135,14 @@ impl ParkedWork {
                 self.key_outcome(of).await?
             };
             match tried {
-                Some(asked) => return Ok(asked),
+                Some(outcome) => return Ok(outcome),
                 None if Instant::now() >= until => return Ok(RetryOutcome::Pending),
                 None => sleep(POLL_INTERVAL).await,
             }
         }
     }
 
-    /// What became of a key by now; `None` if it wasn't tried yet.
+    /// The outcome of a key's retry by now; `None` if it wasn't tried yet.
     async fn key_outcome(&self, of: &ParkedKey) -> Result<Option<RetryOutcome>, QueryError> {
         Ok(match self.parked.find(&of.subscription, &of.key).await? {
             None => Some(RetryOutcome::Unparked),
@@ -162,7 +162,7 @@ impl ParkedWork {
             return self.drop_deadline(of, reason).await;
         }
         let (subscription, key) = (&of.subscription, &of.key);
-        // A process manager continues at the next one that waits.
+        // A process manager continues at the next queued event.
         let queue = self.parked.queued(subscription, key, 2).await?;
         let parked = of.parked();
         let mut tx = self.store.views().begin().await?;
@@ -182,7 +182,7 @@ impl ParkedWork {
         Ok(is_new || !of.is_view)
     }
 
-    /// How many events wait. A view's stay in their stream, a process manager's are listed.
+    /// The number of queued events. Those of a view stay in their stream, those of a process manager are listed.
     async fn queued(
         &self,
         is_view: bool,
@@ -191,14 +191,14 @@ impl ParkedWork {
     ) -> Result<u64, QueryError> {
         let count = match parked.key.parse().ok().filter(|_| is_view) {
             Some(stream) => self.store.log().count_in(&stream, parked.since_position).await?,
-            // A row of no stream: nothing waits behind it.
+            // Nothing queues behind a log row that belongs to no stream.
             None if is_view => 1,
             None => self.parked.queue_length(subscription, &parked.key).await?,
         };
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The first events that wait.
+    /// The first queued events.
     async fn waiting(
         &self,
         is_view: bool,

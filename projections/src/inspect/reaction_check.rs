@@ -1,12 +1,12 @@
-//! The check whether process managers have done what follows from the events that they have passed. What a
-//! reaction sends has an id derived from its event, and leaves a receipt unless it changed nothing; a
-//! command without a receipt is decided again on what its stream has become. A refund is done once its
-//! payment says so, and a deadline waits in the database until what it leads to is done.
+//! The check whether process managers have done the reactions to the events before their checkpoints. The
+//! command of a reaction has an id derived from its event, and leaves a receipt unless it changed nothing; a
+//! command without a receipt is decided again on the current state of its stream. A refund is done once
+//! its payment is cancelled, and a deadline waits in the database until its steps are done.
 //!
 //! Commands are looked up batch by batch, so that memory stays the same whatever the log's length.
 
 mod deadlines;
-mod standing;
+mod reaction_state;
 
 use crate::engine::feed::decode;
 use crate::engine::process_manager::{Moment, reaction_id};
@@ -15,13 +15,13 @@ use crate::processes::step::{AnyManager, Reaction, Step};
 use chrono::{DateTime, Utc};
 use deadlines::SetDeadlines;
 use gdmarket_store::{Check, Finding, RecordedEvent, StoreError};
-use standing::{Standing, States};
+use reaction_state::{ReactionState, States};
 use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Reactions that are looked up at once.
+/// Reactions per query.
 const AT_ONCE: usize = if cfg!(test) { 2 } else { 1_000 };
 
 /// A reaction that should have been done.
@@ -32,11 +32,11 @@ struct Expected {
     step: Step,
 }
 
-/// A manager with how far it is.
+/// A manager with its checkpoint.
 struct ManagerPosition {
     manager: Arc<AnyManager>,
     position: i64,
-    /// What it has queued or an operator has dropped, by position.
+    /// The positions of events that it has queued, or that an operator has dropped.
     set_aside: BTreeSet<i64>,
     deadlines: SetDeadlines,
 }
@@ -85,7 +85,7 @@ impl ReactionCheck {
         })
     }
 
-    /// Takes the next event of the log; what was found missing so far.
+    /// Takes the next event of the log; returns the missing reactions that were found.
     pub async fn take(
         &mut self,
         check: &mut Check,
@@ -95,9 +95,9 @@ impl ReactionCheck {
         if self.expected.len() >= AT_ONCE { self.look_up(check).await } else { Ok(vec![]) }
     }
 
-    /// Notes what follows from an event.
+    /// Notes the reactions to an event.
     fn note(&mut self, event: &RecordedEvent) {
-        // One that can't be read is named elsewhere.
+        // An event that can't be read is reported by another check.
         let Ok(decoded) = decode(event.seen()) else { return };
         let moment = Moment::of(event.recorded_at);
         let position = event.position;
@@ -107,7 +107,7 @@ impl ReactionCheck {
             for (ordinal, reaction) in reactions.steps.into_iter().enumerate() {
                 match reaction {
                     Reaction::Do(step) => {
-                        let id = id_of((self.log_id, manager), event, ordinal);
+                        let id = id_of(self.log_id, manager, event, ordinal);
                         self.expected.push(Expected { id, manager, position, step });
                     }
                     Reaction::SetDeadline { key, due_at, data } => {
@@ -119,7 +119,7 @@ impl ReactionCheck {
         }
     }
 
-    /// Looks the noted reactions up; what is missing of them.
+    /// Looks the noted reactions up; returns the missing ones.
     async fn look_up(&mut self, check: &mut Check) -> Result<Vec<Finding>, StoreError> {
         let expected = take(&mut self.expected);
         let ids: Vec<Uuid> = expected.iter().map(|expected| expected.id).collect();
@@ -127,19 +127,19 @@ impl ReactionCheck {
         let mut states = States::default();
         let mut findings = vec![];
         for Expected { id, manager, position, step } in expected {
-            let standing = match (&step, outcomes.get(&id)) {
-                (Step::Send(..), Some(None)) => Standing::Done,
+            let state = match (&step, outcomes.get(&id)) {
+                (Step::Send(..), Some(None)) => ReactionState::Done,
                 (Step::Send(rule, _), Some(Some(code))) => {
                     let is_done = meaning(*rule, Code::parse(code)) == Meaning::Done;
-                    if is_done { Standing::Done } else { Standing::Open }
+                    if is_done { ReactionState::Done } else { ReactionState::Open }
                 }
-                _ => states.standing(check, &step).await?,
+                _ => states.of_step(check, &step).await?,
             };
-            if standing != Standing::Done {
-                let what = standing::described(&step);
+            if state != ReactionState::Done {
+                let what = reaction_state::described(&step);
                 let detail = format!(
-                    "position {position}: {manager} has passed this event without what follows \
-                     from it: {what}"
+                    "position {position}: {manager} has passed this event without its \
+                     reaction: {what}"
                 );
                 findings.push(Finding::fault("reaction-missing", detail));
             }
@@ -147,7 +147,7 @@ impl ReactionCheck {
         Ok(findings)
     }
 
-    /// What is missing, now that all events were seen.
+    /// Returns the rest of what is missing, after the last event.
     pub async fn finish(mut self, check: &mut Check) -> Result<Vec<Finding>, StoreError> {
         let mut findings = self.look_up(check).await?;
         for ManagerPosition { manager, deadlines, .. } in &self.managers {
@@ -157,8 +157,8 @@ impl ReactionCheck {
     }
 }
 
-/// The id of what a manager sends because of an event.
-fn id_of(sender: (Uuid, &str), event: &RecordedEvent, ordinal: usize) -> Uuid {
+/// The id of the command that a manager sends for an event.
+fn id_of(log_id: Uuid, manager: &str, event: &RecordedEvent, ordinal: usize) -> Uuid {
     let (number, sequence) = (event.stream.number.to_string(), event.sequence.to_string());
-    reaction_id(sender, &[event.stream.kind.as_ref(), &number, &sequence], ordinal)
+    reaction_id(log_id, manager, &[event.stream.kind.as_ref(), &number, &sequence], ordinal)
 }

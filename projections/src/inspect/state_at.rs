@@ -1,5 +1,5 @@
-//! An aggregate as it was: its own `evolve` over its own stream, up to a position. No view is asked, so
-//! the answer is what the write side would decide on. Reads only; the tools ask.
+//! An aggregate as of a position: its own `evolve` over its own stream. No view is involved, so the state is
+//! the one that the write side would decide on.
 
 use crate::engine::feed::{Unreadable, decode_as};
 use crate::inspect::event_view::EventView;
@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
-/// Events read at once.
+/// Events per query.
 const PAGE: u32 = 500;
 
-/// The aggregates that people ask for by number.
+/// The aggregates that people look up by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AggregateKind {
     /// An item.
@@ -28,19 +28,19 @@ pub enum AggregateKind {
     Alarm,
 }
 
-/// An aggregate as it was.
+/// An aggregate as of a position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StateAt {
     /// Its stream: `item/1`.
     pub stream: String,
-    /// The sequence of the last event that is in it.
+    /// The sequence of the last event that is applied.
     pub version: i64,
     /// Its state.
     pub state: Value,
-    /// How many events made it that aren't among [`StateAt::events`].
+    /// The number of applied events before [`StateAt::events`].
     pub earlier_events: u64,
-    /// The last events that made it.
+    /// The last events that were applied.
     pub events: Vec<EventView>,
 }
 
@@ -66,29 +66,30 @@ const fn type_of<A: Decider>() -> &'static str {
 }
 
 impl Queries {
-    /// An aggregate as it was after the event of a position, now without one, with the last
-    /// `most_events` that made it; `None` if there was nothing of it yet.
+    /// An aggregate as of the position `until`, or as it is now, with the last `most_events` that were applied;
+    /// `None` if it had no event yet.
     pub async fn state_at(
         &self,
-        (kind, number): (AggregateKind, i64),
+        kind: AggregateKind,
+        number: i64,
         until: Option<i64>,
         most_events: usize,
     ) -> Result<Option<StateAt>, QueryError> {
-        let asked = StateRequest { stream: kind.stream(number), until, most_events };
+        let request = StateRequest { stream: kind.stream(number), until, most_events };
         match kind {
-            AggregateKind::Item => self.folded::<Item>(asked).await,
-            AggregateKind::Reservation => self.folded::<Reservation>(asked).await,
-            AggregateKind::Payment => self.folded::<Payment>(asked).await,
-            AggregateKind::Alarm => self.folded::<Alarm>(asked).await,
+            AggregateKind::Item => self.folded::<Item>(request).await,
+            AggregateKind::Reservation => self.folded::<Reservation>(request).await,
+            AggregateKind::Payment => self.folded::<Payment>(request).await,
+            AggregateKind::Alarm => self.folded::<Alarm>(request).await,
         }
     }
 
-    async fn folded<A>(&self, asked: StateRequest) -> Result<Option<StateAt>, QueryError>
+    async fn folded<A>(&self, request: StateRequest) -> Result<Option<StateAt>, QueryError>
     where
         A: Decider + Serialize,
         A::Event: DeserializeOwned,
     {
-        let StateRequest { stream, until, most_events } = asked;
+        let StateRequest { stream, until, most_events } = request;
         let name = stream.to_string();
         let filter = EventFilter { stream: Some(stream), until, ..EventFilter::default() };
         let mut query = self.store().log().query(filter).await?;
@@ -132,7 +133,7 @@ where
     })
 }
 
-/// The names of a state's fields as everywhere else on the wire.
+/// Spells the names of a state's fields as everywhere else on the wire.
 fn camel_case(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

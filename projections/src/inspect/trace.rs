@@ -1,6 +1,6 @@
-//! The trace of a request across aggregates: what people requested, and all that followed, as a tree of
-//! causes. The trace of a reservation is collected from the streams that the reservation names, the trace
-//! of a correlation by reading through the log: appends keep no index for that. HTTP and the tools use it.
+//! The trace of a request across aggregates: the requests of people and the events that followed, as a tree
+//! of causes. The trace of a reservation is collected from the streams that the reservation names. The
+//! trace of a correlation reads the whole log, since appends maintain no index for it.
 
 use crate::engine::feed::decode;
 use crate::inspect::event_view::EventView;
@@ -16,36 +16,36 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// Events read at once.
+/// Events per query.
 const PAGE: u32 = 500;
-/// Most events of a trace: far beyond any real one, and still little memory.
+/// The most events of a trace: far more than a real one has, and still little memory.
 const MOST: usize = 10_000;
 
-/// An event with what followed from it.
+/// An event with its consequences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TracedEvent {
     /// The event.
     #[serde(flatten)]
     pub event: EventView,
-    /// What followed from it, in order.
+    /// The events that it caused, in order.
     pub consequences: Vec<TracedEvent>,
 }
 
 /// A trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
-    /// What people requested, in order, each with all that followed.
+    /// The events that people requested, in order, each with its consequences.
     pub events: Vec<TracedEvent>,
-    /// Whether this is all of it: a trace of more than ten thousand events is cut.
+    /// Whether the trace is complete: it is cut after ten thousand events.
     pub is_complete: bool,
 }
 
-/// The trace of a reservation, and whose it is.
+/// The trace of a reservation, with its renter and owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReservationTrace {
-    /// Who reserved; `None` if that can't be read.
+    /// The renter; `None` if the event can't be read.
     pub renter_id: Option<PersonId>,
-    /// Whose the item is; `None` for the operator's, or if that can't be read.
+    /// The owner of the item; `None` for the operator's items, or if the event can't be read.
     pub owner_id: Option<PersonId>,
     /// The trace.
     pub trace: Trace,
@@ -58,7 +58,7 @@ impl Queries {
         no: ReservationNo,
     ) -> Result<Option<ReservationTrace>, QueryError> {
         let mut collected = Collected::default();
-        let mut named = Named::default();
+        let mut named = NamedParties::default();
         let own = StreamId::new(Reservation::TYPE, no.get());
         self.collect(&mut collected, own, 0, |event| named.learn(event)).await?;
         let Some(first) = collected.events.first().map(|event| event.position) else {
@@ -82,7 +82,7 @@ impl Queries {
             (None, Some(item)) => {
                 match self.item_at(*item, i64::MAX).await {
                     Ok(item) => item.and_then(|item| item.state.owner_id()),
-                    // What can't be read of the item doesn't hide the reservation's own trace.
+                    // An item that can't be read doesn't hide the reservation's own trace.
                     Err(QueryError::Broken(_)) => None,
                     Err(error) => return Err(error),
                 }
@@ -96,12 +96,13 @@ impl Queries {
         }))
     }
 
-    /// The trace of a correlation, among the events after one position and up to another. It reads all
-    /// of them; `reached` is called with how far it is, by position.
+    /// The trace of a correlation among the events after one position and up to another. It reads all of
+    /// them, and calls `reached` with the position that it has read up to.
     pub async fn trace_correlation(
         &self,
         id: Uuid,
-        (after, until): (i64, Option<i64>),
+        after: i64,
+        until: Option<i64>,
         reached: &mut (dyn FnMut(i64) + Send),
     ) -> Result<Trace, QueryError> {
         let correlation_id = Some(id.to_string());
@@ -118,18 +119,18 @@ impl Queries {
         Ok(collected.into_trace())
     }
 
-    /// Reads a stream and keeps the events that `wanted` says yes to.
+    /// Collects the events of a stream that `is_relevant` accepts.
     async fn collect(
         &self,
         collected: &mut Collected,
         stream: StreamId,
         after: i64,
-        mut wanted: impl FnMut(&RecordedEvent) -> bool + Send,
+        mut is_relevant: impl FnMut(&RecordedEvent) -> bool + Send,
     ) -> Result<(), QueryError> {
         let filter = EventFilter { stream: Some(stream), after, ..EventFilter::default() };
         let mut query = self.store().log().query(filter).await?;
         while let Some(mut events) = query.next(PAGE).await? {
-            events.retain(|event| wanted(event));
+            events.retain(|event| is_relevant(event));
             collected.take(&events);
             if collected.is_cut {
                 break;
@@ -157,17 +158,17 @@ impl Collected {
     }
 }
 
-/// Whom and what a reservation's events name.
+/// The people, items and payments that a reservation's events name.
 #[derive(Debug, Default)]
-struct Named {
+struct NamedParties {
     renter_id: Option<PersonId>,
     owner_id: Option<PersonId>,
     items: BTreeSet<ItemNo>,
     payments: BTreeSet<PaymentNo>,
 }
 
-impl Named {
-    /// Takes in what an event names. One that can't be read belongs to the trace all the same.
+impl NamedParties {
+    /// Notes the parties that an event names; always `true`, since an event that can't be read belongs to the trace, too.
     fn learn(&mut self, event: &RecordedEvent) -> bool {
         match decode(event.seen()) {
             Ok(MarketEvent::Reservation(event)) => self.learn_of_reservation(&event),
@@ -185,7 +186,7 @@ impl Named {
         true
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others name nobody new")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others name no further party")]
     fn learn_of_reservation(&mut self, event: &ReservationEvent) {
         match event {
             ReservationEvent::Requested { item_no, renter_id, .. } => {
@@ -209,7 +210,7 @@ fn tree(events: Vec<EventView>) -> Vec<TracedEvent> {
     let known: BTreeSet<i64> = events.iter().map(|event| event.position).collect();
     let mut below: BTreeMap<Option<i64>, Vec<EventView>> = BTreeMap::new();
     for event in events {
-        // An event can only follow from an earlier one: anything else would never end.
+        // A cause is always an earlier event; a cycle would never end.
         let cause =
             event.caused_by.filter(|cause| known.contains(cause) && *cause < event.position);
         below.entry(cause).or_default().push(event);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_stands_under_its_cause_and_none_is_lost() {
+    fn every_event_is_below_its_cause_and_none_is_lost() {
         let events = vec![
             event(5, Some(3)),
             event(1, None),

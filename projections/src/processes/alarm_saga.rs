@@ -1,8 +1,8 @@
-//! The alarm's saga, in two halves, each in the service that it commands.
+//! The alarm's saga, in two halves, each on the side of the aggregate that it commands.
 //!
-//! `alarm_saga`, on the alarm's side, announces deletions and takes back the announcement of what
-//! never came. `abandonment`, on the item's side, gives up a registration whose alarm rang and that
-//! didn't come in time; the item decides a late race.
+//! `alarm_saga`, on the alarm's side, announces deletions and withdraws the announcement of an abandoned
+//! registration. `abandonment`, on the item's side, abandons a registration that was announced but not
+//! recorded in time; the item decides a race with a late registration.
 
 use super::refusals::Rule;
 use super::step::{Due, Reaction, Reactions, Step};
@@ -22,7 +22,7 @@ pub(crate) struct AlarmSaga;
 /// The half on the item's side.
 #[derive(Debug)]
 pub(crate) struct Abandonment {
-    /// When a registration that never came is abandoned.
+    /// How long after its alarm a missing registration is abandoned.
     pub(crate) abandon_after: Duration,
 }
 

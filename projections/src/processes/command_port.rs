@@ -1,8 +1,8 @@
-//! What process managers send through: the trait that they need, and nothing of its implementation.
+//! The trait that process managers send commands through.
 //!
-//! The program implements [`CommandPort`] over the write side, so that neither side depends on the
-//! other. An implementation repeats only what is safe under the command id that it was given, and may be
-//! called again with the same id at any time, also after it has returned.
+//! The program implements [`CommandPort`] over the write side, so that neither side depends on the other. An
+//! implementation is idempotent under the given command id: it may be called with the same id at any time,
+//! also after it has returned.
 
 use super::step::Step;
 use crate::engine::process_manager::{CommandContext, Handled, Port, PortError};
@@ -11,39 +11,39 @@ use chrono::{DateTime, Utc};
 use gdmarket_domain::{MarketCommand, PaymentNo};
 use std::sync::Arc;
 
-/// Where process managers send their commands.
+/// Sends the commands of process managers.
 #[async_trait]
 pub trait CommandPort: Send + Sync + 'static {
-    /// Executes a command once per command id: a repeat answers [`Handled::Done`] like the first time,
-    /// whatever the aggregate would say by now.
+    /// Executes a command once per command id: a repeat returns [`Handled::Done`] like the first call, whatever
+    /// the state of the aggregate is by now.
     async fn execute(&self, outgoing: OutgoingCommand) -> Result<Handled, PortError>;
 
-    /// Asks the gateway about a payment whose outcome isn't in, and records what it says; never
-    /// charges. [`Handled::NoOp`] if an outcome stands already.
+    /// Queries the gateway about a payment without outcome, and records the answer; never charges.
+    /// [`Handled::NoOp`] if an outcome is recorded already.
     async fn settle_payment(
         &self,
         number: PaymentNo,
         context: CommandContext,
     ) -> Result<Handled, PortError>;
 
-    /// Gives an attempt's money back, as a whole: begin, ask the gateway, record. Done only once the
-    /// money is back; [`Handled::Refused`] when that can never be, which a person must look at.
+    /// Refunds an attempt: starts the refund, calls the gateway, records the result. It is done only once the
+    /// money is back; [`Handled::Refused`] means that it can't be, which needs manual action.
     async fn refund_payment(
         &self,
         number: PaymentNo,
         context: CommandContext,
     ) -> Result<Handled, PortError>;
 
-    /// What time it is, for what a command says about time; deadlines use the database's clock.
+    /// The current time, for commands that contain one; deadlines use the database's clock.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// A command that a process manager means to send.
+/// A command that a process manager sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingCommand {
-    /// What to do, and to which aggregate.
+    /// The command and its aggregate.
     pub command: MarketCommand,
-    /// Who sends it, under which id, and why.
+    /// The sender, the command's id, and the cause.
     pub context: CommandContext,
 }
 

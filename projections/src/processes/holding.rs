@@ -1,8 +1,8 @@
-//! `holding`, on the item's side: what a reservation asks of its item.
+//! `holding`, on the item's side: it sends the requests of a reservation to the item.
 //!
-//! Its partition is the item, so that a release comes before the holds that were requested after it;
-//! neighbouring holds were requested at the same time, and the item decides between them. What is
-//! blocked is parked by reservation, so that one of them doesn't stop the item's others.
+//! The partition is the item, so that a release comes before the holds that were requested after it.
+//! Neighbouring holds are concurrent: the item decides between them. A blocked reaction parks its
+//! reservation only, not the item's others.
 
 use super::refusals::Rule;
 use super::step::{Due, Reaction, Reactions, Step};
@@ -13,7 +13,7 @@ use gdmarket_domain::{
 };
 use serde_json::Value;
 
-/// The table.
+/// The table of reactions.
 #[derive(Debug)]
 pub(crate) struct Holding;
 

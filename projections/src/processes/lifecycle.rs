@@ -1,11 +1,11 @@
-//! The lifecycle of a rental and its money, checked by exhaustive search: one item, two reservations
-//! that want it, two payment attempts, every outcome of the gateway, redelivery, repeats, crashes, and days
-//! that pass; not all of it at once, see the bounds.
+//! The lifecycle of a rental and its payment, checked by exhaustive search: one item, two reservations of it,
+//! two payment attempts, every outcome of the gateway, redelivery, repeats, crashes, and passing days; not
+//! all of it at once, see the bounds.
 //!
-//! A transition is what the program does: the `decide` and `evolve` of the aggregates, the managers'
-//! tables of reactions, and the table of refusals. What lies outside of both (the gateway and the tasks
-//! that call it) is in `outside`. `rules` says what must hold in every state, and once nothing is left
-//! to do. Leaving a rule of the design out must lead to a state that breaks one.
+//! A transition consists of the program's own functions: the `decide` and `evolve` of the aggregates, the managers'
+//! tables of reactions, and the table of refusals. The gateway and the tasks that call it are modelled in
+//! `outside`. `rules` has the rules that hold in every state, and once no step is left. Leaving out a rule
+//! of the design must lead to a state that breaks one of them.
 
 mod decisions;
 mod fixtures;
@@ -23,8 +23,7 @@ use left_out::LeftOut;
 use model::Bounds;
 use search::Search;
 
-/// Everything at once, with one attempt to pay each; the second reservation's calls are answered, and it sees no
-/// crash.
+/// Both reservations, with one attempt to pay each; the second one's calls are answered, and it sees no crash.
 const WHOLE: Bounds = Bounds {
     requests: 2,
     attempts: [1, 1],
@@ -35,8 +34,8 @@ const WHOLE: Bounds = Bounds {
     limit: 2_000_000,
 };
 
-/// The first reservation has two attempts to pay while the second one wants the item and pays, on one day and
-/// without a crash: two attempts of each, or a second day, are more states than a test can go through.
+/// The first reservation has two attempts to pay while the second one reserves the item and pays, on one day
+/// and without a crash: two attempts of each, or a second day, are more states than a test can go through.
 const PAID_AGAIN: Bounds = Bounds { attempts: [2, 1], mishaps: [0, 0], last_day: 1, ..WHOLE };
 
 /// One reservation, with two attempts to pay and two crashes or redeliveries.
@@ -68,7 +67,7 @@ fn no_interleaving_breaks_a_rule_of_the_lifecycle() {
 }
 
 #[test]
-fn no_second_attempt_beside_another_reservation_breaks_a_rule_of_the_lifecycle() {
+fn no_second_attempt_alongside_another_reservation_breaks_a_rule_of_the_lifecycle() {
     breaks_no_rule(PAID_AGAIN, 500_000);
 }
 
@@ -86,15 +85,15 @@ macro_rules! needed {
 
 needed! {
     only_the_starter_of_an_attempt_may_call_the_gateway ALONE OneConfirm "charged twice",
-    an_attempt_needs_its_settle_row ALONE Settling "stuck",
+    an_attempt_needs_its_settle_row ALONE Settling "unfinished",
     a_late_approval_needs_its_refund ALONE LateRefund "money",
     a_hold_and_its_refusal_need_one_command_id WHOLE OneHoldAnswer "parked",
     a_cancellation_is_answered_by_the_item WHOLE ItemDecides "lent",
     a_deadline_needs_its_own_pay_by LAGGING StandingPayBy "older",
     a_card_that_never_pays_needs_a_limit ALONE PayLimit "longer",
-    a_refund_is_done_only_once_it_is_recorded ALONE RefundRecorded "stuck",
-    a_refused_refund_asks_the_gateway_again ALONE RefundRetry "stuck",
-    a_dead_reservation_lets_its_days_go ALONE Release "holds",
+    a_refund_is_done_only_once_it_is_recorded ALONE RefundRecorded "unfinished",
+    a_refused_refund_calls_the_gateway_again ALONE RefundRetry "unfinished",
+    an_ended_reservation_releases_its_days ALONE Release "holds",
     a_late_lending_needs_the_last_day ALONE LastDay "after its last day",
     an_overdue_rental_takes_today WHOLE Overdue "is out",
     an_owner_does_not_rent_their_own_item WHOLE OwnItem "own item",

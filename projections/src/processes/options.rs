@@ -2,27 +2,26 @@
 
 use std::time::Duration;
 
-/// Settings of [`crate::Projections`]; the defaults are what a market ships with.
+/// Settings of [`crate::Projections`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// At most so many events per batch.
+    /// The most events of a batch.
     pub batch: u32,
-    /// How long a runner keeps a loop that it doesn't renew: the longest time without a runner after a
-    /// replica died.
+    /// How long a lease lasts that isn't renewed: the longest time without a runner after a replica died.
     pub lease_ttl: Duration,
-    /// At most so many reactions of a batch at once.
+    /// The most reactions of a batch that run concurrently.
     pub concurrency: usize,
-    /// How often deadlines and waiting retries are looked for.
+    /// How often to check for deadlines and retries.
     pub tick: Duration,
-    /// How long a reservation may stand unpaid.
+    /// How long a reservation may stay unpaid.
     pub pay_within: Duration,
-    /// When a payment without outcome is asked about: the gateway's call limit and a margin.
+    /// How long after the request to pay the gateway is queried for the outcome: its call limit and a margin.
     pub settle_after: Duration,
-    /// When it is asked about again, and how often, until the gateway has forgotten its key.
+    /// The interval of further queries, until the gateway has forgotten the key of the payment.
     pub settle_again: Duration,
-    /// How often a payment is asked about at most.
+    /// The most queries about one payment.
     pub settle_looks: u32,
-    /// When a registration that never came is abandoned, counted from its alarm.
+    /// How long after its alarm a missing registration is abandoned.
     pub abandon_after: Duration,
 }
 

@@ -1,8 +1,7 @@
-//! `payment_process`, on the payment's side: an attempt without outcome is asked about, and what is to
-//! be given back is given back.
+//! `payment_process`, on the payment's side: it settles attempts without outcome, and starts refunds.
 //!
-//! Asking never charges. An attempt that the gateway didn't know is asked about again, daily, until
-//! the gateway has forgotten its key: a charge may surface.
+//! Settling queries the gateway and never charges. An attempt that the gateway doesn't know is queried
+//! again, daily, until the gateway has forgotten its key, since a charge may appear late.
 
 use super::options::Options;
 use super::step::{Due, Reaction, Reactions, Step};
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The table.
+/// The table of reactions.
 #[derive(Debug)]
 pub(crate) struct PaymentProcess {
     settle_after: Duration,
@@ -24,7 +23,7 @@ pub(crate) struct PaymentProcess {
     looks: u32,
 }
 
-/// What the settle row remembers.
+/// The data of a settling deadline's row.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Settling {
@@ -41,7 +40,7 @@ impl PaymentProcess {
         }
     }
 
-    fn asked(&self, event: &ReservationEvent, moment: Moment) -> Option<Reactions> {
+    fn requested(&self, event: &ReservationEvent, moment: Moment) -> Option<Reactions> {
         use ReservationEvent as E;
         match *event {
             E::PaymentRequested { payment_no, .. } => {
@@ -88,7 +87,7 @@ impl Manager for PaymentProcess {
 
     fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions> {
         match event {
-            MarketEvent::Reservation(event) => self.asked(event, moment),
+            MarketEvent::Reservation(event) => self.requested(event, moment),
             MarketEvent::Payment(event) => settled(event),
             MarketEvent::Item(_) | MarketEvent::Alarm(_) | MarketEvent::Hold(_) => None,
         }
@@ -107,7 +106,7 @@ impl Manager for PaymentProcess {
     }
 }
 
-/// A final outcome ends the asking.
+/// A final outcome clears the settling deadline.
 fn settled(event: &PaymentEvent) -> Option<Reactions> {
     use PaymentEvent as E;
     let payment_no = match event {

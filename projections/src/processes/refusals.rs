@@ -1,35 +1,35 @@
-//! What a refused reaction means: one place for every pair of reaction and refusal.
+//! The meaning of a refused reaction: one table for every pair of reaction and refusal.
 //!
-//! A new reaction makes its author decide. A refusal that a reaction doesn't name is impossible by design;
-//! if it happens, the reaction is parked for manual action and everything else continues. Only a deadline
-//! accepts any refusal. The whole table is a snapshot.
+//! The author of a new reaction must add it here. A refusal that a reaction doesn't list is impossible by
+//! design; if it happens, the reaction is parked for manual action and everything else continues. Only a
+//! deadline accepts any refusal. A snapshot test holds the whole table.
 
 /// The reactions that can be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// Hold an item's days.
     Hold,
-    /// Allow the lending of something paid.
+    /// Authorise the lending of a paid reservation.
     Authorize,
-    /// Ask whether the lending can still be stopped.
+    /// Revoke the lending, if that is still possible.
     Revoke,
     /// Release days.
     Release,
     /// Report to the reservation that the days are held.
     Confirm,
-    /// Report to the reservation that they aren't.
+    /// Report to the reservation that the hold was refused.
     Reject,
     /// Record a fact.
     Fact,
     /// End the time to pay.
     Expire,
-    /// Give money back.
+    /// Refund a payment.
     Refund,
-    /// Ask for a payment's outcome.
+    /// Query the outcome of a payment.
     Settle,
-    /// Give a registration up that never came.
+    /// Abandon a missing registration.
     Abandon,
-    /// Announce, or take an announcement back.
+    /// Announce a deletion, or withdraw an announcement.
     Announce,
 }
 
@@ -74,18 +74,18 @@ impl Code {
     }
 }
 
-/// What is done about a refusal.
+/// The handling of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// Nothing: something else has happened, or is on its way.
+    /// Nothing: another event made the reaction unnecessary, or will.
     Done,
-    /// The refusal itself is written down, under the same command id.
+    /// The refusal itself is recorded, under the same command id.
     Compensate,
-    /// It was thought impossible.
+    /// The reaction is parked: the refusal is impossible by design.
     Park,
 }
 
-/// What is done about this refusal of this reaction.
+/// The handling of a refusal of a reaction.
 pub(crate) const fn meaning(rule: Rule, code: Code) -> Meaning {
     match rule {
         Rule::Hold => match code {
@@ -105,9 +105,9 @@ pub(crate) const fn meaning(rule: Rule, code: Code) -> Meaning {
             | Code::Unexpected => Meaning::Park,
         },
         Rule::Release => done_if(matches!(code, Code::NoHold)),
-        // Cancelled or rejected meanwhile: the release, or nothing, is on its way.
+        // The reservation was cancelled or rejected meanwhile; a release follows where one is needed.
         Rule::Confirm | Rule::Reject => done_if(matches!(code, Code::ReservationClosed)),
-        // Whatever speaks against it: this deadline is over, and another one is set where it is due.
+        // This deadline is over whatever the refusal is; a later deadline has a row of its own.
         Rule::Expire => Meaning::Done,
         Rule::Authorize
         | Rule::Revoke
@@ -193,7 +193,7 @@ mod tests {
                 named.map(|(code, meaning)| format!("{code:?} {meaning:?}")).collect();
             format!("{rule:?}: {}", named.join(", "))
         };
-        // What isn't named parks.
+        // Pairs that aren't listed park.
         let table = RULES.map(row).join("\n");
         insta::assert_snapshot!(table);
     }

@@ -1,9 +1,9 @@
-//! `reservation_process`, on the reservation's side: what item and payment say is recorded, and the
-//! time to pay is watched.
+//! `reservation_process`, on the reservation's side: it records the answers of item and payment, and watches
+//! the time to pay.
 //!
-//! Times to pay are counted from the event that is answered, as the database recorded it, since
-//! deadlines fire by the same clock. The deadline starts with each event that carries a `payBy`; whatever stops or closes the payment
-//! forgets it. A row that fires too late is refused `not-due` and gone.
+//! The time to pay is counted from the recording of the event that it reacts to, by the database's clock,
+//! since deadlines fire by the same clock. Each event with a `payBy` sets the deadline; each event that
+//! pauses or ends the time to pay clears it. An outdated deadline that fires is refused with `not-due`.
 
 use super::refusals::Rule;
 use super::step::{Due, Reaction, Reactions, Step};
@@ -17,10 +17,10 @@ use gdmarket_domain::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The table.
+/// The table of reactions.
 #[derive(Debug)]
 pub(crate) struct ReservationProcess {
-    /// How long a reservation may stand unpaid.
+    /// How long a reservation may stay unpaid.
     pub(crate) pay_within: Duration,
 }
 
@@ -35,7 +35,7 @@ impl Manager for ReservationProcess {
         &[Item::TYPE, Hold::TYPE, Payment::TYPE, Reservation::TYPE]
     }
 
-    /// It reads nearly everything anyway.
+    /// This manager does it, since it reads nearly every aggregate anyway.
     fn parks_unknown(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! What a process manager of the market does, and what makes up for its refusal.
+//! The steps of the market's process managers, and the remedies for their refusals.
 
 use super::refusals::{Code, Meaning, Rule, meaning};
 use crate::engine::process_manager::{self, Remedy};
@@ -8,19 +8,19 @@ use gdmarket_domain::{HoldCommand, ItemCommand, MarketCommand, PaymentNo};
 pub(crate) type Reactions = process_manager::Reactions<Step>;
 /// One reaction.
 pub(crate) type Reaction = process_manager::Reaction<Step>;
-/// What follows from a deadline.
+/// The reactions to a deadline.
 pub(crate) type Due = process_manager::Due<Step>;
 /// Any process manager of the market.
 pub(crate) type AnyManager = dyn process_manager::Manager<Step = Step>;
 
-/// Something that goes through the port.
+/// An action that is taken through the port.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
-    /// A command, and the row of the table that says what its refusal means.
+    /// A command, with its row in the table of refusals.
     Send(Rule, MarketCommand),
-    /// Give an attempt's money back; may take long, so it never holds up its batch.
+    /// Refunds an attempt; it may take long, so it never delays a batch.
     Refund(PaymentNo),
-    /// Ask for an attempt's outcome.
+    /// Queries the outcome of an attempt.
     Settle(PaymentNo),
 }
 
@@ -34,7 +34,7 @@ impl process_manager::ProcessStep for Step {
 }
 
 impl Step {
-    /// Which row of the table of refusals counts.
+    /// The row of the table of refusals.
     pub(crate) const fn rule(&self) -> Rule {
         match self {
             Self::Send(rule, _) => *rule,
@@ -43,7 +43,7 @@ impl Step {
         }
     }
 
-    /// What makes up for the refusal with this code.
+    /// The remedy for the refusal with this code.
     pub(crate) fn remedy(&self, refusal: &str) -> Remedy<Self> {
         match meaning(self.rule(), Code::parse(refusal)) {
             Meaning::Done => Remedy::Done,
@@ -52,13 +52,13 @@ impl Step {
         }
     }
 
-    /// Writes a refused hold down, under the id of the command that was refused: a request has one of
-    /// the two answers for ever.
+    /// Records a refused hold under the id of the refused command, so that a request has one of the two answers
+    /// for ever.
     fn compensation(&self, refusal: &str) -> Remedy<Self> {
         let Self::Send(_, MarketCommand::Item(item_no, ItemCommand::Hold { reservation_no, .. })) =
             self
         else {
-            return Remedy::Park(format!("nothing makes up for the refusal {refusal}"));
+            return Remedy::Park(format!("the refusal {refusal} has no remedy"));
         };
         let (reservation_no, item_no) = (*reservation_no, *item_no);
         let refuse = HoldCommand::Refuse { reservation_no, item_no, reason: refusal.to_owned() };

@@ -1,4 +1,4 @@
-//! What is asked about alarms. Whose they are stands in their items.
+//! Queries of alarms. Their owners are in the rows of their items.
 
 use super::select::{FilterColumns, found, one, page};
 use super::{Answer, Filter, FoundAlarm, Page, PageRequest, Queries};

@@ -1,4 +1,4 @@
-//! What happened to one aggregate: single events of its stream.
+//! The events of one aggregate.
 
 use super::{Answer, Queries, QueryError};
 use crate::engine::feed::{Unreadable, decode_as};
@@ -10,9 +10,9 @@ use gdmarket_store::StreamId;
 pub struct StreamEvent<E> {
     /// Its number in the stream: the version that the aggregate has after it.
     pub sequence: i64,
-    /// Its place in the log.
+    /// Its position in the log.
     pub position: i64,
-    /// What happened.
+    /// The event.
     pub event: E,
 }
 
@@ -27,9 +27,9 @@ impl Queries {
     ) -> Answer<Vec<StreamEvent<A::Event>>> {
         let stream = StreamId::new(A::TYPE, number);
         let events = self.0.store.log().stream(&stream, sequence).await?;
-        let is_wanted = |name: &str| event_types.is_none_or(|wanted| wanted.contains(&name));
-        let wanted = events.iter().filter(|event| is_wanted(&event.event_type));
-        let read = wanted.map(|recorded| {
+        let is_requested = |name: &str| event_types.is_none_or(|types| types.contains(&name));
+        let requested = events.iter().filter(|event| is_requested(&event.event_type));
+        let read = requested.map(|recorded| {
             let event = decode_as::<A>(recorded.seen()).map_err(|error| match error {
                 Unreadable::Newer(what) => QueryError::Newer(format!("{recorded}: {what}")),
                 Unreadable::Broken(what) => QueryError::Broken(format!("{recorded}: {what}")),

@@ -1,4 +1,4 @@
-//! What is asked about items: the item, the owner's integrated view, and the calendar.
+//! Queries of items: the item, the owner's integrated view, and the calendar.
 
 use super::QueryError;
 use super::select::{FilterColumns, found, one, page};
@@ -11,7 +11,7 @@ use crate::views::items::{Calendar, ItemInfo, ItemInfoBody, ItemRow};
 use chrono::NaiveDate;
 use gdmarket_domain::{Item, ItemEvent, ItemNo, MarketEvent};
 
-/// A row's own number is the item's.
+/// The number of a row is the item's number.
 const BY_NUMBER: FilterColumns<'static> =
     FilterColumns { item_no: "no", status: "item_status", people: None };
 
@@ -22,13 +22,13 @@ impl Queries {
         Ok(row.and_then(item))
     }
 
-    /// An item as of a version of its stream, also one that this version deleted; `i64::MAX` is the
-    /// newest, straight from the log.
+    /// An item as of a version of its stream, even if that version deleted it; `i64::MAX` is the newest, read
+    /// from the log.
     pub async fn item_at(&self, no: ItemNo, version: i64) -> Answer<Option<FoundItem>> {
         Ok(self.at(&self.0.items, no.get(), version).await?.and_then(item))
     }
 
-    /// An item out of the event that its stream begins with: nothing is read.
+    /// An item from the first event of its stream, without reading the log.
     pub fn new_item(&self, no: ItemNo, event: ItemEvent) -> Answer<Option<FoundItem>> {
         let mut stored = Stored::new(no.get());
         ItemInfo::fold(&mut stored.row, MarketEvent::Item(event))
@@ -63,7 +63,7 @@ impl Queries {
         Ok(infos)
     }
 
-    /// Which days of an item are taken on `today`, between two days where given.
+    /// The taken days of an item as of `today`, between two days where given.
     pub async fn calendar(
         &self,
         no: ItemNo,
@@ -76,7 +76,7 @@ impl Queries {
         Ok(row.and_then(|row| found(row, calendar, |row| row.state().clone())))
     }
 
-    /// Joins what other streams say: the alarm, and the renter's name.
+    /// Joins the alarm and the renter's name.
     async fn join(&self, infos: &mut [FoundItemInfo]) -> Answer<()> {
         let numbers: Vec<i64> = infos.iter().map(|info| info.number).collect();
         let mut alarms = repair::rows(&self.0.store, &self.0.alarms, &numbers).await?;
@@ -86,10 +86,11 @@ impl Queries {
         });
         let names = self.names(shown).await?;
         for info in infos {
-            // An alarm's stale row makes this one stale.
+            // A stale row of the alarm makes this row stale, too.
             if let Some(alarm) = alarms.remove(&info.number) {
                 info.body.alarm_status = alarm.row.status();
-                info.stale = info.stale.take().or_else(|| alarm.stale.map(Stale::from));
+                let stale = alarm.stale.map(|(since, reason)| Stale::new(since, reason));
+                info.stale = info.stale.take().or(stale);
             }
             let shown = info.body.item.reservation_no;
             info.body.customer_name = shown.and_then(|no| names.get(&no.get()).cloned());

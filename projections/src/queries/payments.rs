@@ -1,4 +1,4 @@
-//! What is asked about payment attempts. Whose they are stands in their reservations.
+//! Queries of payment attempts. Their owners and renters are in the rows of their reservations.
 
 use super::select::{FilterColumns, found, one, page};
 use super::{Answer, Filter, FoundPayment, Page, PageRequest, Queries};
@@ -13,7 +13,7 @@ impl Queries {
         Ok(row.and_then(payment))
     }
 
-    /// A payment attempt as of a version of its stream; `i64::MAX` is the newest, straight from the
+    /// A payment attempt as of a version of its stream; `i64::MAX` is the newest, read from the
     /// log.
     pub async fn payment_at(&self, no: PaymentNo, version: i64) -> Answer<Option<FoundPayment>> {
         Ok(self.at(&self.0.payments, no.get(), version).await?.and_then(payment))

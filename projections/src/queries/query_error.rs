@@ -1,20 +1,20 @@
-//! What can go wrong when views are asked, by what the caller can do about it.
+//! Errors of queries, by the action that they ask of the caller.
 
 use gdmarket_store::StoreError;
 
-/// Why a question has no answer.
+/// Why a query has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
-    /// The database doesn't answer now: the same again later.
+    /// The database doesn't answer: try again later.
     #[error("the views can't be read now: {0}")]
     Unavailable(String),
     /// The stream was written by a newer program.
     #[error("the stream was written by a newer program: {0}")]
     Newer(String),
-    /// The stream or row can't be read; its view says so too.
+    /// The stream or row can't be read; the row of its view is stale.
     #[error("the data can't be read: {0}")]
     Broken(String),
-    /// The database is damaged where this would be read; the same again finds it again.
+    /// The database is damaged where the data is stored; trying again doesn't help.
     #[error("{0}")]
     Damaged(String),
 }
@@ -25,7 +25,7 @@ impl From<StoreError> for QueryError {
             StoreError::Corrupt(what) => Self::Broken(what),
             StoreError::Damaged(_) => Self::Damaged(error.to_string()),
             StoreError::Newer => Self::Newer(error.to_string()),
-            // A view's table that isn't there yet is made as soon as the database answers.
+            // A missing table of a view is created as soon as the database answers.
             StoreError::Unavailable(_)
             | StoreError::Closed
             | StoreError::OtherLog(_)

@@ -1,5 +1,5 @@
-//! A row of a view that can't be read: it is answered from its stream at once, and its loop is asked to
-//! write it again. One such row must cost neither its collection nor the rest of the view.
+//! Rows of a view that can't be read: a query folds them from their stream, and requests a repair by the
+//! view's loop. Such a row must fail neither its collection nor the rest of the view.
 
 use super::Answer;
 use super::QueryError;
@@ -10,7 +10,7 @@ use gdmarket_store::{LogLimit, Parked, ParkedKeys, Store, StoreError, StreamId};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The rows of these streams, by number, those that can't be read from their streams.
+/// The rows of these streams by number; a row that can't be read is folded from its stream.
 pub(super) async fn rows<V: View>(
     store: &Store,
     table: &ViewTable<V>,
@@ -26,7 +26,7 @@ pub(super) async fn rows<V: View>(
 
 static BROKEN: LogLimit = LogLimit::new(5, Duration::from_mins(1));
 
-/// The row as its stream says; `None` if there is no such stream.
+/// A row, folded from its stream; `None` if there is no such stream.
 pub(super) async fn rebuilt<V: View>(
     store: &Store,
     number: i64,
@@ -57,14 +57,14 @@ pub(super) async fn rebuilt<V: View>(
         since_time: events.first().map_or(0, |event| event.recorded_at),
         attempts: 0,
     };
-    if let Err(error) = ask_for_repair(store, &view, &parked).await {
-        // The answer is right without it; the next one asks again.
-        tracing::debug!(view, number, %error, "the repair of a row isn't asked for");
+    if let Err(error) = request_repair(store, &view, &parked).await {
+        // The answer doesn't depend on it, and the next query requests it again.
+        tracing::debug!(view, number, %error, "the repair of a row isn't requested");
     }
     Ok((row.sequence > 0 || row.stale.is_some()).then_some(row))
 }
 
-async fn ask_for_repair(store: &Store, view: &str, parked: &Parked) -> Result<(), StoreError> {
+async fn request_repair(store: &Store, view: &str, parked: &Parked) -> Result<(), StoreError> {
     let known = ParkedKeys::new(store.views().clone()).find(view, &parked.key).await?;
     if known.is_some() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What is asked about reservations.
+//! Queries of reservations.
 
 use super::select::{FilterColumns, found, one, page};
 use super::{Answer, Filter, FoundReservation, Page, PageRequest, Queries, repair};
@@ -14,7 +14,7 @@ impl Queries {
         self.named(row.and_then(reservation)).await
     }
 
-    /// A reservation as of a version of its stream; `i64::MAX` is the newest, straight from the log.
+    /// A reservation as of a version of its stream; `i64::MAX` is the newest, read from the log.
     pub async fn reservation_at(
         &self,
         no: ReservationNo,
@@ -45,7 +45,7 @@ impl Queries {
     }
 
     async fn join_names(&self, found: &mut [FoundReservation]) -> Answer<()> {
-        // A refused one leaves no name, whenever it was refused.
+        // A rejected reservation never shows a name.
         let accepted =
             found.iter().filter(|found| found.body.status != ReservationStatus::Rejected);
         let accepted = accepted.map(|found| (found.body.reservation_no, found.body.customer_id));
@@ -56,7 +56,7 @@ impl Queries {
         self.join_owners(found).await
     }
 
-    /// Before the item has answered, the reservation doesn't say whose the item is.
+    /// Joins the item's owner while the item hasn't answered: the reservation has no owner yet.
     async fn join_owners(&self, found: &mut [FoundReservation]) -> Answer<()> {
         let mut open: Vec<_> = found
             .iter_mut()

@@ -7,15 +7,15 @@ use crate::engine::view::View;
 use crate::engine::view_table::{Stored, ViewTable};
 use gdmarket_store::{Condition, PageQuery, Store};
 
-/// Which columns of a view's table hold what a [`Filter`] names.
+/// The columns of a view's table that the fields of a [`Filter`] select by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FilterColumns<'a> {
     /// The item's number.
     pub(super) item_no: &'a str,
     /// The status.
     pub(super) status: &'a str,
-    /// The table that holds owner and renter, and the column here that is its number; `None` where the
-    /// rows hold them themselves.
+    /// The table that has owner and renter, and the column here that refers to it; `None` if the rows have
+    /// them themselves.
     pub(super) people: Option<(&'a str, &'a str)>,
 }
 
@@ -40,8 +40,8 @@ impl FilterColumns<'_> {
     }
 }
 
-/// The row of a number, unless it is gone. Where the first event can't be folded, something is there and
-/// it is unknown what.
+/// The row of a number, unless it is gone. If even the first event can't be folded, the query fails: the
+/// resource exists, but its state is unknown.
 pub(super) async fn one<V: View>(
     store: &Store,
     table: &ViewTable<V>,
@@ -58,8 +58,8 @@ pub(super) async fn one<V: View>(
     Ok(found.filter(|stored| !V::is_gone(&stored.row)))
 }
 
-/// The rows that a filter lets pass, ascending by number; one more than the limit is read to know
-/// whether there is another page.
+/// The rows that match a filter, ascending by number. One more than the limit is read, to know whether there
+/// is another page.
 pub(super) async fn page<V: View>(
     store: &Store,
     table: &ViewTable<V>,
@@ -71,9 +71,9 @@ pub(super) async fn page<V: View>(
     let conditions = columns.conditions(filter);
     let query = PageQuery { conditions, after: request.after, limit: limit + 1 };
     let mut found = table.page(store.views(), &query).await?;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > wanted;
-    found.truncate(wanted);
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > most;
+    found.truncate(most);
     let next = found.last().filter(|_| more).map(|(number, _)| *number);
     let mut rows = Vec::with_capacity(found.len());
     for (number, row) in found {
@@ -88,7 +88,7 @@ pub(super) async fn page<V: View>(
     Ok(Page { rows, next })
 }
 
-/// A row as it is shown; `None` if nothing is.
+/// A row as a resource; `None` if it isn't shown.
 pub(super) fn found<R, B, A>(
     row: Stored<R>,
     body: impl Fn(&R) -> Option<B>,
@@ -97,14 +97,14 @@ pub(super) fn found<R, B, A>(
     Some(Found {
         number: row.number,
         version: row.sequence,
-        stale: row.stale.map(Stale::from),
+        stale: row.stale.map(|(since, reason)| Stale::new(since, reason)),
         body: body(&row.row)?,
         state: aggregate(&row.row),
     })
 }
 
 impl<T> Page<T> {
-    /// The same page of what is shown of its rows.
+    /// Maps the rows of the page, and leaves out those without a result.
     pub(super) fn filter_map<U>(self, show: impl FnMut(T) -> Option<U>) -> Page<U> {
         Page { rows: self.rows.into_iter().filter_map(show).collect(), next: self.next }
     }

@@ -1,4 +1,4 @@
-//! A row as it was at a version of its stream: the view's own fold, over the log.
+//! A row as of a version of its stream: the view's own fold over the log.
 
 use super::QueryError;
 use super::{Answer, Queries};
@@ -8,13 +8,13 @@ use crate::engine::view_table::{Stored, ViewTable};
 use gdmarket_store::StreamId;
 use std::collections::HashMap;
 
-/// Up to this version the stream alone is read: sooner done than asking the view first.
+/// Up to this version only the stream is read, which is faster than reading the view first.
 const SHORT: i64 = 16;
 
 impl Queries {
-    /// The row of a stream at `version`, from the view where that isn't further yet, else from the
-    /// stream's beginning. Where the log ends before `version`, its end is the answer for `i64::MAX` alone, and only
-    /// if the log is still the one that was opened: any other version was in it once.
+    /// The row of a stream at `version`, folded from the view's row if that isn't past the version, else from
+    /// the beginning of the stream. A stream that ends before `version` is an answer for `i64::MAX` alone, and
+    /// only if the log is still the one that was opened: any other version was in the log once.
     pub(super) async fn at<V: View>(
         &self,
         table: &ViewTable<V>,

@@ -1,4 +1,4 @@
-//! A view, whatever its rows are.
+//! A view as a trait object, independent of the type of its rows.
 
 use crate::engine::projector::Projector;
 use crate::engine::rebuild::{
@@ -15,15 +15,15 @@ use serde_json::Value;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// This view.
+/// A view as a trait object.
 pub(super) fn view<V: View>() -> Box<dyn AnyView> {
     Box::new(ViewOf::<V>(PhantomData))
 }
 
-/// A view, whatever its rows are.
+/// A view as a trait object, independent of the type of its rows.
 #[async_trait]
 pub(super) trait AnyView: Send + Sync {
-    /// Its name.
+    /// The view's name.
     fn name(&self) -> &'static str;
     /// The aggregate whose streams it folds.
     fn aggregate(&self) -> &'static str;
@@ -31,13 +31,13 @@ pub(super) trait AnyView: Send + Sync {
     fn stream_fold(&self) -> Box<dyn StreamFold>;
     /// The check of all its rows.
     fn fold_check(&self) -> Box<dyn AnyFold>;
-    /// The name of its loop.
+    /// The name of its subscription.
     fn subscription(&self) -> String;
-    /// What its loop does.
+    /// The handler of its loop.
     fn handler(&self, store: &Store, options: &Options) -> Arc<dyn Handler>;
     /// The fields of another view that are shown with its rows.
     fn join(&self) -> Option<Join>;
-    /// How its build begins where its fields are shown with another view's rows.
+    /// The function that begins its build, for showing its fields with another view's rows.
     fn begin_joined(&self) -> BeginJoined;
     /// See [`rebuild::ensure_built`].
     async fn ensure_built(&self, store: &Store) -> Result<(), ReplayError>;

@@ -1,9 +1,9 @@
-//! Starts every loop of this process, and stops them.
+//! Starts and stops the loops of this process.
 
 use super::{all_managers, all_views};
 use crate::engine::feed::{Feed, LocalFeed};
-use crate::engine::process_manager::{Pace, Port, Reactor};
-use crate::engine::progress::{Applied, LoopKind};
+use crate::engine::process_manager::{Port, Reactor, ReactorOptions};
+use crate::engine::progress::{Applied, LoopKey, LoopKind};
 use crate::engine::rebuild::ReplayError;
 use crate::engine::subscription::{Blocked, Handler, Subscription, TimeSource};
 use crate::inspect::parked::ParkedWork;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// The loops of this process: a view's or a process manager's each.
+/// The loops of this process: one per view and per process manager.
 #[derive(Debug)]
 pub struct Projections {
     store: Store,
@@ -27,11 +27,11 @@ pub struct Projections {
 }
 
 /// A loop before it runs.
-type Named = (LoopKind, String, Arc<dyn Handler>);
+type NamedHandler = (LoopKey, Arc<dyn Handler>);
 
 impl Projections {
-    /// Has every view built that this program's version reads and that was never built, before the first
-    /// query; waits for another replica that builds one.
+    /// Builds every view that this program reads and that was never built, before the first query; waits for
+    /// another replica that builds one.
     pub async fn prepare(store: &Store) -> Result<(), ReplayError> {
         for view in all_views() {
             view.ensure_built(store).await?;
@@ -39,29 +39,31 @@ impl Projections {
         Ok(())
     }
 
-    /// Starts all loops, on tasks of the runtime that this is called from. A database that doesn't
-    /// answer is waited for.
+    /// Starts all loops, on tasks of the current runtime. They wait for a database that doesn't answer.
     pub fn start(store: Store, port: Arc<dyn CommandPort>, options: &Options) -> Self {
         let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
         let views = all_views();
-        let handlers: Vec<Named> = views
+        let handlers: Vec<NamedHandler> = views
             .iter()
-            .map(|view| (LoopKind::View, view.subscription(), view.handler(&store, options)))
+            .map(|view| {
+                let key = LoopKey { kind: LoopKind::View, name: view.subscription() };
+                (key, view.handler(&store, options))
+            })
             .chain(managers(&store, &feed, &port, options))
             .collect();
-        let keys = handlers.iter().map(|(kind, name, _)| (*kind, name.clone()));
+        let keys = handlers.iter().map(|(key, _)| key.clone());
         let applied = Applied::new(keys, Arc::clone(&feed));
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         #[expect(clippy::disallowed_methods, reason = "it names this run of the process only")]
         let holder = Uuid::new_v4().to_string();
         let clock: TimeSource = Arc::new(move || port.now());
         let checkpoints = Checkpoints::new(store.views().clone());
-        // With one process, leases keep none out, and are ended at the next start: they are renewed rarely.
+        // With one process, leases exclude no other and are ended at the next start: they are renewed rarely.
         let alone = !store.views().is_shared();
         let lease_ttl = if alone { options.lease_ttl * 20 } else { options.lease_ttl };
-        for (kind, name, handler) in handlers {
+        for (key, handler) in handlers {
             let subscription = Subscription {
-                key: (kind, name),
+                key,
                 handler,
                 feed: Arc::clone(&feed),
                 checkpoints: checkpoints.clone(),
@@ -82,7 +84,7 @@ impl Projections {
         Self { store, applied, tasks, stopping }
     }
 
-    /// A handle without loops: views don't follow and nothing reacts. For measuring writes alone.
+    /// A handle without loops, for measuring writes alone: views don't follow and nothing reacts.
     pub fn idle(store: Store) -> Self {
         let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
         let applied = Applied::new([], feed);
@@ -91,7 +93,7 @@ impl Projections {
         Self { store, applied, tasks, stopping }
     }
 
-    /// Answers from the views.
+    /// The queries of the views.
     pub fn queries(&self) -> Queries {
         Queries::new(self.store.clone())
     }
@@ -106,7 +108,7 @@ impl Projections {
         ParkedWork::new(self.store.clone())
     }
 
-    /// Has a parked key of a subscription tried again, all of them without a key; returns how many.
+    /// Requests a retry of a parked key of a subscription, or of all of them without a key; returns how many.
     pub async fn retry_parked(
         &self,
         subscription: &str,
@@ -115,7 +117,7 @@ impl Projections {
         ParkedKeys::new(self.store.views().clone()).request_retry(subscription, key).await
     }
 
-    /// Ends the loops, each after the batch it is at.
+    /// Stops the loops, each after the batch in flight.
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.tasks.wait().await;
@@ -127,17 +129,17 @@ fn managers(
     feed: &Arc<dyn Feed>,
     port: &Arc<dyn CommandPort>,
     options: &Options,
-) -> Vec<Named> {
+) -> Vec<NamedHandler> {
     let port: Arc<dyn Port<Step>> = Arc::new(StepPort(Arc::clone(port)));
-    let pace = Pace { concurrency: options.concurrency, tick: options.tick };
+    let pace = ReactorOptions { concurrency: options.concurrency, tick: options.tick };
     all_managers(options)
         .into_iter()
         .map(|manager| {
-            let name = manager.name().to_owned();
+            let key = LoopKey { kind: LoopKind::Manager, name: manager.name().to_owned() };
             let (port, feed) = (Arc::clone(&port), Arc::clone(feed));
             let reactor = Reactor::new(manager, port, store.clone(), feed, pace);
             let handler: Arc<dyn Handler> = Arc::new(reactor);
-            (LoopKind::Manager, name, handler)
+            (key, handler)
         })
         .collect()
 }

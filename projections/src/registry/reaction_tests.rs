@@ -1,4 +1,4 @@
-//! Every row of every manager's table, and the ids that its commands have for ever.
+//! Tests of every row of every manager's table.
 
 use super::all_managers;
 use crate::engine::process_manager::{Moment, ProcessStep as _};
@@ -22,17 +22,17 @@ fn event(aggregate: &str, event_type: &str, body: &serde_json::Value) -> MarketE
     MarketEvent::decode(aggregate, event_type, "1", &payload).unwrap()
 }
 
-/// What a manager does about an event, as text; its key first.
+/// The reactions of a manager to an event as text, with the key first.
 fn reactions(manager: &AnyManager, event: &MarketEvent) -> Vec<String> {
     let Some(reactions) = manager.react(event, moment()) else { return vec![] };
-    let said = |reaction: &Reaction| match reaction {
+    let described = |reaction: &Reaction| match reaction {
         Reaction::Do(Step::Send(rule, command)) => format!("{rule:?} {command:?}"),
         Reaction::Do(step) => format!("{step:?}"),
         Reaction::SetDeadline { key, due_at, data } => format!("set {key} {due_at} {data}"),
         Reaction::ClearDeadline { key } => format!("clear {key}"),
     };
     std::iter::once(format!("{} of {}", reactions.key, reactions.partition))
-        .chain(reactions.steps.iter().map(said))
+        .chain(reactions.steps.iter().map(described))
         .collect()
 }
 
@@ -84,7 +84,7 @@ const EVENTS: [(&str, &str); 40] = [
     ("alarm", "AlarmWithdrawn"),
 ];
 
-/// All fields of all events; each takes what is its own.
+/// All fields of all events; each event ignores the others' fields.
 fn fields() -> serde_json::Value {
     json!({
         "itemNo": 3, "reservationNo": 7, "paymentNo": 9, "renterId": 4, "ownerId": 5,
@@ -101,14 +101,14 @@ fn every_event_has_the_reactions_of_the_tables() {
         let event = event(aggregate, event_type, &fields());
         writeln!(table, "{event_type}").unwrap();
         for manager in managers() {
-            let said = reactions(&*manager, &event);
+            let described = reactions(&*manager, &event);
             assert!(
-                said.is_empty() || manager.sources().contains(&aggregate),
+                described.is_empty() || manager.sources().contains(&aggregate),
                 "{} doesn't read {aggregate}",
                 manager.name()
             );
-            if !said.is_empty() {
-                writeln!(table, "  {}: {}", manager.name(), said.join(" | ")).unwrap();
+            if !described.is_empty() {
+                writeln!(table, "  {}: {}", manager.name(), described.join(" | ")).unwrap();
             }
         }
     }
@@ -116,7 +116,7 @@ fn every_event_has_the_reactions_of_the_tables() {
 }
 
 #[test]
-fn a_refund_alone_takes_long() {
+fn only_a_refund_takes_long() {
     assert!(Step::Refund(9.try_into().unwrap()).takes_long());
     assert!(!Step::Settle(9.try_into().unwrap()).takes_long());
     assert_eq!(Step::Refund(9.try_into().unwrap()).rule(), Rule::Refund);

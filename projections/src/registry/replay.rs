@@ -13,7 +13,7 @@ use serde_json::Value;
 pub struct Replay(Store);
 
 impl Replay {
-    /// Replays on this store, while other processes serve from it.
+    /// Replays on this store; other processes may serve from it.
     pub const fn new(store: Store) -> Self {
         Self(store)
     }
@@ -23,7 +23,7 @@ impl Replay {
         all_views().iter().map(|view| kebab(view.name())).collect()
     }
 
-    /// The name that people are to use: `item-info` for `item_info` and `item_info_v4`.
+    /// The name of a view as people type it: `item-info` for `item_info` and `item_info_v4`.
     pub fn called(name: &str) -> Option<String> {
         find(name).ok().map(|view| kebab(view.name()))
     }
@@ -33,7 +33,7 @@ impl Replay {
         find(name).ok().map(|view| view.subscription())
     }
 
-    /// Rebuilds a view, compares it with what is served, and serves it if the observer says so.
+    /// Rebuilds a view, compares it with the served one, and serves it if the observer decides so.
     pub async fn rebuild(
         &self,
         view: &str,
@@ -43,8 +43,8 @@ impl Replay {
         find(view)?.rebuild(&self.0, observer, progress).await
     }
 
-    /// Shows the rows of a view as of a position, in the order of their numbers; returns how many events
-    /// that took.
+    /// Shows the rows of a view as of a position, in the order of their numbers; returns the number of folded
+    /// events.
     pub async fn as_of(
         &self,
         view: &str,
@@ -69,7 +69,7 @@ fn find(name: &str) -> Result<Box<dyn AnyView>, ReplayError> {
     found.ok_or_else(|| ReplayError::UnknownView(name.to_owned(), Replay::views().join(", ")))
 }
 
-/// The rows of every view that differ from a rebuild, for tests and checks.
+/// Finds the rows of every view that differ from a rebuild, for tests and checks.
 pub async fn differences_from_rebuild(store: &Store) -> Result<Vec<Difference>, ReplayError> {
     let mut all = Differences::default();
     for view in all_views() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy)]
 pub struct Alarms;
 
-/// What is kept per alarm.
+/// The row of an alarm.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmRow {
     state: Alarm,
@@ -23,9 +23,9 @@ pub struct AlarmRow {
 pub struct AlarmBody {
     /// The alarm's number: its item's.
     pub alarm_no: ItemNo,
-    /// Which item it announces.
+    /// The item that it announces.
     pub item_no: ItemNo,
-    /// What it announced last.
+    /// The last announcement.
     pub alarm_status: AlarmStatus,
 }
 
@@ -62,12 +62,12 @@ impl View for Alarms {
 }
 
 impl AlarmRow {
-    /// The alarm as its own decisions see it.
+    /// The aggregate's state.
     pub const fn state(&self) -> &Alarm {
         &self.state
     }
 
-    /// What it announced; a withdrawn alarm announces nothing.
+    /// The last announcement; a withdrawn alarm has none.
     pub(crate) const fn status(&self) -> Option<AlarmStatus> {
         match self.state {
             Alarm::Alerted => Some(AlarmStatus::Alerted),
@@ -76,7 +76,7 @@ impl AlarmRow {
         }
     }
 
-    /// What `/alarms` shows.
+    /// The member of `/alarms`.
     pub(crate) fn body(&self) -> Option<AlarmBody> {
         let item_no = self.item_no?;
         Some(AlarmBody { alarm_no: item_no, item_no, alarm_status: self.status()? })

@@ -1,7 +1,7 @@
 //! The view of items: one row per item stream, behind `/items`, `/itemInfoes` and the calendar.
 //!
-//! What is shown of several reservations: the rental, else the hold with the earliest first day.
-//! Nothing here depends on the clock; which days are free is the calendar's matter.
+//! Of several reservations, the row shows the rental, or else the hold with the earliest first day. A row
+//! doesn't depend on the clock; the calendar shows which days are free.
 
 mod calendar;
 mod item_body;
@@ -18,23 +18,23 @@ use gdmarket_domain::{Item, ItemEvent, MarketEvent, PersonId, ReservationNo};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The view behind everything that is asked about items.
+/// The view behind all queries of items.
 #[derive(Debug, Clone, Copy)]
 pub struct ItemInfo;
 
-/// What is kept per item. What is empty isn't written down: most of it is, in most rows.
+/// The row of an item. Empty fields aren't stored, since most fields of most rows are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemRow {
-    /// The item itself: what may be done with it is asked of this.
+    /// The aggregate's state, which knows the permitted actions.
     state: Item,
-    /// What a deleted item was called and cost at last.
+    /// The last listing of a deleted item.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<Listing>,
-    /// Who holds or has it, by reservation.
+    /// The renters of holds and the rental, by reservation.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     renters: BTreeMap<ReservationNo, PersonId>,
-    /// Whether the last thing that ended was a rental, not a hold.
+    /// Whether the last booking that ended was a rental, not a hold.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     returned: bool,
 }
@@ -102,12 +102,12 @@ impl ItemRow {
         }
     }
 
-    /// The item as its own decisions see it.
+    /// The aggregate's state.
     pub const fn state(&self) -> &Item {
         &self.state
     }
 
-    /// What it is or was on the market as.
+    /// The current listing, or the last one of a deleted item.
     const fn listing(&self) -> Option<&Listing> {
         if self.ended.is_some() { self.ended.as_ref() } else { self.state.listing() }
     }

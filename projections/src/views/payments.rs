@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy)]
 pub struct Payments;
 
-/// What is kept per payment attempt.
+/// The row of a payment attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentRow {
-    /// The attempt itself.
+    /// The aggregate's state.
     state: Payment,
     /// The gateway's code, if it declined the charge or refused the refund.
     reason: Option<String>,
@@ -28,11 +28,11 @@ pub struct PaymentRow {
 pub struct PaymentBody {
     /// The attempt's number.
     pub payment_no: PaymentNo,
-    /// What is paid.
+    /// The reservation that is paid.
     pub reservation_no: ReservationNo,
-    /// What is rented.
+    /// The item that is rented.
     pub item_no: ItemNo,
-    /// What is charged: the reservation's total, under the seed's name.
+    /// The amount: the reservation's total, under the seed's name.
     pub item_price: Money,
     /// Whether the money was taken and kept.
     pub payment_status: PaymentStatus,
@@ -96,7 +96,7 @@ impl PaymentRow {
         self.state.progress().map(shown)
     }
 
-    /// What `/payments` shows.
+    /// The member of `/payments`.
     pub(crate) fn body(&self) -> Option<PaymentBody> {
         let attempt = self.state.attempt()?;
         let status = self.status()?;

@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy)]
 pub struct Reservations;
 
-/// What is kept per reservation.
+/// The row of a reservation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReservationRow {
-    /// The reservation itself: what may be done with it is asked of this.
+    /// The aggregate's state, which knows the permitted actions.
     state: Reservation,
-    /// Why the item couldn't be held.
+    /// Why the hold was refused.
     reason: Option<String>,
 }
 
@@ -30,32 +30,32 @@ pub struct ReservationRow {
 pub struct ReservationBody {
     /// The reservation's number.
     pub reservation_no: ReservationNo,
-    /// Whose it is.
+    /// The renter.
     pub customer_id: PersonId,
-    /// Their name, as long as it is known.
+    /// The renter's name, until it is erased.
     pub customer_name: Option<String>,
-    /// Which item.
+    /// The item.
     pub item_no: ItemNo,
-    /// Whose the item is, as far as it is known here; who else sees the name depends on it.
+    /// The owner of the item, once it is known: the owner sees the renter's name.
     #[serde(skip)]
     pub owner_id: Option<PersonId>,
-    /// What the item was called when it was held.
+    /// The item's name when it was held.
     pub item_name: Option<String>,
-    /// What a day cost when it was held.
+    /// The price of a day when it was held.
     pub item_price: Option<Money>,
-    /// What is to be paid.
+    /// The total price.
     pub total_price: Option<Money>,
-    /// For which days; `None` until returned.
+    /// The days; `None` for a rental until it is returned.
     pub period: Option<RentalPeriod>,
     /// How far it has come.
     pub status: ReservationStatus,
     /// Why it was rejected.
     pub reason: Option<String>,
-    /// Where the thing is.
+    /// Whether the renter has the item.
     pub rental_status: RentalStatus,
     /// Whether it is paid.
     pub payment_status: PaymentStatus,
-    /// When the time to pay ends, while it runs.
+    /// The end of the time to pay, while it runs.
     pub pay_by: Option<DateTime<Utc>>,
 }
 
@@ -106,12 +106,12 @@ impl View for Reservations {
 }
 
 impl ReservationRow {
-    /// The reservation as its own decisions see it.
+    /// The aggregate's state.
     pub const fn state(&self) -> &Reservation {
         &self.state
     }
 
-    /// What `/reservations` shows, before the name is joined.
+    /// The member of `/reservations`, before the name is joined.
     pub(crate) fn body(&self) -> Option<ReservationBody> {
         let request = self.state.request()?;
         let terms = self.state.terms();

@@ -1,4 +1,4 @@
-//! The words that callers see for where something stands, spelled as the interface pins them.
+//! The status words of the interface.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ macro_rules! status {
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
-            /// Every word there is.
+            /// All words.
             pub const WORDS: &'static [&'static str] = &[$(Self::$variant.as_str()),+];
 
             /// The word on the wire.
@@ -21,16 +21,16 @@ macro_rules! status {
 }
 
 status!(
-    /// Whether an item could be reserved without looking at days.
+    /// Whether an item has no hold and no rental, on whatever days.
     ItemStatus {
-        /// Nobody holds or has it.
+        /// It has no hold and no rental.
         Rentable,
-        /// A hold or rental stands.
+        /// It has a hold or a rental.
         NotRentable,
     }
 );
 status!(
-    /// Where the thing itself is.
+    /// Whether the renter has the item.
     RentalStatus {
         /// With its owner, and not brought back by the reservation that is shown.
         NotRenting,
@@ -86,7 +86,7 @@ status!(
     }
 );
 status!(
-    /// What an item's alarm announced last.
+    /// The last announcement of an item's alarm.
     AlarmStatus {
         /// The registration.
         Alerted,

@@ -71,8 +71,8 @@ on_each_engine! {
         for event in &log {
             let kind = kinds.into_iter().find(|kind| kind.name() == event.stream.kind);
             let Some(kind) = kind else { continue };
-            let asked = (kind, event.stream.number);
-            let now = queries.state_at(asked, Some(event.position), 2).await.unwrap().unwrap();
+            let number = event.stream.number;
+            let now = queries.state_at(kind, number, Some(event.position), 2).await.unwrap().unwrap();
             let stream: Vec<_> = log
                 .iter()
                 .filter(|e| e.stream == event.stream && e.position <= event.position)
@@ -83,13 +83,13 @@ on_each_engine! {
             assert_eq!(usize::try_from(now.earlier_events).unwrap(), stream.len().saturating_sub(2));
             assert_eq!(now.events.last().map(|e| e.position), Some(event.position));
             if event.sequence == 1 {
-                let before = queries.state_at(asked, Some(event.position - 1), 2).await.unwrap();
+                let before = queries.state_at(kind, number, Some(event.position - 1), 2).await.unwrap();
                 assert_eq!(before, None, "{event} began it");
                 seen.insert(kind.name());
             }
         }
         assert_eq!(seen.len(), 4, "every kind was asked for");
-        let none = queries.state_at((AggregateKind::Item, 4711), None, 2).await.unwrap();
+        let none = queries.state_at(AggregateKind::Item, 4711, None, 2).await.unwrap();
         assert_eq!(none, None);
         market.store.close().await;
     }
@@ -149,7 +149,7 @@ on_each_engine! {
             let mut reached = 0;
             let trace = market
                 .queries()
-                .trace_correlation(id.parse().unwrap(), (0, None), &mut |at| reached = at)
+                .trace_correlation(id.parse().unwrap(), 0, None, &mut |at| reached = at)
                 .await
                 .unwrap();
             let mut events = vec![];
@@ -159,7 +159,7 @@ on_each_engine! {
             assert_eq!((positions, reached), (wanted, head));
         }
         let queries = market.queries();
-        let none = queries.trace_correlation(Uuid::from_u128(1), (0, None), &mut |_| ()).await;
+        let none = queries.trace_correlation(Uuid::from_u128(1), 0, None, &mut |_| ()).await;
         assert_eq!(none.map(|trace| trace.events), Ok::<_, QueryError>(vec![]));
         market.store.close().await;
     }

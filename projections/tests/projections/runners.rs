@@ -87,7 +87,7 @@ on_each_engine! {
         let until = Instant::now() + SOON;
         let reached = applied.wait_reactions(position, 2, until).await.expect("in time");
         assert!(applied.wait_views(reached, until).await);
-        assert!(applied.progress().values().all(|progress| !progress.led));
+        assert!(applied.progress().values().all(|progress| !progress.is_leader));
         let found = other.queries().reservation(reservation(1)).await.unwrap().unwrap();
         assert_eq!(found.body.status, ReservationStatus::Reserved);
         follower.stop().await;

@@ -71,7 +71,7 @@ async fn show(store: &Store, args: &StateArgs, console: Console) -> Result<(), F
     let kind = AggregateKind::from(args.kind);
     let most_events = usize::try_from(args.events).unwrap_or(usize::MAX);
     let queries = Queries::new(store.clone());
-    let Some(found) = queries.state_at((kind, args.number), until, most_events).await? else {
+    let Some(found) = queries.state_at(kind, args.number, until, most_events).await? else {
         let stream = kind.stream(args.number);
         return Err(match until {
             Some(position) => {

@@ -174,7 +174,7 @@ async fn by_correlation(
     let steps = |position: i64| u64::try_from(position.saturating_sub(after)).unwrap_or(0);
     let progress = ProgressLine::start(console, "searching positions", steps(until));
     let mut reached = |position| progress.reached(steps(position));
-    let trace = queries.trace_correlation(id, (after, Some(until)), &mut reached).await?;
+    let trace = queries.trace_correlation(id, after, Some(until), &mut reached).await?;
     progress.finish();
     if trace.events.is_empty() {
         return Err(Failure::new(Exit::Failed, format!("no event has the correlation {id}"))

@@ -1,4 +1,4 @@
-//! From a delivered event to what it means, and the ways in which that can fail.
+//! Decoding a delivered event, and the ways in which that can fail.
 
 use gdmarket_domain::{Decider, DecodeError, MarketEvent, StoredEvent};
 use gdmarket_store::{EventRef, MAX_PAYLOAD, RecordedEvent};
@@ -8,13 +8,13 @@ use uuid::Uuid;
 /// Why an event can't be read.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
-    /// Only by a newer program.
+    /// Only a newer program can read it.
     Newer(String),
-    /// By none: its stream parks.
+    /// No program can read it: its stream parks.
     Broken(String),
 }
 
-/// What an event says.
+/// Decodes an event.
 pub(crate) fn decode(event: EventRef<'_>) -> Result<MarketEvent, Unreadable> {
     Ok(intact(event)?.decode()?)
 }
@@ -31,7 +31,7 @@ fn intact(event: EventRef<'_>) -> Result<StoredEvent<'_>, Unreadable> {
         return Err(Unreadable::Broken(damage.reason.clone()));
     }
     if payload.len() > MAX_PAYLOAD {
-        // No program appends this; read, it would weigh on every batch and row it comes into.
+        // No program appends such an event. Decoding it would cost memory in every batch and row.
         let size = payload.len();
         return Err(Unreadable::Broken(format!(
             "{size} bytes, more than the {MAX_PAYLOAD} of an event"
@@ -56,7 +56,7 @@ fn with_source(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
-/// What an event's metadata says about where it comes from.
+/// The origin of an event, from its metadata.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Origin {
@@ -65,7 +65,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Metadata that can't be read says nothing.
+    /// Metadata that can't be read gives an empty origin.
     pub(crate) fn of(event: &RecordedEvent) -> Self {
         serde_json::from_str(&event.metadata).unwrap_or_default()
     }

@@ -27,7 +27,7 @@ impl Feed for LocalFeed {
     }
 
     async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
-        // From the log itself: a row that was repaired is another one than the tail remembers.
+        // The tail may hold the row as it was before a repair.
         Ok(self.0.log().at(position).await?.map(Arc::new))
     }
 

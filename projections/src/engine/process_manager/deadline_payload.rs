@@ -1,4 +1,4 @@
-//! What the row of a deadline remembers, and what it shows of a blocked one.
+//! The payload of a deadline's row, and the blocked deadlines of a manager.
 
 use crate::engine::subscription::BlockedWork;
 use gdmarket_store::{Deadlines, StoreError};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// What a deadline's row remembers: the cause, and the manager's own data.
+/// The payload of a deadline's row: the cause, and the manager's own data.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DeadlinePayload {
@@ -17,7 +17,7 @@ pub(super) struct DeadlinePayload {
 }
 
 impl DeadlinePayload {
-    /// The row of a deadline that is due again, with the same cause.
+    /// The payload of a deadline that is due again: the same cause with new data.
     pub(super) fn with_data(payload: &str, data: &Value) -> Option<String> {
         let mut payload: Self = serde_json::from_str(payload).ok()?;
         payload.data = data.clone();

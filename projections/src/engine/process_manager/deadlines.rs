@@ -1,4 +1,4 @@
-//! What a process manager does when a deadline is due.
+//! Firing the deadlines of a process manager.
 
 use super::deadline_payload::{DeadlinePayload, blocked_deadlines};
 use super::manager::{Due, Moment, ProcessStep};
@@ -12,10 +12,10 @@ use gdmarket_store::{Deadline, DeadlineOutcome, Deadlines, Postponed, failpoint}
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// When a deadline is tried again whose reaction couldn't be done.
+/// The pause after a reaction that failed for now.
 const POSTPONED: Duration = Duration::from_secs(5);
 
-/// When one is tried again that was thought impossible: an operator has read the log by then.
+/// The pause after a reaction that was refused: an operator has read the log by then.
 const IMPOSSIBLE: Duration = Duration::from_mins(10);
 
 impl<S: ProcessStep> Reactor<S> {
@@ -28,8 +28,8 @@ impl<S: ProcessStep> Reactor<S> {
         while let Some(fired) = fired.next().await {
             fired?;
         }
-        // What was blocked may have been cleared, or dropped by an operator.
-        if (is_any_due || self.blocked_now().count > 0) && self.look_for_blocked().await? {
+        // A blocked deadline may have been cleared, or dropped by an operator.
+        if (is_any_due || self.blocked_now().count > 0) && self.refresh_blocked().await? {
             let parked_at = self.parked_at.lock().await;
             self.report(run, &parked_at);
         }
@@ -46,7 +46,7 @@ impl<S: ProcessStep> Reactor<S> {
         let manager = self.sender.name();
         let mut tx = self.store.views().begin().await?;
         run.hold(&mut tx).await?;
-        // One that was set again or cleared meanwhile is left as it is.
+        // A deadline that was set again or cleared meanwhile is left as it is.
         match &postponed {
             Some(postponed) => Deadlines::postpone(&mut tx, manager, &deadline, postponed).await?,
             None => drop(Deadlines::fired(&mut tx, manager, &deadline).await?),
@@ -56,15 +56,15 @@ impl<S: ProcessStep> Reactor<S> {
         Ok(())
     }
 
-    /// Looks how many deadlines are blocked; whether that has changed.
-    pub(super) async fn look_for_blocked(&self) -> Result<bool, Halt> {
+    /// Reads the number of blocked deadlines; returns whether it has changed.
+    pub(super) async fn refresh_blocked(&self) -> Result<bool, Halt> {
         let blocked = blocked_deadlines(&self.deadlines, self.sender.name()).await?;
         let mut known = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::mem::replace(&mut *known, blocked) != blocked)
     }
 }
 
-/// How a deadline that fired is due again; `None` if it is over. No deadline is lost by a fault.
+/// When a deadline that fired is due again; `None` if it is done. A fault never loses a deadline.
 fn postponed<S>(deadline: &Deadline, outcome: Outcome, due: Option<Due<S>>) -> Option<Postponed> {
     let same = || deadline.payload.clone();
     let (pause, payload, tried) = match (outcome, due.and_then(|due| due.again)) {
@@ -84,8 +84,8 @@ fn postponed<S>(deadline: &Deadline, outcome: Outcome, due: Option<Due<S>>) -> O
 }
 
 impl<S: ProcessStep> Sender<S> {
-    /// Does what follows from a deadline; returns with it when the manager has it due again, unless the
-    /// row can't be read.
+    /// Takes the steps of a deadline; returns the outcome with the manager's answer, which says when it is
+    /// due again. There is no answer if the row can't be read.
     async fn fire(&self, deadline: &Deadline) -> (Outcome, Option<Due<S>>) {
         let read =
             serde_json::from_str::<DeadlinePayload>(&deadline.payload).ok().and_then(|payload| {
@@ -100,11 +100,8 @@ impl<S: ProcessStep> Sender<S> {
                 (self.take_due_steps(deadline, &due, payload).await, Some(due))
             }
         };
-        self.alert_operator(
-            (&outcome, position),
-            &deadline.key,
-            "the deadline is tried again by itself",
-        );
+        let next = "the deadline is tried again by itself";
+        self.alert_operator(&outcome, position, &deadline.key, next);
         (outcome, due)
     }
 

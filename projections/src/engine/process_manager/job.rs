@@ -1,18 +1,18 @@
-//! An event with what is to be done about it.
+//! An event with its reactions.
 
 use super::manager::{Reaction, Reactions};
 use gdmarket_store::RecordedEvent;
 use std::sync::Arc;
 
-/// An event and what is to be done about it.
+/// An event with its reactions.
 pub(super) struct Job<S> {
     pub(super) event: Arc<RecordedEvent>,
-    /// What is parked if this can't be done.
+    /// The key that is parked if the reactions can't be done.
     pub(super) key: String,
-    /// Whether it may be done concurrently with neighbours of which the same is true.
+    /// Whether it may run concurrently with neighbours that are concurrent, too.
     pub(super) is_concurrent: bool,
     pub(super) steps: Vec<Reaction<S>>,
-    /// Why it is unknown what is to be done.
+    /// Why the event can't be read, so that its reactions are unknown.
     pub(super) unreadable: Option<String>,
 }
 

@@ -1,7 +1,7 @@
-//! What a process manager is: a table from events and deadlines to what is to be done, without state.
+//! A process manager: a table from events and deadlines to reactions, without state.
 //!
-//! The reactor reads, sends, retries and parks; a manager only returns what follows from what, so that
-//! every table can be read and tested as one.
+//! The reactor reads, sends, retries and parks; a manager only returns the reactions to an event, so that
+//! its table can be read and tested as one.
 
 use chrono::{DateTime, Utc};
 use gdmarket_domain::MarketEvent;
@@ -11,53 +11,53 @@ use std::time::Duration;
 
 /// A table of reactions.
 pub(crate) trait Manager: Send + Sync + 'static {
-    /// What it does.
+    /// The steps that it takes.
     type Step: ProcessStep;
 
-    /// Its name: actor of its commands, name of its subscription, part of its command ids.
+    /// The manager's name: the actor of its commands, the name of its subscription, part of its command ids.
     fn name(&self) -> &'static str;
 
     /// The aggregates whose events it reads.
     fn sources(&self) -> &'static [&'static str];
 
-    /// Whether it also parks the rows of the log whose aggregate this program doesn't know: one manager
-    /// does, so that each is parked once.
+    /// Whether it also parks the log rows whose aggregate this program doesn't know. Exactly one manager
+    /// does, so that each row is parked once.
     fn parks_unknown(&self) -> bool {
         false
     }
 
-    /// What follows from an event, if anything does.
+    /// The reactions to an event, if there are any.
     fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions<Self::Step>>;
 
-    /// What follows from a deadline that is due; `None` if its row can't be read.
+    /// The reactions to a deadline that is due; `None` if its row can't be read.
     fn due(&self, key: &str, data: &Value, moment: Moment) -> Option<Due<Self::Step>>;
 
-    /// What makes up for the refusal of a step, given by its code.
+    /// The remedy for the refusal of a step, by the code of the refusal.
     fn compensate(&self, step: &Self::Step, refusal: &str) -> Remedy<Self::Step>;
 }
 
-/// Something that a manager does through a [`super::Port`].
+/// An action of a manager, taken through a [`super::Port`].
 pub(crate) trait ProcessStep: Debug + Clone + PartialEq + Send + Sync + 'static {
-    /// Whether it is done in the background of the batches, as work that waits in the database.
+    /// Whether it runs in the background of the batches, as work that is queued in the database.
     fn takes_long(&self) -> bool;
 }
 
-/// What is done about the refusal of a step.
+/// The remedy for the refusal of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Remedy<S> {
-    /// Nothing: something else has happened, or is on its way.
+    /// Nothing: another event made the step unnecessary, or will.
     Done,
-    /// Another step is taken, under the command id of the one that was refused.
+    /// Another step is taken, under the command id of the refused one.
     Compensate {
         step: S,
-        /// What is reported if that step is refused, too.
+        /// The text that is reported if that step is refused, too.
         refused: &'static str,
     },
-    /// It needs manual action; the text says what was refused.
+    /// It needs manual action; the text describes the refusal.
     Park(String),
 }
 
-/// The time that a reaction may use; the server's current time is none of it.
+/// The time that a reaction may use. It is never the server's current time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     /// When the event was recorded, or the deadline was due, by the database's clock: the same at every
@@ -66,23 +66,23 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// Of an event or a deadline as the database has it, in microseconds.
+    /// The moment of an event or a deadline, from the database's microseconds.
     pub(crate) fn of(recorded_at: i64) -> Self {
         Self { recorded_at: DateTime::from_timestamp_micros(recorded_at).unwrap_or_default() }
     }
 }
 
-/// What follows from one event.
+/// The reactions to one event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reactions<S> {
-    /// The events of one partition of a batch are reacted to one after another.
+    /// Events of one partition are handled one after another.
     pub(crate) partition: String,
-    /// What is parked alone when it is blocked: never more than one partition.
+    /// The key that is parked when a reaction is blocked: a part of one partition.
     pub(crate) key: String,
-    /// Whether neighbours of the same kind in its partition may be reacted to concurrently: their order
-    /// has no meaning.
+    /// Whether it may run concurrently with such neighbours in its partition, since their order has no
+    /// meaning.
     pub(crate) is_concurrent: bool,
-    /// What is to be done, in order.
+    /// The reactions, in order.
     pub(crate) steps: Vec<Reaction<S>>,
 }
 
@@ -93,22 +93,22 @@ impl<S> Reactions<S> {
     }
 }
 
-/// One thing to be done.
+/// One reaction.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reaction<S> {
-    /// Take a step.
+    /// Takes a step.
     Do(S),
-    /// Have [`Manager::due`] called at a time; a deadline of the same key is replaced.
+    /// Calls [`Manager::due`] at a time; replaces a deadline of the same key.
     SetDeadline { key: String, due_at: DateTime<Utc>, data: Value },
-    /// Forget a deadline.
+    /// Clears a deadline.
     ClearDeadline { key: String },
 }
 
-/// What follows from a deadline.
+/// The reactions to a deadline.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Due<S> {
-    /// What is to be done, in order.
+    /// The steps, in order.
     pub(crate) steps: Vec<S>,
-    /// In how long it is due again, by the database's clock, and with which data; never, if `None`.
+    /// After which time, by the database's clock, it is due again, and with which data; `None` for never.
     pub(crate) again: Option<(Duration, Value)>,
 }

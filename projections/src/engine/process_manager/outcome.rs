@@ -1,21 +1,21 @@
-//! What can become of an event or a deadline.
+//! The outcome of reacting to an event or a deadline.
 
 use gdmarket_store::Parked;
 
-/// What became of an event or a deadline.
+/// The outcome of reacting to an event or a deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// All of it is done.
+    /// Every reaction is done.
     Done,
     /// It queues behind a blocked key.
     Queue,
-    /// It takes long and is done in the background of the batches.
+    /// It takes long and runs in the background of the batches.
     Later,
     /// It is tried again.
     Retry(String),
     /// It needs manual action.
     Park(String),
-    /// A newer program must do it.
+    /// Only a newer program can do it.
     Newer,
 }
 

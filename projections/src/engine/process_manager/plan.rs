@@ -1,5 +1,5 @@
-//! What a batch means for a process manager: jobs, divided into partitions, and the jobs that must wait
-//! behind a blocked key.
+//! The plan of a batch for a process manager: jobs, divided into partitions, and the jobs that queue behind
+//! a blocked key.
 
 use super::job::Job;
 use super::manager::ProcessStep;
@@ -10,13 +10,13 @@ use gdmarket_store::RecordedEvent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What a batch means.
+/// The plan of a batch.
 pub(super) struct Plan<S> {
     /// The jobs of each partition, in order.
     pub(super) partitions: BTreeMap<String, Vec<Job<S>>>,
-    /// The last event that was understood.
+    /// The position of the last event that was planned.
     pub(super) reached: Option<i64>,
-    /// What only a newer program understands.
+    /// Why the plan stopped, if only a newer program can read the next event.
     pub(super) newer: Option<String>,
 }
 
@@ -46,11 +46,12 @@ impl<S: ProcessStep> Plan<S> {
         plan
     }
 
-    /// Its partition can't be read, so its stream is parked; a row of no stream is parked alone.
+    /// Adds a job for an event that can't be read. Its partition is unknown, so its stream is parked; a log
+    /// row that belongs to no stream is parked alone.
     fn add_unreadable(&mut self, event: &Arc<RecordedEvent>, why: String) {
         let key = event.key();
         if event.damage.is_none() && !MarketEvent::knows(&event.stream.kind) {
-            // The store counts those that are damaged; which aggregates there are, only this crate knows.
+            // The store counts damaged rows; only this crate knows which aggregates exist.
             metrics::counter!("gdmarket_log_damaged_rows_total").increment(1);
         }
         let job = Job::unreadable(event, key.clone(), why);
@@ -58,8 +59,8 @@ impl<S: ProcessStep> Plan<S> {
     }
 }
 
-/// Divides the partitions into what must queue and what can be done. An event waits behind its own key, or
-/// behind its stream, where an event of it couldn't be read.
+/// Divides the partitions into the jobs that must queue and those that can run. A job queues behind its own
+/// key, or behind its stream if an earlier event of the stream can't be read.
 pub(super) fn split<S>(
     partitions: BTreeMap<String, Vec<Job<S>>>,
     blocked: &BTreeSet<String>,
@@ -89,8 +90,7 @@ pub(super) fn split<S>(
     (waiting, ready)
 }
 
-/// Divides a partition into waves: each a job alone, or neighbours that may be done concurrently, each of
-/// another key.
+/// Divides a partition into waves: a job alone, or neighbours with different keys that may run concurrently.
 pub(super) fn waves<S>(partition: Vec<Job<S>>) -> Vec<Vec<Job<S>>> {
     let mut waves: Vec<Vec<Job<S>>> = vec![];
     for job in partition {

@@ -1,4 +1,4 @@
-//! What a reactor takes its steps through, and how a step can end.
+//! The port that a reactor takes its steps through, and how a step can end.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -10,25 +10,25 @@ pub(crate) trait Port<S>: Send + Sync + 'static {
     async fn take(&self, step: &S, context: CommandContext) -> Result<Handled, PortError>;
 }
 
-/// Who sends something, under which id, and why.
+/// The sender of a command, the command's id, and its cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandContext {
-    /// The sending process manager's name: the actor.
+    /// The name of the process manager that sends the command: the actor.
     pub manager: &'static str,
-    /// The same reaction to the same event has the same id, however often it is delivered.
+    /// The id of the command: the same for every delivery of the same event.
     pub command_id: Uuid,
-    /// What led to it.
+    /// The event behind the command.
     pub cause: Cause,
 }
 
 /// The event, or the deadline that an event set, behind a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// What all that follows from one request has in common.
+    /// The id that all events of one request share.
     pub correlation_id: Uuid,
-    /// Which log the event is in: its id and epoch, as [`gdmarket_store`] has them.
+    /// The log of the event: its id and epoch, as in [`gdmarket_store`].
     pub source: String,
-    /// Where the event is in that log.
+    /// The position of the event in that log.
     pub position: i64,
     /// The W3C trace context of the event.
     pub traceparent: Option<String>,
@@ -37,27 +37,27 @@ pub struct Cause {
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handled {
-    /// It is in the log, now or since an earlier time.
+    /// The command is in the log, since now or since an earlier delivery.
     Done,
-    /// It is already in the requested state; nothing was written.
+    /// The aggregate is already in the requested state; nothing was written.
     NoOp,
-    /// The aggregate refuses, with this code.
+    /// The aggregate refused the command with this code.
     Refused(String),
 }
 
-/// Why it is unknown how a command ended.
+/// Why a command didn't come to an end that is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
-    /// Not now: the same again later.
+    /// It failed for now: try again later.
     #[error("to be tried again: {0}")]
     Retry(String),
-    /// The database is damaged where the command needs it: the same again once it is repaired.
+    /// The database is damaged where the command reads it: try again after the repair.
     #[error("{0}")]
     Damaged(String),
-    /// No command of a manager's can end like this, so it needs manual action.
+    /// It ended in a way that no command of a manager can, so it needs manual action.
     #[error("thought impossible: {0}")]
     Impossible(String),
-    /// The aggregate was written by a newer program, so one of those must react.
+    /// The aggregate was written by a newer program, so a newer program must react.
     #[error("the aggregate was written by a newer program")]
     Newer,
 }

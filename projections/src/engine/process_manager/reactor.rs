@@ -1,9 +1,8 @@
 //! Runs a process manager: reacts to a batch, concurrently and in order per partition, and moves the
 //! checkpoint once every reaction is done or durably queued.
 //!
-//! What is blocked parks its key alone: the key's later events queue behind it, and [`super::retries`]
-//! tries them again. Every command has an id derived from its event, so that reacting again does nothing
-//! twice.
+//! A blocked reaction parks only its key: later events of the key queue behind it, and [`super::retries`]
+//! tries them again. Every command has an id derived from its event, so redelivery does nothing twice.
 
 use super::deadline_payload::blocked_deadlines;
 use super::job::Job;
@@ -24,12 +23,12 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
-/// Keys and deadlines looked at in one go.
+/// Keys and deadlines per query.
 pub(super) const AT_ONCE: u32 = 500;
 
-/// How much a reactor does at once, and how often it looks for what waits.
+/// How many reactions run at once, and how often to check for retries and deadlines.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub(crate) struct ReactorOptions {
     pub(crate) concurrency: usize,
     pub(crate) tick: Duration,
 }
@@ -43,16 +42,16 @@ pub(crate) struct Reactor<S> {
     pub(super) deadlines: Deadlines,
     pub(super) concurrency: usize,
     pub(super) tick: Duration,
-    /// The parked keys, with the position that each stopped at. The lock is held while a batch is decided,
-    /// reacted to and written, and while a key is unparked, so that nothing overtakes what queues.
+    /// The parked keys, each with the position that it stopped at. The lock is held while a batch is planned,
+    /// handled and written, and while a key is unparked, so that no event overtakes a queued one.
     pub(super) parked_at: Mutex<BTreeMap<String, i64>>,
-    /// The deadlines that were refused when they were tried last.
+    /// The deadlines whose last try was refused.
     pub(super) blocked: StdMutex<BlockedWork>,
-    /// Something was queued that needn't wait for the next tick.
+    /// Notified when work was queued that needn't wait for the next tick.
     pub(super) queued: Notify,
 }
 
-/// What became of an event.
+/// A job with its outcome.
 pub(super) struct Done<S> {
     pub(super) job: Job<S>,
     pub(super) outcome: Outcome,
@@ -64,7 +63,7 @@ impl<S: ProcessStep> Reactor<S> {
         port: Arc<dyn Port<S>>,
         store: Store,
         feed: Arc<dyn Feed>,
-        Pace { concurrency, tick }: Pace,
+        ReactorOptions { concurrency, tick }: ReactorOptions,
     ) -> Self {
         Self {
             sender: Sender::new(manager, port, feed.source()),
@@ -103,12 +102,13 @@ impl<S: ProcessStep> Reactor<S> {
         Done { job, outcome }
     }
 
-    /// Writes what became of an event, and collects the changes of deadlines.
+    /// Writes the outcome of a job, and collects the changes of deadlines.
     pub(super) async fn write(
         &self,
         run: &Run,
         tx: &mut Tx,
-        (done, deadlines): (&Done<S>, &mut Changes),
+        done: &Done<S>,
+        deadlines: &mut Changes,
     ) -> Result<(), Halt> {
         let (key, event) = (&done.job.key, &done.job.event);
         let pause = match &done.outcome {
@@ -174,7 +174,7 @@ impl<S: ProcessStep> Handler for Reactor<S> {
         let parked = self.parked.all(&run.name).await?;
         let mut parked_at = self.parked_at.lock().await;
         *parked_at = parked.into_iter().map(|parked| (parked.key, parked.since_position)).collect();
-        self.look_for_blocked().await?;
+        self.refresh_blocked().await?;
         self.report(run, &parked_at);
         Ok(())
     }
@@ -204,11 +204,11 @@ impl<S: ProcessStep> Handler for Reactor<S> {
         let mut tx = self.store.views().begin().await?;
         let waiting = waiting.into_iter().map(|job| Done { job, outcome: Outcome::Queue });
         let all: Vec<Done<S>> = partitions.into_iter().flatten().chain(waiting).collect();
-        // First: it keeps the background work out until all is written.
+        // This comes first, since it keeps the background work out until all is written.
         run.advance(&mut tx, stored, reached).await?;
         let mut deadlines = Changes::new();
         for done in &all {
-            self.write(run, &mut tx, (done, &mut deadlines)).await?;
+            self.write(run, &mut tx, done, &mut deadlines).await?;
         }
         Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
         tx.commit().await?;

@@ -1,5 +1,5 @@
-//! What a process manager does in the background of its batches: keys that wait for another try, and
-//! reactions that take long. Deadlines are in [`super::deadlines`].
+//! The background work of a process manager: retries of parked keys, and reactions that take long.
+//! Deadlines are in [`super::deadlines`].
 
 use super::job::Job;
 use super::manager::ProcessStep;
@@ -10,23 +10,30 @@ use crate::engine::feed::Unreadable;
 use crate::engine::subscription::{Halt, Run};
 use futures::StreamExt;
 use futures::future::join;
-use gdmarket_store::{Changes, Deadlines, Parked, ParkedKeys, Tx, failpoint};
+use gdmarket_store::{Changes, Deadlines, Parked, ParkedKeys, failpoint};
 use tokio::time::sleep;
 
-/// Queued events of one key handled between two writes.
+/// Queued events of one key per query.
 const EVENTS_AT_ONCE: u32 = 50;
 
-/// What is at a queued position.
+/// The content of a queued position.
 enum Queued<S> {
     Job(Job<S>),
-    /// Nothing follows from its event.
+    /// The event has no reactions.
     Nothing,
     /// The log has no event there.
     Missing,
 }
 
-/// No event ever leaves a log: the position is another log's, or the log was damaged, which needs manual
-/// action.
+/// One try of a queued position.
+struct Try<S> {
+    position: i64,
+    job: Option<Job<S>>,
+    outcome: Outcome,
+}
+
+/// The reason to park a position without an event. No event ever leaves a log, so the position belongs to
+/// another log, or the log was damaged, which needs manual action.
 fn missing(position: i64) -> String {
     format!("the log has no event at position {position}: run `gdmarket check`")
 }
@@ -57,7 +64,7 @@ impl<S: ProcessStep> Reactor<S> {
         Ok(())
     }
 
-    /// Goes through what queues behind a key, until it is empty or stops again.
+    /// Handles the queue of a key until it is empty or stops again.
     async fn retry_key(&self, run: &Run, parked: Parked) -> Result<(), Halt> {
         loop {
             let key = &parked.key;
@@ -72,17 +79,14 @@ impl<S: ProcessStep> Reactor<S> {
                     Queued::Nothing => (None, Outcome::Done),
                     Queued::Missing => {
                         let outcome = Outcome::Park(missing(position));
-                        self.sender.alert_operator(
-                            (&outcome, position),
-                            key,
-                            "what queues behind it waits",
-                        );
+                        let next = "the events that queue behind it wait";
+                        self.sender.alert_operator(&outcome, position, key, next);
                         (None, outcome)
                     }
                 };
                 let stops = outcome.stops();
                 failpoint!("manager.retried", &run.name);
-                self.write_try(run, &parked, (position, job, outcome)).await?;
+                self.write_try(run, &parked, Try { position, job, outcome }).await?;
                 failpoint!("manager.dequeued", &run.name);
                 if stops {
                     return Ok(());
@@ -98,7 +102,7 @@ impl<S: ProcessStep> Reactor<S> {
         // A reader may know of an event before the tail does: a missing event is not done.
         let Some(event) = self.feed.at(position).await? else { return Ok(Queued::Missing) };
         match self.sender.reactions(&event) {
-            // What queued behind its stream stays there, whatever its own key is.
+            // An event that queued behind its stream keeps that key.
             Ok(Some(reactions)) => {
                 Ok(Queued::Job(Job { key: key.to_owned(), ..Job::new(&event, reactions) }))
             }
@@ -110,12 +114,8 @@ impl<S: ProcessStep> Reactor<S> {
         }
     }
 
-    async fn write_try(
-        &self,
-        run: &Run,
-        parked: &Parked,
-        (position, job, outcome): (i64, Option<Job<S>>, Outcome),
-    ) -> Result<(), Halt> {
+    async fn write_try(&self, run: &Run, parked: &Parked, tried: Try<S>) -> Result<(), Halt> {
+        let Try { position, job, outcome } = tried;
         let mut tx = self.store.views().begin().await?;
         run.hold(&mut tx).await?;
         match (&outcome, job) {
@@ -124,48 +124,27 @@ impl<S: ProcessStep> Reactor<S> {
                 if let Some(job) = job {
                     let mut deadlines = Changes::new();
                     let done = Done { job, outcome };
-                    self.write(run, &mut tx, (&done, &mut deadlines)).await?;
+                    self.write(run, &mut tx, &done, &mut deadlines).await?;
                     Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
                 }
-                // An operator may have dropped it a moment ago.
+                // An operator may have dropped the event a moment ago.
                 let _was_there =
                     ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
             }
             (Outcome::Queue | Outcome::Later | Outcome::Retry(_) | Outcome::Park(_), job) => {
-                let stopped = (position, job.map(|job| job.event.recorded_at), &outcome);
-                if !Self::stop_again(run, &mut tx, (parked, stopped)).await? {
-                    // Dropped meanwhile: the key was released to continue at the next one.
+                if !ParkedKeys::keep_queued(&mut tx, &run.name, &parked.key, position).await? {
+                    // An operator has dropped the event, and the key continues at the next one.
                     return Ok(());
                 }
+                let again = stopped_again(parked, &Try { position, job, outcome });
+                let pause = sender::retry_after(again.attempts);
+                ParkedKeys::park(&mut tx, &run.name, &again, pause).await?;
             }
         }
         Ok(tx.commit().await?)
     }
 
-    /// Writes down that a key stopped at an event of this position and time once more; `false` if that
-    /// event waits no longer.
-    async fn stop_again(
-        run: &Run,
-        tx: &mut Tx,
-        (parked, (position, time, outcome)): (&Parked, (i64, Option<i64>, &Outcome)),
-    ) -> Result<bool, Halt> {
-        if !ParkedKeys::keep_queued(tx, &run.name, &parked.key, position).await? {
-            return Ok(false);
-        }
-        let attempts = parked.attempts.saturating_add(1);
-        let again = Parked {
-            state: outcome.state().to_owned(),
-            reason: outcome.reason().to_owned(),
-            since_position: position,
-            since_time: time.unwrap_or(parked.since_time),
-            attempts,
-            ..parked.clone()
-        };
-        ParkedKeys::park(tx, &run.name, &again, sender::retry_after(attempts)).await?;
-        Ok(true)
-    }
-
-    /// Unparks a key, if nothing has queued behind it meanwhile.
+    /// Unparks a key, unless an event has queued behind it meanwhile.
     async fn unpark(&self, run: &Run, key: &str) -> Result<bool, Halt> {
         let mut parked_at = self.parked_at.lock().await;
         let mut tx = self.store.views().begin().await?;
@@ -178,5 +157,19 @@ impl<S: ProcessStep> Reactor<S> {
             self.report(run, &parked_at);
         }
         Ok(free)
+    }
+}
+
+/// The row of a key that stopped once more.
+fn stopped_again<S>(parked: &Parked, tried: &Try<S>) -> Parked {
+    let Try { position, job, outcome } = tried;
+    let recorded_at = job.as_ref().map(|job| job.event.recorded_at);
+    Parked {
+        state: outcome.state().to_owned(),
+        reason: outcome.reason().to_owned(),
+        since_position: *position,
+        since_time: recorded_at.unwrap_or(parked.since_time),
+        attempts: parked.attempts.saturating_add(1),
+        ..parked.clone()
     }
 }

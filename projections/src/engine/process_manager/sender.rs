@@ -1,5 +1,5 @@
-//! Takes the steps of a manager's table, under ids derived from the cause, and lets the manager say what
-//! makes up for a refused one.
+//! Takes the steps of a manager's table, under ids derived from the cause, and applies the manager's remedy
+//! for a refused one.
 
 use super::deadline_payload::DeadlinePayload;
 use super::job::Job;
@@ -15,21 +15,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The namespace of the command ids of reactions. A change repeats every reaction of old logs.
+/// The namespace of the command ids of reactions. Changing it would repeat every reaction of existing logs.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3f6b_16a5_2e05);
 
 /// The longest pause between two tries of one key.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Every reaction that needs a damaged page meets it again at each of its tries.
+/// Limits the log lines about damage, which a reaction finds again at each of its tries.
 static DAMAGE: LogLimit = LogLimit::new(5, Duration::from_secs(10));
 
-/// When a key is tried again after its try number `attempt`.
+/// The pause of a key after its try number `attempt`.
 pub(super) fn retry_after(attempt: i64) -> Duration {
     backoff::pause(u32::try_from(attempt).unwrap_or(u32::MAX), LONGEST_PAUSE)
 }
 
-/// A manager with what it sends through.
+/// A manager with its port.
 pub(super) struct Sender<S> {
     pub(super) manager: Arc<dyn Manager<Step = S>>,
     port: Arc<dyn Port<S>>,
@@ -54,7 +54,7 @@ impl<S: ProcessStep> Sender<S> {
             || self.manager.parks_unknown() && !MarketEvent::knows(aggregate)
     }
 
-    /// What follows from an event.
+    /// The reactions to an event.
     pub(super) fn reactions(
         &self,
         event: &RecordedEvent,
@@ -63,7 +63,7 @@ impl<S: ProcessStep> Sender<S> {
         Ok(self.manager.react(&decoded, Moment::of(event.recorded_at)))
     }
 
-    /// Does what follows from an event, unless it takes long.
+    /// Takes the steps of a job, unless one takes long.
     pub(super) async fn react(&self, job: &Job<S>) -> Outcome {
         let takes_long = |reaction: &Reaction<S>| match reaction {
             Reaction::Do(step) => step.takes_long(),
@@ -72,14 +72,14 @@ impl<S: ProcessStep> Sender<S> {
         if job.steps.iter().any(takes_long) { Outcome::Later } else { self.react_fully(job).await }
     }
 
-    /// Does what follows from an event, also what takes long.
+    /// Takes the steps of a job, including those that take long.
     pub(super) async fn react_fully(&self, job: &Job<S>) -> Outcome {
         let outcome = match &job.unreadable {
             Some(why) => Outcome::Park(why.clone()),
             None => self.take_steps(job).await,
         };
-        let at = (&outcome, job.event.position);
-        self.alert_operator(at, &job.key, "what waits: `gdmarket parked show`");
+        let next = "see what waits: `gdmarket parked show`";
+        self.alert_operator(&outcome, job.event.position, &job.key, next);
         outcome
     }
 
@@ -117,7 +117,7 @@ impl<S: ProcessStep> Sender<S> {
         }
     }
 
-    /// The code of a refusal is the error.
+    /// Reads the port's answer; the error is the code of a refusal.
     fn read(&self, answer: Result<Handled, PortError>) -> Result<Outcome, String> {
         match answer {
             Ok(Handled::Done | Handled::NoOp) => Ok(Outcome::Done),
@@ -126,7 +126,7 @@ impl<S: ProcessStep> Sender<S> {
                 tracing::warn!(manager = self.name(), reason, "a reaction is tried again");
                 Ok(Outcome::Retry(reason))
             }
-            // It is not parked for an operator to retry: the operator who repairs the database need not know of it.
+            // It isn't parked: it continues by itself once an operator has repaired the database.
             Err(PortError::Damaged(reason)) => {
                 let next = "it is tried again by itself until the database is repaired";
                 if let Some(left_out) = DAMAGE.admit("damage") {
@@ -140,13 +140,8 @@ impl<S: ProcessStep> Sender<S> {
         }
     }
 
-    /// Alerts the operator of what needs manual action; `next` says what happens until then.
-    pub(super) fn alert_operator(
-        &self,
-        (outcome, position): (&Outcome, i64),
-        key: &str,
-        next: &str,
-    ) {
+    /// Alerts the operator if an outcome needs manual action; `next` says how the system continues until then.
+    pub(super) fn alert_operator(&self, outcome: &Outcome, position: i64, key: &str, next: &str) {
         let Outcome::Park(reason) = outcome else { return };
         let manager = self.name();
         tracing::error!(manager, key, position, reason, next, "a reaction is parked");
@@ -163,7 +158,7 @@ impl<S: ProcessStep> Sender<S> {
         }
     }
 
-    /// The row of a deadline that a job sets.
+    /// The payload of a deadline that a job sets.
     pub(super) fn payload(&self, job: &Job<S>, data: &Value) -> String {
         let Cause { correlation_id, position, traceparent, .. } = self.cause(&job.event);
         let data = data.clone();
@@ -175,15 +170,15 @@ impl<S: ProcessStep> Sender<S> {
         format!("{}/{}", self.source.log_id, self.source.epoch)
     }
 
-    /// The id of the same reaction to the same cause, whatever happens in between.
+    /// The id of a reaction: the same for the same cause at every delivery.
     pub(super) fn command_id(&self, cause: &[&str], ordinal: usize) -> Uuid {
-        reaction_id((self.source.log_id, self.name()), cause, ordinal)
+        reaction_id(self.source.log_id, self.name(), cause, ordinal)
     }
 }
 
-/// The id of the command that a manager of this log sends because of a cause. Positions aren't in it:
-/// they may change when a log is restored.
-pub(crate) fn reaction_id((log_id, manager): (Uuid, &str), cause: &[&str], ordinal: usize) -> Uuid {
+/// The id of the command that a manager of this log sends for a cause. It contains no positions, which may
+/// change when a log is restored.
+pub(crate) fn reaction_id(log_id: Uuid, manager: &str, cause: &[&str], ordinal: usize) -> Uuid {
     let mut name = log_id.as_bytes().to_vec();
     let ordinal = ordinal.to_string();
     for part in std::iter::once(manager).chain(cause.iter().copied()).chain([&*ordinal]) {

@@ -9,35 +9,37 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// What became of an event.
+/// The result of folding an event.
 pub(crate) enum Folded {
     Taken,
-    /// It was in the row before.
+    /// The event was applied before.
     Old,
+    /// The event can't be folded.
     Poison(String),
+    /// Only a newer program can read the event.
     Newer(String),
 }
 
-/// What folding a batch came to.
+/// The result of folding a batch.
 #[derive(Default)]
-pub(crate) struct Batch {
+pub(crate) struct FoldedBatch {
     pub(crate) touched: BTreeSet<i64>,
     pub(crate) poisoned: BTreeMap<i64, Arc<RecordedEvent>>,
-    /// Rows of the log that are of no stream, with the reason.
+    /// Log rows that belong to no stream, each with the reason.
     pub(crate) strays: Vec<(Arc<RecordedEvent>, String)>,
-    /// The last event that was dealt with.
+    /// The position of the last event that was handled.
     pub(crate) reached: Option<i64>,
-    /// What it had to stop for.
+    /// Why the batch stopped, if only a newer program can read the next event.
     pub(crate) newer: Option<String>,
 }
 
-/// Folds what concerns the view; says where it had to stop for a newer program.
+/// Folds the events of the view, up to the first one that only a newer program can read.
 pub(crate) fn fold_batch<V: View>(
     rows: &mut HashMap<i64, Stored<V::Row>>,
     blocked: &BTreeSet<i64>,
     batch: &[Delivery],
-) -> Batch {
-    let mut done = Batch::default();
+) -> FoldedBatch {
+    let mut done = FoldedBatch::default();
     for Delivery { event, .. } in batch {
         let number = event.stream.number;
         let is_of_view = event.stream.kind == V::AGGREGATE;
@@ -70,7 +72,7 @@ pub(crate) fn fold_batch<V: View>(
     done
 }
 
-/// Takes an event into a row; a panic of the fold is poison, and leaves the row as it was.
+/// Applies an event to a row. A panic of the fold is poison, and leaves the row as it was.
 pub(crate) fn fold<V: View>(stored: &mut Stored<V::Row>, event: EventRef<'_>) -> Folded {
     if event.sequence <= stored.sequence {
         return Folded::Old;

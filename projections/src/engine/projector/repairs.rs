@@ -1,17 +1,17 @@
 //! Bringing a parked stream's row up to date from the log, exactly as a rebuild would.
 
 use super::fold::{Folded, fold};
-use super::{Projector, stale_reason};
+use super::{Projector, StreamStop, stale_reason};
 use crate::engine::subscription::{Halt, Run};
 use crate::engine::view::View;
 use crate::engine::view_table::Stored;
 use gdmarket_store::{Parked, ParkedKeys, StreamId};
 
-/// How many parked streams are looked at in one go.
+/// Parked streams per query.
 const REPAIRS_AT_ONCE: u32 = 100;
 
 impl<V: View> Projector<V> {
-    /// Brings the streams that are due for a retry up to date, from the log.
+    /// Brings the streams that are due for a retry up to date.
     pub(super) async fn repair(&self, run: &Run) -> Result<(), Halt> {
         for parked in self.parked.due(&run.name, REPAIRS_AT_ONCE).await? {
             match parked.key.parse::<StreamId>() {
@@ -22,8 +22,8 @@ impl<V: View> Projector<V> {
         Ok(())
     }
 
-    /// Looks again at a row of the log that was of no stream. Once it is of one, or is gone, the key is
-    /// unparked and the row's stream is brought up to date.
+    /// Reads a log row again that belonged to no stream. Once it belongs to one, or is gone, the key is
+    /// unparked and the stream is brought up to date.
     async fn repair_stray(&self, run: &Run, parked: &Parked) -> Result<(), Halt> {
         let event = self.store.log().at(parked.since_position).await?;
         let mut blocked = self.blocked.lock().await;
@@ -31,11 +31,13 @@ impl<V: View> Projector<V> {
         run.hold(&mut tx).await?;
         if let Some(still) = event.as_ref().filter(|event| event.key() == parked.key) {
             let reason = still.damage_reason().unwrap_or_default().to_owned();
-            self.park(run, &mut tx, reason, (still, parked.attempts + 1)).await?;
+            let stop = StreamStop { event: still, reason, attempts: parked.attempts + 1 };
+            self.park(run, &mut tx, stop).await?;
         } else {
             if let Some(event) = event.filter(|event| event.stream.kind == V::AGGREGATE) {
                 let reason = "a row of its stream was repaired".to_owned();
-                self.park(run, &mut tx, reason, (&event, 0)).await?;
+                let stop = StreamStop { event: &event, reason, attempts: 0 };
+                self.park(run, &mut tx, stop).await?;
                 blocked.streams.entry(event.stream.number).or_insert(event.position);
                 ParkedKeys::request_retry_in(&mut tx, &run.name, &event.key()).await?;
             }
@@ -63,7 +65,7 @@ impl<V: View> Projector<V> {
         let stream = StreamId::new(V::AGGREGATE, number);
         let events = self.store.log().stream(&stream, row.sequence).await?;
         let mut poison = None;
-        // The batches take in what follows the checkpoint.
+        // Events after the checkpoint come in a batch.
         for event in events.into_iter().filter(|event| event.position <= stored) {
             match fold::<V>(&mut row, event.seen()) {
                 Folded::Taken | Folded::Old => {}
@@ -82,8 +84,8 @@ impl<V: View> Projector<V> {
         }
         match &poison {
             Some(event) => {
-                let again = (event, parked.attempts + 1);
-                self.park(run, &mut tx, stale_reason(&row), again).await?;
+                let (reason, attempts) = (stale_reason(&row), parked.attempts + 1);
+                self.park(run, &mut tx, StreamStop { event, reason, attempts }).await?;
             }
             None => {
                 ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
@@ -91,7 +93,7 @@ impl<V: View> Projector<V> {
         }
         tx.commit().await?;
         if poison.is_none() {
-            tracing::info!(view = run.name, key = parked.key, "a parked stream goes on");
+            tracing::info!(view = run.name, key = parked.key, "a parked stream continues");
             blocked.streams.remove(&number);
         }
         blocked.report(run);

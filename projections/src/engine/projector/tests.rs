@@ -1,4 +1,4 @@
-//! What a projector does when another has taken over, and when its view breaks down.
+//! A projector after another runner has taken over, and with a view that panics.
 
 use super::*;
 use crate::engine::test_view::{TestRow, TestView};
@@ -33,7 +33,7 @@ async fn store(db: &TestDb) -> Store {
 }
 
 on_each_engine! {
-    async fn a_runner_that_was_paused_and_overtaken_writes_nothing(db: &TestDb) {
+    async fn fenced_runner_writes_nothing(db: &TestDb) {
         let store = store(db).await;
         let checkpoints = Checkpoints::new(store.views().clone());
         let projector = Projector::<TestView>::new(store.clone(), Duration::ZERO, build);
@@ -54,9 +54,9 @@ on_each_engine! {
         assert_eq!(projector.parked.all("alarms").await.unwrap(), [], "and what it parked");
         let halt = projector.repair_stream(&paused, 1, &parked("alarm/1")).await;
         assert!(matches!(halt, Err(Halt::Fenced)), "{halt:?}");
-        assert_eq!(claim(1).await.unwrap(), Claim::Fenced, "an old epoch comes never back");
+        assert_eq!(claim(1).await.unwrap(), Claim::Fenced, "an old epoch never comes back");
 
-        // Nor does one write whose checkpoint was moved by others.
+        // Nor does a runner whose checkpoint was moved by another one.
         let halt = projector.batch(&successor, 0, &late).await;
         assert!(matches!(halt, Err(Halt::Fenced)), "{halt:?}");
         assert_eq!(projector.batch(&successor, 11, &late).await.unwrap(), Reached::CommittedTo(35));
@@ -110,7 +110,7 @@ impl View for Fragile {
 }
 
 #[test]
-fn a_view_that_breaks_down_is_poison_and_leaves_the_row_as_it_was() {
+fn panic_of_a_view_is_poison_and_leaves_the_row_as_it_was() {
     let mut row = Stored::new(2);
     let folded = fold::<Fragile>(&mut row, alerted(2, 1).seen());
     assert!(matches!(folded, Folded::Poison(_)));

@@ -1,7 +1,7 @@
-//! A view as it was at a position: a build up to there whose rows are shown and thrown away.
+//! A view as of a position: a build up to there whose rows are shown and discarded.
 
 use super::build::Build;
-use super::lease::Right;
+use super::lease::BuildRight;
 use super::{RebuildProgress, ReplayError};
 use crate::engine::view::{Join, View};
 use crate::engine::view_table::Stale;
@@ -11,13 +11,13 @@ use gdmarket_store::{RowDocument, Store, TableRow};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
-/// Rows read at once.
+/// Rows per query.
 const ROWS: u32 = 1_000;
 
-/// What is shown of a view.
+/// A request to show a view as of a position.
 pub(crate) struct AsOf {
     pub(crate) position: i64,
-    /// The other view whose fields are shown with the rows, and how its build begins.
+    /// The other view whose fields are shown with the rows, and the function that begins its build.
     pub(crate) join: Option<(Join, BeginJoined)>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn begin_joined<V: View>(
 /// The build of a view whose fields are shown with the rows of another.
 #[async_trait]
 pub(crate) trait JoinedBuild: Send + Sync {
-    fn right(&self) -> Right;
+    fn right(&self) -> BuildRight;
     async fn fold_to(&mut self, position: i64) -> Result<(), ReplayError>;
     /// The bodies of these rows, by number.
     async fn bodies(&self, numbers: &[i64]) -> Result<HashMap<i64, Value>, ReplayError>;
@@ -47,7 +47,7 @@ pub(crate) trait JoinedBuild: Send + Sync {
 
 #[async_trait]
 impl<V: View> JoinedBuild for Build<V> {
-    fn right(&self) -> Right {
+    fn right(&self) -> BuildRight {
         self.lease.right().clone()
     }
 
@@ -65,8 +65,21 @@ impl<V: View> JoinedBuild for Build<V> {
     }
 }
 
-/// Shows the rows of a view as of a position, in the order of their numbers; returns how many events
-/// that took.
+/// The receiver of the shown rows, and of the progress.
+struct AsOfOutput<'a> {
+    show: &'a mut (dyn FnMut(Value) + Send),
+    progress: RebuildProgress<'a>,
+}
+
+/// The build of a joined view, and its fields.
+#[derive(Clone, Copy)]
+struct Joined<'a> {
+    join: Join,
+    build: &'a dyn JoinedBuild,
+}
+
+/// Shows the rows of a view as of a position, in the order of their numbers; returns the number of folded
+/// events.
 pub(crate) async fn as_of<V: View>(
     store: &Store,
     AsOf { position, join }: AsOf,
@@ -75,15 +88,16 @@ pub(crate) async fn as_of<V: View>(
 ) -> Result<u64, ReplayError> {
     let build = Build::<V>::begin(store).await?;
     let right = build.lease.right().clone();
+    let output = AsOfOutput { show, progress };
     let Some((join, begin)) = join else {
-        return right.hold(build_and_show(build, None, position, (show, progress))).await;
+        return right.hold(build_and_show(build, None, position, output)).await;
     };
     let mut other = begin(store.clone()).await?;
     let right_to_other = other.right();
     let both = async {
         other.fold_to(position).await?;
-        let joined = Some((join, &*other));
-        let shown = build_and_show(build, joined, position, (show, progress)).await;
+        let joined = Some(Joined { join, build: &*other });
+        let shown = build_and_show(build, joined, position, output).await;
         other.discard().await?;
         shown
     };
@@ -92,25 +106,25 @@ pub(crate) async fn as_of<V: View>(
 
 async fn build_and_show<V: View>(
     mut build: Build<V>,
-    joined: Option<(Join, &dyn JoinedBuild)>,
+    joined: Option<Joined<'_>>,
     position: i64,
-    (show, progress): (&mut (dyn FnMut(Value) + Send), RebuildProgress<'_>),
+    output: AsOfOutput<'_>,
 ) -> Result<u64, ReplayError> {
-    let shown = build.show_as_of(position, joined, (show, progress)).await;
+    let shown = build.show_as_of(position, joined, output).await;
     let events = build.events;
     Build::discard(build).await?;
     shown.map(|()| events)
 }
 
 impl<V: View> Build<V> {
-    /// Folds up to `position` and shows every row that was shown then, by number, with the fields of the
-    /// joined view.
+    /// Folds up to `position` and shows every row that was shown then, with the fields of the joined view.
     async fn show_as_of(
         &mut self,
         position: i64,
-        joined: Option<(Join, &dyn JoinedBuild)>,
-        (show, progress): (&mut (dyn FnMut(Value) + Send), RebuildProgress<'_>),
+        joined: Option<Joined<'_>>,
+        output: AsOfOutput<'_>,
     ) -> Result<(), ReplayError> {
+        let AsOfOutput { show, progress } = output;
         Self::fold_to(self, position, progress).await?;
         let mut snapshot = self.store.views().snapshot().await?;
         let mut after = 0;
@@ -124,8 +138,8 @@ impl<V: View> Build<V> {
                     bodies.insert(number, body);
                 }
             }
-            if let Some((join, other)) = joined {
-                add_fields(join, other, &mut bodies).await?;
+            if let Some(joined) = joined {
+                add_fields(joined, &mut bodies).await?;
             }
             bodies.into_values().for_each(&mut *show);
         }
@@ -138,23 +152,22 @@ impl<V: View> Build<V> {
         }
         let stored = self.table.read(RowDocument::from(row))?;
         let mut body = V::body(&stored.row);
-        if let (Some(Value::Object(fields)), Some(since)) = (&mut body, stored.stale) {
-            fields.insert("stale".to_owned(), json!(Stale::from(since)));
+        if let (Some(Value::Object(fields)), Some((since, reason))) = (&mut body, stored.stale) {
+            fields.insert("stale".to_owned(), json!(Stale::new(since, reason)));
         }
         Ok(body)
     }
 }
 
 async fn add_fields(
-    join: Join,
-    other: &dyn JoinedBuild,
+    joined: Joined<'_>,
     bodies: &mut BTreeMap<i64, Value>,
 ) -> Result<(), ReplayError> {
     let numbers: Vec<i64> = bodies.keys().copied().collect();
-    let others = other.bodies(&numbers).await?;
+    let others = joined.build.bodies(&numbers).await?;
     for (number, body) in bodies {
         let Value::Object(fields) = body else { continue };
-        for name in join.fields {
+        for name in joined.join.fields {
             let field = others.get(number).and_then(|other| other.get(*name));
             fields.insert((*name).to_owned(), field.cloned().unwrap_or_default());
         }

@@ -1,5 +1,5 @@
-//! A generation of a view that is being built while another one is served. There is one build at a time
-//! per view, by a lease; the next build removes the table of one that was cut short.
+//! A generation of a view that is built while another one is served. A lease allows one build per view at a
+//! time; a build removes the table of an interrupted one.
 
 use super::fold::{LogRange, Poisoned, fold_all};
 use super::lease::BuildLease;
@@ -14,24 +14,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long to wait for a build that died a moment ago: longer than its lease.
+/// How long to wait for a build whose process died a moment ago: longer than its lease.
 const WAIT: Duration = Duration::from_secs(8);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Events between the build and what is served that are left to the last transaction.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Events between the build and the served view that are left to the last transaction.
 pub(super) const LAST_STEP: i64 = if cfg!(test) { 10 } else { 2_000 };
-/// Indexes made at the same time.
+/// Indexes created concurrently.
 const INDEXES: usize = 3;
 
-/// A build in progress. Dropped, it leaves its table to the next one.
+/// A build in progress. A dropped build leaves its table to the next one.
 pub(super) struct Build<V: View> {
     pub(super) store: Store,
     pub(super) table: Arc<ViewTable<V>>,
     pub(super) generation: i64,
-    /// Everything up to here is in the table.
+    /// Every event up to here is in the table.
     pub(super) reached: i64,
-    /// How many events that were.
+    /// The number of folded events.
     pub(super) events: u64,
-    /// How many they are by the log's own count.
+    /// The log's own count of them.
     pub(super) counted: u64,
     pub(super) poisoned: Poisoned,
     pub(super) lease: BuildLease,
@@ -40,7 +40,7 @@ pub(super) struct Build<V: View> {
 }
 
 impl<V: View> Build<V> {
-    /// Begins with an empty table; waits a moment for a build that died.
+    /// Begins with an empty table; waits for the lease of a build that died.
     pub(super) async fn begin(store: &Store) -> Result<Self, ReplayError> {
         let until = Instant::now() + WAIT;
         loop {
@@ -50,7 +50,7 @@ impl<V: View> Build<V> {
             if Instant::now() >= until {
                 return Err(ReplayError::Busy(name_of::<V>()));
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -60,7 +60,7 @@ impl<V: View> Build<V> {
         let db = store.views();
         let leftovers = ViewTable::<V>::remove_leftovers(db, lease.right().epoch).await?;
         if leftovers > 0 {
-            tracing::info!(view = V::NAME, "a build that was cut short is cleared away");
+            tracing::info!(view = V::NAME, "the table of an interrupted build is removed");
         }
         let served = Generations::new(db.clone()).served(&V::subscription()).await?;
         let generation = served.map_or(0, |served| served.number) + 1;
@@ -82,7 +82,7 @@ impl<V: View> Build<V> {
         }))
     }
 
-    /// Folds everything up to `until`, and holds what was read against the log's own count.
+    /// Folds the events up to `until`, and compares their number with the log's own count.
     pub(super) async fn fold_to(
         &mut self,
         until: i64,
@@ -94,7 +94,7 @@ impl<V: View> Build<V> {
         if until - self.reached > LAST_STEP {
             self.throttle.wait_until_known().await;
         }
-        // While commands come in, rows are indexed as they are written: all at once takes the database long.
+        // While commands come in, rows are indexed as they are written: indexing all at once takes long.
         if self.throttle.is_active() {
             self.index().await?;
         }
@@ -109,8 +109,8 @@ impl<V: View> Build<V> {
         Ok(())
     }
 
-    /// Folds everything up to `until` while the log counts what that is: how many events were read, and
-    /// counted. Progress is reported as soon as they are counted.
+    /// Folds the events up to `until` while the log counts them; returns the number read and the number
+    /// counted. Progress is reported once the count is known.
     async fn fold_and_count(
         &mut self,
         until: i64,
@@ -135,8 +135,8 @@ impl<V: View> Build<V> {
         Ok(both)
     }
 
-    /// Whether what is missing up to `target` is left to the last transaction. Where it doesn't become
-    /// less from one time to the next, commands have to wait for the build.
+    /// Whether the events missing up to `target` are left to the last transaction. If their number doesn't
+    /// shrink from one call to the next, commands wait for the build.
     pub(super) fn is_close_to(&self, target: i64, before: &mut i64) -> bool {
         let missing = target - self.reached;
         if missing >= *before {
@@ -146,20 +146,20 @@ impl<V: View> Build<V> {
         missing <= LAST_STEP
     }
 
-    /// The log's own count of what is yet to be folded.
+    /// The log's own count of the events up to `until` that are yet to be folded.
     async fn count(&self, until: i64) -> Result<u64, ReplayError> {
         let pause = |began| self.throttle.pause_after(began);
         let log = self.store.log();
         Ok(log.count_of(V::AGGREGATE, self.reached, until, pause).await?)
     }
 
-    /// Lets rows be found; cheapest once the bulk of them is there.
+    /// Creates the indexes; this is cheapest once the bulk of the rows is written.
     pub(super) async fn index(&mut self) -> Result<(), ReplayError> {
         if self.is_indexed {
             return Ok(());
         }
         self.is_indexed = true;
-        // Commands run in between, where any come in.
+        // While commands come in, they run between two indexes.
         let is_alone = !self.throttle.is_active();
         let at_once = if is_alone { self.store.views().spare().clamp(1, INDEXES) } else { 1 };
         let columns = V::COLUMNS.iter().filter(|column| column.is_indexed()).map(Ok);
@@ -174,7 +174,7 @@ impl<V: View> Build<V> {
         Ok(())
     }
 
-    /// Throws the build away.
+    /// Removes the build.
     pub(super) async fn discard(self) -> Result<(), ReplayError> {
         self.table.remove(self.store.views()).await?;
         self.lease.end().await;

@@ -1,5 +1,5 @@
-//! Comparing what is served with a build, row by row, both at one and the same position: rows and
-//! checkpoint of the served view are read in one snapshot, and the build is brought to exactly there.
+//! Comparing the served view with a build, row by row, at the same position: rows and checkpoint of the
+//! served view are read in one snapshot, and the build is folded to exactly that position.
 
 use super::build::Build;
 use super::{Explanation, RebuildObserver, RebuildProgress, ReplayError, Replayed, name_of};
@@ -11,30 +11,30 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
-/// Rows compared at once.
+/// Rows per query.
 const ROWS: u32 = 1_000;
-/// Events that explain a difference: the last ones.
+/// The number of last events that explain a difference.
 const EVENTS: u32 = 20;
 
 /// A row that differs.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
-    /// The view, as people type it.
+    /// The view's name as people type it.
     pub view: String,
-    /// The row's key: the number of its stream.
+    /// The number of the row's stream.
     pub number: i64,
     /// The columns that differ; all of them where one side has no row.
     pub columns: Vec<String>,
-    /// What is served; `null` if nothing is.
+    /// The served row; `null` without one.
     pub live: Value,
-    /// What the log says; `null` if nothing.
+    /// The rebuilt row; `null` without one.
     pub rebuilt: Value,
-    /// The last events of the stream up to where both were compared.
+    /// The last events of the stream up to the position of the comparison.
     pub events: Vec<Explanation>,
 }
 
-/// Collects the rows that differ, and has no build served.
+/// Collects the rows that differ, and serves no build.
 #[derive(Debug, Default)]
 pub(crate) struct Differences(pub(crate) Vec<Difference>);
 
@@ -49,20 +49,20 @@ impl RebuildObserver for Differences {
     }
 }
 
-/// Some rows of a table, by number; for those that can't be read, why.
-type Part = BTreeMap<i64, Result<TableRow, String>>;
+/// A page of rows by number; for a row that can't be read, the reason.
+type RowPage = BTreeMap<i64, Result<TableRow, String>>;
 
-/// Where two tables were compared.
+/// The result of comparing two tables.
 pub(super) struct Compared {
     pub(super) position: i64,
     pub(super) rows: u64,
     pub(super) differing: u64,
     pub(super) stale: u64,
-    /// Of the differing rows, those that are stale in the build.
+    /// The number of differing rows that are stale in the build.
     pub(super) damaged: u64,
 }
 
-/// Where the served view stands, if it was built and reads this very log.
+/// The checkpoint of the served view, if it was built from this log.
 pub(super) async fn served_position<V: View>(
     store: &Store,
     tx: &mut Tx,
@@ -71,8 +71,8 @@ pub(super) async fn served_position<V: View>(
     Ok(at.filter(|(source, _)| source == store.identity()).map(|(_, position)| position))
 }
 
-/// As [`served_position`], now; `None` too for a view that was never built, whose table is gone, or that is
-/// past the head.
+/// As [`served_position`], outside of a transaction. It is also `None` for a view that was never built, one
+/// without a table, and one past the head.
 pub(super) async fn served_now<V: View>(store: &Store) -> Result<Option<i64>, ReplayError> {
     let db = store.views();
     if Generations::new(db.clone()).served(&V::subscription()).await?.is_none()
@@ -88,7 +88,7 @@ pub(super) async fn served_now<V: View>(store: &Store) -> Result<Option<i64>, Re
 }
 
 impl<V: View> Build<V> {
-    /// Reports every row that differs, and how many there were.
+    /// Reports every row that differs, and returns the numbers of rows.
     pub(super) async fn compare(
         &mut self,
         report: &mut (dyn FnMut(Difference) + Send),
@@ -118,7 +118,7 @@ impl<V: View> Build<V> {
                 if !is_same(ours, theirs) {
                     compared.differing += 1;
                     compared.damaged += u64::from(theirs.is_some_and(is_stale));
-                    report(self.difference((number, position), ours, theirs).await?);
+                    report(self.difference(number, position, ours, theirs).await?);
                 }
             }
             after = end;
@@ -131,7 +131,8 @@ impl<V: View> Build<V> {
 
     async fn difference(
         &self,
-        (number, position): (i64, i64),
+        number: i64,
+        position: i64,
         live: Option<&Result<TableRow, String>>,
         rebuilt: Option<&Result<TableRow, String>>,
     ) -> Result<Difference, ReplayError> {
@@ -157,7 +158,7 @@ fn is_stale(row: &Result<TableRow, String>) -> bool {
     row.as_ref().is_ok_and(|row| row.stale_since.is_some())
 }
 
-/// A row that can't be read is the same as none.
+/// Whether two rows are the same; a row that can't be read never is.
 fn is_same(
     ours: Option<&Result<TableRow, String>>,
     theirs: Option<&Result<TableRow, String>>,
@@ -169,10 +170,10 @@ fn is_same(
     }
 }
 
-/// Up to which number both parts are whole.
-fn end_of(ours: &Part, theirs: &Part) -> Option<i64> {
-    let full = |rows: &Part| rows.len() >= usize::try_from(ROWS).unwrap_or(0);
-    let last = |rows: &Part| rows.keys().next_back().copied();
+/// The number up to which both pages are complete.
+fn end_of(ours: &RowPage, theirs: &RowPage) -> Option<i64> {
+    let full = |rows: &RowPage| rows.len() >= usize::try_from(ROWS).unwrap_or(0);
+    let last = |rows: &RowPage| rows.keys().next_back().copied();
     match (full(ours), full(theirs)) {
         (true, true) => last(ours).min(last(theirs)),
         (true, false) => last(ours),
@@ -181,7 +182,7 @@ fn end_of(ours: &Part, theirs: &Part) -> Option<i64> {
     }
 }
 
-/// What the columns are called in a difference.
+/// The names of the columns in a difference.
 fn names<V: View>() -> Vec<String> {
     let declared = V::COLUMNS.iter().map(|column| camel(column.name()));
     let before = ["sequence", "gone"].map(str::to_owned).into_iter();

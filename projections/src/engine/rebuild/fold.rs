@@ -1,9 +1,8 @@
-//! Folding a long range of the log into rows, on all cores: one reader, and workers that share the
-//! streams among them by number. Order between streams never matters, so no worker waits for another.
+//! Folding a long range of the log into rows on all cores: one reader, and workers that share the streams
+//! by number. Order between streams never matters, so no worker waits for another.
 //!
-//! Rows stay in memory until they are too many; then they are written while folding continues, and the
-//! row of a stream with later events is read back. So memory is bounded by the number of rows held, whatever the
-//! log's length.
+//! Rows stay in memory up to a limit; then they are written while folding continues, and the row of a
+//! stream with later events is read back. The limit bounds memory, whatever the log's length.
 
 mod worker;
 
@@ -20,36 +19,36 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use worker::{Shared, Work, Worker};
 
-/// Rows that all workers together hold before they are written, about 0.4 KiB each for items; as many
-/// again are on their way into the table. With half of them, a log whose streams continue after 50,000
-/// events takes half as long again (`cargo bench -p gdmarket-bench --bench replay -- --apart 50000`).
+/// Rows that all workers together hold before they are written, about 0.4 KiB each for items; as many more
+/// are being written. With half of them, a log whose streams continue after 50,000 events takes 1.5 times as
+/// long (`cargo bench -p gdmarket-bench --bench replay -- --apart 50000`).
 const ROWS: usize = if cfg!(test) { 8 } else { 75_000 };
-/// More workers than this wait for the reader.
+/// The most workers: more would wait for the reader.
 const WORKERS: usize = 4;
-/// Streams with neighbouring numbers that go to one worker, so that it writes neighbouring rows.
+/// The length of a range of stream numbers that go to one worker, so that it writes neighbouring rows.
 const NEIGHBOURS: i64 = if cfg!(test) { 1 } else { 512 };
-/// Chunks that wait for a worker.
+/// Chunks that may queue for a worker.
 const WAITING: usize = 4;
 
-/// Is called with how many events were read so far.
-pub(super) type Read<'a> = &'a (dyn Fn(u64) + Send + Sync);
+/// A callback with the number of events that were read so far.
+pub(super) type ReadProgress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
-/// What can't be folded: streams by number, and rows of the log that are of no stream by their negative
+/// The streams that can't be folded, by number, and the log rows that belong to no stream, by negative
 /// position. Numbers of streams begin with 1.
 pub(super) type Poisoned = BTreeMap<i64, Parked>;
 
-/// A range of the log, and where its rows go.
+/// A range of the log, and the table for its rows.
 pub(super) struct LogRange<'a, V: View> {
     pub(super) table: &'a Arc<ViewTable<V>>,
     pub(super) throttle: &'a Arc<Throttle>,
-    /// Where it begins: the position before its first.
+    /// The position before the first event.
     pub(super) after: i64,
-    /// The position of its last.
+    /// The position of the last event.
     pub(super) until: i64,
-    pub(super) so_far: Read<'a>,
+    pub(super) so_far: ReadProgress<'a>,
 }
 
-/// Folds the events of a range, but for streams that are known to be poisoned; how many there were.
+/// Folds the events of a range, except for streams that are already poisoned; returns the number of events.
 pub(super) async fn fold_all<V: View>(
     store: &Store,
     range: LogRange<'_, V>,
@@ -62,13 +61,13 @@ pub(super) async fn fold_all<V: View>(
         known: take(poisoned),
         stop: CancellationToken::new(),
     });
-    // Where this future is dropped, by Ctrl-C say, workers end at once.
+    // If this future is dropped, by Ctrl-C for example, the workers end at once.
     let _dropped = shared.stop.clone().drop_guard();
     let share = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS));
     let workers: Vec<(mpsc::Sender<Work>, JoinHandle<_>)> = (0..share)
         .map(|_| {
             let (sender, work) = mpsc::channel(WAITING);
-            // What was folded before may have written rows.
+            // An earlier range may have written rows.
             let is_spilled = range.after > 0;
             let worker = Worker::new(Arc::clone(&shared), ROWS / share, is_spilled);
             (sender, tokio::task::spawn_blocking(move || worker.work(work)))
@@ -109,12 +108,12 @@ async fn hand_out<V: View>(
     Ok(read)
 }
 
-/// Which worker folds the stream of this number.
+/// The worker that folds the stream of this number.
 fn worker_of(number: i64, workers: usize) -> usize {
     usize::try_from(number / NEIGHBOURS).map_or(0, |block| block % workers)
 }
 
-/// A stream that stops at this event.
+/// The row of a stream that is parked at this event.
 pub(super) fn parked(event: EventRef<'_>, reason: String) -> Parked {
     Parked {
         key: event.key(),

@@ -1,8 +1,8 @@
-//! The right to build a view, one at a time across processes, and noticing that it is gone.
+//! The right to build a view, held by one process at a time, and the check that it is still held.
 //!
-//! A process that was stopped for longer than its lease may continue in the middle of a build that another
-//! process has taken over. Each lease's build has a table of its own, so that the late one can't write
-//! where the other does; and it ends as soon as it notices that the lease is lost.
+//! A process that was stopped for longer than its lease may continue a build that another process has taken
+//! over. Each lease's build has a table of its own, so that the late build can't write into the other's
+//! table; it ends as soon as it notices that the lease is lost.
 
 use super::{ReplayError, name_of};
 use crate::engine::view::View;
@@ -14,30 +14,30 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-/// How long a build that died keeps others away.
+/// How long the lease of a build that died excludes others.
 pub(super) const LEASE: Duration = Duration::from_secs(5);
 
-/// The right to build a view.
+/// The lease of a build; it is renewed until it is dropped.
 pub(super) struct BuildLease {
-    right: Right,
+    right: BuildRight,
     renewing: AbortOnDropHandle<()>,
 }
 
-/// What the right consists of; whether it is still held can be asked of it.
+/// The right to build a view.
 #[derive(Clone)]
-pub(crate) struct Right {
+pub(crate) struct BuildRight {
     leases: Leases,
     pub(super) name: String,
     pub(super) holder: String,
     pub(super) epoch: i64,
-    /// What is built, as people call it.
+    /// The view's name as people type it.
     view: String,
-    /// Somebody else has it.
+    /// Cancelled when the lease is lost.
     lost: CancellationToken,
 }
 
 impl BuildLease {
-    /// Takes the right to build this view; `None` while another process has it.
+    /// Takes the right to build this view; `None` while another process holds it.
     pub(super) async fn take<V: View>(store: &Store) -> Result<Option<Self>, ReplayError> {
         let leases = Leases::new(store.views().clone());
         let name = format!("build_{}", V::subscription());
@@ -45,27 +45,27 @@ impl BuildLease {
         let holder = Uuid::new_v4().to_string();
         let Some(epoch) = leases.take(&name, &holder, LEASE).await? else { return Ok(None) };
         let lost = CancellationToken::new();
-        let right = Right { leases, name, holder, epoch, view: name_of::<V>(), lost };
+        let right = BuildRight { leases, name, holder, epoch, view: name_of::<V>(), lost };
         let renewing = AbortOnDropHandle::new(tokio::spawn(right.clone().renew()));
         Ok(Some(Self { right, renewing }))
     }
 
-    pub(super) const fn right(&self) -> &Right {
+    pub(super) const fn right(&self) -> &BuildRight {
         &self.right
     }
 
-    /// Lets others build.
+    /// Releases the lease.
     pub(super) async fn end(self) {
-        // First: a renewal that finds the next one at work would take this one for overtaken.
+        // This comes first: a renewal that finds the next holder would report this lease as lost.
         drop(self.renewing);
-        let Right { leases, name, holder, .. } = &self.right;
+        let BuildRight { leases, name, holder, .. } = &self.right;
         if let Err(error) = leases.release(name, holder).await {
             tracing::debug!(name, %error, "the lease ends by itself");
         }
     }
 }
 
-impl Right {
+impl BuildRight {
     async fn renew(self) {
         loop {
             sleep(LEASE / 4).await;
@@ -75,7 +75,8 @@ impl Right {
         }
     }
 
-    /// Renews it. A database that doesn't answer hasn't given it to another process.
+    /// Renews the lease; `false` if it is lost. A database that doesn't answer hasn't given it to another
+    /// process.
     async fn is_held(&self) -> bool {
         match self.leases.take(&self.name, &self.holder, LEASE).await {
             Ok(taken) => taken == Some(self.epoch),
@@ -86,19 +87,19 @@ impl Right {
         }
     }
 
-    /// Does the work of a build as long as the right to it is held.
+    /// Runs the work of a build as long as the right is held.
     pub(super) async fn hold<T>(
         &self,
         work: impl Future<Output = Result<T, ReplayError>>,
     ) -> Result<T, ReplayError> {
         let done = tokio::select! {
-            // What is done is kept, even if another process has the right by now.
+            // Finished work is kept, even if another process holds the right by now.
             biased;
             done = work => done,
             () = self.lost.cancelled() => return Err(ReplayError::Busy(self.view.clone())),
         };
         match done {
-            // The one that took over has cleared the table away.
+            // The process that took over has removed the table.
             Err(_) if !self.is_held().await => Err(ReplayError::Busy(self.view.clone())),
             done => done,
         }

@@ -1,5 +1,5 @@
-//! Serving a build in place of what is served: in one transaction, at the very position where the
-//! served view stands, so that readers see the one or the other and nothing is skipped or doubled.
+//! Replacing the served view by a build: in one transaction, at the checkpoint of the served view, so that
+//! readers see either of them and no event is skipped or applied twice.
 
 use super::build::Build;
 use super::fold::{Poisoned, parked};
@@ -16,23 +16,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Events read at once.
+/// Events per query.
 const BATCH: u32 = 500;
-/// How often taking the place is tried when readers are in the way.
+/// The number of tries to replace the served view while readers hold a lock.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What the last transaction took in.
+/// The events that the last transaction folded.
 struct Followed {
-    /// Up to here.
+    /// The position of the last one.
     to: i64,
-    /// How many events: as many as the log counts.
+    /// Their number, equal to the log's count.
     events: u64,
     parked: Vec<Parked>,
 }
 
 impl<V: View> Build<V> {
-    /// Serves the build from now on; how many events it took in last.
+    /// Replaces the served view by the build; returns the number of events of the last transaction.
     pub(super) async fn promote(mut self) -> Result<u64, ReplayError> {
         let mut tries = 1;
         loop {
@@ -57,7 +57,7 @@ impl<V: View> Build<V> {
         let name = V::subscription();
         let source = *self.store.identity();
         let mut tx = self.store.views().begin().await?;
-        // The runner of what is served writes nothing from here on.
+        // The runner of the served view can't write from here on.
         let served = Checkpoints::lock(&mut tx, &name).await?;
         let served = served.filter(|(of, _)| *of == source).map(|(_, position)| position);
         let followed = self.follow(&mut tx, served.unwrap_or(0)).await?;
@@ -75,8 +75,8 @@ impl<V: View> Build<V> {
         Ok(followed)
     }
 
-    /// Takes in what the served view has taken in since, inside `tx`, and holds it against the log's
-    /// own count.
+    /// Folds the events that the served view has applied since, inside `tx`, and compares their number with
+    /// the log's own count.
     async fn follow(&self, tx: &mut Tx, until: i64) -> Result<Followed, ReplayError> {
         let (mut reached, mut read) = (self.reached, 0);
         let no_rest = |_| std::future::ready(());
@@ -88,7 +88,7 @@ impl<V: View> Build<V> {
             let mut events = self.store.log().read_after(reached, BATCH).await?;
             events.retain(|event| event.position <= until);
             let Some(last) = events.last().map(|event| event.position) else { break };
-            read += self.take_in(tx, events, (&mut rows, &mut poisoned)).await?;
+            read += self.fold_more(tx, events, &mut rows, &mut poisoned).await?;
             reached = last;
         }
         if read != expected {
@@ -98,12 +98,13 @@ impl<V: View> Build<V> {
         Ok(Followed { to: reached.max(until), events: read, parked })
     }
 
-    /// Folds some more events and writes the rows they touch; how many were this view's.
-    async fn take_in(
+    /// Folds more events and writes the changed rows; returns the number of events of this view.
+    async fn fold_more(
         &self,
         tx: &mut Tx,
         events: Vec<RecordedEvent>,
-        (rows, poisoned): (&mut HashMap<i64, Stored<V::Row>>, &mut Poisoned),
+        rows: &mut HashMap<i64, Stored<V::Row>>,
+        poisoned: &mut Poisoned,
     ) -> Result<u64, ReplayError> {
         let concerned = || {
             let of_view = events.iter().filter(|event| event.stream.kind == V::AGGREGATE);
@@ -114,10 +115,10 @@ impl<V: View> Build<V> {
             concerned().filter(|number| *number > 0 && !rows.contains_key(number)).collect();
         let missing: Vec<i64> = missing.into_iter().collect();
         rows.extend(self.table.load(self.store.views(), &missing).await?);
-        let stuck = poisoned.keys().copied().collect();
+        let blocked = poisoned.keys().copied().collect();
         let deliver = |event| Delivery { previous: 0, event: Arc::new(event) };
         let batch: Vec<Delivery> = events.into_iter().map(deliver).collect();
-        let done = fold_batch::<V>(rows, &stuck, &batch);
+        let done = fold_batch::<V>(rows, &blocked, &batch);
         if let Some(newer) = done.newer {
             return Err(ReplayError::Newer(newer));
         }

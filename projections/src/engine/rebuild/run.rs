@@ -1,5 +1,5 @@
-//! The ways in which a build is served: after it was compared with what is served, or because the view
-//! was never built.
+//! The two ways to serve a build: after comparing it with the served view, or because the view was never
+//! built.
 
 use super::build::Build;
 use super::compare::served_now;
@@ -13,12 +13,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How often a server that builds a view before it serves logs how far it is.
+/// How often a server that builds a view at its start logs the progress.
 const PROGRESS_LOG_INTERVAL: Duration = Duration::from_secs(5);
-/// How often a replica looks whether another has built the view it waits for.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a replica checks whether another one has built the view.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Builds, compares, and serves the build if the observer says so.
+/// Builds the view, compares it with the served one, and serves the build if the observer decides so.
 pub(crate) async fn rebuild<V: View>(
     store: &Store,
     observer: &mut dyn RebuildObserver,
@@ -26,17 +26,18 @@ pub(crate) async fn rebuild<V: View>(
 ) -> Result<Replayed, ReplayError> {
     let build = Build::<V>::begin(store).await?;
     let right = build.lease.right().clone();
-    right.hold(build_and_observe(store, build, (observer, progress))).await
+    right.hold(build_and_observe(store, build, observer, progress)).await
 }
 
 async fn build_and_observe<V: View>(
     store: &Store,
     mut build: Build<V>,
-    (observer, progress): (&mut dyn RebuildObserver, RebuildProgress<'_>),
+    observer: &mut dyn RebuildObserver,
+    progress: RebuildProgress<'_>,
 ) -> Result<Replayed, ReplayError> {
     let served = served_now::<V>(store).await?;
     let goal = if served.is_some() { Goal::Served } else { Goal::Head };
-    catch_up(store, &mut build, (goal, progress)).await?;
+    catch_up(store, &mut build, goal, progress).await?;
     let mut replayed = Replayed {
         view: name_of::<V>(),
         events: 0,
@@ -59,19 +60,19 @@ async fn build_and_observe<V: View>(
     (replayed.events, replayed.counted) = (build.events, build.counted);
     if observer.serve(&replayed).await {
         replayed.promoted = Some(build.generation);
-        (replayed.events, replayed.counted) = serve(store, build, (goal, progress)).await?;
+        (replayed.events, replayed.counted) = serve(store, build, goal, progress).await?;
     } else {
         build.discard().await?;
     }
     Ok(replayed)
 }
 
-/// Where a build goes.
+/// The position that a build catches up with.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Goal {
-    /// Where what is served stands.
+    /// The checkpoint of the served view.
     Served,
-    /// The head of the log: nothing fit is served.
+    /// The head of the log, without a served view to compare with.
     Head,
 }
 
@@ -85,25 +86,27 @@ impl Goal {
     }
 }
 
-/// Brings the build close to its goal, and serves it; how many events it holds.
+/// Brings the build close to its goal, and serves it; returns the numbers of events folded and counted.
 async fn serve<V: View>(
     store: &Store,
     mut build: Build<V>,
-    (goal, progress): (Goal, RebuildProgress<'_>),
+    goal: Goal,
+    progress: RebuildProgress<'_>,
 ) -> Result<(u64, u64), ReplayError> {
     build.index().await?;
-    catch_up(store, &mut build, (goal, progress)).await?;
+    catch_up(store, &mut build, goal, progress).await?;
     let (events, counted) = (build.events, build.counted);
     let last = build.promote().await?;
     Ok((events + last, counted + last))
 }
 
-/// Brings the build close to its goal, which moves while commands come in: what is left at the end takes
-/// hardly any time.
+/// Brings the build close to its goal, which moves while commands come in, so that the last transaction is
+/// short.
 pub(super) async fn catch_up<V: View>(
     store: &Store,
     build: &mut Build<V>,
-    (goal, progress): (Goal, RebuildProgress<'_>),
+    goal: Goal,
+    progress: RebuildProgress<'_>,
 ) -> Result<(), ReplayError> {
     let mut before = i64::MAX;
     loop {
@@ -129,8 +132,8 @@ pub(crate) fn ensure_served<V: View>(store: Store) -> BoxFuture<'static, Result<
     })
 }
 
-/// Has the view's version of this program built, if it never was: by this process, or by the process that
-/// builds it already. Other versions' tables are left alone.
+/// Builds this program's version of the view unless it was built before, or waits for the process that
+/// builds it. The tables of other versions stay.
 pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayError> {
     loop {
         if is_served::<V>(store).await? {
@@ -147,11 +150,11 @@ pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayErr
                 done => return done,
             }
         }
-        sleep(LOOK_AGAIN).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Whether the view was built and its table is there: one that was dropped by hand is built again.
+/// Whether the view was built and its table exists: a table that was dropped by hand is built again.
 async fn is_served<V: View>(store: &Store) -> Result<bool, ReplayError> {
     let generations = Generations::new(store.views().clone());
     let is_built = generations.served(&V::subscription()).await?.is_some();
@@ -160,10 +163,9 @@ async fn is_served<V: View>(store: &Store) -> Result<bool, ReplayError> {
 
 async fn build_first<V: View>(store: &Store, mut build: Build<V>) -> Result<(), ReplayError> {
     let (began, progress) = (Instant::now(), log_progress::<V>());
-    let goal: (Goal, RebuildProgress<'_>) = (Goal::Head, &progress);
-    catch_up(store, &mut build, goal).await?;
+    catch_up(store, &mut build, Goal::Head, &progress).await?;
     // Other processes may serve an older version meanwhile.
-    let (events, _) = serve(store, build, goal).await?;
+    let (events, _) = serve(store, build, Goal::Head, &progress).await?;
     let took = began.elapsed();
     // An empty log is not worth a line.
     if events > 0 {
@@ -172,7 +174,7 @@ async fn build_first<V: View>(store: &Store, mut build: Build<V>) -> Result<(), 
     Ok(())
 }
 
-/// Logs how far a build is that a server waits for.
+/// Logs the progress of a build that a server waits for.
 fn log_progress<V: View>() -> impl Fn(u64, u64) + Send + Sync {
     let last = Mutex::new(Instant::now());
     move |done, of| {

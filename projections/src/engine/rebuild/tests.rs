@@ -1,11 +1,11 @@
-//! What only shows from inside: rows that don't fit into memory, and two versions of a view at once.
+//! Tests that need the inside of a build: rows that don't fit into memory, and two versions of a view.
 
 use super::build::{Build, LAST_STEP};
 use super::compare::served_now;
 use super::run::{Goal, catch_up};
 use super::{Difference, Differences, ensure_built, ensure_served, rebuild};
 use crate::engine::feed::{Feed, LocalFeed};
-use crate::engine::progress::{Applied, LoopKind};
+use crate::engine::progress::{Applied, LoopKey, LoopKind};
 use crate::engine::projector::Projector;
 use crate::engine::subscription::{Blocked, Subscription};
 use crate::engine::test_view::{TestRow, TestView};
@@ -69,9 +69,9 @@ async fn fill(store: &Store) {
     join_all((1..=STREAMS).map(|number| append(store, number, 1, second(number)))).await;
 }
 
-/// Runs the loop of a view, as a program that knows this version does.
-fn keep<V: View>(store: &Store, stop: &CancellationToken) -> JoinHandle<()> {
-    let key = (LoopKind::View, V::subscription());
+/// Runs the loop of a view, as a program with this version does.
+fn maintain<V: View>(store: &Store, stop: &CancellationToken) -> JoinHandle<()> {
+    let key = LoopKey { kind: LoopKind::View, name: V::subscription() };
     let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
     let tick = Duration::from_millis(20);
     let subscription = Subscription {
@@ -129,7 +129,7 @@ struct Unwritten;
 
 impl Serialize for Unwritten {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(S::Error::custom("nobody can write this row"))
+        Err(S::Error::custom("this row can't be written"))
     }
 }
 
@@ -154,7 +154,7 @@ impl View for Unwritable {
 }
 
 on_each_engine! {
-    async fn rows_that_left_memory_are_read_back_when_their_stream_goes_on(db: &TestDb) {
+    async fn written_rows_are_read_back_when_their_stream_continues(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;
         ensure_built::<TestView>(&store).await.unwrap();
@@ -173,33 +173,33 @@ on_each_engine! {
     }
 
     /// Rows are written in the background of the folding: a failure there isn't lost.
-    async fn a_build_whose_rows_can_not_be_written_fails(db: &TestDb) {
+    async fn build_fails_when_its_rows_cannot_be_written(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;
         let mut build = Build::<Unwritable>::begin(&store).await.unwrap();
-        let caught_up = catch_up(&store, &mut build, (Goal::Head, &|_, _| {})).await;
+        let caught_up = catch_up(&store, &mut build, Goal::Head, &|_, _| {}).await;
         let why = caught_up.unwrap_err().to_string();
-        assert!(why.contains("nobody can write this row"), "{why}");
+        assert!(why.contains("this row can't be written"), "{why}");
         build.discard().await.unwrap();
     }
 
-    async fn a_build_follows_a_log_that_grows_and_hurries_when_it_falls_behind(db: &TestDb) {
+    async fn build_follows_a_growing_log_and_stops_pausing_when_it_falls_behind(db: &TestDb) {
         let store = store(db).await;
         append(&store, 1, 0, "Alerted").await;
         for (times, is_disabled) in [(1, false), (3, true)] {
             let mut build = Build::<TestView>::begin(&store).await.unwrap();
             let grown = AtomicU32::new(0);
-            let told = AtomicU64::new(0);
+            let reported = AtomicU64::new(0);
             let grow = |_, of| {
-                // Once in each round.
-                if told.swap(of, Ordering::SeqCst) != of && grown.fetch_add(1, Ordering::SeqCst) < times {
+                // The log grows once in each round.
+                if reported.swap(of, Ordering::SeqCst) != of && grown.fetch_add(1, Ordering::SeqCst) < times {
                     let head = Handle::current().block_on(store.log().head()).unwrap();
                     let more = (1..=2 * LAST_STEP).map(|n| append(&store, head + n, 0, "Alerted"));
                     Handle::current().block_on(join_all(more));
                 }
             };
             let progress = |done, of| block_in_place(|| grow(done, of));
-            catch_up(&store, &mut build, (Goal::Head, &progress)).await.unwrap();
+            catch_up(&store, &mut build, Goal::Head, &progress).await.unwrap();
             let head = store.log().head().await.unwrap();
             assert!(head - build.reached <= LAST_STEP, "{} of {head}", build.reached);
             assert_eq!(build.throttle.is_disabled(), is_disabled, "{times}");
@@ -208,26 +208,26 @@ on_each_engine! {
     }
 
     /// All rows at once would take the database long.
-    async fn a_build_among_commands_indexes_rows_as_they_come(db: &TestDb) {
+    async fn build_among_commands_indexes_rows_as_they_are_written(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;
         let head = store.log().head().await.unwrap();
         for is_busy in [false, true] {
             let mut build = Build::<TestView>::begin(&store).await.unwrap();
-            let (told, known) = watch::channel(None);
-            let looking = AbortOnDropHandle::new(tokio::spawn(async {}));
-            build.throttle = Arc::new(Throttle::new(known, looking));
+            let (is_busy_sender, known) = watch::channel(None);
+            let checking = AbortOnDropHandle::new(tokio::spawn(async {}));
+            build.throttle = Arc::new(Throttle::new(known, checking));
             let folding = build.fold_to(head, &|_, _| {});
-            // It is known a moment after the build has begun.
-            let (folded, _) = tokio::join!(folding, async { told.send_replace(Some(is_busy)) });
+            // The throttle knows a moment after the build has begun whether commands come in.
+            let (folded, _) = tokio::join!(folding, async { is_busy_sender.send_replace(Some(is_busy)) });
             folded.unwrap();
             assert_eq!(build.is_indexed, is_busy);
             build.discard().await.unwrap();
         }
     }
 
-    /// It was stopped and another took over; it continues before it could notice.
-    async fn a_build_that_was_overtaken_touches_nothing_of_the_next(db: &TestDb) {
+    /// The process was stopped and another took over; it continues before it could notice.
+    async fn fenced_build_touches_no_table_of_its_successor(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;
         let head = store.log().head().await.unwrap();
@@ -237,7 +237,7 @@ on_each_engine! {
         let mut next = Build::<TestView>::begin(&store).await.unwrap();
         next.fold_to(head / 2, &|_, _| {}).await.unwrap();
         late.fold_to(head, &|_, _| {}).await.unwrap_err();
-        // Nor where it had only just begun, and clears away what it takes for left behind.
+        // Nor does a late build that has only just begun, and removes leftovers.
         let epoch = late.lease.right().epoch;
         ViewTable::<TestView>::remove_leftovers(store.views(), epoch).await.unwrap();
         late.discard().await.unwrap();
@@ -246,13 +246,13 @@ on_each_engine! {
         assert_eq!(differences(&store).await, []);
     }
 
-    async fn what_another_version_left_is_cleared_away_unless_somebody_is_at_it(db: &TestDb) {
+    async fn leftover_of_another_version_is_removed_unless_its_build_runs(db: &TestDb) {
         let store = store(db).await;
         let other = Build::<Next>::begin(&store).await.unwrap();
         let table = other.table.name().to_owned();
         let is_there = async || db.view_tables().await.contains(&table);
         Build::<TestView>::begin(&store).await.unwrap().discard().await.unwrap();
-        assert!(is_there().await, "somebody is at it");
+        assert!(is_there().await, "its build runs");
         let right = other.lease.right().clone();
         drop(other);
         Leases::new(store.views().clone()).release(&right.name, &right.holder).await.unwrap();
@@ -260,11 +260,11 @@ on_each_engine! {
         assert!(!is_there().await, "it died");
     }
 
-    async fn two_programs_keep_their_versions_side_by_side(db: &TestDb) {
+    async fn two_programs_maintain_their_versions_side_by_side(db: &TestDb) {
         let store = store(db).await;
         append(&store, 1, 0, "Alerted").await;
         let stop = CancellationToken::new();
-        let loops = [keep::<TestView>(&store, &stop), keep::<Next>(&store, &stop)];
+        let loops = [maintain::<TestView>(&store, &stop), maintain::<Next>(&store, &stop)];
         for number in 2..=20 {
             append(&store, number, 0, "Alerted").await;
         }
@@ -285,7 +285,7 @@ on_each_engine! {
         assert_eq!(old[&1].sequence, 2);
     }
 
-    async fn a_new_version_is_built_beside_the_old_one_and_leaves_it_alone(db: &TestDb) {
+    async fn new_version_is_built_alongside_the_old_one_and_leaves_it_alone(db: &TestDb) {
         let store = store(db).await;
         append(&store, 1, 0, "Alerted").await;
         ensure_built::<TestView>(&store).await.unwrap();
@@ -293,11 +293,11 @@ on_each_engine! {
         ensure_built::<Next>(&store).await.unwrap();
         let old = ViewTable::<TestView>::served().load(store.views(), &[1]).await.unwrap();
         let new = ViewTable::<Next>::served().load(store.views(), &[1]).await.unwrap();
-        assert_eq!((old[&1].sequence, new[&1].sequence), (1, 2), "each stands where it was built");
+        assert_eq!((old[&1].sequence, new[&1].sequence), (1, 2), "each has the events of its build");
         let head = store.log().head().await.unwrap();
         assert_eq!(served_now::<Next>(&store).await.unwrap(), Some(head));
         assert_eq!(served_now::<TestView>(&store).await.unwrap(), Some(head - 1));
-        // Again is nothing.
+        // A second call changes nothing.
         ensure_built::<Next>(&store).await.unwrap();
         let generations = Generations::new(store.views().clone()).all().await.unwrap();
         let numbers: Vec<_> = generations.iter().map(|of| (of.view.as_str(), of.number)).collect();

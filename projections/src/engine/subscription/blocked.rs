@@ -1,4 +1,4 @@
-//! What was logged and noted of a loop that is blocked.
+//! The log lines and the stored problem of a blocked loop.
 
 use super::BLOCKED_PAUSE;
 use std::sync::atomic::AtomicU32;
@@ -9,19 +9,19 @@ use tokio::time::Instant;
 /// How often the log repeats that a loop is blocked.
 const REMIND_EVERY: Duration = Duration::from_mins(1);
 
-/// What was logged and noted of a loop that is blocked.
+/// The log lines and the stored problem of a blocked loop.
 #[derive(Debug, Default)]
 pub(crate) struct Blocked {
-    /// Tries in a row that failed.
+    /// Failed tries in a row.
     pub(super) attempts: AtomicU32,
-    /// What was logged last, and when.
+    /// The kind of the last log line, and when it was written.
     pub(super) logged: Mutex<Option<(&'static str, Instant)>>,
-    /// When the database was last known to hold no reason for it; never, before the loop gets on.
+    /// When the database was last known to hold no problem of this loop; `None` before the loop advances.
     cleared: Mutex<Option<Instant>>,
 }
 
 impl Blocked {
-    /// Whether a line of this kind is to be written now: the first, and then one a minute.
+    /// Whether to log a line of this kind now: the first one, and then one per minute.
     pub(super) fn is_to_be_logged(&self, kind: &'static str) -> bool {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = logged.is_some_and(|(of, at)| of == kind && at.elapsed() < REMIND_EVERY);
@@ -31,7 +31,7 @@ impl Blocked {
         !is_known
     }
 
-    /// Whether the database may hold a reason of an earlier time, or of another replica's.
+    /// Whether the database may hold an earlier problem, or one that another replica stored.
     pub(super) fn may_be_noted(&self, alone: bool) -> bool {
         let cleared = *self.cleared.lock().unwrap_or_else(PoisonError::into_inner);
         cleared.is_none_or(|at| !alone && at.elapsed() >= BLOCKED_PAUSE)

@@ -1,41 +1,40 @@
-//! What a loop has its batches handled by, and the ways in which that can end.
+//! The handler of a loop's batches, and the ways in which handling can end.
 
 use crate::engine::feed::Delivery;
 use async_trait::async_trait;
 use gdmarket_store::{Advance, Checkpoints, Identity, StoreError, Tx};
 
-/// What a loop does with its batches.
+/// Handles the batches of a loop.
 #[async_trait]
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Makes what must be there before anyone asks; safe to repeat, run by every replica.
+    /// Creates the tables that readers need; every replica runs it, and may repeat it.
     async fn prepare(&self) -> Result<(), Halt>;
 
-    /// Forgets the state of an earlier term and reads what a runner of this epoch needs.
+    /// Drops the state of an earlier leadership term and reads the state that this one needs.
     async fn begin(&self, run: &Run) -> Result<(), Halt>;
 
-    /// Whether an event of this aggregate concerns it.
+    /// Whether it handles events of this aggregate.
     fn wants(&self, aggregate: &str) -> bool;
 
-    /// Handles a batch and moves the checkpoint from its place in the database to the last event that
-    /// could be handled; returns that position. Without anything to write it leaves moving the checkpoint
-    /// to the loop.
+    /// Handles a batch, and moves the checkpoint from `stored` to the last event that could be handled;
+    /// returns that position. With nothing to write, it leaves the checkpoint to the loop.
     async fn batch(&self, run: &Run, stored: i64, batch: &[Delivery]) -> Result<Reached, Halt>;
 
-    /// Works in the background of the batches until it fails: retries, deadlines.
+    /// Works in the background of the batches until it fails, on retries and deadlines.
     async fn background(&self, run: &Run) -> Halt;
 
-    /// What is blocked of it without being a parked key, as the database has it.
+    /// The blocked work that isn't a parked key, read from the database.
     async fn blocked(&self) -> Result<BlockedWork, StoreError> {
         Ok(BlockedWork::default())
     }
 }
 
-/// How far a batch came.
+/// The position that a batch was handled to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// Up to here, and the checkpoint is stored.
+    /// Handled up to here, and the checkpoint is stored.
     CommittedTo(i64),
-    /// Up to here, without anything to write: the checkpoint may follow later.
+    /// Handled up to here with nothing to write: the checkpoint may follow later.
     SkippedTo(i64),
 }
 
@@ -44,7 +43,7 @@ pub(crate) enum Reached {
 pub(crate) struct Run {
     /// The subscription.
     pub(crate) name: String,
-    /// The log it reads.
+    /// The log that it reads.
     pub(crate) source: Identity,
     /// The epoch of its lease.
     pub(crate) epoch: i64,
@@ -53,21 +52,21 @@ pub(crate) struct Run {
 /// Why a runner stops.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Halt {
-    /// The database doesn't answer: the same again soon.
+    /// The database doesn't answer: try again soon.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Another runner has taken over.
     #[error("another runner has taken over")]
     Fenced,
-    /// A newer program must run this.
-    #[error("the log holds what only a newer program reads: {0}")]
+    /// Only a newer program can read the log.
+    #[error("the log has events that only a newer program can read: {0}")]
     Newer(String),
-    /// What was written doesn't fit the log.
+    /// The stored state doesn't fit the log.
     #[error("{0}")]
     Refused(String),
 }
 
-/// How much is blocked, and the lowest position of an event that led to it.
+/// The number of blocked deadlines, and the lowest position of an event that set one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct BlockedWork {
     pub(crate) count: usize,
@@ -75,12 +74,12 @@ pub(crate) struct BlockedWork {
 }
 
 impl Run {
-    /// Reports how many keys are parked, and the position of the first event that one of them stopped at.
+    /// Reports the number of parked keys, and the lowest position at which one of them stopped.
     pub(crate) fn report_parked(&self, count: usize, first: Option<i64>) {
         report_parked(&self.name, i64::try_from(count).unwrap_or(i64::MAX), first.unwrap_or(0));
     }
 
-    /// Keeps other runners out until `tx` ends; returns the checkpoint.
+    /// Locks the checkpoint until `tx` ends, and returns it.
     pub(crate) async fn hold(&self, tx: &mut Tx) -> Result<i64, Halt> {
         let held = Checkpoints::hold(tx, &self.name, &self.source, self.epoch).await?;
         held.ok_or(Halt::Fenced)

@@ -1,4 +1,4 @@
-//! The leadership term of a runner: it reads a batch, has it handled, and publishes its position.
+//! The leadership term of a runner: it reads batches, passes them to the handler, and publishes its position.
 
 use super::{Halt, Reached, Run, Subscription};
 use crate::engine::feed::Delivery;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long the checkpoint may stay behind events that don't concern the handler.
+/// How long the checkpoint may lag behind events that the handler skips.
 const SKIP_WITHIN: Duration = Duration::from_millis(100);
 
 impl Subscription {
@@ -19,7 +19,7 @@ impl Subscription {
             Claim::Fenced => return Err(Halt::Fenced),
             Claim::OtherLog(other) => {
                 return Err(Halt::Refused(format!(
-                    "it was built from log {} epoch {}, this one is log {} epoch {}: build it anew",
+                    "it was built from log {} epoch {}, this one is log {} epoch {}: rebuild it",
                     other.log_id, other.epoch, run.source.log_id, run.source.epoch
                 )));
             }
@@ -28,11 +28,11 @@ impl Subscription {
         if position > head {
             return Err(Halt::Refused(format!(
                 "its checkpoint {position} is past the log's head {head}: the log has lost events, \
-                 or it is another one; build it anew"
+                 or it is another one; rebuild it"
             )));
         }
-        // An earlier runner may have written up to now.
-        Ok(RunnerPosition { led_to: head, ..RunnerPosition::at(position) })
+        // An earlier runner may have appended reactions up to the head.
+        Ok(RunnerPosition { reactions_up_to: head, ..RunnerPosition::at(position) })
     }
 
     pub(super) async fn run_as_leader(
@@ -42,7 +42,7 @@ impl Subscription {
     ) -> Result<(), Halt> {
         let mut place = self.claim(run).await?;
         self.handler.begin(run).await?;
-        // Another runner may have noted a reason since.
+        // Another runner may have stored a problem since.
         self.blocked.set_cleared(None);
         tracing::debug!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
         loop {
@@ -59,7 +59,7 @@ impl Subscription {
                 self.report_lag(place.reached, batch.first());
                 self.handle(run, &mut place, &batch).await?;
             }
-            self.gets_on().await;
+            self.clear_problem().await;
         }
     }
 
@@ -73,7 +73,7 @@ impl Subscription {
         for delivery in batch {
             if delivery.previous != expected {
                 return Err(Halt::Refused(format!(
-                    "after {expected} came an event that stands after {}",
+                    "after {expected} came an event that follows {}",
                     delivery.previous
                 )));
             }
@@ -82,11 +82,11 @@ impl Subscription {
         if batch.iter().any(|delivery| self.handler.wants(&delivery.event.stream.kind)) {
             match self.handler.batch(run, place.stored, batch).await? {
                 Reached::CommittedTo(reached) => {
-                    let led_to = match self.key.0 {
+                    let reactions_up_to = match self.key.kind {
                         LoopKind::Manager => self.feed.head().await?,
-                        LoopKind::View => place.led_to,
+                        LoopKind::View => place.reactions_up_to,
                     };
-                    *place = RunnerPosition { led_to, ..RunnerPosition::at(reached) };
+                    *place = RunnerPosition { reactions_up_to, ..RunnerPosition::at(reached) };
                     failpoint!("projection.committed", &run.name);
                     Ok(())
                 }
@@ -97,7 +97,7 @@ impl Subscription {
         }
     }
 
-    /// Nothing was to be written up to here, so the checkpoint doesn't move at every batch.
+    /// Advances over events with nothing to write; the checkpoint doesn't move at every batch.
     async fn skip_to(
         &self,
         run: &Run,
@@ -111,7 +111,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// Waits for something new.
+    /// Waits for new events.
     async fn rest(
         &self,
         run: &Run,
@@ -136,7 +136,10 @@ impl Subscription {
             let mut tx = self.checkpoints.db().begin().await?;
             run.advance(&mut tx, place.stored, place.reached).await?;
             tx.commit().await?;
-            *place = RunnerPosition { led_to: place.led_to, ..RunnerPosition::at(place.reached) };
+            *place = RunnerPosition {
+                reactions_up_to: place.reactions_up_to,
+                ..RunnerPosition::at(place.reached)
+            };
         }
         Ok(())
     }
@@ -144,14 +147,14 @@ impl Subscription {
     fn publish(&self, place: &RunnerPosition) {
         self.applied.update(&self.key, |progress| {
             progress.position = place.reached;
-            progress.led_to = place.led_to;
-            progress.led = true;
+            progress.reactions_up_to = place.reactions_up_to;
+            progress.is_leader = true;
         });
     }
 
     #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
     pub(super) fn report_lag(&self, reached: i64, next: Option<&Delivery>) {
-        let name = self.key.1.clone();
+        let name = self.key.name.clone();
         let head = self.feed.known_head().max(reached);
         let behind = if next.is_some() { head - reached } else { 0 };
         let waits = next
@@ -163,15 +166,15 @@ impl Subscription {
     }
 }
 
-/// How far a runner is.
+/// The position of a runner.
 struct RunnerPosition {
     /// The checkpoint in the database.
     stored: i64,
-    /// Everything up to here is applied: beyond the checkpoint if the rest was skipped.
+    /// Every event up to here is applied; beyond the checkpoint, events were skipped.
     reached: i64,
-    /// How far the log was after what was done in reaction to that.
-    led_to: i64,
-    /// Since when it may be beyond.
+    /// The head of the log after the reactions to them.
+    reactions_up_to: i64,
+    /// Since when `reached` may be beyond the checkpoint.
     skipped_since: Instant,
 }
 
@@ -180,7 +183,7 @@ impl RunnerPosition {
         Self {
             stored: position,
             reached: position,
-            led_to: position,
+            reactions_up_to: position,
             skipped_since: Instant::now(),
         }
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use gdmarket_store::{ColumnKind, Field, TableColumn};
 
-/// A column of a view's table: its name, its type, and what it holds of a row.
+/// A column of a view's table: its name, its type, and its value for a row.
 #[derive(Debug)]
 pub struct Column<R> {
     name: &'static str,
@@ -40,24 +40,24 @@ impl<R> Column<R> {
         Self { name, is_indexed: false, content: Content::Time(content) }
     }
 
-    /// This column, with an index: rows are found by it.
+    /// This column with an index, for queries that filter by it.
     #[must_use]
     pub const fn indexed(mut column: Self) -> Self {
         column.is_indexed = true;
         column
     }
 
-    /// Its name.
+    /// The name of the column.
     pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Whether rows are found by it.
+    /// Whether the column has an index.
     pub(crate) const fn is_indexed(&self) -> bool {
         self.is_indexed
     }
 
-    /// As the table is made with it.
+    /// The column as the table is created with it.
     pub(crate) const fn of_table(&self) -> TableColumn {
         let kind = match self.content {
             Content::Number(_) => ColumnKind::Number,
@@ -66,7 +66,7 @@ impl<R> Column<R> {
         TableColumn { name: self.name, kind }
     }
 
-    /// Works out what it holds, without keeping that: a view whose column panics can't fold the event.
+    /// Computes the value and drops it: a view whose column panics can't fold the event.
     pub(crate) fn evaluate(&self, row: &R) {
         match self.content {
             Content::Number(content) => {
@@ -84,7 +84,7 @@ impl<R> Column<R> {
         }
     }
 
-    /// What it holds of this row.
+    /// The value for this row.
     pub(crate) fn field(&self, row: &R) -> Field {
         match self.content {
             Content::Number(content) => Field::Number(content(row)),
@@ -95,7 +95,7 @@ impl<R> Column<R> {
     }
 }
 
-/// As JSON has it.
+/// A time in the format of the JSON documents.
 fn text_of_time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

@@ -1,4 +1,4 @@
-//! Writing many rows at once, for a build.
+//! Bulk writes of a build.
 
 use super::{Stored, ViewTable};
 use crate::engine::throttle::Throttle;
@@ -7,17 +7,19 @@ use gdmarket_store::{Db, StoreError};
 use std::collections::HashSet;
 use tokio::time::Instant;
 
-/// Rows of one transaction while commands come in: they run between two transactions.
+/// Rows per transaction while commands come in, which run between two transactions.
 const FEW: usize = 200;
-/// Rows of one transaction on a quiet market.
+/// Rows per transaction without commands.
 const MANY: usize = 10_000;
 
 impl<V: View> ViewTable<V> {
-    /// Writes rows of a build, `replaced` those that the table has already; commands go first.
+    /// Writes the rows of a build; commands go first. `replaced` are the numbers of rows that the table
+    /// already has.
     pub(crate) async fn write_many(
         &self,
         db: &Db,
-        (mut rows, replaced): (&[&Stored<V::Row>], &HashSet<i64>),
+        mut rows: &[&Stored<V::Row>],
+        replaced: &HashSet<i64>,
         throttle: &Throttle,
     ) -> Result<(), StoreError> {
         while !rows.is_empty() {

@@ -1,5 +1,5 @@
-//! Deadlines that were due and couldn't be done. Nothing waits behind them, and they are tried again by themselves; an
-//! operator sees them with what is parked, since mostly only an operator can help.
+//! Blocked deadlines: those that were due and were refused. Nothing queues behind them, and they are tried
+//! again by themselves; they are listed with the parked keys, since most of them need manual action.
 
 use super::{Around, ParkedKey, ParkedKeyDetail, ParkedWork, RetryOutcome};
 use crate::engine::process_manager::cause_position;
@@ -13,7 +13,7 @@ impl ParkedWork {
         Deadlines::new(self.store.views().clone())
     }
 
-    /// All of them; those of one key, if one is named.
+    /// Lists all of them, or those of one key.
     pub(super) async fn blocked_deadlines(
         &self,
         key: Option<&str>,
@@ -56,7 +56,8 @@ impl ParkedWork {
     /// A blocked deadline, with the event that set it.
     pub(super) async fn show_deadline(
         &self,
-        (manager, key): (&str, &str),
+        manager: &str,
+        key: &str,
         around: &Around,
     ) -> Result<Option<ParkedKeyDetail>, QueryError> {
         let all = self.blocked_deadlines(Some(key), around).await?;
@@ -72,7 +73,7 @@ impl ParkedWork {
         Ok(self.deadlines().retry(&of.subscription, &of.key).await?)
     }
 
-    /// What became of it by now; `None` if it wasn't tried yet.
+    /// The outcome of its retry by now; `None` if it wasn't tried yet.
     pub(super) async fn deadline_outcome(
         &self,
         of: &ParkedKey,
@@ -87,7 +88,7 @@ impl ParkedWork {
         })
     }
 
-    /// Gives it up, and keeps why; `false` if it isn't blocked any more.
+    /// Drops it, and stores the reason; `false` if it isn't blocked any more.
     pub(super) async fn drop_deadline(
         &self,
         of: &ParkedKey,

@@ -1,40 +1,40 @@
-//! What is shown of parked keys.
+//! Parked keys as they are shown.
 
 use crate::inspect::event_view::EventView;
 use chrono::{DateTime, Utc};
 use gdmarket_store::{Dropped, Parked};
 use serde::Serialize;
 
-/// A parked key.
+/// A parked key or a blocked deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedKey {
-    /// Whose key.
+    /// The subscription of the key.
     pub subscription: String,
-    /// Whether it is a view's, or a process manager's.
+    /// Whether it belongs to a view, and not to a process manager.
     pub is_view: bool,
-    /// Whether it is a deadline of a process manager: nothing waits behind it.
+    /// Whether it is a deadline of a process manager: nothing queues behind it.
     pub is_deadline: bool,
-    /// What is blocked: a stream, or a process.
+    /// The blocked stream or process.
     pub key: String,
-    /// `retrying` by itself, or `parked` until it is asked for.
+    /// `retrying` by itself, or `parked` until a retry is requested.
     pub state: String,
-    /// Why.
+    /// Why it is parked.
     pub reason: String,
-    /// The event it stopped at first.
+    /// The position of the event that it stopped at.
     pub since_position: i64,
-    /// When that was recorded.
+    /// When that event was recorded.
     pub since: DateTime<Utc>,
-    /// How often it was tried.
+    /// The number of tries.
     pub attempts: i64,
-    /// How many events wait, the one it stopped at included.
+    /// The number of queued events, including the one that it stopped at.
     pub queued: u64,
-    /// Why an operator gave it up, if one did.
+    /// Why an operator dropped it, if one did.
     pub dropped: Option<String>,
 }
 
 impl ParkedKey {
-    /// As the table of parked keys has it.
+    /// The row of the table of parked keys.
     pub(super) fn parked(&self) -> Parked {
         Parked {
             key: self.key.clone(),
@@ -51,17 +51,17 @@ impl ParkedKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DroppedEvent {
-    /// Whose key.
+    /// The subscription of the key.
     pub subscription: String,
-    /// What was blocked: a stream, or a process.
+    /// The stream or process that was blocked.
     pub key: String,
-    /// The event it stopped at.
+    /// The position of the dropped event.
     pub position: i64,
-    /// Why it had stopped.
+    /// Why the key was parked.
     pub parked_for: String,
     /// Why it was dropped.
     pub reason: String,
-    /// When.
+    /// When it was dropped.
     #[serde(rename = "givenUpAt")]
     pub dropped_at: DateTime<Utc>,
 }
@@ -74,23 +74,23 @@ impl From<Dropped> for DroppedEvent {
     }
 }
 
-/// A parked key with what waits behind it.
+/// A parked key with its queued events.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedKeyDetail {
     /// The key.
     #[serde(flatten)]
     pub key: ParkedKey,
-    /// What waits, first come first; not all of a long queue.
+    /// The first queued events; not all of a long queue.
     pub events: Vec<EventView>,
 }
 
-/// What became of a key that was asked for.
+/// The outcome of a requested retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetryOutcome {
     /// It is unparked.
     Unparked,
-    /// It was tried and stopped again.
+    /// It was tried and is parked again.
     ParkedAgain(ParkedKey),
     /// No running loop has tried it yet.
     Pending,

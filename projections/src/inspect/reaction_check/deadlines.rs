@@ -1,8 +1,8 @@
-//! The deadlines that a manager's events have set and not cleared: each waits in the database, unless what
-//! it leads to is done.
+//! The deadlines that a manager's events have set and not cleared: each waits in the database, unless its
+//! steps are done.
 
 use super::AT_ONCE;
-use super::standing::{Standing, States};
+use super::reaction_state::{ReactionState, States};
 use crate::engine::process_manager::Moment;
 use crate::processes::step::AnyManager;
 use chrono::{DateTime, Utc};
@@ -10,7 +10,7 @@ use gdmarket_store::{Check, Finding, StoreError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// By key, as the events up to here have left them.
+/// The deadlines that are set after the events so far, by key.
 #[derive(Debug, Default)]
 pub(super) struct SetDeadlines(BTreeMap<String, SetDeadline>);
 
@@ -18,8 +18,15 @@ pub(super) struct SetDeadlines(BTreeMap<String, SetDeadline>);
 struct SetDeadline {
     due_at: DateTime<Utc>,
     data: Value,
-    /// The event that set it.
+    /// The position of the event that set it.
     position: i64,
+}
+
+/// The manager and the key of a deadline.
+#[derive(Clone, Copy)]
+struct DeadlineKey<'a> {
+    manager: &'a AnyManager,
+    key: &'a str,
 }
 
 impl SetDeadlines {
@@ -31,7 +38,7 @@ impl SetDeadlines {
         self.0.remove(key);
     }
 
-    /// Those that neither wait nor are done.
+    /// Finds the deadlines that neither wait nor are done.
     pub(super) async fn missing(
         &self,
         check: &mut Check,
@@ -45,8 +52,9 @@ impl SetDeadlines {
             let waiting = check.deadlines_of(manager.name(), &keys).await?;
             let mut states = States::default();
             for (key, set) in some.iter().filter(|(key, _)| !waiting.contains(*key)) {
-                if set.is_open(check, &mut states, (manager, key, now)).await? {
-                    findings.push(set.missing(manager, key));
+                let of = DeadlineKey { manager, key };
+                if set.is_open(check, &mut states, of, now).await? {
+                    findings.push(set.missing(of));
                 }
             }
         }
@@ -55,20 +63,21 @@ impl SetDeadlines {
 }
 
 impl SetDeadline {
-    /// Whether it still leads to something.
+    /// Whether a step of it is yet to be done.
     async fn is_open(
         &self,
         check: &mut Check,
         states: &mut States,
-        (manager, key, now): (&AnyManager, &str, DateTime<Utc>),
+        of: DeadlineKey<'_>,
+        now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let moment = Moment { recorded_at: self.due_at };
-        let Some(due) = manager.due(key, &self.data, moment) else { return Ok(false) };
+        let Some(due) = of.manager.due(of.key, &self.data, moment) else { return Ok(false) };
         for step in &due.steps {
-            let is_open = match states.standing(check, step).await? {
-                Standing::Done => false,
-                Standing::Open => true,
-                Standing::Provisional => self.fires_after(now, manager, key),
+            let is_open = match states.of_step(check, step).await? {
+                ReactionState::Done => false,
+                ReactionState::Open => true,
+                ReactionState::Provisional => self.fires_after(now, of),
             };
             if is_open {
                 return Ok(true);
@@ -77,11 +86,11 @@ impl SetDeadline {
         Ok(false)
     }
 
-    /// Whether it is due at a later time, as its manager sets it again and again.
-    fn fires_after(&self, now: DateTime<Utc>, manager: &AnyManager, key: &str) -> bool {
+    /// Whether the deadline is due after `now`, given how its manager sets it again.
+    fn fires_after(&self, now: DateTime<Utc>, of: DeadlineKey<'_>) -> bool {
         let (mut due_at, mut data) = (self.due_at, self.data.clone());
         while due_at <= now {
-            let due = manager.due(key, &data, Moment { recorded_at: due_at });
+            let due = of.manager.due(of.key, &data, Moment { recorded_at: due_at });
             let Some((pause, next)) = due.and_then(|due| due.again) else { return false };
             if pause.is_zero() {
                 return false;
@@ -91,12 +100,12 @@ impl SetDeadline {
         true
     }
 
-    fn missing(&self, manager: &AnyManager, key: &str) -> Finding {
+    fn missing(&self, of: DeadlineKey<'_>) -> Finding {
         let Self { due_at, position, .. } = self;
-        let manager = manager.name();
+        let (manager, key) = (of.manager.name(), of.key);
         let detail = format!(
             "position {position}: {manager} has passed this event, but its deadline {key} of \
-             {due_at} isn't there, and what it leads to isn't done"
+             {due_at} is missing, and its steps aren't done"
         );
         Finding::fault("deadline-missing", detail)
     }
@@ -112,12 +121,12 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_deadline_that_is_set_again_and_again_fires_until_its_last_time() {
+    fn repeated_deadline_fires_until_its_last_time() {
         let options = Options::default();
         let due_at: DateTime<Utc> = "2027-01-01T00:00:00Z".parse().unwrap();
         let fires = |manager: &AnyManager, key: &str, data: Value, hours: i64| {
             let now = due_at + chrono::Duration::hours(hours);
-            SetDeadline { due_at, data, position: 1 }.fires_after(now, manager, key)
+            SetDeadline { due_at, data, position: 1 }.fires_after(now, DeadlineKey { manager, key })
         };
         let payment = |hours| {
             let data = json!({"paymentNo": 9, "looks": 0});

@@ -1,11 +1,11 @@
-//! The aggregates' own decisions, each made once: a state and a command have one answer.
+//! The aggregates' own decisions, each made once per state and command.
 
 use super::fixtures::Id;
 use super::tables::Events;
 use gdmarket_domain::{Decider, MarketEvent, Refusal as _};
 use std::rc::Rc;
 
-/// What a command led to.
+/// The result of a command.
 #[derive(Debug, Clone)]
 pub(super) struct Decided {
     /// The state afterwards.
@@ -15,7 +15,7 @@ pub(super) struct Decided {
     pub(super) refused: Option<&'static str>,
 }
 
-/// The states of one type of aggregate that the search has met, by number; 0 is the first.
+/// The states of one type of aggregate that the search has reached, by number; 0 is the initial one.
 pub(super) struct Decisions<A: Decider> {
     states: Vec<A>,
     made: Vec<Vec<(A::Command, Decided)>>,

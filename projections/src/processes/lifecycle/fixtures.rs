@@ -1,4 +1,4 @@
-//! Who and what takes part in a search, and when: people, things, moments and days by number.
+//! The fixtures of a search: people, items, moments and days by number.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use gdmarket_domain::{ItemNo, PaymentNo, PersonId, ReservationNo};

@@ -1,11 +1,11 @@
 //! Rules of the design that a search leaves out, to show that they are needed.
 
-/// A rule that isn't kept.
+/// The rule that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LeftOut {
     /// Only the task whose own append wrote `PaymentStarted` calls `confirm`.
     OneConfirm,
-    /// A requested payment is asked about when its time is over.
+    /// A requested payment is settled when its time is over.
     Settling,
     /// An approval of any attempt but the open one starts its refund.
     LateRefund,
@@ -13,17 +13,17 @@ pub(super) enum LeftOut {
     OneHoldAnswer,
     /// The item decides whether something paid can still be cancelled.
     ItemDecides,
-    /// Only the standing end of the time to pay expires a reservation.
+    /// Only the current end of the time to pay expires a reservation.
     StandingPayBy,
     /// A failed payment moves the end at most to twice the time to pay.
     PayLimit,
     /// A refund is done only once it is recorded.
     RefundRecorded,
-    /// A retry of a refused refund asks the gateway again.
+    /// A retry of a refused refund calls the gateway again.
     RefundRetry,
     /// A cancelled or expired reservation releases its days.
     Release,
-    /// Nothing is lent after the last day.
+    /// No item is lent after the last day.
     LastDay,
     /// A rental that isn't back takes today.
     Overdue,

@@ -1,5 +1,5 @@
-//! The market as a search sees it: the aggregates' decisions, the managers' tables, and one reservation's
-//! part of a state. People, process managers and the payment side each add their steps to it.
+//! The model of the market: the aggregates' decisions, the managers' tables, and one reservation's part of a
+//! state. People, process managers and the payment side each add their steps to it.
 
 use super::decisions::Decisions;
 use super::fixtures::{Id, reservation_no};
@@ -8,27 +8,27 @@ use super::request_state::{Line, RequestState};
 use super::tables::{Events, Tables};
 use gdmarket_domain::{Hold, Item, MarketEvent, Payment, Reservation};
 
-/// How far a search goes.
+/// The bounds of a search.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) requests: usize,
-    /// How many attempts to pay each reservation has.
+    /// The attempts to pay of each reservation.
     pub(super) attempts: [u8; 2],
-    /// How many crashes, redeliveries and repeats there are in the history of each reservation.
+    /// The most crashes, redeliveries and repeats in the history of each reservation.
     pub(super) mishaps: [u8; 2],
     /// Whether every outcome of a call is tried for each reservation, or only "yes" and "no".
     pub(super) is_unsure: [bool; 2],
     /// Whether the rows of deadlines lag behind the events that set and clear them.
     pub(super) rows_lag: bool,
     pub(super) last_day: u8,
-    /// More states than this are a fault of the test.
+    /// The most states; more are a fault of the test.
     pub(super) limit: usize,
 }
 
-/// What one reservation sees of it, while a step is worked out.
+/// The part of a state that one reservation depends on, while a step is computed.
 #[derive(Debug, Clone)]
 pub(super) struct Local {
-    /// Which of the reservations, from 0.
+    /// The index of the reservation, from 0.
     pub(super) index: usize,
     pub(super) today: u8,
     pub(super) item: Id,
@@ -43,7 +43,7 @@ impl Local {
         let mut after = self.clone();
         after.request.mishaps += 1;
         if after.request.mishaps == bounds.mishaps[self.index] {
-            // Nothing is delivered again after the last one.
+            // After the last one there is no redelivery.
             after.request.again = Line::default();
         }
         (after.request.mishaps <= bounds.mishaps[self.index]).then_some(after)
@@ -82,7 +82,7 @@ impl Model {
         }
     }
 
-    /// Whether no step of its own can touch the item before another step of its own made that possible.
+    /// Whether no step of the reservation can touch the item until another of its steps has made that possible.
     pub(super) fn is_private(&self, local: &Local) -> bool {
         let RequestState { reservation, holding, again, refused_for, mishaps, .. } = local.request;
         let own = reservation_no(local.index);

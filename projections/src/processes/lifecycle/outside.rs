@@ -1,10 +1,10 @@
-//! The gateway, the tasks that call it, and what settling and refunding do: the steps of the payment
-//! service, each of which a crash may be the last of.
+//! The gateway, the tasks that call it, settling and refunding: the steps of the payment service. A crash may
+//! follow each of them.
 
 use super::fixtures::{item_no, payment_no, reservation_no};
 use super::left_out::LeftOut;
 use super::model::{Local, Model};
-use super::request_state::{Attempt, Task};
+use super::request_state::{AttemptState, Task};
 use crate::processes::step::Step;
 use gdmarket_domain::payment::{AttemptProgress, NOT_FOUND};
 use gdmarket_domain::reservation::ReservationStage;
@@ -13,11 +13,11 @@ use gdmarket_domain::{MarketCommand, PaymentCommand};
 type Steps = Vec<(String, Local)>;
 
 impl Model {
-    /// What the payment side does next, and must do in the end.
+    /// The next steps of the payment side, which happen eventually.
     pub(super) fn of_outside(&mut self, local: &Local) -> Steps {
         let mut all = vec![];
         for attempt in 0..usize::from(local.request.opened) {
-            let Attempt { task, settling, .. } = local.request.attempts[attempt];
+            let AttemptState { task, settling, .. } = local.request.attempts[attempt];
             match task {
                 Task::None => {}
                 Task::Starting => all.extend(self.start(local, attempt)),
@@ -30,12 +30,12 @@ impl Model {
         all
     }
 
-    /// What may happen out there, and mustn't.
+    /// Crashes, late charges and repeats, which may happen but need not.
     pub(super) fn of_mishaps(&mut self, local: &Local) -> Steps {
         let mut all = vec![];
         for attempt in 0..usize::from(local.request.opened) {
             let now = local.request.attempts[attempt];
-            let with = |change: &dyn Fn(&mut Attempt)| {
+            let with = |change: &dyn Fn(&mut AttemptState)| {
                 let mut after = local.clone();
                 change(&mut after.request.attempts[attempt]);
                 after
@@ -61,7 +61,7 @@ impl Model {
         all
     }
 
-    /// Whether the log holds no end of this attempt: then a repeat of the request continues it.
+    /// Whether the log has no end of this attempt, so that a repeat of the request continues it.
     fn is_open(&self, local: &Local, attempt: usize) -> bool {
         let stage = self.reservations.state(local.request.reservation).stage();
         stage == ReservationStage::PaymentOpen { payment_no: payment_no(local.index, attempt) }
@@ -89,7 +89,7 @@ impl Model {
         }
     }
 
-    /// The task starts the attempt, or finds it started and only waits; or the payment side can't be reached.
+    /// Starts the attempt, or finds it started and only waits; or the payment side can't be reached.
     fn start(&mut self, local: &Local, attempt: usize) -> Steps {
         let mut started = local.clone();
         let command = self.start_command(local, attempt);
@@ -109,8 +109,8 @@ impl Model {
         ]
     }
 
-    /// Each outcome of the call; an answer that differs from what was asked is unknown too. The gateway here takes
-    /// the money at each call: that there is one call per attempt is the market's own promise.
+    /// Each outcome of the call; an answer that doesn't fit the request is unknown, too. This gateway charges at
+    /// each call: that there is one call per attempt is the market's own guarantee.
     fn call(&mut self, local: &Local, attempt: usize) -> Steps {
         let outcome = |charged: bool, in_flight: bool| {
             let mut after = local.clone();
@@ -139,7 +139,7 @@ impl Model {
             if let Some(fact) = fact {
                 self.record(&mut after, attempt, fact);
             }
-            let Attempt { charges, in_flight, .. } = after.request.attempts[attempt];
+            let AttemptState { charges, in_flight, .. } = after.request.attempts[attempt];
             let label =
                 format!("attempt {attempt}: {what} (charges {charges}, in flight {in_flight})");
             steps.push((label, after));
@@ -147,7 +147,7 @@ impl Model {
         steps
     }
 
-    /// Asks the gateway, and never charges. The last time nothing is on its way any more.
+    /// Queries the gateway, and never charges. At the last query no call is delayed any more.
     fn settle(&mut self, local: &Local, attempt: usize) -> Steps {
         let number = payment_no(local.index, attempt);
         let row = local.request.attempts[attempt].settling;
@@ -195,21 +195,21 @@ impl Model {
         self.payments.state(local.request.attempts[attempt].payment).progress()
     }
 
-    /// One reaction, repeated as a whole: `done` is the state without its cause.
+    /// One reaction, which is repeated as a whole: `done` is the state without its cause.
     pub(super) fn refund(&mut self, local: &Local, done: Local, attempt: usize) -> Steps {
-        let mut begun = local.clone();
+        let mut started = local.clone();
         let was = self.progress(local, attempt);
-        self.record(&mut begun, attempt, PaymentCommand::Cancel);
-        if begun.broken.is_some() {
-            return vec![(format!("refund of attempt {attempt}"), begun)];
+        self.record(&mut started, attempt, PaymentCommand::Cancel);
+        if started.broken.is_some() {
+            return vec![(format!("refund of attempt {attempt}"), started)];
         }
-        match self.progress(&begun, attempt) {
+        match self.progress(&started, attempt) {
             Some(AttemptProgress::Cancelled) => {
                 return vec![(format!("refund of attempt {attempt}: done before"), done)];
             }
-            // A crash before the gateway is asked.
+            // A crash before the gateway is called.
             _ if was == Some(AttemptProgress::Approved) => {
-                return vec![(format!("refund of attempt {attempt} begins"), begun)];
+                return vec![(format!("refund of attempt {attempt} begins"), started)];
             }
             _ => {}
         }
@@ -223,7 +223,7 @@ impl Model {
             let broken = Some(format!("attempt {attempt} is refunded and was never charged"));
             return vec![(format!("refund of attempt {attempt}"), Local { broken, ..back })];
         }
-        // It is asked again as a whole, so the gateway must give nothing back twice under one key.
+        // The refund is repeated as a whole, so the gateway must not refund twice under one key.
         let was_back = now.refunds > 0;
         now.refunds = 1;
         let is_refused = self.progress(local, attempt) == Some(AttemptProgress::RefundRefused);

@@ -1,4 +1,4 @@
-//! What renters and the owner do, and the passing of days.
+//! The steps of renters and the owner, and the passing of days.
 
 use super::fixtures::{Id, OWNER, day, item_no, owner, payment_no, person, reservation_no};
 use super::left_out::LeftOut;
@@ -7,7 +7,7 @@ use super::request_state::Task;
 use gdmarket_domain::{ItemCommand, MarketCommand, Money, RentalPeriod, ReservationCommand};
 
 impl Model {
-    /// The item as the search begins.
+    /// The item at the beginning of a search.
     pub(super) fn registered(&mut self) -> Id {
         let register = ItemCommand::Register {
             item_no: item_no(),
@@ -18,7 +18,7 @@ impl Model {
         self.items.decide(0, &register, &mut self.events).state
     }
 
-    /// What people may do now with this reservation and its item.
+    /// The steps that people may take with this reservation and its item.
     pub(super) fn of_people(&mut self, local: &Local) -> Vec<(String, Local)> {
         let mut all = vec![];
         if local.request.reservation == 0 {
@@ -47,7 +47,7 @@ impl Model {
         all
     }
 
-    /// What happens to the item, whichever reservation wants it; once per state.
+    /// The steps of the item that don't depend on a reservation; once per state.
     pub(super) fn of_chance(&mut self, local: &Local) -> Vec<(String, Local)> {
         if local.index != 0 {
             return vec![];
@@ -63,7 +63,7 @@ impl Model {
 
     fn ask(&mut self, local: &Local, command: ReservationCommand) -> Option<(String, Local)> {
         let mut after = local.clone();
-        let label = format!("asks: {command:?}");
+        let label = format!("requests: {command:?}");
         let opens = matches!(command, ReservationCommand::RequestPayment { .. });
         let command = MarketCommand::Reservation(reservation_no(local.index), command);
         let wrote = self.execute(&mut after, &command).ok()?;
@@ -76,13 +76,13 @@ impl Model {
 
     fn ask_item(&mut self, local: &Local, command: ItemCommand) -> Option<(String, Local)> {
         let mut after = local.clone();
-        let label = format!("asks: {command:?}");
+        let label = format!("requests: {command:?}");
         let command = MarketCommand::Item(item_no(), self.as_if_of_the_last_day(local, command));
         let wrote = self.execute(&mut after, &command).ok()?;
         wrote.then_some((label, after))
     }
 
-    /// Without the last day, every day after it counts as it.
+    /// Without the rule of the last day, every day after it counts as the last day.
     fn as_if_of_the_last_day(&self, local: &Local, command: ItemCommand) -> ItemCommand {
         let ItemCommand::Lend { reservation_no, today } = command else { return command };
         let item = self.items.state(local.item);
@@ -94,8 +94,8 @@ impl Model {
     }
 }
 
-/// The first asks on the first day, for that day or until it brings the item back; the second for the
-/// day that it asks on, the day after, or no end; or it is the owner's own.
+/// The first reservation is requested on the first day, for that day or until returned; the second one for
+/// the day of its request, the day after or until returned, or by the owner.
 fn requests(local: &Local) -> Vec<ReservationCommand> {
     let renter = 11 + i64::try_from(local.index).unwrap();
     let today = local.today;
@@ -103,9 +103,9 @@ fn requests(local: &Local) -> Vec<ReservationCommand> {
     if local.index == 0 && today > 1 {
         return vec![];
     }
-    let mut wanted = vec![(renter, days(today)), (renter, None)];
+    let mut requested = vec![(renter, days(today)), (renter, None)];
     if local.index == 1 {
-        wanted.extend([(renter, days(today + 1)), (OWNER, days(today))]);
+        requested.extend([(renter, days(today + 1)), (OWNER, days(today))]);
     }
     let reserve = |(renter, period)| ReservationCommand::Reserve {
         reservation_no: reservation_no(local.index),
@@ -114,5 +114,5 @@ fn requests(local: &Local) -> Vec<ReservationCommand> {
         period,
         asked_on: day(today),
     };
-    wanted.into_iter().map(reserve).collect()
+    requested.into_iter().map(reserve).collect()
 }

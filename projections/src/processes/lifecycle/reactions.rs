@@ -1,6 +1,6 @@
-//! How process managers take part: each line is handled in order, a command is decided and what it
-//! writes waits in turn, and what a refusal means is read from the table of refusals. Lines of different
-//! services overtake each other; whatever wrote nothing may be delivered again, at any time.
+//! The steps of process managers: each queue is handled in order, a command is decided, its events join the
+//! queues of their managers, and the table of refusals gives the meaning of a refusal. Queues of different
+//! services are independent; a cause that wrote nothing may be delivered again at any time.
 
 use super::fixtures::{Id, failed_at, minute};
 use super::fixtures::{payment_no, reservation_no};
@@ -18,7 +18,7 @@ use std::time::Duration;
 type Steps = Vec<(String, Local)>;
 
 impl Model {
-    /// What the managers can do next for this reservation.
+    /// The steps that the managers can take for this reservation.
     pub(super) fn of_reactions(&mut self, local: &Local) -> Steps {
         let mut all = vec![];
         for line in Lines::ALL {
@@ -40,7 +40,7 @@ impl Model {
         all
     }
 
-    /// What may be delivered again, and mustn't.
+    /// Redeliveries, which may happen but need not.
     pub(super) fn of_redelivery(&mut self, local: &Local) -> Steps {
         let mut all = vec![];
         let again = local.request.again;
@@ -49,7 +49,7 @@ impl Model {
             for waiting in self.tables.reactions(cause, &self.events).iter() {
                 let Reaction::Do(Step::Send(rule, command)) = &waiting.reaction else { continue };
                 if *rule == Rule::Hold {
-                    // Either answer has left its receipt.
+                    // Both answers leave a receipt.
                     continue;
                 }
                 let mut after = local.clone();
@@ -74,7 +74,7 @@ impl Model {
                 self.send(local, after, (cause, rule, &command))
             }
             Reaction::Do(Step::Refund(number)) => {
-                let Lines::Asked(attempt) = line else { panic!("{line:?} refunds {number}") };
+                let Lines::Requested(attempt) = line else { panic!("{line:?} refunds {number}") };
                 self.refund(local, after, attempt)
             }
             Reaction::Do(Step::Settle(number)) => panic!("an event settles {number}"),
@@ -93,7 +93,7 @@ impl Model {
         };
         match line {
             Lines::Deadlines => after.request.deadline = row,
-            Lines::Asked(attempt) | Lines::Settled(attempt) => {
+            Lines::Requested(attempt) | Lines::Settled(attempt) => {
                 after.request.attempts[attempt].settling = row;
             }
             Lines::Holding | Lines::Item | Lines::Hold | Lines::Outcomes(_) => {
@@ -102,7 +102,7 @@ impl Model {
         }
     }
 
-    /// `after` is the state without the cause at the head of its line.
+    /// `after` is the state without the cause at the head of its queue.
     fn send(
         &mut self,
         local: &Local,
@@ -148,7 +148,7 @@ impl Model {
         }
     }
 
-    /// What wrote nothing has left no receipt, and is decided again if it is delivered again.
+    /// A cause that wrote nothing has left no receipt, and a redelivery decides it again.
     fn remember(&self, after: &mut Local, cause: Id) {
         let may_be_redelivered = after.request.mishaps < self.bounds.mishaps[after.index];
         if may_be_redelivered && !after.request.again.remember(cause) {
@@ -156,7 +156,7 @@ impl Model {
         }
     }
 
-    /// Under the command id of the hold.
+    /// Records the refusal under the command id of the hold.
     fn refuse_hold(&mut self, after: &mut Local) {
         after.request.hold_answered = true;
         let no = reservation_no(after.index);
@@ -166,7 +166,7 @@ impl Model {
         self.execute(after, &MarketCommand::Hold(no, refuse)).expect("a refusal is never refused");
     }
 
-    /// Whatever comes of it, the row is gone.
+    /// Fires the deadline; its row is gone whatever the outcome is.
     fn expire(&mut self, local: &Local) -> (String, Local) {
         let key = format!("reservation/{}", reservation_no(local.index));
         let row = local.request.deadline;
@@ -194,7 +194,7 @@ impl Model {
         (label, after)
     }
 
-    /// Whether an end that came after the row's waits to be set.
+    /// Whether a later deadline than the row's waits to be set.
     fn is_restarted(&mut self, local: &Local) -> bool {
         local.request.deadlines.all().any(|cause| {
             match self.tables.reaction(cause, Lines::Deadlines, &self.events) {
@@ -206,7 +206,7 @@ impl Model {
         })
     }
 
-    /// Decides and writes; what is written waits for the managers. Whether anything was.
+    /// Decides a command and queues its events for the managers; returns whether there were any.
     pub(super) fn execute(
         &mut self,
         local: &mut Local,
@@ -249,7 +249,7 @@ impl Model {
         Ok(!decided.events.is_empty())
     }
 
-    /// Puts an event into the lines of the managers that react to it.
+    /// Adds an event to the queues of the managers that react to it.
     fn wait(&mut self, local: &mut Local, id: Id) {
         let late = matches!(
             self.events.get(id),
@@ -269,7 +269,7 @@ impl Model {
         }
     }
 
-    /// The command as it would be without the rule that is left out.
+    /// Changes a command to what it would be without the left-out rule.
     fn without_rules(&self, local: &Local, command: &MarketCommand) -> MarketCommand {
         let mut command = command.clone();
         match (self.left_out, &mut command) {

@@ -1,5 +1,5 @@
-//! One reservation's share of a state of the search: its aggregates by number, what waits for which
-//! manager, its deadlines, and what the gateway did.
+//! One reservation's part of a state of the search: its aggregates by number, the queues of its managers, its
+//! deadlines, and the gateway's charges and refunds.
 
 use super::fixtures::Id;
 
@@ -29,7 +29,7 @@ impl Line {
         self.0.into_iter().take_while(|id| *id != 0)
     }
 
-    /// Adds it to a set; whether there was room.
+    /// Adds an event to a set; returns whether there was room.
     #[must_use]
     pub(super) fn remember(&mut self, id: Id) -> bool {
         if self.0.contains(&id) {
@@ -53,21 +53,21 @@ impl Line {
     }
 }
 
-/// Which line of a reservation.
+/// A queue of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lines {
     /// Its own events, for `holding`.
     Holding,
     /// The item's events, for `reservation_process`.
     Item,
-    /// The refused hold's, for `reservation_process`.
+    /// The refused hold's event, for `reservation_process`.
     Hold,
     /// Its own events, for `reservation_process`: deadlines.
     Deadlines,
     /// An attempt's events, for `reservation_process`.
     Outcomes(usize),
     /// Its own events, for `payment_process`.
-    Asked(usize),
+    Requested(usize),
     /// An attempt's events, for `payment_process`.
     Settled(usize),
 }
@@ -79,18 +79,18 @@ impl Lines {
         Self::Hold,
         Self::Deadlines,
         Self::Outcomes(0),
-        Self::Asked(0),
+        Self::Requested(0),
         Self::Settled(0),
         Self::Outcomes(1),
-        Self::Asked(1),
+        Self::Requested(1),
         Self::Settled(1),
     ];
 }
 
-/// How far the task that pays an attempt is.
+/// The progress of the task that pays an attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) enum Task {
-    /// There is none, or none any more.
+    /// There is no such task.
     #[default]
     None,
     /// It is about to start the attempt.
@@ -101,23 +101,23 @@ pub(super) enum Task {
 
 /// One attempt to pay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub(super) struct Attempt {
+pub(super) struct AttemptState {
     pub(super) payment: Id,
-    /// What the settle row remembers; 0 without one.
+    /// The row of the settling deadline; 0 without one.
     pub(super) settling: Id,
     pub(super) outcomes: Line,
-    pub(super) asked: Line,
+    pub(super) requested: Line,
     pub(super) settled: Line,
     pub(super) task: Task,
-    /// The call was lost on its way and may still charge.
+    /// The call is delayed and may still charge.
     pub(super) in_flight: bool,
-    /// How often the gateway took the money, by its own books.
+    /// The gateway's charges.
     pub(super) charges: u8,
-    /// How often it gave the money back.
+    /// The gateway's refunds.
     pub(super) refunds: u8,
 }
 
-impl Attempt {
+impl AttemptState {
     /// Whether the gateway has the money.
     pub(super) const fn is_kept(self) -> bool {
         self.charges > self.refunds
@@ -137,16 +137,16 @@ pub(super) struct RequestState {
     pub(super) deadlines: Line,
     /// Causes whose command wrote nothing, so that a redelivery is decided again.
     pub(super) again: Line,
-    /// A fenced runner was refused the hold and hasn't written that down.
+    /// A fenced runner was refused the hold and hasn't recorded the refusal.
     pub(super) refused_for: Id,
     /// The command id of the hold has its receipt.
     pub(super) hold_answered: bool,
     /// The attempt that had paid when the item was lent, counted from 1.
     pub(super) lent_by: u8,
-    pub(super) attempts: [Attempt; 2],
-    /// How many attempts were opened.
+    pub(super) attempts: [AttemptState; 2],
+    /// The number of opened attempts.
     pub(super) opened: u8,
-    /// How many crashes and redeliveries there were.
+    /// The number of crashes and redeliveries so far.
     pub(super) mishaps: u8,
 }
 
@@ -158,7 +158,7 @@ impl RequestState {
             Lines::Hold => &mut self.from_hold,
             Lines::Deadlines => &mut self.deadlines,
             Lines::Outcomes(attempt) => &mut self.attempts[attempt].outcomes,
-            Lines::Asked(attempt) => &mut self.attempts[attempt].asked,
+            Lines::Requested(attempt) => &mut self.attempts[attempt].requested,
             Lines::Settled(attempt) => &mut self.attempts[attempt].settled,
         }
     }

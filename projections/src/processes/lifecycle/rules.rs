@@ -1,5 +1,5 @@
-//! What must hold: in every state, with every event, and once nothing is left to do. Where the
-//! aggregates are on trial, the gateway's books and the days themselves are asked.
+//! The rules: in every state, for every event, and once no step is left. Rules about the aggregates compare
+//! them with the gateway's charges and refunds, and with the days.
 
 use super::fixtures::{Id, day};
 use super::fixtures::{owner, reservation_no};
@@ -9,22 +9,22 @@ use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{Item, ItemEvent, MarketEvent, ReservationEvent, Span};
 
-/// The rule that this state breaks.
+/// The rule that a state breaks.
 pub(super) fn always(model: &Model, local: &Local) -> Option<String> {
     let item = model.items.state(local.item);
-    let standing: Vec<&Booking> = item.holds().iter().chain(item.rental()).collect();
-    for (at, one) in standing.iter().enumerate() {
-        if standing[at + 1..].iter().any(|other| other.span.overlaps(&one.span)) {
+    let bookings: Vec<&Booking> = item.holds().iter().chain(item.rental()).collect();
+    for (at, one) in bookings.iter().enumerate() {
+        if bookings[at + 1..].iter().any(|other| other.span.overlaps(&one.span)) {
             return Some("two reservations have the same days".to_owned());
         }
     }
-    if item.listed().is_none() && !standing.is_empty() {
+    if item.listed().is_none() && !bookings.is_empty() {
         return Some("an item that is held or lent is deleted".to_owned());
     }
     money(local).or_else(|| shown(model, local))
 }
 
-/// The gateway's books: a charge per attempt, and never more back than was taken.
+/// The gateway charges an attempt at most once, and never refunds more than it has charged.
 fn money(local: &Local) -> Option<String> {
     let attempts = local.request.attempts.iter();
     for (number, attempt) in attempts.clone().enumerate() {
@@ -43,7 +43,7 @@ fn money(local: &Local) -> Option<String> {
     (refunds > charges).then(|| "a reservation has more refunded than charged".to_owned())
 }
 
-/// What the payments say of it.
+/// The rules of the payments.
 fn shown(model: &Model, local: &Local) -> Option<String> {
     for (number, attempt) in local.request.attempts.iter().enumerate() {
         let progress = model.progress(local, number);
@@ -65,7 +65,7 @@ fn shown(model: &Model, local: &Local) -> Option<String> {
     None
 }
 
-/// The rule that is broken by an event, by the state before it and after it.
+/// The rule that an event breaks, by the states before and after it.
 pub(super) fn on_event(
     model: &mut Model,
     before: &Local,
@@ -99,8 +99,8 @@ fn held(model: &Model, before: &Local) -> Option<String> {
     if request.renter_id == owner() {
         return Some("an owner rents their own item".to_owned());
     }
-    let asked = Span::requested(request.period, request.asked_on);
-    let starts_then = asked.from <= request.asked_on;
+    let requested = Span::requested(request.period, request.asked_on);
+    let starts_then = requested.from <= request.asked_on;
     let rental = model.items.state(before.item).rental();
     let is_out = rental.is_some_and(|rental| rental.span.from <= request.asked_on);
     (is_out && starts_then).then(|| "an item that is out is promised for that day".to_owned())
@@ -128,14 +128,14 @@ fn lent(model: &Model, before: &Local, after: &mut Local) -> Option<String> {
     (today >= period.to()).then(|| "lent after its last day".to_owned())
 }
 
-/// What is wrong where nothing is left to do for this reservation.
+/// The rule that a state breaks when no step is left for this reservation.
 pub(super) fn at_rest(model: &Model, local: &Local) -> Option<String> {
     let reservation = model.reservations.state(local.request.reservation);
     let item = model.items.state(local.item);
     let own = reservation_no(local.index);
     let stage = reservation.stage();
     let hold = item.hold_of(own);
-    let (stands, is_paid) = match stage {
+    let (fits_the_item, is_paid) = match stage {
         ReservationStage::New => return None,
         ReservationStage::Paid { .. } => (hold.is_some_and(|hold| hold.authorized), true),
         ReservationStage::Renting { request: None, .. } => (item.is_rented_by(own), true),
@@ -148,9 +148,9 @@ pub(super) fn at_rest(model: &Model, local: &Local) -> Option<String> {
         | ReservationStage::PaymentOpen { .. }
         | ReservationStage::CancellationPending { .. }
         | ReservationStage::Renting { .. }
-        | ReservationStage::Completed { .. } => return Some(format!("stuck: {stage:?}")),
+        | ReservationStage::Completed { .. } => return Some(format!("unfinished: {stage:?}")),
     };
-    if !stands {
+    if !fits_the_item {
         return Some(format!("the item holds or lends otherwise than {stage:?}: {item:?}"));
     }
     for number in 0..usize::from(local.request.opened) {
@@ -161,7 +161,7 @@ pub(super) fn at_rest(model: &Model, local: &Local) -> Option<String> {
                 AttemptProgress::Approved | AttemptProgress::Declined | AttemptProgress::Cancelled
             )
         ) {
-            return Some(format!("attempt {number} is stuck: {progress:?}"));
+            return Some(format!("attempt {number} is unfinished: {progress:?}"));
         }
     }
     let kept = local.request.attempts.iter().filter(|attempt| attempt.is_kept()).count();

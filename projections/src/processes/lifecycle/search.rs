@@ -1,7 +1,7 @@
-//! The search itself: breadth first, so that a broken rule comes with a shortest history.
+//! The search, breadth first, so that a broken rule is reported with a shortest history.
 //!
-//! What one reservation can do next depends on the day, the item and itself, so it is worked out once for
-//! each of those; a state of the search is then four numbers.
+//! The next steps of one reservation depend on the day, the item and itself, so they are computed once for
+//! each combination; a state of the search is four numbers.
 
 use super::fixtures::Id;
 use super::left_out::LeftOut;
@@ -25,7 +25,7 @@ struct World {
 }
 
 /// A step that can be taken.
-struct Step {
+struct SearchStep {
     label: String,
     today: u8,
     item: Id,
@@ -33,7 +33,7 @@ struct Step {
     broken: Option<String>,
 }
 
-impl Step {
+impl SearchStep {
     fn taken_from(&self, world: World, index: usize) -> World {
         let mut after = World { today: self.today, item: self.item, ..world };
         after.requests[index] = self.request;
@@ -41,11 +41,11 @@ impl Step {
     }
 }
 
-/// Everything that one reservation can do next, and what is wrong where it is.
-struct Next {
-    /// The steps of its own come first, then those of the item and the days.
-    steps: Vec<Step>,
-    /// Whether every step of its own, now and after any step of the other, leaves the item alone.
+/// The next steps of one reservation, and the rule that its state breaks.
+struct NextSteps {
+    /// The reservation's own steps, followed by those of the item and the days.
+    steps: Vec<SearchStep>,
+    /// Whether none of its own steps, now or after any step of the other, touches the item.
     is_private: bool,
     broken: Option<String>,
 }
@@ -56,17 +56,17 @@ pub(super) struct Broken {
     pub(super) trace: Vec<String>,
 }
 
-/// What a search found.
-pub(super) struct Found {
+/// The result of a search.
+pub(super) struct SearchResult {
     pub(super) states: usize,
     pub(super) transitions: usize,
     pub(super) depth: usize,
-    /// How many states of each part were met: items, reservations, payments, requests.
+    /// The number of states of each part: items, reservations, payments, requests.
     pub(super) parts: [usize; 4],
     pub(super) broken: Option<Broken>,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for SearchResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { states, transitions, depth, parts, .. } = self;
         write!(f, "{states} states, {transitions} transitions, {depth} deep, parts {parts:?}")?;
@@ -84,7 +84,7 @@ pub(super) struct Search {
     model: Model,
     numbers: HashMap<RequestState, RequestId>,
     requests: Vec<RequestState>,
-    known: HashMap<(u8, Id, usize, RequestId), Rc<Next>>,
+    known: HashMap<(u8, Id, usize, RequestId), Rc<NextSteps>>,
 }
 
 impl Search {
@@ -97,11 +97,11 @@ impl Search {
         }
     }
 
-    pub(super) fn run(mut self) -> Found {
+    pub(super) fn run(mut self) -> SearchResult {
         let request = self.number(RequestState::default());
         let first = self.first(request);
         let mut seen: HashMap<World, u32> = HashMap::from([(first, 0)]);
-        // How each state was reached: from which, by which reservation's which step.
+        // How each state was reached: the state before, the reservation, and the number of its step.
         let mut nodes: Vec<(u32, u8, u16)> = vec![(0, 0, 0)];
         let mut level = vec![first];
         let (mut transitions, mut depth) = (0, 0);
@@ -110,7 +110,7 @@ impl Search {
             for world in level {
                 let node = seen[&world];
                 let nexts = [self.next(world, 0), self.next(world, 1)];
-                // What is private to one reservation commutes with all else.
+                // The private steps of one reservation commute with all others.
                 let private = nexts.iter().position(|next| next.is_private);
                 for (index, next) in nexts.iter().enumerate() {
                     if private.is_some_and(|private| private != index) {
@@ -118,14 +118,14 @@ impl Search {
                     }
                     if let Some(rule) = &next.broken {
                         let broken = Some(self.trace(&nodes, node, rule.clone(), None));
-                        return self.found(seen.len(), (transitions, depth), broken);
+                        return self.found(seen.len(), transitions, depth, broken);
                     }
                     for (number, step) in next.steps.iter().enumerate() {
                         transitions += 1;
                         if let Some(rule) = &step.broken {
                             let last = Some(format!("{} {}", index + 1, step.label));
                             let broken = Some(self.trace(&nodes, node, rule.clone(), last));
-                            return self.found(seen.len(), (transitions, depth), broken);
+                            return self.found(seen.len(), transitions, depth, broken);
                         }
                         let after = step.taken_from(world, index);
                         if let Entry::Vacant(entry) = seen.entry(after) {
@@ -145,7 +145,7 @@ impl Search {
             level = next_level;
             depth += 1;
         }
-        self.found(seen.len(), (transitions, depth), None)
+        self.found(seen.len(), transitions, depth, None)
     }
 
     fn first(&mut self, request: RequestId) -> World {
@@ -156,14 +156,15 @@ impl Search {
     fn found(
         &self,
         states: usize,
-        (transitions, depth): (usize, usize),
+        transitions: usize,
+        depth: usize,
         broken: Option<Broken>,
-    ) -> Found {
+    ) -> SearchResult {
         let aggregates =
             [self.model.items.met(), self.model.reservations.met(), self.model.payments.met()];
         let [items, reservations, payments] = aggregates;
         let parts = [items, reservations, payments, self.requests.len()];
-        Found { states, transitions, depth, parts, broken }
+        SearchResult { states, transitions, depth, parts, broken }
     }
 
     fn number(&mut self, request: RequestState) -> RequestId {
@@ -173,8 +174,8 @@ impl Search {
         })
     }
 
-    /// What this reservation can do next.
-    fn next(&mut self, world: World, index: usize) -> Rc<Next> {
+    /// The next steps of this reservation.
+    fn next(&mut self, world: World, index: usize) -> Rc<NextSteps> {
         let World { today, item, requests } = world;
         let key = (today, item, index, requests[index]);
         if let Some(known) = self.known.get(&key) {
@@ -184,7 +185,7 @@ impl Search {
         let local = Local { index, today, item, request, broken: None };
         let mut people = self.model.of_people(&local);
         let systems = [self.model.of_reactions(&local), self.model.of_outside(&local)].concat();
-        // What is tried again and again without effect is no way out.
+        // A step that has no effect, however often it is repeated, doesn't count.
         let is_at_rest = !systems.iter().any(|(_, after)| after.is_effective(&local));
         let broken = rules::always(&self.model, &local)
             .or_else(|| is_at_rest.then(|| rules::at_rest(&self.model, &local)).flatten());
@@ -194,19 +195,19 @@ impl Search {
         let is_private = !people.is_empty() && self.model.is_private(&local);
         people.extend(self.model.of_chance(&local));
         let effective = people.iter().filter(|(_, after)| after.is_effective(&local));
-        let steps = effective.map(|(label, after)| Step {
+        let steps = effective.map(|(label, after)| SearchStep {
             label: label.clone(),
             today: after.today,
             item: after.item,
             request: self.number(after.request),
             broken: after.broken.clone(),
         });
-        let next = Rc::new(Next { steps: steps.collect(), is_private, broken });
+        let next = Rc::new(NextSteps { steps: steps.collect(), is_private, broken });
         self.known.insert(key, Rc::clone(&next));
         next
     }
 
-    /// The history of a state, from its end to its beginning and turned round.
+    /// The history of a state, traced back from its end.
     fn trace(
         &mut self,
         nodes: &[(u32, u8, u16)],

@@ -1,4 +1,4 @@
-//! Events, rows of deadlines and reactions, by number: each table of a manager is read once.
+//! Events, rows of deadlines and reactions by number; each manager is called once per event.
 
 use super::fixtures::{Id, failed_at, minute};
 use super::request_state::Lines;
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Everything that happened in some history.
+/// The events of all histories.
 #[derive(Default)]
 pub(super) struct Events(Vec<MarketEvent>);
 
@@ -34,19 +34,19 @@ impl Events {
     }
 }
 
-/// One manager's reaction to an event, and in which line of which reservation it waits.
+/// One manager's reaction to an event, with its reservation and its queue.
 #[derive(Clone)]
-pub(super) struct Waiting {
+pub(super) struct QueuedReaction {
     pub(super) request: usize,
     pub(super) line: Lines,
     pub(super) reaction: Reaction,
 }
 
-/// What follows in the managers of the market, without the alarm's.
+/// The reactions of the market's managers, without the alarm's.
 pub(super) struct Tables {
     managers: [Arc<AnyManager>; 3],
     options: Options,
-    reactions: HashMap<Id, Rc<[Waiting]>>,
+    reactions: HashMap<Id, Rc<[QueuedReaction]>>,
     rows: Vec<Value>,
 }
 
@@ -65,8 +65,8 @@ impl Tables {
         &self.options
     }
 
-    /// What follows from this event.
-    pub(super) fn reactions(&mut self, id: Id, events: &Events) -> Rc<[Waiting]> {
+    /// The reactions to this event.
+    pub(super) fn reactions(&mut self, id: Id, events: &Events) -> Rc<[QueuedReaction]> {
         if let Some(known) = self.reactions.get(&id) {
             return Rc::clone(known);
         }
@@ -76,32 +76,32 @@ impl Tables {
         let mut all = vec![];
         for manager in self.managers.iter().filter(|m| m.sources().contains(&source)) {
             let Some(reactions) = manager.react(event, moment) else { continue };
-            let (request, attempt) = whose(&reactions.key);
+            let (request, attempt) = reservation_of(&reactions.key);
             let line = match (manager.name(), source) {
                 ("holding", _) => Lines::Holding,
                 ("payment_process", Payment::TYPE) => Lines::Settled(attempt),
-                ("payment_process", _) => Lines::Asked(attempt),
+                ("payment_process", _) => Lines::Requested(attempt),
                 (_, Item::TYPE) => Lines::Item,
                 (_, Hold::TYPE) => Lines::Hold,
                 (_, Reservation::TYPE) => Lines::Deadlines,
                 (_, _) => Lines::Outcomes(attempt_of(event)),
             };
             let [reaction] = &reactions.steps[..] else { panic!("one step: {reactions:?}") };
-            all.push(Waiting { request, line, reaction: reaction.clone() });
+            all.push(QueuedReaction { request, line, reaction: reaction.clone() });
         }
-        let all: Rc<[Waiting]> = all.into();
+        let all: Rc<[QueuedReaction]> = all.into();
         self.reactions.insert(id, Rc::clone(&all));
         all
     }
 
-    /// The reaction of this line to this event.
+    /// The reaction of this queue to this event.
     pub(super) fn reaction(&mut self, id: Id, line: Lines, events: &Events) -> Reaction {
         let all = self.reactions(id, events);
         let own = all.iter().find(|waiting| waiting.line == line);
-        own.expect("what waits in a line is for it").reaction.clone()
+        own.expect("a reaction of its own queue").reaction.clone()
     }
 
-    /// The number of what a row remembers.
+    /// The number of a row's data.
     pub(super) fn row(&mut self, data: &Value) -> Id {
         let at = self.rows.iter().position(|other| other == data).unwrap_or_else(|| {
             self.rows.push(data.clone());
@@ -110,7 +110,7 @@ impl Tables {
         Id::try_from(at + 1).expect("fewer rows than numbers")
     }
 
-    /// What follows from a row that is due: the step, and the row that comes after it.
+    /// The step of a row that is due, and the row that replaces it.
     pub(super) fn due(&mut self, manager: &str, key: &str, row: Id) -> (Step, Id) {
         let data = &self.rows[usize::from(row) - 1];
         let moment = Moment { recorded_at: never() };
@@ -122,7 +122,7 @@ impl Tables {
     }
 }
 
-/// What nothing that follows from a row may depend on.
+/// A time that no reaction to a row may depend on.
 fn never() -> DateTime<Utc> {
     minute(1_000_000)
 }
@@ -159,16 +159,16 @@ fn attempt_of(event: &MarketEvent) -> usize {
     else {
         panic!("no outcome: {event:?}")
     };
-    whose(&format!("payment/{payment_no}")).1
+    reservation_of(&format!("payment/{payment_no}")).1
 }
 
-/// Which reservation a key is of, and which of its attempts.
-fn whose(key: &str) -> (usize, usize) {
+/// The reservation of a key, and its attempt.
+fn reservation_of(key: &str) -> (usize, usize) {
     let (kind, number) = key.split_once('/').expect("a key");
     let number: usize = number.parse().expect("a number");
     match kind {
         "reservation" => (number - 1, 0),
         "payment" => ((number - 1) / 2, (number - 1) % 2),
-        other => panic!("whose is {other}?"),
+        other => panic!("no reservation of {other}"),
     }
 }

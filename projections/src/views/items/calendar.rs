@@ -1,4 +1,4 @@
-//! Which days of an item are taken, without a word of by whom.
+//! The taken days of an item, without the people who took them.
 
 use super::ItemRow;
 use chrono::NaiveDate;
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// An item's taken days, merged and in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Calendar {
-    /// Half-open ranges; the last may be without end: until returned.
+    /// Half-open ranges. The last one has no end if the item is taken until it is returned.
     pub busy: Vec<Busy>,
 }
 
@@ -18,13 +18,13 @@ pub struct Busy {
     /// The days.
     #[serde(flatten)]
     pub span: Span,
-    /// Whether a rental that should be back is among them: then they end today, if not later.
+    /// Whether an overdue rental is among them; the range then ends today, if not later.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,
 }
 
 impl ItemRow {
-    /// The taken days on `today`, merged, that touch those between `from` and `to` where given.
+    /// The taken days as of `today`, merged; with `from` or `to`, the ranges that overlap that period.
     pub(crate) fn calendar(
         &self,
         from: Option<NaiveDate>,
@@ -49,7 +49,7 @@ impl ItemRow {
     }
 }
 
-/// Joins ranges that touch, so that the bookings can't be counted.
+/// Joins adjacent ranges, so that the bookings can't be counted.
 fn merged(sorted: Vec<Busy>) -> Vec<Busy> {
     let mut all: Vec<Busy> = vec![];
     for busy in sorted {

@@ -1,4 +1,4 @@
-//! What is shown of an item: the seed's fields, named as the seed names them.
+//! The bodies of an item, with the seed's fields and names.
 
 use super::super::status::{AlarmStatus, ItemStatus, RentalStatus};
 use super::ItemRow;
@@ -12,17 +12,17 @@ use serde::Serialize;
 pub struct ItemBody {
     /// The item's number.
     pub item_no: ItemNo,
-    /// What it is called.
+    /// The item's name.
     pub item_name: String,
-    /// What a day costs.
+    /// The price of a day.
     pub item_price: Money,
-    /// Whether a hold or rental stands.
+    /// Whether there is no hold or rental.
     pub item_status: ItemStatus,
-    /// Where the thing is.
+    /// Whether the renter has the item.
     pub rental_status: RentalStatus,
     /// The reservation that is shown.
     pub reservation_no: Option<ReservationNo>,
-    /// Whose it is; without an owner the operator's.
+    /// The owner; `None` for an item of the operator.
     pub owner_id: Option<PersonId>,
 }
 
@@ -33,15 +33,15 @@ pub struct ItemInfoBody {
     /// The item itself.
     #[serde(flatten)]
     pub item: ItemBody,
-    /// Who holds or has it.
+    /// The renter of the shown reservation.
     pub customer_id: Option<PersonId>,
-    /// Their name, as long as it is known.
+    /// The renter's name, until it is erased.
     pub customer_name: Option<String>,
-    /// What the item's alarm announced last.
+    /// The last announcement of the item's alarm.
     pub alarm_status: Option<AlarmStatus>,
 }
 
-/// What an item is or was on the market as.
+/// The listing of an item that is or was on the market.
 pub(super) struct Registered<'a> {
     pub(super) item_no: ItemNo,
     pub(super) owner_id: Option<PersonId>,
@@ -50,7 +50,7 @@ pub(super) struct Registered<'a> {
 }
 
 impl ItemRow {
-    /// `None` of what never came to the market.
+    /// The listing; `None` for an item that never came to the market.
     pub(super) fn registered(&self) -> Option<Registered<'_>> {
         let Listing::Registered { item_no, owner_id, item_name, item_price } = self.listing()?
         else {
@@ -60,7 +60,7 @@ impl ItemRow {
         Some(Registered { item_no, owner_id, item_name, item_price })
     }
 
-    /// What `/items` shows; `None` of what never came to the market.
+    /// The member of `/items`; `None` for an item that never came to the market.
     pub(crate) fn body(&self) -> Option<ItemBody> {
         let Registered { item_no, owner_id, item_name, item_price } = self.registered()?;
         Some(ItemBody {
@@ -74,7 +74,7 @@ impl ItemRow {
         })
     }
 
-    /// What `/itemInfoes` shows, before names and alarms are joined.
+    /// The member of `/itemInfoes`, before names and alarms are joined.
     pub(crate) fn info_body(&self) -> Option<ItemInfoBody> {
         Some(ItemInfoBody {
             item: self.body()?,

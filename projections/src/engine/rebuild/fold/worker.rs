@@ -1,4 +1,4 @@
-//! One of the workers that fold: it takes in its streams' events, and writes rows when they are too many.
+//! A worker that folds its share of the streams, and writes its rows when they reach the limit.
 
 use super::{Poisoned, parked};
 use crate::engine::projector::{Folded, fold};
@@ -16,51 +16,51 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Rows by their streams' numbers. Each in a place of its own: a table that grows moves what it holds.
+/// Rows by the numbers of their streams. They are boxed, since a map that grows moves its values.
 type Rows<V> = HashMap<i64, Box<Stored<<V as View>::Row>>>;
 
-/// What a worker is given.
+/// The input of a worker.
 pub(super) enum Work {
     Events(LogChunk),
-    /// All events were given: only then rows may be written that aren't too many.
+    /// All events were sent: the worker writes the rows that are left.
     End,
 }
 
-/// What all workers have in common.
+/// The state that all workers share.
 pub(super) struct Shared<V: View> {
     pub(super) store: Store,
     pub(super) table: Arc<ViewTable<V>>,
     pub(super) throttle: Arc<Throttle>,
     /// Streams that were poisoned before.
     pub(super) known: Poisoned,
-    /// The build was dropped.
+    /// Cancelled when the build is dropped.
     pub(super) stop: CancellationToken,
 }
 
 /// Folds its share of the streams.
 pub(super) struct Worker<V: View> {
     shared: Arc<Shared<V>>,
-    /// Rows that it holds before they are written.
+    /// The number of rows at which they are written.
     most: usize,
     rows: Rows<V>,
-    /// Rows that the table has already, or will have before these are written.
+    /// The held rows that the table already has, or will have before these are written.
     loaded: HashSet<i64>,
     writing: Option<Writing<V>>,
-    /// The table may have rows of its streams.
+    /// Whether the table may have rows of its streams.
     is_spilled: bool,
     runtime: Handle,
     poisoned: Poisoned,
 }
 
-/// Rows on their way into the table.
+/// Rows that are being written.
 pub(super) struct Writing<V: View> {
     rows: Arc<Rows<V>>,
     task: AbortOnDropHandle<Result<(), StoreError>>,
 }
 
 impl<V: View> Worker<V> {
-    /// One that holds `most` rows, on the runtime that this is called on. The table may have rows of its
-    /// streams if it `is_spilled`.
+    /// A worker that holds up to `most` rows, on the current runtime. With `is_spilled`, the table may have
+    /// rows of its streams.
     pub(super) fn new(shared: Arc<Shared<V>>, most: usize, is_spilled: bool) -> Self {
         Self {
             shared,
@@ -90,7 +90,7 @@ impl<V: View> Worker<V> {
                         self.spill()?;
                     }
                     if self.shared.throttle.is_active() {
-                        // While commands come in, a worker does one thing at a time.
+                        // While commands come in, a worker doesn't fold and write at the same time.
                         self.finish_writing()?;
                     }
                     if !is_full {
@@ -129,7 +129,7 @@ impl<V: View> Worker<V> {
         }
     }
 
-    /// Reads back the rows of streams that have more events.
+    /// Reads back the written rows of the streams in this chunk.
     fn load(&mut self, chunk: &LogChunk) -> Result<(), ReplayError> {
         let mut missing = chunk.continued_streams(|number| self.rows.contains_key(&number));
         if let Some(writing) = &self.writing {
@@ -147,17 +147,17 @@ impl<V: View> Worker<V> {
         Ok(())
     }
 
-    /// Has every row written, after those before.
+    /// Starts writing every row, after the rows of the last time are written.
     fn spill(&mut self) -> Result<(), ReplayError> {
         self.finish_writing()?;
         let (rows, loaded) = (Arc::new(take(&mut self.rows)), take(&mut self.loaded));
         let (shared, written) = (Arc::clone(&self.shared), Arc::clone(&rows));
         let task = self.runtime.spawn(async move {
             let mut rows: Vec<&Stored<V::Row>> = written.values().map(AsRef::as_ref).collect();
-            // In the order of their numbers the table's index grows at its end.
+            // In the order of their numbers, the table's index grows at its end.
             rows.sort_unstable_by_key(|row| row.number);
             let Shared { store, table, throttle, .. } = shared.as_ref();
-            table.write_many(store.views(), (&rows, &loaded), throttle).await
+            table.write_many(store.views(), &rows, &loaded, throttle).await
         });
         self.writing = Some(Writing { rows, task: AbortOnDropHandle::new(task) });
         self.is_spilled = true;
@@ -171,15 +171,14 @@ impl<V: View> Worker<V> {
         Ok(())
     }
 
-    /// Waits on the runtime as long as the build lives: the runtime's timers and sockets may end with
-    /// it.
+    /// Waits for a future, unless the build is dropped: the runtime's timers and sockets may end with it.
     fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, ReplayError> {
         self.runtime.block_on(async {
             tokio::select! {
-                // First: afterwards there is no timer to ask.
+                // Checked first, since the future may need a timer that is gone.
                 biased;
                 () = self.shared.stop.cancelled() => {
-                    Err(ReplayError::Broken("nobody waits for it any more".to_owned()))
+                    Err(ReplayError::Broken("the build was cancelled".to_owned()))
                 }
                 done = future => Ok(done),
             }

@@ -1,4 +1,4 @@
-//! Whether a reaction is done, by what its stream has become.
+//! Whether a reaction is done, according to the current state of its stream.
 
 use crate::engine::feed::decode_as;
 use crate::processes::refusals::{Code, Meaning, Rule, meaning};
@@ -13,11 +13,10 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// How a reaction stands.
+/// The state of a reaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Nothing would come of it any more; or that is unknown, since its stream can't be read, which is
-    /// reported by itself.
+pub(super) enum ReactionState {
+    /// It would change nothing any more, or its stream can't be read, which another check reports.
     Done,
     /// It has an outcome that a later try may still change.
     Provisional,
@@ -25,16 +24,16 @@ pub(super) enum Standing {
     Open,
 }
 
-/// Aggregates as the snapshot has them, those that were asked for.
+/// The aggregates that were read from the snapshot.
 #[derive(Default)]
 pub(super) struct States(HashMap<(&'static str, i64), Box<dyn Any + Send>>);
 
 impl States {
-    pub(super) async fn standing(
+    pub(super) async fn of_step(
         &mut self,
         check: &mut Check,
         step: &Step,
-    ) -> Result<Standing, StoreError> {
+    ) -> Result<ReactionState, StoreError> {
         match step {
             Step::Send(rule, command) => self.of_command(check, *rule, command).await,
             Step::Refund(no) => self.of_refund(check, *no).await,
@@ -47,32 +46,32 @@ impl States {
         check: &mut Check,
         rule: Rule,
         command: &MarketCommand,
-    ) -> Result<Standing, StoreError> {
+    ) -> Result<ReactionState, StoreError> {
         match command {
             MarketCommand::Item(no, command) => {
                 if let ItemCommand::Hold { reservation_no, .. } = command
                     && self.is_refused(check, *reservation_no).await?
                 {
-                    return Ok(Standing::Done);
+                    return Ok(ReactionState::Done);
                 }
-                self.decided::<Item>(check, (rule, no.get()), command).await
+                self.decided::<Item>(check, rule, no.get(), command).await
             }
             MarketCommand::Hold(no, command) => {
-                self.decided::<Hold>(check, (rule, no.get()), command).await
+                self.decided::<Hold>(check, rule, no.get(), command).await
             }
             MarketCommand::Reservation(no, command) => {
-                self.decided::<Reservation>(check, (rule, no.get()), command).await
+                self.decided::<Reservation>(check, rule, no.get(), command).await
             }
             MarketCommand::Payment(no, command) => {
-                self.decided::<Payment>(check, (rule, no.get()), command).await
+                self.decided::<Payment>(check, rule, no.get(), command).await
             }
             MarketCommand::Alarm(no, command) => {
-                self.decided::<Alarm>(check, (rule, no.get()), command).await
+                self.decided::<Alarm>(check, rule, no.get(), command).await
             }
         }
     }
 
-    /// Whether a hold's refusal was written down: a request has one of the two answers for ever.
+    /// Whether the refusal of a hold was recorded: a request has one of the two answers for ever.
     async fn is_refused(
         &mut self,
         check: &mut Check,
@@ -81,31 +80,34 @@ impl States {
         Ok(self.state::<Hold>(check, no.get()).await?.is_some_and(Decider::exists))
     }
 
-    /// A refusal that is to be written down, or that parks, leaves a trace: without one, the command was
-    /// never sent.
+    /// Decides a command again. A refusal that is recorded or that parks leaves a trace, so a command without
+    /// a trace was never sent.
     async fn decided<A: Decider + 'static>(
         &mut self,
         check: &mut Check,
-        (rule, number): (Rule, i64),
+        rule: Rule,
+        number: i64,
         command: &A::Command,
-    ) -> Result<Standing, StoreError> {
-        let Some(state) = self.state::<A>(check, number).await? else { return Ok(Standing::Done) };
+    ) -> Result<ReactionState, StoreError> {
+        let Some(state) = self.state::<A>(check, number).await? else {
+            return Ok(ReactionState::Done);
+        };
         let is_done = match state.decide(command) {
             Ok(events) => events.is_empty(),
             Err(refusal) => meaning(rule, Code::parse(refusal.code())) == Meaning::Done,
         };
-        Ok(if is_done { Standing::Done } else { Standing::Open })
+        Ok(if is_done { ReactionState::Done } else { ReactionState::Open })
     }
 
     async fn of_refund(
         &mut self,
         check: &mut Check,
         no: PaymentNo,
-    ) -> Result<Standing, StoreError> {
+    ) -> Result<ReactionState, StoreError> {
         let payment = self.state::<Payment>(check, no.get()).await?;
         Ok(match payment.map(Payment::progress) {
             // Unreadable, or the money is back.
-            None | Some(Some(AttemptProgress::Cancelled)) => Standing::Done,
+            None | Some(Some(AttemptProgress::Cancelled)) => ReactionState::Done,
             Some(
                 None
                 | Some(
@@ -116,7 +118,7 @@ impl States {
                     | AttemptProgress::Cancelling
                     | AttemptProgress::RefundRefused,
                 ),
-            ) => Standing::Open,
+            ) => ReactionState::Open,
         })
     }
 
@@ -124,25 +126,25 @@ impl States {
         &mut self,
         check: &mut Check,
         no: PaymentNo,
-    ) -> Result<Standing, StoreError> {
+    ) -> Result<ReactionState, StoreError> {
         let payment = self.state::<Payment>(check, no.get()).await?;
         Ok(match payment.map(Payment::progress) {
             Some(None | Some(AttemptProgress::Pending | AttemptProgress::Unknown)) => {
-                Standing::Open
+                ReactionState::Open
             }
             // The gateway may still find a charge.
-            Some(Some(AttemptProgress::Declined)) => Standing::Provisional,
+            Some(Some(AttemptProgress::Declined)) => ReactionState::Provisional,
             None
             | Some(Some(
                 AttemptProgress::Approved
                 | AttemptProgress::Cancelling
                 | AttemptProgress::RefundRefused
                 | AttemptProgress::Cancelled,
-            )) => Standing::Done,
+            )) => ReactionState::Done,
         })
     }
 
-    /// An aggregate as its stream says; `None` if that can't be read.
+    /// An aggregate, folded from its stream; `None` if the stream can't be read.
     async fn state<A: Decider + 'static>(
         &mut self,
         check: &mut Check,
@@ -171,7 +173,7 @@ async fn folded<A: Decider>(check: &mut Check, number: i64) -> Result<Option<A>,
     }
 }
 
-/// What is to be done, in words.
+/// A description of a step for people.
 pub(super) fn described(step: &Step) -> String {
     match step {
         Step::Send(rule, command) => format!("{rule:?} for {}", stream_of(command)),
