@@ -1,4 +1,4 @@
-//! The reading half of the interface: collections, members, calendar, trace, events, figures. It holds no
+//! The reading half of the interface: collections, members, calendar, trace, events, metrics. It holds no
 //! command; `?at_least=` waits until the views have applied what a write did.
 
 mod collection;
@@ -67,7 +67,7 @@ impl QueryState {
         Viewer { actor, today: (self.now)().with_timezone(&self.time_zone).date_naive() }
     }
 
-    /// Reads `at_least` and refuses every parameter that nobody read, then waits.
+    /// Reads `at_least` and refuses every parameter that was not read, then waits.
     async fn catch_up(&self, mut params: Params) -> Result<(), Problem> {
         let wanted = params.at_least().map(|token| self.tokens.position(&token));
         if wanted == Some(None) {

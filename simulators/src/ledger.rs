@@ -1,8 +1,8 @@
-//! What the in-process gateway has done: an entry per charge and per refund, written down before it
-//! answers, in the books beside the log, as a real gateway keeps books of its own. So charges outlive the
-//! process, every server on the log knows of them, and a copy of the log has them too.
+//! The ledger of the in-process gateway: an entry per charge and per refund, written before the gateway answers,
+//! in a table of the log's database. So charges outlive the process, every server on the log knows them, and a
+//! copy of the log has them too.
 //!
-//! Never a second charge or refund under one key: the key of an entry is taken once, whichever server writes it.
+//! A key is charged or refunded once: only one entry can have the key, whichever server writes it.
 
 use gdmarket_domain::{Money, PaymentNo};
 use gdmarket_store::{BookEntry, Books, StoreError};
@@ -88,9 +88,9 @@ pub async fn take_over_ledger(books: &Books, file: &Path) -> io::Result<u64> {
 /// Where the entries are; clones are the same ledger.
 #[derive(Clone)]
 pub(crate) enum Ledger {
-    /// In memory: the money was never taken anywhere once the process has ended.
+    /// In memory: charges are lost when the process ends.
     Memory(Arc<Mutex<BTreeMap<String, String>>>),
-    /// In the books beside the log.
+    /// In a table of the log's database.
     Kept(Books),
 }
 

@@ -114,7 +114,7 @@ impl Form {
     }
 }
 
-/// The schema of an object without fields besides those that are ignored.
+/// The schema of an object without other fields than the ignored ones.
 pub(crate) fn closed_object(ignored: &[&str]) -> ObjectBuilder {
     let object = ObjectBuilder::new();
     let object = object.additional_properties(Some(AdditionalProperties::FreeForm(false)));

@@ -59,8 +59,8 @@ impl Guard {
             .ok_or_else(|| Problem::new(&kind::MISDIRECTED_HOST))
     }
 
-    /// A name under somebody else's control can be made to point here, an address can't: so beyond
-    /// loopback every address is taken when the server listens on all of them.
+    /// The owner of another name can make it point to this server, which is impossible for an address. So beyond
+    /// loopback every address is accepted if the server listens on all of them.
     fn goes_by(&self, host: &str) -> bool {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         if let Ok(address) = bare.parse::<IpAddr>() {

@@ -185,7 +185,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_refusal_of_every_reaction_has_its_verdict() {
+    fn every_refusal_of_every_reaction_has_its_meaning() {
         let row = |rule: Rule| {
             let named = CODES.iter().map(|code| (code, meaning(rule, *code)));
             let named = named.filter(|(_, meaning)| *meaning != Meaning::Park);

@@ -61,7 +61,7 @@ pub(in crate::cli) fn run(
     })
 }
 
-/// What reading all events needs besides the check and its report.
+/// The state for reading all events, in addition to the check and its report.
 struct Reading<'a> {
     store: &'a Store,
     options: &'a Options,
