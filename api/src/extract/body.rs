@@ -116,9 +116,9 @@ impl Form {
 
 /// The schema of an object without other fields than the ignored ones.
 pub(crate) fn closed_object(ignored: &[&str]) -> ObjectBuilder {
-    let object = ObjectBuilder::new();
-    let object = object.additional_properties(Some(AdditionalProperties::FreeForm(false)));
-    ignored.iter().fold(object, |object, name| {
+    let closed = Some(AdditionalProperties::FreeForm(false));
+    let empty = ObjectBuilder::new().additional_properties(closed);
+    ignored.iter().fold(empty, |object, name| {
         let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
         object.property(*name, any.description(Some("Taken and ignored.")))
     })
@@ -130,8 +130,8 @@ pub(crate) fn add<P: Property>(
     name: &str,
     documentation: Documentation<'_>,
 ) -> ObjectBuilder {
-    let object = object.property(name, P::schema(documentation));
-    if P::IS_REQUIRED { object.required(name) } else { object }
+    let extended = object.property(name, P::schema(documentation));
+    if P::IS_REQUIRED { extended.required(name) } else { extended }
 }
 
 /// Declares a body. Its doc comments are the descriptions in the document, `eg` gives an example; a field whose type is

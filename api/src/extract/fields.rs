@@ -4,6 +4,8 @@
 //! are no JSON with 400, one that comes too slowly with 408. An absent body is an empty object: most
 //! actions need no field.
 
+pub(crate) use super::json_object::Fields;
+
 use super::json_object::parse;
 use crate::problem::{Problem, kind};
 use axum::body::Body;
@@ -11,15 +13,12 @@ use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
-use serde_json::value::RawValue;
 use std::time::Duration;
 
 /// The most bytes of a body.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// How long receiving a body may take.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most fields of an object that is read.
-pub(crate) const MAX_FIELDS: usize = 64;
 /// The links of HAL: callers send back what they got, and the server ignores them.
 pub(crate) const LINKS: &str = "_links";
 /// A refused body is still read up to this size, so that the sender gets to see the answer.
@@ -29,10 +28,6 @@ const MEDIA_TYPES: [&str; 3] =
     ["application/json", "application/hal+json", "application/merge-patch+json"];
 /// Editors on Windows put this before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// The fields of a body in the order in which they were sent, each with its value as JSON text.
-#[derive(Debug, Default)]
-pub(crate) struct Fields(pub(super) Vec<(String, Box<RawValue>)>);
 
 impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Problem;

@@ -4,7 +4,7 @@
 use super::fields::Fields;
 use super::json_object::parse;
 use crate::problem::Problem;
-use crate::problem::field_fault::{Fault, FieldFault, shown_name};
+use crate::problem::field_fault::{Fault, FieldFault, shape, shown_name};
 use crate::problem::kind::Words;
 use chrono::NaiveDate;
 use serde_json::value::RawValue;
@@ -140,7 +140,7 @@ impl Form {
         words: &'static [&'static str],
     ) -> Option<&'static str> {
         self.read(name, |json| {
-            let sent = super::values::text(json)?;
+            let sent = text(json)?;
             words.iter().copied().find(|word| *word == sent).ok_or(Fault::NotOneOf(words))
         })
     }
@@ -166,27 +166,7 @@ impl Form {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::extract::body::FieldValue as _;
-    use gdmarket_domain::{ItemNo, Money};
-
-    #[test]
-    fn all_faults_are_reported_at_once() {
-        let json = br#"{"itemName": " ", "itemPrice": 0, "itemNo": "x", "colour": 1}"#;
-        let mut form = Form::new(parse(json).unwrap());
-        String::read(&mut form, "itemName");
-        Money::read(&mut form, "itemPrice");
-        ItemNo::read(&mut form, "itemNo");
-        form.refuse_the_rest();
-        let reported = form.faults.iter().map(|fault| (fault.field.as_str(), fault.fault.code()));
-        let expected = [
-            ("itemName", "empty"),
-            ("itemPrice", "out-of-range"),
-            ("itemNo", "wrong-type"),
-            ("colour", "unknown-field"),
-        ];
-        assert_eq!(reported.collect::<Vec<_>>(), expected);
-    }
+/// The text of a JSON string.
+pub(super) fn text(json: &str) -> Result<String, Fault> {
+    serde_json::from_str(json).map_err(|_| Fault::WrongType(shape::TEXT))
 }

@@ -1,15 +1,21 @@
 //! Bytes to one JSON object with its fields still unread. A fault names its field where that is known.
 
-use super::fields::{Fields, MAX_FIELDS};
 use crate::problem::field_fault::{Fault, FieldFault, shown_name};
 use crate::problem::{Problem, kind};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use std::fmt;
 
 /// How deep objects and arrays may nest.
 pub(crate) const MAX_DEPTH: usize = 32;
+/// The most fields of an object that is read.
+pub(crate) const MAX_FIELDS: usize = 64;
 /// Marks bytes that are not UTF-8, and control characters.
 const REPLACEMENT: &str = "\u{fffd}";
+
+/// The fields of a body in the order in which they were sent, each with its value as JSON text.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(pub(super) Vec<(String, Box<RawValue>)>);
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Fields, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {

@@ -63,9 +63,12 @@ impl<S: Send + Sync, T: PathNumber> FromRequestParts<S> for Numbered<T> {
 
 impl<T: PathNumber> IntoParams for Numbered<T> {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let number = ParameterBuilder::new().name(T::NAME).parameter_in(ParameterIn::Path);
-        let number = number.required(Required::True);
-        let number = number.description(Some(T::DESCRIPTION)).schema(Some(integer(MAX_ID)));
+        let number = ParameterBuilder::new()
+            .name(T::NAME)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some(T::DESCRIPTION))
+            .schema(Some(integer(MAX_ID)));
         vec![number.build()]
     }
 }

@@ -1,7 +1,7 @@
 //! Query parameters: filters, the page, and the token of a write that must be seen. Unknown ones are
 //! refused, since a request with a mistyped filter would otherwise be answered with everything.
 
-use super::fields::MAX_FIELDS;
+use super::json_object::MAX_FIELDS;
 use super::number::whole_number;
 use super::values::day;
 use crate::problem::Problem;

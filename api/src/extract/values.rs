@@ -1,7 +1,7 @@
 //! The values of fields: how each is read, and which schema describes it.
 
 use super::body::FieldValue;
-use super::form::Form;
+use super::form::{Form, text};
 use super::number::whole_number;
 use crate::problem::field_fault::{Fault, shape};
 use chrono::NaiveDate;
@@ -98,11 +98,6 @@ impl FieldValue for NaiveDate {
     }
 }
 
-/// The text of a JSON string.
-pub(super) fn text(json: &str) -> Result<String, Fault> {
-    serde_json::from_str(json).map_err(|_| Fault::WrongType(shape::TEXT))
-}
-
 const fn name_fault(error: NameError) -> Fault {
     match error {
         NameError::Empty => Fault::Empty,
@@ -119,4 +114,28 @@ pub(super) fn day(text: &str) -> Result<NaiveDate, Fault> {
         .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
         .flatten()
         .ok_or(Fault::WrongType(shape::DAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json_object::parse;
+    use super::*;
+
+    #[test]
+    fn all_faults_are_reported_at_once() {
+        let json = br#"{"itemName": " ", "itemPrice": 0, "itemNo": "x", "colour": 1}"#;
+        let mut form = Form::new(parse(json).unwrap());
+        String::read(&mut form, "itemName");
+        Money::read(&mut form, "itemPrice");
+        ItemNo::read(&mut form, "itemNo");
+        form.refuse_the_rest();
+        let reported = form.faults.iter().map(|fault| (fault.field.as_str(), fault.fault.code()));
+        let expected = [
+            ("itemName", "empty"),
+            ("itemPrice", "out-of-range"),
+            ("itemNo", "wrong-type"),
+            ("colour", "unknown-field"),
+        ];
+        assert_eq!(reported.collect::<Vec<_>>(), expected);
+    }
 }

@@ -34,8 +34,8 @@ impl Modify for SharedComponents {
 
 macro_rules! add_parameters {
     ($components:ident $place:ident: $($component:literal $name:literal $schema:expr, $description:literal;)*) => {$(
-        let parameter = ParameterBuilder::new().name($name).parameter_in(ParameterIn::$place);
-        let parameter = parameter.description(Some($description)).schema(Some($schema));
+        let parameter = ParameterBuilder::new().name($name).parameter_in(ParameterIn::$place)
+            .description(Some($description)).schema(Some($schema));
         $components.parameters.insert($component.to_owned(), parameter.build().into());
     )*};
 }

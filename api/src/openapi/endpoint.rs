@@ -1,4 +1,4 @@
-//! Where an operation belongs to, which decides what it shares with others.
+//! The method and path of an operation, which decide what it shares with others.
 
 use utoipa::openapi::PathItem;
 use utoipa::openapi::path::Operation;

@@ -40,10 +40,12 @@ fn add_parameters(endpoint: Endpoint<'_>, operation: &mut Operation) {
     parameters
         .extend(shared.map(|name| RefOr::Ref(Ref::new(format!("#/components/parameters/{name}")))));
     if let Some(statuses) = statuses_of(endpoint.path).filter(|_| !endpoint.is_write()) {
-        let status = ParameterBuilder::new().name(STATUS).parameter_in(ParameterIn::Query);
-        let status = status.description(Some("Only with this status."));
-        let schema = Ref::from_schema_name(statuses);
-        parameters.push(status.schema(Some(schema)).build().into());
+        let status = ParameterBuilder::new()
+            .name(STATUS)
+            .parameter_in(ParameterIn::Query)
+            .description(Some("Only with this status."))
+            .schema(Some(Ref::from_schema_name(statuses)));
+        parameters.push(status.build().into());
     }
 }
 

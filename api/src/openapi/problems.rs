@@ -13,7 +13,7 @@ use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{Ref, RefOr, Response};
 
 /// The problems of every request.
 const ANY: &[&str] = &[
@@ -93,7 +93,7 @@ fn own(Endpoint { method, path }: Endpoint<'_>) -> Vec<&'static str> {
     lists.iter().flat_map(|list| list.iter().copied()).collect()
 }
 
-/// The problem of a number in the path that nothing has.
+/// The problem of a number in the path that no resource has.
 fn absent(path: &str) -> Option<&'static str> {
     [
         ("{itemNo}", "item-not-found"),
@@ -132,16 +132,15 @@ fn response(status: u16, kinds: &BTreeMap<&str, &Kind>) -> (String, RefOr<Respon
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("Problem")))
         .examples_from_iter(kinds.keys().map(|code| example(*code)));
-    let response = ResponseBuilder::new()
-        .description(described.join(" "))
-        .content(PROBLEM_JSON, content.build());
-    let response = if status == 503 {
+    let mut response = Response::new(described.join(" "));
+    response.content.insert(PROBLEM_JSON.to_owned(), content.build().into());
+    if status == 503 {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        let wait = HeaderBuilder::new().description(Some("In how many seconds to try again."));
-        response.header("Retry-After", wait.schema(Some(seconds)).build())
-    } else {
-        response
-    };
+        let wait = HeaderBuilder::new()
+            .description(Some("In how many seconds to try again."))
+            .schema(Some(seconds));
+        response.headers.insert("Retry-After".to_owned(), wait.build().into());
+    }
     (status.to_string(), response.into())
 }
 
