@@ -1,4 +1,4 @@
-//! One cell of the table: a closed loop of callers, and what it measured.
+//! One cell of the table: a closed loop of callers, and its measurements.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,27 +9,27 @@ use tokio::time::Instant;
 /// How hard and how long a cell is driven.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Callers at once.
+    /// Concurrent callers.
     pub concurrency: usize,
-    /// For how long they are measured, after the warm-up.
+    /// How long the callers are measured, after the warm-up.
     pub measured: Duration,
 }
 
-/// What one candidate reached in one round.
+/// The measurements of one candidate in one round.
 #[derive(Debug, Clone)]
 pub struct Cell {
-    /// Who.
+    /// The candidate's name.
     pub candidate: &'static str,
-    /// How many a second.
+    /// Operations per second.
     pub per_second: f64,
-    /// Latencies in microseconds at p50 and p99; `None` where the tool doesn't tell.
+    /// Latencies in microseconds at p50 and p99; `None` where the tool doesn't report them.
     pub latency: Option<(u64, u64)>,
-    /// Commands that failed (busy, conflict): counted, never measured as done.
+    /// Commands that failed (busy, conflict); they are counted and not measured.
     pub errors: u64,
 }
 
 impl Cell {
-    /// The same where each of the counted ones stands for `times` of what the others count.
+    /// The cell with each operation counted `times` times, for comparison with candidates that count smaller ones.
     #[must_use]
     pub fn times(self, times: f64) -> Self {
         Self { per_second: self.per_second * times, ..self }
@@ -50,8 +50,8 @@ where
     closed_loop_of(candidate, callers, until, move |(), meter, n| lifecycle(meter, n)).await
 }
 
-/// As [`closed_loop`], for callers that have something each (a connection), measured until something
-/// comes to its end; that begins after the warm-up.
+/// Like [`closed_loop`], for callers with a value each (a connection), measured from the end of the warm-up
+/// until `until` completes.
 pub async fn closed_loop_of<C, F, Fut>(
     candidate: &'static str,
     callers: Vec<C>,
@@ -80,10 +80,10 @@ where
         .collect();
     tokio::time::sleep(WARM_UP).await;
     meter.measuring.store(true, Ordering::Relaxed);
-    let begun = Instant::now();
+    let started = Instant::now();
     until.await;
     meter.measuring.store(false, Ordering::Relaxed);
-    let elapsed = begun.elapsed();
+    let elapsed = started.elapsed();
     meter.stopped.store(true, Ordering::Relaxed);
     for caller in callers {
         if let Err(error) = caller.await {
@@ -103,13 +103,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Times one command; a failed one is counted apart.
+    /// Times one command; a failed one is counted as an error.
     pub async fn command<T, E>(&self, command: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let done = command.await;
         if self.measuring.load(Ordering::Relaxed) {
             if done.is_ok() {
-                let micros = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
+                let micros = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
                 if let Ok(mut all) = self.micros.lock() {
                     all.push(micros);
                 }

@@ -1,4 +1,4 @@
-//! Databases of a candidate's own on the run's server.
+//! Databases on the run's server, one per candidate.
 
 use anyhow::Context as _;
 use sqlx::PgPool;
@@ -11,12 +11,12 @@ pub const STOCK_TABLE: &str = "CREATE TABLE events (
     event_version text NOT NULL, payload json NOT NULL, metadata json NOT NULL,
     PRIMARY KEY (aggregate_type, aggregate_id, sequence))";
 
-/// One connection, for what is done once.
+/// Connects with a pool of one connection.
 pub async fn connect(url: &str) -> anyhow::Result<PgPool> {
     Ok(PgPoolOptions::new().max_connections(1).connect(url).await?)
 }
 
-/// Gives the server room, from its next start on; durability stays as PostgreSQL ships it.
+/// Raises the server's memory limits from its next start on; durability stays at PostgreSQL's defaults.
 pub async fn give_memory(server: &str) -> anyhow::Result<()> {
     let admin = connect(server).await?;
     for setting in ["shared_buffers = '1GB'", "max_wal_size = '8GB'"] {
@@ -26,7 +26,7 @@ pub async fn give_memory(server: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Drops and makes a database of this name, runs `schema` in it, and tells its URL.
+/// Drops and creates a database of this name, runs `schema` in it, and returns its URL.
 pub async fn fresh(
     server: &str,
     name: &'static str,

@@ -1,5 +1,5 @@
-//! The yardstick: pgbench with prepared statements, one single-row INSERT per transaction into
-//! stock postgres-es's table. No load, no check, no receipt.
+//! The baseline: pgbench with prepared statements, one single-row INSERT per transaction into the
+//! table of stock postgres-es, without load, check or receipt.
 
 use crate::cell::{Cell, Pace};
 use anyhow::Context as _;

@@ -1,4 +1,4 @@
-//! From cells to the table that goes into `docs/performance.md`.
+//! The tables of `docs/performance.md`, made of measured cells.
 
 use crate::cell::Cell;
 use std::collections::BTreeMap;
@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 /// All rounds of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// What is counted a second.
+    /// The unit that is counted per second.
     unit: &'static str,
-    /// (engine, concurrency) → rounds, each a cell per candidate.
+    /// The rounds by engine and concurrency, each with a cell per candidate.
     rounds: BTreeMap<(&'static str, usize), Vec<Vec<Cell>>>,
 }
 
 impl Report {
-    /// A report of figures in this unit.
+    /// A report of rates in this unit.
     pub const fn of(unit: &'static str) -> Self {
         Self { unit, rounds: BTreeMap::new() }
     }
@@ -59,7 +59,7 @@ fn row(candidate: &str, rounds: &[Vec<Cell>]) -> String {
     )
 }
 
-/// Stock at the pool size that was the better in this round.
+/// The stock candidate with the highest rate in this round.
 fn best_stock(round: &[Cell]) -> Option<&Cell> {
     round
         .iter()
@@ -94,7 +94,7 @@ fn ratio(
     )
 }
 
-/// The value in the middle; NaN of none.
+/// The median; NaN for an empty list.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

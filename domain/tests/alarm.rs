@@ -1,4 +1,4 @@
-//! The alarm of an item, and the refused hold: the two aggregates of three lines each.
+//! The alarm of an item, and the refused hold, which are the two smallest aggregates.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -63,7 +63,7 @@ fn column_of(alarm: Alarm) -> &'static str {
 }
 
 #[test]
-fn who_registers_rings_and_the_rest_is_the_saga_s() {
+fn registration_alarm_is_permitted_to_all_and_the_rest_to_the_saga() {
     permits::check(
         &after::<Alarm>(history("Alerted")),
         "
@@ -77,7 +77,7 @@ fn who_registers_rings_and_the_rest_is_the_saga_s() {
 }
 
 #[test]
-fn the_framework_meets_the_alarm_s_decisions() {
+fn cqrs_test_framework_reaches_the_same_decisions() {
     let item_no = item_no();
     TestFramework::<Alarm>::with(())
         .given(vec![AlarmEvent::Alerted { item_no }])

@@ -1,5 +1,4 @@
-//! The item against its table of states × commands: which command does what in which state.
-//! The rules about days are in `item/calendar.rs`.
+//! The item's table of states × commands. The rules about days are tested in `item/calendar.rs`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,8 +27,8 @@ use gdmarket_domain::item::Listing;
 use gdmarket_domain::{Decider, Item, ItemCommand, ItemError, ItemEvent, Money, Refusal};
 use table::after;
 
-/// The columns of the page for reservation 1, which wants the days that another (2) may have; with
-/// them the number before its registration, abandoned, and the owner's block on these days.
+/// The states are columns, seen from reservation 1, which requests days that reservation 2 may have. They
+/// include the unregistered number, the abandoned one, and the owner's block on these days.
 const TABLE: &str = "
 | | – | abandoned | free | blocked | held by another | rented by another | held | authorised | rented | returned | deleted | writes |
 | RegisterItem | → free | registration-abandoned | = | = | = | = | = | = | = | = | = | ItemRegistered |
@@ -108,7 +107,7 @@ fn column_of(item: &Item) -> &'static str {
 }
 
 #[test]
-fn what_the_owner_does_only_the_owner_and_the_operator_may() {
+fn owner_commands_are_permitted_to_the_owner_and_the_operator_only() {
     permits::check(
         &after::<Item>(history("authorised")),
         "
@@ -131,7 +130,7 @@ fn what_the_owner_does_only_the_owner_and_the_operator_may() {
 }
 
 #[test]
-fn a_deleted_item_keeps_its_owner() {
+fn deleted_item_keeps_its_owner() {
     permits::check(
         &after::<Item>(history("deleted")),
         "
@@ -158,7 +157,7 @@ fn missing_aggregate_is_reported_to_every_actor() {
 }
 
 #[test]
-fn a_change_names_both_and_what_is_absent_stays() {
+fn change_records_name_and_price_and_keeps_an_absent_one() {
     let item = after::<Item>([register()]);
     let changed = |name: &str, price| {
         vec![ItemEvent::Changed {
@@ -176,7 +175,7 @@ fn a_change_names_both_and_what_is_absent_stays() {
 }
 
 #[test]
-fn the_framework_meets_the_same_decisions() {
+fn cqrs_test_framework_reaches_the_same_decisions() {
     TestFramework::<Item>::with(())
         .given_no_previous_events()
         .when(register())
@@ -191,7 +190,7 @@ fn the_framework_meets_the_same_decisions() {
 }
 
 #[test]
-fn a_state_survives_its_own_json() {
+fn state_survives_its_own_json() {
     for column in ["–", "abandoned", "blocked", "authorised", "rented", "returned", "deleted"] {
         let state = after::<Item>(history(column));
         let json = serde_json::to_string(&state).unwrap();
@@ -209,9 +208,9 @@ fn registered() -> ItemEvent {
     }
 }
 
-/// A client's key remembers every other refusal: a repeat of the same request gets the same answer.
+/// Every other refusal is remembered under a client's key, so that a repeated request gets the same answer.
 #[test]
-fn only_refusals_that_pass_by_themselves_are_transient() {
+fn only_refusals_that_resolve_without_the_caller_are_transient() {
     let all = [
         ItemError::NotFound,
         ItemError::Unknown,

@@ -1,4 +1,4 @@
-//! The payment attempt against its table of states × commands.
+//! The payment attempt's table of states × commands.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -83,7 +83,7 @@ fn column_of(payment: &Payment) -> &'static str {
 }
 
 #[test]
-fn a_decline_after_an_approval_changes_nothing_and_should_alert_a_person() {
+fn decline_after_an_approval_changes_nothing_and_alerts_the_operator() {
     let declined = command("RecordDeclined");
     for (column, contradicts) in [
         ("–", false),
@@ -102,7 +102,7 @@ fn a_decline_after_an_approval_changes_nothing_and_should_alert_a_person() {
 }
 
 #[test]
-fn approval_after_a_decline_is_recorded_because_the_money_is_gone() {
+fn approval_after_a_decline_is_recorded_because_the_charge_took_effect() {
     let mut history = history("Declined");
     history.push(PaymentCommand::RecordApproved);
     let payment = after::<Payment>(history);
@@ -110,7 +110,7 @@ fn approval_after_a_decline_is_recorded_because_the_money_is_gone() {
 }
 
 #[test]
-fn only_the_market_itself_records_outcomes() {
+fn outcomes_are_recorded_only_by_the_market_itself() {
     permits::check(
         &after::<Payment>(history("Approved")),
         "
@@ -128,7 +128,7 @@ fn only_the_market_itself_records_outcomes() {
 }
 
 #[test]
-fn the_framework_meets_the_same_decisions() {
+fn cqrs_test_framework_reaches_the_same_decisions() {
     let (payment_no, reservation_no) = (payment_no(), reservation_no());
     TestFramework::<Payment>::with(())
         .given(vec![started()])
@@ -141,7 +141,7 @@ fn the_framework_meets_the_same_decisions() {
 }
 
 #[test]
-fn an_attempt_remembers_what_the_gateway_is_to_charge() {
+fn attempt_remembers_the_amount_to_charge() {
     let payment = after::<Payment>(history("Pending"));
     let attempt = payment.attempt().unwrap();
     assert_eq!((attempt.payment_no, attempt.reservation_no), (payment_no(), reservation_no()));

@@ -1,4 +1,4 @@
-//! The reservation against its table of states × commands, and the rules behind it.
+//! The reservation's table of states × commands, and the rules behind it.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,9 +23,9 @@ use gdmarket_domain::{
 use std::time::Duration;
 use table::{after, refusal};
 
-/// The columns of the page, with X, Renting and Completed split by the request that is open (c: of
-/// the reservation, p: of the payment) and `dead` by how it ended. 1 is the attempt that is open or
-/// paid, `first` the current time to pay in U.
+/// The states are columns. X (cancellation pending), Renting and Completed are split by the open request
+/// (c: to cancel the reservation, p: to cancel the payment), and the closed states by their outcome. Attempt 1
+/// is the open or paid one, and `first` is the current deadline to pay in U (unpaid).
 const TABLE: &str = "
 | | – | Req | U | O | P | Xc | Xp | Renting | Renting+c | Renting+p | Completed | Completed+c | Completed+p | Rejected | Cancelled | Expired | writes |
 | Reserve | → Req | = | = | = | = | = | = | = | = | = | = | = | = | = | = | = | ReservationRequested |
@@ -123,7 +123,7 @@ fn column_of(reservation: &Reservation) -> &'static str {
 }
 
 #[test]
-fn the_renter_does_everything_and_the_owner_may_cancel_what_is_confirmed() {
+fn renter_may_send_every_renter_command_and_owner_may_cancel_a_confirmed_reservation() {
     let confirmed = after::<Reservation>(history("U"));
     permits::check(
         &confirmed,
@@ -148,7 +148,7 @@ fn the_renter_does_everything_and_the_owner_may_cancel_what_is_confirmed() {
 }
 
 #[test]
-fn before_the_hold_the_owner_is_not_known_and_may_not_cancel() {
+fn owner_may_not_cancel_before_the_hold() {
     permits::check(
         &after::<Reservation>(history("Req")),
         "
@@ -176,7 +176,7 @@ fn missing_aggregate_is_reported_to_every_actor() {
 }
 
 #[test]
-fn a_period_is_paid_by_the_day_and_without_one_once() {
+fn price_is_per_day_of_a_period_and_charged_once_without_one() {
     let total = |period| {
         let reserved = after::<Reservation>([reserve(period), confirm()]);
         reserved.terms().unwrap().total_price.won()
@@ -187,7 +187,7 @@ fn a_period_is_paid_by_the_day_and_without_one_once() {
 }
 
 #[test]
-fn the_amount_of_a_payment_is_the_total_of_the_hold() {
+fn amount_of_a_payment_is_the_total_of_the_hold() {
     let reserved = after::<Reservation>([reserve(Some((1, 4))), confirm()]);
     assert_eq!(
         reserved.decide(&pay(1)).unwrap(),
@@ -201,10 +201,10 @@ fn the_amount_of_a_payment_is_the_total_of_the_hold() {
 }
 
 #[test]
-fn cancelling_what_is_paid_names_the_attempt_to_refund() {
-    let asked = after::<Reservation>(history("Xc"));
+fn cancellation_of_a_paid_reservation_names_the_attempt_to_refund() {
+    let pending = after::<Reservation>(history("Xc"));
     assert_eq!(
-        asked.decide(&revoked()).unwrap(),
+        pending.decide(&revoked()).unwrap(),
         [ReservationEvent::Cancelled {
             reservation_no: number(),
             item_no: item(),
@@ -223,7 +223,7 @@ fn cancelling_what_is_paid_names_the_attempt_to_refund() {
 }
 
 #[test]
-fn a_cancelled_payment_restarts_the_time_to_pay_and_a_new_attempt_may_begin() {
+fn cancelled_payment_restarts_the_time_to_pay_and_allows_a_new_attempt() {
     let mut history = history("Xp");
     history.push(revoked());
     let unpaid = after::<Reservation>(history.clone());
@@ -234,7 +234,7 @@ fn a_cancelled_payment_restarts_the_time_to_pay_and_a_new_attempt_may_begin() {
 }
 
 #[test]
-fn failed_attempt_leaves_the_later_of_the_current_end_and_five_minutes() {
+fn failed_attempt_leaves_the_later_of_the_current_deadline_and_five_minutes() {
     let mut unpaid = after::<Reservation>(history("U"));
     for (no, at, pay_by) in [(1, 4, 15), (2, 14, 19), (3, 18, 23), (4, 22, 27), (5, 26, 30)] {
         let events = failed_at(&unpaid, no, at);
@@ -254,7 +254,7 @@ fn failed_attempt_leaves_the_later_of_the_current_end_and_five_minutes() {
 }
 
 #[test]
-fn a_card_that_never_pays_ends_the_reservation_after_twice_the_time_to_pay() {
+fn failing_card_expires_the_reservation_after_twice_the_time_to_pay() {
     let unpaid = after::<Reservation>(history("U"));
     let (reservation_no, item_no, payment_no) = (number(), item(), payment(1));
     let reason = "no-cover".to_owned();
@@ -269,7 +269,7 @@ fn a_card_that_never_pays_ends_the_reservation_after_twice_the_time_to_pay() {
 }
 
 #[test]
-fn a_failure_after_a_cancelled_payment_leaves_the_end_that_it_set() {
+fn failure_after_a_cancelled_payment_leaves_its_deadline() {
     let mut history = history("Xp");
     history.push(revoked());
     let unpaid = after::<Reservation>(history);
@@ -280,7 +280,7 @@ fn a_failure_after_a_cancelled_payment_leaves_the_end_that_it_set() {
 }
 
 #[test]
-fn a_late_payment_is_recorded_once_per_attempt() {
+fn late_payment_is_recorded_once_per_attempt() {
     let mut history = history("P");
     history.push(approved(2));
     let once = after::<Reservation>(history.clone());
@@ -296,7 +296,7 @@ fn a_late_payment_is_recorded_once_per_attempt() {
 }
 
 #[test]
-fn a_refusal_that_comes_after_the_handing_over_answers_the_request_that_was_made() {
+fn refusal_after_the_lending_answers_the_open_request() {
     let refused = ReservationCommand::RecordRevocationRefused;
     let (reservation_no, item_no) = (number(), item());
     assert_eq!(
@@ -310,7 +310,7 @@ fn a_refusal_that_comes_after_the_handing_over_answers_the_request_that_was_made
 }
 
 #[test]
-fn the_framework_meets_the_same_decisions() {
+fn cqrs_test_framework_reaches_the_same_decisions() {
     TestFramework::<Reservation>::with(())
         .given(vec![requested()])
         .when(ReservationCommand::Cancel)
@@ -330,7 +330,7 @@ fn the_framework_meets_the_same_decisions() {
 }
 
 #[test]
-fn a_state_survives_its_own_json() {
+fn state_survives_its_own_json() {
     for column in ["–", "U", "Xp", "Renting+c", "Cancelled"] {
         let state = after::<Reservation>(history(column));
         let json = serde_json::to_string(&state).unwrap();
@@ -385,7 +385,7 @@ fn failed(no: i64) -> ReservationCommand {
     }
 }
 
-/// A reservation of minute 0, whose `payBy` is minute 15, after an attempt that failed at this minute.
+/// The events of an attempt that failed at minute `at`, of a reservation of minute 0 with `payBy` at minute 15.
 fn failed_at(reservation: &Reservation, no: i64, at: u32) -> Vec<ReservationEvent> {
     let mut open = reservation.clone();
     for event in open.decide(&pay(no)).unwrap() {
@@ -424,9 +424,9 @@ fn minute(minute: u32) -> DateTime<Utc> {
     day(1).and_hms_opt(12, minute, 0).unwrap().and_utc()
 }
 
-/// A client's key remembers every other refusal: a repeat of the same request gets the same answer.
+/// Every other refusal is remembered under a client's key, so that a repeated request gets the same answer.
 #[test]
-fn only_refusals_that_pass_by_themselves_are_transient() {
+fn only_refusals_that_resolve_without_the_caller_are_transient() {
     let all = [
         ReservationError::NotFound,
         ReservationError::Closed,

@@ -1,4 +1,4 @@
-//! The value objects at their borders: ids, money, periods, actors.
+//! The limits of the value objects: ids, money, periods, actors.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use chrono::NaiveDate;
@@ -7,7 +7,7 @@ use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::{Actor, ItemNo, Money, PeriodError, PersonId, RentalPeriod, Span};
 
 #[test]
-fn an_id_is_what_a_json_number_carries_exactly() {
+fn id_is_limited_to_exact_json_numbers() {
     assert_eq!(MAX_ID, 9_007_199_254_740_991);
     for good in [1, MAX_ID] {
         assert_eq!(ItemNo::new(good).unwrap().get(), good);
@@ -23,7 +23,7 @@ fn an_id_is_what_a_json_number_carries_exactly() {
 }
 
 #[test]
-fn a_price_is_at_least_one_won_and_a_total_never_overflows() {
+fn price_is_at_least_one_won_and_a_total_never_overflows() {
     for bad in [0, -1, MAX_PRICE + 1] {
         assert!(Money::price(bad).is_err(), "{bad}");
     }
@@ -36,7 +36,7 @@ fn a_price_is_at_least_one_won_and_a_total_never_overflows() {
 }
 
 #[test]
-fn a_period_has_one_to_365_days() {
+fn period_has_one_to_365_days() {
     assert_eq!(RentalPeriod::new(day(1), day(1)), Err(PeriodError::UpsideDown));
     assert_eq!(RentalPeriod::new(day(2), day(1)), Err(PeriodError::UpsideDown));
     assert_eq!(RentalPeriod::new(day(1), day(366)).unwrap().days(), 365);
@@ -46,7 +46,7 @@ fn a_period_has_one_to_365_days() {
 }
 
 #[test]
-fn what_is_left_of_a_period_is_before_and_after_the_other() {
+fn period_without_another_leaves_the_days_before_and_after_it() {
     let without = |other: (i64, i64)| -> Vec<(NaiveDate, NaiveDate)> {
         let rest = period(10, 20).without(period(other.0, other.1));
         rest.map(|part| (part.from(), part.to())).collect()
@@ -61,7 +61,7 @@ fn what_is_left_of_a_period_is_before_and_after_the_other() {
 }
 
 #[test]
-fn stretches_overlap_only_when_they_share_a_day() {
+fn spans_overlap_only_when_they_share_a_day() {
     let open = |from| Span { from: day(from), to: None };
     let closed = |from, to| Span::from(period(from, to));
     for (one, other, overlap) in [
@@ -80,7 +80,7 @@ fn stretches_overlap_only_when_they_share_a_day() {
 }
 
 #[test]
-fn an_actor_is_written_as_it_is_read() {
+fn actor_is_written_as_it_is_parsed() {
     for text in ["operator:local", "operator:a.b-c_9", "owner:3", "renter:7"] {
         assert_eq!(text.parse::<Actor>().unwrap().to_string(), text);
     }
@@ -104,7 +104,7 @@ fn an_actor_is_written_as_it_is_read() {
 }
 
 #[test]
-fn an_item_without_an_owner_is_the_operator_s() {
+fn item_without_an_owner_belongs_to_the_operator() {
     let someone = PersonId::new(3).unwrap();
     let owner = Actor::Owner(someone);
     assert!(owner.is_owner(Some(someone)) && !owner.is_owner(None));

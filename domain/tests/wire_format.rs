@@ -1,5 +1,5 @@
-//! The events of the log, kept for ever: one snapshot per event, version and shape, each of which
-//! must stay readable. A new version adds snapshots and an upcaster; it never changes old ones.
+//! The stored form of events, one snapshot per event, version and shape. Every snapshot must stay readable
+//! for ever: a new version adds snapshots and an upcaster, and never changes old ones.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "wire_format/samples.rs"]
@@ -51,7 +51,7 @@ fn every_snapshot_can_still_be_read() {
                 name.strip_prefix(&of_it)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             });
-            assert!(is_kept, "{of_it}: what was written once is read for ever");
+            assert!(is_kept, "{of_it}: a stored event must stay readable");
         }
     }
 }
@@ -86,7 +86,7 @@ fn every_event_has_a_snapshot() {
     assert_eq!(event_names().len(), all.len());
 }
 
-/// A field that isn't on this list may hold something about a person, and events are for ever.
+/// A field that isn't on this list may contain personal data, and events are kept for ever.
 #[test]
 fn no_event_holds_personal_data() {
     let mut fields = BTreeSet::new();
@@ -114,7 +114,7 @@ fn no_event_holds_personal_data() {
 }
 
 #[test]
-fn an_old_version_passes_every_step_up_to_today_s() {
+fn old_version_passes_every_step_up_to_the_current_one() {
     fn priced(mut payload: Value) -> Value {
         payload["ItemRegistered"]["itemPrice"] = json!(100);
         payload
@@ -126,7 +126,7 @@ fn an_old_version_passes_every_step_up_to_today_s() {
         payload
     }
     const TYPE: &str = "ItemRegistered";
-    // Out of order on purpose: the versions say which comes first.
+    // The steps are out of order on purpose: their versions give the order.
     let steps = [
         UpcastStep { event_type: TYPE, from: 2, apply: named },
         UpcastStep { event_type: TYPE, from: 1, apply: priced },

@@ -1,6 +1,6 @@
-"""What a schema can't say is put right in the data that are meant to be valid.
+"""Adapts generated valid data to rules that a schema can't express.
 
-docs/testing.md lists these exceptions; data that are meant to be invalid stay as they are.
+docs/testing.md lists these exceptions. Data that are generated as invalid stay as they are.
 """
 
 import re
@@ -9,22 +9,22 @@ import uuid
 import schemathesis
 from schemathesis import GenerationMode
 
-# Tokens are given out by the server: one that is made up is refused.
+# Only the server issues these tokens; it refuses generated ones.
 OPAQUE = ("after", "at_least", "Last-Event-ID")
-# Days are today or later, from before to, at most 365 days.
+# A period starts today or later, and has one to 365 days.
 PERIOD = {"from": "2099-01-05", "to": "2099-01-08"}
-# Names have no invisible characters and at least one that can be seen.
+# Names have no invisible characters and at least one visible one.
 NAMES = ("itemName", "customerName")
 TAG = r'(W/)?"[!#-~]*"'
 TAGS = re.compile(rf"\*|{TAG}( *, *{TAG})*")
 
 
 def whole(value):
-    """To a schema 5.0 is an integer; here only 5 is one."""
+    """Turns 5.0, an integer to a schema but not to the server, into 5."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def put_right(case):
+def adapt(case):
     body = {name: whole(value) for name, value in case.body.items()}
     for name in NAMES:
         if isinstance(body.get(name), str):
@@ -32,11 +32,11 @@ def put_right(case):
     if isinstance(body.get("period"), dict):
         body["period"] = PERIOD
     if case.method.upper() == "PATCH":
-        # They repeat what the path and the stored resource say, or are left out.
+        # These fields must equal the path and the stored resource, or be absent.
         for name in ("itemNo", "reservationNo", "customerId"):
             body.pop(name, None)
     elif case.path == "/reservations":
-        # Only a renter may leave it out.
+        # Only a renter may leave this field out.
         body["customerId"] = body.get("customerId") or 1
     case.body = body
 
@@ -50,7 +50,7 @@ def before_call(context, case, kwargs):
         query.pop(name, None)
         headers.pop(name, None)
     for name in ("If-Match", "If-None-Match"):
-        # The coverage phase doesn't keep to patterns of headers.
+        # The coverage phase ignores the patterns of headers.
         if name in headers and not TAGS.fullmatch(str(headers[name])):
             headers.pop(name)
     if "Idempotency-Key" in headers:
@@ -61,4 +61,4 @@ def before_call(context, case, kwargs):
     if "limit" in query:
         query.pop("size", None)
     if isinstance(case.body, dict):
-        put_right(case)
+        adapt(case)

@@ -1,6 +1,6 @@
-//! An alarm inside the program: as slow and as unreliable as its options say.
+//! An alarm inside the program, as slow and unreliable as its options say.
 //!
-//! It only writes a log line; the durable fact is `Alerted` on the alarm's stream.
+//! It only writes a log line; the durable record is `Alerted` on the alarm's stream.
 
 use crate::latency::random_latency;
 use async_trait::async_trait;
@@ -10,21 +10,21 @@ use gdmarket_domain::ItemNo;
 /// How the in-process alarm behaves.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InProcessAlarmOptions {
-    /// How long a call takes, in milliseconds.
+    /// The delay of a call in milliseconds.
     pub delay_ms: u64,
-    /// Up to how much longer, at random, in milliseconds.
+    /// The maximum of the random additional delay in milliseconds.
     pub jitter_ms: u64,
     /// The share of calls that fail, 0 to 1.
     pub fail_rate: f64,
 }
 
-/// The alarm of a market that runs by itself.
+/// The alarm of a market without external services.
 pub struct InProcessAlarm {
     options: InProcessAlarmOptions,
 }
 
 impl InProcessAlarm {
-    /// An alarm that behaves so.
+    /// An alarm with this behaviour.
     pub const fn new(options: InProcessAlarmOptions) -> Self {
         Self { options }
     }

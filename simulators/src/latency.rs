@@ -1,4 +1,4 @@
-//! How long a simulated call takes: the configured delay and a random part of the jitter.
+//! The latency of a simulated call: the configured delay plus a random part of the jitter.
 
 use std::time::Duration;
 

@@ -13,23 +13,23 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
-/// The gateway's book.
+/// The name of the gateway's book.
 const BOOK: &str = "payment-gateway";
 
 /// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum LedgerEntry {
-    /// Money was taken.
+    /// A charge.
     Charge {
         /// The attempt's key.
         key: Uuid,
         /// The attempt.
         payment_no: PaymentNo,
-        /// How much.
+        /// The charged amount.
         amount: Money,
     },
-    /// All of it was given back.
+    /// A refund of the whole charge.
     Refund {
         /// The attempt's key.
         key: Uuid,
@@ -37,7 +37,7 @@ pub enum LedgerEntry {
 }
 
 impl LedgerEntry {
-    fn written(&self) -> Result<BookEntry, StoreError> {
+    fn encode(&self) -> Result<BookEntry, StoreError> {
         let key = match self {
             Self::Charge { key, .. } => charge_of(*key),
             Self::Refund { key } => format!("refund/{key}"),
@@ -48,8 +48,8 @@ impl LedgerEntry {
     }
 
     fn read(value: &str) -> Result<Self, StoreError> {
-        let unread = |error| StoreError::Corrupt(format!("the payment gateway's books: {error}"));
-        serde_json::from_str(value).map_err(unread)
+        let corrupt = |error| StoreError::Corrupt(format!("the payment gateway's books: {error}"));
+        serde_json::from_str(value).map_err(corrupt)
     }
 }
 
@@ -57,16 +57,16 @@ fn charge_of(key: Uuid) -> String {
     format!("charge/{key}")
 }
 
-/// Everything that the gateway has done, in order.
+/// All entries of the gateway, in order.
 pub async fn read_ledger(books: &Books) -> Result<Vec<LedgerEntry>, StoreError> {
     let entries = books.all(BOOK).await?;
     entries.iter().map(|entry| LedgerEntry::read(&entry.value)).collect()
 }
 
-/// Writes down what older programs kept in a file, where it isn't known yet; returns how many that were.
+/// Imports the entries that older programs kept in a file; returns the number of entries that were new.
 ///
-/// Once more changes nothing, so it doesn't matter where it was cut short; a last line that was
-/// cut off while being written never happened.
+/// Repeating an import changes nothing, so an interrupted one is repeated. A last line that was written
+/// partially is ignored.
 pub async fn take_over_ledger(books: &Books, file: &Path) -> io::Result<u64> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -78,14 +78,14 @@ pub async fn take_over_ledger(books: &Books, file: &Path) -> io::Result<u64> {
         .zip(1..)
         .filter(|(line, _)| line.ends_with('\n'))
         .map(|(line, number): (&str, u64)| {
-            let entry = LedgerEntry::read(line).and_then(|entry| entry.written());
+            let entry = LedgerEntry::read(line).and_then(|entry| entry.encode());
             entry.map_err(|error| io::Error::other(format!("line {number}: {error}")))
         })
         .collect::<io::Result<Vec<_>>>()?;
     books.record_all(BOOK, &entries).await.map_err(io::Error::other)
 }
 
-/// Where the entries are; clones are the same ledger.
+/// The store of the entries; clones share it.
 #[derive(Clone)]
 pub(crate) enum Ledger {
     /// In memory: charges are lost when the process ends.
@@ -95,7 +95,7 @@ pub(crate) enum Ledger {
 }
 
 impl Ledger {
-    /// Which attempt was charged under this key and how much, refunded or not.
+    /// The attempt that was charged under this key, and the amount, refunded or not.
     pub(crate) async fn charged(
         &self,
         key: Uuid,
@@ -104,7 +104,7 @@ impl Ledger {
         found.map_or(Ok(None), |value| charge_in(&value).map(Some))
     }
 
-    /// Takes the money, unless this key was charged before; gives the attempt and the amount that was taken.
+    /// Charges the amount unless this key was charged before; returns the attempt and amount of the charge.
     pub(crate) async fn charge(
         &self,
         key: Uuid,
@@ -115,7 +115,7 @@ impl Ledger {
         charge_in(&stored)
     }
 
-    /// Gives the money back, once; returns what was taken under this key, if anything was.
+    /// Refunds the charge of this key, once; returns the charge, if there is one.
     pub(crate) async fn refund(&self, key: Uuid) -> Result<Option<(PaymentNo, Money)>, StoreError> {
         let charged = self.charged(key).await?;
         if charged.is_some() {
@@ -134,9 +134,9 @@ impl Ledger {
         }
     }
 
-    /// What is stored under the entry's key from now on.
+    /// Stores the entry unless its key is taken; returns the stored value.
     async fn record(&self, entry: &LedgerEntry) -> Result<String, StoreError> {
-        let entry = entry.written()?;
+        let entry = entry.encode()?;
         match self {
             Self::Memory(entries) => {
                 let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);

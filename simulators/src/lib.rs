@@ -1,8 +1,8 @@
-//! Demo stand-ins for the parties outside of the market, behind the traits of `gdmarket-commands`: a
-//! payment gateway that keeps a ledger, and an alarm.
+//! Demo implementations of the services outside of the market, behind the traits of `gdmarket-commands`: a
+//! payment gateway with a ledger, and an alarm.
 //!
-//! A market that runs by itself is served by them. Each is as slow and as unreliable as its options
-//! say, so that a demo or a test shows how the market copes with a real one.
+//! Each is as slow and unreliable as its options say, so that a demo or a test shows how the market copes
+//! with a real service.
 
 mod alarm;
 mod latency;

@@ -1,7 +1,7 @@
-//! A payment gateway inside the program, for the market's own use and for tests: as slow and as
-//! unreliable as its options say, and honest about its ledger.
+//! A payment gateway inside the program, for demos and tests: as slow and unreliable as its options say,
+//! with an exact ledger.
 //!
-//! A call's effect lies in the middle of its delay, so a caller that stops waiting may be charged.
+//! A call takes effect in the middle of its delay, so a caller that stops waiting may be charged.
 
 use crate::latency::random_latency;
 use crate::ledger::Ledger;
@@ -14,34 +14,34 @@ use uuid::Uuid;
 /// How the in-process gateway behaves.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct InProcessGatewayOptions {
-    /// How long a call takes, in milliseconds.
+    /// The delay of a call in milliseconds.
     pub delay_ms: u64,
-    /// Up to how much longer, at random, in milliseconds.
+    /// The maximum of the random additional delay in milliseconds.
     pub jitter_ms: u64,
-    /// The share of calls that fail, 0 to 1: unreachable, or the answer lost before or after the
-    /// effect, each as likely.
+    /// The share of calls that fail, 0 to 1: the gateway is unreachable, or the connection is lost before or
+    /// after the effect, with equal probability.
     pub fail_rate: f64,
     /// The share of charges that are declined, 0 to 1.
     pub decline_rate: f64,
 }
 
-/// The gateway of a market that runs by itself.
+/// The gateway of a market without external services.
 pub struct InProcessGateway {
     options: InProcessGatewayOptions,
     ledger: Ledger,
 }
 
-/// What goes wrong with one call.
+/// The fault of one call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PlannedFault {
     None,
-    Refused,
+    Unreachable,
     LostBefore,
     LostAfter,
 }
 
 impl InProcessGateway {
-    /// A gateway whose charges and refunds are in these books.
+    /// A gateway whose charges and refunds are stored in these books.
     pub const fn with_books(options: InProcessGatewayOptions, books: Books) -> Self {
         Self { options, ledger: Ledger::Kept(books) }
     }
@@ -51,14 +51,14 @@ impl InProcessGateway {
         Self { options, ledger: Ledger::Memory(Arc::default()) }
     }
 
-    /// One call: half of the delay, the effect, the other half, and what goes wrong on the way.
+    /// One call: half of the delay, the effect, the other half, and the fault in between.
     async fn call<T, F>(&self, effect: impl FnOnce(Ledger) -> F + Send) -> Result<T, GatewayError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, GatewayError>> + Send + 'static,
     {
         let fault = self.fault();
-        if fault == PlannedFault::Refused {
+        if fault == PlannedFault::Unreachable {
             return Err(GatewayError::Unreachable("connection refused".to_owned()));
         }
         let half = random_latency(self.options.delay_ms, self.options.jitter_ms) / 2;
@@ -66,7 +66,7 @@ impl InProcessGateway {
         if fault == PlannedFault::LostBefore {
             return Err(GatewayError::Unknown("connection lost".to_owned()));
         }
-        // In a task of its own: a started call has its effect, whether or not the caller still waits.
+        // A started call takes effect whether or not its caller still waits, so it is a task of its own.
         let done = tokio::spawn(effect(self.ledger.clone())).await;
         let done = done.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
         tokio::time::sleep(half).await;
@@ -81,7 +81,7 @@ impl InProcessGateway {
             return PlannedFault::None;
         }
         match rand::random_range(0..3) {
-            0 => PlannedFault::Refused,
+            0 => PlannedFault::Unreachable,
             1 => PlannedFault::LostBefore,
             _ => PlannedFault::LostAfter,
         }
@@ -92,7 +92,7 @@ fn happens(rate: f64) -> bool {
     rand::random::<f64>() < rate
 }
 
-/// Whether it was written down isn't known; the same call again finds out.
+/// The error after a failed write: the entry may be stored or not, and repeating the call shows which.
 fn unwritten(error: &StoreError) -> GatewayError {
     GatewayError::Unknown(error.to_string())
 }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     on_each_engine! {
-        async fn one_key_is_charged_and_refunded_once_also_across_a_restart(db: &TestDb) {
+        async fn one_key_is_charged_and_refunded_once_across_a_restart(db: &TestDb) {
             let key = Uuid::from_u128(1);
             for _ in 0..2 {
                 let store = opened(db).await;
@@ -179,7 +179,7 @@ mod tests {
             }
         }
 
-        async fn servers_on_one_log_know_of_each_others_charges(db: &TestDb) {
+        async fn servers_on_one_log_share_their_charges(db: &TestDb) {
             let stores = [opened(db).await, opened(db).await];
             let [one, other] = stores.each_ref().map(gateway);
             let key = Uuid::from_u128(1);
@@ -187,7 +187,7 @@ mod tests {
             assert!(other.find(key).await.unwrap().is_some());
             let dearer = Charge { amount: Money::price(500).unwrap(), ..charge() };
             let confirmed = other.confirm(key, &dearer).await.unwrap();
-            assert_eq!(confirmed.amount, charge().amount, "what was taken");
+            assert_eq!(confirmed.amount, charge().amount, "the amount of the first charge");
             other.cancel(key).await.unwrap();
             one.cancel(key).await.unwrap();
             assert_eq!(read_ledger(stores[0].books()).await.unwrap(), once(key));
@@ -196,19 +196,19 @@ mod tests {
             }
         }
 
-        /// As older programs wrote it, the last line cut off by a kill.
-        async fn a_file_is_taken_over_once(db: &TestDb) {
+        /// The file is as older programs wrote it, with a last line cut off by a kill.
+        async fn ledger_file_is_imported_once(db: &TestDb) {
             let store = opened(db).await;
             let (books, folder) = (store.books(), tempfile::tempdir().unwrap());
             let path = folder.path().join("payments.ledger");
-            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 0, "there is none");
+            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 0, "there is no file");
             let [first, second] = [1, 2].map(|key| once(Uuid::from_u128(key)));
             let lines = [&first[0], &second[0], &first[1]];
             let lines: Vec<String> =
                 lines.map(|entry| serde_json::to_string(entry).unwrap() + "\n").into();
             std::fs::write(&path, lines.concat() + "{\"kind\":").unwrap();
             gateway(&store).confirm(Uuid::from_u128(1), &charge()).await.unwrap();
-            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 2, "one was known");
+            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 2, "one entry was known");
             assert_eq!(take_over_ledger(books, &path).await.unwrap(), 0, "once");
             let all = read_ledger(books).await.unwrap();
             assert_eq!(all, [first[0].clone(), second[0].clone(), first[1].clone()]);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_never_charged_is_neither_found_nor_refunded() {
+    async fn unknown_key_is_neither_found_nor_refunded() {
         let gateway = InProcessGateway::in_memory(InProcessGatewayOptions::default());
         let key = Uuid::from_u128(1);
         assert_eq!(gateway.find(key).await.unwrap(), None);

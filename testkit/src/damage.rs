@@ -9,8 +9,8 @@ pub const SQLITE_PAGE: usize = 4096;
 /// Bytes of one of PostgreSQL's pages.
 pub const POSTGRES_PAGE: usize = 8192;
 
-/// Pages that were overwritten, with what they held. Nobody may have the file open when they are overwritten, or
-/// when they are put back.
+/// Overwritten pages with their original content. No process may have the file open while they are overwritten
+/// or restored.
 #[derive(Debug)]
 pub struct DamagedPages {
     file: PathBuf,
@@ -18,8 +18,8 @@ pub struct DamagedPages {
 }
 
 impl DamagedPages {
-    /// Overwrites every page of the file that holds this text. A page of nothing but zeros would be a valid empty
-    /// page to PostgreSQL, so that it is overwritten with other bytes.
+    /// Overwrites every page of the file that contains this text, with bytes other than zeros, because a page
+    /// of zeros is a valid empty page to PostgreSQL.
     ///
     /// # Panics
     /// When no page holds the text.
@@ -41,7 +41,7 @@ impl DamagedPages {
         damaged
     }
 
-    /// Puts the pages back as they were.
+    /// Restores the pages.
     pub fn repair(&self) {
         self.write(<[u8]>::to_vec);
     }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-/// Makes two tests of each `async fn`: `<name>::sqlite` and `<name>::postgres`.
+/// Expands each `async fn` into two tests: `<name>::sqlite` and `<name>::postgres`.
 ///
 /// ```
 /// gdmarket_testkit::on_each_engine! {
@@ -14,8 +14,8 @@ use std::future::Future;
 /// # fn main() {}
 /// ```
 ///
-/// Attributes such as `#[ignore = "…"]` go to both tests. The body runs on a runtime with worker
-/// threads; the database is dropped when the body is done.
+/// Attributes such as `#[ignore = "…"]` apply to both tests. The body runs on a runtime with worker
+/// threads; the database is dropped when the body ends.
 #[macro_export]
 macro_rules! on_each_engine {
     ($( $(#[$attribute:meta])* async fn $name:ident($db:ident: &TestDb) $body:block )+) => { $(
@@ -39,7 +39,7 @@ macro_rules! on_each_engine {
     )+ };
 }
 
-/// Runs a test to its end on a runtime of its own with two worker threads.
+/// Runs a test to completion on a runtime of its own with two worker threads.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

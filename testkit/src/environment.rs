@@ -1,5 +1,5 @@
-//! What the helpers ask of the machine: variables, a free port, PostgreSQL's programs, and an
-//! account that PostgreSQL agrees to run as.
+//! The machine that tests run on: variables, a free port, PostgreSQL's programs, and an account that
+//! PostgreSQL can run as.
 
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -9,17 +9,16 @@ use std::process::{Command, Output};
 /// The variable with a PostgreSQL server on which tests may create and drop databases.
 pub const TEST_DATABASE_URL: &str = "GDMARKET_TEST_DATABASE_URL";
 
-/// The variable that makes fault runs so many times as long, set by `scripts/test --long`.
+/// The variable with the factor that makes fault runs longer, set by `scripts/test --long`.
 const LONG: &str = "GDMARKET_TEST_LONG";
 
-/// The variable that gives a run's random choices.
+/// The variable with the seed of a run's random choices.
 const SEED: &str = "GDMARKET_TEST_SEED";
 
 /// The variable with a file for notes, set by `scripts/test`.
 const NOTES: &str = "GDMARKET_TEST_NOTES";
 
-/// Leaves a line that is read when all tests are over: what was left out for want of rights, or that it
-/// did run.
+/// Writes a note that is shown after all tests: a test was left out for missing rights, or it did run.
 pub fn note(line: &str) {
     use std::io::Write as _;
     let Some(file) = variable(NOTES) else { return };
@@ -28,19 +27,19 @@ pub fn note(line: &str) {
     written.expect("writing a note");
 }
 
-/// How often a fault run repeats itself: `everyday` times, more on a long run.
+/// The number of repetitions of a fault run: `everyday`, more on a long run.
 pub fn times(everyday: usize) -> usize {
     let factor = variable(LONG).map_or(Ok(1), |factor| factor.parse::<usize>());
     everyday * factor.unwrap_or_else(|_| panic!("{LONG} must be a number, 10 for example"))
 }
 
-/// How large something is that a fault run works on.
+/// The size of the input of a fault run.
 pub fn size(everyday: usize, on_long_runs: usize) -> usize {
     if times(1) == 1 { everyday } else { on_long_runs }
 }
 
-/// What a fault run's random choices come from: a number of its own each time, or the given one, so that
-/// a run that failed can be repeated. The run prints it.
+/// The seed of a fault run's random choices: a new number each time, or the given one, so that a failed run
+/// can be repeated. The run prints it.
 pub fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     let fresh = || RandomState::new().hash_one(std::process::id());
@@ -48,13 +47,13 @@ pub fn seed() -> u64 {
     given.map_or_else(fresh, |seed| seed.unwrap_or_else(|_| panic!("{SEED} must be a number")))
 }
 
-/// The variable's value, or nothing when it is absent or empty.
+/// The variable's value, or `None` when it is absent or empty.
 #[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A port of the loopback that nobody listens on at this moment.
+/// A port of the loopback that is free at this moment.
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
@@ -62,16 +61,18 @@ pub fn free_port() -> u16 {
         .port()
 }
 
-/// Where `initdb` and `pg_ctl` are: beside `pg_config`, on the path, or the newest of Debian's.
+/// The folder of `initdb` and `pg_ctl`: the one of `pg_config`, one on the path, or Debian's newest.
 pub(crate) fn postgres_programs() -> PathBuf {
-    let told = Command::new("pg_config").arg("--bindir").output().ok();
-    let told = told.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    let output = Command::new("pg_config").arg("--bindir").output().ok();
+    let configured =
+        output.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     let path = variable("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
         .unwrap_or_default();
     debian.sort_by_key(|folder| std::cmp::Reverse(major_version(folder)));
-    told.into_iter()
+    configured
+        .into_iter()
         .chain(std::env::split_paths(&path))
         .chain(debian)
         .find(|folder| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file())
@@ -83,12 +84,12 @@ fn major_version(bin: &Path) -> u32 {
     version.and_then(|name| name.parse().ok()).unwrap_or(0)
 }
 
-/// Who runs a helper's PostgreSQL: the person testing, or, for root, an account without rights.
+/// The account that runs a helper's PostgreSQL: the tester's own, or, for root, one without rights.
 #[derive(Clone, Debug)]
 pub enum Account {
-    /// The tests run as an ordinary person already.
+    /// The tests run as an ordinary account.
     Own,
-    /// The tests run as root, which `initdb` refuses.
+    /// The tests run as root, which `initdb` refuses, so another account is used.
     Other {
         /// The account's name.
         name: &'static str,
@@ -125,7 +126,7 @@ impl Account {
         }
     }
 
-    /// Runs a program as this account, from a folder it may enter, and returns what it said.
+    /// Runs a program as this account, from a folder that it may enter, and returns its output.
     pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Output {
         let mut command = match self {
             Self::Own => Command::new(program),

@@ -1,4 +1,4 @@
-//! Waiting for a condition, bounded by a time-out: what tests use in place of sleeping.
+//! Waiting for a condition, bounded by a time-out. Tests use this instead of sleeping.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long to leave the machine to others between two looks.
+/// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Looks again and again until `look` answers `Ok`, and returns what it found.
+/// Calls `check` until it returns `Ok`, and returns its value.
 ///
 /// # Panics
-/// When the time is over, also in the middle of a look: with the last `Err`, so that the failed test
-/// says what it saw.
-pub async fn eventually<T, E, F, Fut>(within: Duration, mut look: F) -> T
+/// When the time is over, also during a check. The message contains the last `Err`.
+pub async fn eventually<T, E, F, Fut>(within: Duration, mut check: F) -> T
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, E>>,
@@ -23,13 +22,13 @@ where
     let deadline = Instant::now() + within;
     let mut last = None;
     loop {
-        let Ok(looked) = timeout_at(deadline, look()).await else {
-            panic!("not so within {within:?}, and still looking; seen before: {last:?}")
+        let Ok(checked) = timeout_at(deadline, check()).await else {
+            panic!("the check before the end of {within:?} didn't return; last seen: {last:?}")
         };
-        match looked {
+        match checked {
             Ok(found) => return found,
             Err(seen) if Instant::now() >= deadline => {
-                panic!("not so within {within:?}; last seen: {seen:?}")
+                panic!("the condition didn't hold within {within:?}; last seen: {seen:?}")
             }
             Err(seen) => last = Some(seen),
         }

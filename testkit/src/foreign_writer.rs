@@ -1,10 +1,9 @@
-//! Somebody else who writes to the log of a PostgreSQL database, and goes silent in the middle of it.
+//! Another client that writes to the log of a PostgreSQL database and leaves its transaction open.
 
 use crate::test_db::TestDb;
 use sqlx::{Connection, Executor, PgConnection};
 
-/// A transaction that has appended an event, and says nothing any more. It holds up whoever wants to
-/// append.
+/// An idle transaction that has appended an event, and blocks every other append.
 #[derive(Debug)]
 pub struct ForeignWriter {
     connection: PgConnection,
@@ -13,8 +12,8 @@ pub struct ForeignWriter {
 }
 
 impl ForeignWriter {
-    /// Begins, appends to this stream, and goes silent. With `limited` the database's own limit on
-    /// silence in a transaction ends it, otherwise nothing does.
+    /// Begins, appends to this stream, and stays idle. With `limited` the database's own
+    /// `idle_in_transaction_session_timeout` ends the transaction, otherwise nothing does.
     pub async fn begin(db: &TestDb, stream: i64, limited: bool) -> Self {
         let insert = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
                       event_version, payload, metadata) \
@@ -22,7 +21,7 @@ impl ForeignWriter {
         Self::begin_with(db, insert, stream, limited).await
     }
 
-    /// The same without a limit, with an event that the market reads: this item is registered.
+    /// Like [`begin`](Self::begin) without a limit, with an event that the market reads: this item is registered.
     pub async fn begin_item(db: &TestDb, item: i64) -> Self {
         let insert = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
                       event_version, payload, metadata) \
@@ -43,10 +42,10 @@ impl ForeignWriter {
         connection.execute("BEGIN").await.expect("beginning");
         let insert = sqlx::query(insert).bind(stream.to_string());
         insert.execute(&mut connection).await.expect("appending");
-        Self { connection, pid: pid.expect("its number"), watch }
+        Self { connection, pid: pid.expect("the backend's pid"), watch }
     }
 
-    /// Whether the server still keeps its transaction.
+    /// Whether the server still holds the transaction open.
     pub async fn is_there(&mut self) -> bool {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
         let count: sqlx::Result<i64> =
@@ -54,12 +53,12 @@ impl ForeignWriter {
         count.expect("asking the server") > 0
     }
 
-    /// Comes to its end after all.
+    /// Commits the transaction.
     pub async fn commit(mut self) {
         self.connection.execute("COMMIT").await.expect("committing");
     }
 
-    /// Gives up by itself.
+    /// Rolls the transaction back.
     pub async fn roll_back(mut self) {
         self.connection.execute("ROLLBACK").await.expect("rolling back");
     }

@@ -1,4 +1,4 @@
-//! The smallest HTTP client that can ask "are you there?"; tests of the interface use a real one.
+//! A minimal HTTP client for probes; tests of the interface use a real one.
 
 use std::io;
 

@@ -1,10 +1,10 @@
 //! Helpers of the tests, never part of the program: throw-away databases on both engines
-//! ([`TestDb`], [`on_each_engine!`]), a PostgreSQL that a test may stop ([`PgCluster`]), the real
-//! program as a child process ([`Server`]), what a program syncs ([`Syncs`]), pages that are damaged ([`DamagedPages`]), and waiting for a
-//! condition ([`eventually()`]).
+//! ([`TestDb`], [`on_each_engine!`]), a PostgreSQL server that a test may stop ([`PgCluster`]), the real
+//! program as a child process ([`Server`]), a record of a program's syncs ([`Syncs`]), damaged pages
+//! ([`DamagedPages`]), and waiting for a condition ([`eventually()`]).
 //!
-//! It knows no other crate of the workspace, so every one of them may use it in its tests.
-//! Nothing here is skipped when something is missing: the test fails and says what to type.
+//! The crate depends on no other crate of the workspace, so all of them may use it in their tests.
+//! A test whose prerequisite is missing fails and says what to install; it is never skipped.
 #![expect(
     clippy::expect_used,
     clippy::panic,

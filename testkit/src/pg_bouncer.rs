@@ -1,4 +1,4 @@
-//! `PgBouncer` before a server of a test's own.
+//! `PgBouncer` in front of a test's own server.
 
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::test_db::TestDb;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A running `PgBouncer` on the loopback; it ends when this is dropped.
+/// A running `PgBouncer` on the loopback; it ends when this value is dropped.
 #[derive(Debug)]
 pub struct PgBouncer {
     port: u16,
@@ -22,7 +22,7 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one before this server, with these lines in its section `[pgbouncer]`.
+    /// Starts one in front of this server, with these lines in its section `[pgbouncer]`.
     pub async fn before(cluster: &PgCluster, settings: &str) -> Self {
         let account = Account::unprivileged();
         let folder = tempfile::Builder::new().prefix("gdmarket-pooler-").tempdir();
@@ -65,7 +65,7 @@ impl Drop for PgBouncer {
     }
 }
 
-/// Debian installs it where only root has it on the path.
+/// Finds the program, which Debian installs where only root has it on the path.
 fn program() -> PathBuf {
     let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
     let found = places.into_iter().map(PathBuf::from).find(|place| place.is_file());

@@ -1,5 +1,5 @@
-//! A PostgreSQL server of a test's own, for tests that stop it. Everything that leaves the server
-//! alone uses [`TestDb::postgres`](crate::TestDb::postgres), which costs a tenth.
+//! A PostgreSQL server for one test, which may stop it. A test that leaves the server alone uses
+//! [`TestDb::postgres`](crate::TestDb::postgres), which takes a tenth of the time.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -9,18 +9,18 @@ use tempfile::TempDir;
 use crate::environment::{Account, free_port, postgres_programs};
 use crate::syncs::Syncs;
 
-/// A cluster in a temporary folder, on the loopback, with durability as PostgreSQL ships it.
+/// A cluster in a temporary folder, on the loopback, with PostgreSQL's default durability.
 #[derive(Debug)]
 pub struct PgCluster {
     account: Account,
     programs: PathBuf,
-    /// What stands in for `postgres`, if anything does.
+    /// The program that is run instead of `postgres`, if any.
     server: Option<PathBuf>,
     port: u16,
     folder: TempDir,
 }
 
-/// How often another port is tried when somebody took the free one first.
+/// The number of ports that are tried while other programs take the free one first.
 const PORT_ATTEMPTS: usize = 5;
 
 impl PgCluster {
@@ -29,7 +29,7 @@ impl PgCluster {
         Self::start_as(None)
     }
 
-    /// The same, with every sync on record.
+    /// Like [`start_new`](Self::start_new), with every sync recorded.
     pub fn start_watched(syncs: &Syncs) -> Self {
         Self::start_as(Some(syncs.watching(&postgres_programs().join("postgres"))))
     }
@@ -71,17 +71,17 @@ impl PgCluster {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Where it listens.
+    /// The server's port.
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Where its files are.
+    /// The folder of the server's files.
     pub fn data_folder(&self) -> PathBuf {
         PathBuf::from(self.data())
     }
 
-    /// The file of a table of this database, which must be on this server. To be asked while the server runs.
+    /// The file of a table of this database, which must be on this server. The server must run.
     pub async fn table_file(&self, db: &crate::TestDb, table: &str) -> PathBuf {
         let database = "SELECT oid::bigint FROM pg_database WHERE datname = current_database()";
         let database = db.log_number(database).await;
@@ -100,7 +100,7 @@ impl PgCluster {
         assert!(self.try_start(), "PostgreSQL doesn't start again: {}", self.log());
     }
 
-    /// Stops the server in good order: connections are cut, everything is written.
+    /// Stops the server cleanly: connections are cut, everything is written.
     pub fn stop(&self) {
         self.stop_by("fast");
     }
@@ -145,7 +145,7 @@ impl PgCluster {
 
 impl Drop for PgCluster {
     fn drop(&mut self) {
-        // Stopped already is as good.
+        // A server that is stopped already makes this fail, which is fine.
         drop(self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]));
     }
 }

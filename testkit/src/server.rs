@@ -1,4 +1,4 @@
-//! The real program as a child process: started on a free port, killed, restarted, listened to.
+//! The real program as a child process: started on a free port, killed and restarted, its output recorded.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ use crate::eventually::eventually;
 use crate::http_probe::get_status;
 use crate::test_db::TestDb;
 
-/// How long a start may take on a busy machine before the test fails.
+/// The limit of a start on a busy machine, after which the test fails.
 const START_WITHIN: Duration = Duration::from_secs(30);
 /// The exit code of a program whose port is taken.
 const PORT_TAKEN: i32 = 3;
-/// How often another port is tried when somebody took the free one first.
+/// The number of ports that are tried while other programs take the free one first.
 const PORT_ATTEMPTS: usize = 5;
 
-/// What to start, and with what beyond a free port and an empty data folder.
+/// The program to start, and what it gets in addition to a free port and an empty data folder.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     program: PathBuf,
@@ -32,7 +32,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The program, `env!("CARGO_BIN_EXE_gdmarket")` in the tests of `gdmarket`.
+    /// Options for this program, `env!("CARGO_BIN_EXE_gdmarket")` in the tests of `gdmarket`.
     pub fn new(program: impl AsRef<Path>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -42,14 +42,14 @@ impl ServerOptions {
         }
     }
 
-    /// Uses a database by its URL; without this, SQLite in the data folder.
+    /// Uses the database at this URL; the default is SQLite in the data folder.
     #[must_use]
     pub fn database_url(mut self, url: &str) -> Self {
         self.database_url = Some(url.to_owned());
         self
     }
 
-    /// Uses a test's database, on whichever engine it is.
+    /// Uses a test's database, on either engine.
     #[must_use]
     pub fn on(self, db: &TestDb) -> Self {
         match db.folder() {
@@ -58,7 +58,7 @@ impl ServerOptions {
         }
     }
 
-    /// Uses a data folder of the test's; without this, an empty one that goes with the server.
+    /// Uses this data folder; the default is an empty one that is removed with the server.
     #[must_use]
     pub fn data_dir(mut self, folder: &Path) -> Self {
         self.data_dir = Some(folder.to_owned());
@@ -75,7 +75,7 @@ impl ServerOptions {
     /// Starts the program and returns once it is ready.
     ///
     /// # Panics
-    /// When it doesn't come up; the message carries what it wrote to stderr.
+    /// When the program doesn't become ready; the message contains its stderr.
     pub async fn start(self) -> Server {
         let own_folder = tempfile::Builder::new().prefix("gdmarket-data-").tempdir();
         let own_folder = own_folder.expect("a temporary folder");
@@ -89,7 +89,7 @@ impl ServerOptions {
                 Err(code) => panic!("gdmarket ended with {code:?}: {}", server.stderr()),
             }
         }
-        panic!("every free port was taken by somebody else first: {}", server.stderr())
+        panic!("every free port was taken by another program first: {}", server.stderr())
     }
 }
 
@@ -104,22 +104,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// The port it listens on, the same after a restart.
+    /// The program's port, which stays the same after a restart.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address of a path on it.
+    /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Where its files are.
+    /// The program's data folder.
     pub fn data_dir(&self) -> &Path {
         self.options.data_dir.as_deref().unwrap_or_else(|| self.own_folder.path())
     }
 
-    /// Everything it has written to stderr so far, over all its starts.
+    /// The program's stderr so far, of all its starts.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -129,14 +129,14 @@ impl Server {
         self.child.as_ref().and_then(Child::id)
     }
 
-    /// `kill -9`; returns when the process is gone.
+    /// Kills the process as `kill -9` does; returns when it is gone.
     pub async fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().await.expect("killing the server");
         }
     }
 
-    /// Asks for an orderly end (SIGTERM) without waiting for it.
+    /// Requests a clean shutdown (SIGTERM) without waiting for it.
     pub async fn terminate(&self) {
         self.signal("TERM").await;
     }
@@ -148,7 +148,7 @@ impl Server {
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name} {pid}");
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub async fn wait(&mut self, within: Duration) -> ExitStatus {
         let mut child = self.child.take().expect("a running server");
         let Ok(ended) = tokio::time::timeout(within, child.wait()).await else {
@@ -157,7 +157,7 @@ impl Server {
         ended.expect("the server's exit status")
     }
 
-    /// Starts it again on the same port, data and variables; returns once it answers.
+    /// Starts the program again with the same port, data and variables; returns once it is ready.
     pub async fn restart(&mut self) {
         self.kill().await;
         if let Err(code) = self.try_start().await {
@@ -165,7 +165,7 @@ impl Server {
         }
     }
 
-    /// Starts the process and waits until it is ready; an early end is its exit code.
+    /// Starts the process and waits until it is ready; a process that ends early gives its exit code.
     async fn try_start(&mut self) -> Result<(), Option<i32>> {
         let mut child = self.command().spawn().expect("starting the gdmarket program");
         let stderr = child.stderr.take().expect("the server's stderr");

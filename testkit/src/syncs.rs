@@ -1,5 +1,5 @@
-//! What a program asks the disk to keep, seen by strace from the program's start: the instrument for
-//! "acknowledged is on the disk", which no `kill -9` can show, since the page cache survives it.
+//! The syncs of a program, recorded by strace from the program's start. They show that what was acknowledged
+//! is on the disk, which no `kill -9` can show, because the page cache survives it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -28,7 +28,7 @@ impl Syncs {
         Self { folder }
     }
 
-    /// A program that is the given one, watched. The watcher is a process of its own that ends with it;
+    /// A script that runs the given program under strace, which is a process of its own and ends with it;
     /// signals and the exit code are the program's.
     pub fn watching(&self, program: &Path) -> PathBuf {
         let name = program.file_name().expect("a program").to_string_lossy();
@@ -46,8 +46,7 @@ impl Syncs {
         watched
     }
 
-    /// When each successful sync of a file with this word in its path came to its end, in seconds since
-    /// 1970, in order.
+    /// The end of each successful sync of a file with this word in its path, in seconds since 1970, in order.
     pub fn ended(&self, path: &str) -> Vec<f64> {
         let mut ended = Vec::new();
         for entry in fs::read_dir(self.folder.path()).expect("the folder").flatten() {
@@ -61,7 +60,7 @@ impl Syncs {
     }
 }
 
-/// Of `1795983541.391480 fdatasync(3</tmp/log.db-wal>) = 0 <0.003944>`: beginning and duration.
+/// The end of `1795983541.391480 fdatasync(3</tmp/log.db-wal>) = 0 <0.003944>`: its start plus its duration.
 fn end_of(line: &str, path: &str) -> Option<f64> {
     let (began, call) = line.split_once(' ')?;
     let (call, result) = call.split_once(" = ")?;
@@ -75,7 +74,7 @@ mod tests {
     use super::end_of;
 
     #[test]
-    fn a_successful_sync_of_the_file_counts_and_nothing_else() {
+    fn only_a_successful_sync_of_the_file_counts() {
         let synced = "10.5 fdatasync(3</tmp/log.db-wal>) = 0 <0.250000>";
         assert_eq!(end_of(synced, "log.db-wal"), Some(10.75));
         assert_eq!(end_of(synced, "views.db"), None);

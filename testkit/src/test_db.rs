@@ -1,4 +1,4 @@
-//! A database of a test's own, on either engine, gone when the value is dropped.
+//! A database for one test, on either engine, which is dropped with its value.
 
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +19,7 @@ pub enum Engine {
     Postgres,
 }
 
-/// An empty database. Keep it alive as long as anything uses its [`url`](TestDb::url).
+/// An empty database. It must live as long as anything uses its [`url`](TestDb::url).
 #[derive(Debug)]
 pub struct TestDb {
     url: String,
@@ -32,7 +32,7 @@ enum Place {
     Database { server: String, name: String },
 }
 
-/// Views are tables of their own; what else is derived stands beside the log.
+/// Drops the tables of views and empties the other derived tables, which are in the log's database.
 const FORGET_VIEWS: &str = "DO $$ DECLARE name text; BEGIN
     FOR name IN SELECT tablename FROM pg_tables
         WHERE schemaname = current_schema() AND tablename LIKE 'view\\_%' LOOP
@@ -42,7 +42,7 @@ const FORGET_VIEWS: &str = "DO $$ DECLARE name text; BEGIN
     DELETE FROM generations; DELETE FROM dropped;
     END $$";
 
-/// Tells the databases of one process apart.
+/// Numbers the databases of one process.
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
 impl TestDb {
@@ -56,7 +56,7 @@ impl TestDb {
     /// A fresh database on the server of `GDMARKET_TEST_DATABASE_URL`.
     ///
     /// # Panics
-    /// When the variable is not set: the test fails and says what to type, it is never skipped.
+    /// When the variable is not set: the test fails and says what to set; it is never skipped.
     pub async fn postgres() -> Self {
         let Some(server) = variable(TEST_DATABASE_URL) else {
             panic!(
@@ -68,7 +68,7 @@ impl TestDb {
         Self::on_server(&server).await
     }
 
-    /// A fresh database on a server of the caller's choice.
+    /// A fresh database on the given server.
     pub async fn on_server(server: &str) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let random = Uuid::from_u128(random_bits()).simple().to_string();
@@ -83,12 +83,12 @@ impl TestDb {
         }
     }
 
-    /// What to open the store with: `sqlite:<folder>` or `postgres://…`.
+    /// The URL to open the store with: `sqlite:<folder>` or `postgres://…`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Which engine this database is on.
+    /// The engine of this database.
     pub fn engine(&self) -> Engine {
         match self.place {
             Place::Folder(_) => Engine::Sqlite,
@@ -96,8 +96,8 @@ impl TestDb {
         }
     }
 
-    /// Throws away everything that is derived from the log: views, checkpoints, deadlines. Nobody
-    /// may have the database open meanwhile.
+    /// Deletes everything that is derived from the log: views, checkpoints, deadlines. No process may have
+    /// the database open meanwhile.
     pub async fn forget_views(&self) {
         match &self.place {
             Place::Folder(folder) => {
@@ -111,13 +111,13 @@ impl TestDb {
         }
     }
 
-    /// Does something to the log as no program would, beside whoever has it open.
+    /// Runs SQL on the log as an outsider, while programs may have it open.
     pub async fn log_sql(&self, sql: &str) {
         self.sql("log.db", sql).await;
     }
 
-    /// Writes so many registrations of about 4 KiB each, for items from this number on: a log that fits
-    /// into no pipe, socket or buffer.
+    /// Writes `count` registrations of about 4 KiB each, for items from `first` on: a log that fits into no
+    /// pipe, socket or buffer.
     pub async fn write_long_items(&self, first: usize, count: usize) {
         let name = "x".repeat(4_000);
         let event = |no: usize| {
@@ -139,7 +139,7 @@ impl TestDb {
         }
     }
 
-    /// Does something to the views as no program would, beside whoever has them open.
+    /// Runs SQL on the views as an outsider, while programs may have them open.
     pub async fn views_sql(&self, sql: &str) {
         self.sql("views.db", sql).await;
     }
@@ -149,19 +149,19 @@ impl TestDb {
             Place::Folder(folder) => {
                 let file = SqliteConnectOptions::new().filename(folder.path().join(file));
                 let mut connection = file.connect().await.expect("the file");
-                connection.execute(sql).await.expect("the file takes it");
+                connection.execute(sql).await.expect("running the statement");
                 connection.close().await.expect("closing the file");
             }
-            Place::Database { .. } => execute(&self.url, sql).await.expect("it takes it"),
+            Place::Database { .. } => execute(&self.url, sql).await.expect("running the statement"),
         }
     }
 
-    /// A number that is asked of the log.
+    /// The number that a query of the log returns.
     pub async fn log_number(&self, sql: &str) -> i64 {
         self.number("log.db", sql).await
     }
 
-    /// A number that is asked of the views.
+    /// The number that a query of the views returns.
     pub async fn views_number(&self, sql: &str) -> i64 {
         self.number("views.db", sql).await
     }
@@ -181,7 +181,7 @@ impl TestDb {
         number.expect("a number")
     }
 
-    /// The tables of views, those of builds too.
+    /// The tables of views, including those of builds.
     pub async fn view_tables(&self) -> Vec<String> {
         let mut tables: Vec<String> = match &self.place {
             Place::Folder(folder) => {
@@ -201,7 +201,7 @@ impl TestDb {
         tables
     }
 
-    /// Every `table.column` of the log and of the views, sorted; nothing that the engine keeps for itself.
+    /// Every `table.column` of the log and of the views, sorted, without the engine's own tables.
     pub async fn columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = match &self.place {
             Place::Folder(folder) => {
@@ -228,7 +228,7 @@ impl TestDb {
         columns
     }
 
-    /// A copy of it as it is now, as a backup would be. Nobody may have it open meanwhile.
+    /// A copy of the database, like a backup. No process may have the database open meanwhile.
     pub async fn copy(&self) -> Self {
         match &self.place {
             Place::Folder(folder) => {
@@ -249,8 +249,8 @@ impl TestDb {
         }
     }
 
-    /// Puts a copy in its place, as restoring a backup does. On PostgreSQL whoever is connected is
-    /// cut off and may connect again; on SQLite nobody may have it open.
+    /// Replaces the database by a copy, as restoring a backup does. On PostgreSQL connections are cut and
+    /// may be opened again; on SQLite no process may have the database open.
     pub async fn replace_by(&self, copy: Self) {
         match (&self.place, &copy.place) {
             (Place::Folder(folder), Place::Folder(older)) => {
@@ -262,11 +262,11 @@ impl TestDb {
             (Place::Database { server, name }, Place::Database { name: copied, .. }) => {
                 replace(server, name, copied).await.expect("replacing the database");
             }
-            _ => panic!("a copy is on the same engine"),
+            _ => panic!("the copy must be on the same engine"),
         }
     }
 
-    /// Cuts off whoever is connected to the PostgreSQL database under this name; how many those were.
+    /// Cuts the connections to the PostgreSQL database with this application name; returns their number.
     pub async fn cut_off(&self, application_name: &str) -> i64 {
         let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                    WHERE application_name = $1 AND datname = current_database()";
@@ -285,12 +285,12 @@ impl TestDb {
 }
 
 impl Drop for TestDb {
-    /// Drops the database with whoever is still connected. What can't be dropped (its server is
-    /// gone) goes with the server.
+    /// Drops the database and cuts its connections. A database that can't be dropped, because its server is
+    /// gone, goes with the server.
     fn drop(&mut self) {
         if let Place::Database { server, name } = &self.place {
             let (server, name) = (server.clone(), name.clone());
-            // A thread of its own: the test's runtime may be single-threaded, or closing down.
+            // The test's runtime may be single-threaded or shutting down, so this uses a thread of its own.
             let dropping = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 if let Ok(runtime) = runtime {
@@ -311,7 +311,7 @@ fn copy_files(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-/// Cuts everybody off, and puts one database where the other was.
+/// Cuts all connections and puts one database in the place of the other.
 async fn replace(server: &str, name: &str, by: &str) -> sqlx::Result<()> {
     let cut_off = format!(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"
@@ -334,14 +334,14 @@ async fn execute(server: &str, sql: &str) -> sqlx::Result<()> {
     connection.close().await
 }
 
-/// Random enough that two runs on one server don't meet: each hasher has its own keys.
+/// Random bits, so that two runs on one server use different names: each hasher has its own keys.
 fn random_bits() -> u128 {
     use std::hash::{BuildHasher, RandomState};
     let half = || u128::from(RandomState::new().hash_one(process::id()));
     half() << 64 | half()
 }
 
-/// The same server, another database; the query part (socket, options) stays.
+/// The URL of another database on the same server; the query part (socket, options) stays.
 fn with_database(server: &str, name: &str) -> String {
     let (address, query) = server.split_once('?').map_or((server, None), |(a, q)| (a, Some(q)));
     let (scheme, rest) = address.split_once("://").unwrap_or(("postgres", address));
@@ -355,7 +355,7 @@ mod tests {
     use super::with_database;
 
     #[test]
-    fn the_database_is_replaced_and_the_rest_of_the_url_stays() {
+    fn database_of_a_url_is_replaced_and_the_rest_stays() {
         for (server, expected) in [
             ("postgres://a:b@host:1/postgres", "postgres://a:b@host:1/x"),
             ("postgresql://a@host", "postgresql://a@host/x"),

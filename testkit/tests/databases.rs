@@ -1,4 +1,4 @@
-//! The helpers hold what they promise: databases that come and go, a cluster that stops and starts.
+//! Tests of the helpers: databases that are created and dropped, a cluster that stops and starts.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use gdmarket_testkit::{Account, Engine, PgCluster, TestDb, eventually, on_each_e
 use sqlx::{Connection, PgConnection};
 
 on_each_engine! {
-    async fn every_database_is_another(db: &TestDb) {
+    async fn every_database_is_a_new_one(db: &TestDb) {
         let other = match db.engine() {
             Engine::Sqlite => {
                 assert!(db.folder().expect("a folder").is_dir());
@@ -19,7 +19,7 @@ on_each_engine! {
 }
 
 #[test]
-fn a_dropped_database_is_gone() {
+fn dropped_database_is_gone() {
     run(async {
         let db = TestDb::postgres().await;
         let url = db.url().to_owned();
@@ -31,7 +31,7 @@ fn a_dropped_database_is_gone() {
 }
 
 #[test]
-fn a_cluster_stops_crashes_and_starts_again() {
+fn cluster_stops_crashes_and_starts_again() {
     run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
@@ -39,7 +39,7 @@ fn a_cluster_stops_crashes_and_starts_again() {
         PgConnection::connect(db.url()).await.expect_err("the server is stopped");
         cluster.start();
         cluster.crash();
-        PgConnection::connect(db.url()).await.expect_err("the server is away");
+        PgConnection::connect(db.url()).await.expect_err("the server has crashed");
         cluster.start();
         eventually(Duration::from_secs(10), || PgConnection::connect(db.url())).await;
     });
@@ -47,7 +47,7 @@ fn a_cluster_stops_crashes_and_starts_again() {
 
 #[test]
 #[should_panic(expected = "last seen: \"nothing\"")]
-fn waiting_in_vain_says_what_was_seen() {
+fn eventually_reports_the_last_value_when_it_times_out() {
     run(async {
         eventually(Duration::from_millis(20), || async { Err::<(), _>("nothing") }).await;
     });

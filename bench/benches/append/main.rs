@@ -1,8 +1,8 @@
-//! Commands per second, ours beside pgbench and stock cqrs-es, in one interleaved run.
+//! Commands per second of GDmarket, pgbench and stock cqrs-es in one interleaved run.
 //!
-//! Every round visits every (concurrency, candidate) cell in turn on a database of the cell's own,
-//! so a slow minute of the machine hits all candidates alike. Ratios are taken within a round and
-//! the median over the rounds is printed with its range.
+//! Every round measures every (concurrency, candidate) cell in turn on a database of its own, so a slow
+//! minute of the machine affects all candidates alike. Ratios are taken within a round; the median over
+//! the rounds is printed with its range.
 //!
 //! Run by `cargo bench -p gdmarket-bench -- --help`.
 #![expect(clippy::print_stderr, reason = "a benchmark prints")]
@@ -35,10 +35,10 @@ struct Args {
     /// Only this engine: postgres or sqlite.
     #[arg(long)]
     only: Option<String>,
-    /// Callers at once on PostgreSQL.
+    /// Concurrent callers on PostgreSQL.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64])]
     concurrency: Vec<usize>,
-    /// What cargo bench passes to every benchmark.
+    /// An argument that cargo bench passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -109,7 +109,7 @@ async fn ours_on_postgres(
     ours::measure(&url, pace, with_projections, 0).await
 }
 
-/// `synchronous=FULL` as always.
+/// GDmarket on SQLite with `synchronous=FULL`, as always.
 async fn ours_on_sqlite(pace: Pace, with_projections: bool) -> anyhow::Result<Cell> {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite:{}", folder.path().display());
@@ -117,7 +117,7 @@ async fn ours_on_sqlite(pace: Pace, with_projections: bool) -> anyhow::Result<Ce
 }
 
 fn progress(engine: &str, round: usize, cells: &[Cell]) {
-    let figures: Vec<String> =
+    let rates: Vec<String> =
         cells.iter().map(|cell| format!("{} {:.0}/s", cell.candidate, cell.per_second)).collect();
-    eprintln!("{engine} round {}: {}", round + 1, figures.join(", "));
+    eprintln!("{engine} round {}: {}", round + 1, rates.join(", "));
 }

@@ -1,5 +1,5 @@
-//! Stock cqrs-es over postgres-es and sqlite-es, as their documents say, with our own aggregate:
-//! the same decisions, so that only the way to the log differs.
+//! Stock cqrs-es over postgres-es and sqlite-es, as their documentation shows, with GDmarket's aggregate:
+//! the decisions are the same, and only the way to the log differs.
 
 use crate::workload;
 use cqrs_es::{CqrsFramework, EventStore};
@@ -34,7 +34,7 @@ pub(crate) async fn postgres(
     Ok(cell)
 }
 
-/// cqrs-es + sqlite-es, its ten connections, but `synchronous=FULL`.
+/// cqrs-es + sqlite-es with its ten connections, but with `synchronous=FULL`.
 pub(crate) async fn sqlite(pace: Pace) -> anyhow::Result<Cell> {
     let folder = tempfile::tempdir()?;
     let options = SqliteConnectOptions::new()

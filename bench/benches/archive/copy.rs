@@ -1,4 +1,4 @@
-//! The yardstick: PostgreSQL's own binary COPY of whole tables, to a file and from it.
+//! The baseline: PostgreSQL's own binary COPY of whole tables, to a file and from it.
 
 use anyhow::Context;
 use futures::TryStreamExt;
@@ -7,7 +7,7 @@ use std::path::Path;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-/// The columns of a table; those that it makes up by itself are named, so that they are copied too.
+/// The columns of a table; generated ones are named, because COPY leaves them out otherwise.
 fn columns(table: &str) -> &'static str {
     match table {
         "events" => {
@@ -21,7 +21,7 @@ fn columns(table: &str) -> &'static str {
     }
 }
 
-/// A table into a file, events in the order of positions as an export has them.
+/// Copies a table into a file, events in the order of positions as in an export.
 pub(crate) async fn copy_out(url: &str, table: &str, file: &Path) -> anyhow::Result<()> {
     let mut connection = PgConnection::connect(url).await?;
     let sql = format!("COPY {table} ({}) TO STDOUT (FORMAT binary)", columns(table));
@@ -37,7 +37,7 @@ pub(crate) async fn copy_out(url: &str, table: &str, file: &Path) -> anyhow::Res
     Ok(())
 }
 
-/// A table from a file, in one transaction.
+/// Copies a table from a file, in one transaction.
 pub(crate) async fn copy_in(url: &str, table: &str, file: &Path) -> anyhow::Result<()> {
     let mut connection = PgConnection::connect(url).await?;
     let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", columns(table));

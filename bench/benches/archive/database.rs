@@ -1,9 +1,9 @@
-//! A log to fill the source with: what a market would have written.
+//! A log as a market would have written it, to fill the source with.
 
 use gdmarket_testkit::PgCluster;
 use sqlx::{Connection, Executor, PgConnection};
 
-/// Three events to a stream, with the payloads and metadata of a real one, and a receipt for each.
+/// Three events per stream, with the payloads and metadata of a real market, and a receipt for each.
 const FILL: &str = r#"
 INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
 SELECT 'item', (n / 3 + 1)::text, n % 3 + 1,
@@ -17,7 +17,7 @@ SELECT uuid_send(md5(n::text)::uuid), decode(md5(n::text) || md5('f' || n), 'hex
 FROM generate_series(0, EVENTS - 1) AS n;
 ANALYZE events, receipts"#;
 
-/// Writes out what the last cell left to be written, so that the next doesn't pay for it.
+/// Writes the dirty pages of the last cell, so that the next cell doesn't pay for them.
 pub(crate) async fn settle(cluster: &PgCluster) -> anyhow::Result<()> {
     let mut admin = PgConnection::connect(&cluster.url()).await?;
     admin.execute("CHECKPOINT").await?;

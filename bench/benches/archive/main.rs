@@ -1,9 +1,8 @@
-//! Importing an archive into PostgreSQL beside plain `COPY FROM` of the same rows, and exporting beside
-//! `COPY TO`, in one interleaved run.
+//! Importing an archive into PostgreSQL, compared with plain `COPY FROM` of the same rows, and exporting,
+//! compared with `COPY TO`, in one interleaved run.
 //!
-//! Every round visits every cell in turn on a database of the cell's own with the same schema: same
-//! columns, indexes, trigger. Ratios are taken within a round; the median over the rounds is printed with
-//! its range.
+//! Every round measures every cell in turn on a database of its own with the same columns, indexes and
+//! trigger. Ratios are taken within a round; the median over the rounds is printed with its range.
 //!
 //! Run by `cargo bench -p gdmarket-bench --bench archive -- --help`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
@@ -27,15 +26,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[derive(Parser)]
-#[command(about = "Import beside COPY FROM, export beside COPY TO, in one interleaved run")]
+#[command(
+    about = "Import compared with COPY FROM, export compared with COPY TO, in one interleaved run"
+)]
 struct Args {
     /// Rounds; the median over them is printed.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Events of the log, three to a stream, each with a receipt.
+    /// Events of the log, three per stream, each with a receipt.
     #[arg(long, default_value_t = 300_000)]
     events: u32,
-    /// What cargo bench passes to every benchmark.
+    /// An argument that cargo bench passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -49,9 +50,9 @@ struct Round {
     import: Duration,
 }
 
-/// What a cell took in a round.
+/// The time of a cell in a round.
 type Cell = fn(&Round) -> Duration;
-/// What a cell is held against, by name.
+/// The cell that another is compared with, and its name.
 type Base = (&'static str, Cell);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -130,9 +131,9 @@ async fn load(url: &str, file: &Path) -> anyhow::Result<()> {
 }
 
 async fn timed(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<Duration> {
-    let begun = Instant::now();
+    let started = Instant::now();
     work.await?;
-    Ok(begun.elapsed())
+    Ok(started.elapsed())
 }
 
 fn print(rounds: &[Round], events: u32) {

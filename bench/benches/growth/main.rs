@@ -1,8 +1,8 @@
-//! What a long log costs: the append rate beside pgbench at equal table size, short and long, and
-//! the server's memory on the long one.
+//! The cost of a long log: the append rate compared with pgbench on tables of equal size, short and
+//! long, and the server's memory on the long log.
 //!
-//! Tables are filled by the database itself. Every round visits short and long, ours and pgbench, in
-//! turn; a short table is made anew each time, since a cell makes it several times as long. Run by
+//! SQL fills the tables. Every round measures both candidates on the short and the long table in turn; a
+//! short table is created again each time, because a cell makes it several times as long. Run by
 //! `cargo bench -p gdmarket-bench --bench growth -- --help`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
 
@@ -25,10 +25,12 @@ use gdmarket_testkit::PgCluster;
 use std::time::Duration;
 
 #[derive(Parser)]
-#[command(about = "Appends beside pgbench on a short and on a long log, and the server's memory")]
+#[command(
+    about = "Appends compared with pgbench on a short and a long log, and the server's memory"
+)]
 struct Args {
-    /// Rounds; the median over them is printed. Of three it says too little: two tables of pgbench, each
-    /// with its own luck, are in every ratio.
+    /// Rounds; the median over them is printed. Three are too few: every ratio contains the variance of two
+    /// pgbench tables.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// Seconds measured per cell, after half a second of warm-up.
@@ -40,7 +42,7 @@ struct Args {
     /// Events of the long log.
     #[arg(long, default_value_t = 1_000_000)]
     long: u32,
-    /// What cargo bench passes to every benchmark.
+    /// An argument that cargo bench passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -99,7 +101,7 @@ impl Tables {
     }
 }
 
-/// Ours to pgbench on tables of this length.
+/// The append rate relative to pgbench on tables of this length.
 async fn ratio(
     args: &Args,
     cluster: &PgCluster,
@@ -108,7 +110,7 @@ async fn ratio(
 ) -> anyhow::Result<f64> {
     let pace = Pace { concurrency: 64, measured: Duration::from_secs_f64(args.seconds) };
     let pgbench = pgbench::run(&cluster.program("pgbench"), &tables.stock, pace).await?;
-    // Beyond what is there, and beyond what earlier rounds have added.
+    // Numbers beyond the filled items and beyond those of earlier rounds.
     let after = u64::from(tables.events) + 10_000_000 * u64::try_from(round)?;
     let ours = ours::measure(&tables.ours, pace, false, after).await?;
     let ratio = ours.per_second / pgbench.per_second;

@@ -1,5 +1,4 @@
-//! The real server's resident memory on a long log: after its views were made from nothing, and under
-//! load.
+//! The real server's resident memory on a long log: after it has built its views, and under load.
 
 use crate::{Tables, client};
 use gdmarket_bench::cell::Pace;
@@ -9,13 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long the views may take.
+/// The limit for building the views.
 const VIEWS_WITHIN: Duration = Duration::from_mins(10);
 const LOAD: Pace = Pace { concurrency: 64, measured: Duration::from_secs(5) };
 
-/// Starts the server, lets it follow the whole log, drives it, and says what it took.
+/// Starts the server, waits until it has followed the whole log, drives it, and reports its memory.
 pub(crate) async fn of_server(gdmarket: &Path, log: &Tables) -> anyhow::Result<String> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let server = ServerOptions::new(gdmarket).database_url(&log.ours).start().await;
     let pool = database::connect(&log.ours).await?;
     let followed = eventually(VIEWS_WITHIN, || async {
@@ -30,7 +29,7 @@ pub(crate) async fn of_server(gdmarket: &Path, log: &Tables) -> anyhow::Result<S
     });
     followed.await;
     pool.close().await;
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
     let pid = server.pid().unwrap_or_default();
     let (after_views, _) = resident(pid)?;
     let cell = client::drive("memory", server.port(), LOAD).await?.times(2.0);
@@ -44,7 +43,7 @@ pub(crate) async fn of_server(gdmarket: &Path, log: &Tables) -> anyhow::Result<S
     ))
 }
 
-/// Resident memory now and at most, in MiB.
+/// Current and peak resident memory in MiB.
 fn resident(pid: u32) -> anyhow::Result<(u64, u64)> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| {

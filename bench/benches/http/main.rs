@@ -1,5 +1,5 @@
-//! Registrations over HTTP, in events per second: ours beside pgbench and stock cqrs-es behind axum,
-//! in one interleaved run. Every server is a process of its own, the load comes from this one.
+//! Registrations over HTTP, in events per second: GDmarket, pgbench and stock cqrs-es behind axum in one
+//! interleaved run. Every server is a process of its own; the load comes from this process.
 //!
 //! `POST /items` with `Prefer: respond-async` and an `Idempotency-Key` each; the alarm takes no time.
 //! A registration is two events, `Alerted` and `ItemRegistered`. Run by
@@ -36,13 +36,13 @@ struct Args {
     /// Connections.
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Serves this candidate instead: what the benchmark starts its servers by.
+    /// Serves this candidate instead of measuring; the benchmark starts its servers this way.
     #[arg(long, hide = true)]
     serve: Option<String>,
-    /// On this database.
+    /// The database of the served candidate.
     #[arg(long, hide = true, default_value = "")]
     url: String,
-    /// What cargo bench passes to every benchmark.
+    /// An argument that cargo bench passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -67,9 +67,8 @@ async fn measure(args: &Args) -> anyhow::Result<()> {
     let mut report = Report::of("events");
     for round in 1..=args.rounds {
         let cells = this_round(args, &cluster, &gdmarket).await?;
-        let figures =
-            cells.iter().map(|cell| format!("{} {:.0}/s", cell.candidate, cell.per_second));
-        eprintln!("http round {round}: {}", figures.collect::<Vec<_>>().join(", "));
+        let rates = cells.iter().map(|cell| format!("{} {:.0}/s", cell.candidate, cell.per_second));
+        eprintln!("http round {round}: {}", rates.collect::<Vec<_>>().join(", "));
         report.add("HTTP on PostgreSQL", args.connections, cells);
     }
     report.print();
@@ -103,7 +102,7 @@ async fn this_round(
     Ok(cells)
 }
 
-/// Starts this program again as one candidate's server; it tells its port.
+/// Starts this program again as one candidate's server, which prints its port.
 async fn start_self(candidate: &str, url: &str) -> anyhow::Result<(Child, u16)> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["--serve", candidate, "--url", url])
@@ -116,7 +115,7 @@ async fn start_self(candidate: &str, url: &str) -> anyhow::Result<(Child, u16)> 
     Ok((child, port))
 }
 
-/// A port of the loopback to serve on, told to whoever started this.
+/// Listens on a port of the loopback and prints it for the parent process.
 async fn listen() -> anyhow::Result<tokio::net::TcpListener> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?.port());

@@ -1,4 +1,4 @@
-//! Ours with nothing following the log: the whole HTTP side, keys, receipts, the alarm, and no views.
+//! GDmarket without projections: the whole HTTP side, keys, receipts and the alarm, but no views.
 
 use crate::listen;
 use anyhow::anyhow;

@@ -1,6 +1,6 @@
-//! Stock cqrs-es + postgres-es behind axum, as their documents say: load, decide, store, answer. No
-//! keys, no numbers drawn, no views. Once with the item alone, once with both events of ours, each a
-//! command of its own aggregate.
+//! Stock cqrs-es + postgres-es behind axum, as their documentation shows: load, decide, store, answer. It
+//! has no idempotency keys, allocates no numbers and has no views. One candidate writes the item alone,
+//! the other both events of a GDmarket registration, each by a command of its own aggregate.
 
 use crate::listen;
 use axum::extract::State;
@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 /// The item alone.
 pub(crate) const ONE: &str = "stock, item alone";
-/// The alarm, then the item.
+/// The alarm and then the item.
 pub(crate) const BOTH: &str = "stock, alarm and item";
 
-/// Its pool: what did best beside ours in process.
+/// The pool size with the best rate in the in-process benchmark.
 const CONNECTIONS: u32 = 10;
 
 struct Stock {

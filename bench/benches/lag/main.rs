@@ -1,8 +1,8 @@
-//! How fast commands may come so that the views keep up: the highest rate held with a lag of under a
-//! second at p99, as a share of the rate without projections, and the lag at half of it.
+//! The highest rate of commands that the views keep up with, at a lag of under a second at p99, as a
+//! share of the rate without projections, and the lag at half of that rate.
 //!
 //! Lag is the time from a command's answer until every view has applied its event. The load is an
-//! open loop: items come at the rate asked for, whether or not those before are through. Run by
+//! open loop: items arrive at the requested rate, whether or not earlier ones are done. Run by
 //! `cargo bench -p gdmarket-bench --bench lag -- --help`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
 
@@ -19,16 +19,16 @@ use gdmarket_bench::cell::Pace;
 use gdmarket_bench::database;
 use gdmarket_bench::report::median;
 use gdmarket_testkit::PgCluster;
-use open_loop::{Held, OpenLoop};
+use open_loop::{Load, OpenLoop};
 use std::time::Duration;
 
 /// The highest lag at p99 that counts as keeping up, in milliseconds.
 const KEEPS_UP: f64 = 1000.0;
-/// What must have come of the commands that were to come.
-const NEARLY_ALL: f64 = 0.97;
+/// The share of the requested rate that must have been reached.
+const REACHED: f64 = 0.97;
 
 #[derive(Parser)]
-#[command(about = "The highest rate that the views hold, and how far behind they are")]
+#[command(about = "The highest rate that the views keep up with, and their lag")]
 struct Args {
     /// Rounds; the median over them is printed.
     #[arg(long, default_value_t = 3)]
@@ -40,16 +40,16 @@ struct Args {
     #[arg(long, value_delimiter = ',',
         default_values_t = [0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8])]
     shares: Vec<f64>,
-    /// What cargo bench passes to every benchmark.
+    /// An argument that cargo bench passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What one round came to.
+/// The results of one round.
 struct Round {
     without: f64,
-    highest: Held,
-    half: Held,
+    highest: Load,
+    half: Load,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -73,7 +73,9 @@ async fn main() -> anyhow::Result<()> {
         rounds.push(round);
     }
     let of = |value: fn(&Round) -> f64| median(rounds.iter().map(value).collect());
-    println!("\n| | rate without | highest held | share | lag p99 there | lag p99 at half of it |");
+    println!(
+        "\n| | rate without | highest reached | share | lag p99 there | lag p99 at half of it |"
+    );
     println!(
         "| median | {:.0} | {:.0} | {:.2} | {:.0} ms | {:.0} ms |",
         of(|round| round.without),
@@ -92,14 +94,14 @@ async fn this_round(args: &Args, cluster: &PgCluster) -> anyhow::Result<Round> {
     let without = ours::measure(&url, pace, false, 0).await?.per_second;
     let url = database::fresh(&cluster.url(), "bench_ours", "").await?;
     let mut load = OpenLoop::open(&url, measured).await?;
-    let mut highest = Held::default();
+    let mut highest = Load::default();
     for share in &args.shares {
-        let held = load.at(without * share).await?;
-        eprintln!("{share:.2} of {without:.0}/s: {held}");
-        if held.rate < without * share * NEARLY_ALL || held.lag_p99 >= KEEPS_UP {
+        let reached = load.at(without * share).await?;
+        eprintln!("{share:.2} of {without:.0}/s: {reached}");
+        if reached.rate < without * share * REACHED || reached.lag_p99 >= KEEPS_UP {
             break;
         }
-        highest = held;
+        highest = reached;
     }
     let half = load.at(highest.rate / 2.0).await?;
     eprintln!("half of the highest: {half}");

@@ -1,4 +1,4 @@
-//! Items that come at a rate of their own, and how long the views take to show them.
+//! An open loop of items at a given rate, and the lag of the views.
 
 use crate::ours::{Ours, lifecycle};
 use anyhow::Context as _;
@@ -12,18 +12,18 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 const WARM_UP: Duration = Duration::from_secs(1);
-/// How often it is looked how many items are due.
+/// The interval between two counts of the items that are due.
 const TICK: Duration = Duration::from_millis(2);
-/// Commands, and events, of an item.
+/// Commands, each with one event, per item.
 const PER_ITEM: f64 = 3.0;
-/// Items under way before the rest waits: then the rate isn't held.
-const MOST_UNDER_WAY: u64 = 4_000;
-/// A lag beyond this is told as this.
-const LONGEST: Duration = Duration::from_secs(20);
+/// The limit of items in flight; further items wait, and the rate isn't reached.
+const MAX_IN_FLIGHT: u64 = 4_000;
+/// A longer lag counts as this.
+const MAX_LAG: Duration = Duration::from_secs(20);
 
-/// What was held, and how far behind the views were.
+/// The rate that was reached, and the lag of the views.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Held {
+pub(crate) struct Load {
     /// Commands per second.
     pub(crate) rate: f64,
     /// Milliseconds.
@@ -32,14 +32,14 @@ pub(crate) struct Held {
     pub(crate) lag_p99: f64,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rate, lag_p50, lag_p99 } = self;
         write!(f, "{rate:.0}/s, lag p50 {lag_p50:.1} ms, p99 {lag_p99:.1} ms")
     }
 }
 
-/// A market with its projections, under load again and again.
+/// A market with its projections, put under load repeatedly.
 pub(crate) struct OpenLoop {
     ours: Ours,
     applied: Applied,
@@ -57,33 +57,33 @@ impl OpenLoop {
         Ok(Self { ours, applied, measured, items: 0 })
     }
 
-    /// Has items come at so many commands per second; comes back when the views have seen them all.
-    pub(crate) async fn at(&mut self, rate: f64) -> anyhow::Result<Held> {
+    /// Sends items at this many commands per second; returns when the views have applied them all.
+    pub(crate) async fn at(&mut self, rate: f64) -> anyhow::Result<Load> {
         let (answered, answers) = mpsc::unbounded_channel();
-        let begun = Instant::now();
-        let measuring = (begun + WARM_UP, begun + WARM_UP + self.measured);
+        let started = Instant::now();
+        let measuring = (started + WARM_UP, started + WARM_UP + self.measured);
         let watching = tokio::spawn(watch(self.applied.clone(), answers, measuring));
-        let (under_way, meter) = (Arc::new(AtomicU64::new(0)), Arc::new(Meter::default()));
+        let (in_flight, meter) = (Arc::new(AtomicU64::new(0)), Arc::new(Meter::default()));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut come = 0.0;
+        let mut arrived = 0.0;
         while Instant::now() < measuring.1 {
             tick.tick().await;
-            let due = begun.elapsed().as_secs_f64() * rate / PER_ITEM;
-            while come < due && under_way.load(Ordering::Relaxed) < MOST_UNDER_WAY {
-                come += 1.0;
+            let due = started.elapsed().as_secs_f64() * rate / PER_ITEM;
+            while arrived < due && in_flight.load(Ordering::Relaxed) < MAX_IN_FLIGHT {
+                arrived += 1.0;
                 self.items += 1;
-                under_way.fetch_add(1, Ordering::Relaxed);
+                in_flight.fetch_add(1, Ordering::Relaxed);
                 let (commands, n) = (self.ours.commands(), self.items);
-                let (answered, under_way, meter) =
-                    (answered.clone(), Arc::clone(&under_way), Arc::clone(&meter));
+                let (answered, in_flight, meter) =
+                    (answered.clone(), Arc::clone(&in_flight), Arc::clone(&meter));
                 tokio::spawn(async move {
                     let done = lifecycle(&commands, n, &meter).await;
-                    let told = done.map(|position| answered.send((position, Instant::now())));
-                    if !matches!(told, Ok(Ok(()))) {
-                        eprintln!("item {n}: {told:?}");
+                    let sent = done.map(|position| answered.send((position, Instant::now())));
+                    if !matches!(sent, Ok(Ok(()))) {
+                        eprintln!("item {n}: {sent:?}");
                     }
-                    under_way.fetch_sub(1, Ordering::Relaxed);
+                    in_flight.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         }
@@ -95,7 +95,7 @@ impl OpenLoop {
             lags.get(index).copied().unwrap_or(f64::NAN)
         };
         let rate = f64::from(items) * PER_ITEM / self.measured.as_secs_f64();
-        Ok(Held { rate, lag_p50: at(50), lag_p99: at(99) })
+        Ok(Load { rate, lag_p50: at(50), lag_p99: at(99) })
     }
 
     pub(crate) async fn close(self) {
@@ -103,8 +103,8 @@ impl OpenLoop {
     }
 }
 
-/// Waits for the views to apply what was answered; how many items were answered while it was
-/// measured, and the lags of these in milliseconds.
+/// Waits until the views have applied each answered item; returns the number of items that were answered
+/// while the load was measured, and their lags in milliseconds.
 async fn watch(
     applied: Applied,
     mut answers: mpsc::UnboundedReceiver<Answered>,
@@ -112,7 +112,7 @@ async fn watch(
 ) -> (u32, Vec<f64>) {
     let (mut items, mut lags) = (0, Vec::new());
     while let Some((position, answered)) = answers.recv().await {
-        applied.wait_views(position, answered + LONGEST).await;
+        applied.wait_views(position, answered + MAX_LAG).await;
         if (from..to).contains(&answered) {
             items += 1;
             lags.push(answered.elapsed().as_secs_f64() * 1000.0);

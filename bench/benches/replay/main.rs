@@ -1,8 +1,8 @@
-//! Rebuilding the item view from a long log, beside what the database needs to hand the same rows out
-//! and beside stock cqrs-es; how it grows with the log, what memory it takes, and what it costs those
-//! who send commands meanwhile.
+//! Rebuilding the item view from a long log, compared with the database's own export of the same rows and
+//! with stock cqrs-es; how the time grows with the log, the memory, and the cost for callers that send
+//! commands meanwhile.
 //!
-//! Every round visits all candidates in turn. Run by `cargo bench -p gdmarket-bench --bench replay`.
+//! Every round measures all candidates in turn. Run by `cargo bench -p gdmarket-bench --bench replay`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
 
 mod fill;
@@ -27,7 +27,7 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 #[derive(Parser)]
-#[command(about = "Rebuilding a view beside COPY and stock cqrs-es")]
+#[command(about = "Rebuilding a view, compared with COPY and stock cqrs-es")]
 struct Args {
     /// Rounds; the median over them is printed.
     #[arg(long, default_value_t = 3)]
@@ -35,19 +35,19 @@ struct Args {
     /// Events of the log.
     #[arg(long, default_value_t = 1_000_000)]
     events: u32,
-    /// How many times as long the other log is, for the growth; 1 leaves it out.
+    /// The length of the longer log as a multiple of the other; 1 leaves the longer log out.
     #[arg(long, default_value_t = 4)]
     times: u32,
     /// Events that stock cqrs-es replays; it is too slow for all of them.
     #[arg(long, default_value_t = 15_000)]
     stock_events: u32,
-    /// How many events of other items stand between two of one, on PostgreSQL.
+    /// Events of other items between two of one item, on PostgreSQL.
     #[arg(long, default_value_t = 0)]
     apart: u32,
     /// Only this engine: postgres or sqlite.
     #[arg(long)]
     only: Option<String>,
-    /// What cargo bench passes to every benchmark.
+    /// An argument that cargo bench passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -92,19 +92,19 @@ async fn postgres(args: &Args) -> anyhow::Result<()> {
         );
     }
     println!("\n### Rebuilding item_info from {} events on PostgreSQL\n", args.events);
-    println!("- time to that of COPY TO STDOUT: {}", told(&to_copy));
-    println!("- rate to that of stock cqrs-es: {}", told(&to_stock));
+    println!("- time to that of COPY TO STDOUT: {}", with_range(&to_copy));
+    println!("- rate to that of stock cqrs-es: {}", with_range(&to_stock));
     if args.times > 1 {
         growth(args, &server, &log).await?;
     }
-    // Last: it appends to the log.
+    // This is last because it appends to the log.
     let (without, with) = meanwhile::p99(&log, args.rounds).await?;
     let ratios: Vec<f64> = with.iter().zip(&without).map(|(with, alone)| with / alone).collect();
-    println!("- command p99 during a rebuild to that without: {}", told(&ratios));
+    println!("- command p99 during a rebuild to that without: {}", with_range(&ratios));
     Ok(())
 }
 
-/// How much longer a log takes that is so many times as long.
+/// Measures how much longer the rebuild of the longer log takes.
 async fn growth(args: &Args, server: &str, log: &str) -> anyhow::Result<()> {
     let longer = database::fresh(server, "longer", "").await?;
     let events = args.events * args.times;
@@ -119,7 +119,7 @@ async fn growth(args: &Args, server: &str, log: &str) -> anyhow::Result<()> {
         eprintln!("growth round {round}: {once:.2} s, {events} events {took:.2} s");
     }
     let peak = peaks.iter().max().copied().unwrap_or_default();
-    println!("- {events} events take {} times as long; peak {peak} MiB", told(&ratios));
+    println!("- {events} events take {} times as long; peak {peak} MiB", with_range(&ratios));
     Ok(())
 }
 
@@ -142,19 +142,19 @@ async fn sqlite(args: &Args) -> anyhow::Result<()> {
         eprintln!("sqlite round {round}: sqlite3 {select:.2} s, ours {took:.2} s");
     }
     println!("\n### Rebuilding item_info from {} events on SQLite\n", args.events);
-    println!("- time to that of sqlite3 'SELECT * FROM events': {}", told(&ratios));
+    println!("- time to that of sqlite3 'SELECT * FROM events': {}", with_range(&ratios));
     Ok(())
 }
 
-/// Seconds that a program takes to write everything to nowhere.
+/// Seconds that a program takes to write its output to `/dev/null`.
 async fn timed(command: &mut Command) -> anyhow::Result<f64> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let status = command.stdout(Stdio::null()).status().await?;
     ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(begun.elapsed().as_secs_f64())
+    Ok(started.elapsed().as_secs_f64())
 }
 
-fn told(ratios: &[f64]) -> String {
+fn with_range(ratios: &[f64]) -> String {
     let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let high = ratios.iter().copied().fold(0.0, f64::max);
     format!("{:.2} ({low:.2}–{high:.2})", median(ratios.to_vec()))

@@ -1,5 +1,4 @@
-//! What a rebuild costs those who send commands: their p99 from the beginning of one to its end, and
-//! without.
+//! The cost of a rebuild for callers that send commands: their p99 during a rebuild and without one.
 
 use crate::ours;
 use crate::rebuild::Serve;
@@ -9,14 +8,14 @@ use gdmarket_store::{Store, StoreOptions};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Eight callers, each waiting for its answer: a busy market, not one that is overloaded already.
+/// Eight callers in a closed loop: a busy market that is not overloaded.
 const CALLERS: usize = 8;
-/// How long they are measured without a rebuild.
+/// How long the callers are measured without a rebuild.
 const ALONE: Duration = Duration::from_secs(5);
-/// Items of a cell are beyond those of the log and of the cells before.
+/// The distance between the item numbers of two cells, which are beyond those of the log.
 const APART: u64 = 100_000_000;
 
-/// p99 in microseconds per round: without a rebuild, and during.
+/// p99 in microseconds per round: without a rebuild, and during one.
 pub(crate) async fn p99(url: &str, rounds: usize) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
     let (mut without, mut with) = (vec![], vec![]);
     for round in 0..rounds {
@@ -28,9 +27,9 @@ pub(crate) async fn p99(url: &str, rounds: usize) -> anyhow::Result<(Vec<f64>, V
         let replay = Replay::new(store.clone());
         let mut took = Ok(Duration::ZERO);
         let rebuilding = async {
-            let began = Instant::now();
+            let started = Instant::now();
             let rebuilt = replay.rebuild("item-info", &mut Serve, &|_, _| {}).await;
-            took = rebuilt.map(|_| began.elapsed());
+            took = rebuilt.map(|_| started.elapsed());
         };
         let both = ours::measure_until(url, CALLERS, (false, after + APART), rebuilding).await?;
         store.close().await;

@@ -1,19 +1,19 @@
-//! The most memory that this process holds from some moment on, as Linux counts it.
+//! The peak resident memory of this process since a given moment, as Linux counts it.
 
 use anyhow::Context as _;
 use std::fs;
 
-/// Since when the most is counted.
+/// A measurement of the peak that has been started.
 pub(crate) struct Peak;
 
 impl Peak {
-    /// Forgets what was held before.
+    /// Resets the peak.
     pub(crate) fn start() -> anyhow::Result<Self> {
         fs::write("/proc/self/clear_refs", "5").context("resetting the peak of memory")?;
         Ok(Self)
     }
 
-    /// The most since then.
+    /// The peak since the start.
     #[expect(clippy::unused_self, reason = "there is no peak without a start")]
     pub(crate) fn mebibytes(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string("/proc/self/status")?;

@@ -1,4 +1,4 @@
-//! Ours: the item view built anew with the live projector's fold, written, indexed and served.
+//! GDmarket: the item view is rebuilt with the live projector's fold, written, indexed and served.
 
 use anyhow::ensure;
 use async_trait::async_trait;
@@ -6,7 +6,7 @@ use gdmarket_projections::{Difference, ItemInfo, RebuildObserver, Replay, Replay
 use gdmarket_store::{Store, StoreOptions, on_tx};
 use tokio::time::Instant;
 
-/// Serves what was built, whatever differs.
+/// Serves the rebuilt view whatever differs.
 pub(crate) struct Serve;
 
 #[async_trait]
@@ -18,22 +18,22 @@ impl RebuildObserver for Serve {
     }
 }
 
-/// Seconds from the decision to the served view. There is none before, so nothing is compared.
+/// Seconds from the request to the served view. No view is served before, so nothing is compared.
 pub(crate) async fn item_info(url: &str, events: u32) -> anyhow::Result<f64> {
     let options = StoreOptions { url: url.to_owned(), ..StoreOptions::default() };
     let store = Store::open(&options).await?;
     let mut tx = store.views().begin().await?;
-    // Nothing is served yet, and nothing is left of an earlier round.
+    // No view is served yet, and none is left of an earlier round.
     let table = ItemInfo::subscription();
     let none = format!("DROP TABLE IF EXISTS view_{table}; DELETE FROM generations");
     on_tx!(&mut tx, connection => {
         sqlx::raw_sql(&none).execute(connection).await.map(drop)
     })?;
     tx.commit().await?;
-    let begun = Instant::now();
+    let started = Instant::now();
     let replay = Replay::new(store.clone());
     let replayed = replay.rebuild("item-info", &mut Serve, &|_, _| {}).await?;
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     ensure!(replayed.events == u64::from(events), "{replayed:?} of {events} events");
     store.close().await;
     Ok(took)

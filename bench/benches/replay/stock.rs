@@ -1,4 +1,4 @@
-//! Stock cqrs-es: its replay into its own view repository, as its documents say.
+//! Stock cqrs-es: its replay into its own view repository, as its documentation shows.
 
 use cqrs_es::persist::{GenericQuery, QueryReplay};
 use cqrs_es::{EventEnvelope, View};
@@ -10,11 +10,11 @@ use sqlx::postgres::PgPoolOptions;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// The view's table, as postgres-es wants it.
+/// The view's table as postgres-es requires it.
 const TABLE: &str = "DROP TABLE IF EXISTS item_view; CREATE TABLE item_view (view_id text NOT NULL, \
      version bigint CHECK (version >= 0) NOT NULL, payload json NOT NULL, PRIMARY KEY (view_id))";
 
-/// What is kept per item: about what ours keeps.
+/// The row of an item, with about the same content as GDmarket's.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct ItemView {
     item: Item,
@@ -38,15 +38,15 @@ pub(crate) async fn rate(url: &str, events: u32) -> anyhow::Result<f64> {
     let views = PostgresViewRepository::<ItemView, Item>::new("item_view", pool.clone());
     let query = GenericQuery::new(Arc::new(views));
     let replay = QueryReplay::new(PostgresEventRepository::new(pool.clone()), query);
-    let begun = Instant::now();
+    let started = Instant::now();
     replay.replay_all().await?;
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     let taken: i64 = sqlx::query_scalar(
         "SELECT coalesce(sum((payload->>'events')::bigint), 0)::bigint FROM item_view",
     )
     .fetch_one(&pool)
     .await?;
     pool.close().await;
-    anyhow::ensure!(taken == i64::from(events), "stock took in {taken} of {events} events");
+    anyhow::ensure!(taken == i64::from(events), "stock applied {taken} of {events} events");
     Ok(f64::from(events) / took)
 }

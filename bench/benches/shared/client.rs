@@ -1,5 +1,5 @@
-//! The load: registrations over connections that stay open, each waiting for its answer before the
-//! next. The same requests for every candidate.
+//! The load: registrations over open connections, each of which waits for an answer before the next
+//! request. Every candidate gets the same requests.
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -35,7 +35,7 @@ async fn connect(port: u16) -> anyhow::Result<Connection> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with its sender.
+    // The connection's task ends with its sender.
     drop(tokio::spawn(connection));
     Ok(Arc::new(Mutex::new(sender)))
 }

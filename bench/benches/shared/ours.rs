@@ -1,6 +1,6 @@
-//! Ours in this process: the executor, group commit, trigger, receipts and full metadata; the same
-//! three commands on the same aggregate as stock. With projections on, every view follows and the
-//! managers look at each event, on the same two cores.
+//! GDmarket in this process: the executor, group commit, trigger, receipts and full metadata; the same
+//! three commands on the same aggregate as stock. With projections on, every view and every process
+//! manager follows the log on the same two cores.
 
 use crate::port::QuietPort;
 use crate::workload;
@@ -19,11 +19,11 @@ use std::sync::Arc;
 pub(crate) struct Ours {
     commands: Commands,
     store: Store,
-    /// What follows the log.
+    /// The loops that follow the log.
     pub(crate) projections: Option<Projections>,
 }
 
-/// Opens a market over this database, and says how fast its commands come one after another.
+/// Opens a market over this database and measures its commands in a closed loop.
 pub(crate) async fn measure(
     url: &str,
     pace: Pace,
@@ -34,7 +34,7 @@ pub(crate) async fn measure(
     measure_until(url, pace.concurrency, (with_projections, after_number), until).await
 }
 
-/// As [`measure`], until something comes to its end.
+/// Like [`measure`], until the given future completes.
 pub(crate) async fn measure_until(
     url: &str,
     concurrency: usize,
@@ -67,7 +67,7 @@ impl Ours {
         Ok(Self { commands, store, projections })
     }
 
-    /// The way in.
+    /// The commands of this market.
     pub(crate) fn commands(&self) -> Commands {
         self.commands.clone()
     }
@@ -81,7 +81,7 @@ impl Ours {
     }
 }
 
-/// One item from its registration to its end; the position of the last event.
+/// Runs the commands of one item; returns the position of the last event.
 pub(crate) async fn lifecycle(commands: &Commands, n: u64, meter: &Meter) -> anyhow::Result<i64> {
     let item_no = ItemNo::new(i64::try_from(n)?)?;
     let mut position = 0;
@@ -93,7 +93,7 @@ pub(crate) async fn lifecycle(commands: &Commands, n: u64, meter: &Meter) -> any
     Ok(position)
 }
 
-/// Everything a command of a real request carries, a client's key and its fingerprint included.
+/// The metadata of a real request, including a client's key and its fingerprint.
 fn meta(commands: &Commands) -> anyhow::Result<CommandMeta> {
     Ok(CommandMeta {
         command_id: commands.new_id(),

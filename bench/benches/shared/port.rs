@@ -1,12 +1,12 @@
-//! Where the managers' commands end here: the commands measured lead to none that matter, and what
-//! they would add would be counted as nobody's.
+//! A port that drops the process managers' commands: the measured commands cause none that matters, and
+//! their cost would not belong to any measured command.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::PaymentNo;
 use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
 
-/// Says yes to everything.
+/// Answers every command with success.
 pub(crate) struct QuietPort;
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 use gdmarket_domain::{ItemCommand, ItemNo, Money, PersonId};
 
-/// A registered camera, made dearer, deleted: one event per command.
+/// A camera is registered, gets a higher price, and is deleted: one event per command.
 pub(crate) fn lifecycle(item_no: ItemNo) -> anyhow::Result<[ItemCommand; 3]> {
     Ok([
         ItemCommand::Register {

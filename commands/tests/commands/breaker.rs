@@ -1,4 +1,4 @@
-//! The breaker: what opens it, what it lets through then, and how it closes again.
+//! The circuit breaker: what opens it, which calls it admits while half open, and how it closes again.
 
 use gdmarket_commands::{BreakerOptions, BreakerState, CallOutcome, CircuitBreaker, Open, Permit};
 use gdmarket_testkit::eventually;
@@ -35,13 +35,13 @@ fn opened(options: &BreakerOptions) -> CircuitBreaker {
     breaker
 }
 
-/// The first probe after the breaker was open long enough.
+/// The first probe, once the breaker has been open for `open_for`.
 async fn probe(breaker: &CircuitBreaker) -> Permit {
     eventually(LONG, || async { breaker.admit() }).await
 }
 
 #[tokio::test]
-async fn failures_above_the_rate_open_it_and_say_when_to_come_back() {
+async fn failures_above_the_rate_open_the_breaker_with_a_retry_delay() {
     let options = BreakerOptions { open_for: Duration::from_secs(30), ..options() };
     let breaker = breaker(&options);
     calls(&breaker, &[CallOutcome::Answered, CallOutcome::Failed, CallOutcome::Answered]);
@@ -52,7 +52,7 @@ async fn failures_above_the_rate_open_it_and_say_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn slow_calls_open_it_at_a_rate_of_their_own() {
+async fn slow_calls_open_the_breaker_at_a_rate_of_their_own() {
     let breaker = breaker(&options());
     calls(
         &breaker,
@@ -64,18 +64,18 @@ async fn slow_calls_open_it_at_a_rate_of_their_own() {
 }
 
 #[tokio::test]
-async fn answers_never_open_it() {
+async fn answered_calls_never_open_the_breaker() {
     let breaker = breaker(&options());
     calls(&breaker, &[CallOutcome::Answered; 100]);
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
 #[tokio::test]
-async fn outage_opens_it_after_a_long_good_time() {
+async fn outage_opens_the_breaker_after_a_long_healthy_period() {
     let options = BreakerOptions { window: Duration::from_millis(100), ..options() };
     let breaker = breaker(&options);
     calls(&breaker, &[CallOutcome::Answered; 5_000]);
-    // The good calls leave the window one after the other; then four failures are all there is.
+    // The good calls leave the window one after the other, until four failures are all that it holds.
     eventually(LONG, || async {
         match breaker.admit() {
             Ok(permit) => {
@@ -88,9 +88,9 @@ async fn outage_opens_it_after_a_long_good_time() {
     .await;
 }
 
-/// Queries and refunds take a permit only: their outcomes are no measure of charges.
+/// Queries and refunds take a permit and record no outcome, because it says nothing about charges.
 #[tokio::test]
-async fn permits_without_an_outcome_hide_no_outage() {
+async fn permits_without_an_outcome_do_not_hide_an_outage() {
     let breaker = breaker(&options());
     for _ in 0..1_000 {
         drop(breaker.admit().unwrap());
@@ -100,7 +100,7 @@ async fn permits_without_an_outcome_hide_no_outage() {
 }
 
 #[tokio::test]
-async fn twenty_at_once_on_a_half_open_one_are_two_probes() {
+async fn half_open_breaker_admits_two_of_twenty_calls_as_probes() {
     let breaker = opened(&options());
     let first = probe(&breaker).await;
     let mut probes = vec![first];
@@ -116,14 +116,14 @@ async fn twenty_at_once_on_a_half_open_one_are_two_probes() {
 }
 
 #[tokio::test]
-async fn a_failed_probe_opens_it_again() {
+async fn failed_probe_opens_the_breaker_again() {
     let breaker = opened(&options());
     probe(&breaker).await.record(CallOutcome::Failed);
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
 #[tokio::test]
-async fn a_slow_probe_opens_it_again() {
+async fn slow_probe_opens_the_breaker_again_after_slow_calls() {
     let breaker = breaker(&options());
     calls(&breaker, &[CallOutcome::Slow; 4]);
     probe(&breaker).await.record(CallOutcome::Slow);
@@ -131,14 +131,14 @@ async fn a_slow_probe_opens_it_again() {
 }
 
 #[tokio::test]
-async fn a_slow_probe_opens_one_again_that_failures_had_opened() {
+async fn slow_probe_opens_the_breaker_again_after_failures() {
     let breaker = opened(&options());
     probe(&breaker).await.record(CallOutcome::Slow);
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
 #[tokio::test]
-async fn a_call_from_before_it_opened_is_no_probe() {
+async fn call_admitted_before_opening_is_not_a_probe() {
     let breaker = breaker(&options());
     let [late, later] = [breaker.admit().unwrap(), breaker.admit().unwrap()];
     calls(&breaker, &[CallOutcome::Failed; 4]);
@@ -150,12 +150,12 @@ async fn a_call_from_before_it_opened_is_no_probe() {
     assert_eq!(breaker.state(), BreakerState::HalfOpen, "one probe succeeded, not two");
 }
 
-/// What operators watch: docs/runbook.md explains the gauge.
+/// Operators watch this gauge; docs/runbook.md explains it.
 #[test]
-fn its_state_is_a_gauge_by_dependency_and_by_what_it_watches() {
+fn breaker_state_is_a_gauge_by_dependency_and_watched_rate() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
-    // Each snapshot resets what it shows.
+    // Each snapshot resets the metrics that it returns.
     let levels = || {
         let metrics = snapshotter.snapshot().into_vec().into_iter();
         let gauges = metrics.filter_map(|(key, _, _, value)| {
@@ -190,7 +190,7 @@ fn its_state_is_a_gauge_by_dependency_and_by_what_it_watches() {
 }
 
 #[tokio::test]
-async fn a_dropped_permit_counts_for_nothing_and_gives_its_place_back() {
+async fn dropped_permit_counts_for_nothing_and_frees_its_place() {
     let breaker = opened(&options());
     drop(probe(&breaker).await);
     for _ in 0..10 {
@@ -200,10 +200,10 @@ async fn a_dropped_permit_counts_for_nothing_and_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn probes_that_the_window_forgot_don_t_shut_it_for_ever() {
+async fn probes_outside_the_window_do_not_keep_the_breaker_open() {
     let options = BreakerOptions { window: Duration::from_millis(60), ..options() };
     let breaker = opened(&options);
-    // Each probe alone is forgotten before the next one; two together close it.
+    // The first probe leaves the window before the second; two within one window close the breaker.
     probe(&breaker).await.record(CallOutcome::Answered);
     tokio::time::sleep(options.window * 2).await;
     eventually(LONG, || async {
@@ -216,12 +216,12 @@ async fn probes_that_the_window_forgot_don_t_shut_it_for_ever() {
 }
 
 #[test]
-fn senseless_settings_are_refused() {
-    for senseless in [
+fn invalid_settings_are_refused() {
+    for invalid in [
         BreakerOptions { probes: 0, ..options() },
         BreakerOptions { failure_rate: 0.0, ..options() },
         BreakerOptions { slow_rate: 1.5, ..options() },
     ] {
-        assert!(CircuitBreaker::new("test", senseless.clone()).is_err(), "{senseless:?}");
+        assert!(CircuitBreaker::new("test", invalid.clone()).is_err(), "{invalid:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! One command's way: versions, permissions, what is written beside the events, races between two
-//! processes, and callers that go away.
+//! Executing one command: versions, permissions, event metadata, races between two processes, and callers
+//! that go away.
 
 use crate::market::{self, LONG, Market, by, hold, item_no, operator, price, reservation_no};
 use chrono::Days;
@@ -16,7 +16,7 @@ fn reprice(won: i64) -> ItemCommand {
     ItemCommand::Change { item_name: None, item_price: Some(price(won)) }
 }
 
-/// A day far in the future, taken as a period of its own.
+/// A period of one day, this many days from now.
 fn day(number: u64) -> RentalPeriod {
     let from = market::today() + Days::new(number);
     RentalPeriod::new(from, from + Days::new(1)).unwrap()
@@ -27,7 +27,7 @@ fn if_match(version: i64) -> CommandMeta {
 }
 
 on_each_engine! {
-    async fn the_version_counts_the_events_and_if_match_holds_it(db: &TestDb) {
+    async fn version_counts_the_events_and_if_match_is_checked_against_it(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         let executed = market.reprice(no, 200, if_match(1)).await.unwrap();
@@ -76,7 +76,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_payload_of_another_stream_is_refused_as_damage(db: &TestDb) {
+    async fn payload_of_another_stream_is_reported_as_damage(db: &TestDb) {
         let market = Market::open(db).await;
         let (no, other) = (market.register().await, market.register().await);
         market.reprice(no, 200, operator()).await.unwrap();
@@ -102,7 +102,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_stream_of_a_newer_program_is_left_to_it(db: &TestDb) {
+    async fn stream_with_an_event_of_a_newer_program_is_refused(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         let newer = Append {
@@ -125,7 +125,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn what_the_store_can_t_hold_is_refused_and_the_aggregate_goes_on(db: &TestDb) {
+    async fn value_that_the_store_cannot_hold_is_refused_and_the_next_command_succeeds(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         let name = Some("dr\0ill".to_owned());
@@ -149,13 +149,13 @@ on_each_engine! {
         }
     }
 
-    async fn a_caller_that_goes_away_stops_only_its_waiting(db: &TestDb) {
+    async fn command_completes_though_its_caller_goes_away(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         for won in 1..=20 {
             let mut call = Box::pin(market.reprice(no, won, operator()));
             let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            assert!(matches!(polled, Poll::Pending), "nobody waited at all");
+            assert!(matches!(polled, Poll::Pending), "the command was done before the caller went away");
             drop(call);
         }
         market.commands.close().await;
@@ -164,8 +164,7 @@ on_each_engine! {
     }
 }
 
-/// Two processes on one database, and a refusal, a no-op and a version that only a stale cache
-/// would give.
+/// Commands whose refusal, no-op or version would be wrong if it were decided on a stale cache.
 async fn stale_answers_never_reach_a_caller(one: &Market, other: &Market) {
     let no = one.register().await;
     let (first, second) = (reservation_no(101), reservation_no(102));
@@ -177,13 +176,13 @@ async fn stale_answers_never_reach_a_caller(one: &Market, other: &Market) {
 
     one.item(no, reprice(200)).await.unwrap();
     let back = other.item(no, reprice(100)).await.unwrap();
-    assert_eq!(back.count, 1, "the other's cache still has 100");
+    assert_eq!(back.count, 1, "the other process still has 100 in its cache");
 
     let current = one.item(no, reprice(300)).await.unwrap().version;
     other.commands.change_item(no, None, Some(price(400)), &if_match(current)).await.unwrap();
 }
 
-/// Tasks in two processes, all at the same few items: every success has its event.
+/// Tasks in two processes change the same two items: every success has its event.
 async fn conflict_storm(one: &Market, other: &Market) {
     let items: Vec<ItemNo> = vec![one.register().await, one.register().await];
     let mut tasks = tokio::task::JoinSet::new();
@@ -219,7 +218,7 @@ async fn conflict_storm(one: &Market, other: &Market) {
 on_each_engine! {
     async fn two_processes_on_one_database_answer_from_its_state(db: &TestDb) {
         let one = Market::open(db).await;
-        let other = one.beside(db).await;
+        let other = one.in_another_process(db).await;
         stale_answers_never_reach_a_caller(&one, &other).await;
         conflict_storm(&one, &other).await;
         one.close().await;
@@ -232,7 +231,7 @@ fn close_waits_for_started_commands() {
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
         let market = Market::open(&db).await;
-        market.gateway.set(crate::fakes::Does::Wait);
+        market.gateway.set(crate::fakes::Behaviour::Wait);
         let (_, no) = market.reserved().await;
         market.pay(no).await.unwrap();
         let commands = market.commands.clone();

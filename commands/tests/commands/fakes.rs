@@ -1,4 +1,4 @@
-//! A gateway and an alarm that behave as a test sets them and remember the calls.
+//! A fake payment gateway and a fake alarm: a test sets their behaviour, and they record the calls.
 
 use async_trait::async_trait;
 use gdmarket_commands::{
@@ -11,28 +11,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// How an outside party answers.
+/// How a fake answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Does {
-    Well,
+pub(crate) enum Behaviour {
+    Succeed,
     Decline,
-    /// It can't be reached: nothing was sent.
-    Refuse,
-    /// It does nothing, and its answer is lost.
-    LoseBefore,
-    /// It does as requested, and its answer is lost.
-    LoseAfter,
-    /// It does as requested, and answers about another amount, order or payment.
+    /// It can't be reached: nothing is sent.
+    Unreachable,
+    /// The request is lost: it has no effect and no answer.
+    LoseRequest,
+    /// The request takes effect, and its answer is lost.
+    LoseAnswer,
+    /// The request takes effect, and the answer names another amount, order or payment.
     OtherAmount,
     OtherOrder,
     OtherPayment,
-    /// It waits until the test releases it, then does as requested.
+    /// It waits until the test releases it, then carries out the request.
     Wait,
     /// It waits until the test releases it, then declines.
     WaitAndDecline,
 }
 
-/// One key's money.
+/// What was charged under one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) amount: Money,
@@ -40,25 +40,25 @@ pub(crate) struct Account {
     pub(crate) payment_no: PaymentNo,
 }
 
-pub(crate) struct Gateway {
-    does: Mutex<Does>,
+pub(crate) struct FakeGateway {
+    behaviour: Mutex<Behaviour>,
     release: Semaphore,
     confirms: AtomicUsize,
     accounts: Mutex<HashMap<Uuid, Account>>,
 }
 
-impl Gateway {
-    pub(crate) fn new(does: Does) -> Self {
+impl FakeGateway {
+    pub(crate) fn new(behaviour: Behaviour) -> Self {
         Self {
-            does: Mutex::new(does),
+            behaviour: Mutex::new(behaviour),
             release: Semaphore::new(0),
             confirms: AtomicUsize::new(0),
             accounts: Mutex::default(),
         }
     }
 
-    pub(crate) fn set(&self, does: Does) {
-        *self.does.lock().unwrap() = does;
+    pub(crate) fn set(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
     }
 
     /// Releases one waiting call.
@@ -66,7 +66,7 @@ impl Gateway {
         self.release.add_permits(1);
     }
 
-    /// How many calls of `confirm` arrived.
+    /// The number of calls of `confirm`.
     pub(crate) fn confirms(&self) -> usize {
         self.confirms.load(Ordering::SeqCst)
     }
@@ -76,13 +76,15 @@ impl Gateway {
         self.accounts.lock().unwrap().values().cloned().collect()
     }
 
-    /// The answer, right or wrong, as the test has set it.
+    /// The answer as the test has set it, correct or not.
     fn answer(&self, right: Confirmation) -> Confirmation {
-        let does = *self.does.lock().unwrap();
-        match does {
-            Does::OtherAmount => Confirmation { amount: Money::price(1).unwrap(), ..right },
-            Does::OtherOrder => Confirmation { payment_no: PaymentNo::new(999).unwrap(), ..right },
-            Does::OtherPayment => Confirmation { key: Uuid::from_u128(999), ..right },
+        let behaviour = *self.behaviour.lock().unwrap();
+        match behaviour {
+            Behaviour::OtherAmount => Confirmation { amount: Money::price(1).unwrap(), ..right },
+            Behaviour::OtherOrder => {
+                Confirmation { payment_no: PaymentNo::new(999).unwrap(), ..right }
+            }
+            Behaviour::OtherPayment => Confirmation { key: Uuid::from_u128(999), ..right },
             _ => right,
         }
     }
@@ -91,30 +93,30 @@ impl Gateway {
         &self,
         effect: impl FnOnce(&mut HashMap<Uuid, Account>) -> Result<T, GatewayError> + Send,
     ) -> Result<T, GatewayError> {
-        let does = *self.does.lock().unwrap();
+        let behaviour = *self.behaviour.lock().unwrap();
         let lost = || GatewayError::Unknown("lost".to_owned());
-        match does {
-            Does::Decline => return Err(GatewayError::Declined("card-declined".to_owned())),
-            Does::Refuse => return Err(GatewayError::Unreachable("refused".to_owned())),
-            Does::LoseBefore => return Err(lost()),
-            Does::Wait => self.release.acquire().await.unwrap().forget(),
-            Does::WaitAndDecline => {
+        match behaviour {
+            Behaviour::Decline => return Err(GatewayError::Declined("card-declined".to_owned())),
+            Behaviour::Unreachable => return Err(GatewayError::Unreachable("refused".to_owned())),
+            Behaviour::LoseRequest => return Err(lost()),
+            Behaviour::Wait => self.release.acquire().await.unwrap().forget(),
+            Behaviour::WaitAndDecline => {
                 self.release.acquire().await.unwrap().forget();
                 return Err(GatewayError::Declined("card-declined".to_owned()));
             }
-            Does::Well
-            | Does::LoseAfter
-            | Does::OtherAmount
-            | Does::OtherOrder
-            | Does::OtherPayment => {}
+            Behaviour::Succeed
+            | Behaviour::LoseAnswer
+            | Behaviour::OtherAmount
+            | Behaviour::OtherOrder
+            | Behaviour::OtherPayment => {}
         }
         let done = effect(&mut self.accounts.lock().unwrap());
-        if does == Does::LoseAfter { Err(lost()) } else { done }
+        if behaviour == Behaviour::LoseAnswer { Err(lost()) } else { done }
     }
 }
 
 #[async_trait]
-impl PaymentGateway for Gateway {
+impl PaymentGateway for FakeGateway {
     async fn confirm(&self, key: Uuid, charge: &Charge) -> Result<Confirmation, GatewayError> {
         self.confirms.fetch_add(1, Ordering::SeqCst);
         let Charge { payment_no, amount, .. } = *charge;
@@ -152,36 +154,36 @@ impl PaymentGateway for Gateway {
     }
 }
 
-pub(crate) struct Bell {
-    does: Mutex<Does>,
+pub(crate) struct FakeAlarm {
+    behaviour: Mutex<Behaviour>,
     raised: Mutex<Vec<i64>>,
 }
 
-impl Bell {
-    pub(crate) fn new(does: Does) -> Self {
-        Self { does: Mutex::new(does), raised: Mutex::default() }
+impl FakeAlarm {
+    pub(crate) fn new(behaviour: Behaviour) -> Self {
+        Self { behaviour: Mutex::new(behaviour), raised: Mutex::default() }
     }
 
-    pub(crate) fn set(&self, does: Does) {
-        *self.does.lock().unwrap() = does;
+    pub(crate) fn set(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
     }
 
-    /// The items that it was raised for.
+    /// The items that the alarm was raised for.
     pub(crate) fn raised(&self) -> Vec<i64> {
         self.raised.lock().unwrap().clone()
     }
 }
 
 #[async_trait]
-impl AlarmSender for Bell {
+impl AlarmSender for FakeAlarm {
     async fn alert(&self, item_no: ItemNo) -> Result<(), AlarmDown> {
-        let does = *self.does.lock().unwrap();
-        match does {
-            Does::Well => {
+        let behaviour = *self.behaviour.lock().unwrap();
+        match behaviour {
+            Behaviour::Succeed => {
                 self.raised.lock().unwrap().push(item_no.get());
                 Ok(())
             }
-            Does::Wait => std::future::pending().await,
+            Behaviour::Wait => std::future::pending().await,
             _ => Err(AlarmDown("down".to_owned())),
         }
     }

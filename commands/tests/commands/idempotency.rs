@@ -1,6 +1,6 @@
-//! The same request again: one effect, the same answer, from any process and however often.
+//! A repeated request has one effect and the same answer, from any process and however often.
 
-use crate::market::{LONG, Market, drill, hold, keyed, operator, reservation_no, wanted};
+use crate::market::{LONG, Market, drill, hold, keyed, new_reservation, operator, reservation_no};
 use gdmarket_commands::{CommandError, Executed, Lending};
 use gdmarket_domain::{ItemCommand, ReservationCommand, ReservationNo};
 use gdmarket_testkit::on_each_engine;
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// What all repeats of one request have in common: everything but being one.
+/// The part of an answer that all repeats of one request share.
 fn answer(executed: &Executed) -> (i64, i64, i64, i64, i64) {
     let Executed { number, version, first_sequence, count, position, replayed: _ } = *executed;
     (number, version, first_sequence, count, position)
@@ -22,7 +22,7 @@ fn lending_for(reservation_no: ReservationNo) -> Lending {
     }
 }
 
-/// Fifty equal reservations at once; how many of the answers were the first.
+/// Sends fifty equal reservations at once and returns how many answers were not replayed.
 async fn fifty_reservations(one: &Market, other: &Market) -> usize {
     let item_no = one.register().await;
     let mut tasks = JoinSet::new();
@@ -30,7 +30,7 @@ async fn fifty_reservations(one: &Market, other: &Market) -> usize {
         let market = if number % 2 == 0 { one.clone() } else { other.clone() };
         tasks.spawn(async move {
             let meta = keyed("/reservations", "fifty", "{}");
-            market.commands.reserve(wanted(item_no), &meta).await.unwrap()
+            market.commands.reserve(new_reservation(item_no), &meta).await.unwrap()
         });
     }
     let done = timeout(LONG, tasks.join_all()).await.unwrap();
@@ -50,7 +50,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn fifty_equal_registrations_are_one_item_and_one_alarm(db: &TestDb) {
+    async fn fifty_equal_registrations_make_one_item_and_one_alarm(db: &TestDb) {
         let market = Market::open(db).await;
         let mut tasks = JoinSet::new();
         for _ in 0..50 {
@@ -62,19 +62,19 @@ on_each_engine! {
         }
         let answers: HashSet<_> = tasks.join_all().await.into_iter().collect();
         assert_eq!(answers.len(), 1, "{answers:?}");
-        assert_eq!(market.bell.raised(), [1]);
+        assert_eq!(market.alarm.raised(), [1]);
         let types: Vec<String> = market.log().await.into_iter().map(|e| e.event_type).collect();
         assert_eq!(types, ["Alerted", "ItemRegistered"]);
         market.close().await;
     }
 
-    async fn a_key_with_another_body_is_refused_and_changes_nothing(db: &TestDb) {
+    async fn key_reused_with_another_body_is_refused_and_changes_nothing(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         let first = keyed("/reservations", "k", "one");
-        market.commands.reserve(wanted(no), &first).await.unwrap();
+        market.commands.reserve(new_reservation(no), &first).await.unwrap();
         let other = keyed("/reservations", "k", "two");
-        let reused = market.commands.reserve(wanted(no), &other).await;
+        let reused = market.commands.reserve(new_reservation(no), &other).await;
         assert_eq!(reused, Err(CommandError::KeyReused));
         let events = market.log().await.len();
         let reused = market.commands.delete_item(no, &other).await;
@@ -83,7 +83,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn refusal_is_repeated_though_the_command_would_succeed_by_now(db: &TestDb) {
+    async fn refusal_is_repeated_though_the_command_would_succeed_now(db: &TestDb) {
         let market = Market::open(db).await;
         let (no, held) = (market.register().await, reservation_no(9));
         market.item(no, hold(held)).await.unwrap();
@@ -96,7 +96,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_no_op_is_remembered_too(db: &TestDb) {
+    async fn no_op_is_remembered(db: &TestDb) {
         let market = Market::open(db).await;
         let no = market.register().await;
         let same = keyed("/items/1", "k", "100");
@@ -110,7 +110,7 @@ on_each_engine! {
 
     async fn transient_refusal_is_decided_again(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(crate::fakes::Does::LoseBefore);
+        market.gateway.set(crate::fakes::Behaviour::LoseRequest);
         let (no, reservation) = market.reserved().await;
         let lend = keyed("/items/1/lend", "k", "");
         let lending = || market.commands.lend_item(no, lending_for(reservation), &lend);
@@ -131,7 +131,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    /// The caller knows that no payment is on its way, which the item doesn't.
+    /// The caller knows that no payment is in flight; the item doesn't.
     async fn transient_refusal_is_remembered_where_the_caller_asks_for_it(db: &TestDb) {
         let market = Market::open(db).await;
         let (no, reservation) = market.reserved().await;
@@ -152,7 +152,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn repeat_of_a_success_is_answered_though_it_would_be_refused_now(db: &TestDb) {
+    async fn success_is_repeated_though_the_command_would_be_refused_now(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, reservation) = market.reserved().await;
         let meta = gdmarket_commands::CommandMeta {
@@ -169,9 +169,9 @@ on_each_engine! {
 }
 
 on_each_engine! {
-    async fn fifty_equal_requests_at_two_processes_have_one_effect_too(db: &TestDb) {
+    async fn fifty_equal_requests_to_two_processes_have_one_effect(db: &TestDb) {
         let one = Market::open(db).await;
-        let other = one.beside(db).await;
+        let other = one.in_another_process(db).await;
         assert_eq!(fifty_reservations(&one, &other).await, 1);
         one.close().await;
         other.close().await;

@@ -1,4 +1,4 @@
-//! The write side, tested from outside: one binary, so that it is linked once.
+//! Tests of the write side through its public interface, in one binary that is linked once.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,11 +8,11 @@
 mod breaker;
 mod executor;
 mod fakes;
-mod fighting;
 mod idempotency;
 mod market;
 mod new_streams;
+mod payment_numbers;
 mod payments;
 mod registration;
 mod settling;
-mod taken_numbers;
+mod stale_caches;

@@ -1,6 +1,6 @@
-//! A market over a database of the test's own, with the process managers' part played by hand.
+//! A market over the test's own database; the tests send the commands of the process managers themselves.
 
-use crate::fakes::{Bell, Does, Gateway};
+use crate::fakes::{Behaviour, FakeAlarm, FakeGateway};
 use chrono::NaiveDate;
 use gdmarket_commands::{
     AlarmOptions, BreakerOptions, CommandError, CommandMeta, CommandOptions, Commands, Executed,
@@ -15,18 +15,18 @@ use gdmarket_testkit::TestDb;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the fakes' callers wait before an answer is late.
+/// How long a caller of a fake waits for its answer.
 pub(crate) const SOON: Duration = Duration::from_millis(150);
 
-/// How long a test waits for what must come.
+/// How long a test waits for what must happen.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub(crate) struct Market {
     pub(crate) commands: Commands,
     pub(crate) store: Store,
-    pub(crate) gateway: Arc<Gateway>,
-    pub(crate) bell: Arc<Bell>,
+    pub(crate) gateway: Arc<FakeGateway>,
+    pub(crate) alarm: Arc<FakeAlarm>,
 }
 
 impl Market {
@@ -38,23 +38,29 @@ impl Market {
     pub(crate) async fn open_with(db: &TestDb, options: CommandOptions) -> Self {
         Store::migrate(&store_options(db)).await.unwrap();
         let store = Store::open(&store_options(db)).await.unwrap();
-        let (gateway, bell) = (Gateway::new(Does::Well), Bell::new(Does::Well));
-        Self::over(store, Arc::new(gateway), Arc::new(bell), options)
+        let (gateway, alarm) =
+            (FakeGateway::new(Behaviour::Succeed), FakeAlarm::new(Behaviour::Succeed));
+        Self::over(store, Arc::new(gateway), Arc::new(alarm), options)
     }
 
-    /// The same market as another process sees it: caches and appender of its own.
-    pub(crate) async fn beside(&self, db: &TestDb) -> Self {
+    /// The same market in another process: the database is shared, caches and appender are not.
+    pub(crate) async fn in_another_process(&self, db: &TestDb) -> Self {
         let store = Store::open(&store_options(db)).await.unwrap();
-        Self::over(store, Arc::clone(&self.gateway), Arc::clone(&self.bell), options())
+        Self::over(store, Arc::clone(&self.gateway), Arc::clone(&self.alarm), options())
     }
 
-    fn over(store: Store, gateway: Arc<Gateway>, bell: Arc<Bell>, options: CommandOptions) -> Self {
-        let (to_gateway, to_bell) = (Arc::clone(&gateway), Arc::clone(&bell));
-        let commands = Commands::new(store.clone(), to_gateway, to_bell, options).unwrap();
-        Self { commands, store, gateway, bell }
+    fn over(
+        store: Store,
+        gateway: Arc<FakeGateway>,
+        alarm: Arc<FakeAlarm>,
+        options: CommandOptions,
+    ) -> Self {
+        let (to_gateway, to_alarm) = (Arc::clone(&gateway), Arc::clone(&alarm));
+        let commands = Commands::new(store.clone(), to_gateway, to_alarm, options).unwrap();
+        Self { commands, store, gateway, alarm }
     }
 
-    /// Waits for what is in flight and gives the database back.
+    /// Waits for the commands in flight and closes the database.
     pub(crate) async fn close(self) {
         self.commands.close().await;
         self.store.close().await;
@@ -68,8 +74,8 @@ impl Market {
     /// A reservation that the item holds: `ReservationRequested`, `ItemHeld`, `Reserved`.
     pub(crate) async fn reserved(&self) -> (ItemNo, ReservationNo) {
         let item_no = self.register().await;
-        let asked = self.commands.reserve(wanted(item_no), &operator()).await.unwrap();
-        let reservation_no = reservation_no(asked.number);
+        let requested = self.commands.reserve(new_reservation(item_no), &operator()).await.unwrap();
+        let reservation_no = reservation_no(requested.number);
         self.item(item_no, hold(reservation_no)).await.unwrap();
         let confirm = ReservationCommand::Confirm {
             owner_id: None,
@@ -129,7 +135,7 @@ impl Market {
     }
 }
 
-/// Limits short enough for a test, and a breaker that stays out of the way.
+/// Limits short enough for a test, and a breaker that never opens.
 pub(crate) fn options() -> CommandOptions {
     let breaker = BreakerOptions { minimum_calls: 1_000, ..BreakerOptions::default() };
     CommandOptions {
@@ -182,7 +188,7 @@ pub(crate) fn drill() -> NewItem {
     NewItem { owner_id: None, item_name: "drill".to_owned(), item_price: price(100) }
 }
 
-pub(crate) fn wanted(item_no: ItemNo) -> NewReservation {
+pub(crate) fn new_reservation(item_no: ItemNo) -> NewReservation {
     NewReservation {
         item_no,
         renter_id: renter(),

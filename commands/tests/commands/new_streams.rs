@@ -1,5 +1,5 @@
-//! Streams that begin: what is there is judged as it is, though it was assumed new at first. That
-//! nothing is read of what isn't there: `tests/metrics`.
+//! A stream that is assumed new and already exists is read and decided on as it is. That a new stream costs
+//! no read is tested in `tests/metrics`.
 
 use crate::market::{Market, drill, item_no, keyed, operator, price, process};
 use gdmarket_commands::{CommandError, CommandMeta, Executed, Precondition};
@@ -28,16 +28,16 @@ impl Market {
 }
 
 on_each_engine! {
-    async fn what_is_there_already_is_judged_as_it_is(db: &TestDb) {
+    async fn command_for_an_existing_stream_is_decided_on_its_state(db: &TestDb) {
         let (one, other) = (Market::open(db).await, Market::open(db).await);
         let no = one.register().await;
         one.reprice(no, 200, operator()).await.unwrap();
         let again = other.send(no, register(no), &process()).await.unwrap();
         assert_eq!((again.version, again.count), (2, 0));
 
-        let given_up = item_no(50);
-        one.item(given_up, ItemCommand::AbandonRegistration { item_no: given_up }).await.unwrap();
-        let late = other.send(given_up, register(given_up), &process()).await.unwrap_err();
+        let abandoned = item_no(50);
+        one.item(abandoned, ItemCommand::AbandonRegistration { item_no: abandoned }).await.unwrap();
+        let late = other.send(abandoned, register(abandoned), &process()).await.unwrap_err();
         assert!(is_abandoned(&late), "{late:?}");
 
         // A stream that wasn't read has no version to compare with.
@@ -51,7 +51,7 @@ on_each_engine! {
         }
     }
 
-    async fn a_repeat_in_another_process_is_answered_from_its_receipt(db: &TestDb) {
+    async fn repeat_in_another_process_is_answered_from_its_receipt(db: &TestDb) {
         let (one, other) = (Market::open(db).await, Market::open(db).await);
         let (no, meta) = (item_no(7), keyed("/items", "k", "{}"));
         let first = one.send(no, register(no), &meta).await.unwrap();
@@ -67,23 +67,23 @@ on_each_engine! {
         }
     }
 
-    async fn of_two_processes_that_begin_one_stream_the_other_meets_what_the_first_wrote(db: &TestDb) {
+    async fn slower_of_two_processes_decides_on_the_events_of_the_faster(db: &TestDb) {
         let (one, other) = (Market::open(db).await, Market::open(db).await);
         for number in 1..=20 {
             let no = item_no(number);
-            let give_up = ItemCommand::AbandonRegistration { item_no: no };
-            let (registered, given_up) =
-                tokio::join!(one.item(no, register(no)), other.item(no, give_up));
-            let given_up = given_up.unwrap();
+            let abandon = ItemCommand::AbandonRegistration { item_no: no };
+            let (registered, abandoned) =
+                tokio::join!(one.item(no, register(no)), other.item(no, abandon));
+            let abandoned = abandoned.unwrap();
             let stream = one.stream("item", number).await;
             match registered {
                 Ok(executed) => {
-                    assert_eq!((executed.count, given_up.count), (1, 0));
+                    assert_eq!((executed.count, abandoned.count), (1, 0));
                     assert_eq!(stream, ["ItemRegistered"]);
                 }
                 Err(error) => {
                     assert!(is_abandoned(&error), "{error:?}");
-                    assert_eq!((given_up.version, given_up.count), (1, 1));
+                    assert_eq!((abandoned.version, abandoned.count), (1, 1));
                     assert_eq!(stream, ["RegistrationAbandoned"]);
                 }
             }

@@ -1,6 +1,6 @@
-//! Paying: three outcomes, one `confirm` per attempt, and the answer while the outcome is unknown.
+//! Payments: three outcomes, one `confirm` per attempt, and the answer while the outcome is unknown.
 
-use crate::fakes::Does;
+use crate::fakes::Behaviour;
 use crate::market::{LONG, Market, SOON, keyed, operator, options, process};
 use gdmarket_commands::{
     BreakerOptions, BreakerState, CommandError, PaymentOutcome, RequestedPayment, Service,
@@ -38,7 +38,7 @@ pub(crate) async fn until_stream(market: &Market, no: PaymentNo, expected: &[&st
     .await;
 }
 
-/// How often the gateway has contradicted itself since the last look.
+/// The gateway's contradictions that were counted since the last snapshot.
 fn contradictions(metrics: &Snapshotter) -> u64 {
     let metrics = metrics.snapshot().into_vec();
     let of_name = |key: &CompositeKey| key.key().name() == "gdmarket_payment_contradictions_total";
@@ -62,7 +62,7 @@ on_each_engine! {
 
     async fn decline_is_returned_and_recorded(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(Does::Decline);
+        market.gateway.set(Behaviour::Decline);
         let (_, no) = market.reserved().await;
         let code = "card-declined".to_owned();
         assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::Declined { code });
@@ -71,9 +71,9 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn a_slow_gateway_is_not_waited_for_and_not_asked_again(db: &TestDb) {
+    async fn slow_gateway_is_neither_awaited_beyond_the_limit_nor_called_again(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(Does::Wait);
+        market.gateway.set(Behaviour::Wait);
         let (_, no) = market.reserved().await;
         let begin = Instant::now();
         let first = pay_as(&market, no, "k").await;
@@ -90,9 +90,9 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn an_unreachable_gateway_ends_the_attempt_at_once(db: &TestDb) {
+    async fn unreachable_gateway_ends_the_attempt_at_once(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(Does::Refuse);
+        market.gateway.set(Behaviour::Unreachable);
         let (_, no) = market.reserved().await;
         let meta = keyed("/reservations/1/payment", "k", "");
         let refused = market.commands.request_payment(no, SOON, &meta).await;
@@ -102,25 +102,25 @@ on_each_engine! {
         let expected = ["PaymentStarted", "PaymentDeclined"];
         assert_eq!(market.payment(payment_no(1)).await, expected);
 
-        market.gateway.set(Does::Well);
+        market.gateway.set(Behaviour::Succeed);
         let again = market.commands.request_payment(no, SOON, &meta).await;
         assert!(is_unavailable(&again), "the same request has the same answer: {again:?}");
         assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::Approved);
         market.close().await;
     }
 
-    async fn open_breaker_is_reported_before_anything_is_written(db: &TestDb) {
+    async fn open_breaker_refuses_a_payment_before_anything_is_written(db: &TestDb) {
         let mut options = options();
         options.payment.breaker = BreakerOptions { minimum_calls: 3, ..BreakerOptions::default() };
         let market = Market::open_with(db, options).await;
-        market.gateway.set(Does::Refuse);
+        market.gateway.set(Behaviour::Unreachable);
         let (_, no) = market.reserved().await;
         for _ in 0..3 {
             assert!(is_unavailable(&market.pay(no).await));
         }
         assert_eq!(market.commands.payment_breaker(), BreakerState::Open);
         let events = market.log().await.len();
-        market.gateway.set(Does::Well);
+        market.gateway.set(Behaviour::Succeed);
         assert!(is_unavailable(&market.pay(no).await));
         assert_eq!(market.log().await.len(), events);
         assert_eq!(market.store.numbers().allocate("payment").await.unwrap(), 4, "no number was allocated");
@@ -131,7 +131,7 @@ on_each_engine! {
         let mut options = options();
         options.payment.breaker = BreakerOptions { minimum_calls: 3, ..BreakerOptions::default() };
         let market = Market::open_with(db, options).await;
-        market.gateway.set(Does::Decline);
+        market.gateway.set(Behaviour::Decline);
         let (_, no) = market.reserved().await;
         for number in 1..=6 {
             market.pay(no).await.unwrap();
@@ -150,11 +150,11 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn slow_answers_open_the_breaker_while_their_calls_go_on(db: &TestDb) {
+    async fn slow_calls_open_the_breaker_and_still_complete(db: &TestDb) {
         let mut options = options();
         options.payment.breaker = BreakerOptions { minimum_calls: 3, ..BreakerOptions::default() };
         let market = Market::open_with(db, options).await;
-        market.gateway.set(Does::Wait);
+        market.gateway.set(Behaviour::Wait);
         for _ in 0..3 {
             let (_, no) = market.reserved().await;
             assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::OutcomeUnknown);
@@ -175,7 +175,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn what_can_t_be_paid_draws_no_number(db: &TestDb) {
+    async fn payment_that_is_not_due_allocates_no_number(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         let payment_no = market.pay(no).await.unwrap().payment_no.unwrap();
@@ -187,7 +187,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn paying_twice_at_once_charges_once(db: &TestDb) {
+    async fn concurrent_payments_charge_once(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         let mut tasks = JoinSet::new();
@@ -196,9 +196,9 @@ on_each_engine! {
             tasks.spawn(async move { market.pay(no).await });
         }
         let (mut paid, mut refused) = (vec![], vec![]);
-        for asked in tasks.join_all().await {
-            match asked {
-                Ok(asked) => paid.push(asked.payment_no.unwrap()),
+        for result in tasks.join_all().await {
+            match result {
+                Ok(payment) => paid.push(payment.payment_no.unwrap()),
                 Err(error) => refused.push(error),
             }
         }
@@ -207,7 +207,7 @@ on_each_engine! {
             let code = "payment-pending".into();
             assert_eq!(refused, CommandError::Refused { code, replayed: false });
         }
-        // Either attempt may have got the first number.
+        // Any of the attempts may have allocated the first number.
         let approved = ReservationCommand::RecordPaymentApproved { payment_no: paid.pop().unwrap() };
         market.reservation(no, approved).await.unwrap();
         let again = market.pay(no).await.unwrap();
@@ -216,7 +216,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn fifty_equal_payments_are_one_attempt_with_one_answer(db: &TestDb) {
+    async fn fifty_equal_payments_make_one_attempt_with_one_answer(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         let mut tasks = JoinSet::new();
@@ -234,7 +234,7 @@ on_each_engine! {
 
     async fn outcome_is_recorded_without_a_waiting_caller(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(Does::Wait);
+        market.gateway.set(Behaviour::Wait);
         let (_, no) = market.reserved().await;
         let paying = { let market = market.clone(); tokio::spawn(async move { market.pay(no).await }) };
         until_stream(&market, payment_no(1), &["PaymentStarted"]).await;
@@ -244,9 +244,9 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn cancelling_waits_for_an_open_attempt(db: &TestDb) {
+    async fn cancellation_is_refused_while_an_attempt_is_open(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(Does::Wait);
+        market.gateway.set(Behaviour::Wait);
         let (_, no) = market.reserved().await;
         market.pay(no).await.unwrap();
         let cancelled = market.commands.cancel_reservation(no, &operator()).await;
@@ -258,16 +258,16 @@ on_each_engine! {
     }
 }
 
-/// The gateway declines what it was found to have approved: the operator is alerted, nothing changes.
+/// The gateway declines a payment that it had approved: the operator is alerted, nothing changes.
 #[test]
-fn a_gateway_that_contradicts_itself_is_counted() {
+fn contradiction_of_the_gateway_is_counted() {
     run(async {
         let db = TestDb::sqlite();
         let recorder = DebuggingRecorder::new();
         let metrics = recorder.snapshotter();
         recorder.install().unwrap();
         let market = Market::open(&db).await;
-        market.gateway.set(Does::WaitAndDecline);
+        market.gateway.set(Behaviour::WaitAndDecline);
         let (_, no) = market.reserved().await;
         assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::OutcomeUnknown);
         let found = PaymentCommand::RecordApproved;

@@ -1,6 +1,6 @@
-//! What becomes of attempts whose outcome is unknown, and of money that must go back.
+//! Settling of attempts whose outcome is unknown, and refunds.
 
-use crate::fakes::Does;
+use crate::fakes::Behaviour;
 use crate::market::{Market, SOON, keyed, options, process};
 use crate::payments::until_stream;
 use gdmarket_commands::{
@@ -13,11 +13,11 @@ fn first() -> PaymentNo {
     PaymentNo::new(1).unwrap()
 }
 
-/// Settles the first payment as the payment process would, because of `PaymentRequested`.
+/// Settles the first payment as the payment process does in reaction to `PaymentRequested`.
 async fn settle(market: &Market) -> Result<Settled, CommandError> {
     let log = market.log().await;
-    let asked = log.iter().find(|event| event.event_type == "PaymentRequested").unwrap();
-    let causation = Some(("log".to_owned(), asked.position));
+    let requested = log.iter().find(|event| event.event_type == "PaymentRequested").unwrap();
+    let causation = Some(("log".to_owned(), requested.position));
     let meta = CommandMeta { causation, ..process() };
     market.commands.settle_payment(first(), &meta).await
 }
@@ -26,7 +26,7 @@ async fn refund(market: &Market) -> Result<(), CommandError> {
     market.commands.refund_payment(first(), &process()).await
 }
 
-/// What was charged and not given back.
+/// The number of charges that were not refunded.
 fn kept(market: &Market) -> usize {
     market.gateway.accounts().iter().filter(|account| account.refunds == 0).count()
 }
@@ -44,9 +44,9 @@ async fn failed(market: &Market, no: ReservationNo) {
 }
 
 on_each_engine! {
-    async fn a_charge_whose_answer_was_lost_is_found(db: &TestDb) {
+    async fn charge_whose_answer_was_lost_is_found(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(Does::LoseAfter);
+        market.gateway.set(Behaviour::LoseAnswer);
         let (_, no) = market.reserved().await;
         assert_eq!(market.pay(no).await.unwrap().outcome, PaymentOutcome::OutcomeUnknown);
         until_stream(&market, first(), &["PaymentStarted", "PaymentOutcomeUnknown"]).await;
@@ -59,9 +59,9 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn what_the_gateway_doesn_t_know_is_declined(db: &TestDb) {
+    async fn charge_that_the_gateway_does_not_know_is_declined(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(Does::LoseBefore);
+        market.gateway.set(Behaviour::LoseRequest);
         let (_, no) = market.reserved().await;
         market.pay(no).await.unwrap();
         until_stream(&market, first(), &["PaymentStarted", "PaymentOutcomeUnknown"]).await;
@@ -74,7 +74,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn attempt_that_was_never_started_is_started_without_a_charge(db: &TestDb) {
+    async fn attempt_that_never_started_is_settled_without_a_charge(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         let number = market.store.numbers().allocate("payment").await.unwrap();
@@ -89,7 +89,7 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn repeat_continues_where_the_first_try_ended(db: &TestDb) {
+    async fn repeat_continues_after_the_step_of_the_first_try(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         let number = market.store.numbers().allocate("payment").await.unwrap();
@@ -102,9 +102,9 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn an_approval_that_comes_too_late_is_given_back(db: &TestDb) {
+    async fn late_approval_is_refunded(db: &TestDb) {
         let market = Market::open(db).await;
-        market.gateway.set(Does::Wait);
+        market.gateway.set(Behaviour::Wait);
         let (_, no) = market.reserved().await;
         market.pay(no).await.unwrap();
         assert_eq!(settle(&market).await, Ok(Settled::Declined));
@@ -112,7 +112,7 @@ on_each_engine! {
         market.reservation(no, ReservationCommand::Cancel).await.unwrap();
         assert!(matches!(refund(&market).await, Err(CommandError::Refused { .. })));
 
-        market.gateway.set(Does::Well);
+        market.gateway.set(Behaviour::Succeed);
         market.gateway.release();
         let late = ["PaymentStarted", "PaymentDeclined", "PaymentApproved"];
         until_stream(&market, first(), &late).await;
@@ -125,33 +125,33 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn an_open_breaker_holds_back_what_is_asked_beside_charging(db: &TestDb) {
+    async fn open_breaker_refuses_queries_and_refunds_of_the_gateway(db: &TestDb) {
         let mut options = options();
         options.payment.breaker = BreakerOptions { minimum_calls: 4, ..BreakerOptions::default() };
         let market = Market::open_with(db, options).await;
         let (_, paid) = market.reserved().await;
         market.pay(paid).await.unwrap();
         let (_, unpaid) = market.reserved().await;
-        market.gateway.set(Does::Refuse);
+        market.gateway.set(Behaviour::Unreachable);
         while market.commands.payment_breaker() != BreakerState::Open {
             market.pay(unpaid).await.unwrap_err();
         }
-        market.gateway.set(Does::Well);
+        market.gateway.set(Behaviour::Succeed);
         let second = PaymentNo::new(2).unwrap();
-        let held_back = refund(&market).await;
-        assert!(matches!(held_back, Err(CommandError::Unavailable { .. })), "{held_back:?}");
-        assert_eq!(kept(&market), 1, "nothing is asked of a gateway that is in trouble");
-        let held_back = market.commands.settle_payment(second, &process()).await;
-        assert!(matches!(held_back, Err(CommandError::Unavailable { .. })), "{held_back:?}");
+        let refused = refund(&market).await;
+        assert!(matches!(refused, Err(CommandError::Unavailable { .. })), "{refused:?}");
+        assert_eq!(kept(&market), 1, "no refund is sent while the breaker is open");
+        let refused = market.commands.settle_payment(second, &process()).await;
+        assert!(matches!(refused, Err(CommandError::Unavailable { .. })), "{refused:?}");
         market.close().await;
     }
 
-    async fn a_refund_is_repeated_as_a_whole_and_done_once(db: &TestDb) {
+    async fn repeated_refund_takes_effect_once(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         market.pay(no).await.unwrap();
-        for does in [Does::Refuse, Does::LoseBefore, Does::LoseAfter] {
-            market.gateway.set(does);
+        for behaviour in [Behaviour::Unreachable, Behaviour::LoseRequest, Behaviour::LoseAnswer] {
+            market.gateway.set(behaviour);
             let unknown = refund(&market).await;
             assert!(
                 matches!(unknown, Err(CommandError::Unavailable { what: Service::Payment, .. })),
@@ -160,62 +160,62 @@ on_each_engine! {
         }
         let expected = ["PaymentStarted", "PaymentApproved", "PaymentCancellationStarted"];
         assert_eq!(market.payment(first()).await, expected);
-        market.gateway.set(Does::Well);
+        market.gateway.set(Behaviour::Succeed);
         for _ in 0..2 {
             refund(&market).await.unwrap();
         }
         let stream = market.payment(first()).await;
         assert_eq!(stream[3..], ["PaymentCancelled"]);
         assert_eq!(kept(&market), 0);
-        assert_eq!(settle(&market).await, Ok(Settled::Approved), "and nothing is decided again");
+        assert_eq!(settle(&market).await, Ok(Settled::Approved), "the settled payment changes no more");
         market.close().await;
     }
 
-    async fn a_refused_refund_is_recorded_once_and_asked_for_again_by_a_retry(db: &TestDb) {
+    async fn refused_refund_is_recorded_once_and_requested_again_by_a_retry(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, no) = market.reserved().await;
         market.pay(no).await.unwrap();
-        market.gateway.set(Does::Decline);
+        market.gateway.set(Behaviour::Decline);
         for _ in 0..2 {
             let code = "refund-refused".into();
             assert_eq!(refund(&market).await, Err(CommandError::Refused { code, replayed: false }));
         }
         let stream = market.payment(first()).await;
         assert_eq!(stream[2..], ["PaymentCancellationStarted", "PaymentRefundRefused"]);
-        assert_eq!(kept(&market), 1, "the money is still there");
-        market.gateway.set(Does::Well);
+        assert_eq!(kept(&market), 1, "the charge is not refunded");
+        market.gateway.set(Behaviour::Succeed);
         refund(&market).await.unwrap();
         assert_eq!(market.payment(first()).await[4..], ["PaymentCancelled"]);
         assert_eq!(kept(&market), 0);
         market.close().await;
     }
 
-    async fn an_answer_about_something_else_is_no_approval(db: &TestDb) {
+    async fn answer_about_another_charge_is_not_an_approval(db: &TestDb) {
         let market = Market::open(db).await;
-        for (number, does) in
-            [(1, Does::OtherAmount), (2, Does::OtherOrder), (3, Does::OtherPayment)]
+        for (number, behaviour) in
+            [(1, Behaviour::OtherAmount), (2, Behaviour::OtherOrder), (3, Behaviour::OtherPayment)]
         {
             let (_, no) = market.reserved().await;
             let payment_no = PaymentNo::new(number).unwrap();
-            market.gateway.set(does);
-            let asked = market.pay(no).await.unwrap();
-            assert_eq!(asked.outcome, PaymentOutcome::OutcomeUnknown, "{does:?}");
+            market.gateway.set(behaviour);
+            let paid = market.pay(no).await.unwrap();
+            assert_eq!(paid.outcome, PaymentOutcome::OutcomeUnknown, "{behaviour:?}");
             let stream = market.payment(payment_no).await;
-            assert_eq!(stream, ["PaymentStarted", "PaymentOutcomeUnknown"], "{does:?}");
+            assert_eq!(stream, ["PaymentStarted", "PaymentOutcomeUnknown"], "{behaviour:?}");
 
             let mismatch =
                 CommandError::Refused { code: "payment-mismatch".into(), replayed: false };
             let settled = market.commands.settle_payment(payment_no, &process()).await;
-            assert_eq!(settled, Err(mismatch.clone()), "{does:?}");
-            market.gateway.set(Does::Well);
+            assert_eq!(settled, Err(mismatch.clone()), "{behaviour:?}");
+            market.gateway.set(Behaviour::Succeed);
             let settled = market.commands.settle_payment(payment_no, &process()).await;
-            assert_eq!(settled, Ok(Settled::Approved), "{does:?}");
+            assert_eq!(settled, Ok(Settled::Approved), "{behaviour:?}");
 
-            market.gateway.set(does);
+            market.gateway.set(behaviour);
             let refunded = market.commands.refund_payment(payment_no, &process()).await;
-            assert_eq!(refunded, Err(mismatch), "{does:?}");
+            assert_eq!(refunded, Err(mismatch), "{behaviour:?}");
             let stream = market.payment(payment_no).await;
-            assert_eq!(stream[2..], ["PaymentApproved", "PaymentCancellationStarted"], "{does:?}");
+            assert_eq!(stream[2..], ["PaymentApproved", "PaymentCancellationStarted"], "{behaviour:?}");
         }
         market.close().await;
     }

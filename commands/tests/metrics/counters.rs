@@ -1,4 +1,4 @@
-//! The counters of a process.
+//! A recorder of the counters of a process.
 
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -8,19 +8,19 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Counters by name and labels; the rest isn't kept.
+/// Counters by name and labels; gauges and histograms are ignored.
 #[derive(Clone, Default)]
 pub(crate) struct Counters(Arc<Mutex<HashMap<Key, Arc<AtomicU64>>>>);
 
 impl Counters {
-    /// Counts from here on.
+    /// Installs the recorder; counting starts here.
     pub(crate) fn start() -> Self {
         let counters = Self::default();
-        assert!(set_global_recorder(counters.clone()).is_ok(), "once per process");
+        assert!(set_global_recorder(counters.clone()).is_ok(), "a recorder is installed already");
         counters
     }
 
-    /// The sum of the counters of this name that have this label.
+    /// The sum of the counters with this name and this label.
     pub(crate) fn count(&self, name: &str, label: (&str, &str)) -> u64 {
         let counters = self.0.lock().unwrap();
         let counted = counters.iter().filter(|(key, _)| {

@@ -1,9 +1,8 @@
-//! Whose days are whose on one item: periods, open ends, blocks, several holds, and the order in
-//! which they are lent.
+//! The calendar of one item: periods, open ends, blocks, several holds, and the order of lending.
 
 use crate::commands::{
-    abandon, authorize, block, change, day, delete, hold, hold_asked_on, hold_for, item_no, lend,
-    owner, period, register, release, reservation, return_item, unblock,
+    abandon, authorize, block, change, day, delete, hold, hold_for, hold_requested_on, item_no,
+    lend, owner, period, register, release, reservation, return_item, unblock,
 };
 use crate::table::{after, refusal};
 use chrono::Days;
@@ -25,27 +24,27 @@ fn adjacent_periods_meet_on_the_day_of_return() {
 }
 
 #[test]
-fn without_a_period_it_is_held_from_the_day_it_was_asked_until_returned() {
-    let item = after::<Item>([register(), hold_asked_on(10, 1, None)]);
+fn hold_without_a_period_lasts_from_the_day_of_the_request_until_the_return() {
+    let item = after::<Item>([register(), hold_requested_on(10, 1, None)]);
     assert_eq!(item.holds()[0].span, Span { from: day(10), to: None });
     assert!(item.decide(&hold(2, Some((5, 10)))).is_ok(), "the days before are free");
     assert_eq!(refusal(&item, &hold(2, Some((10, 11)))), "item-taken");
     assert_eq!(refusal(&item, &hold(2, Some((30, 31)))), "item-taken");
-    assert_eq!(refusal(&item, &hold_asked_on(1, 2, None)), "item-taken");
+    assert_eq!(refusal(&item, &hold_requested_on(1, 2, None)), "item-taken");
 }
 
 #[test]
-fn open_end_is_refused_while_a_hold_or_a_block_is_ahead() {
+fn open_end_is_refused_while_a_later_hold_or_block_exists() {
     let held = after::<Item>([register(), hold(1, Some((20, 22)))]);
-    assert_eq!(refusal(&held, &hold_asked_on(10, 2, None)), "item-taken");
-    assert!(held.decide(&hold_asked_on(22, 2, None)).is_ok());
+    assert_eq!(refusal(&held, &hold_requested_on(10, 2, None)), "item-taken");
+    assert!(held.decide(&hold_requested_on(22, 2, None)).is_ok());
     let blocked = after::<Item>([register(), block(20, 22)]);
-    assert_eq!(refusal(&blocked, &hold_asked_on(10, 2, None)), "item-blocked");
+    assert_eq!(refusal(&blocked, &hold_requested_on(10, 2, None)), "item-blocked");
 }
 
 #[test]
-fn what_is_rented_keeps_its_days_until_it_is_returned() {
-    let lent = [register(), hold_asked_on(1, 1, None), authorize(1), lend(None, 1)];
+fn rental_keeps_its_days_until_the_return() {
+    let lent = [register(), hold_requested_on(1, 1, None), authorize(1), lend(None, 1)];
     let item = after::<Item>(lent.clone());
     assert_eq!(refusal(&item, &hold(2, Some((20, 22)))), "item-taken");
     assert_eq!(refusal(&item, &block(20, 22)), "item-taken");
@@ -55,7 +54,7 @@ fn what_is_rented_keeps_its_days_until_it_is_returned() {
 }
 
 #[test]
-fn a_hold_keeps_the_name_and_price_of_its_moment() {
+fn hold_keeps_the_name_and_price_at_its_time() {
     let item = after::<Item>([register(), change(Some("saw"), Some(200))]);
     let held = ItemEvent::Held {
         item_no: item_no(),
@@ -71,7 +70,7 @@ fn a_hold_keeps_the_name_and_price_of_its_moment() {
 }
 
 #[test]
-fn cancelling_one_never_frees_what_another_holds() {
+fn cancellation_never_frees_the_days_of_another_hold() {
     let item =
         after::<Item>([register(), hold(1, Some((10, 13))), hold(2, Some((13, 15))), release(1)]);
     assert_eq!(item.holds().len(), 1);
@@ -89,7 +88,7 @@ fn cancelling_one_never_frees_what_another_holds() {
 }
 
 #[test]
-fn with_several_holds_the_one_that_is_lent_must_be_named() {
+fn lending_one_of_several_holds_requires_its_number() {
     let item =
         after::<Item>([register(), hold(1, Some((10, 13))), hold(2, Some((13, 15))), authorize(1)]);
     assert_eq!(refusal(&item, &lend(None, 10)), "which-reservation");
@@ -98,7 +97,7 @@ fn with_several_holds_the_one_that_is_lent_must_be_named() {
 }
 
 #[test]
-fn without_a_number_the_only_hold_and_the_only_rental_are_meant() {
+fn lending_and_return_without_a_number_apply_to_the_only_hold_and_rental() {
     let held = [register(), hold(1, Some((10, 13))), authorize(1)];
     let item = after::<Item>(held.clone());
     let rented = ItemEvent::Rented { item_no: item_no(), reservation_no: reservation(1) };
@@ -114,7 +113,7 @@ fn without_a_number_the_only_hold_and_the_only_rental_are_meant() {
 }
 
 #[test]
-fn nothing_is_lent_before_its_first_day() {
+fn lending_before_the_first_day_is_refused() {
     let item = after::<Item>([register(), hold(1, Some((10, 13))), authorize(1)]);
     let early = item.decide(&lend(None, 9)).unwrap_err();
     assert_eq!(early, ItemError::TooEarly { from: day(10) });
@@ -124,7 +123,7 @@ fn nothing_is_lent_before_its_first_day() {
 }
 
 #[test]
-fn the_next_renter_waits_until_the_last_one_has_brought_it_back() {
+fn lending_is_refused_until_the_previous_renter_has_returned_the_item() {
     let lent = [
         register(),
         hold(1, Some((10, 13))),
@@ -141,7 +140,7 @@ fn the_next_renter_waits_until_the_last_one_has_brought_it_back() {
 }
 
 #[test]
-fn returning_what_this_reservation_returned_last_is_so_already() {
+fn repeated_return_by_the_last_reservation_changes_nothing() {
     let twice = [
         register(),
         hold(1, Some((10, 13))),
@@ -160,7 +159,7 @@ fn returning_what_this_reservation_returned_last_is_so_already() {
 }
 
 #[test]
-fn blocking_adds_only_the_days_that_were_free() {
+fn block_adds_only_free_days() {
     let item = after::<Item>([register(), block(10, 13), block(15, 18)]);
     assert_eq!(item.decide(&block(10, 13)).unwrap(), []);
     assert_eq!(item.decide(&block(11, 12)).unwrap(), []);
@@ -169,7 +168,7 @@ fn blocking_adds_only_the_days_that_were_free() {
 }
 
 #[test]
-fn unblocking_gives_exactly_the_named_days_free() {
+fn unblocking_frees_exactly_the_named_days() {
     let item = after::<Item>([register(), block(10, 20), block(22, 24)]);
     let middle = item.decide(&unblock(13, 15)).unwrap();
     assert_eq!(middle[0], unblocked(10, 20));
@@ -187,7 +186,7 @@ fn unblocking_gives_exactly_the_named_days_free() {
 }
 
 #[test]
-fn the_owner_can_t_block_what_someone_has_and_deletes_in_spite_of_blocks() {
+fn taken_days_cannot_be_blocked_and_blocks_do_not_prevent_deletion() {
     let item = after::<Item>([register(), hold(1, Some((10, 13)))]);
     assert_eq!(refusal(&item, &block(12, 14)), "item-taken");
     assert_eq!(item.decide(&block(13, 14)).unwrap(), blocked(&[(13, 14)]));
@@ -196,7 +195,7 @@ fn the_owner_can_t_block_what_someone_has_and_deletes_in_spite_of_blocks() {
 }
 
 #[test]
-fn an_item_remembers_only_so_many_blocks() {
+fn number_of_blocks_is_limited() {
     let mut item = after::<Item>([register()]);
     let mut from = day(1);
     for _ in 0..MAX_BLOCKS {
@@ -234,38 +233,38 @@ fn unblocked(from: u32, to: u32) -> ItemEvent {
 }
 
 #[test]
-fn rental_that_is_not_back_takes_today_whatever_its_period() {
+fn overdue_rental_takes_today_whatever_its_period() {
     let lent = [register(), hold(1, Some((10, 12))), authorize(1), lend(None, 10)];
     let item = after::<Item>(lent.clone());
-    // On its days and on the day of return; two days later; and long after.
+    // During the period and on the day of return, two days later, and long after.
     for (today, taken) in [(10, 12), (12, 13), (14, 15), (20, 21)] {
         for days in [Some((today, today + 1)), Some((today, today + 5)), None] {
-            let request = hold_asked_on(today, 2, days);
+            let request = hold_requested_on(today, 2, days);
             assert_eq!(refusal(&item, &request), "item-taken", "{request:?}");
         }
-        let later = hold_asked_on(today, 2, Some((taken, taken + 1)));
+        let later = hold_requested_on(today, 2, Some((taken, taken + 1)));
         assert_eq!(item.decide(&later).unwrap().len(), 1, "{later:?}");
     }
     let back = after::<Item>(lent.into_iter().chain([return_item(None)]));
-    assert_eq!(back.decide(&hold_asked_on(14, 2, None)).unwrap().len(), 1);
+    assert_eq!(back.decide(&hold_requested_on(14, 2, None)).unwrap().len(), 1);
 }
 
 #[test]
-fn nothing_is_lent_after_its_last_day() {
+fn lending_after_the_last_day_is_refused() {
     let item = after::<Item>([register(), hold(1, Some((10, 13))), authorize(1)]);
     assert!(item.decide(&lend(None, 12)).is_ok());
     for today in [13, 14, 30] {
         let over = item.decide(&lend(None, today)).unwrap_err();
         assert_eq!(over, ItemError::PeriodOver { to: day(13) }, "{today}");
     }
-    let open = after::<Item>([register(), hold_asked_on(1, 1, None), authorize(1)]);
-    assert!(open.decide(&lend(None, 31)).is_ok(), "without a last day there is none to miss");
+    let open = after::<Item>([register(), hold_requested_on(1, 1, None), authorize(1)]);
+    assert!(open.decide(&lend(None, 31)).is_ok(), "an open end has no last day");
     let unpaid = after::<Item>([register(), hold(1, Some((10, 13)))]);
     assert_eq!(refusal(&unpaid, &lend(None, 14)), "not-paid");
 }
 
 #[test]
-fn an_owner_never_rents_their_own_item() {
+fn owner_cannot_rent_their_own_item() {
     let item = after::<Item>([register()]);
     let own = owner().get();
     assert_eq!(refusal(&item, &hold_for(own, 1, 1, Some((10, 13)))), "own-item");

@@ -1,4 +1,4 @@
-//! An item's commands in few letters: item 1, owner 3, renter 7, days of January 2027.
+//! Short constructors of an item's commands: item 1, owner 3, renter 7, days of January 2027.
 
 use chrono::NaiveDate;
 use gdmarket_domain::{ItemCommand, ItemNo, Money, PersonId, RentalPeriod, ReservationNo};
@@ -35,12 +35,12 @@ pub(crate) fn unblock(from: u32, to: u32) -> ItemCommand {
     ItemCommand::UnblockPeriod { period: period(from, to) }
 }
 
-/// Asked on the first of January.
+/// A hold requested on the first of January.
 pub(crate) fn hold(r: i64, days: Option<(u32, u32)>) -> ItemCommand {
-    hold_asked_on(1, r, days)
+    hold_requested_on(1, r, days)
 }
 
-pub(crate) fn hold_asked_on(asked_on: u32, r: i64, days: Option<(u32, u32)>) -> ItemCommand {
+pub(crate) fn hold_requested_on(asked_on: u32, r: i64, days: Option<(u32, u32)>) -> ItemCommand {
     hold_for(7, asked_on, r, days)
 }
 

@@ -1,15 +1,15 @@
-//! Random histories of a small market: whatever way reserving, paying, cancelling, lending, expiring,
-//! redelivery, delay and crashes interleave, the rules of the market hold after every step, and
-//! once everything under way has arrived nothing is stuck and the money is where it belongs.
+//! Random histories of a small market. However reserving, paying, cancelling, lending, expiring, redelivery,
+//! delay and crashes interleave, the rules of the market hold after every step; once everything in flight has
+//! arrived, every process has ended and every charge is either due or refunded.
 //!
-//! `market` holds the aggregates, the log and the receipts; `people` and `outside` act on it,
-//! `reactions` are the process managers, `rules` watch.
+//! `market` holds the aggregates, the log and the receipts; `people` and `payment_tasks` act on it,
+//! `process_managers` react, and `rules` checks.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod market;
-mod outside;
+mod payment_tasks;
 mod people;
-mod reactions;
+mod process_managers;
 mod rules;
 
 use market::{Market, Outcome, Tally};
@@ -18,14 +18,14 @@ use proptest::prelude::{ProptestConfig, any};
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::RefCell;
 
-/// What happens next: which kind of thing, to whom, and how it goes. Any three bytes mean something.
-type UpcastStep = (u8, u8, u8);
+/// One step: its kind, its target and its outcome. Any three bytes are a valid step.
+type HistoryStep = (u8, u8, u8);
 
 #[test]
-fn no_interleaving_breaks_a_rule_or_leaves_anything_stuck() {
+fn every_interleaving_keeps_the_rules_and_completes_every_process() {
     let tally = RefCell::new(Tally::default());
     let config = ProptestConfig { cases: 6000, failure_persistence: None, ..Default::default() };
-    let outcome = TestRunner::new(config).run(&vec(any::<UpcastStep>(), 20..200), |steps| {
+    let outcome = TestRunner::new(config).run(&vec(any::<HistoryStep>(), 20..200), |steps| {
         let mut market = Market::opened();
         let lived = live(&mut market, &steps);
         tally.borrow_mut().add(&market.tally);
@@ -38,46 +38,46 @@ fn no_interleaving_breaks_a_rule_or_leaves_anything_stuck() {
     println!("{tally}");
     assert!(tally.people.share_is_at_least_a_third(), "of people's commands: {}", tally.people);
     assert!(tally.all.share_is_at_least_a_third(), "of all commands: {}", tally.all);
-    assert_eq!(tally.unseen_events(), [""; 0], "histories that never happened");
+    assert_eq!(tally.unseen_events(), [""; 0], "events that no history led to");
 }
 
-fn live(market: &mut Market, steps: &[UpcastStep]) -> Outcome {
+fn live(market: &mut Market, steps: &[HistoryStep]) -> Outcome {
     for step in steps {
         take(market, *step)?;
         rules::after_each_step(market)?;
     }
-    settle_everything(market)?;
+    deliver_everything(market)?;
     rules::after_each_step(market)?;
-    rules::at_rest(market)
+    rules::when_idle(market)
 }
 
-fn take(market: &mut Market, (kind, whom, how): UpcastStep) -> Outcome {
+fn take(market: &mut Market, (kind, target, how): HistoryStep) -> Outcome {
     match kind % 20 {
-        0..=5 => market.deliver(whom, how),
+        0..=5 => market.deliver(target, how),
         6 => {
-            market.redeliver(whom, how);
+            market.redeliver(target, how);
             Ok(())
         }
-        7..=9 => market.advance_task(whom, how),
+        7..=9 => market.advance_task(target, how),
         10 => {
-            market.land_or_lose(whom, how);
+            market.charge_late_or_never(target, how);
             Ok(())
         }
-        11 => market.settle_one(whom),
-        12 => market.fire_deadline(whom),
-        13..=14 => market.reserve(whom, how),
-        15..=17 => market.next_of_reservation(whom, how),
-        18 => market.anything_of_reservation(whom, how),
-        _ => market.something_of_owner(whom, how),
+        11 => market.settle_one(target),
+        12 => market.fire_deadline(target),
+        13..=14 => market.reserve(target, how),
+        15..=17 => market.next_of_reservation(target, how),
+        18 => market.arbitrary_of_reservation(target, how),
+        _ => market.command_of_owner(target, how),
     }
 }
 
-/// Everything under way arrives; after that nothing may be left to do.
-fn settle_everything(market: &mut Market) -> Outcome {
+/// Delivers everything in flight until nothing is left to do.
+fn deliver_everything(market: &mut Market) -> Outcome {
     for _ in 0..500 {
         if !(market.finish_tasks()? | market.deliver_all()? | market.settle_all()?) {
             return Ok(());
         }
     }
-    Err("the market never comes to rest".to_owned())
+    Err("the market never becomes idle".to_owned())
 }

@@ -1,8 +1,8 @@
-//! The market itself: the aggregates, the log they write, the receipts that make redelivery harmless,
-//! and the lines in which the log's events wait for the process managers.
+//! The market: the aggregates, their log, the receipts that make redelivery harmless, and the queues in which
+//! events wait for the process managers.
 
-use crate::outside::{Gateway, Task};
-use crate::reactions::{self, Line, LineKey};
+use crate::payment_tasks::{Gateway, Task};
+use crate::process_managers::{self, Queue, QueueKey};
 use crate::rules::Watch;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use cqrs_es::DomainEvent;
@@ -13,10 +13,10 @@ use gdmarket_domain::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// Fails with the rule that was broken.
+/// A result whose error names the broken rule.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handled {
     Done,
@@ -24,11 +24,12 @@ pub(crate) enum Handled {
     Refused(&'static str),
 }
 
-/// The id of a process manager's command: its name, the event that caused it, and which of its steps.
+/// The id of a process manager's command: its name, the event that caused it, and the step.
 pub(crate) type CommandId = (&'static str, usize, u8);
 
-/// The items that owners registered, and one number that never was.
+/// Number and price of the registered items.
 pub(crate) const ITEMS: [(i64, i64); 2] = [(1, 100), (2, 70)];
+/// A number that is never registered.
 pub(crate) const NEVER_REGISTERED: i64 = 3;
 
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ pub(crate) struct Market {
     pub(crate) payments: BTreeMap<PaymentNo, Payment>,
     pub(crate) log: Vec<MarketEvent>,
     receipts: BTreeSet<CommandId>,
-    pub(crate) lines: BTreeMap<LineKey, Line>,
+    pub(crate) queues: BTreeMap<QueueKey, Queue>,
     pub(crate) deadlines: BTreeSet<(ReservationNo, DateTime<Utc>)>,
     pub(crate) to_settle: BTreeSet<PaymentNo>,
     pub(crate) tasks: Vec<Task>,
@@ -52,7 +53,7 @@ pub(crate) struct Market {
 }
 
 impl Market {
-    /// A market with its items.
+    /// A market with its registered items.
     pub(crate) fn opened() -> Self {
         let mut market = Self::default();
         for (number, price) in ITEMS {
@@ -68,7 +69,7 @@ impl Market {
         market
     }
 
-    /// Today; it moves only forward.
+    /// The current day, which only moves forward.
     pub(crate) fn today(&self) -> NaiveDate {
         NaiveDate::from_ymd_opt(2027, 1, 1).unwrap() + Days::new(self.days_gone)
     }
@@ -77,7 +78,7 @@ impl Market {
         self.days_gone += days;
     }
 
-    /// A new end of the time to pay; no two are the same.
+    /// A new deadline to pay; no two are equal.
     pub(crate) fn next_pay_by(&mut self) -> DateTime<Utc> {
         self.minutes_gone += 1;
         DateTime::UNIX_EPOCH + TimeDelta::minutes(self.minutes_gone)
@@ -107,8 +108,8 @@ impl Market {
         for event in events {
             self.tally.seen.insert(wire_name(&event));
             self.watch.note(&event)?;
-            reactions::line_up(&mut self.lines, &event, self.log.len());
-            reactions::mark_deadline(&mut self.deadlines, &event);
+            process_managers::enqueue(&mut self.queues, &event, self.log.len());
+            process_managers::mark_deadline(&mut self.deadlines, &event);
             self.log.push(event);
         }
         Ok(Handled::Done)
@@ -160,7 +161,7 @@ fn wire_name(event: &MarketEvent) -> String {
     }
 }
 
-/// How many commands were sent and how many wrote an event, and which events ever happened.
+/// The number of commands that were sent and that wrote an event, and the events that happened.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) people: Share,

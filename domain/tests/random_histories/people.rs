@@ -1,9 +1,8 @@
-//! Renters and owners, and the clock: what they ask for is mostly what makes sense next, and now and
-//! then anything at all.
+//! Renters, owners and the clock. Most of their commands are a sensible next step; some are arbitrary.
 
 use crate::market::{Handled, ITEMS, Market, NEVER_REGISTERED, Outcome};
-use crate::outside::{Task, TaskStep};
-use crate::reactions::pick;
+use crate::payment_tasks::{Task, TaskStep};
+use crate::process_managers::pick;
 use chrono::Days;
 use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{
@@ -14,36 +13,36 @@ use gdmarket_domain::{
 const MOST_RESERVATIONS: usize = 9;
 
 impl Market {
-    /// A person's command: it may be refused, but never as something that can't be.
-    fn ask(&mut self, command: &MarketCommand) -> Outcome<Handled> {
+    /// Sends a person's command, which may be refused, but not as impossible.
+    fn send_as_person(&mut self, command: &MarketCommand) -> Outcome<Handled> {
         let handled = self.send(None, command)?;
         self.tally.people.count(handled == Handled::Done);
         if handled == Handled::Refused("impossible") {
-            return Err(format!("a person met the impossible: {command:?}"));
+            return Err(format!("a person's command was refused as impossible: {command:?}"));
         }
         Ok(handled)
     }
 
-    fn ask_item(&mut self, item_no: ItemNo, command: ItemCommand) -> Outcome<Handled> {
-        self.ask(&MarketCommand::Item(item_no, command))
+    fn send_to_item(&mut self, item_no: ItemNo, command: ItemCommand) -> Outcome<Handled> {
+        self.send_as_person(&MarketCommand::Item(item_no, command))
     }
 
-    fn ask_reservation(
+    fn send_to_reservation(
         &mut self,
         reservation_no: ReservationNo,
         command: ReservationCommand,
     ) -> Outcome<Handled> {
-        self.ask(&MarketCommand::Reservation(reservation_no, command))
+        self.send_as_person(&MarketCommand::Reservation(reservation_no, command))
     }
 
-    /// A new wish: overlapping, adjacent or apart from others, or without a period.
-    pub(crate) fn reserve(&mut self, whom: u8, how: u8) -> Outcome {
+    /// A new reservation: overlapping, adjacent to or apart from others, or without a period.
+    pub(crate) fn reserve(&mut self, target: u8, how: u8) -> Outcome {
         if self.reservations.len() >= MOST_RESERVATIONS {
-            return self.next_of_reservation(whom, how);
+            return self.next_of_reservation(target, how);
         }
         let number = i64::try_from(self.reservations.len()).unwrap() + 1;
         let reservation_no = ReservationNo::new(number).unwrap();
-        let item = match whom % 16 {
+        let item = match target % 16 {
             0..=9 => 1,
             10..=14 => 2,
             _ => NEVER_REGISTERED,
@@ -58,30 +57,33 @@ impl Market {
             period: (how < 224).then(|| RentalPeriod::new(from, to).unwrap()),
             asked_on,
         };
-        self.ask_reservation(reservation_no, reserve).map(drop)
+        self.send_to_reservation(reservation_no, reserve).map(drop)
     }
 
-    /// What a renter or owner would do next with some reservation.
-    pub(crate) fn next_of_reservation(&mut self, whom: u8, how: u8) -> Outcome {
-        let Some((reservation_no, item_no, stage)) = self.some_reservation(whom) else {
+    /// A sensible next command of the renter or owner of some reservation.
+    pub(crate) fn next_of_reservation(&mut self, target: u8, how: u8) -> Outcome {
+        let Some((reservation_no, item_no, stage)) = self.some_reservation(target) else {
             return Ok(());
         };
         match stage {
             ReservationStage::Unpaid { .. } if how.is_multiple_of(8) => {
-                self.ask_reservation(reservation_no, ReservationCommand::Cancel).map(drop)
+                self.send_to_reservation(reservation_no, ReservationCommand::Cancel).map(drop)
             }
             ReservationStage::Unpaid { .. } => self.pay(reservation_no),
             ReservationStage::Paid { .. } => match how % 8 {
                 0..=4 => self.lend(item_no, reservation_no, how),
-                5 => self.ask_reservation(reservation_no, ReservationCommand::Cancel).map(drop),
+                5 => self.send_to_reservation(reservation_no, ReservationCommand::Cancel).map(drop),
                 _ => self
-                    .ask_reservation(reservation_no, ReservationCommand::RequestPaymentCancellation)
+                    .send_to_reservation(
+                        reservation_no,
+                        ReservationCommand::RequestPaymentCancellation,
+                    )
                     .map(drop),
             },
             ReservationStage::CancellationPending { .. } => self.lend(item_no, reservation_no, how),
             ReservationStage::Renting { .. } => {
                 let named = (how.is_multiple_of(2)).then_some(reservation_no);
-                self.ask_item(item_no, ItemCommand::Return { reservation_no: named }).map(drop)
+                self.send_to_item(item_no, ItemCommand::Return { reservation_no: named }).map(drop)
             }
             ReservationStage::New
             | ReservationStage::Requested
@@ -89,41 +91,43 @@ impl Market {
             | ReservationStage::Completed { .. }
             | ReservationStage::Rejected
             | ReservationStage::Cancelled
-            | ReservationStage::Expired => self.deliver(whom, how),
+            | ReservationStage::Expired => self.deliver(target, how),
         }
     }
 
-    /// Anything at all with some reservation.
-    pub(crate) fn anything_of_reservation(&mut self, whom: u8, how: u8) -> Outcome {
-        let Some((reservation_no, item_no, _)) = self.some_reservation(whom) else {
+    /// An arbitrary command for some reservation.
+    pub(crate) fn arbitrary_of_reservation(&mut self, target: u8, how: u8) -> Outcome {
+        let Some((reservation_no, item_no, _)) = self.some_reservation(target) else {
             return Ok(());
         };
         match how % 6 {
-            0 => self.ask_reservation(reservation_no, ReservationCommand::Cancel).map(drop),
+            0 => self.send_to_reservation(reservation_no, ReservationCommand::Cancel).map(drop),
             1 => self.pay(reservation_no),
             2 => {
                 let cancel = ReservationCommand::RequestPaymentCancellation;
-                self.ask_reservation(reservation_no, cancel).map(drop)
+                self.send_to_reservation(reservation_no, cancel).map(drop)
             }
             3 => {
                 let today = self.today();
                 let named = Some(reservation_no);
-                self.ask_item(item_no, ItemCommand::Lend { reservation_no: named, today }).map(drop)
+                self.send_to_item(item_no, ItemCommand::Lend { reservation_no: named, today })
+                    .map(drop)
             }
             4 => {
                 let today = self.today();
-                self.ask_item(item_no, ItemCommand::Lend { reservation_no: None, today }).map(drop)
+                self.send_to_item(item_no, ItemCommand::Lend { reservation_no: None, today })
+                    .map(drop)
             }
             _ => {
                 let named = Some(reservation_no);
-                self.ask_item(item_no, ItemCommand::Return { reservation_no: named }).map(drop)
+                self.send_to_item(item_no, ItemCommand::Return { reservation_no: named }).map(drop)
             }
         }
     }
 
-    /// The owner's own business; it is sometimes only that days pass.
-    pub(crate) fn something_of_owner(&mut self, whom: u8, how: u8) -> Outcome {
-        let Some((number, _)) = pick(&ITEMS, whom) else { return Ok(()) };
+    /// A command of an owner, or a day that passes.
+    pub(crate) fn command_of_owner(&mut self, target: u8, how: u8) -> Outcome {
+        let Some((number, _)) = pick(&ITEMS, target) else { return Ok(()) };
         let item_no = ItemNo::new(number).unwrap();
         let from = self.today() + Days::new(u64::from(how % 8));
         let period = RentalPeriod::new(from, from + Days::new(1 + u64::from(how % 3))).unwrap();
@@ -134,26 +138,26 @@ impl Market {
             }
             7..=9 => ItemCommand::Change {
                 item_name: None,
-                item_price: Money::price(i64::from(whom) + 1).ok(),
+                item_price: Money::price(i64::from(target) + 1).ok(),
             },
             10..=12 => ItemCommand::BlockPeriod { period },
             13 | 14 => ItemCommand::UnblockPeriod { period },
             _ => ItemCommand::Delete,
         };
-        self.ask_item(item_no, command).map(drop)
+        self.send_to_item(item_no, command).map(drop)
     }
 
-    /// Some end of the time to pay is reached; whatever the answer, the row is gone.
-    pub(crate) fn fire_deadline(&mut self, whom: u8) -> Outcome {
+    /// Reaches some deadline to pay; its row is removed whatever the answer is.
+    pub(crate) fn fire_deadline(&mut self, target: u8) -> Outcome {
         let rows: Vec<_> = self.deadlines.iter().copied().collect();
-        let Some((reservation_no, pay_by)) = pick(&rows, whom) else { return Ok(()) };
+        let Some((reservation_no, pay_by)) = pick(&rows, target) else { return Ok(()) };
         self.deadlines.remove(&(reservation_no, pay_by));
-        self.ask_reservation(reservation_no, ReservationCommand::Expire { pay_by }).map(drop)
+        self.send_to_reservation(reservation_no, ReservationCommand::Expire { pay_by }).map(drop)
     }
 
-    fn some_reservation(&self, whom: u8) -> Option<(ReservationNo, ItemNo, ReservationStage)> {
+    fn some_reservation(&self, target: u8) -> Option<(ReservationNo, ItemNo, ReservationStage)> {
         let all: Vec<ReservationNo> = self.reservations.keys().copied().collect();
-        let reservation_no = pick(&all, whom)?;
+        let reservation_no = pick(&all, target)?;
         let reservation = self.reservations.get(&reservation_no)?;
         Some((reservation_no, reservation.request()?.item_no, reservation.stage()))
     }
@@ -162,13 +166,13 @@ impl Market {
         let number = i64::try_from(self.watch.attempts.len()).unwrap() + 1;
         let payment_no = PaymentNo::new(number).unwrap();
         let pay = ReservationCommand::RequestPayment { payment_no };
-        if self.ask_reservation(reservation_no, pay)? == Handled::Done {
+        if self.send_to_reservation(reservation_no, pay)? == Handled::Done {
             self.tasks.push(Task { reservation_no, payment_no, step: TaskStep::Start });
         }
         Ok(())
     }
 
-    /// Mostly the owner waits for the first day.
+    /// Lends, in most cases not before the first day.
     fn lend(&mut self, item_no: ItemNo, reservation_no: ReservationNo, how: u8) -> Outcome {
         let first = self
             .items
@@ -181,6 +185,6 @@ impl Market {
         }
         let today = self.today();
         let lend = ItemCommand::Lend { reservation_no: Some(reservation_no), today };
-        self.ask_item(item_no, lend).map(drop)
+        self.send_to_item(item_no, lend).map(drop)
     }
 }

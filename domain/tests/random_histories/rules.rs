@@ -1,5 +1,5 @@
-//! What must hold whatever happens, told from the events and the gateway's own books, not from the
-//! states of the aggregates that are on trial.
+//! The rules that hold in every history, checked by the events and the gateway's own books, not by the
+//! states of the aggregates under test.
 
 use crate::market::{Market, Outcome};
 use chrono::NaiveDate;
@@ -11,7 +11,7 @@ use gdmarket_domain::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the events say, folded in the plainest way.
+/// A simple fold of the events.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pub(crate) attempts: BTreeMap<PaymentNo, Attempt>,
@@ -24,7 +24,7 @@ pub(crate) struct Watch {
     refunding: BTreeSet<PaymentNo>,
 }
 
-/// A payment attempt as it was asked for.
+/// A payment attempt as it was requested.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) reservation_no: ReservationNo,
@@ -32,7 +32,7 @@ pub(crate) struct Attempt {
     pub(crate) amount: Money,
 }
 
-/// From the first day taken to the first day free.
+/// The first taken day and the first free day after it.
 type Days = (NaiveDate, NaiveDate);
 
 fn days(period: RentalPeriod) -> Days {
@@ -131,7 +131,7 @@ impl Watch {
     }
 }
 
-/// After every single step.
+/// Checks the rules that hold after every step.
 pub(crate) fn after_each_step(market: &Market) -> Outcome {
     let (watch, gateway) = (&market.watch, &market.gateway);
     watch.overlap()?;
@@ -145,7 +145,7 @@ pub(crate) fn after_each_step(market: &Market) -> Outcome {
             return Err(format!("{reservation_no} was lent and never paid"));
         };
         if !gateway.has_charged(*payment_no) {
-            return Err(format!("{reservation_no} was lent without money"));
+            return Err(format!("{reservation_no} was lent without a charge"));
         }
         if gateway.refunded.contains(payment_no) || watch.refunding.contains(payment_no) {
             return Err(format!("{reservation_no} was lent and refunded"));
@@ -154,36 +154,36 @@ pub(crate) fn after_each_step(market: &Market) -> Outcome {
     Ok(())
 }
 
-/// Once nothing is under way any more.
-pub(crate) fn at_rest(market: &Market) -> Outcome {
+/// Checks the rules that hold when nothing is in flight any more.
+pub(crate) fn when_idle(market: &Market) -> Outcome {
     for reservation_no in market.reservations.keys() {
-        reservation_at_rest(market, *reservation_no)?;
+        reservation_when_idle(market, *reservation_no)?;
     }
     for (payment_no, payment) in &market.payments {
         let Some(
             AttemptProgress::Approved | AttemptProgress::Declined | AttemptProgress::Cancelled,
         ) = payment.progress()
         else {
-            return Err(format!("attempt {payment_no} is stuck: {payment:?}"));
+            return Err(format!("attempt {payment_no} is unfinished: {payment:?}"));
         };
     }
     Ok(())
 }
 
-fn reservation_at_rest(market: &Market, reservation_no: ReservationNo) -> Outcome {
+fn reservation_when_idle(market: &Market, reservation_no: ReservationNo) -> Outcome {
     let Some((reservation, request)) = market
         .reservations
         .get(&reservation_no)
         .and_then(|reservation| Some((reservation, reservation.request()?)))
     else {
-        return Err(format!("reservation {reservation_no} was never asked for"));
+        return Err(format!("reservation {reservation_no} was never requested"));
     };
     let watch = &market.watch;
     let booked =
         watch.booked.get(&request.item_no).is_some_and(|b| b.contains_key(&reservation_no));
     let rented = watch.rented.get(&request.item_no) == Some(&reservation_no);
     let authorized = watch.authorized.contains(&reservation_no);
-    let (stands, paid) = match reservation.stage() {
+    let (agrees, paid) = match reservation.stage() {
         ReservationStage::Unpaid { .. } => (booked && !rented && !authorized, false),
         ReservationStage::Paid { .. } => (booked && !rented && authorized, true),
         ReservationStage::Renting { request: None, .. } => (booked && rented, true),
@@ -197,12 +197,12 @@ fn reservation_at_rest(market: &Market, reservation_no: ReservationNo) -> Outcom
         | ReservationStage::CancellationPending { .. }
         | ReservationStage::Renting { request: Some(_), .. }
         | ReservationStage::Completed { request: Some(_), .. } => {
-            return Err(format!("reservation {reservation_no} is stuck: {reservation:?}"));
+            return Err(format!("reservation {reservation_no} is unfinished: {reservation:?}"));
         }
     };
-    if !stands {
+    if !agrees {
         return Err(format!(
-            "the item sees reservation {reservation_no} otherwise: {reservation:?}"
+            "the item's state disagrees with reservation {reservation_no}: {reservation:?}"
         ));
     }
     let price = reservation.terms().map_or(0, |terms| terms.total_price.won());

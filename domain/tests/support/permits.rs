@@ -1,4 +1,4 @@
-//! Reads a table of commands × actors and asks for every cell whether the aggregate permits it.
+//! Checks a table of commands × actors against the permissions of an aggregate.
 
 use gdmarket_domain::{Actor, Decider};
 

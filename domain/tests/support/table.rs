@@ -1,8 +1,8 @@
-//! Reads a table of states × commands as it is written in a test and tries every cell.
+//! Checks a table of states × commands against the decisions of an aggregate.
 //!
-//! A cell is `=` (success without an event), `→ STATE` (events that lead there), the names of the
-//! events where the state stays, or a refusal's code; `park` is the code of what can't be, `late` the
-//! event of a late payment. The last column names all events that a row may write.
+//! A cell is `=` (success without an event), `→ STATE` (events that lead to this state), the names of the
+//! events that leave the state as it is, or a refusal's code; `park` stands for the code of an impossible
+//! command, `late` for the event of a late payment. The last column names all events that a row may write.
 
 use cqrs_es::DomainEvent;
 use gdmarket_domain::{Decider, Refusal};
@@ -16,7 +16,7 @@ where
     let mut aggregate = A::default();
     for command in commands {
         let events = aggregate.decide(&command).unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        assert!(!events.is_empty(), "{command:?} led to nothing");
+        assert!(!events.is_empty(), "{command:?} gave no event");
         for event in events {
             aggregate.apply(event);
         }
@@ -24,12 +24,12 @@ where
     aggregate
 }
 
-/// The code that a command is refused with.
+/// The code of a command's refusal.
 pub(crate) fn refusal<A: Decider>(aggregate: &A, command: &A::Command) -> &'static str {
     aggregate.decide(command).expect_err("a refusal").code()
 }
 
-/// Compares every cell of `table` with what the aggregate decides, and reports all that differ.
+/// Compares every cell of `table` with the aggregate's decision, and reports all that differ.
 pub(crate) fn check<A: Decider>(
     table: &str,
     state: impl Fn(&str) -> A,

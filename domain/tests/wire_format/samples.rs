@@ -1,4 +1,4 @@
-//! One event of every kind, and of those with optional fields one more without them.
+//! One event of every kind, and a second one without its optional fields where there are any.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::DomainEvent;
@@ -8,7 +8,7 @@ use gdmarket_domain::{
 };
 use serde_json::Value;
 
-/// An event and how it is written.
+/// An event and its stored form.
 pub(crate) struct Sample {
     pub(crate) aggregate: &'static str,
     pub(crate) event_type: String,
@@ -19,14 +19,14 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// `item.ItemRegistered.v1`, with a note where one event has several shapes.
+    /// The snapshot's name: `item.ItemRegistered.v1`, with a note where an event has several shapes.
     pub(crate) fn snapshot_name(&self) -> String {
         let Self { aggregate, event_type, version, note, .. } = self;
         format!("{aggregate}.{event_type}.v{version}{note}")
     }
 }
 
-/// All of them.
+/// All samples.
 pub(crate) fn samples() -> Vec<Sample> {
     let mut all = vec![];
     for (note, event) in items() {

@@ -1,6 +1,6 @@
-//! The process managers: which event leads to which command, and what a refusal then means, as the
-//! page's table says. Events wait in lines, in order per process key; each service's events come by a
-//! feed of their own, so lines of two feeds overtake each other. Any of them may be delivered again.
+//! The process managers: the command that follows an event, and the meaning of its refusal. Events wait in
+//! queues, in order per process key. Each service has its own feed, so queues of two feeds may overtake
+//! each other. Any event may be delivered again.
 
 use crate::market::{CommandId, Handled, Market, Outcome};
 use chrono::{DateTime, Utc};
@@ -10,13 +10,13 @@ use gdmarket_domain::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Manager, feed, process key.
-pub(crate) type LineKey = (&'static str, &'static str, i64);
+/// The key of a queue: manager, feed, process key.
+pub(crate) type QueueKey = (&'static str, &'static str, i64);
 
-/// Events that wait for a manager, as indices into the log, and how many are done.
+/// Events that wait for a manager, as indices into the log, and the number of those that are done.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
-    causes: Vec<usize>,
+pub(crate) struct Queue {
+    events: Vec<usize>,
     done: usize,
 }
 
@@ -24,14 +24,14 @@ const HOLDING: &str = "holding";
 const RESERVATION: &str = "reservation_process";
 const PAYMENT: &str = "payment_process";
 
-/// Puts an event into the lines of the managers that react to it.
-pub(crate) fn line_up(lines: &mut BTreeMap<LineKey, Line>, event: &MarketEvent, index: usize) {
+/// Puts an event into the queues of the managers that react to it.
+pub(crate) fn enqueue(queues: &mut BTreeMap<QueueKey, Queue>, event: &MarketEvent, index: usize) {
     let keys = match event {
-        MarketEvent::Item(event) => item_lines(event),
+        MarketEvent::Item(event) => queues_of_item(event),
         MarketEvent::Hold(HoldEvent::Refused { reservation_no, .. }) => {
             vec![(RESERVATION, "item", reservation_no.get())]
         }
-        MarketEvent::Reservation(event) => reservation_lines(event),
+        MarketEvent::Reservation(event) => queues_of_reservation(event),
         MarketEvent::Payment(
             PaymentEvent::Approved { reservation_no, .. }
             | PaymentEvent::Declined { reservation_no, .. },
@@ -39,11 +39,11 @@ pub(crate) fn line_up(lines: &mut BTreeMap<LineKey, Line>, event: &MarketEvent, 
         MarketEvent::Payment(_) | MarketEvent::Alarm(_) => vec![],
     };
     for key in keys {
-        lines.entry(key).or_default().causes.push(index);
+        queues.entry(key).or_default().events.push(index);
     }
 }
 
-fn item_lines(event: &ItemEvent) -> Vec<LineKey> {
+fn queues_of_item(event: &ItemEvent) -> Vec<QueueKey> {
     match event {
         ItemEvent::Held { reservation_no, .. }
         | ItemEvent::LendingRevoked { reservation_no, .. }
@@ -56,7 +56,7 @@ fn item_lines(event: &ItemEvent) -> Vec<LineKey> {
     }
 }
 
-fn reservation_lines(event: &ReservationEvent) -> Vec<LineKey> {
+fn queues_of_reservation(event: &ReservationEvent) -> Vec<QueueKey> {
     let hold = |no: &ReservationNo| (HOLDING, "reservation", no.get());
     let pay = |no: &PaymentNo| (PAYMENT, "reservation", no.get());
     match event {
@@ -75,7 +75,7 @@ fn reservation_lines(event: &ReservationEvent) -> Vec<LineKey> {
     }
 }
 
-/// A deadline row for each end of the time to pay.
+/// Adds a deadline row for each end of the time to pay.
 pub(crate) fn mark_deadline(
     deadlines: &mut BTreeSet<(ReservationNo, DateTime<Utc>)>,
     event: &MarketEvent,
@@ -91,48 +91,48 @@ pub(crate) fn mark_deadline(
 }
 
 impl Market {
-    /// Delivers the next event of some line; now and then it crashes before that is remembered.
-    pub(crate) fn deliver(&mut self, whom: u8, how: u8) -> Outcome {
-        let waiting: Vec<LineKey> =
-            self.lines.iter().filter(|(_, l)| l.done < l.causes.len()).map(|(k, _)| *k).collect();
-        let Some(key) = pick(&waiting, whom) else { return Ok(()) };
+    /// Delivers the next event of some queue; sometimes the manager crashes before its checkpoint moves.
+    pub(crate) fn deliver(&mut self, target: u8, how: u8) -> Outcome {
+        let waiting: Vec<QueueKey> =
+            self.queues.iter().filter(|(_, l)| l.done < l.events.len()).map(|(k, _)| *k).collect();
+        let Some(key) = pick(&waiting, target) else { return Ok(()) };
         self.react_to_next(key, how)?;
         if !how.is_multiple_of(8) {
-            self.step_on(key);
+            self.advance_queue(key);
         }
         Ok(())
     }
 
-    /// Goes back in some line: a crash before the checkpoint, or a manager overtaken by its twin.
-    pub(crate) fn redeliver(&mut self, whom: u8, how: u8) {
-        let keys: Vec<LineKey> = self.lines.keys().copied().collect();
-        if let Some(line) = pick(&keys, whom).and_then(|key| self.lines.get_mut(&key)) {
-            line.done = line.done.saturating_sub(1 + usize::from(how % 3));
+    /// Goes back in some queue, as after a crash before the checkpoint or with two managers at once.
+    pub(crate) fn redeliver(&mut self, target: u8, how: u8) {
+        let keys: Vec<QueueKey> = self.queues.keys().copied().collect();
+        if let Some(queue) = pick(&keys, target).and_then(|key| self.queues.get_mut(&key)) {
+            queue.done = queue.done.saturating_sub(1 + usize::from(how % 3));
         }
     }
 
-    /// Delivers all that waits; whether anything did.
+    /// Delivers all waiting events; returns whether there were any.
     pub(crate) fn deliver_all(&mut self) -> Outcome<bool> {
         let mut any = false;
-        for key in self.lines.keys().copied().collect::<Vec<_>>() {
-            while self.lines.get(&key).is_some_and(|line| line.done < line.causes.len()) {
+        for key in self.queues.keys().copied().collect::<Vec<_>>() {
+            while self.queues.get(&key).is_some_and(|queue| queue.done < queue.events.len()) {
                 self.react_to_next(key, 1)?;
-                self.step_on(key);
+                self.advance_queue(key);
                 any = true;
             }
         }
         Ok(any)
     }
 
-    fn step_on(&mut self, key: LineKey) {
-        if let Some(line) = self.lines.get_mut(&key) {
-            line.done += 1;
+    fn advance_queue(&mut self, key: QueueKey) {
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.done += 1;
         }
     }
 
-    fn react_to_next(&mut self, key: LineKey, how: u8) -> Outcome {
+    fn react_to_next(&mut self, key: QueueKey, how: u8) -> Outcome {
         let (manager, _, _) = key;
-        let Some(cause) = self.lines.get(&key).and_then(|l| l.causes.get(l.done)).copied() else {
+        let Some(cause) = self.queues.get(&key).and_then(|l| l.events.get(l.done)).copied() else {
             return Ok(());
         };
         let id = (manager, cause, 0);
@@ -252,8 +252,8 @@ impl Market {
         }
     }
 
-    /// One reaction of three steps. A crash between them repeats it as a whole; it only counts as
-    /// delivered by the caller when `how` says so, and those that crash say otherwise.
+    /// One reaction of three steps. After a crash between them the caller delivers the whole reaction again;
+    /// both depend on `how`.
     fn refund(
         &mut self,
         (manager, cause, _): CommandId,
@@ -273,7 +273,7 @@ impl Market {
         self.expect((manager, cause, 1), &cancelled, &[])
     }
 
-    /// Sends a manager's command: any refusal but these would park it for a person.
+    /// Sends a manager's command; a refusal that isn't allowed here would park it.
     pub(crate) fn expect(
         &mut self,
         id: CommandId,
@@ -289,7 +289,7 @@ impl Market {
     }
 }
 
-/// One of these, by a byte.
-pub(crate) fn pick<T: Copy>(all: &[T], whom: u8) -> Option<T> {
-    all.get(usize::from(whom).checked_rem(all.len())?).copied()
+/// Picks an element by a byte.
+pub(crate) fn pick<T: Copy>(all: &[T], target: u8) -> Option<T> {
+    all.get(usize::from(target).checked_rem(all.len())?).copied()
 }

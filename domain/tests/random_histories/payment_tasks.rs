@@ -1,8 +1,8 @@
-//! The payment gateway and the tasks that call it: approved, declined, unknown, late; a task may
-//! crash after each of its steps. Settling asks the gateway and never charges.
+//! The payment gateway and the tasks that call it: approved, declined, unknown, late. A task may crash after
+//! each of its steps. Settling queries the gateway and never charges.
 
 use crate::market::{Handled, Market, Outcome};
-use crate::reactions::pick;
+use crate::process_managers::pick;
 use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{
     MarketCommand, PaymentCommand, PaymentNo, ReservationCommand, ReservationNo,
@@ -24,7 +24,7 @@ pub(crate) enum TaskStep {
     Record(PaymentCommand),
 }
 
-/// Where the money really is.
+/// The gateway's own record of charges and refunds.
 #[derive(Debug, Default)]
 pub(crate) struct Gateway {
     confirmed: BTreeSet<PaymentNo>,
@@ -34,7 +34,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A second confirm of one attempt is what must never be sent.
+    /// Records a confirm; a second one of the same attempt breaks a rule.
     fn confirm(&mut self, payment_no: PaymentNo) -> Outcome {
         if self.confirmed.insert(payment_no) {
             return Ok(());
@@ -50,7 +50,7 @@ impl Gateway {
         self.charges.contains_key(&payment_no)
     }
 
-    /// Idempotent by its key, as the gateway promises; what wasn't charged can't be refunded.
+    /// Refunds a charge, which is idempotent by key; a refund without a charge breaks a rule.
     pub(crate) fn refund(&mut self, payment_no: PaymentNo) -> Outcome {
         if !self.has_charged(payment_no) {
             return Err(format!("attempt {payment_no} is refunded and was never charged"));
@@ -61,9 +61,9 @@ impl Gateway {
 }
 
 impl Market {
-    /// One step of some paying task, or its end by a crash.
-    pub(crate) fn advance_task(&mut self, whom: u8, how: u8) -> Outcome {
-        let Some(index) = usize::from(whom).checked_rem(self.tasks.len()) else { return Ok(()) };
+    /// Runs one step of some task, or crashes it.
+    pub(crate) fn advance_task(&mut self, target: u8, how: u8) -> Outcome {
+        let Some(index) = usize::from(target).checked_rem(self.tasks.len()) else { return Ok(()) };
         let task = self.tasks.remove(index);
         if how % 12 == 11 {
             self.trace.push(format!("the task of attempt {} crashes", task.payment_no));
@@ -81,8 +81,8 @@ impl Market {
         Ok(())
     }
 
-    /// Only whoever writes the start calls the gateway; when the payment side can't even be reached,
-    /// the attempt has failed at once.
+    /// Only the task that writes the start calls the gateway. When the gateway can't be reached, the attempt
+    /// fails at once.
     fn start(&mut self, task: &Task, how: u8) -> Outcome<Option<TaskStep>> {
         if how % 12 == 10 {
             let failed = ReservationCommand::RecordPaymentFailed {
@@ -103,7 +103,8 @@ impl Market {
 
     /// Whether this call wrote the start.
     fn start_attempt(&mut self, payment_no: PaymentNo) -> Outcome<bool> {
-        let attempt = self.watch.attempts.get(&payment_no).ok_or("an attempt nobody asked for")?;
+        let attempt =
+            self.watch.attempts.get(&payment_no).ok_or("an attempt that was never requested")?;
         let start = PaymentCommand::Start {
             payment_no,
             reservation_no: attempt.reservation_no,
@@ -140,10 +141,10 @@ impl Market {
         }
     }
 
-    /// A call that nobody heard from again charges late, with or without telling, or never.
-    pub(crate) fn land_or_lose(&mut self, whom: u8, how: u8) {
+    /// A call without an answer charges late, with or without an answer, or never.
+    pub(crate) fn charge_late_or_never(&mut self, target: u8, how: u8) {
         let calls = self.gateway.in_flight.len();
-        let Some(index) = usize::from(whom).checked_rem(calls) else { return };
+        let Some(index) = usize::from(target).checked_rem(calls) else { return };
         let (reservation_no, payment_no) = self.gateway.in_flight.remove(index);
         if !how.is_multiple_of(3) {
             self.trace.push(format!("attempt {payment_no} is charged late"));
@@ -155,23 +156,23 @@ impl Market {
         }
     }
 
-    /// Every task and every call comes to its end, one of them without an answer.
+    /// Completes every task and every call.
     pub(crate) fn finish_tasks(&mut self) -> Outcome<bool> {
         let any = !self.tasks.is_empty() || !self.gateway.in_flight.is_empty();
         while !self.tasks.is_empty() || !self.gateway.in_flight.is_empty() {
             self.advance_task(0, 6)?;
-            self.land_or_lose(0, 2);
+            self.charge_late_or_never(0, 2);
         }
         Ok(any)
     }
 
-    /// Settles some attempt whose settle row is due.
-    pub(crate) fn settle_one(&mut self, whom: u8) -> Outcome {
+    /// Settles some attempt that is due.
+    pub(crate) fn settle_one(&mut self, target: u8) -> Outcome {
         let due: Vec<PaymentNo> = self.to_settle.iter().copied().collect();
-        pick(&due, whom).map_or(Ok(()), |payment_no| self.settle(payment_no))
+        pick(&due, target).map_or(Ok(()), |payment_no| self.settle(payment_no))
     }
 
-    /// Settles all that is due, and looks again at what was declined and charged after all.
+    /// Settles all attempts that are due, and those that were declined and charged nevertheless.
     pub(crate) fn settle_all(&mut self) -> Outcome<bool> {
         let declined_and_charged = self.payments.iter().filter(|(payment_no, payment)| {
             payment.progress() == Some(AttemptProgress::Declined)
@@ -185,7 +186,7 @@ impl Market {
         Ok(!due.is_empty())
     }
 
-    /// An attempt that was never started is started here, so that nobody else will confirm it.
+    /// Settles one attempt. One that never started is started here, so that no task confirms it later.
     fn settle(&mut self, payment_no: PaymentNo) -> Outcome {
         self.to_settle.remove(&payment_no);
         self.start_attempt(payment_no)?;

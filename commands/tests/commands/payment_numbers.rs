@@ -1,5 +1,5 @@
-//! A payment number that a request to pay names is in use, also before the payment begins: it is given to no
-//! other reservation, and what happened to another reservation's payment is no answer.
+//! A payment number that a request to pay names is in use before the payment starts: no other reservation
+//! gets it, and the outcome of another reservation's payment answers no request.
 
 use crate::market::{LONG, Market, keyed, process};
 use gdmarket_commands::{CommandError, CommandMeta, PaymentOutcome, Service, Settled};
@@ -14,8 +14,8 @@ fn key_of(no: ReservationNo) -> CommandMeta {
     keyed(&format!("/reservations/{no}/payment"), "k", "")
 }
 
-/// The request to pay of a server that was killed before the payment began.
-async fn intend(market: &Market, no: ReservationNo, payment_no: PaymentNo) {
+/// The request to pay of a server that was killed before the payment started.
+async fn send_request(market: &Market, no: ReservationNo, payment_no: PaymentNo) {
     let command = ReservationCommand::RequestPayment { payment_no };
     market.commands.send(MarketCommand::Reservation(no, command), &key_of(no)).await.unwrap();
 }
@@ -28,7 +28,7 @@ async fn requested(market: &Market, no: ReservationNo) -> i64 {
     log.filter(of).map(|event| event.position).next_back().unwrap()
 }
 
-/// Settles as the payment process would, because of this reservation's request.
+/// Settles as the payment process does in reaction to this reservation's request.
 async fn settle(market: &Market, no: ReservationNo) -> Result<Settled, CommandError> {
     let causation = Some(("log".to_owned(), requested(market, no).await));
     let meta = CommandMeta { causation, ..process() };
@@ -39,17 +39,17 @@ async fn last(market: &Market, no: ReservationNo) -> String {
     market.stream("reservation", no.get()).await.pop().unwrap()
 }
 
-async fn set_back(db: &TestDb) {
+async fn reset_numbers(db: &TestDb) {
     db.log_sql("DELETE FROM numbers WHERE kind = 'payment'").await;
 }
 
 on_each_engine! {
-    async fn a_number_that_was_requested_is_given_to_no_other_reservation(db: &TestDb) {
+    async fn requested_number_is_given_to_no_other_reservation(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, first) = market.reserved().await;
         let (_, second) = market.reserved().await;
-        intend(&market, first, payment(1)).await;
-        set_back(db).await;
+        send_request(&market, first, payment(1)).await;
+        reset_numbers(db).await;
         let paid = market.commands.request_payment(second, LONG, &key_of(second)).await.unwrap();
         assert_eq!((paid.payment_no, paid.outcome), (Some(payment(2)), PaymentOutcome::Approved));
         let paid = market.commands.request_payment(first, LONG, &key_of(first)).await.unwrap();
@@ -57,20 +57,20 @@ on_each_engine! {
         let mut charged: Vec<_> =
             market.gateway.accounts().iter().map(|account| account.payment_no.get()).collect();
         charged.sort_unstable();
-        assert_eq!(charged, [1, 2], "each its own");
+        assert_eq!(charged, [1, 2], "each reservation has its own payment");
         market.close().await;
     }
 
-    /// As older programs left it: both requests name payment 1, and the payment is the first one's.
-    async fn another_reservation_s_payment_is_no_outcome_of_a_request_to_pay(db: &TestDb) {
+    /// Older programs left this: both requests name payment 1, which belongs to the first.
+    async fn payment_of_another_reservation_is_not_the_outcome_of_a_request(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, first) = market.reserved().await;
         let (_, second) = market.reserved().await;
-        intend(&market, first, payment(1)).await;
-        intend(&market, second, payment(1)).await;
+        send_request(&market, first, payment(1)).await;
+        send_request(&market, second, payment(1)).await;
         let paid = market.commands.request_payment(first, LONG, &key_of(first)).await.unwrap();
         assert_eq!(paid.outcome, PaymentOutcome::Approved);
-        set_back(db).await;
+        reset_numbers(db).await;
         let refused = market.commands.request_payment(second, LONG, &key_of(second)).await;
         assert!(
             matches!(refused, Err(CommandError::Unavailable { what: Service::Payment, .. })),
@@ -83,12 +83,12 @@ on_each_engine! {
         market.close().await;
     }
 
-    async fn another_reservation_s_payment_settles_nothing(db: &TestDb) {
+    async fn payment_of_another_reservation_settles_nothing(db: &TestDb) {
         let market = Market::open(db).await;
         let (_, first) = market.reserved().await;
         let (_, second) = market.reserved().await;
-        intend(&market, first, payment(1)).await;
-        intend(&market, second, payment(1)).await;
+        send_request(&market, first, payment(1)).await;
+        send_request(&market, second, payment(1)).await;
         market.commands.request_payment(first, LONG, &key_of(first)).await.unwrap();
         for _ in 0..2 {
             assert_eq!(settle(&market, second).await, Ok(Settled::NumberTaken));

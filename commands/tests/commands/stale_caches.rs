@@ -1,5 +1,5 @@
-//! Two processes with caches of their own fight over the same items: whoever is told of a success has
-//! an event, and a refusal that only a stale cache would give never reaches a caller.
+//! Two processes with caches of their own contend for the same items: every success has its event, and a
+//! refusal that only a stale cache would give never reaches a caller.
 
 use crate::market::{Market, hold, process, reservation_no};
 use cqrs_es::DomainEvent as _;
@@ -15,13 +15,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 const HOLDERS: usize = 3;
-/// How often something was held and let go before the fight is over.
-const ENOUGH: usize = 60;
-/// How often a holder is refused before it gives up: whoever believes what isn't so any more may do so
-/// for ever.
-const PATIENCE: usize = 2_000;
+/// The number of releases that ends a run.
+const ENOUGH_RELEASES: usize = 60;
+/// The number of refusals that ends a holder: one that decides on a stale cache may be refused for ever.
+const MAX_REFUSALS: usize = 2_000;
 
-/// "The item is taken", and the log's head before the call and after the answer.
+/// An answer "the item is taken", with the log's head before the call and after the answer.
 #[derive(Debug)]
 struct Refusal {
     item: ItemNo,
@@ -30,7 +29,7 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// Whether it was taken at any time between. Beyond a head is what was committed after it.
+    /// Whether the item was taken at any time between the two heads.
     fn was_true(&self, log: &[RecordedEvent]) -> bool {
         let item = StreamId::new("item", self.item.get());
         let mut taken = false;
@@ -47,7 +46,7 @@ impl Refusal {
     }
 }
 
-/// Whether the item is held now, or refused; `None` if others were faster all the time.
+/// Holds the item; true when it is held, false when it is refused, `None` after too many conflicts.
 async fn hold_it(market: &Market, item: ItemNo, no: ReservationNo) -> Option<bool> {
     match market.item(item, hold(no)).await {
         Ok(executed) => {
@@ -60,7 +59,7 @@ async fn hold_it(market: &Market, item: ItemNo, no: ReservationNo) -> Option<boo
     }
 }
 
-/// The same by whoever believes what it has in memory.
+/// Holds the item by a decision on the cached state alone.
 async fn hold_from_memory(market: &Market, item: ItemNo, no: ReservationNo) -> Option<bool> {
     let loaded = market.store.aggregates::<Item>().lock(item.get()).await.unwrap();
     let events = match loaded.state().decide(&hold(no)) {
@@ -93,20 +92,19 @@ fn new_event(event: &ItemEvent) -> NewEvent {
     }
 }
 
-/// A fight under way: what it is about, who gets which number, how often something was let go, and
-/// whether it is over.
-struct Fight {
+/// One run: the contended items, the next reservation number, the releases so far, and whether it is over.
+struct Contention {
     items: Vec<ItemNo>,
     numbers: AtomicI64,
     released: AtomicUsize,
     is_over: AtomicBool,
-    look_again: bool,
+    decide_again: bool,
 }
 
 type Held = (ItemNo, ReservationNo);
 
-impl Fight {
-    /// Holds one item after the other until it is over; gives the refusals it was told.
+impl Contention {
+    /// Holds one item after the other until the run is over; returns the refusals that it met.
     async fn hold(
         self: Arc<Self>,
         market: Market,
@@ -114,18 +112,18 @@ impl Fight {
     ) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         for item in self.items.iter().cycle().copied() {
-            if self.is_over.load(Ordering::SeqCst) || refusals.len() >= PATIENCE {
+            if self.is_over.load(Ordering::SeqCst) || refusals.len() >= MAX_REFUSALS {
                 break;
             }
             let no = reservation_no(self.numbers.fetch_add(1, Ordering::SeqCst));
             let before = market.store.log().head().await.unwrap();
-            let done = if self.look_again {
+            let done = if self.decide_again {
                 hold_it(&market, item, no).await
             } else {
                 hold_from_memory(&market, item, no).await
             };
             match done {
-                // Whoever doesn't take it any more has ended the fight.
+                // The receiver is gone when the run is over.
                 Some(true) => drop(held.send((item, no))),
                 Some(false) => {
                     let after = market.store.log().head().await.unwrap();
@@ -137,8 +135,8 @@ impl Fight {
         refusals
     }
 
-    /// Lets go what the other process holds. A stale cache knows nothing of that: it would say that
-    /// all is so already, which is told here.
+    /// Releases what the other process holds. A release decided on a stale cache would find nothing to
+    /// release; this returns the first such answer.
     async fn release(
         self: Arc<Self>,
         market: Market,
@@ -154,9 +152,9 @@ impl Fight {
             };
             if released.count == 0 {
                 self.is_over.store(true, Ordering::SeqCst);
-                return Some(format!("{item} was let go already by {reservation_no}"));
+                return Some(format!("{item} was released already by {reservation_no}"));
             }
-            if self.released.fetch_add(1, Ordering::SeqCst) + 1 >= ENOUGH {
+            if self.released.fetch_add(1, Ordering::SeqCst) + 1 >= ENOUGH_RELEASES {
                 self.is_over.store(true, Ordering::SeqCst);
             }
         }
@@ -164,33 +162,33 @@ impl Fight {
     }
 }
 
-/// Holders in both processes, each with somebody in the other who lets go: how much they were
-/// refused, and what of it was never so.
-async fn fight(db: &TestDb, look_again: bool) -> (usize, Vec<String>) {
+/// Runs holders in both processes, each with a releaser in the other process; returns the number of refusals
+/// and the answers that were false.
+async fn contend(db: &TestDb, decide_again: bool) -> (usize, Vec<String>) {
     let one = Market::open(db).await;
-    let markets = [one.clone(), one.beside(db).await];
+    let markets = [one.clone(), one.in_another_process(db).await];
     let items = vec![one.register().await, one.register().await];
     let (numbers, released, is_over) = (AtomicI64::new(1), AtomicUsize::new(0), false.into());
-    let fight = Arc::new(Fight { items, numbers, released, is_over, look_again });
+    let contention = Arc::new(Contention { items, numbers, released, is_over, decide_again });
     let (mut holders, mut releasers) = (JoinSet::new(), JoinSet::new());
     for (market, other) in [(&markets[0], &markets[1]), (&markets[1], &markets[0])] {
         let (held, to_release) = mpsc::unbounded_channel();
-        releasers.spawn(Arc::clone(&fight).release(other.clone(), to_release));
+        releasers.spawn(Arc::clone(&contention).release(other.clone(), to_release));
         for _ in 0..HOLDERS {
-            holders.spawn(Arc::clone(&fight).hold(market.clone(), held.clone()));
+            holders.spawn(Arc::clone(&contention).hold(market.clone(), held.clone()));
         }
     }
     let refusals: Vec<Refusal> = holders.join_all().await.into_iter().flatten().collect();
     let mut untrue: Vec<String> = releasers.join_all().await.into_iter().flatten().collect();
-    let released = fight.released.load(Ordering::SeqCst);
+    let released = contention.released.load(Ordering::SeqCst);
     let log = one.log().await;
     let count = |kind| log.iter().filter(|event| event.event_type == kind).count();
     if untrue.is_empty() {
         assert_eq!((count("ItemHeld"), count("ItemReleased")), (released, released));
-        assert!(!look_again || released >= ENOUGH, "let go {released} times only");
+        assert!(!decide_again || released >= ENOUGH_RELEASES, "only {released} releases");
     }
-    let never_so = refusals.iter().filter(|refusal| !refusal.was_true(&log));
-    untrue.extend(never_so.map(|refusal| format!("{refusal:?}")));
+    let false_refusals = refusals.iter().filter(|refusal| !refusal.was_true(&log));
+    untrue.extend(false_refusals.map(|refusal| format!("{refusal:?}")));
     for market in markets {
         market.close().await;
     }
@@ -198,15 +196,15 @@ async fn fight(db: &TestDb, look_again: bool) -> (usize, Vec<String>) {
 }
 
 on_each_engine! {
-    async fn a_refusal_that_only_a_stale_cache_gives_never_reaches_a_caller(db: &TestDb) {
-        let (refusals, untrue) = fight(db, true).await;
-        assert!(refusals > 20, "{refusals} refusals only");
+    async fn refusal_that_only_a_stale_cache_gives_never_reaches_a_caller(db: &TestDb) {
+        let (refusals, untrue) = contend(db, true).await;
+        assert!(refusals > 20, "only {refusals} refusals");
         assert_eq!(untrue, [""; 0]);
     }
 
-    /// Control: without a second look callers are told what was never so since they asked.
-    async fn control_without_a_second_decision_stale_refusals_are_returned(db: &TestDb) {
-        let (refusals, untrue) = fight(db, false).await;
-        assert!(!untrue.is_empty(), "the control must tell what isn't so: {refusals} refusals");
+    /// The control: it shows that the test above would notice a false refusal.
+    async fn stale_refusals_are_returned_without_a_second_decision(db: &TestDb) {
+        let (refusals, untrue) = contend(db, false).await;
+        assert!(!untrue.is_empty(), "no false answer among {refusals} refusals");
     }
 }
