@@ -1,5 +1,5 @@
-//! The store's contract: one suite, run on SQLite and on PostgreSQL. Each test of "nothing is
-//! lost" has a control next to it that takes the protection away and must fail.
+//! The store's contract: one suite, run on SQLite and on PostgreSQL. Next to each test that nothing is lost is a
+//! control, which removes the protection and expects the loss.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "contract/archive.rs"]
@@ -18,16 +18,18 @@ mod check;
 mod damaged_pages;
 #[path = "contract/dropped_futures.rs"]
 mod dropped_futures;
-#[path = "contract/erasing.rs"]
-mod erasing;
-#[path = "contract/fenced.rs"]
-mod fenced;
+#[path = "contract/erasure.rs"]
+mod erasure;
+#[path = "contract/fencing.rs"]
+mod fencing;
 #[path = "contract/foreign_defaults.rs"]
 mod foreign_defaults;
 #[path = "contract/idempotency.rs"]
 mod idempotency;
 #[path = "contract/left_over_wal.rs"]
 mod left_over_wal;
+#[path = "contract/log_identity.rs"]
+mod log_identity;
 #[path = "contract/lost_connection.rs"]
 mod lost_connection;
 #[path = "contract/numbers.rs"]
@@ -42,8 +44,6 @@ mod poolers;
 mod proxy;
 #[path = "contract/query.rs"]
 mod query;
-#[path = "contract/restored.rs"]
-mod restored;
 #[path = "contract/rights.rs"]
 mod rights;
 #[path = "contract/scan.rs"]
@@ -54,8 +54,8 @@ mod schema;
 mod schema_faults;
 #[path = "contract/search_path.rs"]
 mod search_path;
-#[path = "contract/stock.rs"]
-mod stock;
+#[path = "contract/stock_postgres_es.rs"]
+mod stock_postgres_es;
 #[path = "contract/support.rs"]
 mod support;
 #[path = "contract/wal_size.rs"]

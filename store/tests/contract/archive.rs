@@ -1,4 +1,4 @@
-//! There and back between the engines, and everything that an import refuses.
+//! Archives: a round trip between the engines, and the archives and logs that an import refuses.
 
 use crate::support::{NUMBERS, append, counted, id, named, open, options, raw, stream, whole_log};
 use gdmarket_store::{
@@ -19,7 +19,7 @@ const IMPORT: ImportOptions<'_> = ImportOptions {
     is_derived: |subscription| subscription.starts_with("view"),
 };
 
-/// The lines of an export.
+/// The whole export as text.
 async fn exported(store: &Store, with_personal_data: bool) -> String {
     let options = ExportOptions { with_personal_data, is_derived: IMPORT.is_derived };
     let mut export = Export::begin(store, options).await.unwrap();
@@ -36,7 +36,7 @@ async fn imported(db: &TestDb, archive: &str) -> Result<Imported, ArchiveError> 
     import(&options(db), IMPORT, reader, &|_| {}).await
 }
 
-/// An empty database on the engine that `db` is not on.
+/// An empty database on the other engine.
 async fn elsewhere(db: &TestDb) -> TestDb {
     match db.engine() {
         Engine::Sqlite => TestDb::postgres().await,
@@ -44,7 +44,7 @@ async fn elsewhere(db: &TestDb) -> TestDb {
     }
 }
 
-/// A log with something of everything.
+/// A log with every kind of record.
 async fn filled(db: &TestDb) -> Store {
     let store = open(db).await;
     let appender = store.appender();
@@ -60,7 +60,7 @@ async fn filled(db: &TestDb) -> Store {
     let refused = Append { events: vec![], kind, expected: 3, ..append(5, 1, 3) };
     appender.append(refused).await.unwrap();
     odd_event(db).await;
-    // As earlier versions kept names, before each stream had its own.
+    // Earlier versions stored names by person instead of by stream.
     db.log_sql("INSERT INTO personal_data (person_id, name) VALUES (2, 'Ünal'), (4, 'Ünal')").await;
     store.personal_data().erase(2).await.unwrap();
     for _ in 0..5 {
@@ -74,7 +74,7 @@ async fn filled(db: &TestDb) -> Store {
     store
 }
 
-/// A payload as no program of ours writes it, and which must stay so.
+/// Inserts an event with unusual JSON, which must be kept byte by byte.
 async fn odd_event(db: &TestDb) {
     let sql = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
                event_version, payload, metadata) \
@@ -118,8 +118,8 @@ fn lines<'a>(archive: &'a str, kinds: &[&str]) -> Vec<&'a str> {
 const KEPT: [&str; 9] =
     ["event", "receipt", "deadline", "parked", "waiting", "dropped", "book", "person", "name"];
 
-/// The archive with a correct chain, as a malicious or faulty program would make it.
-fn sealed(lines: &[String]) -> String {
+/// The lines with a correct hash chain, as a malicious or faulty program would write them.
+fn with_hash_chain(lines: &[String]) -> String {
     let (last, before) = lines.split_last().unwrap();
     let mut chain = [0; 32];
     for line in before {
@@ -130,7 +130,7 @@ fn sealed(lines: &[String]) -> String {
     format!("{}\n{manifest}\"chain\":\"{hex}\"}}}}\n", before.join("\n"))
 }
 
-/// Nothing of a refused archive is to be seen.
+/// Asserts that nothing of a refused archive was stored.
 async fn assert_empty(db: &TestDb) {
     let store = open(db).await;
     assert_eq!(store.log().head().await.unwrap(), 0, "no event");
@@ -143,8 +143,8 @@ async fn assert_empty(db: &TestDb) {
 }
 
 on_each_engine! {
-    /// Every byte of every event, with position and time; receipts, numbers, deadlines, what is parked.
-    async fn a_log_goes_there_and_back_unchanged(db: &TestDb) {
+    /// This covers every byte of every event, with position and time; receipts, numbers, deadlines, parked keys.
+    async fn log_is_unchanged_after_a_round_trip(db: &TestDb) {
         let store = filled(db).await;
         let (there, log, id) = (exported(&store, true).await, whole_log(&store).await, *store.identity());
         assert_eq!(log.len(), 8);
@@ -159,7 +159,7 @@ on_each_engine! {
             archive = exported(&store, true).await;
             assert_eq!(lines(&archive, &KEPT), lines(&there, &KEPT));
             assert_eq!(lines(&archive, &["dropped"]).len(), 1, "the view's is derived");
-            // Five were allocated, but there is a counter 9.
+            // Five numbers were allocated, but counter 9 exists.
             assert_eq!(lines(&archive, &["number"]), ["{\"number\":{\"kind\":\"number\",\"last\":9}}"]);
             let checkpoints = Checkpoints::new(store.views().clone());
             let mut all = checkpoints.all(store.identity()).await.unwrap();
@@ -171,8 +171,8 @@ on_each_engine! {
         }
     }
 
-    /// Positions, sequences and numbers continue; commands that were done before are known.
-    async fn after_an_import_the_log_continues(db: &TestDb) {
+    /// Positions, sequences and numbers continue; the receipts of earlier commands are known.
+    async fn log_continues_after_an_import(db: &TestDb) {
         let store = filled(db).await;
         let (archive, last) = (exported(&store, false).await, store.log().head().await.unwrap());
         store.close().await;
@@ -210,8 +210,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// What was written when names were kept by person is read as it was then.
-    async fn an_archive_of_version_1_is_still_read(db: &TestDb) {
+    /// Archives of version 1 have names by person.
+    async fn archive_of_version_1_is_readable(db: &TestDb) {
         let store = filled(db).await;
         let archive = exported(&store, true).await;
         store.close().await;
@@ -222,22 +222,22 @@ on_each_engine! {
         let last = lines.pop().unwrap();
         let mut mixed: Vec<String> = archive.lines().map(str::to_owned).collect();
         mixed[0].clone_from(&lines[0]);
-        let mixed = sealed(&mixed);
+        let mixed = with_hash_chain(&mixed);
         let newer = [",\"names\":3", ",\"books\":2"];
         assert!(newer.iter().all(|count| last.contains(count)), "{last}");
         lines.push(last.replacen(newer[0], "", 1).replacen(newer[1], "", 1));
         let other = elsewhere(db).await;
         let error = imported(&other, &mixed).await.unwrap_err();
         assert!(error.to_string().contains("version 1"), "{error}");
-        imported(&other, &sealed(&lines)).await.unwrap();
+        imported(&other, &with_hash_chain(&lines)).await.unwrap();
         let store = Store::open(&options(&other)).await.unwrap();
         let names = store.personal_data().of_streams("counter", &[(1, 4), (2, 2)]).await.unwrap();
         assert_eq!(names, HashMap::from([(1, "Ünal".to_owned())]));
         store.close().await;
     }
 
-    /// A request to pay names a number before the payment's stream begins: it is in use all the same.
-    async fn an_import_lifts_numbers_to_those_that_events_name(db: &TestDb) {
+    /// A request to pay names a number before the payment's stream starts, and the number is in use from then on.
+    async fn import_raises_numbers_to_those_that_events_name(db: &TestDb) {
         let store = filled(db).await;
         db.log_sql(&named(12, "17")).await;
         let archive = exported(&store, false).await;
@@ -249,8 +249,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// A snapshot: what is written meanwhile isn't in it, and the counts are right all the same.
-    async fn an_export_is_one_snapshot(db: &TestDb) {
+    /// Later writes are neither in the export nor in its counts.
+    async fn export_is_one_snapshot(db: &TestDb) {
         let store = filled(db).await;
         let options = ExportOptions { with_personal_data: false, is_derived: IMPORT.is_derived };
         let mut export = Export::begin(&store, options).await.unwrap();
@@ -272,8 +272,8 @@ on_each_engine! {
         imported(&elsewhere(db).await, &archive).await.unwrap();
     }
 
-    /// Wherever it is cut, whichever byte is changed: nothing of it is taken.
-    async fn a_damaged_archive_is_refused(db: &TestDb) {
+    /// Nothing is imported wherever the archive is cut or changed.
+    async fn damaged_archive_is_refused(db: &TestDb) {
         let store = filled(db).await;
         let archive = exported(&store, true).await;
         store.close().await;
@@ -298,12 +298,12 @@ on_each_engine! {
         refused("{\"some\":\"json\"}\n", "no archive").await;
         let mut swapped: Vec<String> = archive.lines().map(str::to_owned).collect();
         swapped.swap(2, 3);
-        refused(&sealed(&swapped), "comes after").await;
+        refused(&with_hash_chain(&swapped), "comes after").await;
         swapped.swap(2, 3);
         let first_receipt = swapped.iter().position(|line| line.starts_with("{\"receipt\"")).unwrap();
         let receipt = swapped.remove(first_receipt);
         swapped.insert(1, receipt);
-        refused(&sealed(&swapped), "further up").await;
+        refused(&with_hash_chain(&swapped), "further up").await;
         let newer = archive.replacen("\"version\":2", "\"version\":3", 1);
         let error = imported(&other, &newer).await.unwrap_err();
         assert!(matches!(error, ArchiveError::Newer(3)), "{error}");
@@ -311,8 +311,8 @@ on_each_engine! {
         imported(&other, &archive).await.unwrap();
     }
 
-    /// Sealed well, but no log: a gap, a stream that runs backwards, a checkpoint past the end.
-    async fn an_archive_that_contradicts_itself_is_refused(db: &TestDb) {
+    /// The hash chain is correct, but the log is invalid: a gap, decreasing positions, a checkpoint past the end.
+    async fn archive_of_an_invalid_log_is_refused(db: &TestDb) {
         let store = filled(db).await;
         let archive = exported(&store, false).await;
         store.close().await;
@@ -323,7 +323,7 @@ on_each_engine! {
             let mut lines = good.clone();
             assert!(lines[at].contains(from), "{}", lines[at]);
             lines[at] = lines[at].replacen(from, to, 1);
-            sealed(&lines)
+            with_hash_chain(&lines)
         };
         let third = line("\"number\":1,\"sequence\":3");
         let gap = changed(third, "\"sequence\":3", "\"sequence\":4");
@@ -337,11 +337,11 @@ on_each_engine! {
         let error = imported(&other, &double).await.unwrap_err();
         assert!(matches!(error, ArchiveError::Store(StoreError::Conflict(_))), "{error}");
         assert_empty(&other).await;
-        imported(&other, &sealed(&good)).await.unwrap();
+        imported(&other, &with_hash_chain(&good)).await.unwrap();
     }
 
-    /// A log with anything in it stays as it is.
-    async fn a_log_that_is_not_empty_is_refused(db: &TestDb) {
+    /// A log with any record in it stays as it is.
+    async fn import_into_a_log_that_is_not_empty_is_refused(db: &TestDb) {
         let store = filled(db).await;
         let (archive, log) = (exported(&store, true).await, whole_log(&store).await);
         store.close().await;
@@ -353,8 +353,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// No server may have it open, and none may open it before the end.
-    async fn a_log_in_use_is_refused(db: &TestDb) {
+    /// No server may have the log open, and none may open it before the import ends.
+    async fn import_into_a_log_in_use_is_refused(db: &TestDb) {
         let store = filled(db).await;
         let archive = exported(&store, true).await;
         store.close().await;
@@ -371,10 +371,10 @@ on_each_engine! {
         let leases = Leases::new(server.views().clone());
         leases.take("acting", "somebody", Duration::from_mins(1)).await.unwrap();
         server.close().await;
-        // A pool keeps a connection that came back while it closed until the pool itself is dropped.
+        // A connection that was returned while the pool closed stays open until the pool is dropped.
         drop((server, leases));
         if other.engine() == Engine::Postgres {
-            // A lease that is held means a server, wherever it is.
+            // A held lease means that a server runs on some host.
             let error = imported(&other, &archive).await.unwrap_err();
             assert!(matches!(error, ArchiveError::InUse(_)), "{error}");
             let store = Store::open(&options(&other)).await.unwrap();
@@ -385,8 +385,8 @@ on_each_engine! {
         imported(&other, &archive).await.unwrap();
     }
 
-    /// Two at once: one fills it, the other is refused.
-    async fn two_imports_at_once_never_mix(db: &TestDb) {
+    /// One import fills the log, the other is refused.
+    async fn concurrent_imports_never_mix(db: &TestDb) {
         let store = filled(db).await;
         let (archive, log) = (exported(&store, true).await, whole_log(&store).await);
         store.close().await;
@@ -399,24 +399,24 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Dropped half-way, as Ctrl-C does it: nothing is left.
-    async fn an_import_that_is_dropped_leaves_the_log_empty(db: &TestDb) {
+    /// Ctrl-C drops an import like this.
+    async fn dropped_import_leaves_the_log_empty(db: &TestDb) {
         let store = filled(db).await;
         let archive = exported(&store, true).await;
         store.close().await;
         let other = elsewhere(db).await;
         Store::migrate(&options(&other)).await.unwrap();
-        let (begun, hold) = mpsc::channel();
+        let (sender, hold) = mpsc::channel();
         let (first, _) = archive.as_bytes().split_at(archive.len() / 2);
-        let half = Cursor::new(first.to_vec()).chain(Held(hold));
+        let half = Cursor::new(first.to_vec()).chain(Blocked(hold));
         let reader = ArchiveReader::open(half).await.unwrap();
         let into = options(&other);
         let importing = tokio::time::timeout(
             Duration::from_millis(500),
             import(&into, IMPORT, reader, &|_| {}),
         );
-        assert!(importing.await.is_err(), "it waits for the rest of the archive");
-        drop(begun);
+        assert!(importing.await.is_err(), "the import waits for the rest of the archive");
+        drop(sender);
         gdmarket_testkit::eventually(Duration::from_secs(20), || async {
             imported(&other, &archive).await.map(drop).map_err(|error| error.to_string())
         })
@@ -424,20 +424,20 @@ on_each_engine! {
     }
 }
 
-/// Input that doesn't arrive while the other end is held.
-struct Held(Receiver<()>);
+/// A reader that blocks until the sender is dropped.
+struct Blocked(Receiver<()>);
 
-impl Read for Held {
+impl Read for Blocked {
     fn read(&mut self, _into: &mut [u8]) -> std::io::Result<usize> {
         let _gone = self.0.recv();
         Ok(0)
     }
 }
 
-/// A reader of an export may be slow. SQLite's write-ahead log must not grow meanwhile, and what is
-/// exported is of one moment all the same.
+/// A reader of an export may be slow. The export is still one snapshot, and SQLite's write-ahead log doesn't
+/// grow meanwhile.
 #[test]
-fn an_export_that_waits_for_its_reader_holds_no_write_ahead_log_up() {
+fn export_with_a_slow_reader_does_not_block_checkpoints_of_the_write_ahead_log() {
     run(async {
         let db = TestDb::sqlite();
         let store = filled(&db).await;
@@ -448,7 +448,7 @@ fn an_export_that_waits_for_its_reader_holds_no_write_ahead_log_up() {
         let busy: i64 = on_db!(write & raw(&db).await, pool => {
             sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await.unwrap()
         });
-        assert_eq!(busy, 0, "everything is folded");
+        assert_eq!(busy, 0, "the whole write-ahead log is checkpointed");
         let mut all = vec![];
         while let Some(lines) = export.next().await.unwrap() {
             all.extend(lines);

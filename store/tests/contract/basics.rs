@@ -1,5 +1,4 @@
-//! What is written comes back as it was: events, receipts, names, numbers, states; and the tail
-//! brings it.
+//! Events, receipts, names, numbers and states are read as they were written, from the log and from the tail.
 
 use crate::support::*;
 use gdmarket_store::{Append, AppendError, Appended, PersonalData, ReceiptKind, StoreError};
@@ -9,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 on_each_engine! {
-    async fn an_event_comes_back_as_it_was_written(db: &TestDb) {
+    async fn event_is_read_as_it_was_written(db: &TestDb) {
         let store = open(db).await;
         let mut sent = append(1, 5, 0);
         sent.events = vec![counted(1), counted(2)];
@@ -36,7 +35,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn positions_go_up_and_belong_to_their_commands(db: &TestDb) {
+    async fn positions_increase_and_are_returned_to_their_commands(db: &TestDb) {
         let store = open(db).await;
         let mut appends = Vec::new();
         for number in 1..=100 {
@@ -56,7 +55,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn a_receipt_alone_is_kept_and_found_by_a_repeat(db: &TestDb) {
+    async fn receipt_without_events_is_stored_and_found_by_a_repeat(db: &TestDb) {
         let store = open(db).await;
         let mut refused = append(1, 5, 0);
         refused.events.clear();
@@ -73,8 +72,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// One person, several streams: each shows the name that it came with, until that person is erased.
-    async fn a_name_belongs_to_the_stream_that_it_came_with(db: &TestDb) {
+    /// Each stream of a person keeps the name that was written with it, until the person is erased.
+    async fn name_belongs_to_the_stream_that_it_was_written_with(db: &TestDb) {
         let store = open(db).await;
         let named_append = |command: u128, number, person_id, name: Option<&str>| {
             let personal = PersonalData::Of { person_id, name: name.map(str::to_owned) };
@@ -91,7 +90,7 @@ on_each_engine! {
         ];
         let answers = at_once(&store, all).await;
         assert_eq!(answers[5], Err(AppendError::Gap));
-        // The same command once more, as a caller repeats it: nothing changes.
+        // A repeat of the same command changes nothing.
         let again = store.appender().append(named_append(2, 2, 7, Some("Park"))).await;
         assert!(matches!(again, Err(AppendError::Duplicate(_))), "{again:?}");
         let forgets = Append { personal: Some(PersonalData::Forgotten), ..append(7, 5, 1) };
@@ -108,7 +107,7 @@ on_each_engine! {
         assert_eq!(names().await, named(&[(1, "Kim"), (2, "Kim Minsu"), (4, "Lee")]));
         let other = store.personal_data().of_streams("other", &[(1, 7)]).await.unwrap();
         assert!(other.is_empty(), "{other:?}");
-        // As earlier versions kept them: by person, for streams without a name of their own.
+        // Earlier versions stored names by person; streams without a name of their own show these.
         db.log_sql("INSERT INTO personal_data (person_id, name) VALUES (7, 'Old')").await;
         let older = [(1, "Kim"), (2, "Kim Minsu"), (4, "Lee"), (6, "Old"), (9, "Old")];
         assert_eq!(names().await, named(&older));
@@ -120,7 +119,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn the_tail_brings_every_event_from_memory_or_from_the_log(db: &TestDb) {
+    async fn tail_returns_every_event_from_memory_or_from_the_log(db: &TestDb) {
         let first = open(db).await;
         first.appender().append(append(1, 1, 0)).await.unwrap();
         let mut small = options(db);
@@ -139,7 +138,7 @@ on_each_engine! {
                 seen
             })
         };
-        // Half by this process, half by another one.
+        // This process writes half of the events, another one the other half.
         for command in 2..=60 {
             let (who, number) = if command % 2 == 0 { (&store, 2) } else { (&first, 3) };
             let appended = append(command, number, i64::try_from((command - 2) / 2).unwrap());
@@ -151,7 +150,7 @@ on_each_engine! {
         }
     }
 
-    async fn an_event_is_found_before_the_tail_has_come_to_it(db: &TestDb) {
+    async fn event_is_found_before_the_tail_has_read_it(db: &TestDb) {
         let other = open(db).await;
         let position = other.appender().append(append(1, 1, 0)).await.unwrap().position;
         let mut blind = options(db);
@@ -160,7 +159,7 @@ on_each_engine! {
         let tail = store.tail();
         assert!(tail.wait_past(position - 1, Instant::now() + LIMIT).await);
         let newest = other.appender().append(append(2, 1, 1)).await.unwrap().position;
-        assert!(tail.read_after(position, 1).await.unwrap().is_empty(), "it doesn't know yet");
+        assert!(tail.read_after(position, 1).await.unwrap().is_empty(), "the tail hasn't read the event yet");
         let found = tail.at(newest).await.unwrap().map(|event| event.position);
         assert_eq!(found, Some(newest));
         assert_eq!(tail.at(newest + 1).await.unwrap(), None);
@@ -169,7 +168,7 @@ on_each_engine! {
         }
     }
 
-    async fn a_state_is_kept_after_an_append_and_only_then(db: &TestDb) {
+    async fn state_is_cached_only_after_an_append(db: &TestDb) {
         let store = open(db).await;
         let counters = store.aggregates::<Counter>();
         let loaded = counters.lock(4).await.unwrap();
@@ -178,7 +177,7 @@ on_each_engine! {
         assert_eq!((appended.first_sequence, state.total), (1, 1));
         let loaded = counters.lock(4).await.unwrap();
         assert_eq!((loaded.version(), loaded.is_current(), loaded.state().total), (1, false, 1));
-        // The same command again: a duplicate, after which the state in memory is not relied on.
+        // A repeated command is a duplicate, after which the state in memory isn't used.
         assert!(matches!(loaded.append(append(1, 4, 1)).await, Err(AppendError::Duplicate(_))));
         let loaded = counters.lock(4).await.unwrap();
         assert_eq!((loaded.version(), loaded.is_current(), loaded.state().total), (1, true, 1));
@@ -186,7 +185,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn a_newer_event_is_distinguished_from_a_broken_one(db: &TestDb) {
+    async fn newer_event_is_distinguished_from_a_damaged_one(db: &TestDb) {
         let store = open(db).await;
         let mut newer = append(1, 1, 0);
         newer.events[0].event_version = "2".to_owned();
@@ -201,7 +200,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn a_closed_store_has_written_what_it_was_given_and_takes_no_more(db: &TestDb) {
+    async fn closed_store_has_written_its_queue_and_accepts_no_more(db: &TestDb) {
         let store = open(db).await;
         let sending = (1..=200).map(|n| {
             let store = store.clone();

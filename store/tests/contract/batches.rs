@@ -1,20 +1,20 @@
-//! Conflicts, gaps, duplicates and bad data in a batch cost only the command that has them.
+//! A conflict, gap, duplicate or invalid value in a batch fails only its own command.
 
 use crate::support::*;
 use gdmarket_store::{AppendError, MAX_METADATA, MAX_PAYLOAD, on_db};
 use gdmarket_testkit::{Engine, on_each_engine};
 
 on_each_engine! {
-    async fn the_mates_of_a_conflict_a_nul_and_a_duplicate_commit(db: &TestDb) {
+    async fn other_commands_of_a_batch_with_a_conflict_a_nul_and_a_duplicate_commit(db: &TestDb) {
         let store = open(db).await;
         store.appender().append(append(1, 1, 0)).await.unwrap();
         store.appender().append(append(2, 2, 0)).await.unwrap();
         let mut nul = append(103, 103, 0);
         nul.events[0].payload = "{\"Counted\":\"\\u0000\"}".to_owned();
-        let mut mates: Vec<_> = (10..=40).map(|n| append(n, i64::try_from(n).unwrap(), 0)).collect();
-        // In the midst of the mates: a conflict, a duplicate, a gap and a NUL.
-        mates.splice(15..15, [append(101, 1, 0), append(2, 102, 0), append(104, 3, 5), nul]);
-        let answers = at_once(&store, mates).await;
+        let mut others: Vec<_> = (10..=40).map(|n| append(n, i64::try_from(n).unwrap(), 0)).collect();
+        // In the middle of the batch are a conflict, a duplicate, a gap and a NUL.
+        others.splice(15..15, [append(101, 1, 0), append(2, 102, 0), append(104, 3, 5), nul]);
+        let answers = at_once(&store, others).await;
         assert_eq!(answers[15], Err(AppendError::Conflict));
         assert!(matches!(&answers[16], Err(AppendError::Duplicate(receipt)) if receipt.stream == stream(2)));
         assert_eq!(answers[17], Err(AppendError::Gap));
@@ -31,8 +31,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// What passes the checks in Rust and is refused by the engine: each command is tried alone.
-    async fn data_that_only_the_database_refuses_costs_its_owner_alone(db: &TestDb) {
+    /// The value passes the checks in Rust and the engine refuses it, so each command is tried alone.
+    async fn value_that_only_the_database_refuses_fails_its_command_alone(db: &TestDb) {
         let store = open(db).await;
         let refuse_50 = match db.engine() {
             Engine::Postgres => "ALTER TABLE events ADD CHECK (aggregate_id <> '50')",
@@ -44,16 +44,16 @@ on_each_engine! {
         on_db!(write &raw(db).await, pool => {
             sqlx::query(refuse_50).execute(pool).await.unwrap();
         });
-        let mut mates: Vec<_> = (1..=20).map(|n| append(n, i64::try_from(n).unwrap(), 0)).collect();
-        mates.insert(10, append(50, 50, 0));
-        let answers = at_once(&store, mates).await;
+        let mut others: Vec<_> = (1..=20).map(|n| append(n, i64::try_from(n).unwrap(), 0)).collect();
+        others.insert(10, append(50, 50, 0));
+        let answers = at_once(&store, others).await;
         assert!(matches!(answers[10], Err(AppendError::Rejected(_))), "{:?}", answers[10]);
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 20);
         assert_eq!(whole_log(&store).await.len(), 20);
         store.close().await;
     }
 
-    async fn what_is_too_big_is_refused_before_the_queue(db: &TestDb) {
+    async fn oversized_command_is_refused_before_the_queue(db: &TestDb) {
         let store = open(db).await;
         let mut payload = append(1, 1, 0);
         payload.events[0].payload = format!("\"{}\"", "x".repeat(MAX_PAYLOAD));
@@ -73,7 +73,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn commands_of_one_stream_keep_their_order_over_batches(db: &TestDb) {
+    async fn commands_of_one_stream_keep_their_order_across_batches(db: &TestDb) {
         let store = open(db).await;
         let appends = (0..50).map(|n| append(n, 1, i64::try_from(n).unwrap())).collect();
         let answers = at_once(&store, appends).await;
@@ -85,7 +85,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn a_gap_is_refused(db: &TestDb) {
+    async fn gap_is_refused(db: &TestDb) {
         let store = open(db).await;
         assert_eq!(store.appender().append(append(1, 1, 1)).await, Err(AppendError::Gap));
         store.appender().append(append(2, 1, 0)).await.unwrap();

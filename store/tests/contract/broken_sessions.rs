@@ -1,4 +1,4 @@
-//! A session that an error left unusable is closed: the next caller gets one that works.
+//! A session that an error left unusable is closed, and the next caller gets a usable one.
 
 use crate::support::*;
 use gdmarket_store::{AppendError, Db, Store, StoreError, on_tx};
@@ -20,10 +20,10 @@ async fn count(db: &Db) -> i64 {
     on_tx!(&mut tx, connection => sqlx::query_scalar(sql).fetch_one(connection).await).unwrap()
 }
 
-/// SQLite rolls a transaction back by itself when the disk is full. A limit on the file's pages has the same effect,
-/// and belongs to one connection: another one hasn't got it.
+/// SQLite rolls a transaction back by itself when the disk is full. A limit on the file's pages has the same effect
+/// on one connection only.
 #[test]
-fn sqlite_writes_views_again_after_a_transaction_that_ended_by_itself() {
+fn sqlite_writes_views_again_after_a_transaction_that_it_rolled_back() {
     run(async {
         let db = TestDb::sqlite();
         let store = open(&db).await;
@@ -35,7 +35,7 @@ fn sqlite_writes_views_again_after_a_transaction_that_ended_by_itself() {
         });
         let code = refused.unwrap_err().into_database_error().unwrap().code().unwrap().into_owned();
         assert_eq!(code, "13", "the disk is full, and SQLite has ended the transaction");
-        // What follows in it would be lasting at once, whatever becomes of the transaction.
+        // Further statements would be committed at once, whatever the transaction's outcome.
         on_tx!(&mut tx, connection => {
             sqlx::query(PARK).bind("x").execute(connection).await.unwrap_err();
         });
@@ -50,7 +50,7 @@ fn sqlite_writes_views_again_after_a_transaction_that_ended_by_itself() {
 }
 
 #[test]
-fn sqlite_writes_views_again_after_such_a_transaction_is_dropped() {
+fn sqlite_writes_views_again_after_a_rolled_back_transaction_is_dropped() {
     run(async {
         let db = TestDb::sqlite();
         let store = open(&db).await;
@@ -67,7 +67,7 @@ fn sqlite_writes_views_again_after_such_a_transaction_is_dropped() {
     });
 }
 
-/// All that writes: the appender, numbers, names, and the pool of the views, more often than it has sessions.
+/// Writes with the appender, numbers, names, and the pool of the views, more often than the pool has sessions.
 async fn write_everything(store: &Store, command: u128) -> Result<(), String> {
     let number = i64::try_from(command).unwrap();
     let appended: Result<_, AppendError> =
@@ -82,9 +82,9 @@ async fn write_everything(store: &Store, command: u128) -> Result<(), String> {
     Ok(())
 }
 
-/// Hosts switch writes off while the disk is nearly full, and sessions of that time stay read-only.
+/// Hosts disable writes while the disk is nearly full, and sessions of that time stay read-only.
 #[test]
-fn postgres_writes_again_once_a_read_only_period_is_over() {
+fn postgres_writes_again_after_a_read_only_period() {
     run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
@@ -97,7 +97,7 @@ fn postgres_writes_again_once_a_read_only_period_is_over() {
         let set = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
         admin.execute(set.as_str()).await.unwrap();
         assert!(db.cut_off("gdmarket").await > 0);
-        // Every pool fills with sessions that can't write.
+        // All pools fill with read-only sessions.
         eventually(LIMIT, async || match write_view(store.views(), "view".to_owned()).await {
             Err(error) if error.to_string().contains("read-only") => Ok(()),
             other => Err(format!("{other:?}")),
@@ -113,7 +113,7 @@ fn postgres_writes_again_once_a_read_only_period_is_over() {
         admin.execute(reset.as_str()).await.unwrap();
         let now = "SELECT clock_timestamp()::text";
         let writable_from: String = sqlx::query_scalar(now).fetch_one(&mut admin).await.unwrap();
-        // Sessions of that time are replaced at half a second.
+        // Read-only sessions are replaced after half a second.
         eventually(LIMIT, async || {
             let sql = "SELECT clock_timestamp() > $1::timestamptz + interval '600 ms'";
             let mut clock = PgConnection::connect(db.url()).await.unwrap();

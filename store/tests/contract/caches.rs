@@ -1,4 +1,4 @@
-//! Two stores with caches of their own fight over the same aggregates.
+//! Two stores with caches of their own contend for the same aggregates.
 
 use crate::support::*;
 use futures::FutureExt as _;
@@ -12,7 +12,7 @@ const ROUNDS: i64 = 120;
 
 static COMMAND: AtomicU64 = AtomicU64::new(1);
 
-/// A request for a place that one caller at a time may have: a counter that goes to one and back.
+/// A request for a place that one caller at a time may have. The place is a counter of 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Request {
     Take,
@@ -27,7 +27,7 @@ impl Request {
         }
     }
 
-    /// The total at which it is refused: taken is taken, and free is free.
+    /// The total at which the request is refused.
     const fn refused_at(self) -> i64 {
         match self {
             Self::Take => 1,
@@ -40,7 +40,7 @@ impl Request {
     }
 }
 
-/// A refusal that a caller got, and the log's head before the call and after the answer.
+/// A caller's refusal, with the log's head before the call and after the answer.
 #[derive(Debug)]
 struct Refusal {
     number: i64,
@@ -50,8 +50,8 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// Whether it was true at any time between the call and its answer. The order of positions is the
-    /// order of commits, so that an event beyond a head was committed after the head was read.
+    /// Whether the refusal was true at any time between the call and its answer. The order of positions is the
+    /// order of commits, so an event beyond a head was committed after the head was read.
     fn was_true(&self, log: &[RecordedEvent]) -> bool {
         let mut total = 0;
         for event in log.iter().filter(|event| event.stream == stream(self.number)) {
@@ -72,8 +72,8 @@ fn by(event: &RecordedEvent) -> i64 {
     by
 }
 
-/// Sends a request as an executor does: retries conflicts, and refreshes the state before it refuses. Without `refreshes`
-/// it relies on the state in memory. Returns whether it was done.
+/// Sends a request as an executor does: it retries conflicts and refreshes the state before it refuses. Without
+/// `refreshes` it relies on the state in memory. Returns whether the request was done.
 async fn send(store: &Store, number: i64, request: Request, refreshes: bool) -> bool {
     let counters = store.aggregates::<Counter>();
     loop {
@@ -95,8 +95,8 @@ async fn send(store: &Store, number: i64, request: Request, refreshes: bool) -> 
     }
 }
 
-/// One caller's rounds: how much was done, and what was refused. It sends one request over and over
-/// while the other store's callers send the opposite, so that its state in memory is soon wrong.
+/// One caller, which returns the number of done requests and its refusals. It repeats one request while the
+/// other store's callers send the opposite, so its state in memory is soon stale.
 async fn caller(store: Store, mut request: Request, refreshes: bool) -> (usize, Vec<Refusal>) {
     let (mut done, mut refusals) = (0, Vec::new());
     for round in 0..ROUNDS {
@@ -115,65 +115,64 @@ async fn caller(store: Store, mut request: Request, refreshes: bool) -> (usize, 
     (done, refusals)
 }
 
-/// What the fight came to.
-struct Fought {
+/// The result of a run.
+struct Outcome {
     done: usize,
     refusals: Vec<Refusal>,
     log: Vec<RecordedEvent>,
 }
 
-impl Fought {
+impl Outcome {
     fn untrue(&self) -> Vec<&Refusal> {
         self.refusals.iter().filter(|refusal| !refusal.was_true(&self.log)).collect()
     }
 }
 
-/// Callers of two stores at the same places.
-async fn fight(stores: &[Store; 2], refreshes: bool) -> Fought {
+/// Runs callers of two stores on the same places.
+async fn contend(stores: &[Store; 2], refreshes: bool) -> Outcome {
     let opposite = stores.iter().zip([Request::Take, Request::Free]).cycle().take(CALLERS);
     let callers = opposite.map(|(store, request)| caller(store.clone(), request, refreshes));
-    let mut fought = Fought { done: 0, refusals: Vec::new(), log: Vec::new() };
+    let mut outcome = Outcome { done: 0, refusals: Vec::new(), log: Vec::new() };
     for (done, refusals) in all(spawn_each(callers)).await {
-        fought.done += done;
-        fought.refusals.extend(refusals);
+        outcome.done += done;
+        outcome.refusals.extend(refusals);
     }
-    fought.log = whole_log(&stores[0]).await;
-    fought
+    outcome.log = whole_log(&stores[0]).await;
+    outcome
 }
 
 on_each_engine! {
-    async fn two_stores_fighting_over_aggregates_lose_nothing_and_refuse_only_what_is_so(db: &TestDb) {
+    async fn contending_stores_lose_no_event_and_return_only_true_refusals(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
-        let fought = fight(&stores, true).await;
-        assert_eq!(fought.log.len(), fought.done, "an event per success");
+        let outcome = contend(&stores, true).await;
+        assert_eq!(outcome.log.len(), outcome.done, "an event per success");
         for number in 1..=PLACES {
-            let own = fought.log.iter().filter(|event| event.stream == stream(number));
+            let own = outcome.log.iter().filter(|event| event.stream == stream(number));
             let changes: Vec<(i64, i64)> = own.map(|event| (event.sequence, by(event))).collect();
             let alternating = (1..).zip([1, -1].into_iter().cycle());
             assert_eq!(changes, alternating.take(changes.len()).collect::<Vec<_>>());
         }
-        assert!(fought.refusals.len() > 20, "{} refusals only", fought.refusals.len());
-        assert!(fought.untrue().is_empty(), "{:?}", fought.untrue());
+        assert!(outcome.refusals.len() > 20, "only {} refusals", outcome.refusals.len());
+        assert!(outcome.untrue().is_empty(), "{:?}", outcome.untrue());
         for store in stores {
             store.close().await;
         }
     }
 
-    /// Control: a caller that relies on its memory refuses for a reason that was never true between call and answer. What
-    /// is written is right all the same: the log's key refuses the rest.
-    async fn control_without_refreshing_callers_get_stale_refusals(db: &TestDb) {
+    /// Control: a caller that relies on its memory returns refusals that were never true between call and answer. The
+    /// log's unique key still keeps the events correct.
+    async fn callers_that_do_not_refresh_return_stale_refusals(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
-        let fought = fight(&stores, false).await;
-        assert_eq!(fought.log.len(), fought.done);
-        assert!(!fought.untrue().is_empty(), "the control must return refusals that aren't true");
+        let outcome = contend(&stores, false).await;
+        assert_eq!(outcome.log.len(), outcome.done);
+        assert!(!outcome.untrue().is_empty(), "the control must return false refusals");
         for store in stores {
             store.close().await;
         }
     }
 
-    /// A place that store 0 remembers as taken: the other store has appended since. An append is refused by the key, an
-    /// answer is right after refreshing.
-    async fn a_stale_state_is_refused_by_the_key_and_refreshed_for_an_answer(db: &TestDb) {
+    /// Store 0 remembers the place as taken, and the other store has appended since.
+    async fn stale_state_is_refused_by_the_key_and_refreshed_for_an_answer(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
         for (store, request) in [(0, Request::Take), (1, Request::Free), (1, Request::Take), (1, Request::Free)] {
             assert!(send(&stores[store], 1, request, true).await);
@@ -194,13 +193,13 @@ on_each_engine! {
         }
     }
 
-    /// However little fits in memory: another place of the same stream would be another lock.
-    async fn a_stream_keeps_one_lock_while_other_streams_come_and_go(db: &TestDb) {
+    /// The cache keeps the entry of a locked stream, because a second entry would be a second lock.
+    async fn stream_keeps_one_lock_while_other_streams_are_evicted(db: &TestDb) {
         let options = StoreOptions { cache_entries: 1, ..options(db) };
         Store::migrate(&options).await.unwrap();
         let store = Store::open(&options).await.unwrap();
         let counters = store.aggregates::<Counter>();
-        // What comes first stays anyhow.
+        // The first entry is never evicted.
         drop(counters.lock_assuming_new(2).await);
         let locked = counters.lock_assuming_new(1).await;
         for other in 3..100 {

@@ -1,4 +1,4 @@
-//! What a check finds in a log that was tampered with, and that it finds nothing in one that wasn't.
+//! The findings of a check in a log that was tampered with, and none in a sound log.
 
 use crate::support::{NUMBERS, append, counted, named, open, raw};
 use gdmarket_store::{
@@ -76,7 +76,7 @@ async fn draw_positions_after(db: &TestDb, position: i64) {
     tamper(db, &sql).await;
 }
 
-/// As if the tables had been created without their unique keys.
+/// Removes the unique keys of the tables.
 async fn forget_keys(db: &TestDb) {
     let statements = match db.engine() {
         Engine::Postgres => [
@@ -103,20 +103,20 @@ async fn tamper_views(store: &Store, sql: &str) {
 }
 
 on_each_engine! {
-    async fn a_sound_log_has_no_findings(db: &TestDb) {
+    async fn sound_log_has_no_findings(db: &TestDb) {
         let store = filled(db).await;
         assert_eq!(findings(&store).await, []);
         store.close().await;
     }
 
-    async fn a_number_that_an_event_names_counts_as_used(db: &TestDb) {
+    async fn number_that_an_event_names_is_in_use(db: &TestDb) {
         let store = filled(db).await;
         let behind = async || {
             let mut check = Check::begin(&store).await.unwrap();
             check.numbers(&[NUMBERS]).await.unwrap()
         };
         tamper(db, &named(1, "3")).await;
-        assert_eq!(behind().await, [], "it was allocated");
+        assert_eq!(behind().await, [], "the number was allocated");
         tamper(db, &named(2, "4")).await;
         let detail = "the next number of number is 4, but there is a PaymentRequested with paymentNo 4";
         assert_eq!(behind().await, [Finding::fault("number-behind", detail.to_owned())]);
@@ -144,7 +144,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn whatever_was_tampered_with_is_found(db: &TestDb) {
+    async fn every_tampering_is_found(db: &TestDb) {
         let store = filled(db).await;
         let mut expected_codes = BTreeSet::new();
         let mut expect = async |step: &str, codes: &[&'static str]| {
@@ -155,12 +155,12 @@ on_each_engine! {
         tamper(db, "DELETE FROM events WHERE aggregate_id = '2' AND sequence = 1").await;
         expect("a gap", &["sequence-gap", "receipt-double"]).await;
         tamper(db, "DELETE FROM events WHERE aggregate_id = '1' AND sequence = 2").await;
-        expect("a lost end", &["receipt-without-events"]).await;
+        expect("a stream without its last event", &["receipt-without-events"]).await;
         insert(db, "counter/8", 1, 1001).await;
         insert(db, "counter/8", 2, 1000).await;
         draw_positions_after(db, 2).await;
         let codes = ["position-order", "position-next", "event-without-receipt", "number-behind"];
-        expect("a stream that runs backwards", &codes).await;
+        expect("a stream with decreasing positions", &codes).await;
         tamper_views(&store, "UPDATE checkpoints SET position = 2000 WHERE subscription = 'acting'").await;
         expect("a checkpoint past the end", &["checkpoint-past-head"]).await;
         tamper_views(&store, "UPDATE checkpoints SET log_epoch = 0 WHERE subscription = 'view_a'").await;
@@ -173,9 +173,9 @@ on_each_engine! {
         ParkedKeys::park(&mut tx, "acting", &park, Duration::ZERO).await.unwrap();
         ParkedKeys::queue(&mut tx, "acting", "b", 1).await.unwrap();
         tx.commit().await.unwrap();
-        expect("a queue behind nothing", &["parked", "parked-key", "queue-without-parked"]).await;
+        expect("a queue without a parked key", &["parked", "parked-key", "queue-without-parked"]).await;
         tamper_views(&store, "UPDATE parked SET since_position = 500").await;
-        expect("parked at an event that isn't there", &["queue-without-event"]).await;
+        expect("a key parked at a missing event", &["queue-without-event"]).await;
         tamper_views(&store, "UPDATE checkpoints SET subscription = 'gone', source = 'x' WHERE subscription = 'acting'").await;
         expected_codes.remove("checkpoint-past-head");
         tamper_views(&store, "UPDATE parked SET subscription = 'gone'").await;
@@ -192,7 +192,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn what_the_tables_keys_forbid_is_found_where_there_are_none(db: &TestDb) {
+    async fn violations_of_missing_unique_keys_are_found(db: &TestDb) {
         let store = filled(db).await;
         forget_keys(db).await;
         assert_eq!(findings(&store).await, []);
@@ -211,7 +211,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn a_row_that_is_no_event_is_described(db: &TestDb) {
+    async fn row_that_is_not_an_event_is_described(db: &TestDb) {
         let store = filled(db).await;
         tamper(db, "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
             event_version, payload, metadata) VALUES ('counter', 'x', 1, 'Odd', '1', '{}', '{}')").await;

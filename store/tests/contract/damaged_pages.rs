@@ -1,10 +1,10 @@
-//! A page of the log's table is damaged. It costs those who need that page, and they learn what it is.
+//! A damaged page of the log's table fails only the commands that need the page, with an error that names damage.
 
 use crate::support::*;
 use gdmarket_store::{AppendError, StoreError};
 use gdmarket_testkit::{DamagedPages, POSTGRES_PAGE, PgCluster, TestDb};
 
-/// So many events fill some pages; those from the middle on are on other pages than what came before.
+/// This many events fill some pages; those after the middle are on other pages than the events before.
 const FILLING: i64 = 200;
 
 async fn fill(store: &gdmarket_store::Store, first: i64) {
@@ -15,7 +15,7 @@ async fn fill(store: &gdmarket_store::Store, first: i64) {
 }
 
 #[test]
-fn a_damaged_page_of_postgresql_costs_the_commands_that_need_it() {
+fn damaged_page_of_postgresql_fails_only_the_commands_that_need_it() {
     gdmarket_testkit::run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
@@ -34,7 +34,7 @@ fn a_damaged_page_of_postgresql_costs_the_commands_that_need_it() {
         let appends = vec![new(1, 1, 1), new(2, 2_150, 1), new(3, 3, 0), new(4, 2_151, 1)];
         let answers = at_once(&store, appends).await;
         assert!(matches!(&answers[0], Err(AppendError::Damaged(_))), "{answers:?}");
-        assert!(answers[1..].iter().all(Result::is_ok), "the others are done: {answers:?}");
+        assert!(answers[1..].iter().all(Result::is_ok), "the other commands are done: {answers:?}");
 
         let (damaged_stream, whole) = (stream(1), stream(2_150));
         let (lost, read) =

@@ -1,4 +1,4 @@
-//! A caller that goes away, at whatever await, loses nothing and poisons no cache.
+//! A future that is dropped at any await loses no event and leaves no wrong cache.
 
 use crate::support::*;
 use futures::future::join_all;
@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 const COMMANDS: u128 = 300;
-/// The other process's command ids begin here.
+/// The first command id of the other process.
 const RIVALS: u128 = 1_000;
-/// More than a process has connections for reading.
+/// More readers than a process has connections for reading.
 const READERS: usize = 12;
 
-/// Polls a future this often, then drops it; what it returned if it was that fast.
+/// Polls a future `polls` times, then drops it; returns its output if it was ready by then.
 async fn poll_and_drop<F: Future>(future: F, polls: u32) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
@@ -32,8 +32,8 @@ async fn poll_and_drop<F: Future>(future: F, polls: u32) -> Option<F::Output> {
     .await
 }
 
-/// Polls a future up to three times and drops it. The answer arrives while the future isn't polled: this is when it used to
-/// be lost. The time without a poll is the moment under test, another one in each round.
+/// Polls a future up to three times and drops it. The answer arrives while the future isn't polled, which is when it used
+/// to be lost. The time without a poll differs in each round.
 async fn drop_on_the_way(future: impl Future, round: u32) {
     let mut future = pin!(future);
     for _ in 0..=round % 3 {
@@ -45,53 +45,53 @@ async fn drop_on_the_way(future: impl Future, round: u32) {
     }
 }
 
-/// Writes one more note, and says how many there are.
-async fn note(db: &Db) -> i64 {
+/// Writes one more row and returns the number of rows.
+async fn write_row(db: &Db) -> i64 {
     let sql = "INSERT INTO generations (view, generation, built_to, built_at) VALUES ($1, 1, 1, 1)";
-    let number = notes(db).await + 1;
+    let number = row_count(db).await + 1;
     on_db!(write db, pool => {
-        sqlx::query(sql).bind(format!("note {number}")).execute(pool).await.map(drop)
+        sqlx::query(sql).bind(format!("view {number}")).execute(pool).await.map(drop)
     })
     .unwrap();
     number
 }
 
-async fn notes(db: &Db) -> i64 {
+async fn row_count(db: &Db) -> i64 {
     on_db!(db, pool => sqlx::query_scalar("SELECT count(*) FROM generations").fetch_one(pool).await)
         .unwrap()
 }
 
-/// Who counts up, and what it remembers afterwards.
-trait Counts: Clone + Send + 'static {
-    /// Appends one event; what it says itself that the total is now.
+/// A counter with a cached state.
+trait CachedCounter: Clone + Send + 'static {
+    /// Appends one event; returns the total according to the cache.
     async fn count_up(self, command: u128) -> Result<i64, AppendError>;
-    /// The version and the total that the next one begins with.
-    async fn remembers(&self) -> (i64, i64);
+    /// The cached version and total.
+    async fn cached(&self) -> (i64, i64);
 }
 
-/// The stores' own way.
-impl Counts for Store {
+/// The store's own cache.
+impl CachedCounter for Store {
     async fn count_up(self, command: u128) -> Result<i64, AppendError> {
         let loaded = self.aggregates::<Counter>().lock(1).await.unwrap();
         let append = adding(command, loaded.version());
         Ok(loaded.append(append).await?.1.total)
     }
 
-    async fn remembers(&self) -> (i64, i64) {
+    async fn cached(&self) -> (i64, i64) {
         let loaded = self.aggregates::<Counter>().lock(1).await.unwrap();
         (loaded.version(), loaded.state().total)
     }
 }
 
-/// A cache without the protection: it is filled before the answer, and corrected only by a caller that still waits and sees
-/// the failure.
+/// A cache without the protection: it is updated before the answer, and corrected only by a caller that still waits when
+/// the append fails.
 #[derive(Clone)]
-struct Careless {
+struct EarlyCache {
     store: Store,
     remembered: Arc<Mutex<(i64, i64)>>,
 }
 
-impl Counts for Careless {
+impl CachedCounter for EarlyCache {
     async fn count_up(self, command: u128) -> Result<i64, AppendError> {
         let mut remembered = self.remembered.lock().await;
         let append = adding(command, remembered.0);
@@ -104,12 +104,12 @@ impl Counts for Careless {
         Ok(remembered.1)
     }
 
-    async fn remembers(&self) -> (i64, i64) {
+    async fn cached(&self) -> (i64, i64) {
         *self.remembered.lock().await
     }
 }
 
-/// Each command adds something else, so that a state shows which events are in it.
+/// Each command adds a different value, so a total shows which events are in it.
 fn added(command: u128) -> i64 {
     i64::try_from(command).unwrap() * 1_000_003
 }
@@ -126,18 +126,18 @@ fn total(log: &[RecordedEvent]) -> i64 {
     log.iter().map(by).sum()
 }
 
-/// What came of many dropped calls.
+/// The result of many dropped calls.
 #[derive(Debug, Default)]
 struct Dropped {
     /// The commands that were answered.
     answered: Vec<u128>,
     abandoned: usize,
-    /// What was remembered and is not what the log says.
+    /// Cached states that differ from the log.
     poisoned: Vec<String>,
 }
 
-/// Calls that are dropped after some polls each, while another process gets ahead of some of them.
-async fn drop_many(counts: impl Counts, store: &Store, rival: &Store) -> Dropped {
+/// Drops calls after some polls each, while another process appends before some of them.
+async fn drop_many(counts: impl CachedCounter, store: &Store, rival: &Store) -> Dropped {
     let mut dropped = Dropped::default();
     for command in 1..=COMMANDS {
         if command % 3 == 0 {
@@ -146,29 +146,29 @@ async fn drop_many(counts: impl Counts, store: &Store, rival: &Store) -> Dropped
         let polls = u32::try_from(command % 7).unwrap() + 1;
         match poll_and_drop(counts.clone().count_up(command), polls).await {
             Some(Ok(_)) => dropped.answered.push(command),
-            // Another command was faster: the one before, which is written only now, or the other process's.
+            // Another command was faster: the previous one, which is written only now, or one of the other process.
             Some(Err(AppendError::Conflict)) => {}
             Some(Err(AppendError::Gap)) => dropped.poisoned.push(format!("{command} leaves a gap")),
             Some(Err(error)) => panic!("{error:?}"),
             None => dropped.abandoned += 1,
         }
-        let (version, remembered) = counts.remembers().await;
+        let (version, remembered) = counts.cached().await;
         let log = whole_log(store).await;
-        // What is beyond the log may be on its way there; if it isn't, the next append leaves a gap.
+        // A version beyond the log may be in flight; if it isn't, the next append leaves a gap.
         let known = log.get(..usize::try_from(version).unwrap());
         if let Some(is) = known.map(total).filter(|is| *is != remembered) {
-            dropped.poisoned.push(format!("{remembered} is remembered of {is} at {version}"));
+            dropped.poisoned.push(format!("{remembered} is cached for {is} at {version}"));
         }
     }
     dropped
 }
 
 on_each_engine! {
-    async fn a_future_dropped_at_any_await_loses_nothing_and_poisons_no_cache(db: &TestDb) {
+    async fn future_dropped_at_any_await_loses_no_event_and_poisons_no_cache(db: &TestDb) {
         let (store, rival) = (open(db).await, open(db).await);
         let dropped = drop_many(store.clone(), &store, &rival).await;
-        assert_eq!(dropped.poisoned, [""; 0], "a poisoned cache");
-        assert!(dropped.abandoned > 50, "{} were dropped on the way", dropped.abandoned);
+        assert_eq!(dropped.poisoned, [""; 0], "cached states differ from the log");
+        assert!(dropped.abandoned > 50, "only {} calls were dropped in flight", dropped.abandoned);
         store.close().await;
         rival.close().await;
         let store = open(db).await;
@@ -184,27 +184,27 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Control: a cache that is filled before the answer remembers what never happened.
-    async fn control_a_cache_filled_before_the_answer_is_poisoned(db: &TestDb) {
+    /// Control: a cache that is updated before the answer contains events that never happened.
+    async fn cache_updated_before_the_answer_is_poisoned(db: &TestDb) {
         let (store, rival) = (open(db).await, open(db).await);
-        let careless = Careless { store: store.clone(), remembered: Arc::default() };
-        let dropped = drop_many(careless, &store, &rival).await;
+        let early_cache = EarlyCache { store: store.clone(), remembered: Arc::default() };
+        let dropped = drop_many(early_cache, &store, &rival).await;
         assert!(!dropped.poisoned.is_empty(), "the control must be poisoned");
         store.close().await;
         rival.close().await;
     }
 
-    /// A connection in a forgotten transaction keeps what is written next, and continues to show an old state; if it is the
-    /// writing one, no caller can write any more.
-    async fn a_begin_that_is_dropped_leaves_no_connection_in_it(db: &TestDb) {
+    /// A connection in a forgotten transaction would hide later writes and show an old state; on the writing connection,
+    /// no caller could write any more.
+    async fn dropped_begin_leaves_no_connection_in_a_transaction(db: &TestDb) {
         let (store, other) = (open(db).await, open(db).await);
         for round in 0..200_u32 {
             drop_on_the_way(store.views().begin(), round).await;
             drop_on_the_way(store.views().snapshot(), round).await;
             for (writer, reader) in [(&store, &other), (&other, &store)] {
-                let noted = note(writer.views()).await;
-                let all = join_all((0..READERS).map(|_| notes(reader.views()))).await;
-                assert_eq!(all, [noted; READERS], "after {round} dropped");
+                let rows = write_row(writer.views()).await;
+                let all = join_all((0..READERS).map(|_| row_count(reader.views()))).await;
+                assert_eq!(all, [rows; READERS], "round {round}");
             }
         }
         for store in [store, other] {
@@ -212,7 +212,7 @@ on_each_engine! {
         }
     }
 
-    async fn queued_commands_are_written_though_their_callers_went_away(db: &TestDb) {
+    async fn queued_commands_are_written_though_their_callers_go_away(db: &TestDb) {
         let store = open(db).await;
         for command in 1..=50_u128 {
             let number = i64::try_from(command).unwrap();

@@ -1,11 +1,11 @@
-//! Defaults of the database or the role are made for others: they change nothing here.
+//! Defaults of the database or the role that were set for other programs change nothing.
 
 use crate::support::*;
 use gdmarket_store::{Store, StoreOptions, on_tx};
 use gdmarket_testkit::{TestDb, run};
 use sqlx::{Connection, Executor, PgConnection};
 
-/// With these, statements would end early, mean something else, or fail where others are at work.
+/// Settings under which statements would time out, change their meaning, or fail under concurrency.
 const HOSTILE: &[&str] = &[
     "default_transaction_isolation = 'serializable'",
     "default_transaction_deferrable = on",
@@ -45,7 +45,7 @@ async fn append_with_others(stores: [&Store; 2], round: u128) {
     }
 }
 
-async fn works(db: &TestDb, round: u128) {
+async fn assert_works(db: &TestDb, round: u128) {
     let (store, other) =
         (Store::open(&options(db)).await.unwrap(), Store::open(&options(db)).await.unwrap());
     append_with_others([&store, &other], round).await;
@@ -54,7 +54,7 @@ async fn works(db: &TestDb, round: u128) {
     let mut tx = store.views().begin().await.unwrap();
     let (isolation, slept): (String, String) = on_tx!(&mut tx, connection => {
         let isolation = sqlx::query_scalar("SHOW transaction_isolation").fetch_one(&mut *connection).await.unwrap();
-        // Longer than any of the limits.
+        // This takes longer than any of the limits.
         let slept = sqlx::query_scalar("SELECT pg_sleep(0.3)::text").fetch_one(connection).await.unwrap();
         (isolation, slept)
     });
@@ -66,22 +66,22 @@ async fn works(db: &TestDb, round: u128) {
 }
 
 #[test]
-fn defaults_that_are_set_before_or_after_the_first_start_change_nothing() {
+fn defaults_set_before_or_after_the_first_start_change_nothing() {
     run(async {
         let db = TestDb::postgres().await;
         set(&db, &HOSTILE[..HOSTILE.len() - 1]).await;
         open(&db).await.close().await;
-        works(&db, 1).await;
+        assert_works(&db, 1).await;
         set(&db, HOSTILE).await;
-        works(&db, 3).await;
+        assert_works(&db, 3).await;
         let store = open(&db).await;
-        assert_eq!(whole_log(&store).await.len(), 800, "it is one log all the time");
+        assert_eq!(whole_log(&store).await.len(), 800, "all events are in one log");
         store.close().await;
     });
 }
 
 #[test]
-fn a_running_store_does_not_follow_a_search_path_that_is_set_later() {
+fn running_store_ignores_a_search_path_that_is_set_later() {
     run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
@@ -97,7 +97,7 @@ fn a_running_store_does_not_follow_a_search_path_that_is_set_later() {
 }
 
 #[test]
-fn a_schema_that_the_url_names_has_a_log_of_its_own() {
+fn schema_that_the_url_names_has_its_own_log() {
     run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;

@@ -1,10 +1,10 @@
-//! The same command sent again and again has one effect, and every caller gets the same answer.
+//! A repeated command has one effect, and every caller gets the same answer.
 
 use crate::support::*;
 use gdmarket_store::{AppendError, Receipt, Store};
 use gdmarket_testkit::on_each_engine;
 
-/// The receipt that a caller gets, whichever caller appended; a command that wasn't done is sent again.
+/// The receipt that a caller gets, whichever caller appended. A command that wasn't done is sent again.
 pub(crate) async fn final_receipt(
     store: Store,
     append: gdmarket_store::Append,
@@ -28,7 +28,7 @@ pub(crate) async fn final_receipt(
 }
 
 on_each_engine! {
-    async fn a_command_sent_fifty_times_at_once_over_two_stores_happens_once(db: &TestDb) {
+    async fn command_sent_fifty_times_at_once_over_two_stores_happens_once(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
         for round in 0..10_u128 {
             let sending = (0..50).map(|n| {
@@ -46,9 +46,9 @@ on_each_engine! {
         }
     }
 
-    /// The same id on another stream, or with another fingerprint: the first command is kept, and its receipt shows the
-    /// caller that the id was reused.
-    async fn a_reused_id_is_answered_with_its_first_receipt(db: &TestDb) {
+    /// An id is reused on another stream or with another fingerprint. The first command is kept, and its receipt shows
+    /// the caller that the id was reused.
+    async fn reused_id_is_answered_with_its_first_receipt(db: &TestDb) {
         let store = open(db).await;
         store.appender().append(append(1, 1, 0)).await.unwrap();
         let mut other = append(1, 2, 0);
@@ -63,8 +63,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Control: without the receipts' key the same command does happen twice.
-    async fn control_without_receipts_a_repeat_happens_again(db: &TestDb) {
+    /// Control: without its receipt the same command happens twice.
+    async fn repeat_happens_again_without_receipts(db: &TestDb) {
         let store = open(db).await;
         store.appender().append(append(1, 1, 0)).await.unwrap();
         gdmarket_store::on_db!(write &raw(db).await, pool => {

@@ -1,5 +1,5 @@
-//! A write-ahead log next to SQLite's log belongs to it or doesn't, whatever the times of the files are; and one that
-//! can't be checkpointed isn't taken for checkpointed.
+//! A write-ahead log next to SQLite's log is recognised as its own or as a foreign one, whatever the times of the files
+//! are, and a start fails when it can't be checkpointed.
 
 use crate::support::*;
 use gdmarket_store::{Store, StoreError, StoreOptions};
@@ -20,7 +20,7 @@ async fn serve(folder: &Path) -> Result<Store, StoreError> {
     Store::open(&exclusive(folder)).await
 }
 
-/// Its folder is free when this returns.
+/// Closes the store; its folder is free when this returns.
 async fn end(store: Store) {
     store.close().await;
 }
@@ -32,13 +32,13 @@ async fn append_some(store: &Store, commands: std::ops::Range<u128>) {
     }
 }
 
-/// With their times, and by another process: closing a file here would end SQLite's locks on it.
+/// Copies a file with its times by another process, because closing a file in this process would end SQLite's locks on it.
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-p").arg(from).arg(to).status().unwrap();
     assert!(copied.success());
 }
 
-/// What a process leaves that dies now.
+/// A copy of the files that the process would leave if it crashed now.
 fn crashed(folder: &Path) -> TestDb {
     let left = TestDb::sqlite();
     for file in ["log.db", "log.db-wal", "views.db", "views.db-wal"] {
@@ -49,14 +49,14 @@ fn crashed(folder: &Path) -> TestDb {
     left
 }
 
-/// As copying, touching or repairing the file does.
-fn is_younger(file: &Path) {
+/// Makes the file younger, as copying, touching or repairing it does.
+fn make_younger(file: &Path) {
     let later = fs::metadata(file).unwrap().modified().unwrap() + Duration::from_hours(1);
     File::options().write(true).open(file).unwrap().set_modified(later).unwrap();
 }
 
 #[test]
-fn what_a_crash_left_is_believed_also_where_the_file_has_a_younger_time() {
+fn write_ahead_log_of_a_crash_is_read_though_the_file_is_younger() {
     run(async {
         let db = TestDb::sqlite();
         let folder = db.folder().unwrap();
@@ -66,7 +66,7 @@ fn what_a_crash_left_is_believed_also_where_the_file_has_a_younger_time() {
             let left = crashed(folder);
             let events = whole_log(&store).await.len();
             for file in ["log.db", "views.db"] {
-                is_younger(&left.folder().unwrap().join(file));
+                make_younger(&left.folder().unwrap().join(file));
             }
             let again = serve(left.folder().unwrap()).await.unwrap();
             assert_eq!(whole_log(&again).await.len(), events, "round {round}");
@@ -77,7 +77,7 @@ fn what_a_crash_left_is_believed_also_where_the_file_has_a_younger_time() {
 }
 
 #[test]
-fn an_older_copy_is_refused_next_to_a_newer_write_ahead_log_whatever_its_time_is() {
+fn older_copy_is_refused_next_to_a_newer_write_ahead_log_whatever_its_time() {
     run(async {
         for (runs, more) in [(1, 1), (1, 5), (1, 300), (3, 2)] {
             let db = TestDb::sqlite();
@@ -142,7 +142,7 @@ impl Reader {
 }
 
 #[test]
-fn a_server_does_not_start_on_a_write_ahead_log_that_a_reader_keeps_from_being_folded() {
+fn server_does_not_start_while_a_reader_blocks_the_checkpoint_of_the_write_ahead_log() {
     run(async {
         let db = TestDb::sqlite();
         let folder = db.folder().unwrap();
@@ -166,9 +166,9 @@ fn a_server_does_not_start_on_a_write_ahead_log_that_a_reader_keeps_from_being_f
     });
 }
 
-/// A reader lets the number of a run be written, but not be folded into the file.
+/// While a reader is active, the number of a run is written, but not checkpointed into the file.
 #[test]
-fn a_crash_after_starts_next_to_a_reader_leaves_a_market_that_starts() {
+fn server_starts_after_a_crash_that_followed_starts_next_to_a_reader() {
     run(async {
         let db = TestDb::sqlite();
         let folder = db.folder().unwrap();

@@ -1,5 +1,5 @@
-//! PostgreSQL's connection is cut: between commit and answer, before the statement is done, and
-//! for a while altogether. Nothing is lost, nothing is done twice, no caller gets a wrong answer.
+//! PostgreSQL's connection is cut between commit and answer, before the statement is done, or for a while. No event is
+//! lost, no command is done twice, no caller gets a wrong answer.
 
 use crate::idempotency::final_receipt;
 use crate::proxy::Proxy;
@@ -9,7 +9,7 @@ use gdmarket_testkit::{PgCluster, TestDb, eventually};
 use sqlx::{Connection, Executor, PgConnection, Postgres};
 use std::ops::RangeInclusive;
 
-const TAKE_THE_TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(7450199991725811489)";
+const TAKE_APPEND_LOCK: &str = "BEGIN; SELECT pg_advisory_xact_lock(7450199991725811489)";
 
 async fn through(proxy: &Proxy) -> Store {
     let options = StoreOptions { url: proxy.url.clone(), ..StoreOptions::default() };
@@ -23,9 +23,9 @@ async fn appender_backend(pool: &Pooled<Postgres>) -> i32 {
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 
-/// A busy machine: the server accepts the connection, and says its first word after a connection may be waited for.
+/// The server accepts the connection, and sends its first message later than a connection may take.
 #[test]
-fn server_that_is_slow_to_accept_a_session_is_waited_for() {
+fn start_waits_for_a_server_that_is_slow_to_accept_a_session() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         open(&db).await.close().await;
@@ -40,7 +40,7 @@ fn server_that_is_slow_to_accept_a_session_is_waited_for() {
 }
 
 #[test]
-fn an_answer_lost_after_the_commit_is_found_again() {
+fn answer_lost_after_the_commit_is_found_by_its_receipt() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let direct = open(&db).await;
@@ -49,15 +49,18 @@ fn an_answer_lost_after_the_commit_is_found_again() {
         for round in 0..10_i64 {
             let command = u128::try_from(round).unwrap() * 100;
             store.appender().append(append(command, 1, round)).await.unwrap();
-            proxy.swallow_an_append();
-            // Ten in one batch or two: commands of the lost answer are answered from their receipts, the others are done on
-            // the new connection.
+            proxy.drop_answer_of_append();
+            // The ten commands are in one batch or two: those of the lost answer are answered from their receipts, the
+            // others are done on the new connection.
             let appends = (1..=10).map(|n| {
                 let number = round * 100 + n;
                 append(command + u128::try_from(n).unwrap(), number + 1_000, 0)
             });
             let answers = at_once(&store, appends.collect()).await;
-            assert!(proxy.swallowed() > 0, "events were committed, and the answer was swallowed");
+            assert!(
+                proxy.dropped_answers() > 0,
+                "events were committed, and their answer was dropped"
+            );
             let log = whole_log(&direct).await;
             for (answer, n) in answers.into_iter().zip(1..) {
                 let position = answer.unwrap().position;
@@ -71,10 +74,10 @@ fn an_answer_lost_after_the_commit_is_found_again() {
     });
 }
 
-/// The statement waits on the server when its connection is cut. A caller that gets "not done" must be able to rely on
-/// it: the old server process is ended before the answer is given.
+/// The statement waits on the server when its connection is cut. A caller must be able to rely on the answer "not done",
+/// so the old server process is ended before the answer.
 #[test]
-fn a_statement_cut_off_while_it_waits_is_ended_and_never_happens() {
+fn statement_cut_off_while_it_waits_is_ended_and_never_happens() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let direct = open(&db).await;
@@ -82,21 +85,21 @@ fn a_statement_cut_off_while_it_waits_is_ended_and_never_happens() {
         let store = through(&proxy).await;
         store.appender().append(append(1, 1, 0)).await.unwrap();
         let mut holder = PgConnection::connect(db.url()).await.unwrap();
-        holder.execute(TAKE_THE_TURN).await.unwrap();
+        holder.execute(TAKE_APPEND_LOCK).await.unwrap();
         let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
         let appending = {
             let store = store.clone();
             tokio::spawn(async move { store.appender().append(append(2, 2, 0)).await })
         };
         until_a_session_waits(&pool).await;
-        // Cut by the server: what arrives at the proxy next is the message that ends it.
+        // The server cuts the connection: the next message at the proxy ends it.
         let pid = appender_backend(&pool).await;
         sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&pool).await.unwrap();
         let answer = appending.await.unwrap();
         assert!(matches!(answer, Err(AppendError::Unavailable(_))), "{answer:?}");
         holder.execute("ROLLBACK").await.unwrap();
         assert_eq!(whole_log(&direct).await.len(), 1);
-        // It may be sent again, and happens once.
+        // The command may be sent again, and happens once.
         store.appender().append(append(2, 2, 0)).await.unwrap();
         assert_eq!(whole_log(&direct).await.len(), 2);
         store.close().await;
@@ -104,10 +107,9 @@ fn a_statement_cut_off_while_it_waits_is_ended_and_never_happens() {
     });
 }
 
-/// At night there are no writes, and a firewall or an operator ends idle connections: the first writer in the morning
-/// must not notice.
+/// A firewall or an operator may end connections that are idle for hours; the next writer must not notice.
 #[test]
-fn the_first_to_write_after_an_idle_connection_was_ended_is_served() {
+fn first_write_after_an_idle_connection_was_ended_succeeds() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
@@ -117,7 +119,7 @@ fn the_first_to_write_after_an_idle_connection_was_ended_is_served() {
             assert!(db.cut_off("gdmarket").await > 0);
         }
         store.appender().append(append(6, 1, 1)).await.unwrap();
-        // Those who read find out by themselves, a moment later.
+        // Readers of this store notice a moment later, so another store reads.
         let direct = open(&db).await;
         assert_eq!(whole_log(&direct).await.len(), 6);
         direct.close().await;
@@ -136,10 +138,10 @@ async fn until_a_session_waits(pool: &Pooled<Postgres>) {
     .await;
 }
 
-/// As above, but the server doesn't notice that its client has gone: its process would continue and
-/// write after the caller got the answer that nothing was done.
+/// Like the test above, but the server doesn't notice that its client has gone: its process would write after the caller
+/// got the answer "not done".
 #[test]
-fn a_server_process_that_outlives_its_connection_is_ended_first() {
+fn server_process_that_outlives_its_connection_is_ended_before_the_answer() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let direct = open(&db).await;
@@ -148,7 +150,7 @@ fn a_server_process_that_outlives_its_connection_is_ended_first() {
         store.appender().append(append(1, 1, 0)).await.unwrap();
         let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
         let mut holder = PgConnection::connect(db.url()).await.unwrap();
-        holder.execute(TAKE_THE_TURN).await.unwrap();
+        holder.execute(TAKE_APPEND_LOCK).await.unwrap();
         let appending = {
             let store = store.clone();
             tokio::spawn(async move { store.appender().append(append(2, 2, 0)).await })
@@ -158,7 +160,7 @@ fn a_server_process_that_outlives_its_connection_is_ended_first() {
         let answer = appending.await.unwrap();
         assert!(matches!(answer, Err(AppendError::Unavailable(_))), "{answer:?}");
         holder.execute("ROLLBACK").await.unwrap();
-        // The turn is free: who still waited for it would write now.
+        // The lock is free: a session that still waited for it would write now.
         store.appender().append(append(3, 3, 0)).await.unwrap();
         assert_eq!(whole_log(&direct).await.len(), 2);
         assert_eq!(direct.receipts().find(id(2)).await.unwrap(), None);
@@ -167,21 +169,21 @@ fn a_server_process_that_outlives_its_connection_is_ended_first() {
     });
 }
 
-/// Control: a server process that is not ended does write after its connection was cut.
+/// Control: it shows that the test above would notice a write.
 #[test]
-fn control_a_server_process_that_is_not_ended_writes() {
+fn server_process_that_is_not_ended_writes_after_its_connection_was_cut() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let direct = open(&db).await;
         let proxy = Proxy::before(db.url()).await;
         let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
         let mut holder = PgConnection::connect(db.url()).await.unwrap();
-        holder.execute(TAKE_THE_TURN).await.unwrap();
-        let mut careless = PgConnection::connect(&proxy.url).await.unwrap();
+        holder.execute(TAKE_APPEND_LOCK).await.unwrap();
+        let mut writer = PgConnection::connect(&proxy.url).await.unwrap();
         let writing = tokio::spawn(async move {
             let insert = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
                           event_version, payload, metadata) VALUES ('x', '1', 1, 'x', '1', '{}', '{}')";
-            careless.execute(insert).await.map(|_| ())
+            writer.execute(insert).await.map(|_| ())
         });
         until_a_session_waits(&pool).await;
         proxy.hang_up();
@@ -197,7 +199,7 @@ fn control_a_server_process_that_is_not_ended_writes() {
 }
 
 #[test]
-fn without_a_database_callers_get_an_error_soon_and_the_appender_recovers() {
+fn callers_get_an_early_error_without_a_database_and_the_appender_recovers() {
     gdmarket_testkit::run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
@@ -222,10 +224,9 @@ fn without_a_database_callers_get_an_error_soon_and_the_appender_recovers() {
     });
 }
 
-/// The same command over and over, over two processes, while the answer to it is lost: it happens
-/// once, and all callers get the same answer.
+/// Two processes send the same command repeatedly while its answer is lost; all callers get the same answer.
 #[test]
-fn a_command_sent_fifty_times_happens_once_though_its_answer_is_lost() {
+fn command_sent_fifty_times_happens_once_though_its_answer_is_lost() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let direct = open(&db).await;
@@ -239,13 +240,16 @@ fn a_command_sent_fifty_times_happens_once_though_its_answer_is_lost() {
                 .unwrap();
         }
         for round in 10..20_u128 {
-            proxy.swallow_an_append();
+            proxy.drop_answer_of_append();
             let sending = (0..50).map(|n| {
                 let number = i64::try_from(round).unwrap();
                 final_receipt(stores[n % 2].clone(), append(round, number, 0))
             });
             let answers = all(spawn_each(sending)).await;
-            assert!(proxy.swallowed() > 0, "events were committed, and the answer was swallowed");
+            assert!(
+                proxy.dropped_answers() > 0,
+                "events were committed, and their answer was dropped"
+            );
             let is_first = |answer: &Result<_, _>| answer.is_ok() && *answer == answers[0];
             assert!(answers.iter().all(is_first), "{answers:?}");
             let log = whole_log(&direct).await;
@@ -260,15 +264,15 @@ fn a_command_sent_fifty_times_happens_once_though_its_answer_is_lost() {
     });
 }
 
-/// A server that was set up to answer before a commit is on the disk.
-async fn careless_server() -> (PgCluster, TestDb) {
+/// A server with `synchronous_commit = off`, which answers before a commit is on the disk.
+async fn asynchronous_server() -> (PgCluster, TestDb) {
     let cluster = PgCluster::start_new();
-    make_careless(&cluster).await;
+    make_asynchronous(&cluster).await;
     let db = TestDb::on_server(&cluster.url()).await;
     (cluster, db)
 }
 
-async fn make_careless(cluster: &PgCluster) {
+async fn make_asynchronous(cluster: &PgCluster) {
     let mut connection = PgConnection::connect(&cluster.url()).await.unwrap();
     for sql in [
         "ALTER SYSTEM SET synchronous_commit = off",
@@ -296,9 +300,9 @@ async fn fifty_survive_a_crash(cluster: &PgCluster, db: &TestDb, store: Store) {
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_crash_of_a_server_that_is_set_up_carelessly() {
+fn acknowledged_events_survive_a_crash_of_a_server_with_asynchronous_commit() {
     gdmarket_testkit::run(async {
-        let (cluster, db) = careless_server().await;
+        let (cluster, db) = asynchronous_server().await;
         let store = open(&db).await;
         append_all(&store, 1..=50).await;
         fifty_survive_a_crash(&cluster, &db, store).await;
@@ -306,37 +310,37 @@ fn what_was_acknowledged_survives_a_crash_of_a_server_that_is_set_up_carelessly(
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_crash_of_a_server_that_became_careless() {
+fn acknowledged_events_survive_a_crash_of_a_server_that_became_asynchronous() {
     gdmarket_testkit::run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
         let store = open(&db).await;
         append_all(&store, 1..=1).await;
-        make_careless(&cluster).await;
+        make_asynchronous(&cluster).await;
         append_all(&store, 2..=50).await;
         fifty_survive_a_crash(&cluster, &db, store).await;
     });
 }
 
-/// Control: a writer that relies on the server's setting loses events that were acknowledged.
+/// Control: a writer that relies on the server's setting loses acknowledged events.
 #[test]
-fn control_a_writer_that_trusts_a_careless_server_loses_events() {
+fn writer_that_relies_on_asynchronous_commit_loses_events() {
     gdmarket_testkit::run(async {
-        let (cluster, db) = careless_server().await;
+        let (cluster, db) = asynchronous_server().await;
         open(&db).await.close().await;
-        let mut careless = PgConnection::connect(db.url()).await.unwrap();
+        let mut writer = PgConnection::connect(db.url()).await.unwrap();
         for number in 1..=50 {
             let insert = format!(
                 "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
                  event_version, payload, metadata) VALUES ('x', '{number}', 1, 'x', '1', '{{}}', '{{}}')"
             );
-            careless.execute(insert.as_str()).await.unwrap();
+            writer.execute(insert.as_str()).await.unwrap();
         }
         cluster.crash();
         cluster.start();
         let store = open(&db).await;
         let kept = whole_log(&store).await.len();
-        assert!(kept < 50, "the control must lose some of 50");
+        assert!(kept < 50, "the control must lose some of the 50 events");
         store.close().await;
     });
 }

@@ -1,11 +1,11 @@
-//! Numbers: each is allocated once, and prefetched ones are returned.
+//! Sequences of numbers: each number is allocated once, and prefetched ones are returned.
 
 use crate::support::{LIMIT, NUMBERS, all, append, named, open, raw, spawn_each};
 use gdmarket_store::{Raised, Store, on_db};
 use gdmarket_testkit::{TestDb, eventually, on_each_engine};
 use std::collections::BTreeSet;
 
-/// Allocates `count` numbers at the same moment.
+/// Allocates `count` numbers concurrently.
 async fn allocate_at_once(store: &Store, count: usize) -> Vec<i64> {
     let each = (0..count).map(|_| {
         let store = store.clone();
@@ -16,14 +16,14 @@ async fn allocate_at_once(store: &Store, count: usize) -> Vec<i64> {
     numbers
 }
 
-/// The last number that is allocated according to the database.
+/// The last allocated number according to the database.
 async fn last(db: &TestDb) -> i64 {
     let sql = "SELECT last FROM numbers WHERE kind = 'item'";
     on_db!(&raw(db).await, pool => sqlx::query_scalar(sql).fetch_one(pool).await).unwrap()
 }
 
 on_each_engine! {
-    async fn numbers_are_allocated_once_each_by_two_stores_at_once(db: &TestDb) {
+    async fn two_stores_allocate_each_number_once(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
         let requests = (0..200_usize).map(|n| {
             let (store, kind) = (stores[n % 2].clone(), if n < 100 { "item" } else { "payment" });
@@ -41,7 +41,7 @@ on_each_engine! {
         }
     }
 
-    async fn a_single_caller_gets_one_number_after_the_other(db: &TestDb) {
+    async fn single_caller_gets_consecutive_numbers(db: &TestDb) {
         let store = open(db).await;
         for number in 1..=5 {
             assert_eq!(store.numbers().allocate("item").await.unwrap(), number);
@@ -50,7 +50,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// While there are no more callers, and when the store is closed.
+    /// Numbers are returned when no more callers wait, and when the store is closed.
     async fn prefetched_numbers_are_returned(db: &TestDb) {
         let store = open(db).await;
         assert_eq!(allocate_at_once(&store, 50).await, (1..=50).collect::<Vec<_>>());
@@ -64,7 +64,7 @@ on_each_engine! {
         assert_eq!(last(db).await, 100);
     }
 
-    /// Numbers of other kinds don't keep them.
+    /// Allocations of another kind don't prevent the return.
     async fn prefetched_numbers_are_returned_while_others_are_allocated(db: &TestDb) {
         let store = open(db).await;
         allocate_at_once(&store, 50).await;
@@ -79,8 +79,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Numbers after which another process allocated some can't be returned, and no caller gets them.
-    async fn prefetched_numbers_are_lost_where_others_allocated_since(db: &TestDb) {
+    /// Numbers after which another process has allocated some can't be returned, and no caller gets them.
+    async fn prefetched_numbers_are_lost_when_another_process_has_allocated_since(db: &TestDb) {
         let [one, other] = [open(db).await, open(db).await];
         let mut allocated = allocate_at_once(&one, 50).await;
         allocated.extend(allocate_at_once(&other, 1).await);
@@ -92,11 +92,11 @@ on_each_engine! {
         other.close().await;
     }
 
-    async fn a_number_that_an_event_names_is_in_use_and_raised_to(db: &TestDb) {
+    async fn number_that_an_event_names_is_in_use_and_raises_the_sequence(db: &TestDb) {
         let store = open(db).await;
         let is_in_use = async |number| store.numbers().is_in_use(NUMBERS, number).await.unwrap();
         store.appender().append(append(1, 3, 0)).await.unwrap();
-        // A value that no version of this program writes is no number, and is refused nowhere.
+        // A value that no version of this program writes doesn't count as a number, and causes no error.
         for (reservation, number) in [(1, "5"), (2, "\"x\""), (3, "1e300"), (4, "null"), (5, "7777777777777777777")] {
             db.log_sql(&named(reservation, number)).await;
         }

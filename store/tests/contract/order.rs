@@ -1,5 +1,5 @@
-//! The order of positions is the order of commits: readers that follow the log skip nothing,
-//! whatever foreign writers do meanwhile.
+//! The order of positions is the order of commits: readers that follow the log skip no event, whatever foreign writers
+//! do meanwhile.
 
 use crate::support::*;
 use gdmarket_store::{AppendError, Db, Store};
@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep};
 const WRITERS: i64 = 8;
 const ROUNDS: i64 = 40;
 const LEVELS: [&str; 3] = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
-/// Of SQLite.
+/// The only isolation level of SQLite.
 const ONLY_LEVEL: &str = "SERIALIZABLE";
-/// Events that the foreign writers commit at least, on all levels alike; of about 570.
-const AT_WORK: usize = 150;
+/// The minimum of events that the foreign writers commit, evenly on all levels; about 570 are expected.
+const MIN_FOREIGN_EVENTS: usize = 150;
 
 /// A writer of another program on PostgreSQL: transactions of several statements on any isolation
 /// level, held open for a while, some rolled back. Returns the level of each event it committed.
@@ -43,7 +43,7 @@ async fn foreign_postgres(url: String, writer: i64) -> Vec<&'static str> {
             );
             let insert = insert.bind(format!("{writer}")).bind(sequence);
             fine = fine && insert.execute(&mut connection).await.is_ok();
-            // Holding a transaction open is what is tested here, not waiting for something.
+            // The transaction is held open on purpose; this waits for no condition.
             sleep(Duration::from_millis(hold)).await;
         }
         let end = if fine && !rolls_back { "COMMIT" } else { "ROLLBACK" };
@@ -54,7 +54,7 @@ async fn foreign_postgres(url: String, writer: i64) -> Vec<&'static str> {
     committed
 }
 
-/// The same on SQLite, which has one level.
+/// Like [`foreign_postgres`] on SQLite, which has one isolation level.
 async fn foreign_sqlite(db: Db, writer: i64) -> Vec<&'static str> {
     let mut committed = vec![];
     for round in 1..=ROUNDS {
@@ -107,14 +107,14 @@ pub(crate) async fn reader(
             if was_done && store.log().head().await.unwrap() <= after {
                 return seen;
             }
-            // Polling as fast as possible would leave the writers no processor.
+            // Polling without a pause would leave the writers no processor time.
             store.tail().wait_past(after, Instant::now() + Duration::from_millis(1)).await;
         }
     }
 }
 
-/// All writers against all readers: what was committed, and what each reader saw.
-async fn torture(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) {
+/// Runs all writers and readers at once; returns the committed positions and those that each reader saw.
+async fn run_all(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) {
     let done = Arc::new(AtomicBool::new(false));
     let readers = stores.iter().flat_map(|store| [(store, false), (store, true)]);
     let readers = readers.map(|(store, tail)| reader(store.clone(), Arc::clone(&done), tail));
@@ -140,7 +140,7 @@ async fn torture(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) 
                 loop {
                     match store.appender().append(sent.clone()).await {
                         Ok(_) => break,
-                        // Foreign writers had SQLite's write lock for long; it wasn't done.
+                        // Foreign writers held SQLite's write lock for too long; the append wasn't done.
                         Err(AppendError::Unavailable(_)) => {}
                         Err(error) => panic!("{error:?}"),
                     }
@@ -161,17 +161,17 @@ async fn torture(db: &TestDb, stores: &[Store; 2]) -> (Vec<i64>, Vec<Vec<i64>>) 
     for level in levels {
         let on_it = foreign.iter().filter(|of| *of == level).count();
         assert!(
-            on_it > AT_WORK / levels.len(),
-            "the foreign writers were at work on {level}: {on_it}"
+            on_it > MIN_FOREIGN_EVENTS / levels.len(),
+            "the foreign writers committed too little on {level}: {on_it}"
         );
     }
     (log, seen)
 }
 
 gdmarket_testkit::on_each_engine! {
-    async fn readers_skip_nothing_whatever_foreign_writers_do(db: &TestDb) {
+    async fn readers_skip_no_event_whatever_foreign_writers_do(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
-        let (log, seen) = torture(db, &stores).await;
+        let (log, seen) = run_all(db, &stores).await;
         for seen in seen {
             assert_eq!(seen, log);
         }
@@ -183,13 +183,13 @@ gdmarket_testkit::on_each_engine! {
 
 /// Control: without the trigger a writer commits a position that a reader has passed already.
 #[test]
-fn control_without_the_trigger_readers_skip() {
+fn readers_skip_events_without_the_trigger() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let stores = [open(&db).await, open(&db).await];
         let Db::Postgres(pool) = raw(&db).await else { panic!("PostgreSQL") };
         pool.execute("DROP TRIGGER events_take_turns ON events").await.unwrap();
-        let (log, seen) = torture(&db, &stores).await;
+        let (log, seen) = run_all(&db, &stores).await;
         let skipped: usize = seen.iter().map(|seen| log.len() - seen.len()).sum();
         assert!(skipped > 0, "the control must skip");
         for store in stores {

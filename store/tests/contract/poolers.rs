@@ -1,4 +1,4 @@
-//! Behind a pooler: a session of one's own is all that is needed, and nothing less is enough.
+//! The store behind a pooler: it requires sessions of its own, and nothing more.
 
 use crate::support::*;
 use gdmarket_store::{ServerFault, Store, StoreError, StoreOptions};
@@ -6,7 +6,7 @@ use gdmarket_testkit::{PgBouncer, PgCluster, TestDb, run};
 use sqlx::{Connection, Executor, PgConnection};
 use std::time::Duration;
 
-/// A start says no by then.
+/// The limit within which a start is refused.
 const REFUSED_WITHIN: Duration = Duration::from_secs(20);
 
 fn through(pooler: &PgBouncer, db: &TestDb) -> StoreOptions {
@@ -16,14 +16,17 @@ fn through(pooler: &PgBouncer, db: &TestDb) -> StoreOptions {
 async fn refused(pooler: &PgBouncer, db: &TestDb) -> StoreError {
     let options = through(pooler, db);
     let migrated = tokio::time::timeout(REFUSED_WITHIN, Store::migrate(&options)).await;
-    let refused = migrated.expect("it is answered in time").unwrap_err();
+    let refused = migrated.expect("the migration is refused in time").unwrap_err();
     let opened = tokio::time::timeout(REFUSED_WITHIN, Store::open(&options)).await;
-    assert_eq!(opened.expect("in time").unwrap_err().to_string(), refused.to_string());
+    assert_eq!(
+        opened.expect("the start is refused in time").unwrap_err().to_string(),
+        refused.to_string()
+    );
     refused
 }
 
 #[test]
-fn a_pooler_in_session_mode_is_worked_with() {
+fn store_works_behind_a_pooler_in_session_mode() {
     run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
@@ -46,14 +49,14 @@ fn a_pooler_in_session_mode_is_worked_with() {
 }
 
 #[test]
-fn a_pooler_that_shares_sessions_is_refused_with_one_line() {
+fn pooler_that_shares_sessions_is_refused_with_one_line() {
     run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
         for settings in [
             "pool_mode = transaction",
             "pool_mode = transaction\nserver_round_robin = 1\nmin_pool_size = 4",
-            // One transaction keeps all others out.
+            // One transaction blocks all others.
             "pool_mode = transaction\ndefault_pool_size = 1",
         ] {
             let pooler = PgBouncer::before(&cluster, settings).await;
@@ -72,7 +75,7 @@ fn a_pooler_that_shares_sessions_is_refused_with_one_line() {
     });
 }
 
-/// A pooler that others have used already has several sessions to give.
+/// Uses the pooler from several clients, so that it has several sessions to assign.
 async fn use_some_sessions(pooler: &PgBouncer, db: &TestDb) {
     let url = pooler.url(db);
     let mut others = Vec::new();
@@ -88,7 +91,7 @@ async fn use_some_sessions(pooler: &PgBouncer, db: &TestDb) {
 }
 
 #[test]
-fn a_pooler_that_has_no_second_session_is_named_in_time() {
+fn pooler_without_a_second_session_is_reported_in_time() {
     run(async {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;

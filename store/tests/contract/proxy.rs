@@ -1,5 +1,5 @@
-//! A proxy between the store and PostgreSQL: it forwards everything, until a test has it swallow the answer that an append
-//! is committed, or hang up on its clients.
+//! A proxy between the store and PostgreSQL. It forwards everything until a test makes it drop the answer of a committed
+//! append, or close the connections of its clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,15 +13,15 @@ const APPENDS: &[u8] = b"INSERT INTO events";
 
 pub(crate) struct Proxy {
     pub url: String,
-    orders: Arc<Orders>,
+    faults: Arc<Faults>,
 }
 
-/// What is wanted of the connections.
+/// The faults that a test has requested.
 #[derive(Default)]
-struct Orders {
-    swallow: AtomicBool,
-    /// Events whose positions were in swallowed answers.
-    swallowed: AtomicUsize,
+struct Faults {
+    drop_answer: AtomicBool,
+    /// Events whose positions were in dropped answers.
+    dropped_answers: AtomicUsize,
     hang_up: Notify,
 }
 
@@ -30,78 +30,79 @@ impl Proxy {
         Self::in_front_of(url, Duration::ZERO).await
     }
 
-    /// The first connection is passed on only after this time.
+    /// A proxy that forwards the first connection only after this time.
     pub(crate) async fn in_front_of(url: &str, mut busy: Duration) -> Self {
         let (scheme, rest) = url.split_once("://").unwrap();
         let (authority, path) = rest.split_once('/').unwrap();
         let (user, server) = authority.rsplit_once('@').unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let orders = Arc::<Orders>::default();
-        let (kept, server) = (Arc::clone(&orders), server.to_owned());
+        let faults = Arc::<Faults>::default();
+        let (kept, server) = (Arc::clone(&faults), server.to_owned());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                // The fault itself, not a wait for something.
+                // The delay is the fault; this waits for no condition.
                 tokio::time::sleep(std::mem::take(&mut busy)).await;
                 let server = TcpStream::connect(&server).await.unwrap();
                 tokio::spawn(connection(client, server, Arc::clone(&kept)));
             }
         });
-        // Without encryption, so that the messages can be read here.
+        // The messages must be readable here, so there is no encryption.
         let url = format!("{scheme}://{user}@{address}/{path}?sslmode=disable");
-        Self { url, orders }
+        Self { url, faults }
     }
 
-    /// The next answer that says an append is committed doesn't arrive: its connection is cut.
-    pub(crate) fn swallow_an_append(&self) {
-        self.orders.swallow.store(true, Ordering::SeqCst);
+    /// Drops the next answer of a committed append and cuts its connection.
+    pub(crate) fn drop_answer_of_append(&self) {
+        self.faults.drop_answer.store(true, Ordering::SeqCst);
     }
 
-    /// How many events were committed whose answers were swallowed since the last call.
-    pub(crate) fn swallowed(&self) -> usize {
-        self.orders.swallowed.swap(0, Ordering::SeqCst)
+    /// The number of committed events whose answers were dropped since the last call.
+    pub(crate) fn dropped_answers(&self) -> usize {
+        self.faults.dropped_answers.swap(0, Ordering::SeqCst)
     }
 
-    /// The clients' ends are closed without a word to the server.
+    /// Closes the clients' connections and leaves the server's open.
     pub(crate) fn hang_up(&self) {
-        self.orders.hang_up.notify_waiters();
+        self.faults.hang_up.notify_waiters();
     }
 }
 
-async fn connection(client: TcpStream, mut server: TcpStream, orders: Arc<Orders>) {
+async fn connection(client: TcpStream, mut server: TcpStream, faults: Arc<Faults>) {
     tokio::select! {
-        () = pass(client, &mut server, &orders) => {}
-        () = orders.hang_up.notified() => {
-            // The server's end stays open and unread.
+        () = pass(client, &mut server, &faults) => {}
+        () = faults.hang_up.notified() => {
+            // The server's connection stays open, and nothing reads from it.
             std::future::pending::<()>().await;
         }
     }
 }
 
-async fn pass(mut client: TcpStream, server: &mut TcpStream, orders: &Orders) {
-    let (mut asked, mut answered) = (Vec::with_capacity(64 * 1024), Vec::with_capacity(64 * 1024));
+async fn pass(mut client: TcpStream, server: &mut TcpStream, faults: &Faults) {
+    let (mut requests, mut answers) =
+        (Vec::with_capacity(64 * 1024), Vec::with_capacity(64 * 1024));
     let mut watch = Watch::default();
     loop {
         tokio::select! {
-            read = client.read_buf(&mut asked) => match read {
+            read = client.read_buf(&mut requests) => match read {
                 Ok(1..) => {
-                    watch.asked(&asked);
-                    server.write_all(&asked).await.unwrap();
-                    asked.clear();
+                    watch.note_requests(&requests);
+                    server.write_all(&requests).await.unwrap();
+                    requests.clear();
                 }
                 _ => return,
             },
-            read = server.read_buf(&mut answered) => match read {
+            read = server.read_buf(&mut answers) => match read {
                 Ok(1..) => {
-                    let committed = watch.answered(&answered);
-                    if committed > 0 && orders.swallow.swap(false, Ordering::SeqCst) {
-                        orders.swallowed.fetch_add(committed, Ordering::SeqCst);
+                    let committed = watch.note_answers(&answers);
+                    if committed > 0 && faults.drop_answer.swap(false, Ordering::SeqCst) {
+                        faults.dropped_answers.fetch_add(committed, Ordering::SeqCst);
                         return;
                     }
-                    // Nothing of an append's answer gets through before all of it is known.
+                    // An append's answer is forwarded only when it is complete.
                     if !watch.is_appending {
-                        if client.write_all(&answered).await.is_err() { return }
-                        answered.clear();
+                        if client.write_all(&answers).await.is_err() { return }
+                        answers.clear();
                         watch.held_back = 0;
                     }
                 }
@@ -111,23 +112,23 @@ async fn pass(mut client: TcpStream, server: &mut TcpStream, orders: &Orders) {
     }
 }
 
-/// Follows one connection's messages, to know which answer says that an append is committed.
+/// Follows one connection's messages to recognise the answers of committed appends.
 #[derive(Default)]
 struct Watch {
-    asked: Vec<u8>,
-    answered: Vec<u8>,
+    requests: Vec<u8>,
+    answers: Vec<u8>,
     held_back: usize,
-    /// The appending statement's name on this connection, once it was prepared.
+    /// The name of the appending statement on this connection, once it is prepared.
     statement: Option<Vec<u8>>,
     is_appending: bool,
-    /// Positions that were returned and aren't known to be committed.
+    /// Positions that were returned and are not yet known to be committed.
     open: usize,
 }
 
 impl Watch {
-    fn asked(&mut self, bytes: &[u8]) {
-        self.asked.extend_from_slice(bytes);
-        while let Some((kind, body)) = message(&mut self.asked) {
+    fn note_requests(&mut self, bytes: &[u8]) {
+        self.requests.extend_from_slice(bytes);
+        while let Some((kind, body)) = message(&mut self.requests) {
             let mut texts = body.split(|byte| *byte == 0);
             match kind {
                 // Parse: the statement's name and its text.
@@ -144,16 +145,16 @@ impl Watch {
         }
     }
 
-    /// Takes in the rest of `held_back`; says how many events are committed now and weren't before.
-    fn answered(&mut self, bytes: &[u8]) -> usize {
-        self.answered.extend(bytes.iter().skip(self.held_back));
+    /// Adds the new bytes after `held_back`; returns the number of newly committed events.
+    fn note_answers(&mut self, bytes: &[u8]) -> usize {
+        self.answers.extend(bytes.iter().skip(self.held_back));
         self.held_back = bytes.len();
         let mut committed = 0;
-        while let Some((kind, body)) = message(&mut self.answered) {
+        while let Some((kind, body)) = message(&mut self.answers) {
             match (kind, body.first()) {
                 (b'D', _) if self.is_appending => self.open += 1,
                 (b'E', _) => self.open = 0,
-                // Ready, outside of a transaction: whatever was done is committed.
+                // The server is ready outside of a transaction, so everything before is committed.
                 (b'Z', Some(b'I')) => committed += std::mem::take(&mut self.open),
                 _ => {}
             }
@@ -163,7 +164,7 @@ impl Watch {
     }
 }
 
-/// Takes the first whole message: its kind (0 for the one that opens a connection) and its body.
+/// Removes the first complete message; returns its kind (0 for the startup message) and its body.
 fn message(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let kind = *bytes.first()?;
     let head = usize::from(kind != 0);

@@ -1,5 +1,5 @@
-//! Some of the log's events: what a filter lets through is what a query finds, page by page, from
-//! either end; and the sums of the whole.
+//! Queries of the log find exactly the events that their filter matches, page by page, from either end; statistics count
+//! the whole log.
 
 use crate::support::*;
 use gdmarket_store::{Db, EventFilter, RecordedEvent, Store};
@@ -42,7 +42,7 @@ fn filters() -> Vec<EventFilter> {
         EventFilter { actor: actor("owner:7"), stream: Some(stream(30)), after: 4, ..all() },
         EventFilter { correlation_id: Some(id(2).to_string()), ..all() },
         EventFilter { correlation_id: Some(id(99).to_string()), ..all() },
-        // No part of an id, and nothing with a meaning in SQL, passes for an id.
+        // Part of an id, or text with a meaning in SQL, matches no id.
         EventFilter { correlation_id: Some("00000000".to_owned()), ..all() },
         EventFilter { correlation_id: Some("%_\\\"'".to_owned()), ..all() },
         EventFilter {
@@ -65,7 +65,7 @@ async fn found(store: &Store, filter: &EventFilter, limit: u32) -> Vec<RecordedE
     found
 }
 
-/// An event far beyond the others, as a log has it that was moved from elsewhere.
+/// Inserts an event far beyond the others, as in a log that was moved from another database.
 async fn insert_at(db: &TestDb, position: i64, sequence: i64) {
     let (columns, values) = (
         "position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata",
@@ -87,40 +87,40 @@ async fn insert_at(db: &TestDb, position: i64, sequence: i64) {
 }
 
 on_each_engine! {
-    async fn a_query_finds_what_its_filter_lets_through(db: &TestDb) {
+    async fn query_finds_the_events_that_its_filter_matches(db: &TestDb) {
         let store = filled(db).await;
         let log = whole_log(&store).await;
         assert_eq!(log.len(), 30);
         let mut sizes = vec![];
         for filter in filters() {
-            let wanted: Vec<_> = log.iter().filter(|e| filter.matches(e)).cloned().collect();
-            sizes.push(wanted.len());
+            let expected: Vec<_> = log.iter().filter(|e| filter.matches(e)).cloned().collect();
+            sizes.push(expected.len());
             for limit in [1, 2, 7, 100] {
-                assert_eq!(found(&store, &filter, limit).await, wanted, "{filter:?} by {limit}");
+                assert_eq!(found(&store, &filter, limit).await, expected, "{filter:?} by {limit}");
             }
             let query = store.log().query(filter.clone()).await.unwrap();
-            assert_eq!(query.newest(100).await.unwrap(), wanted, "{filter:?}");
-            let from = wanted.len().saturating_sub(3);
-            assert_eq!(query.newest(3).await.unwrap(), wanted[from..], "{filter:?}");
+            assert_eq!(query.newest(100).await.unwrap(), expected, "{filter:?}");
+            let from = expected.len().saturating_sub(3);
+            assert_eq!(query.newest(3).await.unwrap(), expected[from..], "{filter:?}");
             assert_eq!(query.newest(0).await.unwrap(), []);
         }
         assert_eq!(sizes[..9], [30, 6, 10, 4, 0, 3, 20, 10, 6]);
         store.close().await;
     }
 
-    async fn wide_holes_are_crossed_from_both_ends(db: &TestDb) {
+    async fn query_crosses_wide_gaps_from_both_ends(db: &TestDb) {
         let store = filled(db).await;
         for (position, sequence) in [(200_000, 11), (40_000_000, 12), (40_000_001, 13)] {
             insert_at(db, position, sequence).await;
         }
-        let wanted = EventFilter { actor: Some("late".to_owned()), ..EventFilter::default() };
-        let both = positions(&found(&store, &wanted, 10).await);
+        let expected = EventFilter { actor: Some("late".to_owned()), ..EventFilter::default() };
+        let both = positions(&found(&store, &expected, 10).await);
         assert_eq!(both, [200_000, 40_000_000, 40_000_001]);
-        let until = EventFilter { until: Some(40_000_000), ..wanted.clone() };
+        let until = EventFilter { until: Some(40_000_000), ..expected.clone() };
         assert_eq!(positions(&found(&store, &until, 10).await), both[..2]);
         let query = store.log().query(until).await.unwrap();
         assert_eq!(positions(&query.newest(2).await.unwrap()), both[..2]);
-        let early = EventFilter { actor: Some("owner:7".to_owned()), ..wanted };
+        let early = EventFilter { actor: Some("owner:7".to_owned()), ..expected };
         assert_eq!(found(&store, &early, 7).await.len(), 20);
         let query = store.log().query(early).await.unwrap();
         assert_eq!(query.newest(3).await.unwrap().len(), 3);
@@ -129,7 +129,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn what_comes_after_the_asking_is_not_found(db: &TestDb) {
+    async fn query_ignores_events_after_its_start(db: &TestDb) {
         let store = filled(db).await;
         let mut query = store.log().query(EventFilter::default()).await.unwrap();
         let one = query.next(29).await.unwrap().unwrap();
@@ -140,7 +140,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn the_sums_are_those_of_the_log(db: &TestDb) {
+    async fn statistics_match_the_log(db: &TestDb) {
         let store = open(db).await;
         let nothing = store.log().stats(&mut |_| ()).await.unwrap();
         assert_eq!((nothing.events, nothing.holes(), nothing.first), (0, 0, None));

@@ -1,4 +1,4 @@
-//! The grants of the runbook are enough, and no more is needed: one role migrates, another one serves.
+//! The grants of the runbook are sufficient and necessary: one role migrates, another one serves.
 
 use crate::support::*;
 use gdmarket_store::{NumberKind, Store, StoreError, StoreOptions, on_tx};
@@ -6,7 +6,7 @@ use gdmarket_testkit::{TestDb, run};
 use sqlx::{Connection, Executor, PgConnection};
 use std::path::Path;
 
-/// The statements of the runbook's section, those of the superuser and those within the database.
+/// The statements of the runbook's section: those of the superuser, and those within the database.
 fn grants() -> (String, String) {
     let runbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/runbook.md");
     let runbook = std::fs::read_to_string(runbook).unwrap();
@@ -24,7 +24,7 @@ fn url_of(db: &TestDb, role: &str, name: &str) -> String {
 }
 
 #[test]
-fn the_grants_of_the_runbook_are_enough_to_migrate_and_to_serve() {
+fn grants_of_the_runbook_suffice_to_migrate_and_to_serve() {
     run(async {
         let db = TestDb::postgres().await;
         let mut admin = PgConnection::connect(db.url()).await.unwrap();
@@ -68,7 +68,7 @@ async fn migrate_and_serve(
     superuser: &mut PgConnection,
 ) -> Result<(), Box<dyn std::error::Error>> {
     Store::migrate(owner).await?;
-    // What a server does by default: nothing is left to be done.
+    // A server migrates by default; nothing is left to do.
     assert!(Store::migrate(server).await?.applied.is_empty());
     let store = Store::open(server).await?;
     store.verify_schema().await?;
@@ -80,7 +80,7 @@ async fn migrate_and_serve(
     on_tx!(&mut tx, connection => connection.execute("CREATE TABLE view_x (no bigint)").await.map(drop))?;
     tx.commit().await?;
     assert_eq!(whole_log(&store).await.len(), 1);
-    // Without a right, it is named.
+    // The error names a missing right.
     superuser.execute(format!("REVOKE INSERT ON numbers FROM {role}").as_str()).await?;
     let refused = store.numbers().raise(NumberKind { kind: "other", ..NUMBERS }).await;
     store.close().await;

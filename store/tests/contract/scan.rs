@@ -1,14 +1,14 @@
-//! Scans, as their callers see them: how large chunks are, and what is left of a scan that was dropped.
+//! Scans of the log: the size of their chunks, and the end of a dropped scan.
 
 use crate::support::{LIMIT, append, at_once, counted, open, positions, whole_log};
 use gdmarket_store::{Append, NewEvent, Store};
 use gdmarket_testkit::{TestDb, eventually, on_each_engine};
 
-/// Scans at the same time.
+/// The number of concurrent scans.
 const SCANS: i64 = 3;
 const ROUNDS: usize = 5;
 
-/// Events with a payload of so many bytes, one to a stream.
+/// Appends events with a payload of this many bytes, one per stream.
 async fn fill(store: &Store, events: u16, bytes: usize) {
     let appends = (1..=events).map(|number| {
         let event = NewEvent { payload: format!("\"{}\"", "x".repeat(bytes)), ..counted(1) };
@@ -19,7 +19,7 @@ async fn fill(store: &Store, events: u16, bytes: usize) {
     }
 }
 
-/// Statements, or files, that are open to scan this log.
+/// The number of statements or files that are open for scans of this log.
 async fn open_scans(db: &TestDb) -> i64 {
     if let Some(folder) = db.folder() {
         let log = folder.join("log.db").canonicalize().unwrap();
@@ -36,18 +36,17 @@ async fn open_scans(db: &TestDb) -> i64 {
     open
 }
 
-/// Waits until no more are open than so many.
-async fn all_end(db: &TestDb, but: i64) {
+/// Waits until at most `most` scans are open.
+async fn until_scans_end(db: &TestDb, most: i64) {
     eventually(LIMIT, async || match open_scans(db).await {
-        open if open <= but => Ok(()),
-        open => Err((but, open)),
+        open if open <= most => Ok(()),
+        open => Err((most, open)),
     })
     .await;
 }
 
 on_each_engine! {
-    /// What waits between reader and folder is bounded in bytes too, and nothing is lost where a chunk
-    /// ends for it.
+    /// The events that wait between reader and fold are bounded in bytes, and no event is lost at the end of a chunk.
     async fn large_events_come_in_small_chunks(db: &TestDb) {
         let store = open(db).await;
         fill(&store, 12, 400_000).await;
@@ -62,8 +61,8 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// A dropped scan doesn't wait for ever with a connection or an open file.
-    async fn a_dropped_scan_ends(db: &TestDb) {
+    /// A dropped scan releases its connection or file.
+    async fn dropped_scan_ends(db: &TestDb) {
         let store = open(db).await;
         fill(&store, 120, 400_000).await;
         let head = store.log().head().await.unwrap();
@@ -76,15 +75,15 @@ on_each_engine! {
                 scans.push(scan);
             }
             let open = open_scans(db).await;
-            assert!(open > before, "they are in progress: {before}, {open}");
+            assert!(open > before, "no scan is in progress: {before}, {open}");
             drop(scans);
-            // SQLite keeps a closed file for the next connection, as long as another one has it open.
+            // SQLite keeps a closed file for the next connection while another connection has it open.
             if db.folder().is_none() {
-                all_end(db, before).await;
+                until_scans_end(db, before).await;
             }
         }
         store.close().await;
         drop(store);
-        all_end(db, 0).await;
+        until_scans_end(db, 0).await;
     }
 }

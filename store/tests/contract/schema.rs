@@ -1,4 +1,4 @@
-//! Migrations: who may open what, and a data folder for one server alone.
+//! Migrations, the schemas that a program opens, and the exclusive use of a data folder.
 
 use crate::support::*;
 use gdmarket_store::{Db, Store, StoreError, StoreOptions, on_db};
@@ -6,7 +6,7 @@ use gdmarket_testkit::{Engine, TestDb, on_each_engine};
 use sqlx::Executor;
 
 on_each_engine! {
-    async fn an_empty_database_asks_for_its_migrations(db: &TestDb) {
+    async fn empty_database_requires_its_migrations(db: &TestDb) {
         match Store::open(&options(db)).await {
             Err(StoreError::NeedsMigration { schema: 0, program }) => assert!(program > 0),
             other => panic!("{other:?}"),
@@ -17,7 +17,7 @@ on_each_engine! {
         Store::open(&options(db)).await.unwrap().close().await;
     }
 
-    async fn migrations_at_the_same_moment_wait_for_each_other(db: &TestDb) {
+    async fn concurrent_migrations_wait_for_each_other(db: &TestDb) {
         let options = options(db);
         let migrating = (0..4).map(|_| {
             let options = options.clone();
@@ -31,7 +31,7 @@ on_each_engine! {
         Store::open(&options).await.unwrap().close().await;
     }
 
-    async fn a_schema_that_serves_only_newer_programs_is_refused(db: &TestDb) {
+    async fn schema_for_newer_programs_only_is_refused(db: &TestDb) {
         Store::migrate(&options(db)).await.unwrap();
         let newer = |serves_from| {
             format!("INSERT INTO schema_migrations VALUES (90{serves_from}, 'later', {serves_from}, 0)")
@@ -39,7 +39,7 @@ on_each_engine! {
         on_db!(write &raw(db).await, pool => {
             pool.execute(newer(1).as_str()).await.unwrap();
         });
-        // A later schema that still serves this program.
+        // A later schema may still serve this program.
         Store::open(&options(db)).await.unwrap().close().await;
         on_db!(write &raw(db).await, pool => {
             pool.execute(newer(99).as_str()).await.unwrap();
@@ -50,7 +50,7 @@ on_each_engine! {
         }
     }
 
-    async fn the_identity_is_generated_once(db: &TestDb) {
+    async fn identity_is_generated_once(db: &TestDb) {
         let store = open(db).await;
         let identity = *store.identity();
         assert_eq!(identity.epoch, 1);
@@ -68,7 +68,7 @@ on_each_engine! {
         other.close().await;
     }
 
-    async fn the_database_ends_silent_writers_and_lets_readers_read(db: &TestDb) {
+    async fn database_ends_idle_writers_and_does_not_block_readers(db: &TestDb) {
         let store = open(db).await;
         match raw(db).await {
             Db::Postgres(pool) => {
@@ -91,9 +91,9 @@ on_each_engine! {
     }
 }
 
-/// The limit belongs to the database, not to the tables: a copy may come without it.
+/// The limit is a setting of the database, not of its tables, so a copy may lack it.
 #[test]
-fn a_lost_limit_on_silence_is_set_again() {
+fn missing_limit_of_idle_transactions_is_set_again() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         open(&db).await.close().await;
@@ -118,7 +118,7 @@ fn a_lost_limit_on_silence_is_set_again() {
 }
 
 #[test]
-fn a_data_folder_serves_one_process_and_lets_others_join_without_serving() {
+fn data_folder_is_served_by_one_process_and_opened_by_others() {
     gdmarket_testkit::run(async {
         let db = TestDb::sqlite();
         let first = open(&db).await;
@@ -137,7 +137,7 @@ fn a_data_folder_serves_one_process_and_lets_others_join_without_serving() {
 }
 
 #[test]
-fn a_url_that_is_neither_engine_is_refused() {
+fn url_of_another_engine_is_refused() {
     gdmarket_testkit::run(async {
         let options = StoreOptions { url: "mysql://x".to_owned(), ..StoreOptions::default() };
         assert!(matches!(Store::open(&options).await, Err(StoreError::Misconfigured(_))));

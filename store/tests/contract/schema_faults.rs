@@ -1,11 +1,11 @@
-//! A schema that lacks what the log relies on is refused, and each fault is named.
+//! A schema without a guarantee that the log relies on is refused, and each fault is named.
 
 use crate::support::*;
 use gdmarket_store::{Check, Store, StoreError};
 use gdmarket_testkit::{TestDb, on_each_engine, run};
 use sqlx::{Connection, Executor, PgConnection};
 
-/// What a start says, and what a check finds.
+/// The error of a start, and the findings of a check.
 async fn named(db: &TestDb) -> (String, Vec<String>) {
     let store = Store::open(&options(db)).await.unwrap();
     let refused = match store.verify_schema().await {
@@ -15,7 +15,7 @@ async fn named(db: &TestDb) -> (String, Vec<String>) {
     let mut check = Check::begin(&store).await.unwrap();
     let found = check.schema().await.unwrap();
     assert!(found.iter().all(|finding| finding.is_fault && finding.code == "schema"));
-    // Its snapshot holds connections, which closing waits for.
+    // The check's snapshot holds connections, for which closing waits.
     drop(check);
     store.close().await;
     (refused, found.into_iter().map(|finding| finding.detail).collect())
@@ -28,7 +28,7 @@ async fn is_named(db: &TestDb, expected: &str) {
 }
 
 on_each_engine! {
-    async fn a_schema_made_by_the_migrations_lacks_nothing(db: &TestDb) {
+    async fn schema_of_the_migrations_has_no_fault(db: &TestDb) {
         let store = open(db).await;
         store.verify_schema().await.unwrap();
         assert_eq!(Check::begin(&store).await.unwrap().schema().await.unwrap(), []);
@@ -36,7 +36,7 @@ on_each_engine! {
     }
 }
 
-/// What was done by hand, and what is named.
+/// Changes by hand, and the faults that are named.
 const ON_POSTGRES: &[(&str, &str)] = &[
     ("DROP TRIGGER events_take_turns ON events", "events_take_turns is missing"),
     ("ALTER TABLE events DISABLE TRIGGER events_take_turns", "isn't ENABLE ALWAYS"),
@@ -78,7 +78,7 @@ const ON_POSTGRES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_postgresql_lacks_is_named() {
+fn faults_of_a_postgresql_schema_are_named() {
     run(async {
         let whole = TestDb::postgres().await;
         open(&whole).await.close().await;
@@ -91,12 +91,12 @@ fn what_postgresql_lacks_is_named() {
 }
 
 #[test]
-fn what_sqlite_lacks_is_named() {
+fn faults_of_a_sqlite_schema_are_named() {
     run(async {
         for table in ["events", "receipts", "numbers"] {
             let db = TestDb::sqlite();
             open(&db).await.close().await;
-            // As a table is that somebody saved with a tool and put back.
+            // A tool that saves and restores a table may leave it like this.
             db.log_sql(&format!(
                 "CREATE TABLE copied AS SELECT * FROM {table}; DROP TABLE {table}; \
                  ALTER TABLE copied RENAME TO {table}"
@@ -114,7 +114,7 @@ fn what_sqlite_lacks_is_named() {
 }
 
 #[test]
-fn a_database_that_cannot_hold_every_name_is_refused_before_anything_is_made_in_it() {
+fn database_that_cannot_store_every_name_is_refused_before_any_migration() {
     run(async {
         let db = TestDb::postgres().await;
         let name = db.url().rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();

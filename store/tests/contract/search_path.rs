@@ -1,5 +1,5 @@
-//! `search_path` may be set for others: the market stays where it is, and where that isn't certain it says so
-//! instead of beginning again or going on with another market's tables.
+//! `search_path` may be set for other programs: the market is found where it is. When that is ambiguous, the start is
+//! refused instead of creating a second market or continuing with another market's tables.
 
 use crate::support::*;
 use gdmarket_store::{Store, StoreError, StoreOptions};
@@ -11,7 +11,7 @@ async fn name(db: &TestDb) -> String {
     sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut admin).await.unwrap()
 }
 
-/// As a role of its own whose path this is: `postgres` is everybody's here.
+/// Sets the path of the current role in this database only, because other tests use the same role.
 async fn set_path(db: &TestDb, path: &str) {
     let name = name(db).await;
     let mut admin = PgConnection::connect(db.url()).await.unwrap();
@@ -44,7 +44,7 @@ fn is_refused<T: std::fmt::Debug>(tried: Result<T, StoreError>, names: &[&str]) 
 }
 
 #[test]
-fn the_one_market_on_the_path_is_found_behind_an_empty_schema() {
+fn only_market_on_the_path_is_found_behind_an_empty_schema() {
     run(async {
         let db = TestDb::postgres().await;
         let store = market_in(&db, "shop").await;
@@ -55,16 +55,16 @@ fn the_one_market_on_the_path_is_found_behind_an_empty_schema() {
         assert_eq!((migrated.applied.len(), migrated.schema.as_deref()), (0, Some("shop")));
         let found = Store::open(&options(&db)).await.unwrap();
         assert_eq!((found.identity(), found.schema()), (store.identity(), Some("shop")));
-        assert_eq!(whole_log(&found).await.len(), 1, "no second market is begun");
+        assert_eq!(whole_log(&found).await.len(), 1, "no second market is created");
         found.close().await;
-        // Whoever writes the path into the URL may mean either.
+        // A path in the URL is ambiguous.
         is_refused(Store::migrate(&in_schemas(&db, "first,shop")).await, &["first", "shop"]);
         store.close().await;
     });
 }
 
 #[test]
-fn two_markets_within_reach_are_refused_until_one_is_named() {
+fn two_markets_on_the_path_are_refused_until_one_is_named() {
     run(async {
         for path in ["shop, public", "public, shop", "shop"] {
             let db = TestDb::postgres().await;
@@ -84,9 +84,8 @@ fn two_markets_within_reach_are_refused_until_one_is_named() {
     });
 }
 
-/// Another program's tables of the same names are none of the market's.
 #[test]
-fn tables_of_other_programs_are_not_taken_for_a_market() {
+fn tables_of_other_programs_with_the_same_names_are_not_a_market() {
     run(async {
         let db = TestDb::postgres().await;
         let store = market_in(&db, "shop").await;

@@ -1,4 +1,4 @@
-//! A tiny aggregate and the short words the tests are written in.
+//! A small aggregate and the helpers of the tests.
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
@@ -12,10 +12,10 @@ use sqlx::{PgPool, SqlitePool};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// What anything in these tests may take at most.
+/// The limit of every wait in these tests.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
-/// Counts to a limit and not further.
+/// A counter with a limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counter {
     pub total: i64,
@@ -81,7 +81,7 @@ pub(crate) fn stream(number: i64) -> StreamId {
     StreamId::new(Counter::TYPE, number)
 }
 
-/// A kind of numbers that counters have, and that `PaymentRequested` names before a counter begins.
+/// The sequence of counters' numbers, which `PaymentRequested` names before a counter starts.
 pub(crate) const NUMBERS: NumberKind<'static> = NumberKind {
     kind: "number",
     stream_types: &["counter"],
@@ -102,7 +102,7 @@ pub(crate) fn counted(by: i64) -> NewEvent {
     NewEvent { event_type: "Counted".to_owned(), event_version: "1".to_owned(), payload }
 }
 
-/// One event for a counter.
+/// An append of one event to a counter.
 pub(crate) fn append(command: u128, number: i64, expected: i64) -> Append {
     Append {
         command_id: id(command),
@@ -116,7 +116,7 @@ pub(crate) fn append(command: u128, number: i64, expected: i64) -> Append {
     }
 }
 
-/// Sends these appends at the same moment, so that they meet in one batch or a few.
+/// Sends these appends concurrently, so that they share one batch or a few.
 pub(crate) async fn at_once(
     store: &Store,
     appends: Vec<Append>,
@@ -138,12 +138,12 @@ pub(crate) async fn whole_log(store: &Store) -> Vec<RecordedEvent> {
     }
 }
 
-/// The positions of a log or a part of it.
+/// The positions of these events.
 pub(crate) fn positions(events: &[RecordedEvent]) -> Vec<i64> {
     events.iter().map(|event| event.position).collect()
 }
 
-/// Spawns and keeps the handles together.
+/// Spawns the tasks; returns their handles.
 pub(crate) fn spawn_each<T: Send + 'static, F>(
     tasks: impl IntoIterator<Item = F>,
 ) -> Vec<Spawned<T>>
@@ -155,13 +155,13 @@ where
 
 pub(crate) type Spawned<T> = tokio::task::JoinHandle<T>;
 
-/// What all of them returned.
+/// Waits for all tasks; returns their results.
 pub(crate) async fn all<T>(spawned: Vec<Spawned<T>>) -> Vec<T> {
     let joined = tokio::time::timeout(LIMIT, futures::future::join_all(spawned));
-    joined.await.expect("nothing hangs").into_iter().map(Result::unwrap).collect()
+    joined.await.expect("all tasks end in time").into_iter().map(Result::unwrap).collect()
 }
 
-/// The log's database, past the store.
+/// The log's database without the store.
 pub(crate) async fn raw(db: &TestDb) -> Db {
     match db.folder() {
         None => Db::Postgres(PgPool::connect(db.url()).await.unwrap().into()),

@@ -1,15 +1,15 @@
-//! SQLite's write-ahead log grows while a reader holds it up, and shrinks when that is over.
+//! SQLite's write-ahead log grows while a reader blocks its checkpoints, and shrinks afterwards.
 
 use crate::support::{append, counted, open, raw};
 use gdmarket_store::{NewEvent, on_db};
 use gdmarket_testkit::{TestDb, run};
 
-/// Bytes that it may keep.
+/// The size in bytes that the write-ahead log may keep.
 const KEPT: u64 = 16 * 1024 * 1024;
 const BIG: usize = 900_000;
 
 #[test]
-fn a_write_ahead_log_shrinks_once_its_reader_is_gone() {
+fn write_ahead_log_shrinks_once_its_reader_is_gone() {
     run(async {
         let db = TestDb::sqlite();
         let store = open(&db).await;
@@ -30,7 +30,7 @@ fn a_write_ahead_log_shrinks_once_its_reader_is_gone() {
             one.events = vec![big()];
             store.appender().append(one).await.unwrap();
         }
-        assert!(size() > KEPT, "control: the reader held it up");
+        assert!(size() > KEPT, "control: the reader blocked the checkpoints");
         reader.rollback().await.unwrap();
         for number in 31..=33 {
             store

@@ -1,4 +1,4 @@
-//! A record that is written once keeps its value, in every copy of the log.
+//! A write-once record keeps its value, in every copy of the log.
 
 use crate::support::*;
 use gdmarket_store::BookEntry;
@@ -9,7 +9,7 @@ fn entry(key: &str, value: &str) -> BookEntry {
 }
 
 on_each_engine! {
-    async fn the_first_record_of_a_key_is_kept(db: &TestDb) {
+    async fn first_record_of_a_key_is_kept(db: &TestDb) {
         let store = open(db).await;
         let books = store.books();
         assert_eq!(books.find("book", "b").await.unwrap(), None);
@@ -27,8 +27,8 @@ on_each_engine! {
         again.close().await;
     }
 
-    /// Two processes write the same key at the same moment: both get the one value that is stored.
-    async fn of_two_at_once_one_is_first(db: &TestDb) {
+    /// Two processes write the same key concurrently.
+    async fn concurrent_writers_get_the_one_stored_value(db: &TestDb) {
         let stores = [open(db).await, open(db).await];
         for round in 0..50 {
             let key = round.to_string();

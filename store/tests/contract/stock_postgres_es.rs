@@ -1,4 +1,4 @@
-//! Stock `postgres-es` reads our log, and what it appends is in order.
+//! Stock `postgres-es` reads GDmarket's log, and its appends are in order.
 
 use crate::order::reader;
 use crate::support::*;
@@ -17,7 +17,7 @@ const ROUNDS: i64 = 40;
 const EVENTS: i64 = 3;
 
 #[test]
-fn a_stock_program_reads_our_streams_and_its_appends_are_ordered() {
+fn stock_program_reads_the_streams_and_its_appends_are_ordered() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
@@ -49,7 +49,7 @@ fn a_stock_program_reads_our_streams_and_its_appends_are_ordered() {
     });
 }
 
-/// One stock program: load, and commit some events, again and again.
+/// One stock program, which loads and commits some events in each round.
 async fn stock_writer(url: String, number: i64) -> i64 {
     let pool = PgPool::connect(&url).await.unwrap();
     let repository = PostgresEventRepository::new(pool.clone());
@@ -64,7 +64,7 @@ async fn stock_writer(url: String, number: i64) -> i64 {
     ROUNDS * EVENTS
 }
 
-/// One of our own writers.
+/// One writer of GDmarket.
 async fn own_writer(store: Store, number: i64) -> i64 {
     for expected in 0..ROUNDS {
         let command = u128::try_from(number * ROUNDS + expected).unwrap();
@@ -73,9 +73,9 @@ async fn own_writer(store: Store, number: i64) -> i64 {
     ROUNDS
 }
 
-/// Stock programs and our own write at the same time, each to streams of its own, while others
-/// follow the log: its positions, and what each reader saw.
-async fn beside_stock_programs(db: &TestDb, store: &Store) -> (Vec<i64>, Vec<Vec<i64>>) {
+/// Runs stock writers and GDmarket's, each with its own streams, while readers follow the log; returns the log's
+/// positions and those that each reader saw.
+async fn with_stock_programs(db: &TestDb, store: &Store) -> (Vec<i64>, Vec<Vec<i64>>) {
     let done = Arc::new(AtomicBool::new(false));
     let readers = [false, true].map(|tail| reader(store.clone(), Arc::clone(&done), tail));
     let readers = spawn_each(readers);
@@ -91,11 +91,11 @@ async fn beside_stock_programs(db: &TestDb, store: &Store) -> (Vec<i64>, Vec<Vec
 }
 
 #[test]
-fn stock_programs_at_work_beside_ours_hide_nothing_from_readers() {
+fn concurrent_stock_programs_hide_no_event_from_readers() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
-        let (log, seen) = beside_stock_programs(&db, &store).await;
+        let (log, seen) = with_stock_programs(&db, &store).await;
         for seen in seen {
             assert_eq!(seen, log);
         }
@@ -103,15 +103,15 @@ fn stock_programs_at_work_beside_ours_hide_nothing_from_readers() {
     });
 }
 
-/// Control: without the trigger a stock program commits a position behind a reader's back.
+/// Control: without the trigger a stock program commits a position that a reader has passed already.
 #[test]
-fn control_without_the_trigger_stock_programs_are_skipped() {
+fn readers_skip_events_of_stock_programs_without_the_trigger() {
     gdmarket_testkit::run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
         let pool = PgPool::connect(db.url()).await.unwrap();
         pool.execute("DROP TRIGGER events_take_turns ON events").await.unwrap();
-        let (log, seen) = beside_stock_programs(&db, &store).await;
+        let (log, seen) = with_stock_programs(&db, &store).await;
         let skipped: usize = seen.iter().map(|seen| log.len() - seen.len()).sum();
         assert!(skipped > 0, "the control must skip");
         pool.close().await;

@@ -1,4 +1,4 @@
-//! Erasing names on SQLite is under the same guard as every other write to the log, and blocks no other writer.
+//! Erasure of names on SQLite: the identity guard protects it like every other write to the log, and it blocks no writer.
 
 use crate::support::*;
 use gdmarket_store::{PersonalData, Remains, StoreError};
@@ -7,7 +7,7 @@ use sqlx::{Executor, Row};
 use std::fs;
 use std::time::Duration;
 
-/// Less than an erasure waits for readers.
+/// A time shorter than an erasure waits for readers.
 const SOON: Duration = Duration::from_secs(5);
 
 async fn named(store: &gdmarket_store::Store) {
@@ -18,7 +18,7 @@ async fn named(store: &gdmarket_store::Store) {
 }
 
 #[test]
-fn nothing_is_erased_in_a_file_that_is_not_the_open_one_any_more() {
+fn erasure_in_a_replaced_file_is_refused() {
     run(async {
         let db = TestDb::sqlite();
         let folder = db.folder().unwrap();
@@ -33,7 +33,7 @@ fn nothing_is_erased_in_a_file_that_is_not_the_open_one_any_more() {
     });
 }
 
-/// Some transaction still reads from the write-ahead log, so that an erasure waits for its end.
+/// A transaction reads from the write-ahead log, so the erasure waits for its end.
 #[test]
 fn appends_continue_while_an_erasure_waits_for_readers() {
     run(async {
@@ -60,7 +60,7 @@ fn appends_continue_while_an_erasure_waits_for_readers() {
             let appending = store.appender().append(append(command, number, 0));
             let appended = tokio::time::timeout(SOON, appending).await;
             appended.expect("an append does not wait for the reader").unwrap();
-            assert!(!erasing.is_finished(), "it still waits for the reader");
+            assert!(!erasing.is_finished(), "the erasure still waits for the reader");
         }
         reader.execute("COMMIT").await.unwrap();
         let erased = erasing.await.unwrap().unwrap();

@@ -1,5 +1,5 @@
-//! A log that was restored from an older copy, or replaced, under a process that has it open: the process notices and
-//! does not continue.
+//! The identity guard: a process notices that its open log was restored from an older copy or replaced, and does not
+//! continue.
 
 use crate::support::*;
 use gdmarket_store::{
@@ -20,7 +20,7 @@ async fn execute(db: &TestDb, sql: &str) {
     });
 }
 
-/// Waits until the store has noticed, and sees that it does nothing any more.
+/// Waits until the store has noticed, and asserts that it refuses to work; returns the reason.
 async fn noticed(store: &Store) -> String {
     let why = tokio::time::timeout(LIMIT, store.log_replaced()).await.expect("it is noticed");
     let refused = store.appender().append(append(1_000, 1_000, 0)).await;
@@ -30,11 +30,11 @@ async fn noticed(store: &Store) -> String {
     if let Ok(mut assumed_new) = store.aggregates::<Counter>().lock(1_000).await {
         assumed_new.refresh().await.unwrap_err();
     }
-    store.views().begin().await.expect_err("nothing derived is written");
+    store.views().begin().await.expect_err("views are not written");
     why.to_string()
 }
 
-/// What the tail sees at first belongs to what must be there later.
+/// A store whose tail has read the log, so that it knows the last event.
 async fn followed(db: &TestDb) -> Store {
     let store = open(db).await;
     fill(&store, 1..=5).await;
@@ -44,21 +44,21 @@ async fn followed(db: &TestDb) -> Store {
     store
 }
 
-/// Before the tail has looked again, too: who connects to write what is derived looks first.
+/// A new connection for writing views verifies the log even before the tail reads again.
 #[test]
-fn a_new_connection_to_the_views_looks_whether_the_log_is_the_same() {
+fn new_connection_to_the_views_verifies_the_log() {
     run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
         let Db::Postgres(pool) = store.views() else { panic!("a pool") };
         execute(&db, "UPDATE identity SET epoch = 2").await;
-        // Those that are open already look no more.
+        // Connections that are open already don't verify the log again.
         let mut held = vec![];
         while let Ok(connection) = pool.acquire().await {
             held.push(connection);
         }
         let most = usize::try_from(pool.max_connections()).unwrap();
-        assert!(held.len() < most, "it isn't the same log: there was room for another");
+        assert!(held.len() < most, "a connection to another log was accepted");
         let why = tokio::time::timeout(LIMIT, store.log_replaced()).await.expect("it is noticed");
         let why = why.to_string();
         assert!(why.contains("epoch 2"), "{why}");
@@ -68,7 +68,7 @@ fn a_new_connection_to_the_views_looks_whether_the_log_is_the_same() {
 }
 
 on_each_engine! {
-    async fn a_log_that_lost_its_last_events_is_used_no_more(db: &TestDb) {
+    async fn log_without_its_last_events_is_not_used_any_more(db: &TestDb) {
         let store = followed(db).await;
         execute(db, "DELETE FROM events WHERE aggregate_id IN ('4', '5')").await;
         let why = noticed(&store).await;
@@ -77,7 +77,7 @@ on_each_engine! {
         assert_eq!(whole_log(&open(db).await).await.len(), 3, "nothing was appended to it");
     }
 
-    async fn another_event_in_a_known_place_is_noticed(db: &TestDb) {
+    async fn changed_last_event_is_noticed(db: &TestDb) {
         let store = followed(db).await;
         execute(db, "UPDATE events SET metadata = '{\"command\":\"other\"}' WHERE aggregate_id = '5'")
             .await;
@@ -86,7 +86,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn a_new_epoch_is_noticed(db: &TestDb) {
+    async fn new_epoch_is_noticed(db: &TestDb) {
         let store = followed(db).await;
         execute(db, "UPDATE identity SET epoch = 2").await;
         let why = noticed(&store).await;
@@ -94,17 +94,17 @@ on_each_engine! {
         store.close().await;
     }
 
-    /// Control: a copy that has the last event known here looks whole, whatever it lost before.
-    async fn control_a_log_with_the_last_known_event_is_taken_for_the_same(db: &TestDb) {
+    /// Control: only the last known event is verified, so a log that lost earlier events is accepted.
+    async fn log_with_the_last_known_event_is_accepted(db: &TestDb) {
         let store = followed(db).await;
         execute(db, "DELETE FROM events WHERE aggregate_id IN ('3', '4')").await;
         store.appender().append(append(6, 6, 0)).await.unwrap();
         store.tail().sure_head().await.unwrap();
-        assert_eq!(whole_log(&store).await.len(), 4, "and it continues with what is left");
+        assert_eq!(whole_log(&store).await.len(), 4, "the log continues with the remaining events");
         store.close().await;
     }
 
-    async fn a_log_that_ends_before_a_checkpoint_is_not_whole(db: &TestDb) {
+    async fn log_that_ends_before_a_checkpoint_is_refused(db: &TestDb) {
         let store = followed(db).await;
         let head = store.log().head().await.unwrap();
         let checkpoints = Checkpoints::new(store.views().clone());
@@ -120,7 +120,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn declaring_a_restore_begins_an_epoch_and_keeps_what_fits(db: &TestDb) {
+    async fn declared_restore_starts_an_epoch_and_keeps_valid_checkpoints(db: &TestDb) {
         let store = followed(db).await;
         let before = *store.identity();
         let checkpoints = Checkpoints::new(store.views().clone());
@@ -139,7 +139,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn declaring_a_restore_forgets_what_was_made_of_lost_events(db: &TestDb) {
+    async fn declared_restore_drops_what_was_derived_from_lost_events(db: &TestDb) {
         let store = followed(db).await;
         let checkpoints = Checkpoints::new(store.views().clone());
         checkpoints.claim("x", store.identity(), 1, 3).await.unwrap();
@@ -169,9 +169,9 @@ on_each_engine! {
     }
 }
 
-/// The appender alone, whom no tail warns: a new connection leads to another database.
+/// The appender alone notices the older copy, by its new connection, before a tail has read it.
 #[test]
-fn nothing_is_appended_to_an_older_copy() {
+fn append_to_an_older_copy_is_refused() {
     run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
@@ -192,9 +192,9 @@ fn nothing_is_appended_to_an_older_copy() {
     });
 }
 
-/// Control: the same with a log that has nothing to be known again by.
+/// Control: a copy that lacks no known event is accepted.
 #[test]
-fn control_a_copy_that_lacks_nothing_is_appended_to() {
+fn append_to_a_complete_copy_succeeds() {
     run(async {
         let db = TestDb::postgres().await;
         let store = open(&db).await;
@@ -203,7 +203,7 @@ fn control_a_copy_that_lacks_nothing_is_appended_to() {
         let copy = db.copy().await;
         let store = open(&db).await;
         db.replace_by(copy).await;
-        // The connection is made now, as a later one is.
+        // This makes a new connection.
         store.appender().append(append(3, 3, 0)).await.unwrap();
         store.close().await;
         let store = open(&db).await;

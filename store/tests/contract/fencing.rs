@@ -1,5 +1,5 @@
-//! A runner that was paused past its lease and fenced moves no checkpoint, and so commits nothing of what it wrote in the
-//! same transaction.
+//! A runner that was paused beyond its lease is fenced: it moves no checkpoint, and commits nothing of what it wrote in
+//! the same transaction.
 
 use crate::support::open;
 use gdmarket_store::{Advance, Checkpoints, Claim, Leases, Store};
@@ -8,10 +8,14 @@ use std::time::Duration;
 
 const NAME: &str = "a subscription";
 
-/// Takes the lease for no time at all: the next runner takes it over.
+/// Takes the lease for a duration of zero, so that the next runner can take it over.
 async fn takes_over(store: &Store, holder: &str) -> i64 {
     let leases = Leases::new(store.views().clone());
-    leases.take(NAME, holder, Duration::ZERO).await.unwrap().expect("it has run out")
+    leases
+        .take(NAME, holder, Duration::ZERO)
+        .await
+        .unwrap()
+        .expect("the previous lease has expired")
 }
 
 async fn claimed(store: &Store, epoch: i64) -> Claim {
@@ -19,7 +23,7 @@ async fn claimed(store: &Store, epoch: i64) -> Claim {
     checkpoints.claim(NAME, store.identity(), epoch, 0).await.unwrap()
 }
 
-/// Tries to move the checkpoint as the runner of this epoch; whether it did.
+/// Tries to move the checkpoint as the runner of this epoch; returns whether it moved.
 async fn moves(store: &Store, epoch: i64, from: i64, to: i64) -> bool {
     let mut tx = store.views().begin().await.unwrap();
     let source = store.identity();
@@ -31,7 +35,7 @@ async fn moves(store: &Store, epoch: i64, from: i64, to: i64) -> bool {
 }
 
 on_each_engine! {
-    async fn a_fenced_runner_writes_nothing(db: &TestDb) {
+    async fn fenced_runner_writes_nothing(db: &TestDb) {
         let store = open(db).await;
         let late = takes_over(&store, "late").await;
         assert_eq!(claimed(&store, late).await, Claim::Position(0));
@@ -45,19 +49,19 @@ on_each_engine! {
         let held = Checkpoints::hold(&mut tx, NAME, store.identity(), late).await.unwrap();
         tx.rollback().await.unwrap();
         assert_eq!((held, claimed(&store, late).await), (None, Claim::Fenced));
-        assert!(!moves(&store, next, 4, 9).await, "the checkpoint is somewhere else");
+        assert!(!moves(&store, next, 4, 9).await, "the checkpoint is at another position");
         assert!(moves(&store, next, 3, 9).await);
         store.close().await;
     }
 
-    /// Control, without the claim: a lease alone keeps no former holder from writing.
-    async fn control_a_former_runner_writes_where_the_checkpoint_is_not_claimed(db: &TestDb) {
+    /// Control: a lease without a claim of the checkpoint doesn't stop a former holder.
+    async fn former_runner_writes_when_the_checkpoint_is_not_claimed(db: &TestDb) {
         let store = open(db).await;
         let late = takes_over(&store, "late").await;
         assert_eq!(claimed(&store, late).await, Claim::Position(0));
         let next = takes_over(&store, "next").await;
         assert!(next > late);
-        assert!(moves(&store, late, 0, 9).await, "nothing stops it");
+        assert!(moves(&store, late, 0, 9).await, "nothing stops the former runner");
         store.close().await;
     }
 }
