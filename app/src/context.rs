@@ -108,7 +108,7 @@ mod tests {
     use gdmarket_domain::PersonId;
 
     #[test]
-    fn only_an_operator_passes_where_an_operator_is_required() {
+    fn only_an_operator_is_admitted_where_one_is_required() {
         let me = PersonId::new(7).unwrap();
         assert_eq!(operator_only(&Actor::Operator("local".to_owned())), Ok(()));
         for actor in [Actor::Owner(me), Actor::Renter(me), Actor::Process("p"), Actor::Anonymous] {

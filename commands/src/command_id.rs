@@ -62,15 +62,15 @@ mod tests {
     }
 
     #[test]
-    fn parts_never_run_into_each_other() {
+    fn parts_are_separated() {
         let one = http_command_id(&operator(), "POST", "/items", "ab", 0);
         let other = http_command_id(&operator(), "POST", "/itemsa", "b", 0);
         assert_ne!(one, other);
     }
 
     #[test]
-    fn ids_stay_what_they_were() {
-        // Receipts in existing logs are found by these: a change here repeats old requests.
+    fn ids_never_change() {
+        // Receipts in existing logs are found by these ids: a change here would repeat old requests.
         let first = http_command_id(&operator(), "POST", "/items", "key", 0);
         assert_eq!(first, http_command_id(&operator(), "POST", "/items", "key", 0));
         assert_eq!(

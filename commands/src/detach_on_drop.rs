@@ -65,7 +65,7 @@ mod tests {
         }));
         assert_eq!(futures::poll!(&mut work), Poll::Pending);
         drop(work);
-        assert_eq!(tracker.len(), 1, "the tracker still counts it");
+        assert_eq!(tracker.len(), 1, "the tracker still counts the work");
         go.send(()).unwrap();
         assert_eq!(receiver.await, Ok(7));
         tracker.close();

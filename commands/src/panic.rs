@@ -14,8 +14,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_message_of_a_panic_is_kept() {
-        assert_eq!(panic_message(&"as it stands"), "panicked: as it stands");
+    fn message_of_a_panic_is_kept() {
+        assert_eq!(panic_message(&"a text"), "panicked: a text");
         assert_eq!(panic_message(&"with 1 value".to_owned()), "panicked: with 1 value");
         assert_eq!(panic_message(&7), "panicked: no message");
     }

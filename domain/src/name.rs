@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_invisible_hides_in_a_name() {
+    fn invisible_characters_are_refused() {
         for hidden in [
             '\u{ad}',
             '\u{34f}',
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn earlier_versions_took_invisible_characters_and_no_control_characters() {
+    fn earlier_versions_accepted_invisible_characters_and_no_control_characters() {
         for name in ["a\u{200b}b", "\u{202e}a", "\u{3164}", &"\u{958}".repeat(100), "카메라"] {
             assert_eq!(check_name_of_earlier_versions(name), Ok(()), "{name:?}");
         }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_several_emoji_are_names() {
+    fn emoji_of_several_characters_are_names() {
         for name in [
             "👨\u{200d}👩\u{200d}👧 카메라",
             "❤\u{fe0f}\u{200d}🔥",

@@ -27,10 +27,10 @@ fn price_is_at_least_one_won_and_a_total_never_overflows() {
     for bad in [0, -1, MAX_PRICE + 1] {
         assert!(Money::price(bad).is_err(), "{bad}");
     }
-    let dear = Money::price(MAX_PRICE).unwrap();
-    assert_eq!(dear.times(365).won(), 365 * MAX_PRICE);
-    assert_eq!(dear.times(i64::MAX).won(), i64::MAX);
-    assert_eq!(dear.to_string(), "1000000000 KRW");
+    let highest = Money::price(MAX_PRICE).unwrap();
+    assert_eq!(highest.times(365).won(), 365 * MAX_PRICE);
+    assert_eq!(highest.times(i64::MAX).won(), i64::MAX);
+    assert_eq!(highest.to_string(), "1000000000 KRW");
     assert!(serde_json::from_str::<Money>("-1").is_err());
     assert!(serde_json::from_str::<Money>("1.5").is_err());
 }

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_of_sqlite_are_sorted_by_what_can_be_done() {
+    fn codes_of_sqlite_are_classified_by_remedy() {
         let of = |code: &str| StoreError::by_code(code, "why".to_owned()).to_string();
         assert_eq!((of("13"), of("4874")), ("the disk is full: why".into(), of("13")));
         assert_eq!(of("1032"), "the database can't be written: why");
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn states_of_postgresql_are_sorted_by_what_can_be_done() {
+    fn states_of_postgresql_are_classified_by_remedy() {
         let of = |code: &str| StoreError::by_code(code, "why".to_owned()).to_string();
         assert_eq!(of("57014"), "a time limit of the database ended the statement: why");
         assert_eq!(of("28P01"), "the database server refuses the log-in: why");

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_one_kind_are_limited_and_the_next_one_reports_how_many_were_left_out() {
+    fn lines_of_one_kind_are_limited_and_the_next_one_reports_the_omitted() {
         let limit = LogLimit::new(2, Duration::from_secs(10));
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(limit.admit_at("full", None, at(12)), None);
     }
     #[test]
-    fn the_first_line_of_every_cause_is_written_up_to_a_bound() {
+    fn first_line_of_every_cause_is_written_up_to_a_limit() {
         let limit = LogLimit::new(2, Duration::from_secs(10));
         let start = Instant::now();
         let at = |cause: &str, seconds| {

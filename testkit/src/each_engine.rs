@@ -7,7 +7,7 @@ use std::future::Future;
 /// ```
 /// gdmarket_testkit::on_each_engine! {
 ///     /// What the test shows.
-///     async fn a_fresh_database_is_empty(db: &TestDb) {
+///     async fn fresh_database_is_empty(db: &TestDb) {
 ///         assert!(!db.url().is_empty());
 ///     }
 /// }

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_page_keeps_the_filters() {
+    fn next_page_keeps_the_filters() {
         let asked = Asked {
             path: "/items".to_owned(),
             query: "ownerId=1&after=x&limit=2".to_owned(),

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_spoken_to_callers_that_prefer_it() {
+    fn gzip_is_used_for_callers_that_prefer_it() {
         for (accepted, is_gzip) in [
             ("gzip", true),
             ("x-gzip", true),

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
     use crate::server::addresses::{Bound, Resource};
 
-    /// One address gets half of them, but where there is one only or 301.
+    /// A table in which one address gets half of the connections, or all when there are 1 or 301.
     fn table(connections: usize) -> Arc<Connections> {
         let address_share_percent = if matches!(connections, 1 | 301) { 100 } else { 50 };
         let options = HttpOptions { connections, address_share_percent, ..HttpOptions::default() };
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silent_connection_gives_way_to_a_new_one_of_its_address() {
+    async fn silent_connection_is_closed_for_a_new_one_of_its_address() {
         let connections = table(4);
         let first = connections.open(address(1)).unwrap();
         let busy = connections.open(address(1)).unwrap();
@@ -244,12 +244,12 @@ mod tests {
         assert!(!third.is_spare && !other.is_spare);
         first.activity.is_cut().await;
         let _answering = third.activity.begin();
-        assert!(connections.open(address(1)).unwrap().is_spare, "its share is at work");
+        assert!(connections.open(address(1)).unwrap().is_spare, "the share of the address is busy");
         assert!(!connections.open(address(2)).unwrap().is_spare);
     }
 
     #[tokio::test]
-    async fn a_few_are_taken_for_monitors_when_all_are_at_work() {
+    async fn some_spare_connections_are_accepted_when_all_are_busy() {
         let connections = table(2);
         let busy: Vec<_> = (1..=2).map(|n| connections.open(address(n)).unwrap()).collect();
         let _answering: Vec<_> = busy.iter().map(|busy| busy.activity.begin()).collect();
@@ -258,7 +258,7 @@ mod tests {
         let _asking: Vec<_> = spare.iter().skip(1).map(|one| one.activity.begin()).collect();
         assert!(
             connections.open(address(4)).is_some_and(|one| one.is_spare),
-            "the silent one goes"
+            "the silent connection is closed"
         );
         spare.first().unwrap().activity.is_cut().await;
         let _last = spare.first().unwrap().activity.begin();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_idle_connection_behind_many_busy_ones_gives_way() {
+    async fn idle_connection_behind_many_busy_ones_is_closed() {
         let connections = table(301);
         let busy: Vec<_> = (0..300).map(|_| connections.open(address(1)).unwrap()).collect();
         let _answering: Vec<_> = busy.iter().map(|busy| busy.activity.begin()).collect();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_whose_answer_is_not_taken_yet_does_not_give_way() {
+    async fn connection_with_an_unread_answer_is_not_closed() {
         let connections = table(1);
         let sending = connections.open(address(1)).unwrap();
         drop(sending.activity.begin());
@@ -289,14 +289,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn addresses_are_known_only_while_something_of_theirs_is_there() {
+    async fn addresses_are_tracked_only_while_they_have_connections_or_places() {
         let connections = table(1);
         let first = connections.open(address(1)).unwrap();
         let _answering = first.activity.begin();
         let spare: Vec<_> = (0..SPARE).filter_map(|_| connections.open(address(2))).collect();
         let _asking: Vec<_> = spare.iter().map(|one| one.activity.begin()).collect();
         for last in 3..=250 {
-            assert!(connections.open(address(last)).is_none(), "there is no place at all");
+            assert!(connections.open(address(last)).is_none(), "all places are taken");
         }
         assert_eq!(connections.addresses.count(), 2);
         drop(spare);
@@ -304,14 +304,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_keeps_its_use_beyond_its_last_connection() {
+    async fn address_keeps_its_use_beyond_its_last_connection() {
         let connections = table(2);
         let bound = Bound::new(Resource::Following, 2, 50);
         let first = connections.open(address(1)).unwrap();
         let following = bound.place(Some(&first.address)).unwrap();
         drop(first);
         let again = connections.open(address(1)).unwrap();
-        assert!(bound.place(Some(&again.address)).is_none(), "its share is one");
+        assert!(bound.place(Some(&again.address)).is_none(), "the share of the address is one");
         drop(following);
         assert!(bound.place(Some(&again.address)).is_some());
     }

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_names_reach_it() {
+    fn only_its_own_names_reach_the_server() {
         let local = guard("127.0.0.1", false);
         for host in
             ["localhost:8080", "127.0.0.1:9000", "[::1]:8080", "LOCALHOST", "market.example"]
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_host_is_named_and_the_target_counts() {
+    fn exactly_one_host_is_required_and_the_target_counts() {
         let local = guard("127.0.0.1", false);
         let own = ("host", "localhost");
         assert_eq!(code(&local, "/", &[]), Some("bad-header"));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn codings_and_methods_that_are_not_known_are_not_implemented() {
+    fn unknown_codings_and_methods_are_not_implemented() {
         let local = guard("127.0.0.1", false);
         let coded =
             |coding| code(&local, "/", &[("host", "localhost"), ("transfer-encoding", coding)]);

@@ -77,7 +77,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_receipt_of_an_older_program_is_known() {
+    fn receipt_of_an_older_program_is_recognised() {
         let (new, old, other) = (vec![1; 32], vec![2; 32], vec![3; 32]);
         let is_same = |kept: &[u8], sent: &[u8]| {
             let receipt = Receipt {

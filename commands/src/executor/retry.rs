@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_try_is_started_after_the_deadline() {
+    async fn no_attempt_starts_after_the_deadline() {
         let options = RetryOptions::default();
         let start = Instant::now();
         let mut retry = Retry::new(&options);

@@ -92,11 +92,11 @@ on_each_engine! {
         other.close().await;
     }
 
-    async fn a_registration_of_a_number_that_is_taken_leaves_its_mates_alone(db: &TestDb) {
+    async fn registration_of_a_taken_number_does_not_affect_others_of_its_batch(db: &TestDb) {
         let (one, other) = (Market::open(db).await, Market::open(db).await);
         let taken = one.register().await;
-        let mates = (10..30).map(item_no);
-        let sent = mates.chain([taken]).map(|no| {
+        let others_of_batch = (10..30).map(item_no);
+        let sent = others_of_batch.chain([taken]).map(|no| {
             let other = other.clone();
             async move { other.item(no, register(no)).await.unwrap().count }
         });

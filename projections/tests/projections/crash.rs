@@ -1,7 +1,7 @@
-//! The process dies after each step of a loop, again and again, and goes on where it was: nothing is
-//! lost, nothing happens twice, and the views equal a rebuild.
+//! The process crashes repeatedly after each step of a loop and continues where it was: nothing is lost, nothing
+//! happens twice, and the views equal a rebuild.
 //!
-//! The dying process is this very test binary, told by its environment to run [`child`] only.
+//! The crashing process is this test binary, which runs [`child`] only when its environment says so.
 
 use crate::market::{MANAGERS, Market, VIEWS, days, item, options, payment, reservation};
 use gdmarket_domain::{ItemCommand, Money, PaymentCommand, ReservationCommand};
@@ -12,14 +12,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const DATABASE: &str = "GDMARKET_CRASH_DATABASE";
-/// Set for a process that goes on until it is killed.
+/// Set for a process that runs until it is killed.
 pub(crate) const FOREVER: &str = "GDMARKET_CRASH_FOREVER";
 /// Set for a process whose deadlines are due at once.
-pub(crate) const HURRIES: &str = "GDMARKET_CRASH_HURRIES";
-/// Set for a process whose reactions bear other ids every time.
-const FORGETS: &str = "GDMARKET_CRASH_FORGETS";
+pub(crate) const SHORT_DEADLINES: &str = "GDMARKET_CRASH_SHORT_DEADLINES";
+/// Set for a process whose reactions get new ids every time.
+const FRESH_IDS: &str = "GDMARKET_CRASH_FRESH_IDS";
 
-/// After each step of a loop.
+/// The failpoints after each step of a loop.
 const FAILPOINTS: [&str; 5] = [
     "projection.read",
     "projection.rows",
@@ -32,37 +32,38 @@ const STEPS_OF_A_VIEW: [&str; 3] = ["projection.read", "projection.rows", "proje
 const STEPS_OF_A_MANAGER: [&str; 4] =
     ["projection.read", "manager.reacted", "manager.checkpoint", "projection.committed"];
 
-/// Numbers of items that are deleted again.
+/// The first number of the items that are deleted.
 const GONE: i64 = 10_000;
 
-/// How many times a step is passed before the process dies there: so each loop is hit once.
-const PASSED: [u32; 5] = [0, 1, 3, 6, 11];
+/// How often a step is passed before the process crashes there; with these counts each loop is hit once.
+const PASSES: [u32; 5] = [0, 1, 3, 6, 11];
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// A dead runner's leases end soon.
-pub(crate) fn hurried() -> Options {
+/// Options under which the leases of a dead runner end soon.
+pub(crate) fn with_short_leases() -> Options {
     Options { lease_ttl: SHORT, ..options() }
 }
 
-/// What waits for its time is due soon, too.
+/// Options under which deadlines are due soon, too.
 pub(crate) fn due_soon() -> Options {
-    Options { pay_within: SHORT, settle_after: SHORT, abandon_after: SHORT, ..hurried() }
+    Options { pay_within: SHORT, settle_after: SHORT, abandon_after: SHORT, ..with_short_leases() }
 }
 
-/// Runs all loops until nothing is left to do; told so, it dies on the way.
+/// Runs all loops until nothing is left to do, or crashes at the failpoints of its environment.
 #[test]
-#[ignore = "a process that other tests start"]
+#[ignore = "other tests start this as a process"]
 fn child() {
     #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
     let Ok(url) = std::env::var(DATABASE) else { return };
     gdmarket_testkit::run(async {
         let market = Market::open_url(&url, false).await;
         #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
-        market.port.forgets.store(std::env::var(FORGETS).is_ok(), Ordering::Relaxed);
+        market.port.fresh_ids.store(std::env::var(FRESH_IDS).is_ok(), Ordering::Relaxed);
         #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
-        let hurries = std::env::var(HURRIES).is_ok();
-        let loops = market.start_with(&if hurries { due_soon() } else { hurried() });
+        let short_deadlines = std::env::var(SHORT_DEADLINES).is_ok();
+        let loops =
+            market.start_with(&if short_deadlines { due_soon() } else { with_short_leases() });
         #[expect(clippy::disallowed_methods, reason = "how a test talks to its child")]
         if std::env::var(FOREVER).is_ok() {
             return std::future::pending().await;
@@ -83,26 +84,26 @@ pub(crate) fn child_command(url: &str, failpoints: &str) -> Command {
     command
 }
 
-/// Whether the child came to its end.
+/// Runs a child; returns whether it completed.
 fn run_child(url: &str, failpoints: &str) -> bool {
-    comes_to_its_end(&mut child_command(url, failpoints))
+    completes(&mut child_command(url, failpoints))
 }
 
-pub(crate) fn comes_to_its_end(child: &mut Command) -> bool {
+pub(crate) fn completes(child: &mut Command) -> bool {
     let output = child.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("running 1 test"), "{said}");
+    let output_text = String::from_utf8_lossy(&output.stdout);
+    assert!(output_text.contains("running 1 test"), "{output_text}");
     if !output.status.success() {
         use std::os::unix::process::ExitStatusExt;
         let was_killed = output.status.signal() == Some(9);
-        assert!(was_killed, "{child:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(was_killed, "{child:?}: {output_text}{}", String::from_utf8_lossy(&output.stderr));
     }
     output.status.success()
 }
 
-/// A round's numbers start here: items and reservations `base + 1` and on, payments ten times those.
+/// Prepares a round, whose items and reservations are numbered from `base + 1`, and payments from ten times `base`.
 async fn prepare(market: &Market, base: i64) {
-    let loops = market.start_with(&hurried());
+    let loops = market.start_with(&with_short_leases());
     for number in base + 1..=base + 4 {
         market.register(number, Some(10)).await;
         market.reserve(number, number, days(2, 4)).await;
@@ -113,11 +114,11 @@ async fn prepare(market: &Market, base: i64) {
     loops.stop().await;
 }
 
-/// Something for every loop to do, asked while nobody is at work.
-async fn ask(market: &Market, base: i64) {
+/// Sends commands that give every loop something to do, while no loop runs.
+async fn send_work(market: &Market, base: i64) {
     market.pay(base + 1, 10 * base + 10, base + 1).await;
     let declined = 10 * base + 20;
-    market.begin_payment(base + 2, declined, base + 2).await;
+    market.start_payment(base + 2, declined, base + 2).await;
     let reason = "no-cover".to_owned();
     market.payment(declined, PaymentCommand::RecordDeclined { reason }).await;
     market.reservation(base + 3, ReservationCommand::Cancel).await;
@@ -129,7 +130,7 @@ async fn ask(market: &Market, base: i64) {
     market.alert(base + 6).await;
 }
 
-/// What must have happened, once.
+/// Asserts that every expected event happened once.
 fn check(history: &[String], base: i64) {
     let count = |event: String| history.iter().filter(|found| **found == event).count();
     let (one, two, three, four) = (base + 1, base + 2, base + 3, base + 4);
@@ -152,47 +153,47 @@ fn check(history: &[String], base: i64) {
     }
 }
 
-/// Dies after one step again and again, then comes to its end.
-async fn die_at(url: &str, failpoint: &str, base: i64) {
+/// Crashes repeatedly after one step, then completes.
+async fn crash_at(url: &str, failpoint: &str, base: i64) {
     let market = Market::open_url(url, false).await;
     prepare(&market, base).await;
-    ask(&market, base).await;
+    send_work(&market, base).await;
     market.store.close().await;
-    let mut died = 0;
-    for passed in PASSED {
+    let mut crashes = 0;
+    for passed in PASSES {
         let first = if passed == 0 { String::new() } else { format!("{passed}*off->") };
-        died += u32::from(!run_child(url, &format!("{failpoint}={first}return")));
+        crashes += u32::from(!run_child(url, &format!("{failpoint}={first}return")));
     }
-    assert!(died >= 2, "it died at {failpoint} {died} times only");
-    assert!(run_child(url, ""), "it comes to its end");
+    assert!(crashes >= 2, "only {crashes} crashes at {failpoint}");
+    assert!(run_child(url, ""), "the last run completes");
     let market = Market::open_url(url, false).await;
     check(&market.history().await, base);
     market.store.close().await;
 }
 
 on_each_engine! {
-    async fn dying_after_every_step_loses_and_doubles_nothing(db: &TestDb) {
+    async fn crash_after_every_step_loses_and_repeats_nothing(db: &TestDb) {
         Market::open(db).await.store.close().await;
         for (base, failpoint) in (0..).step_by(100).zip(FAILPOINTS) {
-            die_at(db.url(), failpoint, base).await;
+            crash_at(db.url(), failpoint, base).await;
         }
         let market = Market::open_url(db.url(), false).await;
         market.assert_equals_rebuild().await;
     }
 
-    /// Whoever else is at work: here each loop by itself dies after each of its own steps.
-    async fn every_loop_dies_after_each_of_its_steps_and_goes_on(db: &TestDb) {
+    /// Each loop by itself crashes the process after each of its own steps.
+    async fn every_loop_continues_after_a_crash_at_each_of_its_steps(db: &TestDb) {
         let market = Market::open(db).await;
         let mut number = 0;
         for (steps, subscriptions) in [(&STEPS_OF_A_VIEW[..], &VIEWS[..]), (&STEPS_OF_A_MANAGER, &MANAGERS)] {
             for (step, subscription) in steps.iter().flat_map(|step| subscriptions.iter().map(move |s| (step, s))) {
                 number += 1;
-                something_for_everybody(&market, number).await;
+                work_for_every_loop(&market, number).await;
                 let failpoint = format!("{step}@{subscription}=return");
-                assert!(!run_child(db.url(), &failpoint), "nobody died at {failpoint}");
+                assert!(!run_child(db.url(), &failpoint), "no crash at {failpoint}");
             }
         }
-        assert!(run_child(db.url(), ""), "it comes to its end");
+        assert!(run_child(db.url(), ""), "the last run completes");
         let history = market.history().await;
         let count = |event: String| history.iter().filter(|found| **found == event).count();
         for number in 1..=number {
@@ -207,17 +208,17 @@ on_each_engine! {
         market.assert_equals_rebuild().await;
     }
 
-    /// Control: a process whose reactions bear other ids every time does again what it did before it
-    /// died, where the aggregate's own rules don't refuse it.
-    async fn control_under_other_ids_what_a_dead_process_did_happens_twice(db: &TestDb) {
+    /// Control: a process whose reactions get new ids repeats what it did before the crash, where the aggregate's own
+    /// rules don't refuse it.
+    async fn reactions_with_new_ids_happen_twice_after_a_crash(db: &TestDb) {
         let market = Market::open(db).await;
-        // Held and released: the item doesn't refuse the same hold once more.
+        // The hold is released, so the item doesn't refuse the same hold again.
         market.register(1, Some(10)).await;
         market.reserve(1, 1, days(2, 4)).await;
         market.reservation(1, ReservationCommand::Cancel).await;
         for (failpoint, ends) in [("manager.reacted@holding=return", false), ("", true)] {
             let mut child = child_command(db.url(), failpoint);
-            assert_eq!(comes_to_its_end(child.env(FORGETS, "1")), ends, "{failpoint}");
+            assert_eq!(completes(child.env(FRESH_IDS, "1")), ends, "{failpoint}");
         }
         let history = market.history().await;
         let held = history.iter().filter(|found| *found == "item/1 ItemHeld").count();
@@ -225,8 +226,8 @@ on_each_engine! {
     }
 }
 
-/// Events of every kind, with a reaction to most: held and confirmed; approved late and refunded.
-async fn something_for_everybody(market: &Market, number: i64) {
+/// Sends commands that give every loop something to do: a hold that is confirmed, a late payment that is refunded.
+async fn work_for_every_loop(market: &Market, number: i64) {
     market.register(number, Some(10)).await;
     market.reserve(number, number, days(2, 4)).await;
     let start = PaymentCommand::Start {

@@ -1,5 +1,5 @@
-//! What waits for its time: unpaid reservations, payments without an outcome, registrations that
-//! never came; through restarts.
+//! Deadlines, also across restarts: unpaid reservations, payments without an outcome, registrations that never follow
+//! their alarm.
 
 use crate::market::{Market, SOON, item, options, payment, reservation};
 use chrono::TimeDelta;
@@ -23,37 +23,37 @@ async fn status(market: &Market, number: i64) -> Option<ReservationStatus> {
     found.map(|found| found.body.status)
 }
 
-async fn wait_for(market: &Market, number: i64, wanted: ReservationStatus) {
+async fn wait_for(market: &Market, number: i64, expected: ReservationStatus) {
     eventually(SOON, || async {
         match status(market, number).await {
-            Some(is) if is == wanted => Ok(()),
+            Some(is) if is == expected => Ok(()),
             other => Err(other),
         }
     })
     .await;
 }
 
-/// A market where `number` is reserved on item 1, the time to pay being short.
+/// Starts the loops and reserves item 1 under reservation 1.
 async fn reserved(market: &Market, options: &Options) -> Projections {
     let loops = market.start_with(options);
     market.register(1, None).await;
     market.reserve(1, 1, None).await;
     wait_for(market, 1, ReservationStatus::Reserved).await;
-    // The view may be faster than the manager that sets the deadline.
+    // The view may be ahead of the manager that sets the deadline.
     market.settle(&loops).await;
     loops
 }
 
 on_each_engine! {
-    async fn an_unpaid_reservation_expires_also_after_a_restart(db: &TestDb) {
+    async fn unpaid_reservation_expires_after_a_restart(db: &TestDb) {
         let market = Market::open(db).await;
-        let hurried = Options { pay_within: SHORT, ..options() };
-        let loops = reserved(&market, &Options { tick: SOON, ..hurried.clone() }).await;
+        let short_deadlines = Options { pay_within: SHORT, ..options() };
+        let loops = reserved(&market, &Options { tick: SOON, ..short_deadlines.clone() }).await;
         assert_eq!(deadlines(&market, "reservation_process").await, ["reservation/1"]);
         loops.stop().await;
         assert_eq!(status(&market, 1).await, Some(ReservationStatus::Reserved));
 
-        let loops = market.start_with(&hurried);
+        let loops = market.start_with(&short_deadlines);
         wait_for(&market, 1, ReservationStatus::Expired).await;
         market.settle(&loops).await;
         assert_eq!(deadlines(&market, "reservation_process").await, [""; 0]);
@@ -62,11 +62,11 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    /// A fault of the row or the program is no reason to forget what is due.
-    async fn a_deadline_that_cannot_be_read_is_kept(db: &TestDb) {
+    /// A fault of the row or of the program doesn't end a deadline.
+    async fn unreadable_deadline_is_kept(db: &TestDb) {
         let market = Market::open(db).await;
-        let hurried = Options { pay_within: SHORT, ..options() };
-        let loops = reserved(&market, &Options { tick: SOON, ..hurried.clone() }).await;
+        let short_deadlines = Options { pay_within: SHORT, ..options() };
+        let loops = reserved(&market, &Options { tick: SOON, ..short_deadlines.clone() }).await;
         loops.stop().await;
         let due = async || {
             let all = Deadlines::new(market.store.views().clone()).all("reservation_process").await;
@@ -74,7 +74,7 @@ on_each_engine! {
         };
         let (key, before) = due().await.unwrap();
         db.views_sql("UPDATE deadlines SET payload = 'oops'").await;
-        let loops = market.start_with(&hurried);
+        let loops = market.start_with(&short_deadlines);
         let (kept, after) = eventually(SOON, || async {
             match due().await {
                 Some((key, later)) if later > before => Ok((key, later)),
@@ -83,13 +83,13 @@ on_each_engine! {
         })
         .await;
         assert_eq!(kept, key);
-        assert!(after - before > 60_000_000, "not again at once: {before} {after}");
+        assert!(after - before > 60_000_000, "the next try is too early: {before} {after}");
         assert_eq!(status(&market, 1).await, Some(ReservationStatus::Reserved));
         loops.stop().await;
     }
 
-    /// Neither damage nor what was thought impossible is a refusal, after which a deadline is over.
-    async fn a_deadline_that_cannot_be_done_is_kept(db: &TestDb) {
+    /// A refusal ends a deadline; damage and an impossible command are no refusals.
+    async fn failing_deadline_is_kept(db: &TestDb) {
         let faults = [
             PortError::Damaged("the database is damaged".to_owned()),
             PortError::Impossible("thought impossible".to_owned()),
@@ -121,7 +121,7 @@ on_each_engine! {
             .await;
             assert_eq!(status(&market, number).await, Some(ReservationStatus::Reserved));
             loops.stop().await;
-            // It isn't due before minutes have passed; here nobody waits for that.
+            // The deadline is due in some minutes; this makes it due now.
             db.views_sql("UPDATE deadlines SET due_at = 1").await;
             market.port.fail(|_| None);
             let loops = market.start_with(&options());
@@ -131,12 +131,12 @@ on_each_engine! {
         }
     }
 
-    async fn an_open_attempt_stops_the_time_to_pay_and_its_failure_sets_the_later_end(db: &TestDb) {
+    async fn open_attempt_stops_the_time_to_pay_and_its_failure_sets_the_later_deadline(db: &TestDb) {
         let market = Market::open(db).await;
         let pay_within = Duration::from_mins(1);
         let loops = reserved(&market, &Options { pay_within, ..options() }).await;
         let before = market.queries().reservation(reservation(1)).await.unwrap().unwrap().body;
-        market.begin_payment(1, 1, 1).await;
+        market.start_payment(1, 1, 1).await;
         market.settle(&loops).await;
         assert_eq!(deadlines(&market, "reservation_process").await, [""; 0]);
         let reason = "no-cover".to_owned();
@@ -144,7 +144,7 @@ on_each_engine! {
         market.settle(&loops).await;
         assert_eq!(deadlines(&market, "reservation_process").await, ["reservation/1"]);
         let after = market.queries().reservation(reservation(1)).await.unwrap().unwrap().body;
-        // Five minutes more would be beyond twice the time to pay.
+        // Five more minutes would exceed twice the time to pay.
         assert_eq!(after.pay_by, before.pay_by.map(|first| first + pay_within), "{after:?}");
         market.pay(1, 2, 1).await;
         market.settle(&loops).await;
@@ -152,10 +152,10 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn a_payment_without_outcome_is_settled_without_charging(db: &TestDb) {
+    async fn payment_without_outcome_is_settled_without_a_charge(db: &TestDb) {
         let market = Market::open(db).await;
-        let hurried = Options { settle_after: SHORT, ..options() };
-        let loops = reserved(&market, &hurried).await;
+        let short_deadlines = Options { settle_after: SHORT, ..options() };
+        let loops = reserved(&market, &short_deadlines).await;
         market.request_payment(1, 1).await;
         let payment_status = async |number| {
             let found = market.queries().payment(payment(number)).await.unwrap();
@@ -169,9 +169,9 @@ on_each_engine! {
         })
         .await;
         market.settle(&loops).await;
-        assert_eq!(deadlines(&market, "payment_process").await, ["payment/1"], "asked again");
+        assert_eq!(deadlines(&market, "payment_process").await, ["payment/1"], "it is settled again later");
 
-        market.begin_payment(1, 2, 1).await;
+        market.start_payment(1, 2, 1).await;
         market.port.charged.lock().unwrap().insert(payment(2));
         eventually(SOON, || async {
             match payment_status(2).await {
@@ -181,16 +181,16 @@ on_each_engine! {
         })
         .await;
         market.settle(&loops).await;
-        assert_eq!(deadlines(&market, "payment_process").await, ["payment/1"], "settled for good");
+        assert_eq!(deadlines(&market, "payment_process").await, ["payment/1"], "payment 2 has no deadline");
         assert_eq!(market.port.refunds.lock().unwrap().len(), 0);
         loops.stop().await;
     }
 
-    async fn a_charge_that_surfaces_late_is_given_back(db: &TestDb) {
+    async fn late_charge_is_refunded(db: &TestDb) {
         let market = Market::open(db).await;
-        let hurried = Options { settle_after: SHORT, settle_again: SHORT, ..options() };
-        let loops = reserved(&market, &hurried).await;
-        market.begin_payment(1, 1, 1).await;
+        let short_deadlines = Options { settle_after: SHORT, settle_again: SHORT, ..options() };
+        let loops = reserved(&market, &short_deadlines).await;
+        market.start_payment(1, 1, 1).await;
         eventually(SOON, || async {
             let found = market.queries().payment(payment(1)).await.unwrap();
             let status = found.map(|found| found.body.status);
@@ -209,7 +209,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn a_registration_that_never_comes_is_given_up_and_its_alarm_withdrawn(db: &TestDb) {
+    async fn missing_registration_is_abandoned_and_its_alarm_withdrawn(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start_with(&Options { abandon_after: SHORT, ..options() });
         market.alert(1).await;
@@ -230,17 +230,17 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn what_is_due_again_goes_by_the_database_s_clock_if_the_server_s_is_ahead(db: &TestDb) {
-        due_again_with_a_clock_that_is_off(db, TimeDelta::days(1)).await;
+    async fn repeated_deadline_uses_the_database_clock_when_the_server_is_ahead(db: &TestDb) {
+        assert_repeated_deadlines(db, TimeDelta::days(1)).await;
     }
 
-    async fn what_is_due_again_goes_by_the_database_s_clock_if_the_server_s_is_behind(db: &TestDb) {
-        due_again_with_a_clock_that_is_off(db, TimeDelta::days(-1)).await;
+    async fn repeated_deadline_uses_the_database_clock_when_the_server_is_behind(db: &TestDb) {
+        assert_repeated_deadlines(db, TimeDelta::days(-1)).await;
     }
 }
 
-/// A payment that is asked about again in an hour, and a registration that can't be given up just now.
-async fn due_again_with_a_clock_that_is_off(db: &TestDb, off: TimeDelta) {
+/// Sets a deadline of a payment that is settled again in an hour, and one of a registration whose abandonment is retried.
+async fn assert_repeated_deadlines(db: &TestDb, off: TimeDelta) {
     let market = Market::open(db).await;
     *market.port.clock_off.lock().unwrap() = off;
     let abandons = |outgoing: &OutgoingCommand| {
@@ -250,8 +250,9 @@ async fn due_again_with_a_clock_that_is_off(db: &TestDb, off: TimeDelta) {
         .port
         .fail(move |outgoing| abandons(outgoing).then(|| PortError::Retry("not now".to_owned())));
     let settle_again = Duration::from_hours(1);
-    let hurried = Options { settle_after: SHORT, settle_again, abandon_after: SHORT, ..options() };
-    let loops = reserved(&market, &hurried).await;
+    let short_deadlines =
+        Options { settle_after: SHORT, settle_again, abandon_after: SHORT, ..options() };
+    let loops = reserved(&market, &short_deadlines).await;
     market.request_payment(1, 1).await;
     market.alert(2).await;
     let requested = market.store.log().now().await.unwrap();
@@ -259,7 +260,7 @@ async fn due_again_with_a_clock_that_is_off(db: &TestDb, off: TimeDelta) {
         ("payment_process", "payment/1", settle_again),
         ("abandonment", "item/2", Duration::from_secs(5)),
     ] {
-        // First it is due within a moment of what set it.
+        // The first deadline is shortly after the event that set it.
         let first = requested + 2 * i64::try_from(SHORT.as_micros()).unwrap();
         let due = async || {
             let all = Deadlines::new(market.store.views().clone()).all(manager).await.unwrap();

@@ -1,7 +1,7 @@
-//! For each view and each process manager: everything delivered twice, and a view from zero.
+//! Each view and each process manager gets every event twice, and starts from zero.
 
 use crate::market::{MANAGERS, Market, VIEWS, days};
-use crate::story;
+use crate::scenario;
 use gdmarket_domain::PaymentNo;
 use gdmarket_projections::{Projections, differences_from_rebuild};
 use gdmarket_store::{Deadlines, on_db};
@@ -9,11 +9,11 @@ use gdmarket_testkit::{TestDb, on_each_engine};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-/// Plays the story, lets `subscription` read everything again, and compares.
+/// Plays the scenario, makes `subscription` read everything again, and compares.
 async fn deliver_twice(db: &TestDb, subscription: &str) {
     let market = Market::open(db).await;
     let loops = market.start();
-    story::play(&market, &loops).await;
+    scenario::play(&market, &loops).await;
     loops.stop().await;
     let (history, rows) = (market.history().await, market.all_rows().await);
     let deadlines = Deadlines::new(market.store.views().clone());
@@ -30,13 +30,13 @@ async fn deliver_twice(db: &TestDb, subscription: &str) {
     assert_eq!(market.history().await, history, "nothing happens twice");
     assert_eq!(market.all_rows().await, rows, "the same rows");
     assert_eq!(deadlines.all(subscription).await.unwrap(), due, "the same deadlines");
-    assert_eq!(market.parked(subscription).await, [], "nothing parks");
+    assert_eq!(market.parked(subscription).await, [], "nothing is parked");
 }
 
-/// Plays the story, and begins what waits for its time then: an unpaid reservation, an attempt to pay
-/// without an outcome, a registration that doesn't come.
-async fn play_and_leave_something(market: &Market, loops: &Projections) {
-    story::play(market, loops).await;
+/// Plays the scenario, and leaves some deadlines open: an unpaid reservation, an attempt to pay without an outcome, an
+/// alarm without a registration.
+async fn play_with_open_deadlines(market: &Market, loops: &Projections) {
+    scenario::play(market, loops).await;
     market.reserve(8, 3, days(2, 4)).await;
     market.reserve(9, 3, days(5, 7)).await;
     market.settle(loops).await;
@@ -45,7 +45,7 @@ async fn play_and_leave_something(market: &Market, loops: &Projections) {
     market.settle(loops).await;
 }
 
-/// Everything that the managers keep: how far they are, what waits for its time, what can't go on.
+/// Everything that the managers store: checkpoints, deadlines and parked keys.
 async fn kept_by_managers(market: &Market) -> Vec<String> {
     let deadlines = Deadlines::new(market.store.views().clone());
     let checkpoints = "SELECT subscription, position FROM checkpoints ORDER BY subscription";
@@ -65,7 +65,7 @@ async fn kept_by_managers(market: &Market) -> Vec<String> {
     kept
 }
 
-/// As if no manager had ever run.
+/// Deletes everything that the managers store.
 async fn forget_managers(market: &Market) {
     for manager in MANAGERS {
         for (table, column) in [
@@ -79,25 +79,25 @@ async fn forget_managers(market: &Market) {
     }
 }
 
-/// Which payments the gateway was asked to give back; asking again gives nothing twice.
+/// The payments whose refund was requested; a repeated request refunds nothing twice.
 fn refunded(market: &Market) -> BTreeSet<PaymentNo> {
     market.port.refunds.lock().unwrap().iter().copied().collect()
 }
 
 on_each_engine! {
-    async fn item_info_takes_everything_in_twice(db: &TestDb) {
+    async fn item_info_applies_every_event_twice(db: &TestDb) {
         deliver_twice(db, VIEWS[0]).await;
     }
 
-    async fn reservations_takes_everything_in_twice(db: &TestDb) {
+    async fn reservations_apply_every_event_twice(db: &TestDb) {
         deliver_twice(db, VIEWS[1]).await;
     }
 
-    async fn payments_takes_everything_in_twice(db: &TestDb) {
+    async fn payments_apply_every_event_twice(db: &TestDb) {
         deliver_twice(db, VIEWS[2]).await;
     }
 
-    async fn alarms_takes_everything_in_twice(db: &TestDb) {
+    async fn alarms_apply_every_event_twice(db: &TestDb) {
         deliver_twice(db, VIEWS[3]).await;
     }
 
@@ -124,17 +124,17 @@ on_each_engine! {
     async fn every_view_built_from_zero_equals_the_live_one(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
         assert!(market.all_rows().await.iter().all(|rows| !rows.is_empty()));
         market.assert_equals_rebuild().await;
     }
 
-    /// The managers have no rows of their own but these; the log and the gateway tell what they did.
+    /// These are the only rows of managers; the log and the gateway show their effects.
     async fn every_manager_started_from_zero_equals_the_live_one(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        play_and_leave_something(&market, &loops).await;
+        play_with_open_deadlines(&market, &loops).await;
         loops.stop().await;
         let (history, live) = (market.history().await, kept_by_managers(&market).await);
         for manager in ["reservation_process", "payment_process", "abandonment"] {
@@ -150,15 +150,15 @@ on_each_engine! {
         loops.stop().await;
         assert_eq!(market.history().await, history, "nothing happens twice");
         assert_eq!(kept_by_managers(&market).await, live, "the same checkpoints and deadlines");
-        assert_eq!(refunded(&market), refunds, "nothing else is given back");
+        assert_eq!(refunded(&market), refunds, "nothing else is refunded");
         market.assert_equals_rebuild().await;
     }
 
-    /// Control: a deadline that was lost, moved or made up is told.
-    async fn control_managers_rows_that_differ_are_told(db: &TestDb) {
+    /// Control: the comparison above notices a lost, moved or invented row.
+    async fn comparison_notices_changed_rows_of_managers(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        play_and_leave_something(&market, &loops).await;
+        play_with_open_deadlines(&market, &loops).await;
         loops.stop().await;
         let live = kept_by_managers(&market).await;
         for change in [
@@ -175,17 +175,16 @@ on_each_engine! {
         let loops = market.start();
         market.settle(&loops).await;
         loops.stop().await;
-        assert_eq!(kept_by_managers(&market).await, live, "and made good from zero");
+        assert_eq!(kept_by_managers(&market).await, live, "the rows are correct again after a start from zero");
     }
 
-    /// Control: reactions whose ids aren't those of the first time happen twice, where the aggregate's
-    /// own rules don't refuse them.
-    async fn control_under_other_ids_reactions_happen_twice(db: &TestDb) {
+    /// Control: reactions with new ids happen twice, where the aggregate's own rules don't refuse them.
+    async fn reactions_with_new_ids_happen_twice(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
-        market.port.forgets.store(true, Ordering::Relaxed);
+        market.port.fresh_ids.store(true, Ordering::Relaxed);
         for (manager, event) in [
             ("holding", "item/2 ItemHeld"),
             ("reservation_process", "reservation/5 LatePaymentRecorded"),
@@ -201,16 +200,16 @@ on_each_engine! {
         }
     }
 
-    async fn a_rebuild_tells_a_row_that_differs(db: &TestDb) {
+    async fn rebuild_reports_rows_that_differ(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
         market.views_sql("UPDATE view_payments_v3 SET status = 'Paid' WHERE no = 3").await;
         market.views_sql("DELETE FROM view_alarms_v2 WHERE no = 2").await;
         let differing = differences_from_rebuild(&market.store).await.unwrap();
-        let told: Vec<_> = differing.iter().map(|told| (told.view.as_str(), told.number)).collect();
-        assert_eq!(told, [("payments", 3), ("alarms", 2)]);
+        let rows: Vec<_> = differing.iter().map(|row| (row.view.as_str(), row.number)).collect();
+        assert_eq!(rows, [("payments", 3), ("alarms", 2)]);
         assert_eq!(differing[0].columns, ["status"]);
     }
 }

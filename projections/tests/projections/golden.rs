@@ -1,10 +1,10 @@
-//! Golden logs: an exported log per released event version, kept for ever, which every build imports and
-//! folds to the same states. They are never edited; CONTRIBUTING.md says when another one is due.
+//! Golden logs: an exported log per released event version, kept for ever, which every build imports and folds to the
+//! same states. They are never edited; CONTRIBUTING.md says when another one is due.
 //!
-//! Where a file is missing, it is written and the test fails, so that somebody looks at it and keeps it.
+//! A missing file is written, and the test fails, so that a developer reviews the file and keeps it.
 
 use crate::market::{Market, SOON, VIEWS, day, days, options, reservation};
-use crate::story;
+use crate::scenario;
 use cqrs_es::Aggregate;
 use gdmarket_domain::upcast::{self, STEPS};
 use gdmarket_domain::{
@@ -55,7 +55,7 @@ fn known() -> BTreeMap<(&'static str, &'static str), u32> {
     each.map(|(kind, name)| ((kind, name), upcast::current_version(STEPS, name))).collect()
 }
 
-/// What a line of an exported log says of an event's kind.
+/// A line of an exported log with the kind of its event.
 #[derive(Deserialize)]
 struct Line {
     event: Kind,
@@ -69,8 +69,8 @@ struct Kind {
     version: String,
 }
 
-/// The versions of events that an exported log holds.
-fn held(log: &[u8]) -> BTreeSet<(String, String, u32)> {
+/// The versions of events in an exported log.
+fn versions_in(log: &[u8]) -> BTreeSet<(String, String, u32)> {
     let lines = log.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{\"event\""));
     lines
         .map(|line| {
@@ -80,19 +80,19 @@ fn held(log: &[u8]) -> BTreeSet<(String, String, u32)> {
         .collect()
 }
 
-/// The versions of events that no golden log holds.
+/// The versions of events that are in no golden log.
 fn missing(logs: &BTreeMap<String, Vec<u8>>) -> Vec<(String, String, u32)> {
-    let held: BTreeSet<_> = logs.values().flat_map(|log| held(log)).collect();
+    let kept: BTreeSet<_> = logs.values().flat_map(|log| versions_in(log)).collect();
     let all = known().into_iter().flat_map(|((kind, name), newest)| {
         (1..=newest).map(move |version| (kind.to_owned(), name.to_owned(), version))
     });
-    all.filter(|wanted| !held.contains(wanted)).collect()
+    all.filter(|version| !kept.contains(version)).collect()
 }
 
-/// Something of everything that can happen, beyond the story.
+/// Plays the scenario and everything else that can happen.
 async fn play(market: &Market) {
     let loops = market.start();
-    story::play(market, &loops).await;
+    scenario::play(market, &loops).await;
     let blocked = ItemCommand::UnblockPeriod { period: days(10, 20) };
     market.item(3, blocked).await;
     market.register(4, Some(12)).await;
@@ -106,17 +106,17 @@ async fn play(market: &Market) {
     market.settle(&loops).await;
     market.reserve(21, 3, None).await;
     market.settle(&loops).await;
-    market.begin_payment(21, 21, 3).await;
+    market.start_payment(21, 21, 3).await;
     market.payment(21, PaymentCommand::RecordUnknown).await;
     market.settle(&loops).await;
-    // Nothing may be left that waits for its time: it would happen whenever the log is imported.
+    // No deadline may be left open: it would fire whenever the log is imported.
     market.payment(21, PaymentCommand::RecordApproved).await;
     market.reservation(4, ReservationCommand::Cancel).await;
     market.settle(&loops).await;
     loops.stop().await;
     refuse_a_refund(market).await;
-    let hurried = Options { abandon_after: std::time::Duration::ZERO, ..options() };
-    let loops = market.start_with(&hurried);
+    let short_deadlines = Options { abandon_after: std::time::Duration::ZERO, ..options() };
+    let loops = market.start_with(&short_deadlines);
     market.alert(5).await;
     gdmarket_testkit::eventually(SOON, || async {
         let history = market.history().await;
@@ -128,7 +128,7 @@ async fn play(market: &Market) {
     loops.stop().await;
 }
 
-/// A refund that the gateway refused, and gave all the same when it was asked again.
+/// A refund that the gateway refused first and granted when it was requested again.
 async fn refuse_a_refund(market: &Market) {
     let reason = "account-closed".to_owned();
     market.payment(21, PaymentCommand::Cancel).await;
@@ -136,7 +136,7 @@ async fn refuse_a_refund(market: &Market) {
     market.payment(21, PaymentCommand::RecordCancelled).await;
 }
 
-/// Two cancellations that come after the lending: of the reservation, and of its payment.
+/// Two cancellations after the lending: of the reservation, and of its payment.
 async fn cancel_too_late(market: &Market, mut loops: Projections) {
     for (number, command) in
         [(10, ReservationCommand::Cancel), (11, ReservationCommand::RequestPaymentCancellation)]
@@ -175,13 +175,13 @@ async fn imported(db: &TestDb, log: &[u8]) {
     import(&options, settings, reader, &|_| {}).await.unwrap();
 }
 
-/// What the log folds to: a hash per view and version, and per aggregate.
+/// The states that the log folds to: a hash per view, and per aggregate.
 async fn states(db: &TestDb) -> String {
     let market = Market::open(db).await;
     let loops = market.start();
     market.settle(&loops).await;
     loops.stop().await;
-    assert_eq!(market.port.sent.lock().unwrap().len(), 0, "nothing is reacted to again");
+    assert_eq!(market.port.sent.lock().unwrap().len(), 0, "no reaction is sent again");
     let mut states = vec![];
     for view in VIEWS {
         let rows: Vec<String> =
@@ -214,7 +214,7 @@ where
     format!("{} {}\n", A::TYPE, hash(&serde_json::to_string(&states).unwrap()))
 }
 
-/// The events of one aggregate among all.
+/// Selects the events of one aggregate.
 trait TryFromMarket: Sized {
     fn own(event: MarketEvent) -> Option<Self>;
 }
@@ -241,13 +241,13 @@ fn every_version_of_every_event_is_in_a_golden_log() {
     let missing = missing(&logs());
     assert!(
         missing.is_empty(),
-        "{missing:?} is in no golden log: rename none, delete none; run \
-         `scripts/test a_golden_log_holds_every_event` to write another one"
+        "{missing:?} is in no golden log: never rename or delete one; run \
+         `scripts/test golden_log_holds_every_event` to write another one"
     );
 }
 
 #[test]
-fn a_golden_log_holds_every_event_of_its_time() {
+fn golden_log_holds_every_event_of_its_time() {
     let logs = logs();
     if missing(&logs).is_empty() {
         return;
@@ -262,11 +262,11 @@ fn a_golden_log_holds_every_event_of_its_time() {
         fs::create_dir_all(folder()).unwrap();
         fs::write(&file, log).unwrap();
     });
-    panic!("{} was missing; it is written now: look at it, and keep it", file.display());
+    panic!("{} was missing and is written now: review and keep it", file.display());
 }
 
 on_each_engine! {
-    /// What was written by a released version is read, and means what it meant then.
+    /// Events of every released version are readable and keep their meaning.
     async fn golden_logs_fold_to_the_same_states(db: &TestDb) {
         for (name, log) in logs() {
             let db = match db.engine() {
@@ -278,7 +278,7 @@ on_each_engine! {
             let file = folder().join(format!("{name}.states"));
             let Ok(kept) = fs::read_to_string(&file) else {
                 fs::write(&file, &states).unwrap();
-                panic!("{} was missing; it is written now: look at it, keep it", file.display());
+                panic!("{} was missing and is written now: review and keep it", file.display());
             };
             assert_eq!(
                 states, kept,
@@ -289,8 +289,8 @@ on_each_engine! {
         }
     }
 
-    /// The census of `gdmarket check` finds nothing wrong, and finds what is made wrong.
-    async fn golden_logs_pass_the_census(db: &TestDb) {
+    /// The compatibility check of `gdmarket check` finds no fault in a golden log, and finds events that are broken on purpose.
+    async fn golden_logs_pass_the_compatibility_check(db: &TestDb) {
         let (_, log) = logs().pop_first().unwrap();
         imported(db, &log).await;
         let market = Market::open_url(db.url(), false).await;
@@ -309,6 +309,6 @@ on_each_engine! {
         assert!(unreadable(&broken).is_some());
         let mut check = CompatibilityCheck::of(&broken.stream.kind);
         assert_eq!(check.take(&broken).len(), 1);
-        assert_eq!(check.take(&broken), [], "what failed once is not asked again");
+        assert_eq!(check.take(&broken), [], "a stream that failed once is not checked again");
     }
 }

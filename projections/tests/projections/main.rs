@@ -1,23 +1,23 @@
-//! The read side and the reactions, on both engines: what is delivered twice, cut off, poisoned,
-//! overtaken or late, and what is told in the end.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
+//! Views, process managers and inspection on both engines: repeated delivery, crashes, broken events, fenced
+//! runners, deadlines, and the answers of queries.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't continue fails")]
 
+#[cfg(feature = "failpoints")]
+mod background_crashes;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod deadlines;
 mod delivery;
-#[cfg(feature = "failpoints")]
-mod dies_beside;
 mod golden;
+mod inspection;
 #[cfg(feature = "failpoints")]
-mod killed;
-mod looking;
+mod killed_runners;
 mod market;
 mod parked;
 mod plain_sql;
-mod port;
-mod queued;
-mod replay;
+mod queued_events;
+mod rebuild;
 mod runners;
-mod story;
+mod scenario;
+mod test_port;
 mod views;

@@ -1,6 +1,6 @@
-//! A market for tests: a store with a write side, its loops, and what is asked of them.
+//! A market for tests: a store with a write side, its loops and its queries.
 
-use crate::port::TestPort;
+use crate::test_port::TestPort;
 use chrono::NaiveDate;
 use gdmarket_domain::{
     AlarmCommand, ItemCommand, ItemNo, MarketCommand, Money, PaymentCommand, PaymentNo, PersonId,
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How long anything may take before a test gives up on it.
+/// The limit of every wait.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// The views' subscriptions, with their tables.
@@ -30,7 +30,7 @@ pub(crate) struct Market {
     next_id: AtomicU64,
 }
 
-/// A row of a view's table, as far as two tables must agree.
+/// The columns of a view's table in which two tables must agree.
 pub(crate) type Row = (i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>, String);
 
 pub(crate) fn options() -> Options {
@@ -74,7 +74,7 @@ impl Market {
         Self::open_with(&options).await
     }
 
-    /// Over a database that has its schema.
+    /// Opens a market over a migrated database.
     pub(crate) async fn open_with(options: &StoreOptions) -> Self {
         let store = Store::open(options).await.unwrap();
         Projections::prepare(&store).await.unwrap();
@@ -94,7 +94,7 @@ impl Market {
         Queries::new(self.store.clone())
     }
 
-    /// Sends a command as the write side would.
+    /// Sends a command as the write side does.
     pub(crate) async fn send(&self, command: MarketCommand) -> Handled {
         let number = self.next_id.fetch_add(1, Ordering::SeqCst);
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{number} {command:?}").as_bytes());
@@ -102,8 +102,8 @@ impl Market {
     }
 
     async fn done(&self, command: MarketCommand) {
-        let said = format!("{command:?}");
-        assert_eq!(self.send(command).await, Handled::Done, "{said}");
+        let command_text = format!("{command:?}");
+        assert_eq!(self.send(command).await, Handled::Done, "{command_text}");
     }
 
     pub(crate) async fn item(&self, number: i64, command: ItemCommand) {
@@ -150,8 +150,8 @@ impl Market {
         self.done(MarketCommand::Payment(payment(no), command)).await;
     }
 
-    /// Opens an attempt, and starts it at the gateway's side.
-    pub(crate) async fn begin_payment(&self, no: i64, payment_no: i64, item_no: i64) {
+    /// Requests a payment and starts the attempt.
+    pub(crate) async fn start_payment(&self, no: i64, payment_no: i64, item_no: i64) {
         self.request_payment(no, payment_no).await;
         let start = PaymentCommand::Start {
             payment_no: payment(payment_no),
@@ -167,13 +167,13 @@ impl Market {
         self.reservation(no, request).await;
     }
 
-    /// Pays, successfully.
+    /// Pays successfully.
     pub(crate) async fn pay(&self, no: i64, payment_no: i64, item_no: i64) {
-        self.begin_payment(no, payment_no, item_no).await;
+        self.start_payment(no, payment_no, item_no).await;
         self.payment(payment_no, PaymentCommand::RecordApproved).await;
     }
 
-    /// Waits until nothing is left to react to and to take in.
+    /// Waits until all views and managers have handled every event.
     pub(crate) async fn settle(&self, loops: &Projections) {
         let applied = loops.applied();
         eventually(SOON, || async {
@@ -192,7 +192,7 @@ impl Market {
             if self.store.log().head().await.unwrap() == head {
                 Ok(())
             } else {
-                Err("it goes on".to_owned())
+                Err("the log still grows".to_owned())
             }
         })
         .await;
@@ -204,7 +204,7 @@ impl Market {
 
     /// All rows of a view, by number.
     pub(crate) async fn rows(&self, view: &str) -> Vec<Row> {
-        // As far as views have these columns. An item's row had no `item_no` when the golden logs were
+        // A column that a view lacks is NULL. An item's row had no `item_no` when the golden logs were
         // written: its own number says the same.
         let none = "CAST(NULL AS bigint)";
         let found_by = match view.split('_').next() {
@@ -227,19 +227,19 @@ impl Market {
         all
     }
 
-    /// Builds every view from zero beside the live one, and compares.
+    /// Rebuilds every view from zero alongside the live one, and compares them.
     pub(crate) async fn assert_equals_rebuild(&self) {
         let differing = differences_from_rebuild(&self.store).await.unwrap();
         assert_eq!(differing, [], "the views equal a rebuild");
     }
 
-    /// What each event of the log says.
+    /// The stream and type of each event of the log.
     pub(crate) async fn history(&self) -> Vec<String> {
         let events = self.store.log().read_after(0, 100_000).await.unwrap();
         events.iter().map(|event| format!("{} {}", event.stream, event.event_type)).collect()
     }
 
-    /// Changes the views' database behind everyone's back.
+    /// Changes the views' database without the program's knowledge.
     pub(crate) async fn views_sql(&self, sql: &str) {
         let mut tx = self.store.views().begin().await.unwrap();
         on_tx!(&mut tx, connection => sqlx::query(sql).execute(connection).await.map(drop))

@@ -1,5 +1,4 @@
-//! What can't go on parks alone: broken events in views and managers, reactions that fail, and what
-//! only a newer program reads.
+//! Parking: broken events in views and managers, failing reactions, and events that only a newer program reads.
 
 use crate::market::{Market, SOON, VIEWS, item, reservation};
 use gdmarket_domain::{ItemCommand, MarketCommand, ReservationCommand};
@@ -11,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// Appends what no program of this version would.
+/// Appends an event that no program of this version writes.
 async fn append(market: &Market, stream: StreamId, expected: i64, event: (&str, &str, &str)) {
     let (event_type, event_version, payload) = event;
     let event = NewEvent {
@@ -32,15 +31,15 @@ async fn append(market: &Market, stream: StreamId, expected: i64, event: (&str, 
     market.store.appender().append(append).await.unwrap();
 }
 
-/// Appends an event that nobody can read to an item.
+/// Appends an unreadable event to an item.
 pub(crate) async fn append_broken(market: &Market, item_no: i64, expected: i64) {
     append(market, StreamId::new("item", item_no), expected, ("Broken", "1", "{\"Broken\":{}}"))
         .await;
 }
 
-/// Mends the broken event of the log, as a newer program's upcaster would, and starts that program.
-async fn mend(market: Market, url: &str, mended: (&str, &str)) -> Market {
-    let (event_type, payload) = mended;
+/// Repairs the broken event of the log, as a newer program's upcaster does, and opens the market again.
+async fn repair(market: Market, url: &str, repaired: (&str, &str)) -> Market {
+    let (event_type, payload) = repaired;
     let sql = "UPDATE events SET event_type = $1, payload = CAST($2 AS json) \
                WHERE event_type = 'Broken'";
     match url.strip_prefix("sqlite:") {
@@ -64,7 +63,7 @@ async fn mend(market: Market, url: &str, mended: (&str, &str)) -> Market {
 }
 
 on_each_engine! {
-    async fn a_broken_event_parks_its_stream_alone_and_the_row_says_so(db: &TestDb) {
+    async fn broken_event_parks_only_its_stream_and_marks_the_row_as_stale(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, Some(10)).await;
@@ -77,18 +76,18 @@ on_each_engine! {
         market.settle(&loops).await;
 
         let row = market.queries().item(item(1)).await.unwrap().unwrap();
-        let stale = row.stale.expect("the row says so");
+        let stale = row.stale.expect("the row is stale");
         assert!(stale.reason.contains("Broken"), "{stale:?}");
         let broken = market.store.log().stream(&StreamId::new("item", 1), 1).await.unwrap();
         assert_eq!(stale.since.timestamp_micros(), broken[0].recorded_at);
         assert_eq!((row.version, row.body.item_name.as_str()), (1, "Camera 1"));
         let other = market.queries().item(item(2)).await.unwrap().unwrap();
-        assert_eq!((other.stale, other.body.item_name.as_str()), (None, "B"), "others go on");
+        assert_eq!((other.stale, other.body.item_name.as_str()), (None, "B"), "other streams continue");
         let parked = market.parked(VIEWS[0]).await;
         assert_eq!(parked.len(), 1, "{parked:?}");
         assert_eq!((parked[0].key.as_str(), parked[0].state.as_str()), ("item/1", Parked::PARKED));
 
-        // Asked too early, it says the same again.
+        // A retry before the repair fails in the same way.
         loops.retry_parked(VIEWS[0], Some("item/1")).await.unwrap();
         eventually(SOON, || async {
             let parked = market.parked(VIEWS[0]).await;
@@ -99,15 +98,15 @@ on_each_engine! {
         let blocked = "{\"PeriodBlocked\":{\"itemNo\":1,\"period\":{\"from\":\"2027-01-05\",\
                        \"to\":\"2027-01-06\"}}}";
         loops.stop().await;
-        let market = mend(market, db.url(), ("PeriodBlocked", blocked)).await;
-        // A runner asks for every view's parked streams when it begins.
+        let market = repair(market, db.url(), ("PeriodBlocked", blocked)).await;
+        // A runner retries every view's parked streams when it starts.
         let loops = market.start();
-        let healed = eventually(SOON, || async {
+        let unparked = eventually(SOON, || async {
             let found = market.queries().item(item(1)).await.unwrap().unwrap();
             if found.stale.is_none() { Ok(found) } else { Err(found) }
         })
         .await;
-        assert_eq!((healed.version, healed.body.item_name.as_str()), (3, "Later"));
+        assert_eq!((unparked.version, unparked.body.item_name.as_str()), (3, "Later"));
         assert_eq!(market.parked(VIEWS[0]).await, []);
         let renamed = ItemCommand::Change { item_name: Some("Last".to_owned()), item_price: None };
         market.item(1, renamed).await;
@@ -117,7 +116,7 @@ on_each_engine! {
         market.assert_equals_rebuild().await;
     }
 
-    async fn a_reaction_that_fails_waits_alone_and_in_order(db: &TestDb) {
+    async fn failing_reaction_blocks_only_its_key(db: &TestDb) {
         let market = Market::open(db).await;
         let broken = Arc::new(AtomicBool::new(true));
         let fails = Arc::clone(&broken);
@@ -151,7 +150,7 @@ on_each_engine! {
         assert_eq!(waiting[0].reason, "not now");
         assert_eq!(status(1).await, Some(ReservationStatus::Requested));
 
-        // What waits survives its runner.
+        // The waiting event survives its runner.
         loops.stop().await;
         let loops = market.start();
         broken.store(false, Ordering::SeqCst);
@@ -161,7 +160,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn what_queues_behind_a_key_keeps_its_order(db: &TestDb) {
+    async fn events_queued_behind_a_key_keep_their_order(db: &TestDb) {
         let market = Market::open(db).await;
         let broken = Arc::new(AtomicBool::new(true));
         let fails = Arc::clone(&broken);
@@ -186,10 +185,10 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn an_impossible_refusal_parks_until_a_person_asks(db: &TestDb) {
+    async fn impossible_refusal_parks_its_key(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        // An item rented without anyone having paid: the fact can't be recorded.
+        // The item is rented without a payment, so the reservation can't record it.
         market.register(1, None).await;
         market.reserve(1, 1, None).await;
         market.settle(&loops).await;
@@ -207,8 +206,8 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    /// Given up while the loop is at it once more: the key goes on, whatever comes of that try.
-    async fn what_is_given_up_during_a_try_does_not_stop_again(db: &TestDb) {
+    /// An event is dropped during a retry: the key continues, whatever the outcome of that retry.
+    async fn event_dropped_during_a_retry_does_not_park_again(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -223,7 +222,7 @@ on_each_engine! {
         let found = found.unwrap();
         let gate = market.port.stop_next();
         loops.retry_parked(manager, None).await.unwrap();
-        timeout(SOON, gate.wait()).await.expect("it is tried once more");
+        timeout(SOON, gate.wait()).await.expect("the event is retried");
         assert!(parked.drop_event(&found, "settled by phone").await.unwrap());
         gate.wait().await;
         eventually(SOON, || async {
@@ -234,7 +233,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn a_broken_event_parks_its_stream_for_managers_too(db: &TestDb) {
+    async fn broken_event_parks_its_stream_for_managers(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -251,11 +250,11 @@ on_each_engine! {
         let other = market.queries().reservation(reservation(2)).await.unwrap().unwrap();
         assert_eq!(other.body.status, ReservationStatus::Reserved);
         let released = "item/1 ItemReleased".to_owned();
-        assert!(!market.history().await.contains(&released), "it queues behind what is broken");
+        assert!(!market.history().await.contains(&released), "the cancellation waits behind the broken event");
         let paid = "{\"PaymentRequested\":{\"reservationNo\":1,\"itemNo\":1,\"paymentNo\":1,\
                     \"amount\":100}}";
         loops.stop().await;
-        let market = mend(market, db.url(), ("PaymentRequested", paid)).await;
+        let market = repair(market, db.url(), ("PaymentRequested", paid)).await;
         let loops = market.start();
         loops.retry_parked("holding", None).await.unwrap();
         eventually(SOON, || async {
@@ -266,7 +265,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn what_is_given_up_keeps_its_reason_and_the_next_fault_is_a_new_one(db: &TestDb) {
+    async fn dropped_event_keeps_its_reason_and_the_next_fault_parks_again(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -289,9 +288,9 @@ on_each_engine! {
                 if is_here { Ok(found.unwrap()) } else { Err(found) }
             })
             .await;
-            assert_eq!(found.dropped, None, "nobody gave this one up");
+            assert_eq!(found.dropped, None, "this event was not dropped");
             assert!(parked.drop_event(&found, reason).await.unwrap());
-            assert!(!parked.drop_event(&found, reason).await.unwrap(), "it has gone on");
+            assert!(!parked.drop_event(&found, reason).await.unwrap(), "the key has continued");
         }
         let released = "item/1 ItemReleased".to_owned();
         eventually(SOON, || async {
@@ -306,7 +305,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn an_event_of_a_newer_program_stops_the_loop_and_parks_nothing(db: &TestDb) {
+    async fn event_of_a_newer_program_stops_the_loop_and_parks_nothing(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -326,7 +325,7 @@ on_each_engine! {
         let row = market.queries().item(item(1)).await.unwrap().unwrap();
         assert_eq!((row.version, row.stale), (1, None));
         let reservations = market.queries().reservation(reservation(1)).await;
-        assert!(reservations.is_ok(), "other views go on");
+        assert!(reservations.is_ok(), "other views continue");
         loops.stop().await;
     }
 }

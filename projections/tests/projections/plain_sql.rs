@@ -1,7 +1,7 @@
-//! The views as somebody with a SQL tool reads them: what docs/sql.md says, tried out.
+//! The views as a SQL tool reads them: the examples of docs/sql.md.
 
 use crate::market::Market;
-use crate::story;
+use crate::scenario;
 use gdmarket_projections::{Filter, Found, Page, PageRequest, Queries};
 use gdmarket_store::on_db;
 use gdmarket_testkit::{TestDb, on_each_engine};
@@ -26,11 +26,11 @@ fn documented_columns(table: &str) -> Vec<&'static str> {
     columns.collect()
 }
 
-/// A market after a story; the reservation that is shown of item 2 has a name.
+/// A market after the scenario, with a name for the reservation that item 2 shows.
 async fn market(db: &TestDb) -> (Market, Queries) {
     let market = Market::open(db).await;
     let loops = market.start();
-    story::play(&market, &loops).await;
+    scenario::play(&market, &loops).await;
     let name = "INSERT INTO personal_names VALUES ('reservation', '4', 1004, 'YoungEunSong')";
     db.log_sql(name).await;
     let queries = loops.queries();
@@ -74,7 +74,7 @@ fn camel(name: &str) -> String {
     camel
 }
 
-/// What a body says under the names of columns.
+/// The fields of a body under the names of columns.
 fn as_columns(body: &Value, columns: &[&str]) -> Value {
     let field = |name: &&str| {
         let pointer = match *name {
@@ -106,7 +106,7 @@ on_each_engine! {
         assert!(read.iter().any(|row| row["customer_name"] == "YoungEunSong"), "{read:?}");
     }
 
-    async fn columns_of_every_view_hold_what_the_program_shows(db: &TestDb) {
+    async fn columns_of_every_view_match_the_bodies(db: &TestDb) {
         let (market, queries) = market(db).await;
         let filter = Filter::default();
         let bodies = [
@@ -117,7 +117,7 @@ on_each_engine! {
         ];
         for (table, bodies) in bodies {
             let mut columns = documented_columns(table);
-            // Whose the item is, and who holds it, isn't in every body.
+            // Not every body has the owner and the customer.
             columns.retain(|name| !["owner_id", "customer_id"].contains(name));
             let query = format!("SELECT {} FROM {table} WHERE gone = 0 ORDER BY no", columns.join(", "));
             let read = rows(db, &market, &query, &columns).await;

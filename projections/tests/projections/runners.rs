@@ -1,4 +1,4 @@
-//! Who runs a loop: one of several replicas, never a log that doesn't fit, and how others know.
+//! Leadership of loops: one of several replicas runs a loop, checkpoints must fit the log, and followers see the progress.
 
 use crate::market::{MANAGERS, Market, SOON, VIEWS, item, options, reservation};
 use gdmarket_domain::ItemCommand;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 on_each_engine! {
-    async fn a_checkpoint_past_the_head_is_refused_loudly(db: &TestDb) {
+    async fn checkpoint_past_the_head_is_reported_as_a_problem(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -57,7 +57,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn a_loop_is_taken_over_when_its_runner_is_gone(db: &TestDb) {
+    async fn loop_continues_in_another_runner_after_its_runner_ended(db: &TestDb) {
         let market = Market::open(db).await;
         let first = market.start();
         market.register(1, None).await;
@@ -71,9 +71,9 @@ on_each_engine! {
         second.stop().await;
     }
 
-    async fn a_replica_that_runs_nothing_knows_how_far_the_others_are(db: &TestDb) {
+    async fn follower_knows_the_progress_of_the_leader(db: &TestDb) {
         if db.engine() == Engine::Sqlite {
-            return; // One process per data folder.
+            return; // SQLite allows one process per data folder.
         }
         let market = Market::open(db).await;
         let leader = market.start();
@@ -94,7 +94,7 @@ on_each_engine! {
         leader.stop().await;
     }
 
-    async fn waiting_ends_at_its_deadline(db: &TestDb) {
+    async fn wait_ends_at_its_deadline(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         let until = Instant::now() + Duration::from_millis(50);
@@ -103,7 +103,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn what_a_write_leads_to_can_be_waited_for(db: &TestDb) {
+    async fn reactions_to_a_write_can_be_awaited(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -124,17 +124,17 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn a_lease_is_one_holders_and_its_epoch_rises_with_each_taking(db: &TestDb) {
+    async fn lease_has_one_holder_and_its_epoch_increases_with_each_takeover(db: &TestDb) {
         let market = Market::open(db).await;
         let leases = Leases::new(market.store.views().clone());
         let (long, short) = (Duration::from_mins(1), Duration::ZERO);
         assert_eq!(leases.take("x", "a", long).await.unwrap(), Some(1));
         assert_eq!(leases.take("x", "b", long).await.unwrap(), None);
         assert_eq!(leases.take("x", "a", short).await.unwrap(), Some(1), "renewed");
-        assert_eq!(leases.take("x", "b", long).await.unwrap(), Some(2), "it had run out");
+        assert_eq!(leases.take("x", "b", long).await.unwrap(), Some(2), "the lease had expired");
         assert_eq!(leases.take("x", "a", long).await.unwrap(), None);
         leases.release("x", "a").await.unwrap();
-        assert_eq!(leases.take("x", "a", long).await.unwrap(), None, "only its holder gives it up");
+        assert_eq!(leases.take("x", "a", long).await.unwrap(), None, "only the holder releases a lease");
         leases.release("x", "b").await.unwrap();
         assert_eq!(leases.take("x", "a", long).await.unwrap(), Some(3));
     }

@@ -1,7 +1,7 @@
-//! What is told: the bodies, names, filters, pages, and the same row as of an earlier version.
+//! Answers of the views: bodies, names, filters, pages, and a row as of an earlier version.
 
 use crate::market::{Market, day, days, item, payment, person, reservation};
-use crate::story;
+use crate::scenario;
 use gdmarket_domain::{ItemCommand, Span};
 use gdmarket_projections::{Filter, PageRequest, QueryError};
 use gdmarket_testkit::on_each_engine;
@@ -10,10 +10,10 @@ use serde_json::json;
 const ALL: PageRequest = PageRequest { after: 0, limit: 100 };
 
 on_each_engine! {
-    async fn every_view_tells_what_happened(db: &TestDb) {
+    async fn every_view_shows_the_scenario(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         let queries = market.queries();
 
         assert_eq!(queries.item(item(1)).await.unwrap(), None, "deleted");
@@ -60,7 +60,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn an_item_shows_its_rental_or_its_earliest_hold(db: &TestDb) {
+    async fn item_shows_its_rental_or_its_earliest_hold(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, Some(10)).await;
@@ -81,14 +81,14 @@ on_each_engine! {
         assert_eq!(shown().await, (of(1).0, of(1).1, "Renting"), "the rental before any hold");
         market.item(1, ItemCommand::Return { reservation_no: None }).await;
         market.settle(&loops).await;
-        assert_eq!(shown().await, (of(2).0, of(2).1, "NotRenting"), "the hold that is left");
+        assert_eq!(shown().await, (of(2).0, of(2).1, "NotRenting"), "the remaining hold");
         market.reservation(2, gdmarket_domain::ReservationCommand::Cancel).await;
         market.settle(&loops).await;
         assert_eq!(shown().await, (None, None, "NotRenting"), "after a release");
         loops.stop().await;
     }
 
-    async fn returning_shows_returned_and_nobody(db: &TestDb) {
+    async fn returned_item_shows_no_customer(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -112,7 +112,7 @@ on_each_engine! {
     async fn collections_are_filtered_and_paged_by_number(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         let queries = market.queries();
         let numbers = async |filter: &Filter, after, limit| {
             let page = queries.reservations(filter, PageRequest { after, limit }).await.unwrap();
@@ -139,7 +139,7 @@ on_each_engine! {
         loops.stop().await;
     }
 
-    async fn a_row_is_told_as_of_any_version_even_without_views(db: &TestDb) {
+    async fn row_is_read_as_of_any_version_without_views(db: &TestDb) {
         let market = Market::open(db).await;
         market.register(1, Some(10)).await;
         let item_name = Some("Tent".to_owned());
@@ -157,13 +157,13 @@ on_each_engine! {
             market.settle(&loops).await;
         }
         assert_eq!(market.queries().payment_at(payment(9), i64::MAX).await.unwrap(), None);
-        // What was written must not be said to be absent.
+        // A written row must never be reported as absent.
         let lost = market.queries().payment_at(payment(9), 1).await.unwrap_err();
         assert!(matches!(lost, QueryError::Unavailable(_)), "{lost}");
         loops.stop().await;
     }
 
-    async fn the_calendar_names_days_and_nobody(db: &TestDb) {
+    async fn calendar_shows_days_without_names(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -178,10 +178,10 @@ on_each_engine! {
             busy.into_iter().map(|busy| busy.span).collect::<Vec<_>>()
         };
         let span = |from, to| Span { from: day(from), to: Some(day(to)) };
-        assert_eq!(busy(None, None).await, [span(2, 6), span(8, 9)], "what touches is one");
+        assert_eq!(busy(None, None).await, [span(2, 6), span(8, 9)], "adjacent periods are merged");
         assert_eq!(busy(Some(day(6)), None).await, [span(8, 9)]);
         assert_eq!(busy(None, Some(day(8))).await, [span(2, 6)]);
-        // A window shows whole what it touches: both ends are true, also beyond it.
+        // A window shows the whole periods that it touches, with their real ends.
         assert_eq!(busy(Some(day(4)), Some(day(5))).await, [span(2, 6)]);
         assert_eq!(busy(Some(day(2)), Some(day(3))).await, [span(2, 6)]);
         assert_eq!(busy(Some(day(6)), Some(day(8))).await, []);

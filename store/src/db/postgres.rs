@@ -201,7 +201,7 @@ mod tests {
     use tokio::time::advance;
 
     #[tokio::test(start_paused = true)]
-    async fn sessions_of_a_time_without_writes_are_replaced_and_later_ones_are_not() {
+    async fn sessions_of_a_read_only_period_are_replaced_and_later_ones_are_not() {
         let times = LastReadOnly::default();
         assert!(!times.includes(Duration::from_hours(1)), "there was none");
         times.note();

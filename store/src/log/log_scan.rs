@@ -137,7 +137,7 @@ mod tests {
 
     /// Sorting all streams of a type for every range makes a scan quadratic.
     #[tokio::test]
-    async fn sqlite_walks_along_the_positions() {
+    async fn sqlite_scans_by_position() {
         let db = TestDb::sqlite();
         Databases::of_test(db.url()).await.close().await;
         let file = format!("sqlite:{}/log.db", db.folder().unwrap().display());

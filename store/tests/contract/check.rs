@@ -123,7 +123,7 @@ on_each_engine! {
         store.close().await;
     }
 
-    async fn the_census_counts_every_kind_and_has_samples_of_each(db: &TestDb) {
+    async fn compatibility_check_counts_every_kind_and_samples_each(db: &TestDb) {
         let store = filled(db).await;
         let mut other = append(7, 9, 0);
         other.events[0].event_version = "2".to_owned();

@@ -81,8 +81,8 @@ async fn use_some_sessions(pooler: &PgBouncer, db: &TestDb) {
     let mut others = Vec::new();
     for _ in 0..3 {
         let mut other = PgConnection::connect(&url).await.unwrap();
-        let begun = tokio::time::timeout(Duration::from_secs(1), other.execute("BEGIN")).await;
-        others.extend(begun.is_ok().then_some(other));
+        let started = tokio::time::timeout(Duration::from_secs(1), other.execute("BEGIN")).await;
+        others.extend(started.is_ok().then_some(other));
     }
     for mut other in others {
         other.execute("ROLLBACK").await.unwrap();

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn one_market_is_found_wherever_it_is_and_two_are_refused() {
+    fn one_market_is_found_in_any_schema_and_two_are_refused() {
         for source in ["user", "database", "client"] {
             assert_eq!(schemas(Some("a"), &[], source).chosen(), Ok("a"), "an empty database");
             assert_eq!(schemas(Some("a"), &["a"], source).chosen(), Ok("a"));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_others_set_does_not_lead_away_from_the_market_in_public() {
+    fn search_path_of_others_does_not_hide_the_market_in_public() {
         let elsewhere = |with_tables: &[&str], source| {
             let found = schemas(Some("elsewhere"), with_tables, source);
             Schemas { public_has_tables: true, ..found }

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_or_too_big_is_refused() {
+    fn invalid_json_and_oversized_payloads_are_refused() {
         assert_eq!(append("{}", "{\"a\":\"b\\n\"}").check(), Ok(()));
         let long = format!("\"{}\"", "x".repeat(MAX_PAYLOAD));
         for (payload, metadata) in

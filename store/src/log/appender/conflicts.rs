@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_decides_and_a_receipt_decides_first() {
+    fn receipt_decides_before_the_head() {
         let none = HashMap::new();
         assert_eq!(conflict(&append(3, 1), &none, 3), None);
         assert_eq!(conflict(&append(3, 1), &none, 4), Some(AppendError::Conflict));

@@ -1,5 +1,5 @@
-//! The group commit over a scripted writer in memory: how batches are formed, and that every caller is answered
-//! whatever happens to the writer.
+//! The group commit over a scripted writer in memory: the content of batches, and the answers to all callers whatever
+//! happens to the writer.
 
 use super::writer::{LogWriter, WriteFault, WriteResult};
 use super::{Appender, Signals};
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-/// The writer's answers to its next batches, before it works as it should.
+/// The scripted outcomes of the writer's next batches; after them it works normally.
 type Script = Arc<Mutex<Vec<fn() -> WriteResult<Vec<i64>>>>>;
 type Batches = Arc<Mutex<Vec<Vec<u128>>>>;
 
@@ -28,7 +28,7 @@ struct InMemory {
 
 impl LogWriter for InMemory {
     async fn append(&mut self, batch: &[&Append]) -> WriteResult<Vec<i64>> {
-        // Other callers may join the next batch meanwhile.
+        // Meanwhile other callers may join the next batch.
         tokio::task::yield_now().await;
         let ids = batch.iter().map(|append| append.command_id.as_u128()).collect();
         self.batches.lock().unwrap().push(ids);
@@ -120,12 +120,12 @@ async fn every_caller_is_answered_after_a_panic_and_the_appender_continues() {
     let answers = join_all((1..=5).map(|n| appender.append(append(n, 1, 0)))).await;
     let is_unknown = |answer: &Result<_, _>| matches!(answer, Err(AppendError::Unknown(_)));
     assert!(answers.iter().all(is_unknown), "{answers:?}");
-    assert_ne!(appender.generation(), generation, "state from before is not relied on");
+    assert_ne!(appender.generation(), generation, "the generation changes");
     appender.append(append(9, 1, 0)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_full_disk_is_reported_and_the_appender_continues() {
+async fn full_disk_is_reported_and_the_appender_continues() {
     let (appender, script, _) = start();
     script.lock().unwrap().push(|| Err(WriteFault::Unavailable("the disk is full".to_owned())));
     let answer = appender.append(append(1, 1, 0)).await;
@@ -134,7 +134,7 @@ async fn a_full_disk_is_reported_and_the_appender_continues() {
 }
 
 #[tokio::test]
-async fn after_a_lost_connection_commands_without_a_receipt_are_appended() {
+async fn commands_without_a_receipt_are_appended_after_a_lost_connection() {
     let (appender, script, _) = start();
     appender.append(append(1, 1, 0)).await.unwrap();
     let generation = appender.generation();
@@ -170,7 +170,7 @@ async fn repeats_in_the_queue_are_answered_by_the_first() {
 
 /// With several threads the runtime runs the task that a caller wakes before other callers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_few_callers_share_round_trips_though_each_sends_after_its_answer() {
+async fn few_callers_share_round_trips_though_each_sends_after_its_answer() {
     let (appender, _script, batches) = start();
     let callers = move || async move {
         let call = |number: i64| {
@@ -186,6 +186,6 @@ async fn a_few_callers_share_round_trips_though_each_sends_after_its_answer() {
     };
     tokio::spawn(callers()).await.unwrap();
     let sizes: Vec<usize> = batches.lock().unwrap().iter().map(Vec::len).collect();
-    // Nine at best. Were the first command written alone each time, it would be eighteen.
+    // Nine batches are the minimum; if the first command were written alone each time, there would be eighteen.
     assert!(sizes.len() < 14, "{sizes:?}");
 }

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_one_spelling_of_a_number_from_1_on_is_a_stream() {
+    fn only_the_canonical_spelling_of_a_positive_number_is_a_stream() {
         let number = i64::MAX.to_string();
         assert_eq!(number_of(&number), Some(i64::MAX));
         for id in ["", "0", "-5", "+5", "007", " 7", "7 ", "abc", "9223372036854775808", "٣"] {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_an_odd_aggregate_type_is_short_and_can_be_shown() {
+    fn key_of_an_unusual_aggregate_type_is_short_and_printable() {
         let key = |kind: &str| {
             let event = RecordedEvent {
                 position: 9,
@@ -258,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_spell_an_aggregate_type_are_none() {
+    fn binary_aggregate_type_is_not_a_stream() {
         let cells = Cells { kind: Cell::other("item"), ..row("7", 1) };
         assert_eq!((cells.kind_of_stream().as_str(), cells.number()), ("", 0));
         assert_eq!(cells.damage().and_then(|damage| damage.foreign).as_deref(), Some("item/7"));
     }
 
     #[test]
-    fn the_reason_names_the_column_and_the_stream_is_named_where_there_is_none() {
+    fn damage_names_the_column_and_the_stream() {
         assert_eq!(row("7", 1).damage(), None);
         let text = row("abc\u{1b}[2J", 1).damage().unwrap();
         assert_eq!(text.foreign.as_deref(), Some("item/abc\u{fffd}[2J"));

@@ -9,8 +9,8 @@ use gdmarket_testkit::{TestDb, on_each_engine};
 use std::sync::Arc;
 
 on_each_engine! {
-    /// Chunks have ends, and statements others: between them nothing may be lost or read twice.
-    async fn nothing_is_lost_between_chunks_and_over_holes(db: &TestDb) {
+    /// No event may be lost or read twice at the ends of chunks and statements.
+    async fn no_event_is_lost_between_chunks_and_across_gaps(db: &TestDb) {
         let (databases, tasks) = (Databases::of_test(db.url()).await, Tasks::default());
         db.log_sql(&long_log(db)).await;
         let guard: Arc<dyn ConnectionGuard> = Arc::new(AcceptAll);

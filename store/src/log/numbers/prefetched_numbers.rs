@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn numbers_that_are_too_old_are_given_to_no_caller() {
+    async fn expired_numbers_are_given_to_no_caller() {
         let prefetched = PrefetchedNumbers::default();
         prefetched.keep("kind".to_owned(), 5..9);
         tokio::time::advance(MAX_AGE / 2).await;

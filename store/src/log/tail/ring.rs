@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn it_answers_only_for_what_it_has_without_a_hole() {
+    fn ring_answers_only_for_a_range_that_it_has_without_gaps() {
         let mut ring = Ring::new(3);
         assert_eq!(positions(ring.after(0, 10)), None);
         ring.begin(4);

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_chain_is_that_of_the_documents() {
+    fn chain_is_computed_as_documented() {
         let mut chain = Chain::default();
         chain.add(b"a");
         // (head -c 32 /dev/zero; printf a) | sha256sum

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_comes_back_byte_for_byte() {
+    fn event_is_read_byte_for_byte() {
         let odd = [
             "{}",
             "{ \"a\" :1.0}",
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn hexadecimal_goes_there_and_back() {
+    fn hexadecimal_survives_a_round_trip() {
         assert_eq!(bytes_of(&hex::encode([0, 1, 0xab, 0xff])), Some(vec![0, 1, 0xab, 0xff]));
         for wrong in ["0", "0g", "AB", "ü"] {
             assert_eq!(bytes_of(wrong), None, "{wrong}");
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_payload_or_with_two_is_refused() {
+    fn event_without_payload_or_with_two_is_refused() {
         let line = |with: &str| {
             let text = format!(
                 "{{\"position\":1,\"aggregate\":\"a\",\"number\":1,\"sequence\":1,\"type\":\"T\",\

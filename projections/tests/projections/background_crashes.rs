@@ -1,28 +1,30 @@
-//! The process dies at each step of what a process manager does beside its batches: a deadline that is
-//! due, an event that is tried again. Whoever goes on does all of it, and nothing twice.
+//! The process crashes at each step of a process manager's background work: a deadline that is due, an event that is
+//! retried. The next process completes all of it, and nothing twice.
 
-use crate::crash::{FOREVER, HURRIES, child_command, comes_to_its_end, due_soon, hurried};
+use crate::crash::{
+    FOREVER, SHORT_DEADLINES, child_command, completes, due_soon, with_short_leases,
+};
 use crate::market::{Market, SOON, item, payment, reservation};
 use gdmarket_domain::{Money, PaymentCommand};
 use gdmarket_testkit::{eventually, on_each_engine};
 
-/// What was due is done; and it is written down that it is.
+/// The deadline's command was sent, and then recorded as done.
 const STEPS_OF_A_DEADLINE: [&str; 2] = ["manager.fired", "manager.noted"];
-/// Whose deadlines there are.
+/// The managers with deadlines.
 const HAVE_DEADLINES: [&str; 3] = ["reservation_process", "payment_process", "abandonment"];
-/// An event is tried again; its row is gone; its key goes on.
-const STEPS_OF_A_TRY: [&str; 3] = ["manager.retried", "manager.dequeued", "manager.let-go"];
-/// Whose reactions take so long that they are done beside.
-const TAKES_LONG: &str = "payment_process";
+/// The event was retried, its row was deleted, and its key was released.
+const STEPS_OF_A_RETRY: [&str; 3] = ["manager.retried", "manager.dequeued", "manager.let-go"];
+/// The manager whose reactions run in the background because they take long.
+const SLOW_MANAGER: &str = "payment_process";
 
-/// Numbers of what is paid without an outcome, never registered, and paid late.
+/// The first numbers of payments without an outcome, of items that are never registered, and of late payments.
 const UNSETTLED: i64 = 100;
 const NEVER_REGISTERED: i64 = 200;
 const LATE: i64 = 300;
 
-/// Reserved while there is time enough to pay, so that an attempt comes in time later on.
-async fn reserved_at_leisure(market: &Market, numbers: impl Iterator<Item = i64>) {
-    let loops = market.start_with(&hurried());
+/// Makes reservations with a long time to pay, so that a later attempt is in time.
+async fn reserve_with_a_long_time_to_pay(market: &Market, numbers: impl Iterator<Item = i64>) {
+    let loops = market.start_with(&with_short_leases());
     for number in numbers {
         market.register(number, None).await;
         market.reserve(number, number, None).await;
@@ -31,10 +33,10 @@ async fn reserved_at_leisure(market: &Market, numbers: impl Iterator<Item = i64>
     loops.stop().await;
 }
 
-/// One of everything that waits for its time, and a refund.
-async fn something_that_waits(market: &Market, number: i64) {
+/// Sends commands that lead to one deadline of each kind, and to a refund.
+async fn work_with_deadlines(market: &Market, number: i64) {
     let (unsettled, late) = (UNSETTLED + number, LATE + number);
-    market.begin_payment(unsettled, unsettled, unsettled).await;
+    market.start_payment(unsettled, unsettled, unsettled).await;
     market.alert(NEVER_REGISTERED + number).await;
     market.register(number, None).await;
     market.reserve(number, number, None).await;
@@ -48,7 +50,7 @@ async fn something_that_waits(market: &Market, number: i64) {
     market.payment(late, PaymentCommand::RecordApproved).await;
 }
 
-/// What must come of it.
+/// The events that must follow.
 fn expected(number: i64) -> [String; 6] {
     let unsettled = UNSETTLED + number;
     let never = NEVER_REGISTERED + number;
@@ -62,28 +64,28 @@ fn expected(number: i64) -> [String; 6] {
     ]
 }
 
-fn dies_at(market_url: &str, failpoint: &str) {
-    let mut child = child_command(market_url, &format!("{failpoint}=return"));
-    let ended = comes_to_its_end(child.env(FOREVER, "1").env(HURRIES, "1"));
-    assert!(!ended, "it goes on until it dies at {failpoint}");
+fn crash_at(url: &str, failpoint: &str) {
+    let mut child = child_command(url, &format!("{failpoint}=return"));
+    let ended = completes(child.env(FOREVER, "1").env(SHORT_DEADLINES, "1"));
+    assert!(!ended, "the process didn't crash at {failpoint}");
 }
 
 on_each_engine! {
-    async fn dying_beside_the_batches_forgets_and_doubles_nothing(db: &TestDb) {
+    async fn crash_in_background_work_loses_and_repeats_nothing(db: &TestDb) {
         let market = Market::open(db).await;
         let due = STEPS_OF_A_DEADLINE.iter().flat_map(|step| HAVE_DEADLINES.map(|of| format!("{step}@{of}")));
-        let tried = STEPS_OF_A_TRY.iter().map(|step| format!("{step}@{TAKES_LONG}"));
-        let deaths: Vec<(i64, String)> = (1..).zip(due.chain(tried)).collect();
-        reserved_at_leisure(&market, deaths.iter().map(|(number, _)| UNSETTLED + number)).await;
-        for (number, failpoint) in &deaths {
-            something_that_waits(&market, *number).await;
-            dies_at(db.url(), failpoint);
+        let tried = STEPS_OF_A_RETRY.iter().map(|step| format!("{step}@{SLOW_MANAGER}"));
+        let crashes: Vec<(i64, String)> = (1..).zip(due.chain(tried)).collect();
+        reserve_with_a_long_time_to_pay(&market, crashes.iter().map(|(number, _)| UNSETTLED + number)).await;
+        for (number, failpoint) in &crashes {
+            work_with_deadlines(&market, *number).await;
+            crash_at(db.url(), failpoint);
         }
-        let all: Vec<String> = deaths.iter().flat_map(|(number, _)| expected(*number)).collect();
+        let all: Vec<String> = crashes.iter().flat_map(|(number, _)| expected(*number)).collect();
         let loops = market.start_with(&due_soon());
         eventually(SOON, || async {
             let history = market.history().await;
-            let missing: Vec<_> = all.iter().filter(|wanted| !history.contains(wanted)).collect();
+            let missing: Vec<_> = all.iter().filter(|event| !history.contains(event)).collect();
             if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?}")) }
         })
         .await;

@@ -1,8 +1,8 @@
-//! Rebuilding views beside what is served: nobody notices, what differs is named, and what takes the
-//! place of the served view is right, also while it goes on.
+//! Rebuilds of views: readers don't notice them, differing rows are named, and the promoted view is correct while its loop
+//! continues.
 
 use crate::market::{Market, SOON, VIEWS, item};
-use crate::story;
+use crate::scenario;
 use async_trait::async_trait;
 use futures::FutureExt;
 use gdmarket_domain::ItemCommand;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const EVERY_VIEW: [&str; 4] = ["item-info", "reservations", "payments", "alarms"];
 
-/// Serves what it is told to, and keeps what differed.
+/// An observer that serves the rebuilt view or not, and records the differences.
 struct Keep {
     serve: bool,
     differing: Vec<Difference>,
@@ -63,31 +63,31 @@ async fn generation(market: &Market, view: &str) -> i64 {
     generations.served(view).await.unwrap().unwrap().number
 }
 
-/// Asks for all items again and again until told to stop; how often, and it saw all of them always.
+/// Queries all items until it is stopped, and asserts that each answer is complete; returns the number of queries.
 async fn watch(market: &Market, expected: usize, stop: &tokio::sync::Notify) -> u32 {
     let all = PageRequest { after: 0, limit: 500 };
-    let mut looks = 0;
+    let mut query_count = 0;
     loop {
         tokio::select! {
             biased;
-            () = stop.notified() => return looks,
+            () = stop.notified() => return query_count,
             page = async {
                 let queries = market.queries();
                 queries.item_infos(&Filter::default(), all).await
             } => {
                 let page = page.unwrap();
                 assert_eq!(page.rows.len(), expected, "an empty or half view was read");
-                looks += 1;
+                query_count += 1;
             }
         }
     }
 }
 
 on_each_engine! {
-    async fn a_view_is_rebuilt_compared_and_left_alone(db: &TestDb) {
+    async fn rebuilt_view_is_compared_and_the_served_one_is_unchanged(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         let before = market.all_rows().await;
         for view in EVERY_VIEW {
             let (replayed, differing) = rebuild(&market, view, false).await;
@@ -101,16 +101,16 @@ on_each_engine! {
         assert_eq!(tables(&market).await.len(), EVERY_VIEW.len(), "nothing is left behind");
     }
 
-    async fn a_row_changed_by_hand_is_named_with_the_events_that_explain_it(db: &TestDb) {
+    async fn row_changed_by_hand_is_reported_with_its_events(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         market.views_sql("UPDATE view_item_info_v4 SET item_status = 'Rentable' WHERE no = 2").await;
         market.views_sql("DELETE FROM view_item_info_v4 WHERE no = 1").await;
         let (replayed, differing) = rebuild(&market, "item-info", false).await;
-        let told: Vec<_> = differing.iter().map(|row| row.number).collect();
-        assert_eq!((told.as_slice(), replayed.differing), (&[1, 2][..], 2));
-        assert_eq!(differing[0].live, Value::Null, "it has no row");
+        let numbers: Vec<_> = differing.iter().map(|row| row.number).collect();
+        assert_eq!((numbers.as_slice(), replayed.differing), (&[1, 2][..], 2));
+        assert_eq!(differing[0].live, Value::Null, "the live view has no row");
         assert_eq!(differing[1].columns, ["itemStatus"]);
         assert_eq!(differing[1].rebuilt["itemStatus"], "NotRentable");
         let events: Vec<_> = differing[1].events.iter().map(|e| e.event_type.as_str()).collect();
@@ -123,11 +123,11 @@ on_each_engine! {
         let (replayed, _) = rebuild(&market, "item-info", true).await;
         assert_eq!(replayed.promoted, Some(2));
         let (replayed, differing) = rebuild(&market, "item-info", false).await;
-        assert_eq!((replayed.differing, differing.len()), (0, 0), "the new one is right");
+        assert_eq!((replayed.differing, differing.len()), (0, 0), "the promoted view is correct");
         loops.stop().await;
     }
 
-    async fn readers_and_the_loop_go_on_while_a_view_is_replaced(db: &TestDb) {
+    async fn readers_and_the_loop_continue_while_a_view_is_replaced(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         for number in 1..=300 {
@@ -149,19 +149,19 @@ on_each_engine! {
                 market.item(number, ItemCommand::Change { item_name, item_price: None }).await;
             }
         };
-        let (looks, (), ()) = tokio::join!(watch(&market, 300, &stop), replacing, renaming);
-        assert!(looks > 5, "{looks} looks");
+        let (query_count, (), ()) = tokio::join!(watch(&market, 300, &stop), replacing, renaming);
+        assert!(query_count > 5, "only {query_count} queries");
         market.settle(&loops).await;
         loops.stop().await;
         for number in 1..=100 {
             let found = market.queries().item(item(number)).await.unwrap().unwrap();
-            assert_eq!(found.body.item_name, format!("Tent {number}"), "nothing is skipped");
+            assert_eq!(found.body.item_name, format!("Tent {number}"), "no change is skipped");
         }
         market.assert_equals_rebuild().await;
         assert_eq!(generation(&market, VIEWS[0]).await, 6);
     }
 
-    async fn a_parked_stream_stays_parked_in_what_takes_its_place(db: &TestDb) {
+    async fn parked_stream_stays_parked_in_the_promoted_view(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -173,13 +173,13 @@ on_each_engine! {
         assert_eq!((replayed.promoted, differing.len()), (Some(2), 0));
         eventually(SOON, || async {
             let now = market.parked(VIEWS[0]).await;
-            // The runner that takes over asks once more.
+            // The next runner retries once.
             let same = now.len() == 1 && now[0].reason == parked[0].reason && now[0].attempts > 1;
             if same { Ok(()) } else { Err(now) }
         })
         .await;
-        let stuck = market.queries().item(item(1)).await.unwrap().unwrap();
-        assert!(stuck.stale.is_some());
+        let stale_item = market.queries().item(item(1)).await.unwrap().unwrap();
+        assert!(stale_item.stale.is_some());
         let renamed = ItemCommand::Change { item_name: Some("B".to_owned()), item_price: None };
         market.item(2, renamed).await;
         market.settle(&loops).await;
@@ -187,7 +187,7 @@ on_each_engine! {
         market.assert_equals_rebuild().await;
     }
 
-    async fn a_view_is_told_as_it_was(db: &TestDb) {
+    async fn view_is_shown_as_of_a_position(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, Some(10)).await;
@@ -213,10 +213,10 @@ on_each_engine! {
         assert_eq!(tables(&market).await.len(), EVERY_VIEW.len(), "nothing is left behind");
     }
 
-    async fn what_a_build_left_behind_goes_with_the_next(db: &TestDb) {
+    async fn table_of_an_interrupted_build_is_removed_by_the_next_build(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
         {
             let mut observer = Keep { serve: false, differing: vec![] };
@@ -225,7 +225,7 @@ on_each_engine! {
             let progress = |_, _| cut.store(true, std::sync::atomic::Ordering::SeqCst);
             let rebuilding = replay.rebuild("item-info", &mut observer, &progress);
             tokio::pin!(rebuilding);
-            // Dropped in the middle, as by Ctrl-C.
+            // The build is dropped in the middle, as Ctrl-C does.
             while !cut.load(std::sync::atomic::Ordering::SeqCst) {
                 tokio::select! {
                     biased;
@@ -240,10 +240,10 @@ on_each_engine! {
         assert_eq!(tables(&market).await.len(), EVERY_VIEW.len());
     }
 
-    async fn a_view_of_another_epoch_is_built_anew_without_being_compared(db: &TestDb) {
+    async fn view_of_another_epoch_is_rebuilt_without_a_comparison(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
         market.views_sql("UPDATE checkpoints SET log_epoch = 7").await;
         let states: Vec<_> =
@@ -256,17 +256,17 @@ on_each_engine! {
         market.assert_equals_rebuild().await;
     }
 
-    async fn replicas_that_start_at_once_build_a_view_once(db: &TestDb) {
+    async fn concurrently_started_replicas_build_a_view_once(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
         let head = market.store.log().head().await.unwrap();
         let before = market.all_rows().await;
         market.store.close().await;
         db.forget_views().await;
         if db.engine() == gdmarket_testkit::Engine::Sqlite {
-            // The file of the views is gone, with its schema.
+            // The file of the views is deleted together with its schema.
             Market::open(db).await.store.close().await;
             db.forget_views().await;
         }
@@ -287,11 +287,11 @@ on_each_engine! {
         for view in VIEWS {
             assert_eq!(generation(&market, view).await, 1, "built once");
         }
-        let stands = overview(&market.store, Duration::ZERO).await.unwrap();
-        assert!(stands.iter().all(|of| of.position == head), "{stands:?}");
+        let loops_now = overview(&market.store, Duration::ZERO).await.unwrap();
+        assert!(loops_now.iter().all(|of| of.position == head), "{loops_now:?}");
     }
 
-    async fn a_paused_view_stays_as_it_is_until_it_is_resumed(db: &TestDb) {
+    async fn paused_view_is_unchanged_until_it_is_resumed(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         market.register(1, None).await;
@@ -305,29 +305,29 @@ on_each_engine! {
         })
         .await;
         assert_eq!(market.queries().item(item(2)).await.unwrap(), None, "nothing is written");
-        let stands = overview(&market.store, Duration::from_millis(10)).await.unwrap();
-        let paused = stands.iter().find(|of| of.name == VIEWS[0]).unwrap();
+        let loops_now = overview(&market.store, Duration::from_millis(10)).await.unwrap();
+        let paused = loops_now.iter().find(|of| of.name == VIEWS[0]).unwrap();
         assert_eq!((paused.state, paused.lag_events > 0), (LoopState::Paused, true), "{paused:?}");
         loops.stop().await;
         let loops = market.start();
         eventually(SOON, || async {
-            let stands = overview(&market.store, Duration::ZERO).await.unwrap();
-            let running = stands.iter().filter(|of| of.state == LoopState::Running).count();
-            if running == stands.len() - 1 { Ok(()) } else { Err(stands) }
+            let loops_now = overview(&market.store, Duration::ZERO).await.unwrap();
+            let running = loops_now.iter().filter(|of| of.state == LoopState::Running).count();
+            if running == loops_now.len() - 1 { Ok(()) } else { Err(loops_now) }
         })
         .await;
-        // A new start doesn't end it.
+        // A restart doesn't end the pause.
         assert!(resume_view(&market.store, VIEWS[0]).await.unwrap());
-        assert!(!resume_view(&market.store, VIEWS[0]).await.unwrap(), "it wasn't paused any more");
+        assert!(!resume_view(&market.store, VIEWS[0]).await.unwrap(), "the view was resumed already");
         market.settle(&loops).await;
         assert!(market.queries().item(item(2)).await.unwrap().is_some());
-        let stands = overview(&market.store, Duration::ZERO).await.unwrap();
-        assert!(stands.iter().all(|of| of.state == LoopState::Running), "{stands:?}");
+        let loops_now = overview(&market.store, Duration::ZERO).await.unwrap();
+        assert!(loops_now.iter().all(|of| of.state == LoopState::Running), "{loops_now:?}");
         loops.stop().await;
     }
 
-    /// The protection taken away: in place, as most systems rebuild. The other tests' eyes see it.
-    async fn control_a_view_that_is_rebuilt_in_place_is_seen_half(db: &TestDb) {
+    /// Control: a view that is rebuilt in place, which the checks of the other tests notice.
+    async fn view_rebuilt_in_place_is_read_incomplete(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
         for number in 1..=200 {
@@ -336,9 +336,9 @@ on_each_engine! {
         market.settle(&loops).await;
         loops.stop().await;
         market.views_sql("DELETE FROM view_item_info_v4 WHERE no > 100").await;
-        let nobody_says_stop = tokio::sync::Notify::new();
-        let watching = AssertUnwindSafe(watch(&market, 200, &nobody_says_stop));
-        assert!(watching.catch_unwind().await.is_err(), "who watches objects to half a view");
+        let never_stopped = tokio::sync::Notify::new();
+        let watching = AssertUnwindSafe(watch(&market, 200, &never_stopped));
+        assert!(watching.catch_unwind().await.is_err(), "the watch notices an incomplete view");
         market.views_sql("UPDATE checkpoints SET position = 0").await;
         let (replayed, differing) = rebuild(&market, "item-info", false).await;
         assert_eq!((replayed.compared_at, replayed.differing), (Some(0), 100));

@@ -1,10 +1,10 @@
-//! A history with everything in it: what is taken, declined, late, cancelled, refunded and deleted.
+//! A scenario with every outcome: refused, declined, late, cancelled, refunded and deleted.
 
 use crate::market::{Market, day, days, reservation};
 use gdmarket_domain::{ItemCommand, Money, PaymentCommand, ReservationCommand};
 use gdmarket_projections::Projections;
 
-/// Plays it, waiting for the reactions that the next step needs.
+/// Plays the scenario, and waits for the reactions that the next step needs.
 pub(crate) async fn play(market: &Market, loops: &Projections) {
     for (number, owner) in [(1, Some(10)), (2, Some(11)), (3, None)] {
         market.register(number, owner).await;
@@ -19,7 +19,7 @@ pub(crate) async fn play(market: &Market, loops: &Projections) {
     market.settle(loops).await;
 }
 
-/// Reserved, taken by nobody else, paid, taken back, paid again, lent, brought back.
+/// An item is reserved, refused to another renter, paid, the payment is taken back, paid again, lent and returned.
 async fn rent(market: &Market, loops: &Projections) {
     market.reserve(1, 1, None).await;
     market.settle(loops).await;
@@ -37,13 +37,13 @@ async fn rent(market: &Market, loops: &Projections) {
     market.settle(loops).await;
 }
 
-/// Declined; given up as unknown to the gateway and approved all the same; cancelled when paid.
+/// Payments that are declined, declined as unknown and approved later, and cancelled after the approval.
 async fn pay_badly(market: &Market, loops: &Projections) {
     market.reserve(4, 2, days(2, 5)).await;
     market.reserve(5, 2, days(5, 8)).await;
     market.settle(loops).await;
     for (payment_no, reason) in [(3, "no-cover"), (4, "not-found")] {
-        market.begin_payment(4, payment_no, 2).await;
+        market.start_payment(4, payment_no, 2).await;
         let reason = reason.to_owned();
         market.payment(payment_no, PaymentCommand::RecordDeclined { reason }).await;
         market.settle(loops).await;
@@ -55,7 +55,7 @@ async fn pay_badly(market: &Market, loops: &Projections) {
     market.settle(loops).await;
 }
 
-/// Cancelled unpaid; blocked; of nothing.
+/// Reservations that are cancelled before the payment, refused by a block, and of an unknown item.
 async fn refuse(market: &Market, loops: &Projections) {
     market.reserve(3, 1, None).await;
     market.settle(loops).await;

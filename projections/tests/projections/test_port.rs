@@ -1,5 +1,4 @@
-//! A write side for tests: executes against the real aggregates, appends to the real log, and has a
-//! payment gateway that a test can talk to.
+//! A write side for tests. It decides with the real aggregates, appends to the real log, and has a fake payment gateway.
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,22 +18,22 @@ use uuid::Uuid;
 
 type Fault = Box<dyn Fn(&OutgoingCommand) -> Option<PortError> + Send>;
 
-/// The port.
+/// A port whose faults, gateway and clock a test controls.
 pub(crate) struct TestPort {
     store: Store,
-    /// What the gateway has charged for.
+    /// The payments that the gateway has charged.
     pub(crate) charged: Mutex<BTreeSet<PaymentNo>>,
-    /// What the gateway was asked to give back, each time.
+    /// Every refund request to the gateway.
     pub(crate) refunds: Mutex<Vec<PaymentNo>>,
-    /// What was sent, each time.
+    /// Every command that was sent.
     pub(crate) sent: Mutex<Vec<OutgoingCommand>>,
     fault: Mutex<Fault>,
-    /// Where the next command stops on its way.
+    /// The gate at which the next command waits.
     gate: Mutex<Option<Arc<Barrier>>>,
-    /// How far the server's clock is off.
+    /// The difference of the server's clock.
     pub(crate) clock_off: Mutex<TimeDelta>,
-    /// Every reaction under an id of its own, as if none had been sent before.
-    pub(crate) forgets: AtomicBool,
+    /// Whether every reaction gets a new id, as if it had never been sent.
+    pub(crate) fresh_ids: AtomicBool,
 }
 
 impl TestPort {
@@ -47,11 +46,11 @@ impl TestPort {
             fault: Mutex::new(Box::new(|_| None)),
             gate: Mutex::default(),
             clock_off: Mutex::default(),
-            forgets: AtomicBool::new(false),
+            fresh_ids: AtomicBool::new(false),
         }
     }
 
-    /// Lets what this function picks out fail.
+    /// Makes the commands fail for which this function returns an error.
     pub(crate) fn fail(
         &self,
         fault: impl Fn(&OutgoingCommand) -> Option<PortError> + Send + 'static,
@@ -59,15 +58,15 @@ impl TestPort {
         *self.fault.lock().unwrap() = Box::new(fault);
     }
 
-    /// Stops the next command: it waits once when it has come, and once until it may go on. It must
-    /// not keep a thread meanwhile: the runtime has two, and one of them listens to the database.
+    /// Stops the next command at a barrier: it waits once when it arrives, and once until it may continue. It must not
+    /// block a thread, because the runtime has two, and one of them listens to the database.
     pub(crate) fn stop_next(&self) -> Arc<Barrier> {
         let gate = Arc::new(Barrier::new(2));
         *self.gate.lock().unwrap() = Some(Arc::clone(&gate));
         gate
     }
 
-    /// Decides and appends, again while others are faster.
+    /// Decides and appends; repeats both after a conflict.
     pub(crate) async fn run<A>(
         &self,
         number: i64,
@@ -163,9 +162,9 @@ impl TestPort {
         self.send(&MarketCommand::Payment(number, command), id, correlation).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "an id of its own is what is tried")]
+    #[expect(clippy::disallowed_methods, reason = "the test needs new ids")]
     fn id_of(&self, context: &mut CommandContext) {
-        if self.forgets.load(Ordering::Relaxed) {
+        if self.fresh_ids.load(Ordering::Relaxed) {
             context.command_id = Uuid::new_v4();
         }
     }
@@ -183,7 +182,7 @@ fn new_event<E: DomainEvent>(event: &E) -> NewEvent {
     }
 }
 
-/// The event of a row of the log.
+/// The decoded event of a recorded one.
 pub(crate) fn decoded(event: &RecordedEvent) -> MarketEvent {
     let (name, version) = (&event.event_type, &event.event_version);
     MarketEvent::decode(&event.stream.kind, name, version, &event.payload).unwrap()

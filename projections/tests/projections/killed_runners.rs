@@ -1,6 +1,5 @@
-//! Runners are killed again and again while the log grows, or stopped past their leases while another
-//! goes on. At every moment each view shows exactly what its checkpoint says, whoever wrote it, and in
-//! the end it equals a rebuild.
+//! Runners are killed repeatedly while the log grows, or stopped beyond their leases while another runner continues. At
+//! every moment each view shows exactly the events up to its checkpoint, and in the end it equals a rebuild.
 
 use crate::crash::child_command;
 use crate::market::{Market, VIEWS, day, days, item, person, reservation};
@@ -15,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Ten times as many on a long run.
+/// The number of kills, ten times as many on a long run.
 const KILLS: usize = 10;
 const EVENTS_PER_KILL: i64 = 500;
 const PAUSES: usize = 2;
@@ -23,9 +22,9 @@ const EVENTS_PER_PAUSE: i64 = 500;
 const WORKERS: i64 = 8;
 /// Longer than the leases of these runners.
 const PAST_THE_LEASE: Duration = Duration::from_millis(700);
-/// What is left to do after the last kill, on a busy machine.
+/// The limit for the remaining work after the last kill, on a busy machine.
 const ENDS_WITHIN: Duration = Duration::from_mins(10);
-/// A stopped runner may hold a row until the database ends its transaction.
+/// The limit of a takeover: a stopped runner may lock a row until the database ends its transaction.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(30);
 
 /// The streams of the views, in the order of [`VIEWS`].
@@ -55,7 +54,7 @@ impl Drop for Runner {
     }
 }
 
-/// Neighbours who let the log grow up to where they may.
+/// Workers that let the log grow up to an allowed position.
 struct Work {
     market: Arc<Market>,
     allowed: AtomicI64,
@@ -63,8 +62,8 @@ struct Work {
 }
 
 impl Work {
-    /// Registers, changes prices, reserves, is refused, cancels; never waits for what follows.
-    async fn begin(self: Arc<Self>, first: i64) {
+    /// Registers, changes prices, reserves, is refused, cancels; never waits for reactions.
+    async fn run(self: Arc<Self>, first: i64) {
         for number in (first..).step_by(usize::try_from(WORKERS).unwrap()) {
             while *self.market.store.tail().head().borrow() >= self.allowed.load(Ordering::SeqCst) {
                 if self.done.load(Ordering::SeqCst) {
@@ -109,7 +108,7 @@ impl Work {
         self.send(MarketCommand::Reservation(reservation(no), reserve)).await;
     }
 
-    /// Sent until it is known what became of it.
+    /// Sends a command until its outcome is known.
     async fn send(&self, command: MarketCommand) {
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{command:?}").as_bytes());
         while self.market.port.send(&command, id, id).await.is_err() {
@@ -121,7 +120,7 @@ impl Work {
 /// Compares each view with the log as of the view's own checkpoint.
 struct Watch {
     market: Arc<Market>,
-    /// Per kind the events so far: position, number, sequence.
+    /// The events so far by kind: position, number, sequence.
     events: HashMap<String, Vec<(i64, i64, i64)>>,
     read: i64,
 }
@@ -131,7 +130,7 @@ impl Watch {
         Self { market: Arc::clone(market), events: HashMap::new(), read: 0 }
     }
 
-    async fn read_on(&mut self) {
+    async fn read_new_events(&mut self) {
         loop {
             let events = self.market.store.log().read_after(self.read, 10_000).await.unwrap();
             let Some(last) = events.last() else { return };
@@ -143,11 +142,11 @@ impl Watch {
         }
     }
 
-    /// Every row that is ahead of its checkpoint or behind it.
-    async fn look(&mut self) -> Vec<String> {
-        let mut strange = vec![];
+    /// The rows that are ahead of or behind the checkpoint of their view.
+    async fn check(&mut self) -> Vec<String> {
+        let mut wrong = vec![];
         for (view, kind) in VIEWS.iter().zip(KINDS) {
-            // One statement, so one moment.
+            // One statement reads one snapshot.
             let sql = format!(
                 "SELECT c.position, v.no, v.sequence FROM checkpoints c \
                  LEFT JOIN view_{view} v ON 1 = 1 WHERE c.subscription = '{view}'"
@@ -158,7 +157,7 @@ impl Watch {
                 })
                 .unwrap();
             let Some((checkpoint, ..)) = rows.first().copied() else { continue };
-            self.read_on().await;
+            self.read_new_events().await;
             let mut expected: HashMap<i64, i64> = HashMap::new();
             let events = self.events.get(kind).into_iter().flatten();
             for (_, number, sequence) in events.take_while(|(at, ..)| *at <= checkpoint) {
@@ -167,25 +166,24 @@ impl Watch {
             for (number, sequence) in rows.iter().filter_map(|(_, no, seq)| no.zip(*seq)) {
                 let due = expected.remove(&number);
                 if due != Some(sequence) {
-                    strange
-                        .push(format!("{view} {number}: {sequence} at {checkpoint}, due {due:?}"));
+                    wrong.push(format!("{view} {number}: {sequence} at {checkpoint}, due {due:?}"));
                 }
             }
             let missing = expected.into_iter();
-            strange.extend(missing.map(|(no, due)| format!("{view} {no}: absent, due {due}")));
+            wrong.extend(missing.map(|(no, due)| format!("{view} {no}: absent, due {due}")));
         }
-        strange
+        wrong
     }
 
-    /// Looks again and again; how often, and what was strange.
+    /// Checks repeatedly until the work is done; returns the number of checks and the wrong rows.
     async fn until(mut self, done: Arc<Work>) -> (usize, Vec<String>) {
-        let (mut looks, mut strange) = (0, vec![]);
+        let (mut checks, mut wrong) = (0, vec![]);
         while !done.done.load(Ordering::SeqCst) {
-            strange.extend(self.look().await);
-            looks += 1;
+            wrong.extend(self.check().await);
+            checks += 1;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        (looks, strange)
+        (checks, wrong)
     }
 
     async fn checkpoints(&self) -> Vec<i64> {
@@ -195,8 +193,8 @@ impl Watch {
     }
 }
 
-/// Grows a log, lets `trouble` befall its runners, and compares in the end.
-async fn through<F: AsyncFnOnce(&Arc<Work>, &Watch)>(db: &TestDb, trouble: F) {
+/// Grows a log, runs `trouble` on its runners, and compares the views in the end.
+async fn run_with<F: AsyncFnOnce(&Arc<Work>, &Watch)>(db: &TestDb, trouble: F) {
     let market = Arc::new(Market::open(db).await);
     let work = Arc::new(Work {
         market: Arc::clone(&market),
@@ -204,14 +202,14 @@ async fn through<F: AsyncFnOnce(&Arc<Work>, &Watch)>(db: &TestDb, trouble: F) {
         done: AtomicBool::new(false),
     });
     let workers: Vec<_> =
-        (1..=WORKERS).map(|first| tokio::spawn(Arc::clone(&work).begin(first))).collect();
+        (1..=WORKERS).map(|first| tokio::spawn(Arc::clone(&work).run(first))).collect();
     let watching = tokio::spawn(Watch::new(&market).until(Arc::clone(&work)));
     trouble(&work, &Watch::new(&market)).await;
     work.done.store(true, Ordering::SeqCst);
     for worker in workers {
         worker.await.unwrap();
     }
-    let (looks, strange) = watching.await.unwrap();
+    let (checks, wrong) = watching.await.unwrap();
     let runner = Runner::start(db);
     let watch = Watch::new(&market);
     eventually(ENDS_WITHIN, || async {
@@ -227,19 +225,19 @@ async fn through<F: AsyncFnOnce(&Arc<Work>, &Watch)>(db: &TestDb, trouble: F) {
     })
     .await;
     drop(runner);
-    assert_eq!(strange, [""; 0], "a view shows what its checkpoint says, at every moment");
-    assert!(looks > 20, "{looks} looks only");
-    assert_eq!(Watch::new(&market).look().await, [""; 0]);
+    assert_eq!(wrong, [""; 0], "every view matches its checkpoint at every moment");
+    assert!(checks > 20, "only {checks} checks");
+    assert_eq!(Watch::new(&market).check().await, [""; 0]);
     market.assert_equals_rebuild().await;
 }
 
-/// How often the views' leases were taken from somebody, all together.
+/// The sum of the epochs of the views' leases.
 async fn epochs(leases: &Leases) -> i64 {
     let all = leases.all().await.unwrap();
     all.iter().filter(|of| VIEWS.contains(&of.name.as_str())).map(|of| of.epoch).sum()
 }
 
-async fn grown(work: &Work, by: i64) {
+async fn grow(work: &Work, by: i64) {
     let head = work.market.store.log().head().await.unwrap();
     work.allowed.store(head + by, Ordering::SeqCst);
     eventually(TAKEN_OVER_WITHIN, || async {
@@ -250,57 +248,57 @@ async fn grown(work: &Work, by: i64) {
 }
 
 on_each_engine! {
-    async fn a_runner_killed_again_and_again_leaves_nothing_half(db: &TestDb) {
-        through(db, async |work, watch| {
+    async fn repeatedly_killed_runner_leaves_no_partial_batch(db: &TestDb) {
+        run_with(db, async |work, watch| {
             let mut moved = 0;
             for _ in 0..times(KILLS) {
                 let before = watch.checkpoints().await;
                 let runner = Runner::start(db);
-                grown(work, EVENTS_PER_KILL).await;
-                // A random moment of its work, not a condition.
+                grow(work, EVENTS_PER_KILL).await;
+                // The kill comes at a random moment; this waits for no condition.
                 let life = rand::random_range(300..1200);
                 println!("killed after {life} ms");
                 tokio::time::sleep(Duration::from_millis(life)).await;
                 drop(runner);
                 moved += usize::from(watch.checkpoints().await != before);
             }
-            assert!(moved > times(KILLS) / 2, "{moved} lives got something done");
+            assert!(moved > times(KILLS) / 2, "only {moved} runners moved a checkpoint");
         })
         .await;
     }
 
-    /// Control: a checkpoint that is moved without its rows is seen at once, and never made good.
-    async fn control_a_checkpoint_without_its_rows_is_seen(db: &TestDb) {
+    /// Control: a checkpoint that is moved without its rows is noticed at once, and the rows stay wrong.
+    async fn checkpoint_without_its_rows_is_noticed(db: &TestDb) {
         let market = Arc::new(Market::open(db).await);
         let loops = market.start();
         market.register(1, None).await;
         market.settle(&loops).await;
         loops.stop().await;
-        assert_eq!(Watch::new(&market).look().await, [""; 0]);
+        assert_eq!(Watch::new(&market).check().await, [""; 0]);
         market.item(1, ItemCommand::Delete).await;
         let head = market.store.log().head().await.unwrap();
         market.views_sql(&format!("UPDATE checkpoints SET position = {head}")).await;
-        let strange = Watch::new(&market).look().await;
-        assert!(strange.iter().any(|told| told.starts_with(VIEWS[0])), "{strange:?}");
+        let wrong = Watch::new(&market).check().await;
+        assert!(wrong.iter().any(|row| row.starts_with(VIEWS[0])), "{wrong:?}");
         let loops = market.start();
         market.settle(&loops).await;
         loops.stop().await;
         let differing = differences_from_rebuild(&market.store).await.unwrap();
-        assert!(differing.iter().any(|told| (told.view.as_str(), told.number) == ("item-info", 1)), "{differing:?}");
+        assert!(differing.iter().any(|row| (row.view.as_str(), row.number) == ("item-info", 1)), "{differing:?}");
     }
 }
 
 #[test]
-fn a_runner_stopped_past_its_lease_writes_nothing_when_it_goes_on() {
+fn runner_stopped_beyond_its_lease_writes_nothing_when_it_continues() {
     run(async {
         let db = TestDb::postgres().await;
-        through(&db, async |work, watch| {
+        run_with(&db, async |work, watch| {
             let runners = [Runner::start(&db), Runner::start(&db)];
-            grown(work, EVENTS_PER_PAUSE).await;
+            grow(work, EVENTS_PER_PAUSE).await;
             let leases = Leases::new(work.market.store.views().clone());
             let taken = epochs(&leases).await;
             for (pause, stopped) in (0..times(PAUSES)).zip(runners.iter().cycle()) {
-                // Under work, so that it is stopped in the middle of something.
+                // More work is allowed, so that the runner is stopped in the middle of it.
                 work.allowed.fetch_add(EVENTS_PER_PAUSE, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(
                     20 * (1 + u64::try_from(pause).unwrap() % 7),
@@ -320,15 +318,15 @@ fn a_runner_stopped_past_its_lease_writes_nothing_when_it_goes_on() {
                 .await;
                 stopped.signal("CONT");
             }
-            // Every other time at the latest it was the one at work that was stopped, and overtaken.
-            let overtaken = epochs(&leases).await - taken;
+            // At least every other pause stops the leader, whose leases are then taken over.
+            let taken_over = epochs(&leases).await - taken;
             let at_least = i64::try_from(times(PAUSES) / 2).unwrap();
-            assert!(overtaken >= at_least, "{overtaken} leases changed hands");
+            assert!(taken_over >= at_least, "only {taken_over} leases were taken over");
             drop(runners);
             for view in VIEWS {
                 eventually(TAKEN_OVER_WITHIN, || async {
                     let epoch = leases.take(view, "the test", Duration::ZERO).await.unwrap();
-                    epoch.ok_or("it is left to a dead one")
+                    epoch.ok_or("a dead runner still holds the lease")
                 })
                 .await;
             }

@@ -1,7 +1,7 @@
-//! Looking inside: an aggregate as it was at every position, and the story behind a reservation.
+//! Inspection: an aggregate's state at every position, and the trace of a reservation or a correlation.
 
 use crate::market::{Market, reservation};
-use crate::story;
+use crate::scenario;
 use gdmarket_domain::{Alarm, DecodeError, Item, MarketEvent, Payment, Reservation};
 use gdmarket_projections::{AggregateKind, QueryError, TracedEvent};
 use gdmarket_store::RecordedEvent;
@@ -14,7 +14,7 @@ fn decoded(event: &RecordedEvent) -> Result<MarketEvent, DecodeError> {
     MarketEvent::decode(&stream.kind, event_type, event_version, payload)
 }
 
-/// The state after some events, spelled as the domain spells it.
+/// The state after some events, as the domain's JSON.
 fn folded<A: cqrs_es::Aggregate>(events: Vec<A::Event>) -> serde_json::Value {
     let mut state = A::default();
     for event in events {
@@ -23,7 +23,7 @@ fn folded<A: cqrs_es::Aggregate>(events: Vec<A::Event>) -> serde_json::Value {
     serde_json::to_value(state).unwrap()
 }
 
-/// A stream's state by the domain alone.
+/// A stream's state, folded by the domain alone.
 fn by_hand(events: &[&RecordedEvent]) -> serde_json::Value {
     let events: Vec<MarketEvent> = events.iter().map(|event| decoded(event).unwrap()).collect();
     macro_rules! of {
@@ -35,7 +35,7 @@ fn by_hand(events: &[&RecordedEvent]) -> serde_json::Value {
                         other => panic!("{other:?}"),
                     }).collect(),
                 ),)*
-                MarketEvent::Hold(_) => panic!("holds aren't asked for"),
+                MarketEvent::Hold(_) => panic!("holds have no state to show"),
             }
         };
     }
@@ -54,10 +54,10 @@ fn flat<'a>(events: &'a [TracedEvent], all: &mut Vec<&'a TracedEvent>) {
 }
 
 on_each_engine! {
-    async fn a_state_is_the_fold_of_its_stream_up_to_a_position(db: &TestDb) {
+    async fn state_is_the_fold_of_its_stream_up_to_a_position(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
         let queries = market.queries();
         let log = market.store.log().read_after(0, 100_000).await.unwrap();
@@ -84,64 +84,64 @@ on_each_engine! {
             assert_eq!(now.events.last().map(|e| e.position), Some(event.position));
             if event.sequence == 1 {
                 let before = queries.state_at(kind, number, Some(event.position - 1), 2).await.unwrap();
-                assert_eq!(before, None, "{event} began it");
+                assert_eq!(before, None, "{event} is the first event of the stream");
                 seen.insert(kind.name());
             }
         }
-        assert_eq!(seen.len(), 4, "every kind was asked for");
+        assert_eq!(seen.len(), 4, "every kind was requested");
         let none = queries.state_at(AggregateKind::Item, 4711, None, 2).await.unwrap();
         assert_eq!(none, None);
         market.store.close().await;
     }
 
-    async fn a_story_holds_every_event_that_names_its_reservation_once(db: &TestDb) {
+    async fn trace_contains_every_event_that_names_its_reservation_once(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
         let log = market.store.log().read_after(0, 100_000).await.unwrap();
-        let told: Vec<_> = log.iter().map(gdmarket_projections::ToldEvent::from).collect();
+        let events_of_log: Vec<_> = log.iter().map(gdmarket_projections::ToldEvent::from).collect();
         for no in 1..=7 {
-            let story = market.queries().trace_reservation(reservation(no)).await.unwrap().unwrap();
+            let found = market.queries().trace_reservation(reservation(no)).await.unwrap().unwrap();
             let mut events = vec![];
-            flat(&story.trace.events, &mut events);
+            flat(&found.trace.events, &mut events);
             let mut positions: Vec<_> = events.iter().map(|e| e.event.position).collect();
             positions.sort_unstable();
-            let wanted = told.iter().filter(|event| event.names("reservationNo", no));
-            assert_eq!(positions, wanted.map(|event| event.position).collect::<Vec<_>>());
-            assert!(story.trace.is_complete);
-            assert_eq!(story.renter_id.map(gdmarket_domain::PersonId::get), Some(1000 + no));
+            let expected = events_of_log.iter().filter(|event| event.names("reservationNo", no));
+            assert_eq!(positions, expected.map(|event| event.position).collect::<Vec<_>>());
+            assert!(found.trace.is_complete);
+            assert_eq!(found.renter_id.map(gdmarket_domain::PersonId::get), Some(1000 + no));
             for event in &events {
                 for consequence in &event.consequences {
                     assert_eq!(consequence.event.caused_by, Some(event.event.position));
                 }
             }
-            let asked: Vec<_> = story.trace.events.iter().map(|e| e.event.caused_by).collect();
-            assert!(asked.iter().all(Option::is_none), "what people asked has no cause: {asked:?}");
+            let causes: Vec<_> = found.trace.events.iter().map(|e| e.event.caused_by).collect();
+            assert!(causes.iter().all(Option::is_none), "events of people's commands have no cause: {causes:?}");
         }
         let owners: Vec<_> = [1, 4, 6, 7].map(reservation).into_iter().collect();
         let mut of = vec![];
         for no in owners {
-            let story = market.queries().trace_reservation(no).await.unwrap().unwrap();
-            of.push(story.owner_id.map(gdmarket_domain::PersonId::get));
+            let found = market.queries().trace_reservation(no).await.unwrap().unwrap();
+            of.push(found.owner_id.map(gdmarket_domain::PersonId::get));
         }
         assert_eq!(of, [Some(10), Some(11), None, None]);
         assert_eq!(market.queries().trace_reservation(reservation(99)).await.unwrap(), None);
         market.store.close().await;
     }
 
-    async fn a_correlation_is_found_over_all_streams(db: &TestDb) {
+    async fn correlation_is_found_in_all_streams(db: &TestDb) {
         let market = Market::open(db).await;
         let loops = market.start();
-        story::play(&market, &loops).await;
+        scenario::play(&market, &loops).await;
         loops.stop().await;
         let log = market.store.log().read_after(0, 100_000).await.unwrap();
-        let told: Vec<_> = log.iter().map(gdmarket_projections::ToldEvent::from).collect();
+        let events_of_log: Vec<_> = log.iter().map(gdmarket_projections::ToldEvent::from).collect();
         let head = log.last().unwrap().position;
-        let ids: BTreeSet<_> = told.iter().filter_map(|e| e.correlation_id.clone()).collect();
+        let ids: BTreeSet<_> = events_of_log.iter().filter_map(|e| e.correlation_id.clone()).collect();
         assert!(ids.len() > 10);
         for id in ids {
-            let wanted: Vec<_> = told
+            let expected: Vec<_> = events_of_log
                 .iter()
                 .filter(|event| event.correlation_id.as_deref() == Some(&id))
                 .map(|event| event.position)
@@ -156,7 +156,7 @@ on_each_engine! {
             flat(&trace.events, &mut events);
             let mut positions: Vec<_> = events.iter().map(|e| e.event.position).collect();
             positions.sort_unstable();
-            assert_eq!((positions, reached), (wanted, head));
+            assert_eq!((positions, reached), (expected, head));
         }
         let queries = market.queries();
         let none = queries.trace_correlation(Uuid::from_u128(1), 0, None, &mut |_| ()).await;
