@@ -25,7 +25,7 @@ pub use engine::rebuild::{
 pub use engine::view::{Column, FoldError, Join, View, is_view};
 pub use gdmarket_store::LogLimit;
 pub use inspect::compatibility_check::{CompatibilityCheck, Failed, unreadable};
-pub use inspect::event_view::EventView as ToldEvent;
+pub use inspect::event_view::{EventOrigin, EventView};
 pub use inspect::fold_check::{FoldCheck, Part};
 pub use inspect::follower::{About, Follower};
 pub use inspect::loop_status::{LoopState, LoopStatus, pause_view, resume_view};

@@ -1,8 +1,8 @@
 //! `GET /events`: the market's events as they happen, as server-sent events. Every id is a token of the
-//! log, so whoever comes back with the last one misses nothing and sees nothing twice, on any replica.
+//! log, so a reader that reconnects with its last id misses nothing and sees nothing twice, on any replica.
 //!
-//! A reader that is slow lags behind in the log and nowhere else; one that takes nothing for a while is
-//! let go. Events carry no names; who sent them isn't told either.
+//! A slow reader lags behind in the log and nowhere else; the stream of a reader that takes nothing for a
+//! while ends. Events carry no names, and are sent without their origin.
 
 mod pump;
 
@@ -16,25 +16,24 @@ use crate::server::Shutdown;
 use crate::server::addresses::{Bound, Place, Resource};
 use crate::server::connection::Peer;
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
 use gdmarket_domain::{Actor, ItemNo, ReservationNo, event_names};
-use gdmarket_projections::{About, Queries};
-use http::{HeaderName, HeaderValue, header};
-use pump::{Pump, StreamedEvent};
+use gdmarket_projections::{About, EventView, Queries};
+use http::{HeaderValue, header};
+use pump::Pump;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Events that wait for one reader outside of the log.
-const WAITING: usize = 16;
-/// When somebody who found no place may try again.
+/// How many events wait for one reader outside of the log.
+const QUEUE_LENGTH: usize = 16;
+/// When a reader that found no place may try again.
 const FULL: Duration = Duration::from_secs(5);
-/// The newest version there is.
+/// The version of an aggregate's newest state.
 const NEWEST: i64 = i64::MAX;
 
 /// The places for streams, and when all of them end.
@@ -102,7 +101,7 @@ pub(super) fn router() -> OpenApiRouter<QueryState> {
             description = "Begin after this: the `Gdmarket-At` of a write, or the id of an event."),
         ("Last-Event-ID" = Option<String>, Header,
             description = "The last id that was received; goes before `after`.")),
-    responses((status = 200, description = "A stream that doesn't end.", body = StreamedEvent,
+    responses((status = 200, description = "A stream that doesn't end.", body = EventView,
         content_type = "text/event-stream")))]
 async fn events(
     State(state): State<QueryState>,
@@ -117,11 +116,11 @@ async fn events(
         payment_no: params.number("paymentNo"),
         event_type: params.word("type", event_names()),
     };
-    // Who comes back does so to the same address, whose `after` may be of a log that is gone by now.
-    let comes_back = last.is_some();
+    // A browser reconnects to the same address, whose `after` may be of a log that is gone by now.
+    let reconnects = last.is_some();
     let position_of = |token: &str| state.tokens.position(token);
     let after =
-        params.token("after", |token| if comes_back { Some(0) } else { position_of(token) });
+        params.token("after", |token| if reconnects { Some(0) } else { position_of(token) });
     params.finish()?;
     if !may_follow(&state.queries, &actor, &about).await? {
         return Err(Problem::new(&kind::WRONG_ACTOR).with_detail(
@@ -139,8 +138,8 @@ async fn events(
         (None, Some(_) | None) => true,
     };
     let EventStreams { shutdown, drain_delay, stalled_reader, .. } = state.event_streams;
-    let (frames, received) = mpsc::channel(WAITING);
-    let pump = Pump::new(follower, state.tokens, frames, stalled_reader);
+    let (events, received) = mpsc::channel(QUEUE_LENGTH);
+    let pump = Pump { follower, tokens: state.tokens, events, stalled_reader };
     tokio::spawn(async move {
         pump.run(is_known, shutdown.stopped_accepting(drain_delay)).await;
         drop(place);
@@ -148,7 +147,7 @@ async fn events(
     Ok(answer(received))
 }
 
-/// Whether an actor may follow what is about this. A reservation or item that isn't there is told so.
+/// Whether an actor may follow what is about this; a problem if there is no such reservation or item.
 async fn may_follow(queries: &Queries, actor: &Actor, about: &About) -> Result<bool, Problem> {
     if actor.acts_for_anyone() {
         return Ok(true);
@@ -167,22 +166,21 @@ async fn may_follow(queries: &Queries, actor: &Actor, about: &About) -> Result<b
     Ok(false)
 }
 
-/// Whether an actor owns an item; `None` if there is and was no such item.
+/// Whether an actor owns an item; `None` if there never was such an item.
 async fn owns(queries: &Queries, actor: &Actor, no: ItemNo) -> Result<Option<bool>, Problem> {
     let item = queries.item_at(no, NEWEST).await?;
     Ok(item.map(|item| actor.is_owner(item.state.owner_id())))
 }
 
-fn answer(received: mpsc::Receiver<Bytes>) -> Response {
-    let frames = futures::stream::unfold(received, async |mut received| {
-        let frame = received.recv().await?;
-        Some((Ok::<_, Infallible>(frame), received))
+fn answer(received: mpsc::Receiver<Event>) -> Response {
+    let events = futures::stream::unfold(received, async |mut received| {
+        let event = received.recv().await?;
+        Some((Ok::<_, Infallible>(event), received))
     });
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // A proxy in between must not collect what is to be seen at once.
-        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-    ];
-    (headers, Body::from_stream(frames)).into_response()
+    let mut response = Sse::new(events).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy in between must not buffer what is to be seen at once.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }

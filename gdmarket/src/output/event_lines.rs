@@ -3,7 +3,7 @@
 use crate::output::Console;
 use crate::output::text::{Text, Tone};
 use chrono::{DateTime, SecondsFormat, Utc};
-use gdmarket_projections::ToldEvent;
+use gdmarket_projections::EventView;
 use serde_json::Value;
 
 /// The longest data of an event in a line, in characters.
@@ -21,7 +21,7 @@ impl EventLines {
     }
 
     /// The lines of a page.
-    pub(crate) fn of(&mut self, events: &[ToldEvent]) -> Vec<Text> {
+    pub(crate) fn of(&mut self, events: &[EventView]) -> Vec<Text> {
         if self.console.is_json() {
             return events.iter().map(|event| json_line(event).into()).collect();
         }
@@ -34,7 +34,7 @@ impl EventLines {
         events.iter().zip(&cells).map(|(event, cells)| self.line(event, cells)).collect()
     }
 
-    fn line(&self, event: &ToldEvent, cells: &[String; 5]) -> Text {
+    fn line(&self, event: &EventView, cells: &[String; 5]) -> Text {
         let [position, stream, sequence, event_type, actor] = cells;
         let [of_position, of_stream, of_sequence, of_type, of_actor] = self.widths;
         let columns =
@@ -47,17 +47,17 @@ impl EventLines {
     }
 }
 
-fn cells(event: &ToldEvent) -> [String; 5] {
+fn cells(event: &EventView) -> [String; 5] {
     [
         event.position.to_string(),
         event.stream.clone(),
         format!("#{}", event.sequence),
         event.event_type.clone(),
-        event.actor.clone().unwrap_or_default(),
+        event.actor().unwrap_or_default().to_owned(),
     ]
 }
 
-fn json_line(event: &ToldEvent) -> String {
+fn json_line(event: &EventView) -> String {
     // Serialising texts, numbers and JSON values cannot fail.
     serde_json::to_string(event).unwrap_or_default()
 }
@@ -89,19 +89,21 @@ pub(crate) fn short_data(data: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gdmarket_projections::EventOrigin;
     use serde_json::json;
 
-    fn event(position: i64, stream: &str) -> ToldEvent {
-        ToldEvent {
+    fn event(position: i64, stream: &str) -> EventView {
+        EventView {
             position,
             stream: stream.to_owned(),
             sequence: 1,
             event_type: "ItemDeleted".to_owned(),
             version: "1".to_owned(),
             recorded_at: DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap(),
-            actor: Some("owner:7".to_owned()),
-            command_id: None,
-            correlation_id: None,
+            origin: Some(EventOrigin {
+                actor: Some("owner:7".to_owned()),
+                ..EventOrigin::default()
+            }),
             caused_by: None,
             data: json!({"itemNo": 1}),
         }

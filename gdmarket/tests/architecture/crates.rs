@@ -39,7 +39,7 @@ const RESTRICTED_LIBRARIES: &[(&str, &[&str])] = &[
     ("postgres-es", &["store", "bench"]),
     ("sqlite-es", &["bench"]),
     ("axum", &["api"]),
-    ("utoipa", &["api"]),
+    ("utoipa", &["api", "projections"]),
     ("clap", &["gdmarket", "bench"]),
     ("clap_complete", &["gdmarket"]),
     ("clap_mangen", &["gdmarket"]),

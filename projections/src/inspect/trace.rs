@@ -2,6 +2,10 @@
 //! of causes. The trace of a reservation is collected from the streams that the reservation names. The
 //! trace of a correlation reads the whole log, since appends maintain no index for it.
 
+mod traced_event;
+
+pub use traced_event::TracedEvent;
+
 use crate::engine::feed::decode;
 use crate::inspect::event_view::EventView;
 use crate::queries::Queries;
@@ -12,7 +16,6 @@ use gdmarket_domain::{
     ReservationEvent, ReservationNo,
 };
 use gdmarket_store::{EventFilter, RecordedEvent, StreamId};
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -20,16 +23,6 @@ use uuid::Uuid;
 const PAGE: u32 = 500;
 /// The most events of a trace: far more than a real one has, and still little memory.
 const MOST: usize = 10_000;
-
-/// An event with its consequences.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TracedEvent {
-    /// The event.
-    #[serde(flatten)]
-    pub event: EventView,
-    /// The events that it caused, in order.
-    pub consequences: Vec<TracedEvent>,
-}
 
 /// A trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,9 +238,7 @@ mod tests {
             event_type: String::new(),
             version: String::new(),
             recorded_at: DateTime::default(),
-            actor: None,
-            command_id: None,
-            correlation_id: None,
+            origin: None,
             caused_by,
             data: Value::Null,
         }

@@ -3,7 +3,7 @@
 use crate::market::{Market, reservation};
 use crate::scenario;
 use gdmarket_domain::{Alarm, DecodeError, Item, MarketEvent, Payment, Reservation};
-use gdmarket_projections::{AggregateKind, QueryError, TracedEvent};
+use gdmarket_projections::{AggregateKind, EventView, QueryError, TracedEvent};
 use gdmarket_store::RecordedEvent;
 use gdmarket_testkit::on_each_engine;
 use std::collections::BTreeSet;
@@ -100,7 +100,7 @@ on_each_engine! {
         scenario::play(&market, &loops).await;
         loops.stop().await;
         let log = market.store.log().read_after(0, 100_000).await.unwrap();
-        let events_of_log: Vec<_> = log.iter().map(gdmarket_projections::ToldEvent::from).collect();
+        let events_of_log: Vec<_> = log.iter().map(EventView::from).collect();
         for no in 1..=7 {
             let found = market.queries().trace_reservation(reservation(no)).await.unwrap().unwrap();
             let mut events = vec![];
@@ -136,14 +136,14 @@ on_each_engine! {
         scenario::play(&market, &loops).await;
         loops.stop().await;
         let log = market.store.log().read_after(0, 100_000).await.unwrap();
-        let events_of_log: Vec<_> = log.iter().map(gdmarket_projections::ToldEvent::from).collect();
+        let events_of_log: Vec<_> = log.iter().map(EventView::from).collect();
         let head = log.last().unwrap().position;
         let ids: BTreeSet<_> = events_of_log.iter().filter_map(|e| e.correlation_id.clone()).collect();
         assert!(ids.len() > 10);
         for id in ids {
             let expected: Vec<_> = events_of_log
                 .iter()
-                .filter(|event| event.correlation_id.as_deref() == Some(&id))
+                .filter(|event| event.correlation_id() == Some(&id))
                 .map(|event| event.position)
                 .collect();
             let mut reached = 0;

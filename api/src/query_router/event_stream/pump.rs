@@ -1,166 +1,116 @@
-//! Brings events from the log to one reader, frame by frame, until the reader goes away, takes nothing
-//! any more, or this server stops accepting.
+//! Brings events from the log to one reader until the reader disconnects, stops reading, or this server
+//! stops accepting requests.
 
 use crate::token::Tokens;
-use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use gdmarket_projections::{Follower, QueryError, ToldEvent};
-use serde::Serialize;
-use serde_json::Value;
+use axum::response::sse::Event;
+use gdmarket_projections::{EventView, Follower, QueryError};
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
-use utoipa::ToSchema;
 
-/// How often a stream without news shows that it is there.
+/// How often a stream without news sends a comment. axum's own keep-alive carries no id, which a reader
+/// needs to resume after what was looked at and didn't match.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How long a stream waits when the database doesn't answer.
+/// The pause after a read that the database didn't answer.
 const PAUSE: Duration = Duration::from_secs(1);
-/// When a reader comes back after its stream broke, in milliseconds.
-const RETRY_MS: u64 = 2_000;
-/// Up to how much later it comes back when all streams of a server end at once.
-const SPREAD_MS: u64 = 3_000;
+/// When a reader reconnects after its stream broke.
+const RETRY: Duration = Duration::from_secs(2);
+/// How much later it reconnects at most when all streams of a server end at once, in milliseconds.
+const RETRY_SPREAD_MS: u64 = 3_000;
 
-/// An event on the wire
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct StreamedEvent {
-    /// Where it is in the log.
-    position: i64,
-    /// Whose event it is.
-    #[schema(example = "item/1")]
-    stream: String,
-    /// Its number in the stream.
-    sequence: i64,
-    /// What happened.
-    #[serde(rename = "type")]
-    #[schema(example = "ItemHeld")]
-    event_type: String,
-    /// The version of the event's shape.
-    version: String,
-    recorded_at: DateTime<Utc>,
-    /// The position of the event that caused it; `null` for what a person asked.
-    #[schema(required)]
-    caused_by: Option<i64>,
-    /// What the event says.
-    data: Value,
-}
+/// Why a stream ended, as the metric labels it.
+type EndReason = &'static str;
 
-impl From<ToldEvent> for StreamedEvent {
-    /// Without actor, command and correlation: they are the operator's business.
-    fn from(event: ToldEvent) -> Self {
-        Self {
-            position: event.position,
-            stream: event.stream,
-            sequence: event.sequence,
-            event_type: event.event_type,
-            version: event.version,
-            recorded_at: event.recorded_at,
-            caused_by: event.caused_by,
-            data: event.data,
-        }
-    }
-}
+const SERVER: EndReason = "server";
+const GONE: EndReason = "reader";
+const STALLED: EndReason = "stalled";
+const UNREADABLE: EndReason = "unreadable";
 
 /// One reader's stream.
 pub(super) struct Pump {
-    follower: Follower,
-    tokens: Tokens,
-    frames: mpsc::Sender<Bytes>,
-    /// How long a reader may take nothing.
-    stalled_reader: Duration,
+    pub(super) follower: Follower,
+    pub(super) tokens: Tokens,
+    pub(super) events: mpsc::Sender<Event>,
+    /// How long a reader may take nothing before its stream ends.
+    pub(super) stalled_reader: Duration,
 }
 
 impl Pump {
-    pub(super) const fn new(
-        follower: Follower,
-        tokens: Tokens,
-        frames: mpsc::Sender<Bytes>,
-        stalled_reader: Duration,
-    ) -> Self {
-        Self { follower, tokens, frames, stalled_reader }
-    }
-
-    /// Goes on until the reader or the server ends it. A reader that came with an id of another log is
-    /// told to begin anew.
+    /// Runs until the reader or the server ends it. A reader whose last id belongs to another log
+    /// (`is_known` is false) gets an event `reset` first.
     pub(super) async fn run(mut self, is_known: bool, server_ends: impl Future<Output = ()>) {
-        let frames = self.frames.clone();
+        let events = self.events.clone();
         let reason = tokio::select! {
-            reason = self.go_on(is_known) => reason,
+            reason = self.follow(is_known) => reason,
             () = server_ends => {
-                // Not all at once to the servers that are left. A full queue tells it by its end.
-                let retry = RETRY_MS + rand::random_range(0..SPREAD_MS);
-                drop(frames.try_send(Bytes::from(format!("retry: {retry}\n\n"))));
-                "server"
+                // Readers shall not all reconnect to the remaining servers at once. A full queue drops
+                // this, and the end of the stream says enough.
+                let spread = Duration::from_millis(rand::random_range(0..RETRY_SPREAD_MS));
+                drop(events.try_send(Event::default().retry(RETRY + spread)));
+                SERVER
             }
         };
         metrics::counter!("gdmarket_event_streams_ended_total", "reason" => reason).increment(1);
     }
 
-    async fn go_on(&mut self, is_known: bool) -> &'static str {
-        let first = format!("retry: {RETRY_MS}\n{}", if is_known { "" } else { RESET });
+    async fn follow(&mut self, is_known: bool) -> EndReason {
+        let mut first = Event::default().retry(RETRY);
+        if !is_known {
+            first = first.event("reset").data(r#"{"reason":"unknown-token"}"#);
+        }
         if let Err(reason) = self.send(first, self.follower.position()).await {
             return reason;
         }
         loop {
             let now = Instant::now();
-            let until = now.checked_add(HEARTBEAT).unwrap_or(now);
+            let heartbeat = now.checked_add(HEARTBEAT).unwrap_or(now);
             let events = tokio::select! {
-                events = self.follower.next(until) => events,
-                () = self.frames.closed() => return GONE,
+                events = self.follower.next(heartbeat) => events,
+                () = self.events.closed() => return GONE,
             };
             let events = match events {
                 Ok(events) => events,
-                // What comes later isn't lost.
+                // The follower keeps its position: the events come once the database answers.
                 Err(QueryError::Unavailable(_)) => vec![],
                 Err(error) => {
                     tracing::error!(%error, "a stream of events ends");
                     return UNREADABLE;
                 }
             };
-            if let Err(reason) = self.pass_on(events, until).await {
+            if let Err(reason) = self.pass_on(events, heartbeat).await {
                 return reason;
             }
         }
     }
 
-    /// Passes events on; without any, that the stream is still there and how far it has looked.
-    async fn pass_on(
-        &self,
-        events: Vec<ToldEvent>,
-        heartbeat: Instant,
-    ) -> Result<(), &'static str> {
+    /// Passes events on; without any, a comment with the position that was looked at.
+    async fn pass_on(&self, events: Vec<EventView>, heartbeat: Instant) -> Result<(), EndReason> {
         if events.is_empty() {
             if Instant::now() < heartbeat {
-                // The database doesn't answer: what comes later isn't lost.
+                // Nothing came before the time was over: the database doesn't answer.
                 sleep(PAUSE).await;
             }
-            return self.send(": still here\n".to_owned(), self.follower.position()).await;
+            let comment = Event::default().comment("still here");
+            return self.send(comment, self.follower.position()).await;
         }
         for event in events {
             let position = event.position;
-            // Texts, numbers and JSON itself: always JSON, and never more than one line.
-            let data = serde_json::to_string(&StreamedEvent::from(event)).unwrap_or_default();
-            self.send(format!("data: {data}\n"), position).await?;
+            // Texts, numbers and JSON itself: always JSON.
+            let data = Event::default().json_data(event.without_origin()).unwrap_or_default();
+            self.send(data, position).await?;
             metrics::counter!("gdmarket_event_stream_events_total").increment(1);
         }
         Ok(())
     }
 
-    /// Sends a frame whose id is the token of a position.
-    async fn send(&self, lines: String, position: i64) -> Result<(), &'static str> {
-        let frame = format!("{lines}id: {}\n\n", self.tokens.token(position));
-        match timeout(self.stalled_reader, self.frames.send(frame.into())).await {
+    /// Sends an event whose id is the token of a position.
+    async fn send(&self, event: Event, position: i64) -> Result<(), EndReason> {
+        let event = event.id(self.tokens.token(position));
+        match timeout(self.stalled_reader, self.events.send(event)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(GONE),
             Err(_) => Err(STALLED),
         }
     }
 }
-
-const GONE: &str = "reader";
-const STALLED: &str = "stalled";
-const UNREADABLE: &str = "unreadable";
-/// The last id was of another log, or of one that was set back.
-const RESET: &str = "event: reset\ndata: {\"reason\":\"unknown-token\"}\n";

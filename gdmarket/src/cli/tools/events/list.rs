@@ -6,7 +6,7 @@ use crate::output::progress::ProgressLine;
 use crate::output::result_writer::ResultWriter;
 use crate::output::{Console, Failure};
 use clap::Args;
-use gdmarket_projections::ToldEvent;
+use gdmarket_projections::EventView;
 use gdmarket_store::{EventQuery, Store};
 use std::io::{self, IsTerminal as _};
 
@@ -44,7 +44,7 @@ pub(super) async fn run(store: &Store, args: &ListArgs, console: Console) -> Res
     while left > 0 {
         let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
         let Some(events) = query.next(limit).await? else { break };
-        let views: Vec<_> = events.iter().map(ToldEvent::from).collect();
+        let views: Vec<_> = events.iter().map(EventView::from).collect();
         for line in lines.of(&views) {
             out.line(line)?;
         }

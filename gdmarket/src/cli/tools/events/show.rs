@@ -3,7 +3,7 @@
 use crate::output::event_lines::moment;
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
-use gdmarket_projections::{ToldEvent, unreadable};
+use gdmarket_projections::{EventView, unreadable};
 use gdmarket_store::{RecordedEvent, Store};
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ pub(super) async fn run(store: &Store, args: &ShowArgs, console: Console) -> Res
             "see what comes next: gdmarket events list --after {before} --limit 1"
         )));
     };
-    let view = ToldEvent::from(&event);
+    let view = EventView::from(&event);
     let cause = match view.caused_by {
         Some(position) => store.log().at(position).await?,
         None => None,
@@ -38,7 +38,7 @@ pub(super) async fn run(store: &Store, args: &ShowArgs, console: Console) -> Res
         let mut shown = serde_json::to_value(&view).unwrap_or_default();
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("metadata".to_owned(), metadata(&event));
-            shown.insert("cause".to_owned(), json!(cause.as_ref().map(ToldEvent::from)));
+            shown.insert("cause".to_owned(), json!(cause.as_ref().map(EventView::from)));
             shown.insert("unreadable".to_owned(), json!(fault));
         }
         Console::result_json(&shown);
@@ -54,7 +54,7 @@ fn metadata(event: &RecordedEvent) -> Value {
 
 fn print(
     event: &RecordedEvent,
-    view: &ToldEvent,
+    view: &EventView,
     cause: Option<&RecordedEvent>,
     fault: Option<&str>,
 ) {
@@ -63,15 +63,15 @@ fn print(
         (None, Some(position)) => format!("{position}, which isn't in this log"),
         (None, None) => "no event: it was requested".to_owned(),
     };
-    let none = || "–".to_owned();
+    let known = |text: Option<&str>| text.unwrap_or("–").to_owned();
     let lines = [
         ("position", view.position.to_string()),
         ("stream", format!("{} #{}", view.stream, view.sequence)),
         ("type", format!("{} version {}", view.event_type, view.version)),
         ("recorded at", moment(view.recorded_at)),
-        ("actor", view.actor.clone().unwrap_or_else(none)),
-        ("command", view.command_id.clone().unwrap_or_else(none)),
-        ("correlation", view.correlation_id.clone().unwrap_or_else(none)),
+        ("actor", known(view.actor())),
+        ("command", known(view.command_id())),
+        ("correlation", known(view.correlation_id())),
         ("caused by", caused_by),
         ("unreadable", fault.unwrap_or_default().to_owned()),
     ];

@@ -6,7 +6,7 @@ use crate::output::progress::ProgressLine;
 use crate::output::result_writer::ResultWriter;
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
-use gdmarket_projections::ToldEvent;
+use gdmarket_projections::EventView;
 use gdmarket_store::Store;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,7 +51,7 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
     if let Some(progress) = progress {
         progress.finish_silently();
     }
-    let views: Vec<_> = newest.iter().map(ToldEvent::from).collect();
+    let views: Vec<_> = newest.iter().map(EventView::from).collect();
     for line in lines.of(&views) {
         out.line(line)?;
     }
@@ -73,7 +73,7 @@ pub(super) async fn run(store: &Store, args: &TailArgs, console: Console) -> Res
         reached = events.last().map_or(reached, |event| event.position);
         filter.after = filter.after.max(query.until());
         let matching = events.iter().filter(|event| filter.matches(event));
-        let views: Vec<_> = matching.map(|event| ToldEvent::from(&**event)).collect();
+        let views: Vec<_> = matching.map(|event| EventView::from(&**event)).collect();
         for line in lines.of(&views) {
             out.line(line)?;
         }

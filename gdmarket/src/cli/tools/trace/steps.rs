@@ -1,11 +1,11 @@
 //! Groups the events of a level of a trace by their commands.
 
-use gdmarket_projections::{ToldEvent, TracedEvent};
+use gdmarket_projections::{EventView, TracedEvent};
 
 /// A command, with its events.
 pub(super) struct CommandStep<'a> {
     /// The first of its events; all of them share actor, command and time.
-    pub(super) first: &'a ToldEvent,
+    pub(super) first: &'a EventView,
     /// All of them, in order.
     pub(super) events: Vec<&'a TracedEvent>,
 }
@@ -14,11 +14,10 @@ pub(super) struct CommandStep<'a> {
 pub(super) fn steps(level: &[TracedEvent]) -> Vec<CommandStep<'_>> {
     let mut steps: Vec<CommandStep<'_>> = vec![];
     for traced in level {
-        let command = traced.event.command_id.as_deref();
+        let command = traced.event.command_id();
         // Events without a command id can't be grouped.
-        let known = steps
-            .iter_mut()
-            .find(|step| command.is_some() && step.first.command_id.as_deref() == command);
+        let known =
+            steps.iter_mut().find(|step| command.is_some() && step.first.command_id() == command);
         match known {
             Some(step) => step.events.push(traced),
             None => steps.push(CommandStep { first: &traced.event, events: vec![traced] }),
@@ -28,17 +27,17 @@ pub(super) fn steps(level: &[TracedEvent]) -> Vec<CommandStep<'_>> {
 }
 
 /// The sender of the command of an event: a person, or a process of the market by its name.
-pub(super) fn sender(event: &ToldEvent) -> &str {
-    event.actor.as_deref().unwrap_or("unknown sender")
+pub(super) fn sender(event: &EventView) -> &str {
+    event.actor().unwrap_or("unknown sender")
 }
 
 /// The id of the command of an event.
-pub(super) fn command(event: &ToldEvent) -> &str {
-    event.command_id.as_deref().unwrap_or("unknown")
+pub(super) fn command(event: &EventView) -> &str {
+    event.command_id().unwrap_or("unknown")
 }
 
 /// The label of an event in a graph.
-pub(super) fn heading(event: &ToldEvent) -> String {
+pub(super) fn heading(event: &EventView) -> String {
     format!("{} {} #{} {}", event.position, event.stream, event.sequence, event.event_type)
 }
 
@@ -46,6 +45,7 @@ pub(super) fn heading(event: &ToldEvent) -> String {
 pub(super) mod tests {
     use super::*;
     use chrono::DateTime;
+    use gdmarket_projections::EventOrigin;
     use serde_json::json;
 
     /// What differs between the events of an example.
@@ -60,16 +60,18 @@ pub(super) mod tests {
     fn event(position: i64, given: Given) -> TracedEvent {
         let Given { command, actor, stream, event_type } = given;
         let at = 1_800_000_000_000 + if position > 2 { 5 } else { 0 };
-        let event = ToldEvent {
+        let event = EventView {
             position,
             stream: stream.to_owned(),
             sequence: position,
             event_type: event_type.to_owned(),
             version: "1".to_owned(),
             recorded_at: DateTime::from_timestamp_millis(at).unwrap(),
-            actor: Some(actor.to_owned()),
-            command_id: Some(command.to_owned()),
-            correlation_id: None,
+            origin: Some(EventOrigin {
+                actor: Some(actor.to_owned()),
+                command_id: Some(command.to_owned()),
+                correlation_id: None,
+            }),
             caused_by: None,
             data: json!({"no": position}),
         };
