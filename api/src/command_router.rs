@@ -87,7 +87,7 @@ impl CommandState {
         if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
             let viewer = self.viewer(caller);
             let current = self.use_cases.item(no).await?;
-            let current = current.map(|item| render::item(item, &viewer));
+            let current = current.map(|item| render(item, &viewer));
             context.meta.precondition.none_of = named(tags, current.as_ref());
         }
         Ok(context)
@@ -104,7 +104,7 @@ impl CommandState {
         if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
             let viewer = self.viewer(caller);
             let current = self.use_cases.reservation(no).await?;
-            let current = current.map(|reservation| render::reservation(reservation, &viewer));
+            let current = current.map(|reservation| render(reservation, &viewer));
             context.meta.precondition.none_of = named(tags, current.as_ref());
         }
         Ok(context)

@@ -22,13 +22,13 @@ pub(crate) fn routes() -> OpenApiRouter<Shutdown> {
     OpenApiRouter::new().routes(routes!(livez)).routes(routes!(readyz))
 }
 
-#[utoipa::path(get, path = "/livez", tag = "server", summary = "The process turns.",
+#[utoipa::path(get, path = "/livez", tag = "server", summary = "The process is alive.",
     responses((status = 200, description = "Yes.", body = Object)))]
 async fn livez() -> Json<Value> {
     Json(json!({"status": "live"}))
 }
 
-#[utoipa::path(get, path = "/readyz", tag = "server", summary = "It may be asked.",
+#[utoipa::path(get, path = "/readyz", tag = "server", summary = "It takes requests.",
     responses((status = 200, description = "Yes.", body = Object)))]
 async fn readyz(State(shutdown): State<Shutdown>) -> Response {
     if shutdown.is_draining() {

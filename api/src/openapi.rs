@@ -16,8 +16,8 @@ use utoipa::{Modify, OpenApi};
 #[openapi(
     info(
         title = "GDmarket",
-        description = "A rental market between neighbours. Every write answers with what the \
-            event log says came of it; reads come from views. Until log-ins come, callers say who they are \
+        description = "A rental market between neighbours. Every write answers with its \
+            outcome from the event log; reads come from views. Until log-ins come, callers say who they are \
             with `X-Gdmarket-Actor`, and the server listens on loopback only, unless it is started with \
             `--allow-open`: then a request without that header reads without names, and its writes are 401 \
             `actor-required`. Numbers are taken as strings \
@@ -31,7 +31,7 @@ use utoipa::{Modify, OpenApi};
         (name = "reservations", description = "Who wants what, and when."),
         (name = "payments", description = "Attempts to pay."),
         (name = "alarms", description = "What was announced."),
-        (name = "events", description = "What happens, as it happens."),
+        (name = "events", description = "Events, as they are recorded."),
         (name = "server", description = "The server itself."),
     ),
 )]

@@ -73,11 +73,11 @@ pub(crate) struct ProblemBody<'a> {
     status: u16,
     /// What to do about it.
     detail: String,
-    /// The path that was asked.
+    /// The requested path.
     instance: &'a str,
     /// What is wrong, for programs; never renamed.
     code: &'a str,
-    /// What to tell the operator.
+    /// What to report to the operator.
     trace_id: String,
     /// The fields at fault, at most 20.
     #[schema(inline, max_items = 20)]

@@ -1,11 +1,14 @@
 //! The reading half of the interface: collections, members, calendar, trace, events, metrics. It holds no
 //! command; `?at_least=` waits until the views have applied what a write did.
 
+mod accept;
 mod collection;
 mod event_stream;
 mod items;
+mod members;
 mod meta;
 mod reservations;
+mod resource_routes;
 
 use crate::extract::query::Params;
 use crate::problem::field_fault::{Fault, FieldFault};
@@ -14,11 +17,11 @@ use crate::representation::Representation;
 use crate::resource::Versioned;
 use crate::server::places;
 use crate::token::Tokens;
+use accept::MemberType;
 use axum::body::Body;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use collection::MemberType;
 use gdmarket_app::Viewer;
 use gdmarket_domain::Actor;
 use gdmarket_projections::{Applied, Queries};
@@ -29,10 +32,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 
-/// How long a read waits for what `?at_least=` names.
-const AT_LEAST_WITHIN: Duration = Duration::from_secs(2);
+/// The answer to a read, or why there is none.
+type Answer = Result<Response, Problem>;
 
-/// What the reading half works with.
+/// How long a read waits for the write that `?at_least=` names.
+const AT_LEAST_WAIT: Duration = Duration::from_secs(2);
+
+/// What the routes that read answer from.
 #[derive(Clone)]
 pub(crate) struct QueryState {
     pub(crate) queries: Queries,
@@ -67,14 +73,14 @@ impl QueryState {
         Viewer { actor, today: (self.now)().with_timezone(&self.time_zone).date_naive() }
     }
 
-    /// Reads `at_least` and refuses every parameter that was not read, then waits.
+    /// Reads `at_least`, refuses every parameter that wasn't read, then waits.
     async fn catch_up(&self, mut params: Params) -> Result<(), Problem> {
-        let wanted = params.at_least().map(|token| self.tokens.position(&token));
-        if wanted == Some(None) {
+        let at_least = params.at_least().map(|token| self.tokens.position(&token));
+        if at_least == Some(None) {
             params.refuse_token();
         }
         params.finish()?;
-        let Some(position) = wanted.flatten() else { return Ok(()) };
+        let Some(position) = at_least.flatten() else { return Ok(()) };
         if !self.queries.reaches(position).await? {
             return Err(Problem::invalid(vec![FieldFault::new("at_least", Fault::UnknownToken)]));
         }
@@ -85,7 +91,7 @@ impl QueryState {
             return Err(places::overloaded());
         }
         let now = Instant::now();
-        let until = now.checked_add(AT_LEAST_WITHIN).unwrap_or(now);
+        let until = now.checked_add(AT_LEAST_WAIT).unwrap_or(now);
         if self.applied.wait_views(position, until).await {
             Ok(())
         } else {
@@ -94,20 +100,13 @@ impl QueryState {
     }
 }
 
-/// The answer that shows one member.
-fn member<T: Serialize>(
-    found: Option<Versioned<T>>,
-    absent: &'static kind::Kind,
-    shown_as: MemberType,
-) -> Response {
-    let Some(found) = found else {
-        return Problem::new(absent).into_response();
-    };
-    let representation = Representation::of(&found);
+/// The answer that shows one resource.
+fn shown<T: Serialize>(resource: &Versioned<T>, media_type: MemberType) -> Response {
+    let representation = Representation::of(resource);
     let etag = representation.etag_header();
     let mut response = Response::new(Body::from(representation.json));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(shown_as.0));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type.0));
     if let Some(etag) = etag {
         headers.insert(header::ETAG, etag);
     }

@@ -2,7 +2,7 @@
 //! all streams, as a tree of causes.
 
 use gdmarket_domain::{Actor, ReservationNo};
-use gdmarket_projections::{ReservationTrace, TracedEvent};
+use gdmarket_projections::{ReservationTrace, Trace, TracedEvent};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,17 +10,17 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Story)]
-pub(crate) struct Trace {
+pub(crate) struct TraceResource {
     reservation_no: i64,
-    /// What people asked, in order, each with all that followed.
+    /// The requests of people, in order, each with the events that followed.
     events: Vec<TracedEvent>,
     /// Whether this is all of it: a story of more than ten thousand events is cut.
     complete: bool,
 }
 
-impl Trace {
+impl TraceResource {
     pub(crate) fn of(no: ReservationNo, found: ReservationTrace) -> Self {
-        let gdmarket_projections::Trace { events, is_complete } = found.trace;
+        let Trace { events, is_complete } = found.trace;
         Self { reservation_no: no.get(), events, complete: is_complete }
     }
 }

@@ -41,7 +41,7 @@ pub use queries::{
 };
 pub use registry::{Projections, Replay, differences_from_rebuild, managers, overview};
 pub use views::alarms::{AlarmBody, AlarmRow, Alarms};
-pub use views::items::{Busy, Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow};
+pub use views::items::{Busy, Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow, JoinedFields};
 pub use views::payments::{PaymentBody, PaymentRow, Payments};
 pub use views::reservations::{ReservationBody, ReservationRow, Reservations};
 pub use views::status::{

@@ -35,7 +35,7 @@ impl CommandState {
         let (found, status) =
             decided(decision, done).map_err(|problem| problem.replayed(replayed))?;
         let location = format!("/items/{}", found.number);
-        let item = render::item(found, &self.viewer(caller));
+        let item = render(found, &self.viewer(caller));
         Ok(self.answer(&AnswerParts { status, location, position, replayed }, &item))
     }
 
@@ -50,7 +50,7 @@ impl CommandState {
         let (found, status) =
             decided(decision, done).map_err(|problem| problem.replayed(replayed))?;
         let location = format!("/reservations/{}", found.number);
-        let reservation = render::reservation(found, &self.viewer(caller));
+        let reservation = render(found, &self.viewer(caller));
         Ok(self.answer(&AnswerParts { status, location, position, replayed }, &reservation))
     }
 

@@ -85,8 +85,8 @@ pub(super) fn router() -> OpenApiRouter<QueryState> {
 /// Server-sent events: `id` is a token, `data` the event. It begins now, after the event of
 /// `Last-Event-ID` (which a browser sends by itself when it comes back), or after `after`. An event named
 /// `reset` says that the `Last-Event-ID` was of another log: what is known from it must be read
-/// anew, and the stream goes on from now. A comment comes every 15 s when nothing else does. Operators may
-/// follow everything, an owner what is about an item of theirs, a renter what is about a
+/// again, and the stream continues from now. A comment comes every 15 s when nothing else does. Operators may
+/// follow all events, an owner those of an item of theirs, a renter those of a
 /// reservation of theirs: they name it.
 #[utoipa::path(get, path = "/events", operation_id = "followEvents",
     tag = "events",

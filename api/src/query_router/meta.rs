@@ -91,10 +91,10 @@ async fn capabilities(State(state): State<QueryState>) -> Json<Arc<Capabilities>
     Json(state.capabilities)
 }
 
-/// Figures for Prometheus.
+/// Metrics in the format of Prometheus.
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics",
     tag = "server",
-    responses((status = 200, description = "Figures.", body = String,
+    responses((status = 200, description = "Metrics.", body = String,
         content_type = "text/plain")))]
 async fn metrics(State(state): State<QueryState>) -> Response {
     let Some(text) = (state.render_metrics)() else {

@@ -1,92 +1,86 @@
-//! Reading reservations, their payments, and the story behind one.
+//! Reading reservations, their payments, and the trace of a reservation.
 
-use super::collection::{self, Asked, Hal, MemberType, Plain};
-use super::{QueryState, member};
+use super::collection::Statuses;
+use super::resource_routes::{FoundBody, Listed, list_route, member_route};
+use super::{Answer, QueryState};
 use crate::extract::caller::Reader;
 use crate::extract::path::Numbered;
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
-use crate::resource::render;
-use crate::resource::{PaymentResource, ReservationResource};
-use crate::trace::{Trace, may_read};
+use crate::trace::{TraceResource, may_read};
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use gdmarket_domain::{PaymentNo, ReservationNo};
-use gdmarket_projections::{PaymentProgress, ReservationStatus};
-use serde::Serialize;
-use utoipa::ToSchema;
+use gdmarket_projections::{
+    Filter, Page, PageRequest, PaymentBody, PaymentProgress, Queries, QueryError, ReservationBody,
+    ReservationStatus,
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-type Answer = Result<Response, Problem>;
-
-/// The members of `/reservations` in HAL.
-#[derive(Serialize, ToSchema)]
-struct Reservations {
-    reservations: Vec<ReservationResource>,
-}
-
-/// The members of `/payments` in HAL.
-#[derive(Serialize, ToSchema)]
-struct Payments {
-    payments: Vec<PaymentResource>,
-}
-
 pub(super) fn router() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new()
-        .routes(routes!(reservations))
-        .routes(routes!(reservation))
+        .routes(list_route::<ReservationBody>("listReservations", "The reservations."))
+        .routes(member_route::<ReservationBody>(
+            "getReservation",
+            "One reservation.",
+            "The reservation.",
+        ))
         .routes(routes!(trace))
-        .routes(routes!(payments))
-        .routes(routes!(payment))
+        .routes(list_route::<PaymentBody>("listPayments", "The attempts to pay."))
+        .routes(member_route::<PaymentBody>("getPayment", "One attempt to pay.", "The attempt."))
 }
 
-/// The reservations.
-#[utoipa::path(get, path = "/reservations", operation_id = "listReservations",
-    tag = "reservations",
-    responses((status = 200, description = "A page.", content(
-        (Hal<Reservations> = "application/hal+json"),
-        (Plain<ReservationResource> = "application/json")))))]
-async fn reservations(
-    State(state): State<QueryState>,
-    Reader(actor): Reader,
-    asked: Asked,
-    mut params: Params,
-) -> Answer {
-    let (filter, page) = collection::read(&mut params, ReservationStatus::WORDS);
-    state.catch_up(params).await?;
-    let viewer = state.viewer(actor);
-    let found = state.queries.reservations(&filter, page).await;
-    let page = render::page(found, |row| render::reservation(row, &viewer))?;
-    Ok(collection::answer(&asked, "reservations", page))
+impl Listed for ReservationBody {
+    type Number = ReservationNo;
+    const COLLECTION: &'static str = "reservations";
+    const NUMBER: &'static str = "reservationNo";
+    const NUMBER_DESCRIPTION: &'static str = "The reservation.";
+    const STATUSES: Statuses = ReservationStatus::WORDS;
+
+    async fn find(
+        queries: &Queries,
+        no: ReservationNo,
+    ) -> Result<Option<FoundBody<Self>>, QueryError> {
+        queries.reservation(no).await
+    }
+
+    async fn list(
+        queries: &Queries,
+        filter: &Filter,
+        page: PageRequest,
+    ) -> Result<Page<FoundBody<Self>>, QueryError> {
+        queries.reservations(filter, page).await
+    }
 }
 
-/// One reservation.
-#[utoipa::path(get, path = "/reservations/{reservationNo}", operation_id = "getReservation",
-    tag = "reservations",
-    params(("reservationNo" = i64, Path, description = "The reservation.")),
-    responses((status = 200, description = "The reservation.", body = ReservationResource)))]
-async fn reservation(
-    State(state): State<QueryState>,
-    Reader(actor): Reader,
-    Numbered(no): Numbered<ReservationNo>,
-    shown_as: MemberType,
-    params: Params,
-) -> Answer {
-    state.catch_up(params).await?;
-    let viewer = state.viewer(actor);
-    let found = state.queries.reservation(no).await;
-    let found = render::one(found, |row| render::reservation(row, &viewer))?;
-    Ok(member(found, &kind::RESERVATION_NOT_FOUND, shown_as))
+impl Listed for PaymentBody {
+    type Number = PaymentNo;
+    const COLLECTION: &'static str = "payments";
+    const NUMBER: &'static str = "paymentNo";
+    const NUMBER_DESCRIPTION: &'static str = "The attempt.";
+    const STATUSES: Statuses = PaymentProgress::WORDS;
+
+    async fn find(queries: &Queries, no: PaymentNo) -> Result<Option<FoundBody<Self>>, QueryError> {
+        queries.payment(no).await
+    }
+
+    async fn list(
+        queries: &Queries,
+        filter: &Filter,
+        page: PageRequest,
+    ) -> Result<Page<FoundBody<Self>>, QueryError> {
+        queries.payments(filter, page).await
+    }
 }
 
-/// The story of a reservation: what was asked, and all that followed, across every stream. For its
+/// The trace of a reservation: its requests and the events that followed, across every stream. For its
 /// renter, the item's owner, and operators.
 #[utoipa::path(get, path = "/reservations/{reservationNo}/trace", operation_id = "traceReservation",
     tag = "reservations",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
-    responses((status = 200, description = "Its events as a tree of causes.", body = Trace)))]
+    responses((status = 200, description = "Its events as a tree of causes.", body = TraceResource)))]
 async fn trace(
     State(state): State<QueryState>,
     Reader(actor): Reader,
@@ -99,39 +93,5 @@ async fn trace(
     if !may_read(&actor, &found) {
         return Err(Problem::new(&kind::WRONG_ACTOR));
     }
-    Ok(Json(Trace::of(no, found)).into_response())
-}
-
-/// The attempts to pay.
-#[utoipa::path(get, path = "/payments", operation_id = "listPayments",
-    tag = "payments",
-    responses((status = 200, description = "A page.", content(
-        (Hal<Payments> = "application/hal+json"), (Plain<PaymentResource> = "application/json")))))]
-async fn payments(
-    State(state): State<QueryState>,
-    _: Reader,
-    asked: Asked,
-    mut params: Params,
-) -> Answer {
-    let (filter, page) = collection::read(&mut params, PaymentProgress::WORDS);
-    state.catch_up(params).await?;
-    let page = render::page(state.queries.payments(&filter, page).await, render::payment)?;
-    Ok(collection::answer(&asked, "payments", page))
-}
-
-/// One attempt to pay.
-#[utoipa::path(get, path = "/payments/{paymentNo}", operation_id = "getPayment",
-    tag = "payments",
-    params(("paymentNo" = i64, Path, description = "The attempt.")),
-    responses((status = 200, description = "The attempt.", body = PaymentResource)))]
-async fn payment(
-    State(state): State<QueryState>,
-    _: Reader,
-    Numbered(no): Numbered<PaymentNo>,
-    shown_as: MemberType,
-    params: Params,
-) -> Answer {
-    state.catch_up(params).await?;
-    let found = render::one(state.queries.payment(no).await, render::payment)?;
-    Ok(member(found, &kind::PAYMENT_NOT_FOUND, shown_as))
+    Ok(Json(TraceResource::of(no, found)).into_response())
 }

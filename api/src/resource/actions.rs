@@ -3,7 +3,7 @@
 use gdmarket_app::{
     ItemAction, Permission, ReservationAction, Viewer, item_permissions, reservation_permissions,
 };
-use gdmarket_domain::{Item, Reservation};
+use gdmarket_domain::{Item, ItemNo, Reservation, ReservationNo};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,8 +22,8 @@ pub(crate) struct Action {
     href: String,
 }
 
-/// What may be done with an item.
-pub(crate) fn item_actions(item_no: i64, item: &Item, viewer: &Viewer) -> Vec<Action> {
+/// The actions of an item.
+pub(super) fn item_actions(item_no: ItemNo, item: &Item, viewer: &Viewer) -> Vec<Action> {
     let to = |path: &str| format!("/items/{item_no}{path}");
     let action = |Permission { action, refused_for }: Permission<ItemAction>| {
         let (method, href) = match action {
@@ -41,9 +41,9 @@ pub(crate) fn item_actions(item_no: i64, item: &Item, viewer: &Viewer) -> Vec<Ac
     item_permissions(item, viewer).into_iter().map(action).collect()
 }
 
-/// What may be done with a reservation.
-pub(crate) fn reservation_actions(
-    reservation_no: i64,
+/// The actions of a reservation.
+pub(super) fn reservation_actions(
+    reservation_no: ReservationNo,
     reservation: &Reservation,
     viewer: &Viewer,
 ) -> Vec<Action> {

@@ -1,5 +1,7 @@
-//! The links of a resource, as HAL has them: where it is itself, and what hangs on it.
+//! The links of a resource, as HAL has them: to itself and to related resources.
 
+use gdmarket_domain::ReservationNo;
+use gdmarket_projections::{AlarmBody, ItemBody, PaymentBody, ReservationBody};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -38,32 +40,33 @@ impl Links {
         Self { own: Link::to(href), calendar: None, reservation: None, trace: None }
     }
 
-    fn to_reservation(reservation_no: i64) -> Link {
+    fn to_reservation(reservation_no: ReservationNo) -> Link {
         Link::to(format!("/reservations/{reservation_no}"))
     }
 
-    /// Of a member of `collection` that shows an item.
-    pub(crate) fn of_item(collection: &str, item_no: i64, reservation_no: Option<i64>) -> Self {
+    /// The links of a member of `collection` that shows an item.
+    pub(super) fn of_item(collection: &str, item: &ItemBody) -> Self {
+        let item_no = item.item_no;
         Self {
             calendar: Some(Link::to(format!("/items/{item_no}/calendar"))),
-            reservation: reservation_no.map(Self::to_reservation),
+            reservation: item.reservation_no.map(Self::to_reservation),
             ..Self::own(format!("/{collection}/{item_no}"))
         }
     }
 
-    pub(crate) fn of_reservation(reservation_no: i64) -> Self {
-        let own = format!("/reservations/{reservation_no}");
+    pub(super) fn of_reservation(reservation: &ReservationBody) -> Self {
+        let own = Self::to_reservation(reservation.reservation_no).href;
         Self { trace: Some(Link::to(format!("{own}/trace"))), ..Self::own(own) }
     }
 
-    pub(crate) fn of_payment(payment_no: i64, reservation_no: i64) -> Self {
+    pub(super) fn of_payment(payment: &PaymentBody) -> Self {
         Self {
-            reservation: Some(Self::to_reservation(reservation_no)),
-            ..Self::own(format!("/payments/{payment_no}"))
+            reservation: Some(Self::to_reservation(payment.reservation_no)),
+            ..Self::own(format!("/payments/{}", payment.payment_no))
         }
     }
 
-    pub(crate) fn of_alarm(alarm_no: i64) -> Self {
-        Self::own(format!("/alarms/{alarm_no}"))
+    pub(super) fn of_alarm(alarm: &AlarmBody) -> Self {
+        Self::own(format!("/alarms/{}", alarm.alarm_no))
     }
 }

@@ -32,7 +32,7 @@ pub struct EventView {
     #[serde(flatten)]
     #[schema(ignore)]
     pub origin: Option<EventOrigin>,
-    /// The position of the event that caused it; `null` for what a person asked.
+    /// The position of the event that caused it; `null` for a person's request.
     #[schema(required)]
     pub caused_by: Option<i64>,
     /// What the event says.

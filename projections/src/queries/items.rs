@@ -81,19 +81,19 @@ impl Queries {
         let numbers: Vec<i64> = infos.iter().map(|info| info.number).collect();
         let mut alarms = repair::rows(&self.0.store, &self.0.alarms, &numbers).await?;
         let shown = infos.iter().filter_map(|info| {
-            let ItemInfoBody { item, customer_id, .. } = &info.body;
-            item.reservation_no.zip(*customer_id)
+            let ItemInfoBody { item, joined } = &info.body;
+            item.reservation_no.zip(joined.customer_id)
         });
         let names = self.names(shown).await?;
         for info in infos {
             // A stale row of the alarm makes this row stale, too.
             if let Some(alarm) = alarms.remove(&info.number) {
-                info.body.alarm_status = alarm.row.status();
+                info.body.joined.alarm_status = alarm.row.status();
                 let stale = alarm.stale.map(|(since, reason)| Stale::new(since, reason));
                 info.stale = info.stale.take().or(stale);
             }
             let shown = info.body.item.reservation_no;
-            info.body.customer_name = shown.and_then(|no| names.get(&no.get()).cloned());
+            info.body.joined.customer_name = shown.and_then(|no| names.get(&no.get()).cloned());
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use crate::engine::view::{Column, FoldError, View};
 use cqrs_es::Aggregate;
 use gdmarket_domain::{Alarm, AlarmEvent, ItemNo, MarketEvent};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The view behind `/alarms`.
 #[derive(Debug, Clone, Copy)]
@@ -17,15 +18,16 @@ pub struct AlarmRow {
     item_no: Option<ItemNo>,
 }
 
-/// A member of `/alarms`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// An item's alarm; it has the item's number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Alarm)]
+#[expect(missing_docs, reason = "the names say it, in the OpenAPI document too")]
 pub struct AlarmBody {
-    /// The alarm's number: its item's.
+    #[schema(value_type = i64)]
     pub alarm_no: ItemNo,
-    /// The item that it announces.
+    #[schema(value_type = i64)]
     pub item_no: ItemNo,
-    /// The last announcement.
     pub alarm_status: AlarmStatus,
 }
 

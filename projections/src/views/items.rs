@@ -7,7 +7,7 @@ mod calendar;
 mod item_body;
 
 pub use calendar::{Busy, Calendar};
-pub use item_body::{ItemBody, ItemInfoBody};
+pub use item_body::{ItemBody, ItemInfoBody, JoinedFields};
 
 use super::alarms::Alarms;
 use super::status::{ItemStatus, RentalStatus};

@@ -8,6 +8,7 @@ use gdmarket_domain::{
     ItemNo, MarketEvent, Money, Payment, PaymentEvent, PaymentNo, ReservationNo,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The view behind `/payments`.
 #[derive(Debug, Clone, Copy)]
@@ -22,23 +23,30 @@ pub struct PaymentRow {
     reason: Option<String>,
 }
 
-/// A member of `/payments`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One attempt to pay a reservation.
+// The texts of these fields are part of the OpenAPI document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Payment)]
+#[expect(missing_docs, reason = "the names say it, in the OpenAPI document too")]
 pub struct PaymentBody {
-    /// The attempt's number.
+    #[schema(value_type = i64)]
     pub payment_no: PaymentNo,
-    /// The reservation that is paid.
+    #[schema(value_type = i64)]
     pub reservation_no: ReservationNo,
-    /// The item that is rented.
+    #[schema(value_type = i64)]
     pub item_no: ItemNo,
-    /// The amount: the reservation's total, under the seed's name.
+    /// What is charged: the reservation's total, under the seed's name.
+    #[schema(value_type = i64)]
     pub item_price: Money,
-    /// Whether the money was taken and kept.
+    // Tools show amounts alone; HTTP names the currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, value_type = String, example = "KRW")]
+    pub currency: Option<&'static str>,
     pub payment_status: PaymentStatus,
-    /// How far the attempt has come.
     pub status: PaymentProgress,
-    /// Why it was declined, or why the refund was refused.
+    /// Why it was declined.
+    #[schema(required)]
     pub reason: Option<String>,
 }
 
@@ -105,6 +113,7 @@ impl PaymentRow {
             reservation_no: attempt.reservation_no,
             item_no: attempt.item_no,
             item_price: attempt.amount,
+            currency: None,
             payment_status: payment_status(status),
             status,
             reason: self.reason.clone(),

@@ -10,6 +10,8 @@ use gdmarket_domain::{
     ReservationNo,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
 
 /// The view behind `/reservations`.
 #[derive(Debug, Clone, Copy)]
@@ -24,39 +26,59 @@ pub struct ReservationRow {
     reason: Option<String>,
 }
 
-/// A member of `/reservations`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A reservation.
+// The texts of these fields are part of the OpenAPI document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Reservation)]
+#[expect(missing_docs, reason = "the names say it, in the OpenAPI document too")]
 pub struct ReservationBody {
-    /// The reservation's number.
+    #[schema(value_type = i64)]
     pub reservation_no: ReservationNo,
-    /// The renter.
+    #[schema(value_type = i64)]
     pub customer_id: PersonId,
-    /// The renter's name, until it is erased.
+    /// The name that came with it, as long as it is known; shown to its renter, to the item's owner and
+    /// to operators.
+    #[schema(required)]
     pub customer_name: Option<String>,
-    /// The item.
+    #[schema(value_type = i64)]
     pub item_no: ItemNo,
     /// The owner of the item, once it is known: the owner sees the renter's name.
     #[serde(skip)]
     pub owner_id: Option<PersonId>,
-    /// The item's name when it was held.
+    /// What the item was called when it was held.
+    #[schema(required)]
     pub item_name: Option<String>,
-    /// The price of a day when it was held.
+    /// What a day cost when it was held.
+    #[schema(required, value_type = Option<i64>)]
     pub item_price: Option<Money>,
-    /// The total price.
+    /// What is to be paid.
+    #[schema(required, value_type = Option<i64>)]
     pub total_price: Option<Money>,
-    /// The days; `None` for a rental until it is returned.
+    /// Of the prices.
+    // Tools show amounts alone; HTTP names the currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, value_type = String, example = "KRW")]
+    pub currency: Option<&'static str>,
+    #[schema(required, schema_with = period_schema)]
     pub period: Option<RentalPeriod>,
-    /// How far it has come.
     pub status: ReservationStatus,
-    /// Why it was rejected.
+    /// The code of why it was rejected.
+    #[schema(required)]
     pub reason: Option<String>,
-    /// Whether the renter has the item.
     pub rental_status: RentalStatus,
-    /// Whether it is paid.
     pub payment_status: PaymentStatus,
-    /// The end of the time to pay, while it runs.
+    /// When the time to pay ends, while it runs.
+    #[schema(required)]
     pub pay_by: Option<DateTime<Utc>>,
+}
+
+/// The period that a request names too, or `null`.
+fn period_schema() -> Schema {
+    let mut period = Ref::from_schema_name("Period");
+    "`null`: from the day of the request until returned.".clone_into(&mut period.description);
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    Schema::OneOf(OneOfBuilder::new().item(period).item(null).build())
 }
 
 impl View for Reservations {
@@ -125,6 +147,7 @@ impl ReservationRow {
             item_name: terms.map(|terms| terms.item_name.clone()),
             item_price: terms.map(|terms| terms.item_price),
             total_price: terms.map(|terms| terms.total_price),
+            currency: None,
             period: request.period,
             status: status(stage)?,
             reason: self.reason.clone(),

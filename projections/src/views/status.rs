@@ -1,11 +1,12 @@
 //! The status words of the interface.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 macro_rules! status {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    ($(#[$attribute:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        $(#[$attribute])*
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
@@ -51,6 +52,7 @@ status!(
 );
 status!(
     /// How far a reservation has come.
+    #[schema(as = ReservationProgress)]
     ReservationStatus {
         /// The item hasn't answered.
         Requested,

@@ -69,7 +69,7 @@ on_each_engine! {
         market.settle(&loops).await;
         let shown = async || {
             let info = market.queries().item_info(item(1)).await.unwrap().unwrap().body;
-            (info.item.reservation_no, info.customer_id, info.item.rental_status.as_str())
+            (info.item.reservation_no, info.joined.customer_id, info.item.rental_status.as_str())
         };
         let of = |number| (Some(reservation(number)), Some(person(1000 + number)));
         assert_eq!(shown().await, (of(2).0, of(2).1, "NotRenting"), "the earliest hold");
@@ -175,7 +175,7 @@ on_each_engine! {
             let found = market.queries().calendar(item(1), from, to, day(1)).await;
             let busy = found.unwrap().unwrap().body.busy;
             assert!(busy.iter().all(|busy| !busy.overdue));
-            busy.into_iter().map(|busy| busy.span).collect::<Vec<_>>()
+            busy.into_iter().map(|busy| Span { from: busy.from, to: busy.to }).collect::<Vec<_>>()
         };
         let span = |from, to| Span { from: day(from), to: Some(day(to)) };
         assert_eq!(busy(None, None).await, [span(2, 6), span(8, 9)], "adjacent periods are merged");

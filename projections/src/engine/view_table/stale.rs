@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Since when and why a row lags behind its stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+// The texts of this type are part of the OpenAPI document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Stale {
     /// When the event that couldn't be folded was recorded.
     pub since: DateTime<Utc>,

@@ -5,39 +5,56 @@ use super::ItemRow;
 use gdmarket_domain::item::Listing;
 use gdmarket_domain::{ItemNo, Money, PersonId, ReservationNo};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// A member of `/items`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// An item of the market.
+// The texts of these types are part of the OpenAPI document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Item)]
+#[expect(missing_docs, reason = "the names say it, in the OpenAPI document too")]
 pub struct ItemBody {
-    /// The item's number.
+    #[schema(value_type = i64)]
     pub item_no: ItemNo,
-    /// The item's name.
     pub item_name: String,
-    /// The price of a day.
+    /// Whole won per day.
+    #[schema(value_type = i64)]
     pub item_price: Money,
-    /// Whether there is no hold or rental.
     pub item_status: ItemStatus,
-    /// Whether the renter has the item.
     pub rental_status: RentalStatus,
-    /// The reservation that is shown.
+    /// The current rental, else the earliest hold.
+    #[schema(required, value_type = Option<i64>)]
     pub reservation_no: Option<ReservationNo>,
-    /// The owner; `None` for an item of the operator.
+    /// Whose it is; an item without an owner is the operator's.
+    #[schema(required, value_type = Option<i64>)]
     pub owner_id: Option<PersonId>,
 }
 
 /// A member of `/itemInfoes`: the owner's integrated view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct ItemInfoBody {
     /// The item itself.
     #[serde(flatten)]
     pub item: ItemBody,
-    /// The renter of the shown reservation.
+    /// What is known of its renter and its alarm.
+    #[serde(flatten)]
+    pub joined: JoinedFields,
+}
+
+// The fields that an integrated view adds to an item's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "its text would be repeated in the OpenAPI document")]
+pub struct JoinedFields {
+    /// Who holds or has it.
+    #[schema(required, value_type = Option<i64>)]
     pub customer_id: Option<PersonId>,
-    /// The renter's name, until it is erased.
+    /// Their name for this reservation, as long as it is known; shown to them, to the item's owner and
+    /// to operators.
+    #[schema(required)]
     pub customer_name: Option<String>,
-    /// The last announcement of the item's alarm.
+    /// What the item's alarm announced last.
+    #[schema(required)]
     pub alarm_status: Option<AlarmStatus>,
 }
 
@@ -78,9 +95,7 @@ impl ItemRow {
     pub(crate) fn info_body(&self) -> Option<ItemInfoBody> {
         Some(ItemInfoBody {
             item: self.body()?,
-            customer_id: self.customer_id(),
-            customer_name: None,
-            alarm_status: None,
+            joined: JoinedFields { customer_id: self.customer_id(), ..JoinedFields::default() },
         })
     }
 }
