@@ -30,7 +30,7 @@ use crate::http_options::HttpOptions;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use connection::converse;
+use connection::serve_connection;
 use connections::Connections;
 use futures::FutureExt as _;
 use gdmarket_projections::LogLimit;
@@ -69,7 +69,7 @@ pub async fn serve(
         };
         if let Some(connection) = connections.open(peer.ip()) {
             send_at_once(&stream);
-            running.spawn(converse(stream, gate.routes(), connection, phase.subscribe()));
+            running.spawn(serve_connection(stream, gate.routes(), connection, phase.subscribe()));
         }
     }
     drop(listener);

@@ -13,7 +13,7 @@ use crate::http_options::HttpOptions;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
 use crate::server::Shutdown;
-use crate::server::addresses::{Bound, Place, Resource};
+use crate::server::addresses::{Bound, LimitedResource, Place};
 use crate::server::connection::Peer;
 use axum::Extension;
 use axum::extract::State;
@@ -48,7 +48,7 @@ pub(crate) struct EventStreams {
 impl EventStreams {
     pub(crate) fn new(options: &HttpOptions, shutdown: Shutdown) -> Self {
         let (most, share) = (options.event_streams, options.address_share_percent);
-        let places = Bound::new(Resource::Following, most, share);
+        let places = Bound::new(LimitedResource::Following, most, share);
         let (drain_delay, stalled_reader) = (options.drain_delay, options.stalled_reader);
         Self { places, shutdown, drain_delay, stalled_reader }
     }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What is limited.
+/// A resource of the server whose use is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Resource {
+pub(crate) enum LimitedResource {
     /// Receiving the body of a request.
     Reading,
     /// Waiting for the views, for a decision, or for an outside service.
@@ -31,7 +31,7 @@ pub(crate) struct AddressUse {
     following: AtomicUsize,
     working: AtomicUsize,
     reads: AtomicUsize,
-    /// Where it is known, and as which address.
+    /// The table that lists it, and under which address.
     table: Option<(Weak<Table>, IpAddr)>,
 }
 
@@ -48,13 +48,13 @@ impl AddressUse {
         }
     }
 
-    const fn of(&self, resource: Resource) -> &AtomicUsize {
+    const fn of(&self, resource: LimitedResource) -> &AtomicUsize {
         match resource {
-            Resource::Reading => &self.reading,
-            Resource::Waiting => &self.waiting,
-            Resource::Following => &self.following,
-            Resource::Working => &self.working,
-            Resource::Reads => &self.reads,
+            LimitedResource::Reading => &self.reading,
+            LimitedResource::Waiting => &self.waiting,
+            LimitedResource::Following => &self.following,
+            LimitedResource::Working => &self.working,
+            LimitedResource::Reads => &self.reads,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Drop for AddressUse {
     }
 }
 
-/// What counts as one address: of IPv6 the network, since one caller has all of its addresses.
+/// The address that stands for a caller: of IPv6 the network, since one caller has all of its addresses.
 pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -119,13 +119,13 @@ pub(crate) fn share_of(most: usize, percent: usize) -> usize {
 /// A limited number of places.
 #[derive(Debug, Clone)]
 pub(crate) struct Bound {
-    resource: Resource,
+    resource: LimitedResource,
     places: Arc<Semaphore>,
     per_address: usize,
 }
 
 impl Bound {
-    pub(crate) fn new(resource: Resource, most: usize, percent: usize) -> Self {
+    pub(crate) fn new(resource: LimitedResource, most: usize, percent: usize) -> Self {
         let places = Arc::new(Semaphore::new(most));
         Self { resource, places, per_address: share_of(most, percent) }
     }
@@ -144,7 +144,7 @@ impl Bound {
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
-    used: Option<(Arc<AddressUse>, Resource)>,
+    used: Option<(Arc<AddressUse>, LimitedResource)>,
 }
 
 impl Drop for Place {
@@ -160,8 +160,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_gets_its_share_and_others_get_the_rest() {
-        let bound = Bound::new(Resource::Reading, 4, 50);
+    fn address_gets_its_share_and_others_get_the_rest() {
+        let bound = Bound::new(LimitedResource::Reading, 4, 50);
         let (one, other) = (Arc::new(AddressUse::default()), Arc::new(AddressUse::default()));
         let of_one: Vec<_> = (0..3).filter_map(|_| bound.place(Some(&one))).collect();
         assert_eq!(of_one.len(), 2);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_address() {
+    fn ipv6_network_is_one_address() {
         let of = |text: &str| network_of(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));

@@ -19,7 +19,7 @@ type NextFrame = Option<Result<Frame<Bytes>, axum::Error>>;
 pub(super) struct AnswerBody {
     body: Body,
     rest: Bytes,
-    /// On HTTP/2.
+    /// `None` on HTTP/1.1.
     stream: Option<Arc<Stream>>,
     answering: Answering,
 }

@@ -18,7 +18,7 @@ use std::io::Write as _;
 
 /// Answers below this size are sent as they are.
 pub(crate) const SMALL: u64 = 1024;
-/// The one coding that is spoken.
+/// The only coding that this server offers.
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// The coding that a request asks for.
@@ -88,8 +88,8 @@ impl Coding {
     }
 }
 
-/// Whether an answer has a size that is worth it, and bytes that aren't compressed already. A stream of
-/// events is never compressed: every event must be seen at once.
+/// Whether an answer is large enough, and its bytes aren't compressed already. A stream of events is never
+/// compressed: every event must be seen at once.
 fn may_be_compressed(response: &Response) -> bool {
     let headers = response.headers();
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
@@ -134,7 +134,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Coding {
     }
 }
 
-/// The quality in a parameter `q=…`; what is no quality counts as none.
+/// The quality in a parameter `q=…`; one that can't be read counts as zero.
 fn quality(parameter: &str) -> Option<f32> {
     let (name, value) = parameter.split_once('=')?;
     let quality = value.trim().parse().ok().filter(|quality| (0.0..=1.0).contains(quality));

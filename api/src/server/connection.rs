@@ -32,12 +32,12 @@ use tower::Service as _;
 
 /// How long a client may take for its first request, and for the head of each.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// The same for a connection that is there for monitors.
+/// The same for a connection that is reserved for monitors.
 const SPARE_HEAD_WITHIN: Duration = Duration::from_secs(2);
-/// How soon a first byte that may begin either protocol is looked at again.
-const PEEK_AGAIN: Duration = Duration::from_millis(10);
-/// How HTTP/2 begins; no method of HTTP/1.1 does.
-const HTTP2_BEGINS: &[u8] = b"PRI";
+/// The pause before first bytes that may begin either protocol are looked at again.
+const PEEK_PAUSE: Duration = Duration::from_millis(10);
+/// The first bytes of an HTTP/2 connection; no method of HTTP/1.1 begins with them.
+const HTTP2_PREFACE: &[u8] = b"PRI";
 /// The most headers of a request.
 const MAX_HEADERS: usize = 100;
 /// The most bytes of a request's head.
@@ -49,7 +49,7 @@ const MAX_STREAMS: u32 = 64;
 /// The most streams that a client may open and reset before they are looked at.
 const MAX_RESETS: usize = 64;
 
-/// Who sends a request: handlers find it in the request's extensions.
+/// The sender of a request; handlers find it in the request's extensions.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) address: Arc<AddressUse>,
@@ -57,7 +57,7 @@ pub(crate) struct Peer {
 }
 
 /// Answers the requests of a connection until it ends.
-pub(super) async fn converse(
+pub(super) async fn serve_connection(
     stream: TcpStream,
     routes: Router,
     connection: Connection,
@@ -68,15 +68,13 @@ pub(super) async fn converse(
         begins = begins_with_http2(&stream) => begins,
         () = sleep(head_within) => return count_cut("silent"),
         () = connection.activity.is_cut() => return,
-        () = ends(&mut phase) => return,
+        () = wait_for_draining(&mut phase) => return,
     };
     let Ok(is_http2) = begins_with_http2 else { return };
     let activity = Arc::clone(&connection.activity);
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
-    let (peer, is_spare) = (
-        Peer { address: Arc::clone(&connection.address), activity: Arc::clone(&activity) },
-        connection.is_spare,
-    );
+    let peer = Peer { address: Arc::clone(&connection.address), activity: Arc::clone(&activity) };
+    let is_spare = connection.is_spare;
     let service =
         service_fn(move |request| answer(request, routes.clone(), peer.clone(), is_spare));
     let timeouts = connection.timeouts;
@@ -102,25 +100,25 @@ pub(super) async fn converse(
     drop(connection);
 }
 
-/// Waits until the server no longer takes what isn't a request yet.
-async fn ends(phase: &mut watch::Receiver<Phase>) {
+/// Waits until the server drains: it then takes no new request.
+async fn wait_for_draining(phase: &mut watch::Receiver<Phase>) {
     // Without a sender the server has ended.
     drop(phase.wait_for(|phase| *phase >= Phase::Draining).await);
 }
 
 /// Looks at the first bytes without taking them.
 async fn begins_with_http2(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; HTTP2_BEGINS.len()];
+    let mut first = [0; HTTP2_PREFACE.len()];
     loop {
         let seen = stream.peek(&mut first).await?;
         let bytes = first.get(..seen).unwrap_or_default();
-        if seen == 0 || !HTTP2_BEGINS.starts_with(bytes) {
+        if seen == 0 || !HTTP2_PREFACE.starts_with(bytes) {
             return Ok(false);
         }
-        if bytes == HTTP2_BEGINS {
+        if bytes == HTTP2_PREFACE {
             return Ok(true);
         }
-        sleep(PEEK_AGAIN).await;
+        sleep(PEEK_PAUSE).await;
     }
 }
 
@@ -150,7 +148,7 @@ async fn answer(
     Ok(response.map(|body| AnswerBody::new(body, answering, Stream::current())))
 }
 
-/// What a connection that is there for monitors answers to anything else.
+/// The answer of a connection that is reserved for monitors to any other request.
 async fn refuse(request: Request) -> Response {
     let method = request.method().clone();
     let overloaded = |_| async { places::overloaded().into_response() };

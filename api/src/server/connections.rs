@@ -1,7 +1,7 @@
 //! The connections that are open, and how many there may be: in all, and of one address.
 //!
-//! Where there are too many, one that waits for a request gives way to a new one. Where none does, a few
-//! more are taken for monitors alone, so that health can be asked for whatever callers do.
+//! When there are too many, one that waits for a request is closed for a new one. When none waits, a few
+//! more are accepted for monitors alone, so that health checks work whatever callers do.
 
 use super::activity::Activity;
 use super::addresses::{AddressUse, Addresses, network_of, share_of};
@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 /// Connections beyond the limit, for monitors.
 pub(super) const SPARE: usize = 32;
-/// Among how many of the oldest connections that wait for a request one is chosen that gives way.
-const CHOSEN_FROM: usize = 256;
+/// How many of the oldest connections that wait for a request are considered for closing.
+const CANDIDATES: usize = 256;
 /// How often a full table is reported.
-const REPORT_EVERY: Duration = Duration::from_mins(1);
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// All connections of a server.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a new connection in; `None` if it can't be served at all.
+    /// Registers a new connection; `None` if it can't be served at all.
     pub(super) fn open(self: &Arc<Self>, address: IpAddr) -> Option<Connection> {
         let address = network_of(address);
         let of_address = self.addresses.of(address);
@@ -89,8 +89,8 @@ impl Connections {
         let mut table = self.table();
         let is_over_its_share = of_address.connections.load(Ordering::Relaxed) >= self.per_address;
         let is_full = is_over_its_share || table.open.len() >= self.most;
-        let is_spare = is_full && !table.give_way(is_over_its_share.then_some(address));
-        if is_full && table.is_to_be_reported() {
+        let is_spare = is_full && !table.close_waiting(is_over_its_share.then_some(address));
+        if is_full && table.is_report_due() {
             let open = table.open.len();
             self.report(
                 open,
@@ -147,13 +147,15 @@ impl Connections {
 impl Table {
     /// Closes a connection that waits for a request, one that never sent any before others; of this
     /// address if one is given. `false` if there is none.
-    fn give_way(&mut self, address: Option<IpAddr>) -> bool {
+    fn close_waiting(&mut self, address: Option<IpAddr>) -> bool {
         let found = match address {
             Some(address) => {
                 let numbers = self.by_address.get(&address).into_iter().flatten();
-                gives_way(numbers.filter_map(|number| Some((*number, self.open.get(number)?))))
+                waiting_connection(
+                    numbers.filter_map(|number| Some((*number, self.open.get(number)?))),
+                )
             }
-            None => gives_way(self.open.iter().map(|(number, entry)| (*number, entry))),
+            None => waiting_connection(self.open.iter().map(|(number, entry)| (*number, entry))),
         };
         let Some(number) = found else { return false };
         if let Some(entry) = self.open.get(&number) {
@@ -176,7 +178,7 @@ impl Table {
         })
     }
 
-    /// Takes a connection out of the count; `false` if it wasn't counted.
+    /// Removes a connection; `false` if it wasn't there.
     fn remove(&mut self, number: u64) -> bool {
         let Some(Entry { address, of_address, .. }) = self.open.remove(&number) else {
             return false;
@@ -191,9 +193,9 @@ impl Table {
         true
     }
 
-    fn is_to_be_reported(&mut self) -> bool {
+    fn is_report_due(&mut self) -> bool {
         let now = Instant::now();
-        let is_due = self.reported.is_none_or(|last| now.duration_since(last) >= REPORT_EVERY);
+        let is_due = self.reported.is_none_or(|last| now.duration_since(last) >= REPORT_INTERVAL);
         if is_due {
             self.reported = Some(now);
         }
@@ -201,13 +203,13 @@ impl Table {
     }
 }
 
-/// The connection that gives way: of the oldest ones that wait for a request the first that never sent
-/// any, else the first.
-fn gives_way<'a>(oldest_first: impl Iterator<Item = (u64, &'a Entry)>) -> Option<u64> {
+/// The connection to close: of the oldest ones that wait for a request the first that never sent any, else
+/// the first.
+fn waiting_connection<'a>(oldest_first: impl Iterator<Item = (u64, &'a Entry)>) -> Option<u64> {
     let waiting = oldest_first.filter(|(_, entry)| entry.is_waiting());
-    let waiting: Vec<_> = waiting.take(CHOSEN_FROM).collect();
-    let never_asked = waiting.iter().find(|(_, entry)| !entry.activity.has_requested());
-    never_asked.or_else(|| waiting.first()).map(|(number, _)| *number)
+    let waiting: Vec<_> = waiting.take(CANDIDATES).collect();
+    let never_requested = waiting.iter().find(|(_, entry)| !entry.activity.has_requested());
+    never_requested.or_else(|| waiting.first()).map(|(number, _)| *number)
 }
 
 impl Drop for Connection {
@@ -220,7 +222,7 @@ impl Drop for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::addresses::{Bound, Resource};
+    use crate::server::addresses::{Bound, LimitedResource};
 
     /// A table in which one address gets half of the connections, or all when there are 1 or 301.
     fn table(connections: usize) -> Arc<Connections> {
@@ -306,7 +308,7 @@ mod tests {
     #[tokio::test]
     async fn address_keeps_its_use_beyond_its_last_connection() {
         let connections = table(2);
-        let bound = Bound::new(Resource::Following, 2, 50);
+        let bound = Bound::new(LimitedResource::Following, 2, 50);
         let first = connections.open(address(1)).unwrap();
         let following = bound.place(Some(&first.address)).unwrap();
         drop(first);

@@ -1,5 +1,5 @@
-//! Counts every request that is answered: by its route, never by its path, since paths are the callers' to
-//! invent. What is refused before a route is chosen has the route `none`.
+//! Counts every request that is answered: by its route, never by its path, since callers can invent paths.
+//! A request that is refused before a route is chosen has the route `none`.
 
 use crate::method_name::method_name;
 use axum::extract::{MatchedPath, Request};
@@ -39,7 +39,7 @@ fn labels(method: Option<&Method>, route: &str, status: StatusCode) -> [(&'stati
     ]
 }
 
-/// Notes which route a request has reached.
+/// Records which route a request has reached.
 pub(super) async fn note_route(request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     if let (Some(route), Some(path)) = (extensions.get::<Route>(), extensions.get::<MatchedPath>())

@@ -2,9 +2,9 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// More are never needed.
+/// The most that are ever needed.
 const ENOUGH: u64 = 65_536;
-/// Files that are no connections: the database's, the log's, the runtime's own.
+/// Files that aren't connections: the database's, the log's, the runtime's own.
 const RESERVED: usize = 192;
 
 /// Raises the soft limit as far as the system allows, and returns how many connections fit.

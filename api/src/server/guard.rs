@@ -1,5 +1,5 @@
-//! Which requests a server without log-ins takes: those that can be understood in one way only, that
-//! call it by its own name, and that come from no page of another site. Otherwise a page elsewhere
+//! Which requests a server without log-ins accepts: those that can be understood in one way only, that
+//! call it by its own name, and that don't come from a page of another site. Otherwise a page elsewhere
 //! could drive the market of the person who opens it (CSRF, DNS rebinding).
 
 use crate::http_options::HttpOptions;
@@ -32,7 +32,7 @@ impl Guard {
         !self.listen.is_loopback()
     }
 
-    /// Refuses what is ambiguous, comes under another name, or comes from a page of another site.
+    /// Refuses a request that is ambiguous, names another server, or comes from a page of another site.
     pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Problem> {
         check_method(request.method())?;
         check_transfer_codings(request.headers())?;
@@ -49,7 +49,7 @@ impl Guard {
         }
     }
 
-    /// What the request calls this server, if that is one of its names.
+    /// The name that the request calls this server by, if that is one of its names.
     fn own_authority<B>(&self, request: &Request<B>) -> Result<String, Problem> {
         let authority = authority(request).map_err(|fault| {
             Problem::new(&kind::BAD_HEADER).with_errors(vec![FieldFault::new("Host", fault)])
@@ -74,7 +74,8 @@ impl Guard {
     }
 }
 
-/// Balancers and scrapers call these by an address of their own, or by none.
+/// Whether a path is for monitors: load balancers and scrapers call the server by an address of their own,
+/// or by none.
 pub(super) fn is_for_monitors(path: &str) -> bool {
     matches!(path.trim_end_matches('/'), "/livez" | "/readyz" | "/metrics")
 }
@@ -83,7 +84,8 @@ fn check_method(method: &Method) -> Result<(), Problem> {
     method_name(method).map(drop).ok_or_else(|| Problem::new(&kind::NOT_IMPLEMENTED))
 }
 
-/// A coding that one hop removes and the other doesn't know would make two bodies of one.
+/// Refuses transfer codings that one hop may remove and another may not know: both would read different
+/// bodies.
 fn check_transfer_codings(headers: &HeaderMap) -> Result<(), Problem> {
     let lines = headers.get_all(header::TRANSFER_ENCODING).iter();
     let mut codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
@@ -99,12 +101,12 @@ fn origin(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         let fault = FieldFault::new("Origin", Fault::Duplicate);
         return Err(Problem::new(&kind::BAD_HEADER).with_errors(vec![fault]));
     }
-    // What is no text is no origin of this server.
+    // An origin that isn't text isn't this server's.
     Ok(Some(origin.to_str().map(lowercase).unwrap_or_default()))
 }
 
-/// What a request calls the server: the host of its target where the target has one, else `Host`,
-/// which HTTP/1 demands once in any case. `None` if it can't be read.
+/// The name that a request calls the server by: the host of its target where the target has one, else
+/// `Host`, which HTTP/1 demands once in any case. `None` if it can't be read.
 fn authority<B>(request: &Request<B>) -> Result<Option<String>, Fault> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();

@@ -1,11 +1,11 @@
-//! How far the end of a server has come, as its connections see it.
+//! The phases of a server, as its connections see them.
 
-/// How far the server's end has come.
+/// What a server still does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Serving,
     /// Complete requests are answered, nothing else is.
     Draining,
-    /// Everything is cut.
+    /// All connections are cut.
     Over,
 }

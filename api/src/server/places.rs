@@ -1,13 +1,13 @@
-//! Places of requests: receiving bodies, working, and waiting have limits of their own, so that slow
-//! senders and patient waiters don't keep others out. Reads have a few places of their own.
+//! Places of requests: receiving bodies, working and waiting have limits of their own, so that slow senders
+//! and long waits don't keep other requests out. Reads have a few places in addition.
 
-use super::addresses::{AddressUse, Bound, Place, Resource};
+use super::addresses::{AddressUse, Bound, LimitedResource, Place};
 use crate::http_options::HttpOptions;
 use crate::problem::{Problem, kind};
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// The share of all places that reads have in addition.
+/// How many places reads have in addition, as a share of all places to work.
 const READS_PERCENT: usize = 25;
 
 /// All places.
@@ -67,10 +67,10 @@ impl Places {
         let share = options.address_share_percent;
         let reads = super::addresses::share_of(options.concurrency, READS_PERCENT);
         Self {
-            reading: Bound::new(Resource::Reading, options.reading, share),
-            waiting: Bound::new(Resource::Waiting, options.waiting, share),
-            working: Bound::new(Resource::Working, options.concurrency, share),
-            reads: Bound::new(Resource::Reads, reads, share),
+            reading: Bound::new(LimitedResource::Reading, options.reading, share),
+            waiting: Bound::new(LimitedResource::Waiting, options.waiting, share),
+            working: Bound::new(LimitedResource::Working, options.concurrency, share),
+            reads: Bound::new(LimitedResource::Reads, reads, share),
         }
     }
 
@@ -89,7 +89,7 @@ impl Places {
 }
 
 impl HeldPlace {
-    /// Runs what answers the request.
+    /// Holds the place while the request is answered.
     pub(super) async fn during<F: Future>(self, answering: F) -> F::Output {
         CURRENT_PLACE.scope(RefCell::new(self), answering).await
     }
@@ -108,9 +108,9 @@ impl HeldPlace {
     }
 }
 
-/// Says that this request waits from now on: it gives its place to others that work, for one among those
-/// that wait. `false` if there is none; then it must not wait.
+/// Marks this request as waiting: it exchanges its place to work for a place to wait. `false` if there is
+/// none; then the request must not wait.
 pub(crate) fn wait() -> bool {
-    // Without a place to give back nothing is limited: the handlers alone, in tests.
+    // Handlers that run without the pipeline, in tests, hold no place and have no limit.
     CURRENT_PLACE.try_with(|held| held.borrow_mut().wait()).unwrap_or(true)
 }

@@ -1,5 +1,5 @@
-//! A socket that notes what comes in and whether what goes out is taken, and that gives the answers of
-//! hyper itself, to heads that it can't read, the headers of every answer.
+//! A socket that records what arrives and whether the peer takes what is sent. It also adds the headers of
+//! every answer to those that hyper itself sends to heads that it can't read.
 
 use super::activity::Activity;
 use super::refused_heads::with_headers_of_every_answer;
@@ -15,38 +15,39 @@ use tokio::net::TcpStream;
 pub(super) struct Socket {
     stream: TcpStream,
     activity: Arc<Activity>,
-    /// What is written instead of what hyper gives, and how much of that it stands for.
-    instead: Bytes,
-    stands_for: usize,
+    /// The bytes to write in the place of hyper's.
+    replacement: Bytes,
+    /// How many of hyper's bytes they replace.
+    replaced: usize,
 }
 
 impl Socket {
     pub(super) const fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, instead: Bytes::new(), stands_for: 0 }
+        Self { stream, activity, replacement: Bytes::new(), replaced: 0 }
     }
 
-    /// Whether something else is to be written than these bytes.
+    /// Whether other bytes are written in the place of these.
     fn is_replaced(&mut self, bytes: &[u8]) -> bool {
-        if self.instead.is_empty()
+        if self.replacement.is_empty()
             && !self.activity.is_answering()
-            && let Some(instead) = with_headers_of_every_answer(bytes)
+            && let Some(replacement) = with_headers_of_every_answer(bytes)
         {
-            (self.instead, self.stands_for) = (instead, bytes.len());
+            (self.replacement, self.replaced) = (replacement, bytes.len());
         }
-        !self.instead.is_empty()
+        !self.replacement.is_empty()
     }
 
-    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        while !self.instead.is_empty() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.instead))? {
+    fn poll_replacement(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while !self.replacement.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.replacement))? {
                 0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                written => self.instead.advance(written),
+                written => self.replacement.advance(written),
             }
         }
-        Poll::Ready(Ok(self.stands_for))
+        Poll::Ready(Ok(self.replaced))
     }
 
-    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn recorded(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => self.activity.has_written(Some(*bytes)),
             Poll::Pending => self.activity.has_written(None),
@@ -78,11 +79,11 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = if self.is_replaced(bytes) {
-            self.poll_instead(cx)
+            self.poll_replacement(cx)
         } else {
             Pin::new(&mut self.stream).poll_write(cx, bytes)
         };
-        self.noted(written)
+        self.recorded(written)
     }
 
     fn poll_write_vectored(
@@ -92,11 +93,11 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let first = parts.iter().find(|part| !part.is_empty());
         let written = if first.is_some_and(|bytes| self.is_replaced(bytes)) {
-            self.poll_instead(cx)
+            self.poll_replacement(cx)
         } else {
             Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
         };
-        self.noted(written)
+        self.recorded(written)
     }
 
     fn is_write_vectored(&self) -> bool {

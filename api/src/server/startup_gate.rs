@@ -39,11 +39,11 @@ impl StartupGate {
 
     /// An open gate.
     pub fn opened(routes: Router) -> Self {
-        // Nobody needs to wait for a change.
+        // No request waits for a change.
         Self(watch::channel(Some(routes)).1)
     }
 
-    /// What a connection that comes now is answered by.
+    /// The routes that answer a new connection.
     pub(super) fn routes(&self) -> Router {
         let opened = self.0.borrow().clone();
         opened.unwrap_or_else(|| {
@@ -73,7 +73,7 @@ impl StartupGate {
         }
         let routes = match timeout(ROUTES_WAIT, self.0.wait_for(Option::is_some)).await {
             Ok(Ok(opened)) => opened.clone(),
-            // It ends without having started, or takes too long.
+            // The server ended before it had started, or takes too long.
             Ok(Err(_)) | Err(_) => None,
         };
         match routes {
@@ -90,7 +90,7 @@ impl StartupGate {
 }
 
 impl StartupGateOpener {
-    /// From now on these routes answer, also the requests that wait.
+    /// Lets these routes answer from now on, also the requests that wait.
     pub fn open(&self, routes: Router) {
         self.0.send_replace(Some(routes));
     }
