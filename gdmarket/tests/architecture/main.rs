@@ -12,6 +12,7 @@ mod named_tests;
 mod rooms;
 mod sizes;
 mod sources;
+mod type_names;
 
 use std::fs;
 use std::path::{Path, PathBuf};
