@@ -7,6 +7,7 @@
 
 mod crates;
 mod documents;
+mod language;
 mod modules;
 mod named_tests;
 mod rooms;
