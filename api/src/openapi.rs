@@ -35,7 +35,7 @@ use utoipa::{Modify, OpenApi};
         (name = "server", description = "The server itself."),
     ),
 )]
-struct Market;
+struct MarketDocument;
 
 /// The document, pretty-printed, with a line feed at its end.
 pub fn document() -> String {
@@ -45,7 +45,7 @@ pub fn document() -> String {
         health::routes().into_openapi(),
     ];
     let mut document =
-        routes.into_iter().fold(Market::openapi(), utoipa::openapi::OpenApi::merge_from);
+        routes.into_iter().fold(MarketDocument::openapi(), utoipa::openapi::OpenApi::merge_from);
     let parts: [&dyn Modify; 2] = [&components::SharedComponents, &operations::SharedParts];
     for part in parts {
         part.modify(&mut document);

@@ -5,6 +5,7 @@ mod accept;
 mod collection;
 mod event_stream;
 mod items;
+mod listed;
 mod members;
 mod meta;
 mod reservations;

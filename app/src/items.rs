@@ -5,7 +5,7 @@ mod register;
 
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
-use crate::outcome::{Decision, WriteOutcome};
+use crate::outcome::{WriteDecision, WriteOutcome};
 use crate::use_cases::UseCases;
 use gdmarket_commands::Executed;
 use gdmarket_domain::{ItemNo, Money, RentalPeriod};
@@ -76,7 +76,7 @@ impl UseCases {
             let Executed { version, position, replayed, .. } = executed?;
             self.settle_views(position, context).await;
             let item = self.written_item(no, version).await?;
-            Ok(WriteOutcome { decision: Decision::Done(item), position, replayed })
+            Ok(WriteOutcome { decision: WriteDecision::Done(item), position, replayed })
         };
         WriteOutcome::of(outcome.await)
     }

@@ -28,7 +28,7 @@ pub use gdmarket_commands::{
 };
 pub use gdmarket_projections::{FoundItem, FoundReservation};
 pub use items::ItemChange;
-pub use outcome::{Decision, WriteOutcome};
+pub use outcome::{WriteDecision, WriteOutcome};
 pub use permissions::{
     ItemAction, Permission, ReservationAction, Viewer, item_permissions, reservation_permissions,
 };

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 #[derive(Debug, Clone)]
 pub struct WriteOutcome<R> {
     /// The decision.
-    pub decision: Decision<R>,
+    pub decision: WriteDecision<R>,
     /// The position of the last event that belongs to the request; 0 without one.
     pub position: i64,
     /// Whether this is the answer of an earlier, equal request.
@@ -17,7 +17,7 @@ pub struct WriteOutcome<R> {
 
 /// The decision about a request.
 #[derive(Debug, Clone)]
-pub enum Decision<R> {
+pub enum WriteDecision<R> {
     /// The request is carried out, or its state was reached already: the resource at that version.
     Done(R),
     /// Nothing is decided yet: the newest state of the resource. A repeat of the request returns the decision.
@@ -28,7 +28,7 @@ pub enum Decision<R> {
 
 impl<R> WriteOutcome<R> {
     pub(crate) fn refused(code: impl Into<Cow<'static, str>>, replayed: bool) -> Self {
-        Self { decision: Decision::Refused(code.into()), position: 0, replayed }
+        Self { decision: WriteDecision::Refused(code.into()), position: 0, replayed }
     }
 
     /// Turns the refusal of a command into an outcome; other errors stay errors.

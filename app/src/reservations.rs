@@ -10,7 +10,7 @@ pub use reserve::{ReservationRequest, renter_of};
 use crate::awaited_outcome::AwaitedOutcome;
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
-use crate::outcome::{Decision, WriteOutcome};
+use crate::outcome::{WriteDecision, WriteOutcome};
 use crate::use_cases::{NEWEST, UseCases};
 use gdmarket_commands::Executed;
 use gdmarket_domain::ReservationNo;
@@ -44,7 +44,7 @@ impl UseCases {
             return Ok(WriteOutcome::refused(code, replayed));
         }
         let reservation = self.written_reservation(no, decided.sequence).await?;
-        let decision = Decision::Done(reservation);
+        let decision = WriteDecision::Done(reservation);
         Ok(WriteOutcome { decision, position: decided.position, replayed })
     }
 
@@ -53,7 +53,7 @@ impl UseCases {
         no: ReservationNo,
         executed: &Executed,
     ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
-        let decision = Decision::Pending(self.written_reservation(no, NEWEST).await?);
+        let decision = WriteDecision::Pending(self.written_reservation(no, NEWEST).await?);
         let Executed { position, replayed, .. } = *executed;
         Ok(WriteOutcome { decision, position, replayed })
     }

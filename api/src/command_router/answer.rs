@@ -7,7 +7,7 @@ use crate::representation::Representation;
 use crate::resource::{Versioned, render};
 use axum::body::Body;
 use axum::response::Response;
-use gdmarket_app::{Decision, FoundItem, FoundReservation, WriteOutcome};
+use gdmarket_app::{FoundItem, FoundReservation, WriteDecision, WriteOutcome};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -82,10 +82,10 @@ impl CommandState {
 }
 
 /// The resource and the status of the answer to a decision, or the problem of a refusal.
-fn decided<R>(decision: Decision<R>, done: StatusCode) -> Result<(R, StatusCode), Problem> {
+fn decided<R>(decision: WriteDecision<R>, done: StatusCode) -> Result<(R, StatusCode), Problem> {
     match decision {
-        Decision::Done(found) => Ok((found, done)),
-        Decision::Pending(found) => Ok((found, StatusCode::ACCEPTED)),
-        Decision::Refused(code) => Err(Problem::of_code(&code)),
+        WriteDecision::Done(found) => Ok((found, done)),
+        WriteDecision::Pending(found) => Ok((found, StatusCode::ACCEPTED)),
+        WriteDecision::Refused(code) => Err(Problem::of_code(&code)),
     }
 }

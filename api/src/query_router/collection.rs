@@ -1,8 +1,8 @@
 //! Collections: pages by cursor, ascending by number, as HAL or as plain JSON.
 
 use super::accept::{HAL_JSON, JSON, prefers_plain};
+use super::listed::{Listed, Statuses};
 use super::members::Members;
-use super::resource_routes::Listed;
 use crate::extract::query::{Params, cursor};
 use crate::problem::Problem;
 use crate::resource::Link;
@@ -33,9 +33,6 @@ impl<S: Send + Sync> FromRequestParts<S> for CollectionRequest {
         })
     }
 }
-
-/// The values of a collection's `status`.
-pub(super) type Statuses = &'static [&'static str];
 
 /// Reads the filters, which all collections share, and the page. It leaves `at_least`, and unknown
 /// parameters.

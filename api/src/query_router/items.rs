@@ -1,8 +1,8 @@
 //! Reading items, their integrated view, their calendar and their alarms.
 
 use super::accept::{JSON, MemberType};
-use super::collection::Statuses;
-use super::resource_routes::{FoundBody, Listed, list_route, member_route};
+use super::listed::{FoundBody, Listed, Statuses};
+use super::resource_routes::{list_route, member_route};
 use super::{Answer, QueryState, shown};
 use crate::extract::caller::Reader;
 use crate::extract::path::{AlarmNumber, Numbered};

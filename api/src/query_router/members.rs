@@ -1,6 +1,6 @@
 //! The members of a page, as HAL embeds them.
 
-use super::resource_routes::Listed;
+use super::listed::Listed;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};

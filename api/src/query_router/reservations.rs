@@ -1,7 +1,7 @@
 //! Reading reservations, their payments, and the trace of a reservation.
 
-use super::collection::Statuses;
-use super::resource_routes::{FoundBody, Listed, list_route, member_route};
+use super::listed::{FoundBody, Listed, Statuses};
+use super::resource_routes::{list_route, member_route};
 use super::{Answer, QueryState};
 use crate::extract::caller::Reader;
 use crate::extract::path::Numbered;

@@ -2,50 +2,22 @@
 //! OpenAPI document says of them.
 
 use super::accept::{HAL_JSON, JSON, MemberType};
-use super::collection::{self, CollectionRequest, Hal, Plain, Statuses};
+use super::collection::{self, CollectionRequest, Hal, Plain};
+use super::listed::Listed;
 use super::members::Members;
 use super::{Answer, QueryState, shown};
 use crate::extract::caller::Reader;
-use crate::extract::path::{Numbered, PathNumber};
+use crate::extract::path::{Numbered, PathNumber as _};
 use crate::extract::query::Params;
 use crate::problem::Problem;
-use crate::resource::{ResourceBody, render};
+use crate::resource::render;
 use axum::extract::State;
 use axum::routing::get;
-use gdmarket_projections::{Filter, Found, Page, PageRequest, Queries, QueryError};
-use std::future::Future;
+use gdmarket_projections::Page;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Content, HttpMethod, Paths, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{PartialSchema as _, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
-
-/// What a view has found of a resource.
-pub(super) type FoundBody<B> = Found<B, <B as ResourceBody>::State>;
-
-/// A resource that has a collection.
-pub(super) trait Listed: ResourceBody<State: Send> + Send + 'static {
-    /// The number in the path of a member.
-    type Number: PathNumber + 'static;
-    /// The path of the collection, and the name of its members in HAL.
-    const COLLECTION: &'static str;
-    /// The name of the number.
-    const NUMBER: &'static str;
-    /// What the number is.
-    const NUMBER_DESCRIPTION: &'static str;
-    /// The values that `status` filters by.
-    const STATUSES: Statuses;
-
-    fn find(
-        queries: &Queries,
-        number: Self::Number,
-    ) -> impl Future<Output = Result<Option<FoundBody<Self>>, QueryError>> + Send;
-
-    fn list(
-        queries: &Queries,
-        filter: &Filter,
-        page: PageRequest,
-    ) -> impl Future<Output = Result<Page<FoundBody<Self>>, QueryError>> + Send;
-}
 
 async fn list<B: Listed>(
     State(state): State<QueryState>,

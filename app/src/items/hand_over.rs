@@ -2,7 +2,7 @@
 
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
-use crate::outcome::{Decision, WriteOutcome};
+use crate::outcome::{WriteDecision, WriteOutcome};
 use crate::use_cases::{NEWEST, UseCases, is_refused};
 use crate::waiting::VIEW_WAIT;
 use gdmarket_commands::{CommandError, CommandMeta, Executed, Lending};
@@ -148,7 +148,11 @@ impl UseCases {
             if self.was_handed_over(request, reservation_no, version).await? {
                 let replayed = matches!(error, CommandError::Refused { replayed: true, .. });
                 let item = self.written_item(no, version).await?;
-                return Ok(WriteOutcome { decision: Decision::Done(item), position: 0, replayed });
+                return Ok(WriteOutcome {
+                    decision: WriteDecision::Done(item),
+                    position: 0,
+                    replayed,
+                });
             }
         }
         self.item_outcome(no, executed, context).await

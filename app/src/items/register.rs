@@ -2,7 +2,7 @@
 
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
-use crate::outcome::{Decision, WriteOutcome};
+use crate::outcome::{WriteDecision, WriteOutcome};
 use crate::use_cases::UseCases;
 use gdmarket_commands::{CommandError, NewItem, RegisteredItem};
 use gdmarket_domain::{Actor, ItemNo, PersonId};
@@ -43,7 +43,7 @@ impl UseCases {
             )));
         }
         let (position, replayed) = (executed.position, executed.replayed);
-        Ok(WriteOutcome { decision: Decision::Done(found), position, replayed })
+        Ok(WriteOutcome { decision: WriteDecision::Done(found), position, replayed })
     }
 }
 

@@ -5,7 +5,7 @@ use super::Awaited;
 use crate::awaited_outcome::AwaitedOutcome;
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
-use crate::outcome::{Decision, WriteOutcome};
+use crate::outcome::{WriteDecision, WriteOutcome};
 use crate::use_cases::UseCases;
 use crate::waiting::{DECISION_WAIT, VIEW_WAIT};
 use gdmarket_commands::{Executed, PaymentOutcome, RequestedPayment};
@@ -46,7 +46,7 @@ impl UseCases {
         let awaited = Awaited { outcome: AwaitedOutcome::Payment(payment_no), wait };
         let decided = self.decided_outcome(no, &executed, awaited, context).await?;
         match (&decided.decision, outcome) {
-            (Decision::Pending(_), PaymentOutcome::Declined { .. }) => {
+            (WriteDecision::Pending(_), PaymentOutcome::Declined { .. }) => {
                 Ok(WriteOutcome::refused("payment-declined", executed.replayed))
             }
             _ => Ok(decided),
@@ -59,7 +59,7 @@ impl UseCases {
         executed: &Executed,
     ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
         let Executed { version, position, replayed, .. } = *executed;
-        let decision = Decision::Done(self.written_reservation(no, version).await?);
+        let decision = WriteDecision::Done(self.written_reservation(no, version).await?);
         Ok(WriteOutcome { decision, position, replayed })
     }
 }

@@ -4,7 +4,7 @@ use super::Awaited;
 use crate::awaited_outcome::AwaitedOutcome;
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
-use crate::outcome::{Decision, WriteOutcome};
+use crate::outcome::{WriteDecision, WriteOutcome};
 use crate::use_cases::UseCases;
 use crate::waiting::DECISION_WAIT;
 use gdmarket_commands::{CommandError, NewReservation};
@@ -64,8 +64,8 @@ fn of_renter(
     renter_id: PersonId,
 ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
     let found = match &outcome.decision {
-        Decision::Done(found) | Decision::Pending(found) => found,
-        Decision::Refused(_) => return Ok(outcome),
+        WriteDecision::Done(found) | WriteDecision::Pending(found) => found,
+        WriteDecision::Refused(_) => return Ok(outcome),
     };
     if found.body.customer_id != renter_id {
         let no = found.number;

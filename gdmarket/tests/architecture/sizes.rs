@@ -1,4 +1,4 @@
-//! Limits on the size of files and functions.
+//! Limits on the size of files and functions; every parameter has a name.
 
 use std::str::FromStr;
 
@@ -13,10 +13,11 @@ const MAX_FUNCTION_LINES: usize = 60;
 const MEDIAN_LINES: usize = 110;
 const NINTH_DECILE_LINES: usize = 220;
 
-/// A function with its place and length.
+/// A function with its place, its length, and the number of its parameters that are tuples.
 struct Function {
     place: String,
     lines: usize,
+    tuples: usize,
 }
 
 /// The files of the shipped crates without files of tests.
@@ -49,15 +50,15 @@ fn collect(path: &str, tokens: &[TokenTree], found: &mut Vec<Function>) {
             continue;
         }
         let mut rest = tokens.iter().skip(at + 2);
-        if rest.find_map(|token| group(token, Delimiter::Parenthesis)).is_none() {
+        let Some(parameters) = rest.find_map(|token| group(token, Delimiter::Parenthesis)) else {
             continue;
-        }
+        };
         let mut signature = rest.take_while(|token| !is(token, ';'));
         let body = signature.find_map(|token| group(token, Delimiter::Brace));
         let first = word.span().start().line;
         let lines = body.map_or(1, |body| body.span_close().end().line - first + 1);
         let place = format!("{path}:{first}: {name}");
-        found.push(Function { place, lines });
+        found.push(Function { place, lines, tuples: tuples(parameters) });
     }
 }
 
@@ -72,6 +73,18 @@ fn is(token: &TokenTree, sign: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
 }
 
+/// The number of parameters whose type is a tuple: `(a, b): (A, B)` or `ab: &(A, B)`.
+fn tuples(parameters: &proc_macro2::Group) -> usize {
+    let tokens: Vec<_> = parameters.stream().into_iter().collect();
+    let is_tuple = |parameter: &&[TokenTree]| {
+        let ty = parameter.iter().skip_while(|token| !is(token, ':')).skip(1);
+        let mut ty = ty.skip_while(|token| is(token, '&'));
+        let first = ty.next().and_then(|token| group(token, Delimiter::Parenthesis));
+        first.is_some_and(|first| first.stream().into_iter().any(|token| is(&token, ',')))
+    };
+    tokens.split(|token| is(token, ',')).filter(is_tuple).count()
+}
+
 #[test]
 fn no_function_is_longer_than_60_lines() {
     let all: Vec<_> = shipped().iter().flat_map(functions).collect();
@@ -79,6 +92,14 @@ fn no_function_is_longer_than_60_lines() {
     let long = all.iter().filter(|function| function.lines > MAX_FUNCTION_LINES);
     let faults: Vec<_> = long.map(|f| format!("{}: {} lines", f.place, f.lines)).collect();
     check("split into named functions:", &faults);
+}
+
+#[test]
+fn no_parameter_is_a_tuple() {
+    let all: Vec<_> = shipped().iter().flat_map(functions).collect();
+    let unnamed = all.iter().filter(|function| function.tuples > 0);
+    let faults: Vec<_> = unnamed.map(|function| function.place.clone()).collect();
+    check("separate parameters, or a struct with named fields:", &faults);
 }
 
 #[test]
@@ -91,10 +112,10 @@ fn median_and_ninth_decile_of_file_lengths_are_within_limits() {
 }
 
 #[test]
-fn long_function_is_found() {
+fn long_function_and_tuple_parameter_are_found() {
     let text =
         format!("impl A {{ fn f((a, b): (A, B), c: &(dyn C)) -> D {{{}}} }}", "\n".repeat(60));
     let found = functions(&Source { path: "x.rs".to_owned(), text });
-    let found: Vec<_> = found.iter().map(|f| (f.place.as_str(), f.lines)).collect();
-    assert_eq!(found, [("x.rs:1: f", 61)]);
+    let found: Vec<_> = found.iter().map(|f| (f.place.as_str(), f.lines, f.tuples)).collect();
+    assert_eq!(found, [("x.rs:1: f", 61, 1)]);
 }

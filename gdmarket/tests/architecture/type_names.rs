@@ -33,11 +33,10 @@ fn collect(tokens: &[TokenTree], found: &mut BTreeSet<String>) {
                 collect(&group.stream().into_iter().collect::<Vec<_>>(), found);
             }
         }
-        let is_public = at > 0
-            && (ident(at - 1) == "pub"
-                || at > 1
-                    && matches!(tokens[at - 1], TokenTree::Group(_))
-                    && ident(at - 2) == "pub");
+        let is_restricted = at > 1
+            && matches!(tokens.get(at - 1), Some(TokenTree::Group(_)))
+            && ident(at - 2) == "pub";
+        let is_public = is_restricted || at > 0 && ident(at - 1) == "pub";
         let defines = match ident(at).as_str() {
             "struct" | "enum" | "union" | "trait" => true,
             "type" => is_public,
