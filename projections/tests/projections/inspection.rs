@@ -138,12 +138,12 @@ on_each_engine! {
         let log = market.store.log().read_after(0, 100_000).await.unwrap();
         let events_of_log: Vec<_> = log.iter().map(EventView::from).collect();
         let head = log.last().unwrap().position;
-        let ids: BTreeSet<_> = events_of_log.iter().filter_map(|e| e.correlation_id.clone()).collect();
+        let ids: BTreeSet<_> = events_of_log.iter().filter_map(EventView::correlation_id).collect();
         assert!(ids.len() > 10);
         for id in ids {
             let expected: Vec<_> = events_of_log
                 .iter()
-                .filter(|event| event.correlation_id() == Some(&id))
+                .filter(|event| event.correlation_id() == Some(id))
                 .map(|event| event.position)
                 .collect();
             let mut reached = 0;
