@@ -1,6 +1,6 @@
 //! Refusals as callers see them: `application/problem+json` (RFC 9457).
 //!
-//! Handlers return a `Problem`; the outermost layer ([`answer`]) renders it with the request's language, address and
+//! Handlers return a `Problem`; the outermost layer (`answer`) renders it with the request's language, address and
 //! trace, and gives a body to the refusals of the framework.
 
 mod advice;
