@@ -1,7 +1,6 @@
 //! Work that runs to completion once it has started, whether or not its caller still waits.
 //!
-//! It runs in its caller's task, since a task of its own would cost each command two more turns of the
-//! scheduler. Only work that its caller dropped gets one.
+//! It runs in its caller's task, since a task of its own would cost each command two more wake-ups. Only work that its caller dropped gets one.
 
 use futures::FutureExt as _;
 use std::future::Future;

@@ -1,5 +1,5 @@
-//! The steps that every request passes, in this order: context and problem bodies, panics, guard, limits, a
-//! trailing slash. Every answer is counted.
+//! The steps that every request passes, from the outermost: compression, counting, trace context and problem
+//! bodies, panics, read conditions, the guard, the limits of size, number and time, a trailing slash.
 //!
 //! The pipeline is one future around the routes. A stack of middleware would copy itself and box its future for
 //! each layer and request, which is a tenth of the cost of answering a command.

@@ -39,7 +39,7 @@ impl StartupGate {
 
     /// An open gate.
     pub fn opened(routes: Router) -> Self {
-        // No request waits for a change.
+        // An open gate never changes.
         Self(watch::channel(Some(routes)).1)
     }
 

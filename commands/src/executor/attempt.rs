@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// How one try ended.
 pub(super) enum AttemptOutcome<A: Decider> {
     Done(Execution<A>),
-    /// Another command was faster; the same again on what it wrote.
+    /// Another command appended first: the attempt is repeated on its events.
     Lost,
     /// The stream was assumed new, and isn't.
     NotNew,

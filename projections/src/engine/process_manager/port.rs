@@ -45,7 +45,7 @@ pub enum Handled {
     Refused(String),
 }
 
-/// Why a command didn't come to an end that is known.
+/// Why the outcome of a command isn't known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     /// It failed for now: try again later.

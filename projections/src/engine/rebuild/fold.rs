@@ -1,5 +1,5 @@
-//! Folding a long range of the log into rows on all cores: one reader, and workers that share the streams
-//! by number. Order between streams never matters, so no worker waits for another.
+//! Folding a long range of the log into rows on up to four cores: one reader, and workers that
+//! share the streams by number. Order between streams never matters, so no worker waits for another.
 //!
 //! Rows stay in memory up to a limit; then they are written while folding continues, and the row of a
 //! stream with later events is read back. The limit bounds memory, whatever the log's length.
