@@ -1,9 +1,9 @@
 //! The port through which process managers send commands. Each command runs on behalf of the manager, and its outcome
-//! becomes one of the three answers that a manager can act on.
+//! becomes one of the answers that a manager can act on.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use gdmarket_commands::{CommandError, CommandMeta, Commands, Executed, Precondition};
+use gdmarket_commands::{CommandError, CommandMeta, Commands, Precondition};
 use gdmarket_domain::{Actor, PaymentNo};
 use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
 
@@ -24,7 +24,7 @@ impl CommandPort for ProcessCommands {
     async fn execute(&self, outgoing: OutgoingCommand) -> Result<Handled, PortError> {
         let OutgoingCommand { command, context } = outgoing;
         let executed = self.commands.send(command, &meta(context)).await;
-        executed.map_or_else(handled, |executed| Ok(done(&executed)))
+        executed.map_or_else(handled, |_| Ok(Handled::Done))
     }
 
     async fn settle_payment(
@@ -48,11 +48,6 @@ impl CommandPort for ProcessCommands {
     fn now(&self) -> DateTime<Utc> {
         self.commands.now()
     }
-}
-
-/// Whether the command changed something under this id, now or before.
-const fn done(executed: &Executed) -> Handled {
-    if executed.count > 0 || executed.replayed { Handled::Done } else { Handled::NoOp }
 }
 
 fn meta(context: CommandContext) -> CommandMeta {

@@ -1,8 +1,8 @@
 //! The trait that process managers send commands through.
 //!
-//! The program implements [`CommandPort`] over the write side, so that neither side depends on the other. An
-//! implementation is idempotent under the given command id: it may be called with the same id at any time,
-//! also after it has returned.
+//! The write side implements [`CommandPort`] in another crate, `gdmarket_app`, so that this one doesn't depend
+//! on it. An implementation is idempotent under the given command id: it may be called with the same id at any
+//! time, also after it has returned.
 
 use super::step::Step;
 use crate::engine::process_manager::{CommandContext, Handled, Port, PortError};
@@ -19,7 +19,7 @@ pub trait CommandPort: Send + Sync + 'static {
     async fn execute(&self, outgoing: OutgoingCommand) -> Result<Handled, PortError>;
 
     /// Queries the gateway about a payment without outcome, and records the answer; never charges.
-    /// [`Handled::NoOp`] if an outcome is recorded already.
+    /// It changes nothing if an outcome is recorded already.
     async fn settle_payment(
         &self,
         number: PaymentNo,

@@ -1,12 +1,12 @@
 //! A market for tests: a store with a write side, its loops and its queries.
 
-use crate::test_port::TestPort;
+use crate::test_port::{Sent, TestPort};
 use chrono::NaiveDate;
 use gdmarket_domain::{
     AlarmCommand, ItemCommand, ItemNo, MarketCommand, Money, PaymentCommand, PaymentNo, PersonId,
     RentalPeriod, ReservationCommand, ReservationNo,
 };
-use gdmarket_projections::{Handled, Options, Projections, Queries, differences_from_rebuild};
+use gdmarket_projections::{Options, Projections, Queries, differences_from_rebuild};
 use gdmarket_store::{Parked, ParkedKeys, Store, StoreOptions, on_db, on_tx};
 use gdmarket_testkit::{TestDb, eventually};
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Market {
     }
 
     /// Sends a command as the write side does.
-    pub(crate) async fn send(&self, command: MarketCommand) -> Handled {
+    pub(crate) async fn send(&self, command: MarketCommand) -> Sent {
         let number = self.next_id.fetch_add(1, Ordering::SeqCst);
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{number} {command:?}").as_bytes());
         self.port.send(&command, id, id).await.unwrap()
@@ -103,7 +103,7 @@ impl Market {
 
     async fn done(&self, command: MarketCommand) {
         let command_text = format!("{command:?}");
-        assert_eq!(self.send(command).await, Handled::Done, "{command_text}");
+        assert_eq!(self.send(command).await, Sent::Written, "{command_text}");
     }
 
     pub(crate) async fn item(&self, number: i64, command: ItemCommand) {

@@ -18,6 +18,26 @@ use uuid::Uuid;
 
 type Fault = Box<dyn Fn(&OutgoingCommand) -> Option<PortError> + Send>;
 
+/// How a command ended. A test also sees whether it wrote something, which a manager doesn't.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Its events are in the log, since now or since an earlier call.
+    Written,
+    /// The aggregate is already in the requested state; nothing was written.
+    Unchanged,
+    /// The aggregate refused it with this code.
+    Refused(String),
+}
+
+impl From<Sent> for Handled {
+    fn from(sent: Sent) -> Self {
+        match sent {
+            Sent::Written | Sent::Unchanged => Self::Done,
+            Sent::Refused(code) => Self::Refused(code),
+        }
+    }
+}
+
 /// A port whose faults, gateway and clock a test controls.
 pub(crate) struct TestPort {
     store: Store,
@@ -73,7 +93,7 @@ impl TestPort {
         command: &A::Command,
         command_id: Uuid,
         correlation_id: Uuid,
-    ) -> Result<Handled, PortError>
+    ) -> Result<Sent, PortError>
     where
         A: Decider,
         A::Event: Serialize,
@@ -95,13 +115,13 @@ impl TestPort {
                 Err(refusal) => {
                     let before = self.store.receipts().find(command_id).await;
                     return Ok(match before.map_err(|e| later(&e))? {
-                        Some(_) => Handled::Done,
-                        None => Handled::Refused(refusal.code().to_owned()),
+                        Some(_) => Sent::Written,
+                        None => Sent::Refused(refusal.code().to_owned()),
                     });
                 }
             };
             if events.is_empty() {
-                return Ok(Handled::NoOp);
+                return Ok(Sent::Unchanged);
             }
             let metadata = serde_json::json!({
                 "commandId": command_id.to_string(), "correlationId": correlation_id.to_string(),
@@ -118,7 +138,7 @@ impl TestPort {
                 personal: None,
             };
             match self.store.appender().append(append).await {
-                Ok(_) | Err(AppendError::Duplicate(_)) => return Ok(Handled::Done),
+                Ok(_) | Err(AppendError::Duplicate(_)) => return Ok(Sent::Written),
                 Err(AppendError::Conflict) => {}
                 Err(
                     error @ (AppendError::Gap
@@ -136,7 +156,7 @@ impl TestPort {
         command: &MarketCommand,
         id: Uuid,
         correlation: Uuid,
-    ) -> Result<Handled, PortError> {
+    ) -> Result<Sent, PortError> {
         match command {
             MarketCommand::Item(no, c) => self.run::<Item>(no.get(), c, id, correlation).await,
             MarketCommand::Hold(no, c) => self.run::<Hold>(no.get(), c, id, correlation).await,
@@ -159,7 +179,7 @@ impl TestPort {
     ) -> Result<Handled, PortError> {
         let id = Uuid::new_v5(&context.command_id, step.as_bytes());
         let correlation = context.cause.correlation_id;
-        self.send(&MarketCommand::Payment(number, command), id, correlation).await
+        Ok(self.send(&MarketCommand::Payment(number, command), id, correlation).await?.into())
     }
 
     #[expect(clippy::disallowed_methods, reason = "the test needs new ids")]
@@ -203,7 +223,7 @@ impl CommandPort for TestPort {
         }
         self.sent.lock().unwrap().push(outgoing.clone());
         let CommandContext { command_id, cause, .. } = &outgoing.context;
-        self.send(&outgoing.command, *command_id, cause.correlation_id).await
+        Ok(self.send(&outgoing.command, *command_id, cause.correlation_id).await?.into())
     }
 
     async fn settle_payment(

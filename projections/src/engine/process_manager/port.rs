@@ -37,10 +37,9 @@ pub struct Cause {
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handled {
-    /// The command is in the log, since now or since an earlier delivery.
+    /// The command is in the log, since now or since an earlier delivery, or the aggregate is already in the
+    /// requested state.
     Done,
-    /// The aggregate is already in the requested state; nothing was written.
-    NoOp,
     /// The aggregate refused the command with this code.
     Refused(String),
 }

@@ -120,7 +120,7 @@ impl<S: ProcessStep> Sender<S> {
     /// Reads the port's answer; the error is the code of a refusal.
     fn read(&self, answer: Result<Handled, PortError>) -> Result<Outcome, String> {
         match answer {
-            Ok(Handled::Done | Handled::NoOp) => Ok(Outcome::Done),
+            Ok(Handled::Done) => Ok(Outcome::Done),
             Ok(Handled::Refused(code)) => Err(code),
             Err(PortError::Retry(reason)) => {
                 tracing::warn!(manager = self.name(), reason, "a reaction is tried again");
