@@ -16,5 +16,5 @@ pub(crate) use deadline_payload::{blocked_deadlines, cause_position};
 pub(crate) use manager::{Due, Manager, Moment, ProcessStep, Reaction, Reactions, Remedy};
 pub(crate) use port::Port;
 pub use port::{Cause, CommandContext, Handled, PortError};
-pub(crate) use reactor::{Reactor, ReactorOptions};
+pub(crate) use reactor::{Reactor, ReactorParts};
 pub(crate) use sender::reaction_id;

@@ -1,6 +1,6 @@
 //! Queries of alarms. Their owners are in the rows of their items.
 
-use super::select::{FilterColumns, found, one, page};
+use super::select::{FilterColumns, Selection, found, one, page};
 use super::{Answer, Filter, FoundAlarm, Page, PageRequest, Queries};
 use crate::engine::view_table::Stored;
 use crate::views::alarms::AlarmRow;
@@ -18,7 +18,8 @@ impl Queries {
         let people = Some((self.0.items.name(), "no"));
         let columns = FilterColumns { people, status: "alarm_status", ..FilterColumns::default() };
         let (store, table) = (&self.0.store, &self.0.alarms);
-        Ok(page(store, table, filter, request, columns).await?.filter_map(alarm))
+        let selection = Selection { filter, columns, request };
+        Ok(page(store, table, selection).await?.filter_map(alarm))
     }
 }
 

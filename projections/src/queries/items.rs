@@ -1,7 +1,7 @@
 //! Queries of items: the item, the owner's integrated view, and the calendar.
 
 use super::QueryError;
-use super::select::{FilterColumns, found, one, page};
+use super::select::{FilterColumns, Selection, found, one, page};
 use super::{
     Answer, Filter, Found, FoundItem, FoundItemInfo, Page, PageRequest, Queries, Stale, repair,
 };
@@ -40,7 +40,8 @@ impl Queries {
     /// Items on the market.
     pub async fn items(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundItem>> {
         let (store, table) = (&self.0.store, &self.0.items);
-        Ok(page(store, table, filter, request, BY_NUMBER).await?.filter_map(item))
+        let selection = Selection { filter, columns: BY_NUMBER, request };
+        Ok(page(store, table, selection).await?.filter_map(item))
     }
 
     /// The integrated view of an item.
@@ -58,7 +59,8 @@ impl Queries {
         request: PageRequest,
     ) -> Answer<Page<FoundItemInfo>> {
         let (store, table) = (&self.0.store, &self.0.items);
-        let mut infos = page(store, table, filter, request, BY_NUMBER).await?.filter_map(info);
+        let selection = Selection { filter, columns: BY_NUMBER, request };
+        let mut infos = page(store, table, selection).await?.filter_map(info);
         self.join(&mut infos.rows).await?;
         Ok(infos)
     }

@@ -1,6 +1,6 @@
 //! Queries of payment attempts. Their owners and renters are in the rows of their reservations.
 
-use super::select::{FilterColumns, found, one, page};
+use super::select::{FilterColumns, Selection, found, one, page};
 use super::{Answer, Filter, FoundPayment, Page, PageRequest, Queries};
 use crate::engine::view_table::Stored;
 use crate::views::payments::PaymentRow;
@@ -28,7 +28,8 @@ impl Queries {
         let people = Some((self.0.reservations.name(), "reservation_no"));
         let columns = FilterColumns { people, ..FilterColumns::default() };
         let (store, table) = (&self.0.store, &self.0.payments);
-        Ok(page(store, table, filter, request, columns).await?.filter_map(payment))
+        let selection = Selection { filter, columns, request };
+        Ok(page(store, table, selection).await?.filter_map(payment))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Queries of reservations.
 
-use super::select::{FilterColumns, found, one, page};
+use super::select::{FilterColumns, Selection, found, one, page};
 use super::{Answer, Filter, FoundReservation, Page, PageRequest, Queries, repair};
 use crate::engine::view_table::Stored;
 use crate::views::reservations::ReservationRow;
@@ -31,9 +31,8 @@ impl Queries {
         request: PageRequest,
     ) -> Answer<Page<FoundReservation>> {
         let (store, table) = (&self.0.store, &self.0.reservations);
-        let mut found = page(store, table, filter, request, FilterColumns::default())
-            .await?
-            .filter_map(reservation);
+        let selection = Selection { filter, columns: FilterColumns::default(), request };
+        let mut found = page(store, table, selection).await?.filter_map(reservation);
         self.join_names(&mut found.rows).await?;
         Ok(found)
     }

@@ -40,6 +40,15 @@ impl FilterColumns<'_> {
     }
 }
 
+/// The rows of a table that a page shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Selection<'a> {
+    pub(super) filter: &'a Filter,
+    /// The columns that the filter applies to.
+    pub(super) columns: FilterColumns<'a>,
+    pub(super) request: PageRequest,
+}
+
 /// The row of a number, unless it is gone. If even the first event can't be folded, the query fails: the
 /// resource exists, but its state is unknown.
 pub(super) async fn one<V: View>(
@@ -58,14 +67,12 @@ pub(super) async fn one<V: View>(
     Ok(found.filter(|stored| !V::is_gone(&stored.row)))
 }
 
-/// The rows that match a filter, ascending by number. One more than the limit is read, to know whether there
+/// The selected rows, ascending by number. One more than the limit is read, to know whether there
 /// is another page.
 pub(super) async fn page<V: View>(
     store: &Store,
     table: &ViewTable<V>,
-    filter: &Filter,
-    request: PageRequest,
-    columns: FilterColumns<'_>,
+    Selection { filter, columns, request }: Selection<'_>,
 ) -> Answer<Page<Stored<V::Row>>> {
     let limit = i64::from(request.limit.max(1));
     let conditions = columns.conditions(filter);

@@ -2,7 +2,7 @@
 
 use super::{all_managers, all_views};
 use crate::engine::feed::{Feed, LocalFeed};
-use crate::engine::process_manager::{Port, Reactor, ReactorOptions};
+use crate::engine::process_manager::{Port, Reactor, ReactorParts};
 use crate::engine::progress::{Applied, LoopKey, LoopKind};
 use crate::engine::rebuild::ReplayError;
 use crate::engine::subscription::{Blocked, Handler, Subscription, TimeSource};
@@ -131,13 +131,18 @@ fn managers(
     options: &Options,
 ) -> Vec<NamedHandler> {
     let port: Arc<dyn Port<Step>> = Arc::new(StepPort(Arc::clone(port)));
-    let pace = ReactorOptions { concurrency: options.concurrency, tick: options.tick };
     all_managers(options)
         .into_iter()
         .map(|manager| {
             let key = LoopKey { kind: LoopKind::Manager, name: manager.name().to_owned() };
-            let (port, feed) = (Arc::clone(&port), Arc::clone(feed));
-            let reactor = Reactor::new(manager, port, store.clone(), feed, pace);
+            let reactor = Reactor::new(ReactorParts {
+                manager,
+                port: Arc::clone(&port),
+                store: store.clone(),
+                feed: Arc::clone(feed),
+                concurrency: options.concurrency,
+                tick: options.tick,
+            });
             let handler: Arc<dyn Handler> = Arc::new(reactor);
             (key, handler)
         })

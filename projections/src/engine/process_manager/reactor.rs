@@ -26,10 +26,16 @@ use tokio::sync::{Mutex, Notify};
 /// Keys and deadlines per query.
 pub(super) const AT_ONCE: u32 = 500;
 
-/// How many reactions run at once, and how often to check for retries and deadlines.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ReactorOptions {
+/// The parts that a reactor is made of.
+pub(crate) struct ReactorParts<S> {
+    pub(crate) manager: Arc<dyn Manager<Step = S>>,
+    /// The port that takes the manager's steps.
+    pub(crate) port: Arc<dyn Port<S>>,
+    pub(crate) store: Store,
+    pub(crate) feed: Arc<dyn Feed>,
+    /// How many reactions run at once.
     pub(crate) concurrency: usize,
+    /// How often to check for retries and deadlines.
     pub(crate) tick: Duration,
 }
 
@@ -58,13 +64,8 @@ pub(super) struct Done<S> {
 }
 
 impl<S: ProcessStep> Reactor<S> {
-    pub(crate) fn new(
-        manager: Arc<dyn Manager<Step = S>>,
-        port: Arc<dyn Port<S>>,
-        store: Store,
-        feed: Arc<dyn Feed>,
-        ReactorOptions { concurrency, tick }: ReactorOptions,
-    ) -> Self {
+    pub(crate) fn new(parts: ReactorParts<S>) -> Self {
+        let ReactorParts { manager, port, store, feed, concurrency, tick } = parts;
         Self {
             sender: Sender::new(manager, port, feed.source()),
             parked: ParkedKeys::new(store.views().clone()),
