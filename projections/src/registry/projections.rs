@@ -11,7 +11,7 @@ use crate::processes::command_port::{CommandPort, StepPort};
 use crate::processes::options::Options;
 use crate::processes::step::Step;
 use crate::queries::Queries;
-use gdmarket_store::{Checkpoints, Leases, ParkedKeys, Store, StoreError};
+use gdmarket_store::{Checkpoints, Leases, Store};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -106,15 +106,6 @@ impl Projections {
     /// The parked keys of all subscriptions.
     pub fn parked_work(&self) -> ParkedWork {
         ParkedWork::new(self.store.clone())
-    }
-
-    /// Requests a retry of a parked key of a subscription, or of all of them without a key; returns how many.
-    pub async fn retry_parked(
-        &self,
-        subscription: &str,
-        key: Option<&str>,
-    ) -> Result<u64, StoreError> {
-        ParkedKeys::new(self.store.views().clone()).request_retry(subscription, key).await
     }
 
     /// Stops the loops, each after the batch in flight.

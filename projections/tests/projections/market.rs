@@ -6,7 +6,7 @@ use gdmarket_domain::{
     AlarmCommand, ItemCommand, ItemNo, MarketCommand, Money, PaymentCommand, PaymentNo, PersonId,
     RentalPeriod, ReservationCommand, ReservationNo,
 };
-use gdmarket_projections::{Options, Projections, Queries, differences_from_rebuild};
+use gdmarket_projections::{Options, ParkedWork, Projections, Queries, differences_from_rebuild};
 use gdmarket_store::{Parked, ParkedKeys, Store, StoreOptions, on_db, on_tx};
 use gdmarket_testkit::{TestDb, eventually};
 use std::sync::Arc;
@@ -200,6 +200,16 @@ impl Market {
 
     pub(crate) async fn parked(&self, subscription: &str) -> Vec<Parked> {
         ParkedKeys::new(self.store.views().clone()).all(subscription).await.unwrap()
+    }
+
+    /// Requests a retry of every key that the subscription has parked.
+    pub(crate) async fn request_retry(&self, subscription: &str) {
+        let work = ParkedWork::new(self.store.clone());
+        for key in work.list(None).await.unwrap() {
+            if key.subscription == subscription {
+                work.request_retry(&key).await.unwrap();
+            }
+        }
     }
 
     /// All rows of a view, by number.

@@ -88,7 +88,7 @@ on_each_engine! {
         assert_eq!((parked[0].key.as_str(), parked[0].state.as_str()), ("item/1", Parked::PARKED));
 
         // A retry before the repair fails in the same way.
-        loops.retry_parked(VIEWS[0], Some("item/1")).await.unwrap();
+        market.request_retry(VIEWS[0]).await;
         eventually(SOON, || async {
             let parked = market.parked(VIEWS[0]).await;
             if parked[0].attempts > 1 { Ok(()) } else { Err(parked) }
@@ -221,7 +221,7 @@ on_each_engine! {
         let found = parked.list(None).await.unwrap().into_iter().find(|of| of.subscription == manager);
         let found = found.unwrap();
         let gate = market.port.stop_next();
-        loops.retry_parked(manager, None).await.unwrap();
+        parked.request_retry(&found).await.unwrap();
         timeout(SOON, gate.wait()).await.expect("the event is retried");
         assert!(parked.drop_event(&found, "settled by phone").await.unwrap());
         gate.wait().await;
@@ -256,7 +256,7 @@ on_each_engine! {
         loops.stop().await;
         let market = repair(market, db.url(), ("PaymentRequested", paid)).await;
         let loops = market.start();
-        loops.retry_parked("holding", None).await.unwrap();
+        market.request_retry("holding").await;
         eventually(SOON, || async {
             let history = market.history().await;
             if history.contains(&released) { Ok(()) } else { Err(history) }
