@@ -53,6 +53,7 @@ impl RebuildObserver for Differences {
 type RowPage = BTreeMap<i64, Result<TableRow, String>>;
 
 /// The result of comparing two tables.
+#[derive(Default)]
 pub(super) struct Compared {
     pub(super) position: i64,
     pub(super) rows: u64,
@@ -103,7 +104,7 @@ impl<V: View> Build<V> {
         self.fold_to(position, progress).await?;
         let live = ViewTable::<V>::served();
         let mut built = self.store.views().snapshot().await?;
-        let mut compared = Compared { position, rows: 0, differing: 0, stale: 0, damaged: 0 };
+        let mut compared = Compared { position, ..Compared::default() };
         let mut after = 0;
         loop {
             let began = Instant::now();

@@ -2,7 +2,7 @@
 //! built.
 
 use super::build::Build;
-use super::compare::served_now;
+use super::compare::{Compared, served_now};
 use super::{RebuildObserver, RebuildProgress, ReplayError, Replayed, name_of};
 use crate::engine::subscription::Halt;
 use crate::engine::view::View;
@@ -38,33 +38,36 @@ async fn build_and_observe<V: View>(
     let served = served_now::<V>(store).await?;
     let goal = if served.is_some() { Goal::Served } else { Goal::Head };
     catch_up(store, &mut build, goal, progress).await?;
-    let mut replayed = Replayed {
-        view: name_of::<V>(),
-        events: 0,
-        counted: 0,
-        compared_at: None,
-        rows: 0,
-        differing: 0,
-        stale: 0,
-        damaged: 0,
-        unreadable: 0,
-        promoted: None,
+    let compared = match served {
+        Some(_) => Some(build.compare(&mut |row| observer.differs(row), progress).await?),
+        None => None,
     };
-    if served.is_some() {
-        let compared = build.compare(&mut |row| observer.differs(row), progress).await?;
-        replayed.compared_at = Some(compared.position);
-        (replayed.rows, replayed.differing) = (compared.rows, compared.differing);
-        (replayed.stale, replayed.damaged) = (compared.stale, compared.damaged);
-    }
-    replayed.unreadable = u64::try_from(build.poisoned.len()).unwrap_or(u64::MAX);
-    (replayed.events, replayed.counted) = (build.events, build.counted);
-    if observer.serve(&replayed).await {
-        replayed.promoted = Some(build.generation);
-        (replayed.events, replayed.counted) = serve(store, build, goal, progress).await?;
-    } else {
+    let so_far = replayed(&build, compared);
+    if !observer.serve(&so_far).await {
         build.discard().await?;
+        return Ok(so_far);
     }
-    Ok(replayed)
+    let promoted = Some(build.generation);
+    let (events, counted) = serve(store, build, goal, progress).await?;
+    Ok(Replayed { events, counted, promoted, ..so_far })
+}
+
+/// The result of a build that isn't served yet; `compared` is `None` without a served view.
+fn replayed<V: View>(build: &Build<V>, compared: Option<Compared>) -> Replayed {
+    let compared_at = compared.as_ref().map(|compared| compared.position);
+    let Compared { rows, differing, stale, damaged, .. } = compared.unwrap_or_default();
+    Replayed {
+        view: name_of::<V>(),
+        events: build.events,
+        counted: build.counted,
+        compared_at,
+        rows,
+        differing,
+        stale,
+        damaged,
+        unreadable: u64::try_from(build.poisoned.len()).unwrap_or(u64::MAX),
+        promoted: None,
+    }
 }
 
 /// The position that a build catches up with.
