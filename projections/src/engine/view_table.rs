@@ -73,6 +73,11 @@ impl<V: View> ViewTable<V> {
         self.rows.name()
     }
 
+    /// The table itself, whose rows have the columns of the view but not its type.
+    pub(crate) const fn rows(&self) -> &RowTable {
+        &self.rows
+    }
+
     /// Reads the rows of these streams from the table of a build, by number; a stream without events has
     /// none. A row that can't be read is an error, since the build wrote it. A served row may be damaged:
     /// use [`ViewTable::look_up`] there.
@@ -128,22 +133,6 @@ impl<V: View> ViewTable<V> {
         Err(why)
     }
 
-    /// Removes the row of a stream that isn't in the log.
-    pub(crate) async fn remove_row(&self, tx: &mut Tx, number: i64) -> Result<(), StoreError> {
-        self.rows.remove_row(tx, number).await
-    }
-
-    /// Reads the first rows after a number, as `tx` sees them, including rows that are no longer shown; for
-    /// a row that can't be read, the reason.
-    pub(crate) async fn part(
-        &self,
-        tx: &mut Tx,
-        after: i64,
-        limit: u32,
-    ) -> Result<BTreeMap<i64, Result<TableRow, String>>, StoreError> {
-        self.rows.part(tx, after, limit).await
-    }
-
     /// Writes rows, each at most once.
     pub(crate) async fn write(
         &self,
@@ -184,33 +173,8 @@ impl<V: View> ViewTable<V> {
         })
     }
 
-    /// Creates the table without indexes other than the row's number.
-    pub(crate) async fn create_bare(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        self.rows.create_bare(tx).await
-    }
-
-    /// Creates the index of a column.
-    pub(crate) async fn index(&self, db: &Db, column: &str) -> Result<(), StoreError> {
-        self.rows.index(db, column).await
-    }
-
     /// Replaces the served table when `tx` commits.
     pub(crate) async fn serve(&self, tx: &mut Tx) -> Result<(), StoreError> {
         self.rows.take_place_of(tx, &Self::served().rows).await
-    }
-
-    /// Whether the table exists.
-    pub(crate) async fn exists(&self, db: &Db) -> Result<bool, StoreError> {
-        self.rows.exists(db).await
-    }
-
-    /// As [`ViewTable::exists`], as `tx` sees it.
-    pub(crate) async fn exists_in(&self, tx: &mut Tx) -> Result<bool, StoreError> {
-        self.rows.exists_in(tx).await
-    }
-
-    /// Removes the table.
-    pub(crate) async fn remove(&self, db: &Db) -> Result<(), StoreError> {
-        self.rows.remove(db).await
     }
 }

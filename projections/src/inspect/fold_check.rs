@@ -146,7 +146,7 @@ impl<V: View> AnyFold for FoldOf<V> {
         if !check.is_built(&V::subscription()).await? {
             return Ok(vec![]);
         }
-        if !table.exists_in(check.views()).await? {
+        if !table.rows().exists_in(check.views()).await? {
             let what = format!("{} is missing: type gdmarket views rebuild", table.name());
             return Ok(if part.number == 0 { vec![missing(what)] } else { vec![] });
         }
@@ -156,7 +156,7 @@ impl<V: View> AnyFold for FoldOf<V> {
         let mut findings = vec![];
         let mut after = i64::MIN;
         loop {
-            let rows = table.part(check.views(), after, ROWS).await?;
+            let rows = table.rows().part(check.views(), after, ROWS).await?;
             let Some(last) = rows.keys().next_back().copied() else { break };
             after = last;
             for (number, row) in rows.into_iter().filter(|(number, _)| part.has(*number)) {

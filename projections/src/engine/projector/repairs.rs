@@ -78,7 +78,7 @@ impl<V: View> Projector<V> {
             }
         }
         if row.sequence == 0 && poison.is_none() {
-            self.table.remove_row(&mut tx, number).await?;
+            self.table.rows().remove_row(&mut tx, number).await?;
         } else {
             self.table.write(&mut tx, &[&row]).await?;
         }

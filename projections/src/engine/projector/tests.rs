@@ -78,7 +78,7 @@ fn parked(key: &str) -> Parked {
 fn build(store: Store) -> BoxFuture<'static, Result<(), Halt>> {
     Box::pin(async move {
         let mut tx = store.views().begin().await?;
-        ViewTable::<TestView>::served().create_bare(&mut tx).await?;
+        ViewTable::<TestView>::served().rows().create_bare(&mut tx).await?;
         Ok(tx.commit().await?)
     })
 }

@@ -129,7 +129,7 @@ impl<V: View> Build<V> {
         let mut snapshot = self.store.views().snapshot().await?;
         let mut after = 0;
         loop {
-            let rows = self.table.part(&mut snapshot, after, ROWS).await?;
+            let rows = self.table.rows().part(&mut snapshot, after, ROWS).await?;
             let Some(last) = rows.keys().next_back() else { break };
             after = *last;
             let mut bodies = BTreeMap::new();

@@ -66,7 +66,7 @@ impl<V: View> Build<V> {
         let generation = served.map_or(0, |served| served.number) + 1;
         let table = Arc::new(ViewTable::build(generation, lease.right().epoch));
         let mut tx = db.begin().await?;
-        table.create_bare(&mut tx).await?;
+        table.rows().create_bare(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(Self {
             store: store.clone(),
@@ -169,14 +169,14 @@ impl<V: View> Build<V> {
 
     async fn index_by(&self, column: &str) -> Result<(), ReplayError> {
         let began = Instant::now();
-        self.table.index(self.store.views(), column).await?;
+        self.table.rows().index(self.store.views(), column).await?;
         self.throttle.pause_after(began).await;
         Ok(())
     }
 
     /// Removes the build.
     pub(super) async fn discard(self) -> Result<(), ReplayError> {
-        self.table.remove(self.store.views()).await?;
+        self.table.rows().remove(self.store.views()).await?;
         self.lease.end().await;
         Ok(())
     }

@@ -77,7 +77,7 @@ pub(super) async fn served_position<V: View>(
 pub(super) async fn served_now<V: View>(store: &Store) -> Result<Option<i64>, ReplayError> {
     let db = store.views();
     if Generations::new(db.clone()).served(&V::subscription()).await?.is_none()
-        || !ViewTable::<V>::served().exists(db).await?
+        || !ViewTable::<V>::served().rows().exists(db).await?
     {
         return Ok(None);
     }
@@ -108,8 +108,8 @@ impl<V: View> Build<V> {
         let mut after = 0;
         loop {
             let began = Instant::now();
-            let ours = live.part(&mut snapshot, after, ROWS).await?;
-            let theirs = self.table.part(&mut built, after, ROWS).await?;
+            let ours = live.rows().part(&mut snapshot, after, ROWS).await?;
+            let theirs = self.table.rows().part(&mut built, after, ROWS).await?;
             let Some(end) = end_of(&ours, &theirs) else { break };
             let numbers: BTreeSet<i64> = ours.keys().chain(theirs.keys()).copied().collect();
             for number in numbers.into_iter().filter(|number| *number <= end) {

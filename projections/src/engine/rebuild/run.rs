@@ -161,7 +161,7 @@ pub(crate) async fn ensure_built<V: View>(store: &Store) -> Result<(), ReplayErr
 async fn is_served<V: View>(store: &Store) -> Result<bool, ReplayError> {
     let generations = Generations::new(store.views().clone());
     let is_built = generations.served(&V::subscription()).await?.is_some();
-    Ok(is_built && ViewTable::<V>::served().exists(store.views()).await?)
+    Ok(is_built && ViewTable::<V>::served().rows().exists(store.views()).await?)
 }
 
 async fn build_first<V: View>(store: &Store, mut build: Build<V>) -> Result<(), ReplayError> {
