@@ -16,7 +16,7 @@ use http::StatusCode;
     tag = "items",
     request_body = WhichReservationBody,
     params(Numbered::<ItemNo>),
-    responses((status = 200, description = "Lent, or so already.", body = ItemResource)))]
+    responses((status = 200, description = "Lent, or already lent.", body = ItemResource)))]
 pub(super) async fn lend(
     State(state): State<CommandState>,
     caller: Caller,
@@ -34,7 +34,7 @@ pub(super) async fn lend(
     tag = "items",
     request_body = WhichReservationBody,
     params(Numbered::<ItemNo>),
-    responses((status = 200, description = "Taken back, or so already.", body = ItemResource)))]
+    responses((status = 200, description = "Taken back, or already taken back.", body = ItemResource)))]
 pub(super) async fn give_back(
     State(state): State<CommandState>,
     caller: Caller,

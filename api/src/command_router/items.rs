@@ -53,7 +53,7 @@ pub(super) async fn register(
 #[utoipa::path(patch, path = "/items/{itemNo}", operation_id = "patchItem",
     tag = "items", request_body = ItemPatch,
     params(Numbered::<ItemNo>),
-    responses((status = 200, description = "Done, or so already.", body = ItemResource)))]
+    responses((status = 200, description = "Done, or already in the requested state.", body = ItemResource)))]
 pub(super) async fn patch(
     State(state): State<CommandState>,
     caller: Caller,
@@ -80,7 +80,7 @@ pub(super) async fn patch(
 #[utoipa::path(delete, path = "/items/{itemNo}", operation_id = "deleteItem",
     tag = "items",
     params(Numbered::<ItemNo>),
-    responses((status = 200, description = "Deleted, or so already.", body = ItemResource)))]
+    responses((status = 200, description = "Deleted, or already deleted.", body = ItemResource)))]
 pub(super) async fn delete(
     State(state): State<CommandState>,
     caller: Caller,
@@ -97,7 +97,7 @@ pub(super) async fn delete(
 #[utoipa::path(post, path = "/items/{itemNo}/delete", operation_id = "deleteItemByPost",
     tag = "items",
     params(Numbered::<ItemNo>),
-    responses((status = 200, description = "Deleted, or so already.", body = ItemResource)))]
+    responses((status = 200, description = "Deleted, or already deleted.", body = ItemResource)))]
 pub(super) async fn delete_by_post(
     state: State<CommandState>,
     caller: Caller,
@@ -111,7 +111,7 @@ pub(super) async fn delete_by_post(
 #[utoipa::path(post, path = "/items/{itemNo}/block", operation_id = "blockPeriod",
     tag = "items", request_body = DaysBody,
     params(Numbered::<ItemNo>),
-    responses((status = 200, description = "Blocked, or so already.", body = ItemResource)))]
+    responses((status = 200, description = "Blocked, or already blocked.", body = ItemResource)))]
 pub(super) async fn block(
     State(state): State<CommandState>,
     caller: Caller,
@@ -129,7 +129,7 @@ pub(super) async fn block(
 #[utoipa::path(post, path = "/items/{itemNo}/unblock", operation_id = "unblockPeriod",
     tag = "items", request_body = DaysBody,
     params(Numbered::<ItemNo>),
-    responses((status = 200, description = "Free again, or so already.", body = ItemResource)))]
+    responses((status = 200, description = "Free again, or already free.", body = ItemResource)))]
 pub(super) async fn unblock(
     State(state): State<CommandState>,
     caller: Caller,

@@ -24,8 +24,8 @@ pub(super) fn router() -> OpenApiRouter<CommandState> {
     tag = "payments",
     params(Numbered::<ReservationNo>),
     responses(
-        (status = 200, description = "Paid, or so already.", body = ReservationResource),
-        (status = 202, description = "The outcome isn't in.", body = ReservationResource)))]
+        (status = 200, description = "Paid, or already paid.", body = ReservationResource),
+        (status = 202, description = "The outcome isn't known yet.", body = ReservationResource)))]
 pub(super) async fn pay(
     State(state): State<CommandState>,
     caller: Caller,

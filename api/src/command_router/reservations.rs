@@ -58,8 +58,8 @@ pub(super) async fn reserve(
     request_body = ReservationPatchBody,
     params(Numbered::<ReservationNo>),
     responses(
-        (status = 200, description = "Done, or so already.", body = ReservationResource),
-        (status = 202, description = "The outcome isn't in.", body = ReservationResource)))]
+        (status = 200, description = "Done, or already in the requested state.", body = ReservationResource),
+        (status = 202, description = "The outcome isn't known yet.", body = ReservationResource)))]
 pub(super) async fn patch(
     State(state): State<CommandState>,
     caller: Caller,
@@ -89,7 +89,7 @@ pub(super) async fn patch(
     tag = "reservations",
     params(Numbered::<ReservationNo>),
     responses(
-        (status = 200, description = "Cancelled, or so already.", body = ReservationResource),
+        (status = 200, description = "Cancelled, or already cancelled.", body = ReservationResource),
         (status = 202, description = "Requested.", body = ReservationResource)))]
 pub(super) async fn cancel(
     State(state): State<CommandState>,
@@ -108,7 +108,7 @@ pub(super) async fn cancel(
     tag = "reservations",
     params(Numbered::<ReservationNo>),
     responses(
-        (status = 200, description = "Cancelled, or so already.", body = ReservationResource),
+        (status = 200, description = "Cancelled, or already cancelled.", body = ReservationResource),
         (status = 202, description = "Requested.", body = ReservationResource)))]
 pub(super) async fn cancel_by_post(
     state: State<CommandState>,

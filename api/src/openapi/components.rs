@@ -52,8 +52,8 @@ fn add_headers_of_requests(components: &mut Components) {
     add_parameters! { components Header:
         "Actor" "X-Gdmarket-Actor" actor,
             "On whose behalf: `operator:NAME`, `owner:ID` or `renter:ID`. Without it, on a server that \
-             listens on loopback, `operator:local`, who may act for anyone; on one that listens beyond \
-             loopback nobody, who reads without names and is refused writes with 401 `actor-required`.";
+             listens on loopback, `operator:local`, who may act for anyone; beyond loopback the caller has \
+             no actor: it reads without names, and its writes are refused with 401 `actor-required`.";
         "IdempotencyKey" "Idempotency-Key" key,
             "A repeat with the same key does nothing twice and gets the same answer.";
         "IfMatch" "If-Match" tags(),

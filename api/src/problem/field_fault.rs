@@ -130,7 +130,7 @@ impl Fault {
         match self {
             Self::Required => "is required".to_owned(),
             Self::Unknown => "is not known here".to_owned(),
-            Self::Duplicate => "stands twice".to_owned(),
+            Self::Duplicate => "is given twice".to_owned(),
             Self::WrongType(Words { en, .. }) => format!("must be {en}"),
             Self::OutOfRange(from, to) => format!("must be from {from} to {to}"),
             Self::NotOneOf(words) => format!("must be one of {}", words.join(", ")),
@@ -147,7 +147,7 @@ impl Fault {
             Self::UpsideDown(end) => format!("must be before {end}"),
             Self::PeriodTooLong => format!("must be at most {MAX_DAYS} days after period.from"),
             Self::Contradicts(expected) => format!("must be {expected} or left out"),
-            Self::NotTogetherWith(other) => format!("can't stand beside {other}"),
+            Self::NotTogetherWith(other) => format!("can't be given together with {other}"),
             Self::UnknownToken => "was not given out by this market".to_owned(),
             Self::PageNumber => {
                 "is not known here: pages have no numbers; follow the link next, or \

@@ -103,7 +103,7 @@ kinds! {
         "X-Gdmarket-Actor: owner:ID, renter:ID 또는 operator:NAME 헤더를 보내세요.";
     PAYMENT_DECLINED "payment-declined" PAYMENT_REQUIRED
         "The payment was declined" "결제가 거절되었어요"
-        "Nothing was charged and the reservation stands; pay again before payBy."
+        "Nothing was charged and the reservation is kept; pay again before payBy."
         "청구된 금액은 없고 예약은 유지돼요. payBy 전에 다시 결제하세요.";
     WRONG_ACTOR "wrong-actor" FORBIDDEN
         "This actor may not do this" "이 사용자는 할 수 없는 일이에요"
@@ -190,7 +190,7 @@ kinds! {
         "Delete it once no reservation holds it."
         "예약이 끝난 다음에 삭제하세요.";
     REGISTRATION_ABANDONED "registration-abandoned" CONFLICT
-        "This registration was given up" "등록이 취소되었어요"
+        "This registration was abandoned" "등록이 취소되었어요"
         "Register the item again."
         "물건을 다시 등록하세요.";
     TOO_MANY_BLOCKS "too-many-blocks" CONFLICT
@@ -206,11 +206,11 @@ kinds! {
         "Make a new reservation."
         "새로 예약하세요.";
     PAYMENT_PENDING "payment-pending" CONFLICT
-        "A payment is under way" "결제가 진행 중이에요"
+        "A payment is in flight" "결제가 진행 중이에요"
         "Try again when its outcome is in."
         "결제 결과가 나온 다음에 다시 시도하세요.";
     CANCELLATION_PENDING "cancellation-pending" CONFLICT
-        "A cancellation is under way" "취소가 진행 중이에요"
+        "A cancellation is in flight" "취소가 진행 중이에요"
         "Try again when it is decided."
         "취소 결과가 나온 다음에 다시 시도하세요.";
     ALREADY_RESERVED "already-reserved" CONFLICT
@@ -267,11 +267,11 @@ kinds! {
         "새 요청에는 새 키를 쓰세요.";
     INTERNAL "internal" INTERNAL_SERVER_ERROR
         "Something broke here" "서버에서 오류가 났어요"
-        "Try again; if it stays, tell the operator the traceId."
+        "Try again; if it persists, report the traceId to the operator."
         "다시 시도하세요. 계속되면 운영자에게 traceId를 알려 주세요.";
     IMPOSSIBLE "impossible" INTERNAL_SERVER_ERROR
         "This doesn't fit the history" "이력과 맞지 않는 요청이에요"
-        "An operator must look at it; tell them the traceId."
+        "It needs manual action by an operator; report the traceId to them."
         "운영자의 확인이 필요해요. traceId를 알려 주세요.";
     NOT_IMPLEMENTED "not-implemented" NOT_IMPLEMENTED
         "The server doesn't know this method or transfer coding" "알 수 없는 메서드 또는 전송 코딩이에요"
@@ -302,7 +302,7 @@ kinds! {
         "No item was registered; register it a little later."
         "등록된 물건은 없어요. 잠시 뒤에 등록하세요.";
     OUTCOME_UNKNOWN "outcome-unknown" SERVICE_UNAVAILABLE
-        "Nobody knows whether it was done" "처리되었는지 알 수 없어요"
+        "It is unknown whether it was done" "처리되었는지 알 수 없어요"
         "Repeat it with the same Idempotency-Key to find out."
         "같은 Idempotency-Key로 다시 보내면 확인할 수 있어요.";
     NEWER_PROGRAM "newer-program" SERVICE_UNAVAILABLE
@@ -329,7 +329,7 @@ mod tests {
                 "{}",
                 kind.code
             );
-            assert!(seen.insert(kind.code), "{} stands twice", kind.code);
+            assert!(seen.insert(kind.code), "{} is used twice", kind.code);
             assert!(kind.status.is_client_error() || kind.status.is_server_error());
         }
     }

@@ -26,7 +26,7 @@ fn command_that_starts_a_stream_reads_nothing() {
 }
 
 async fn reads_nothing(counters: &Counters, db: &TestDb) {
-    let now = || ["miss", "unread"].map(|result| counters.count(CACHE, ("result", result)));
+    let now = || ["miss", "assumed-new"].map(|result| counters.count(CACHE, ("result", result)));
     let [read, assumed_new] = now();
     let market = Market::open(db).await;
     for _ in 0..3 {

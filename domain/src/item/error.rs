@@ -28,7 +28,7 @@ pub enum ItemError {
     #[error("the reservation holds no days of this item; reserve it again")]
     NoHold,
     /// No reservation, or another one, holds the item.
-    #[error("the item isn't reserved so; it can be lent once a reservation holds it")]
+    #[error("the item isn't reserved, or not by this reservation; it can be lent once it is")]
     NotReserved,
     /// The reservation isn't paid.
     #[error("the reservation isn't paid yet; lend the item once it is")]
@@ -49,7 +49,9 @@ pub enum ItemError {
     #[error("another renter still has the item; take it back first")]
     StillRented,
     /// No reservation, or another one, has the item.
-    #[error("the item isn't lent so; only what was handed over can be brought back")]
+    #[error(
+        "the item isn't lent, or not to this reservation; only what was handed over can be brought back"
+    )]
     NotRenting,
     /// Several reservations hold it and none was named.
     #[error("several reservations hold the item; say which with reservationNo")]
@@ -64,7 +66,7 @@ pub enum ItemError {
     #[error("the item has too many blocked periods; unblock past ones first")]
     TooManyBlocks,
     /// The item can't be where this command finds it.
-    #[error("this doesn't fit the item's history; an operator must look at it")]
+    #[error("this doesn't fit the item's history; it needs manual action by an operator")]
     OutOfOrder,
 }
 

@@ -6,7 +6,7 @@ use crate::decider::Refusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PaymentError {
     /// The attempt can't be where this command finds it.
-    #[error("this doesn't fit the payment's history; an operator must look at it")]
+    #[error("this doesn't fit the payment's history; it needs manual action by an operator")]
     OutOfOrder,
 }
 

@@ -36,7 +36,7 @@ pub enum ReservationError {
     #[error("the reservation is paid; it no longer expires")]
     Paid,
     /// The reservation can't be where this command finds it.
-    #[error("this doesn't fit the reservation's history; an operator must look at it")]
+    #[error("this doesn't fit the reservation's history; it needs manual action by an operator")]
     OutOfOrder,
 }
 

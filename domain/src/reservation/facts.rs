@@ -1,5 +1,5 @@
 //! What the item did, recorded on the reservation. A fact is never refused to a caller; one that
-//! can't be true is out of order, and its sender parks it for a person to look at.
+//! can't be true is out of order, and its sender parks it for manual action.
 
 use super::{
     Cancelling, RequestedReservation, Reservation, ReservationError, ReservationEvent,

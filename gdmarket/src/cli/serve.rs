@@ -36,7 +36,7 @@ pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
     if !listen.ip().is_loopback() && !config.server.http.allow_open {
         return Err(Failure::new(
             Exit::Usage,
-            format!("{listen} can be reached by others, and nobody logs in here yet"),
+            format!("{listen} is reachable from other machines, and there are no log-ins yet"),
         )
         .next("listen on 127.0.0.1, or add --allow-open if everybody who reaches it may act"));
     }

@@ -20,7 +20,7 @@ const fn setting(key: &'static str, default: &'static str, help: &'static str) -
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
     setting("server.listen", "127.0.0.1:8080", "address and port to listen on"),
-    setting("server.allow_open", "false", "listen beyond loopback although nobody logs in"),
+    setting("server.allow_open", "false", "listen beyond loopback although there are no log-ins"),
     setting("server.hosts", "", "further names this server is called by, separated by commas"),
     setting("server.data_dir", "./gdmarket-data", "folder of the SQLite files"),
     setting("server.migrate", "true", "bring the database's schema up to date before serving"),

@@ -73,7 +73,7 @@ status!(
 status!(
     /// How far a payment attempt has come.
     PaymentProgress {
-        /// The outcome isn't in.
+        /// The outcome isn't known yet.
         Pending,
         /// The money was taken.
         Approved,

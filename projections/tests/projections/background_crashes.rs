@@ -13,7 +13,7 @@ const STEPS_OF_A_DEADLINE: [&str; 2] = ["manager.fired", "manager.noted"];
 /// The managers with deadlines.
 const HAVE_DEADLINES: [&str; 3] = ["reservation_process", "payment_process", "abandonment"];
 /// The event was retried, its row was deleted, and its key was released.
-const STEPS_OF_A_RETRY: [&str; 3] = ["manager.retried", "manager.dequeued", "manager.let-go"];
+const STEPS_OF_A_RETRY: [&str; 3] = ["manager.retried", "manager.dequeued", "manager.unparked"];
 /// The manager whose reactions run in the background because they take long.
 const SLOW_MANAGER: &str = "payment_process";
 

@@ -83,7 +83,7 @@ impl<A: Aggregate + Clone + 'static> AggregateStore<A> {
             decode,
             hits: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "hit"),
             misses: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "miss"),
-            assumed_new: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "unread"),
+            assumed_new: metrics::counter!(name, "aggregate" => A::TYPE, "result" => "assumed-new"),
         }))
     }
 

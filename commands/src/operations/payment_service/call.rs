@@ -46,21 +46,21 @@ impl LocalPayments {
         attempt: &PaymentAttempt,
         answer: &Confirmation,
     ) -> Result<(), GatewayError> {
-        let asked = Confirmation {
+        let expected = Confirmation {
             key: self.key(attempt.payment_no),
             payment_no: attempt.payment_no,
             amount: attempt.amount,
         };
-        if *answer == asked {
+        if *answer == expected {
             return Ok(());
         }
         tracing::error!(
-            payment_no = %attempt.payment_no, ?asked, ?answer,
-            "the gateway's answer is about something else than what was asked: compare the payment with its \
-             books, then run `gdmarket payments settle`"
+            payment_no = %attempt.payment_no, ?expected, ?answer,
+            "the gateway's answer doesn't match the request: compare the payment with its books, then \
+             run `gdmarket payments settle`"
         );
         metrics::counter!("gdmarket_payment_mismatches_total").increment(1);
-        Err(GatewayError::Unknown("the answer differs from what was asked".to_owned()))
+        Err(GatewayError::Unknown("the answer doesn't match the request".to_owned()))
     }
 }
 

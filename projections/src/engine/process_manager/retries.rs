@@ -151,7 +151,7 @@ impl<S: ProcessStep> Reactor<S> {
         run.hold(&mut tx).await?;
         let free = ParkedKeys::unpark(&mut tx, &run.name, key).await?;
         tx.commit().await?;
-        failpoint!("manager.let-go", &run.name);
+        failpoint!("manager.unparked", &run.name);
         if free {
             parked_at.remove(key);
             self.report(run, &parked_at);
