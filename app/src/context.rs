@@ -1,6 +1,8 @@
 //! The context of a request to write: its actor, how a repeat of it is identified, and whether it waits.
 
-use gdmarket_commands::{CommandError, CommandMeta, Commands, Precondition, http_command_id};
+use gdmarket_commands::{
+    CommandError, CommandMeta, Commands, KeyedRequest, Precondition, http_command_id,
+};
 use gdmarket_domain::Actor;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,7 +53,9 @@ impl WriteContext {
             request;
         let command_id = key.as_ref().map_or_else(
             || commands.new_id(),
-            |RequestKey { key, method, path, .. }| http_command_id(&actor, method, path, key, 0),
+            |RequestKey { key, method, path, .. }| {
+                http_command_id(&KeyedRequest { actor: &actor, method, route: path, key })
+            },
         );
         let keyed = key.is_some();
         let meta = CommandMeta {

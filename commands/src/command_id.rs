@@ -15,16 +15,26 @@ pub const PROCESS_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3
 /// Namespace of the keys under which the payment gateway knows an attempt.
 pub const GATEWAY_NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_61c4_5a0e_4b0c_9d0a_3f6b_16a5_2e04);
 
-/// The id of step `step` of a request that came with an idempotency key.
-///
-/// Two actors may use the same key for different requests; step 0 is the request's own id.
-pub fn http_command_id(actor: &Actor, method: &str, route: &str, key: &str, step: u32) -> Uuid {
+/// What identifies an HTTP request that came with an idempotency key. Two actors may use the same key
+/// for different requests.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyedRequest<'a> {
+    /// The actor that sent it.
+    pub actor: &'a Actor,
+    /// Its method.
+    pub method: &'a str,
+    /// Its path.
+    pub route: &'a str,
+    /// Its idempotency key.
+    pub key: &'a str,
+}
+
+/// The id of the first command of a request; later ones have the ids of [`step_command_id`].
+pub fn http_command_id(request: &KeyedRequest<'_>) -> Uuid {
+    let KeyedRequest { actor, method, route, key } = *request;
     let actor = actor.to_string();
-    let first = derive(
-        HTTP_NAMESPACE,
-        &[actor.as_bytes(), method.as_bytes(), route.as_bytes(), key.as_bytes()],
-    );
-    step_command_id(first, step)
+    let parts = [actor.as_bytes(), method.as_bytes(), route.as_bytes(), key.as_bytes()];
+    derive(HTTP_NAMESPACE, &parts)
 }
 
 /// The id of a later step of the request whose first command has the id `first`; step 0 is `first`.
@@ -57,26 +67,23 @@ fn derive(namespace: Uuid, parts: &[&[u8]]) -> Uuid {
 mod tests {
     use super::*;
 
-    fn operator() -> Actor {
-        Actor::Operator("local".to_owned())
+    fn id(route: &str, key: &str) -> Uuid {
+        let actor = &Actor::Operator("local".to_owned());
+        http_command_id(&KeyedRequest { actor, method: "POST", route, key })
     }
 
     #[test]
     fn parts_are_separated() {
-        let one = http_command_id(&operator(), "POST", "/items", "ab", 0);
-        let other = http_command_id(&operator(), "POST", "/itemsa", "b", 0);
-        assert_ne!(one, other);
+        assert_ne!(id("/items", "ab"), id("/itemsa", "b"));
     }
 
     #[test]
     fn ids_never_change() {
         // Receipts in existing logs are found by these ids: a change here would repeat old requests.
-        let first = http_command_id(&operator(), "POST", "/items", "key", 0);
-        assert_eq!(first, http_command_id(&operator(), "POST", "/items", "key", 0));
-        assert_eq!(
-            step_command_id(first, 2),
-            http_command_id(&operator(), "POST", "/items", "key", 2)
-        );
+        let first = id("/items", "key");
+        assert_eq!(first.to_string(), "486b63aa-2f05-5504-99f6-3ca3107fea84");
+        assert_eq!(step_command_id(first, 0), first);
+        assert_eq!(step_command_id(first, 2).to_string(), "ff210311-9273-56e6-a60e-86924ab642d3");
         assert_ne!(first, step_command_id(first, 1));
     }
 }

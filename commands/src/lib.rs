@@ -18,8 +18,8 @@ mod panic;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use command_id::{
-    GATEWAY_NAMESPACE, HTTP_NAMESPACE, PROCESS_NAMESPACE, STEP_NAMESPACE, http_command_id,
-    step_command_id,
+    GATEWAY_NAMESPACE, HTTP_NAMESPACE, KeyedRequest, PROCESS_NAMESPACE, STEP_NAMESPACE,
+    http_command_id, step_command_id,
 };
 pub use error::{CommandError, Service};
 pub use executor::{CommandMeta, Executed, Precondition, RetryOptions};

@@ -108,8 +108,14 @@ pub struct StoredEvent<'a> {
 impl StoredEvent<'_> {
     /// The event of the row.
     pub fn decode(self) -> Result<MarketEvent, DecodeError> {
+        self.decode_with(upcast::STEPS)
+    }
+
+    /// As [`StoredEvent::decode`], with these steps instead of the program's own.
+    pub fn decode_with(self, steps: &[UpcastStep]) -> Result<MarketEvent, DecodeError> {
         let Self { aggregate_type, event_type, version, payload, .. } = self;
-        let event = MarketEvent::decode(aggregate_type, event_type, version, payload)?;
+        let versioned = VersionedPayload { steps, event_type, version, payload };
+        let event = versioned.decode_for(aggregate_type)?;
         self.require_own(event.number())?;
         Ok(event)
     }
@@ -141,30 +147,10 @@ impl MarketEvent {
         version: &str,
         payload: &str,
     ) -> Result<Self, DecodeError> {
-        Self::decode_with(upcast::STEPS, aggregate_type, event_type, version, payload)
+        VersionedPayload { steps: upcast::STEPS, event_type, version, payload }
+            .decode_for(aggregate_type)
     }
 
-    /// As [`MarketEvent::decode`], with these steps instead of the program's own.
-    pub fn decode_with(
-        steps: &[UpcastStep],
-        aggregate_type: &str,
-        event_type: &str,
-        version: &str,
-        payload: &str,
-    ) -> Result<Self, DecodeError> {
-        let row = VersionedPayload { steps, event_type, version, payload };
-        match aggregate_type {
-            Item::TYPE => row.decode().map(Self::Item),
-            Reservation::TYPE => row.decode().map(Self::Reservation),
-            Payment::TYPE => row.decode().map(Self::Payment),
-            Alarm::TYPE => row.decode().map(Self::Alarm),
-            Hold::TYPE => row.decode().map(Self::Hold),
-            other => Err(DecodeError::UnknownAggregate(other.to_owned())),
-        }
-    }
-}
-
-impl MarketEvent {
     /// Whether this program knows the aggregate type.
     pub fn knows(aggregate_type: &str) -> bool {
         [Item::TYPE, Reservation::TYPE, Payment::TYPE, Alarm::TYPE, Hold::TYPE]
@@ -191,6 +177,17 @@ struct VersionedPayload<'a> {
 }
 
 impl VersionedPayload<'_> {
+    fn decode_for(&self, aggregate_type: &str) -> Result<MarketEvent, DecodeError> {
+        match aggregate_type {
+            Item::TYPE => self.decode().map(MarketEvent::Item),
+            Reservation::TYPE => self.decode().map(MarketEvent::Reservation),
+            Payment::TYPE => self.decode().map(MarketEvent::Payment),
+            Alarm::TYPE => self.decode().map(MarketEvent::Alarm),
+            Hold::TYPE => self.decode().map(MarketEvent::Hold),
+            other => Err(DecodeError::UnknownAggregate(other.to_owned())),
+        }
+    }
+
     fn decode<E: DomainEvent + EventNames>(&self) -> Result<E, DecodeError> {
         let known = upcast::current_version(self.steps, self.event_type);
         let version: u32 = self

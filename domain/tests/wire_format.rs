@@ -8,7 +8,7 @@ mod samples;
 use gdmarket_domain::upcast::UpcastStep;
 use gdmarket_domain::{
     AlarmEvent, DecodeError, HoldEvent, ItemEvent, MarketEvent, PaymentEvent, ReservationEvent,
-    event_names, event_names_of,
+    StoredEvent, event_names, event_names_of,
 };
 use samples::{Sample, samples};
 use serde_json::{Value, json};
@@ -132,7 +132,10 @@ fn old_version_passes_every_step_up_to_the_current_one() {
         UpcastStep { event_type: TYPE, from: 1, apply: priced },
     ];
     let decode = |version: &str, payload: Value| {
-        MarketEvent::decode_with(&steps, "item", TYPE, version, &payload.to_string())
+        let payload = &payload.to_string();
+        let row =
+            StoredEvent { aggregate_type: "item", number: 1, event_type: TYPE, version, payload };
+        row.decode_with(&steps)
     };
     let first = json!({"ItemRegistered": {"itemNo": 1, "ownerId": null, "name": "drill"}});
     let second = json!({"ItemRegistered":

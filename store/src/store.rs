@@ -116,7 +116,9 @@ impl Store {
         guard.expect_identity(identity);
         let (tasks, signals) = (Tasks::default(), Signals::new(guard.clone()));
         let connection = databases.log_connection().await?;
-        let appender = start_appender(options, &databases, &connection, &signals, &tasks)?;
+        let parts =
+            AppenderParts { databases: &databases, connection: &connection, signals: &signals };
+        let appender = start_appender(options, &parts, &tasks)?;
         if let (Some(folder), false) = (&databases.folder, databases.is_fixed) {
             guard.expect_files(OpenFiles::remember(folder.path()).await?);
             tasks.spawn_until_stopped(watch_files(guard.clone()));
@@ -340,19 +342,27 @@ async fn migrate(databases: &Databases, kinds: &[NumberKind<'_>]) -> Result<Migr
     Ok(Migrated { applied, schema: databases.schema().map(str::to_owned) })
 }
 
+/// What the appender works on.
+struct AppenderParts<'a> {
+    databases: &'a Databases,
+    connection: &'a LogConnection,
+    signals: &'a Arc<Signals>,
+}
+
 fn start_appender(
     options: &StoreOptions,
-    databases: &Databases,
-    connection: &LogConnection,
-    signals: &Arc<Signals>,
+    parts: &AppenderParts<'_>,
     tasks: &Tasks,
 ) -> Result<Appender, StoreError> {
-    let (signals, queue) = (Arc::clone(signals), options.queue);
-    match connection {
+    let (signals, queue) = (Arc::clone(parts.signals), options.queue);
+    match parts.connection {
         LogConnection::Postgres(_) => {
-            let (connect, session) = databases.session_options(options)?.ok_or_else(|| {
-                StoreError::Misconfigured("PostgreSQL without settings of its sessions".to_owned())
-            })?;
+            let (connect, session) =
+                parts.databases.session_options(options)?.ok_or_else(|| {
+                    StoreError::Misconfigured(
+                        "PostgreSQL without settings of its sessions".to_owned(),
+                    )
+                })?;
             let writer = PostgresWriter::new(connect, session, signals.guard.clone());
             Ok(Appender::start(writer, signals, queue, tasks))
         }

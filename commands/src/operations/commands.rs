@@ -51,13 +51,13 @@ impl Commands {
         let alarm_breaker = CircuitBreaker::new("alarm", options.alarm.breaker.clone())?;
         let tracker = TaskTracker::new();
         let executor = Executor::new(store, options.retry.clone(), options.retry_after);
-        let local_payments = LocalPayments::new(
-            executor.clone(),
+        let local_payments = LocalPayments {
+            executor: executor.clone(),
             gateway,
-            payment_breaker.clone(),
-            options.payment.clone(),
-            tracker.clone(),
-        );
+            breaker: payment_breaker.clone(),
+            options: options.payment.clone(),
+            tracker: tracker.clone(),
+        };
         let payments = Arc::new(local_payments.clone());
         Ok(Self(Arc::new(Inner {
             executor,

@@ -4,7 +4,8 @@ use crate::fakes::{Behaviour, FakeAlarm, FakeGateway};
 use chrono::NaiveDate;
 use gdmarket_commands::{
     AlarmOptions, BreakerOptions, CommandError, CommandMeta, CommandOptions, Commands, Executed,
-    NewItem, NewReservation, PaymentOptions, Precondition, RequestedPayment, http_command_id,
+    KeyedRequest, NewItem, NewReservation, PaymentOptions, Precondition, RequestedPayment,
+    http_command_id,
 };
 use gdmarket_domain::{
     Actor, ItemCommand, ItemNo, MarketCommand, Money, PaymentNo, PersonId, ReservationCommand,
@@ -177,7 +178,12 @@ pub(crate) fn by(actor: Actor) -> CommandMeta {
 pub(crate) fn keyed(route: &str, key: &str, body: &str) -> CommandMeta {
     let meta = operator();
     CommandMeta {
-        command_id: http_command_id(&meta.actor, "POST", route, key, 0),
+        command_id: http_command_id(&KeyedRequest {
+            actor: &meta.actor,
+            method: "POST",
+            route,
+            key,
+        }),
         fingerprint: body.as_bytes().to_vec(),
         keyed: true,
         ..meta

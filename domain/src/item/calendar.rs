@@ -6,14 +6,18 @@ use crate::ids::{PersonId, ReservationNo};
 use crate::rental_period::{RentalPeriod, Span};
 use chrono::NaiveDate;
 
+/// The days that a reservation requests.
+pub(super) struct RequestedHold {
+    pub(super) reservation_no: ReservationNo,
+    pub(super) renter_id: PersonId,
+    /// Without a period the days from `asked_on` until the item is returned.
+    pub(super) period: Option<RentalPeriod>,
+    pub(super) asked_on: NaiveDate,
+}
+
 /// Name, price and owner go into the event as they are now, for later changes don't concern it.
-pub(super) fn hold(
-    item: &Item,
-    reservation_no: ReservationNo,
-    renter_id: PersonId,
-    period: Option<RentalPeriod>,
-    asked_on: NaiveDate,
-) -> Decision<Item> {
+pub(super) fn hold(item: &Item, requested: &RequestedHold) -> Decision<Item> {
+    let RequestedHold { reservation_no, renter_id, period, asked_on } = *requested;
     let (item_no, owner_id, item_name, item_price) = match item.listing() {
         None | Some(Listing::Abandoned) => return Err(ItemError::Unknown),
         Some(Listing::Deleted { .. }) => return Err(ItemError::Gone),

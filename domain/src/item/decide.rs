@@ -9,7 +9,13 @@ use crate::money::Money;
 pub(super) fn decide(item: &Item, command: &ItemCommand) -> Decision<Item> {
     match command {
         ItemCommand::Register { item_no, owner_id, item_name, item_price } => {
-            register(item, *item_no, *owner_id, item_name, *item_price)
+            let listing = NewListing {
+                item_no: *item_no,
+                owner_id: *owner_id,
+                item_name,
+                item_price: *item_price,
+            };
+            register(item, &listing)
         }
         ItemCommand::Change { item_name, item_price } => {
             change(item, item_name.as_deref(), *item_price)
@@ -19,7 +25,13 @@ pub(super) fn decide(item: &Item, command: &ItemCommand) -> Decision<Item> {
         ItemCommand::BlockPeriod { period } => calendar::block_period(item, *period),
         ItemCommand::UnblockPeriod { period } => calendar::unblock_period(item, *period),
         ItemCommand::Hold { reservation_no, renter_id, period, asked_on } => {
-            calendar::hold(item, *reservation_no, *renter_id, *period, *asked_on)
+            let requested = calendar::RequestedHold {
+                reservation_no: *reservation_no,
+                renter_id: *renter_id,
+                period: *period,
+                asked_on: *asked_on,
+            };
+            calendar::hold(item, &requested)
         }
         ItemCommand::Release { reservation_no } => calendar::release(item, *reservation_no),
         ItemCommand::AuthorizeLending { reservation_no } => {
@@ -51,13 +63,16 @@ pub(super) fn permits(item: &Item, actor: &Actor, command: &ItemCommand) -> bool
     }
 }
 
-fn register(
-    item: &Item,
+/// An item that is put on the market.
+struct NewListing<'a> {
     item_no: ItemNo,
     owner_id: Option<PersonId>,
-    item_name: &str,
+    item_name: &'a str,
     item_price: Money,
-) -> Decision<Item> {
+}
+
+fn register(item: &Item, new: &NewListing<'_>) -> Decision<Item> {
+    let NewListing { item_no, owner_id, item_name, item_price } = *new;
     match item.listing() {
         None => Ok(vec![ItemEvent::Registered {
             item_no,

@@ -22,7 +22,13 @@ pub(super) fn decide(
     match command {
         ReservationCommand::Reserve { .. } => no_change(),
         ReservationCommand::Confirm { owner_id, item_name, item_price, pay_by } => {
-            confirm(stage, request, *owner_id, item_name, *item_price, *pay_by)
+            let terms = ConfirmedTerms {
+                owner_id: *owner_id,
+                item_name,
+                item_price: *item_price,
+                pay_by: *pay_by,
+            };
+            confirm(stage, request, &terms)
         }
         ReservationCommand::Reject { reason } => reject(stage, request, reason),
         ReservationCommand::Cancel => cancel(stage, request),
@@ -110,15 +116,21 @@ pub(super) fn permits(
     }
 }
 
-/// What is to be paid: each day of a period, or once without one.
+/// The terms under which the item holds the days.
+struct ConfirmedTerms<'a> {
+    owner_id: Option<PersonId>,
+    item_name: &'a str,
+    item_price: Money,
+    pay_by: DateTime<Utc>,
+}
+
+/// The total price is the item's price for each day of the period, or once if there is no period.
 fn confirm(
     stage: ReservationStage,
     request: &RequestedReservation,
-    owner_id: Option<PersonId>,
-    item_name: &str,
-    item_price: Money,
-    pay_by: DateTime<Utc>,
+    terms: &ConfirmedTerms<'_>,
 ) -> Decision<Reservation> {
+    let ConfirmedTerms { owner_id, item_name, item_price, pay_by } = *terms;
     match stage {
         ReservationStage::Requested => Ok(vec![ReservationEvent::Reserved {
             reservation_no: request.reservation_no,

@@ -3,7 +3,7 @@
 
 use crate::ledger::{Ledger, Outcome};
 use crate::market_client::{Answer, MarketClient};
-use gdmarket_commands::http_command_id;
+use gdmarket_commands::{KeyedRequest, http_command_id, step_command_id};
 use gdmarket_domain::Actor;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -113,8 +113,9 @@ impl Caller {
     /// Sends one step; a request with an unknown outcome is repeated in two of three rounds.
     async fn execute(&self, round: u32, step: Step<'_>) -> Option<Answer> {
         let key = format!("{}-{round}-{}", self.number, step.name);
-        let actor = Actor::Operator("local".to_owned());
-        let id = http_command_id(&actor, "POST", &step.path, &key, step.nth);
+        let actor = &Actor::Operator("local".to_owned());
+        let request = KeyedRequest { actor, method: "POST", route: &step.path, key: &key };
+        let id = step_command_id(http_command_id(&request), step.nth);
         self.ledger.sent(&key, &id.to_string(), step.name);
         let deadline = Instant::now() + REPEATS_FOR;
         loop {

@@ -11,6 +11,7 @@ use crate::random_seed::seeded_rng;
 use crate::stored_state::whole_log;
 use crate::views::{all_resources, assert_rebuilt_views_equal};
 use futures::future::join_all;
+use gdmarket_commands::{KeyedRequest, http_command_id, step_command_id};
 use gdmarket_testkit::{ForeignWriter, Server, ServerOptions, TestDb, eventually, run, size};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -62,8 +63,9 @@ impl Consumer {
 async fn register(market: &MarketClient, ledger: &Ledger, caller: usize) {
     for item in 0..COMMANDS / CALLERS {
         let (key, body) = (format!("{caller}-{item}"), json!({"itemName": "Tent", "itemPrice": 1}));
-        let actor = gdmarket_domain::Actor::Operator("local".to_owned());
-        let id = gdmarket_commands::http_command_id(&actor, "POST", "/items", &key, 1);
+        let actor = &gdmarket_domain::Actor::Operator("local".to_owned());
+        let request = KeyedRequest { actor, method: "POST", route: "/items", key: &key };
+        let id = step_command_id(http_command_id(&request), 1);
         ledger.sent(&key, &id.to_string(), "register");
         eventually(SOON, || async {
             let answer = market.send(Method::POST, "/items", Some(body.clone()), Some(&key)).await;

@@ -27,24 +27,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The payment service of this process.
 #[derive(Clone)]
 pub(crate) struct LocalPayments {
-    pub(super) executor: Executor,
-    pub(super) gateway: Arc<dyn PaymentGateway>,
-    breaker: CircuitBreaker,
-    pub(super) options: PaymentOptions,
-    tracker: TaskTracker,
+    pub(crate) executor: Executor,
+    pub(crate) gateway: Arc<dyn PaymentGateway>,
+    pub(crate) breaker: CircuitBreaker,
+    pub(crate) options: PaymentOptions,
+    pub(crate) tracker: TaskTracker,
 }
 
 impl LocalPayments {
-    pub(crate) const fn new(
-        executor: Executor,
-        gateway: Arc<dyn PaymentGateway>,
-        breaker: CircuitBreaker,
-        options: PaymentOptions,
-        tracker: TaskTracker,
-    ) -> Self {
-        Self { executor, gateway, breaker, options, tracker }
-    }
-
     /// The key under which the gateway knows this attempt.
     pub(super) fn key(&self, payment_no: PaymentNo) -> Uuid {
         gateway_key(self.executor.log_id(), payment_no.get())
