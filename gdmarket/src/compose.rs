@@ -219,8 +219,10 @@ async fn tokens(store: &Store) -> Result<Tokens, StartError> {
 }
 
 fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
-    let gateway =
-        InProcessGateway::with_books(gateway_options(&config.payment), store.books().clone());
+    let gateway = InProcessGateway::with_records(
+        gateway_options(&config.payment),
+        store.write_once_records().clone(),
+    );
     let alarm = InProcessAlarm::new(InProcessAlarmOptions {
         delay_ms: millis(config.alarm.delay),
         jitter_ms: millis(config.alarm.jitter),
@@ -277,7 +279,7 @@ async fn take_over_ledgers(config: &Config, store: &Store) -> Result<(), StartEr
     }
     for file in &config.payment.old_ledgers {
         let path = file.display().to_string();
-        let taken = take_over_ledger(store.books(), file).await;
+        let taken = take_over_ledger(store.write_once_records(), file).await;
         let taken = taken.map_err(|source| StartError::Folder { path: path.clone(), source })?;
         if taken > 0 {
             tracing::info!(

@@ -5,7 +5,7 @@
 //! A key is charged or refunded once: only one entry can have the key, whichever server writes it.
 
 use gdmarket_domain::{Money, PaymentNo};
-use gdmarket_store::{BookEntry, Books, StoreError};
+use gdmarket_store::{StoreError, WriteOnceRecord, WriteOnceRecords};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -37,14 +37,14 @@ pub enum LedgerEntry {
 }
 
 impl LedgerEntry {
-    fn encode(&self) -> Result<BookEntry, StoreError> {
+    fn encode(&self) -> Result<WriteOnceRecord, StoreError> {
         let key = match self {
             Self::Charge { key, .. } => charge_of(*key),
             Self::Refund { key } => format!("refund/{key}"),
         };
         let value =
             serde_json::to_string(self).map_err(|error| StoreError::Rejected(error.to_string()))?;
-        Ok(BookEntry { key, value })
+        Ok(WriteOnceRecord { key, value })
     }
 
     fn read(value: &str) -> Result<Self, StoreError> {
@@ -58,8 +58,8 @@ fn charge_of(key: Uuid) -> String {
 }
 
 /// All entries of the gateway, in order.
-pub async fn read_ledger(books: &Books) -> Result<Vec<LedgerEntry>, StoreError> {
-    let entries = books.all(BOOK).await?;
+pub async fn read_ledger(records: &WriteOnceRecords) -> Result<Vec<LedgerEntry>, StoreError> {
+    let entries = records.all(BOOK).await?;
     entries.iter().map(|entry| LedgerEntry::read(&entry.value)).collect()
 }
 
@@ -67,7 +67,7 @@ pub async fn read_ledger(books: &Books) -> Result<Vec<LedgerEntry>, StoreError> 
 ///
 /// Repeating an import changes nothing, so an interrupted one is repeated. A last line that was written
 /// partially is ignored.
-pub async fn take_over_ledger(books: &Books, file: &Path) -> io::Result<u64> {
+pub async fn take_over_ledger(records: &WriteOnceRecords, file: &Path) -> io::Result<u64> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -82,7 +82,7 @@ pub async fn take_over_ledger(books: &Books, file: &Path) -> io::Result<u64> {
             entry.map_err(|error| io::Error::other(format!("line {number}: {error}")))
         })
         .collect::<io::Result<Vec<_>>>()?;
-    books.record_all(BOOK, &entries).await.map_err(io::Error::other)
+    records.record_all(BOOK, &entries).await.map_err(io::Error::other)
 }
 
 /// The store of the entries; clones share it.
@@ -91,7 +91,7 @@ pub(crate) enum Ledger {
     /// In memory: charges are lost when the process ends.
     Memory(Arc<Mutex<BTreeMap<String, String>>>),
     /// In a table of the log's database.
-    Kept(Books),
+    Kept(WriteOnceRecords),
 }
 
 impl Ledger {
@@ -130,7 +130,7 @@ impl Ledger {
                 let entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(entries.get(key).cloned())
             }
-            Self::Kept(books) => books.find(BOOK, key).await,
+            Self::Kept(records) => records.find(BOOK, key).await,
         }
     }
 
@@ -142,7 +142,7 @@ impl Ledger {
                 let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(entries.entry(entry.key).or_insert(entry.value).clone())
             }
-            Self::Kept(books) => books.record(BOOK, &entry).await,
+            Self::Kept(records) => records.record(BOOK, &entry).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::latency::random_latency;
 use crate::ledger::Ledger;
 use async_trait::async_trait;
 use gdmarket_commands::{Charge, Confirmation, GatewayError, PaymentGateway};
-use gdmarket_store::{Books, StoreError};
+use gdmarket_store::{StoreError, WriteOnceRecords};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -41,9 +41,9 @@ enum PlannedFault {
 }
 
 impl InProcessGateway {
-    /// A gateway whose charges and refunds are stored in these books.
-    pub const fn with_books(options: InProcessGatewayOptions, books: Books) -> Self {
-        Self { options, ledger: Ledger::Kept(books) }
+    /// A gateway whose charges and refunds are stored in these records.
+    pub const fn with_records(options: InProcessGatewayOptions, records: WriteOnceRecords) -> Self {
+        Self { options, ledger: Ledger::Kept(records) }
     }
 
     /// A gateway whose charges end with the process.
@@ -155,7 +155,10 @@ mod tests {
     }
 
     fn gateway(store: &Store) -> InProcessGateway {
-        InProcessGateway::with_books(InProcessGatewayOptions::default(), store.books().clone())
+        InProcessGateway::with_records(
+            InProcessGatewayOptions::default(),
+            store.write_once_records().clone(),
+        )
     }
 
     fn once(key: Uuid) -> [LedgerEntry; 2] {
@@ -174,7 +177,7 @@ mod tests {
                     gateway.cancel(key).await.unwrap();
                     assert!(gateway.find(key).await.unwrap().is_some());
                 }
-                assert_eq!(read_ledger(store.books()).await.unwrap(), once(key));
+                assert_eq!(read_ledger(store.write_once_records()).await.unwrap(), once(key));
                 store.close().await;
             }
         }
@@ -190,7 +193,7 @@ mod tests {
             assert_eq!(confirmed.amount, charge().amount, "the amount of the first charge");
             other.cancel(key).await.unwrap();
             one.cancel(key).await.unwrap();
-            assert_eq!(read_ledger(stores[0].books()).await.unwrap(), once(key));
+            assert_eq!(read_ledger(stores[0].write_once_records()).await.unwrap(), once(key));
             for store in stores {
                 store.close().await;
             }
@@ -199,22 +202,22 @@ mod tests {
         /// The file is as older programs wrote it, with a last line cut off by a kill.
         async fn ledger_file_is_imported_once(db: &TestDb) {
             let store = opened(db).await;
-            let (books, folder) = (store.books(), tempfile::tempdir().unwrap());
+            let (records, folder) = (store.write_once_records(), tempfile::tempdir().unwrap());
             let path = folder.path().join("payments.ledger");
-            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 0, "there is no file");
+            assert_eq!(take_over_ledger(records, &path).await.unwrap(), 0, "there is no file");
             let [first, second] = [1, 2].map(|key| once(Uuid::from_u128(key)));
             let lines = [&first[0], &second[0], &first[1]];
             let lines: Vec<String> =
                 lines.map(|entry| serde_json::to_string(entry).unwrap() + "\n").into();
             std::fs::write(&path, lines.concat() + "{\"kind\":").unwrap();
             gateway(&store).confirm(Uuid::from_u128(1), &charge()).await.unwrap();
-            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 2, "one entry was known");
-            assert_eq!(take_over_ledger(books, &path).await.unwrap(), 0, "once");
-            let all = read_ledger(books).await.unwrap();
+            assert_eq!(take_over_ledger(records, &path).await.unwrap(), 2, "one entry was known");
+            assert_eq!(take_over_ledger(records, &path).await.unwrap(), 0, "once");
+            let all = read_ledger(records).await.unwrap();
             assert_eq!(all, [first[0].clone(), second[0].clone(), first[1].clone()]);
             gateway(&store).cancel(Uuid::from_u128(2)).await.unwrap();
             std::fs::write(&path, format!("{}broken\n", lines[0])).unwrap();
-            let error = take_over_ledger(books, &path).await.unwrap_err();
+            let error = take_over_ledger(records, &path).await.unwrap_err();
             assert!(error.to_string().contains("line 2"), "{error}");
             store.close().await;
         }

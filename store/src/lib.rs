@@ -25,8 +25,7 @@ pub use log::{
     Erased, EventFilter, EventLog, EventQuery, EventRef, Identity, Loaded, LogChunk, LogScan,
     LogStats, MAX_EVENTS, MAX_METADATA, MAX_PAYLOAD, NamingEvent, NewEvent, NotAStream, NumberKind,
     Numbers, PersonalData, PersonalDataTable, Raised, Receipt, ReceiptKind, Receipts,
-    RecordedEvent, Remains, StreamId, Tail, WriteOnceRecord as BookEntry,
-    WriteOnceRecords as Books,
+    RecordedEvent, Remains, StreamId, Tail, WriteOnceRecord, WriteOnceRecords,
 };
 pub use log_limit::LogLimit;
 pub use maintenance::{

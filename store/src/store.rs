@@ -40,7 +40,7 @@ struct Inner {
     receipts: Receipts,
     numbers: Numbers,
     personal_data: PersonalDataTable,
-    books: WriteOnceRecords,
+    write_once_records: WriteOnceRecords,
     tail: Tail,
     identity: Identity,
     guard: LogIdentityGuard,
@@ -139,7 +139,11 @@ impl Store {
             appender,
             receipts: Receipts::start(log_db, &connections, &tasks),
             numbers: Numbers::start(log_db, &connection, &guard, &tasks),
-            books: WriteOnceRecords::new(log_db.clone(), connection.clone(), guard.clone()),
+            write_once_records: WriteOnceRecords::new(
+                log_db.clone(),
+                connection.clone(),
+                guard.clone(),
+            ),
             personal_data: PersonalDataTable::new(
                 log_db.clone(),
                 connection.clone(),
@@ -186,8 +190,8 @@ impl Store {
     }
 
     /// Records that are written once.
-    pub fn books(&self) -> &WriteOnceRecords {
-        &self.0.books
+    pub fn write_once_records(&self) -> &WriteOnceRecords {
+        &self.0.write_once_records
     }
 
     /// The newest events of the log.

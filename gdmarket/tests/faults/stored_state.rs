@@ -12,7 +12,7 @@ async fn open(db: &TestDb) -> Store {
 /// All charges and refunds of the gateway, in order.
 pub(crate) async fn read_gateway_ledger(db: &TestDb) -> Vec<LedgerEntry> {
     let store = open(db).await;
-    let entries = read_ledger(store.books()).await.unwrap();
+    let entries = read_ledger(store.write_once_records()).await.unwrap();
     store.close().await;
     entries
 }

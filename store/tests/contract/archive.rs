@@ -2,9 +2,9 @@
 
 use crate::support::{NUMBERS, append, counted, id, named, open, options, raw, stream, whole_log};
 use gdmarket_store::{
-    Append, ArchiveError, ArchiveReader, BookEntry, Changes, Checkpoints, Deadline, Deadlines,
-    Export, ExportOptions, ImportOptions, Imported, Leases, Parked, ParkedKeys, PersonalData,
-    ReceiptKind, Store, StoreError, StoreOptions, import, on_db,
+    Append, ArchiveError, ArchiveReader, Changes, Checkpoints, Deadline, Deadlines, Export,
+    ExportOptions, ImportOptions, Imported, Leases, Parked, ParkedKeys, PersonalData, ReceiptKind,
+    Store, StoreError, StoreOptions, WriteOnceRecord, import, on_db,
 };
 use gdmarket_testkit::{Engine, TestDb, on_each_engine, run};
 use sha2::{Digest, Sha256};
@@ -68,8 +68,8 @@ async fn filled(db: &TestDb) -> Store {
     }
     fill_subscriptions(&store).await;
     for key in ["b", "a"] {
-        let entry = BookEntry { key: key.to_owned(), value: "{\"a\": 1}".to_owned() };
-        store.books().record("book", &entry).await.unwrap();
+        let entry = WriteOnceRecord { key: key.to_owned(), value: "{\"a\": 1}".to_owned() };
+        store.write_once_records().record("book", &entry).await.unwrap();
     }
     store
 }

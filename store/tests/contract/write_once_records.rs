@@ -1,17 +1,17 @@
 //! A write-once record keeps its value, in every copy of the log.
 
 use crate::support::*;
-use gdmarket_store::BookEntry;
+use gdmarket_store::WriteOnceRecord;
 use gdmarket_testkit::on_each_engine;
 
-fn entry(key: &str, value: &str) -> BookEntry {
-    BookEntry { key: key.to_owned(), value: value.to_owned() }
+fn entry(key: &str, value: &str) -> WriteOnceRecord {
+    WriteOnceRecord { key: key.to_owned(), value: value.to_owned() }
 }
 
 on_each_engine! {
     async fn first_record_of_a_key_is_kept(db: &TestDb) {
         let store = open(db).await;
-        let books = store.books();
+        let books = store.write_once_records();
         assert_eq!(books.find("book", "b").await.unwrap(), None);
         assert_eq!(books.record("book", &entry("b", "1")).await.unwrap(), "1");
         assert_eq!(books.record("book", &entry("b", "2")).await.unwrap(), "1");
@@ -23,7 +23,7 @@ on_each_engine! {
         assert_eq!(books.all("other").await.unwrap(), []);
         store.close().await;
         let again = open(db).await;
-        assert_eq!(again.books().all("book").await.unwrap(), kept);
+        assert_eq!(again.write_once_records().all("book").await.unwrap(), kept);
         again.close().await;
     }
 
@@ -34,12 +34,12 @@ on_each_engine! {
             let key = round.to_string();
             let (one, other) = (entry(&key, "one"), entry(&key, "other"));
             let (one, other) = tokio::join!(
-                stores[0].books().record("book", &one),
-                stores[1].books().record("book", &other)
+                stores[0].write_once_records().record("book", &one),
+                stores[1].write_once_records().record("book", &other)
             );
             assert_eq!(one.unwrap(), other.unwrap(), "{round}");
         }
-        assert_eq!(stores[0].books().all("book").await.unwrap().len(), 50);
+        assert_eq!(stores[0].write_once_records().all("book").await.unwrap().len(), 50);
         for store in stores {
             store.close().await;
         }
