@@ -9,6 +9,7 @@ pub(crate) mod connection_guard;
 mod copy_in;
 mod data_folder;
 mod databases;
+pub(crate) mod from_row;
 mod inspection;
 pub(crate) mod migration;
 mod pooled;

@@ -7,6 +7,7 @@ mod blocked;
 
 pub use blocked::{BlockedDeadline, DeadlineOutcome, Postponed};
 
+use crate::db::from_row::from_row;
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::{on_db, on_tx};
@@ -31,14 +32,7 @@ pub struct Deadline {
     pub payload: String,
 }
 
-/// A deadline as the table has it.
-type Row = (String, i64, String);
-
-impl From<Row> for Deadline {
-    fn from((key, due_at, payload): Row) -> Self {
-        Self { key, due_at, payload }
-    }
-}
+from_row!(Deadline: key, due_at, payload);
 
 impl Deadlines {
     /// The deadlines that live in `db`.
@@ -103,23 +97,15 @@ impl Deadlines {
             "SELECT key, due_at, payload FROM deadlines WHERE manager = $1 AND due_at <= {now} \
              ORDER BY due_at, key LIMIT $2"
         );
-        let rows: Vec<Row> = on_db!(&self.0, pool => {
+        Ok(on_db!(&self.0, pool => {
             sqlx::query_as(&sql).bind(manager).bind(i64::from(limit)).fetch_all(pool).await
-        })?;
-        Ok(rows.into_iter().map(Deadline::from).collect())
+        })?)
     }
 
     /// All deadlines of a manager, by key; for operators and tests.
     pub async fn all(&self, manager: &str) -> Result<Vec<Deadline>, StoreError> {
-        let rows: Vec<Row> = on_db!(&self.0, pool => {
-            sqlx::query_as(
-                "SELECT key, due_at, payload FROM deadlines WHERE manager = $1 ORDER BY key",
-            )
-            .bind(manager)
-            .fetch_all(pool)
-            .await
-        })?;
-        Ok(rows.into_iter().map(Deadline::from).collect())
+        let sql = "SELECT key, due_at, payload FROM deadlines WHERE manager = $1 ORDER BY key";
+        Ok(on_db!(&self.0, pool => sqlx::query_as(sql).bind(manager).fetch_all(pool).await)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which generation of a view is served. A view is rebuilt alongside the one that is served and then takes its place;
 //! each rebuild counts one up. A view without a row here has never been built.
 
+use crate::db::from_row::from_row;
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::{on_db, on_tx};
@@ -22,14 +23,9 @@ pub struct Generation {
     pub built_at: i64,
 }
 
-/// A row of the table.
-type Row = (String, i64, i64, i64);
+from_row!(Generation: view, number, built_to, built_at);
 
-impl From<Row> for Generation {
-    fn from((view, number, built_to, built_at): Row) -> Self {
-        Self { view, number, built_to, built_at }
-    }
-}
+const COLUMNS: &str = "view, generation AS number, built_to, built_at";
 
 impl Generations {
     /// The generations that live in `db`.
@@ -39,20 +35,16 @@ impl Generations {
 
     /// The served generation of this view; `None` if it was never built.
     pub async fn served(&self, view: &str) -> Result<Option<Generation>, StoreError> {
-        let sql = "SELECT view, generation, built_to, built_at FROM generations WHERE view = $1";
-        let row: Option<Row> = on_db!(&self.0, pool => {
-            sqlx::query_as(sql).bind(view).fetch_optional(pool).await
-        })?;
-        Ok(row.map(Generation::from))
+        let sql = format!("SELECT {COLUMNS} FROM generations WHERE view = $1");
+        Ok(on_db!(&self.0, pool => {
+            sqlx::query_as(&sql).bind(view).fetch_optional(pool).await
+        })?)
     }
 
     /// The served generation of every view, also of versions that this program doesn't know.
     pub async fn all(&self) -> Result<Vec<Generation>, StoreError> {
-        let sql = "SELECT view, generation, built_to, built_at FROM generations ORDER BY view";
-        let rows: Vec<Row> = on_db!(&self.0, pool => {
-            sqlx::query_as(sql).fetch_all(pool).await
-        })?;
-        Ok(rows.into_iter().map(Generation::from).collect())
+        let sql = format!("SELECT {COLUMNS} FROM generations ORDER BY view");
+        Ok(on_db!(&self.0, pool => sqlx::query_as(&sql).fetch_all(pool).await)?)
     }
 
     /// Serves generation `number` from the end of `tx` on.

@@ -2,6 +2,7 @@
 
 use super::{Deadline, Deadlines};
 use crate::db::Tx;
+use crate::db::from_row::from_row;
 use crate::error::StoreError;
 use crate::{on_db, on_tx};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub struct BlockedDeadline {
     /// How often it was tried.
     pub attempts: i64,
 }
+
+from_row!(BlockedDeadline: manager, key, payload, problem, attempts);
 
 /// How a deadline that fired is due again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,14 +44,6 @@ pub enum DeadlineOutcome {
     NotNow,
     /// It was refused, for this reason, and needs manual action.
     Refused(String),
-}
-
-type Row = (String, String, String, String, i64);
-
-impl From<Row> for BlockedDeadline {
-    fn from((manager, key, payload, problem, attempts): Row) -> Self {
-        Self { manager, key, payload, problem, attempts }
-    }
 }
 
 impl Deadlines {
@@ -84,9 +79,7 @@ impl Deadlines {
         let sql = "SELECT p.manager, p.key, d.payload, p.problem, p.attempts \
                    FROM deadline_problems p JOIN deadlines d USING (manager, key, due_at) \
                    WHERE CAST($1 AS text) IS NULL OR p.manager = $1 ORDER BY p.manager, p.key";
-        let rows: Vec<Row> =
-            on_db!(&self.0, pool => sqlx::query_as(sql).bind(manager).fetch_all(pool).await)?;
-        Ok(rows.into_iter().map(BlockedDeadline::from).collect())
+        Ok(on_db!(&self.0, pool => sqlx::query_as(sql).bind(manager).fetch_all(pool).await)?)
     }
 
     /// Requests an immediate retry of a blocked deadline.

@@ -1,18 +1,12 @@
 //! Queries for parked keys and the events that queue behind them.
 
 use super::{Parked, ParkedKeys};
+use crate::db::from_row::from_row;
 use crate::error::StoreError;
 use crate::on_db;
+use sqlx::{FromRow as _, Row as _};
 
-/// A parked key as the table has it.
-type Row = (String, String, String, i64, i64, i64);
-
-impl From<Row> for Parked {
-    fn from(row: Row) -> Self {
-        let (key, state, reason, since_position, since_time, attempts) = row;
-        Self { key, state, reason, since_position, since_time, attempts }
-    }
-}
+from_row!(Parked: key, state, reason, since_position, since_time, attempts);
 
 const COLUMNS: &str = "key, state, reason, since_position, since_time, attempts";
 
@@ -20,10 +14,9 @@ impl ParkedKeys {
     /// All parked keys of a subscription.
     pub async fn all(&self, subscription: &str) -> Result<Vec<Parked>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 ORDER BY key");
-        let rows: Vec<Row> = on_db!(&self.0, pool => {
+        Ok(on_db!(&self.0, pool => {
             sqlx::query_as(&sql).bind(subscription).fetch_all(pool).await
-        })?;
-        Ok(rows.into_iter().map(Parked::from).collect())
+        })?)
     }
 
     /// How many keys of a subscription are parked.
@@ -45,10 +38,9 @@ impl ParkedKeys {
     /// One parked key; `None` if it isn't parked.
     pub async fn find(&self, subscription: &str, key: &str) -> Result<Option<Parked>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND key = $2");
-        let row: Option<Row> = on_db!(&self.0, pool => {
+        Ok(on_db!(&self.0, pool => {
             sqlx::query_as(&sql).bind(subscription).bind(key).fetch_optional(pool).await
-        })?;
-        Ok(row.map(Parked::from))
+        })?)
     }
 
     /// The parked keys of all subscriptions; of one name, if one is given.
@@ -57,12 +49,11 @@ impl ParkedKeys {
             "SELECT subscription, {COLUMNS} FROM parked \
              WHERE CAST($1 AS text) IS NULL OR key = $1 ORDER BY subscription, key"
         );
-        let rows: Vec<(String, String, String, String, i64, i64, i64)> =
-            on_db!(&self.0, pool => sqlx::query_as(&sql).bind(key).fetch_all(pool).await)?;
-        let parked = |(subscription, key, state, reason, position, time, attempts)| {
-            (subscription, Parked::from((key, state, reason, position, time, attempts)))
-        };
-        Ok(rows.into_iter().map(parked).collect())
+        on_db!(&self.0, pool => {
+            let rows = sqlx::query(&sql).bind(key).fetch_all(pool).await?;
+            let parked = rows.iter().map(|row| Ok((row.try_get("subscription")?, Parked::from_row(row)?)));
+            parked.collect()
+        })
     }
 
     /// The keys whose next retry is due, the one that waits longest first.
@@ -72,10 +63,9 @@ impl ParkedKeys {
             "SELECT {COLUMNS} FROM parked WHERE subscription = $1 AND state = 'retrying' \
              AND next_try_at <= {now} ORDER BY next_try_at, key LIMIT $2"
         );
-        let rows: Vec<Row> = on_db!(&self.0, pool => {
+        Ok(on_db!(&self.0, pool => {
             sqlx::query_as(&sql).bind(subscription).bind(i64::from(limit)).fetch_all(pool).await
-        })?;
-        Ok(rows.into_iter().map(Parked::from).collect())
+        })?)
     }
 
     /// The first positions that queue behind a key, ascending.
