@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use gdmarket_commands::{CommandError, CommandMeta, Commands, Precondition};
+use gdmarket_commands::{Causation, CommandError, CommandMeta, Commands, Precondition};
 use gdmarket_domain::{Actor, PaymentNo};
 use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
 
@@ -55,7 +55,7 @@ fn meta(context: CommandContext) -> CommandMeta {
     CommandMeta {
         command_id,
         correlation_id: cause.correlation_id,
-        causation: Some((cause.source, cause.position)),
+        causation: Some(Causation { source: cause.source, position: cause.position }),
         actor: Actor::Process(manager),
         traceparent: cause.traceparent,
         fingerprint: Vec::new(),

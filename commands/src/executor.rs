@@ -19,7 +19,7 @@ mod request;
 mod retry;
 mod store_error;
 
-pub use command_meta::CommandMeta;
+pub use command_meta::{Causation, CommandMeta};
 pub use executed::Executed;
 pub use precondition::Precondition;
 pub use retry::RetryOptions;
@@ -67,7 +67,7 @@ impl Executor {
     /// The meta of a command that follows from what `executed` wrote.
     pub(crate) fn caused_by(&self, meta: CommandMeta, executed: &Executed) -> CommandMeta {
         let source = self.store.identity().to_string();
-        CommandMeta { causation: Some((source, executed.position)), ..meta }
+        CommandMeta { causation: Some(Causation { source, position: executed.position }), ..meta }
     }
 
     /// Executes the command; the same command id has one effect and one answer.

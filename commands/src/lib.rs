@@ -22,7 +22,7 @@ pub use command_id::{
     http_command_id, step_command_id,
 };
 pub use error::{CommandError, Service};
-pub use executor::{CommandMeta, Executed, Precondition, RetryOptions};
+pub use executor::{Causation, CommandMeta, Executed, Precondition, RetryOptions};
 pub use operations::{
     Commands, Erased, FindingDecision, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation,
     NotErased, PaymentAttempt, PaymentFinding, PaymentOutcome, RegisteredItem, Remains,

@@ -9,6 +9,15 @@ use uuid::Uuid;
 /// Which shape the metadata of events has.
 const SCHEMA_VERSION: &str = "1";
 
+/// The event that caused a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Causation {
+    /// The log of the event: its id and epoch, as [`gdmarket_store::Identity`] writes them.
+    pub source: String,
+    /// The position of the event in that log.
+    pub position: i64,
+}
+
 /// Who sends a command, why, and how a repeat of the same request differs from a new one.
 #[derive(Debug, Clone)]
 pub struct CommandMeta {
@@ -17,8 +26,8 @@ pub struct CommandMeta {
     pub command_id: Uuid,
     /// What all commands and events that follow from one request have in common.
     pub correlation_id: Uuid,
-    /// The event that caused the command: the source's name and the event's position there.
-    pub causation: Option<(String, i64)>,
+    /// The event that caused the command, if one did.
+    pub causation: Option<Causation>,
     /// On whose behalf.
     pub actor: Actor,
     /// The W3C trace context.
@@ -61,7 +70,7 @@ impl CommandMeta {
             ("actor", self.actor.to_string()),
             ("schemaVersion", SCHEMA_VERSION.to_owned()),
         ]);
-        if let Some((source, position)) = &self.causation {
+        if let Some(Causation { source, position }) = &self.causation {
             map.insert("causationSource", source.clone());
             map.insert("causationPosition", position.to_string());
         }

@@ -144,10 +144,10 @@ impl Inner {
     ) -> Result<Settled, CommandError> {
         let settled = self.local_payments.settle(payment_no, meta).await?;
         if settled == Settled::NumberTaken
-            && let Some((_, requested_at)) = meta.causation
+            && let Some(cause) = &meta.causation
             && let Some(attempt) = self.local_payments.requested(payment_no, meta).await?
         {
-            self.record_failed(attempt, requested_at, meta).await?;
+            self.record_failed(attempt, cause.position, meta).await?;
         }
         Ok(settled)
     }

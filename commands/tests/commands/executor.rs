@@ -3,7 +3,7 @@
 
 use crate::market::{self, LONG, Market, by, hold, item_no, operator, price, reservation_no};
 use chrono::Days;
-use gdmarket_commands::{CommandError, CommandMeta, Precondition, Service};
+use gdmarket_commands::{Causation, CommandError, CommandMeta, Precondition, Service};
 use gdmarket_domain::{Actor, ItemCommand, ItemNo, PersonId, RentalPeriod};
 use gdmarket_store::{Append, NewEvent, ReceiptKind, StreamId};
 use gdmarket_testkit::{TestDb, on_each_engine};
@@ -55,7 +55,7 @@ on_each_engine! {
         let market = Market::open(db).await;
         let no = market.register().await;
         let meta = CommandMeta {
-            causation: Some(("log/1".to_owned(), 5)),
+            causation: Some(Causation { source: "log/1".to_owned(), position: 5 }),
             traceparent: Some("00-1-2-01".to_owned()),
             ..operator()
         };

@@ -2,7 +2,7 @@
 //! gets it, and the outcome of another reservation's payment answers no request.
 
 use crate::market::{LONG, Market, keyed, process};
-use gdmarket_commands::{CommandError, CommandMeta, PaymentOutcome, Service, Settled};
+use gdmarket_commands::{Causation, CommandError, CommandMeta, PaymentOutcome, Service, Settled};
 use gdmarket_domain::{MarketCommand, PaymentNo, ReservationCommand, ReservationNo};
 use gdmarket_testkit::{TestDb, on_each_engine};
 
@@ -30,7 +30,8 @@ async fn requested(market: &Market, no: ReservationNo) -> i64 {
 
 /// Settles as the payment process does in reaction to this reservation's request.
 async fn settle(market: &Market, no: ReservationNo) -> Result<Settled, CommandError> {
-    let causation = Some(("log".to_owned(), requested(market, no).await));
+    let position = requested(market, no).await;
+    let causation = Some(Causation { source: "log".to_owned(), position });
     let meta = CommandMeta { causation, ..process() };
     market.commands.settle_payment(payment(1), &meta).await
 }

@@ -4,7 +4,8 @@ use crate::fakes::Behaviour;
 use crate::market::{Market, SOON, keyed, options, process};
 use crate::payments::until_stream;
 use gdmarket_commands::{
-    BreakerOptions, BreakerState, CommandError, CommandMeta, PaymentOutcome, Service, Settled,
+    BreakerOptions, BreakerState, Causation, CommandError, CommandMeta, PaymentOutcome, Service,
+    Settled,
 };
 use gdmarket_domain::{MarketCommand, PaymentNo, ReservationCommand, ReservationNo};
 use gdmarket_testkit::on_each_engine;
@@ -17,7 +18,7 @@ fn first() -> PaymentNo {
 async fn settle(market: &Market) -> Result<Settled, CommandError> {
     let log = market.log().await;
     let requested = log.iter().find(|event| event.event_type == "PaymentRequested").unwrap();
-    let causation = Some(("log".to_owned(), requested.position));
+    let causation = Some(Causation { source: "log".to_owned(), position: requested.position });
     let meta = CommandMeta { causation, ..process() };
     market.commands.settle_payment(first(), &meta).await
 }

@@ -55,8 +55,8 @@ impl LocalPayments {
         payment_no: PaymentNo,
         meta: &CommandMeta,
     ) -> Result<Option<PaymentAttempt>, CommandError> {
-        let Some((_, position)) = meta.causation else { return Ok(None) };
-        Ok(match self.executor.event_at(position).await? {
+        let Some(cause) = &meta.causation else { return Ok(None) };
+        Ok(match self.executor.event_at(cause.position).await? {
             Some(MarketEvent::Reservation(ReservationEvent::PaymentRequested {
                 reservation_no,
                 item_no,

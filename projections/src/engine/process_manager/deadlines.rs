@@ -113,7 +113,7 @@ impl<S: ProcessStep> Sender<S> {
     ) -> Outcome {
         let cause = Cause {
             correlation_id: payload.correlation_id,
-            source: self.source_name(),
+            source: self.source.to_string(),
             position: payload.position,
             traceparent: payload.traceparent,
         };

@@ -33,7 +33,7 @@ pub(super) fn retry_after(attempt: i64) -> Duration {
 pub(super) struct Sender<S> {
     pub(super) manager: Arc<dyn Manager<Step = S>>,
     port: Arc<dyn Port<S>>,
-    source: Identity,
+    pub(super) source: Identity,
 }
 
 impl<S: ProcessStep> Sender<S> {
@@ -152,7 +152,7 @@ impl<S: ProcessStep> Sender<S> {
         let origin = Origin::of(event);
         Cause {
             correlation_id: origin.correlation_id.unwrap_or_default(),
-            source: self.source_name(),
+            source: self.source.to_string(),
             position: event.position,
             traceparent: origin.traceparent,
         }
@@ -164,10 +164,6 @@ impl<S: ProcessStep> Sender<S> {
         let data = data.clone();
         serde_json::json!(DeadlinePayload { correlation_id, position, traceparent, data })
             .to_string()
-    }
-
-    pub(super) fn source_name(&self) -> String {
-        format!("{}/{}", self.source.log_id, self.source.epoch)
     }
 
     /// The id of a reaction: the same for the same cause at every delivery.
