@@ -105,15 +105,13 @@ pub(in crate::cli) fn run(
 }
 
 async fn show(store: &Store, args: &TraceArgs, console: Console) -> Result<(), Failure> {
-    let queries = Queries::new(store.clone());
     let (trace, subject) = match (args.what, args.number) {
-        (Subject::Correlation(id), _) => (
-            by_correlation(store, &queries, id, args, console).await?,
-            json!({"correlationId": id}),
-        ),
+        (Subject::Correlation(id), _) => {
+            (by_correlation(store, id, args, console).await?, json!({"correlationId": id}))
+        }
         (Subject::Reservation, number) => {
             let number = number.ok_or_else(|| Failure::new(Exit::Usage, "no number"))?;
-            let found = queries.trace_reservation(number).await?;
+            let found = Queries::new(store.clone()).trace_reservation(number).await?;
             let found = found.ok_or_else(|| {
                 Failure::new(Exit::Failed, format!("there is no reservation/{number}"))
                     .next("check the number, and --data-dir or --database-url")
@@ -158,7 +156,6 @@ fn begins_earlier(trace: &Trace, is_partial: bool) -> Option<i64> {
 
 async fn by_correlation(
     store: &Store,
-    queries: &Queries,
     id: Uuid,
     args: &TraceArgs,
     console: Console,
@@ -174,6 +171,7 @@ async fn by_correlation(
     let steps = |position: i64| u64::try_from(position.saturating_sub(after)).unwrap_or(0);
     let progress = ProgressLine::start(console, "searching positions", steps(until));
     let mut reached = |position| progress.reached(steps(position));
+    let queries = Queries::new(store.clone());
     let trace = queries.trace_correlation(id, after, Some(until), &mut reached).await?;
     progress.finish();
     if trace.events.is_empty() {

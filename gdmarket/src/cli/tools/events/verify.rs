@@ -36,7 +36,6 @@ pub(in crate::cli) struct VerifyArgs {
 }
 
 pub(super) fn run(args: &VerifyArgs, console: Console) -> Result<(), Failure> {
-    let place = args.file.display().to_string();
     let input = open(&args.file)?;
     run_until_shutdown(async {
         let old_names = Arc::new(AtomicU64::new(0));
@@ -56,8 +55,14 @@ pub(super) fn run(args: &VerifyArgs, console: Console) -> Result<(), Failure> {
         let verified = verify(archive, count_unreadable).await.map_err(damaged)?;
         progress.finish();
         faults.extend(verified.gaps.iter().map(ToString::to_string));
-        show(&place, &verified, &faults, old_names.load(Ordering::Relaxed), console);
-        match count + verified.gap_count {
+        let report = ArchiveReport {
+            place: args.file.display().to_string(),
+            verified,
+            faults,
+            old_names: old_names.load(Ordering::Relaxed),
+        };
+        report.show(console);
+        match count + report.verified.gap_count {
             0 => Ok(()),
             count => Err(Failure::new(Exit::Unreadable, format!("the archive has {count} faults"))
                 .next("docs/runbook.md, \"An archive with gaps\"")),
@@ -91,28 +96,46 @@ fn damaged(error: ArchiveError) -> Failure {
     Failure { exit: Exit::Unreadable, ..archive_failure(error) }.next(next)
 }
 
-fn show(place: &str, verified: &Verified, faults: &[String], old_names: u64, console: Console) {
-    let Verified { manifest, gap_count, .. } = verified;
-    if console.is_json() {
-        let shown = json!({
-            "file": place, "manifest": manifest, "gaps": gap_count, "faults": faults,
-            "namesOfEarlierVersions": old_names,
-        });
-        Console::result_json(&shown);
-        return;
-    }
-    for fault in faults {
-        Console::result(fault);
-    }
-    console.note(&format!(
-        "{place}: every line is as it was written; {} events up to position {}, {} receipts; \
-         log {} in epoch {}.",
-        manifest.events, manifest.last_position, manifest.receipts, manifest.log_id, manifest.epoch
-    ));
-    if old_names > 0 {
+/// The result of reading a file to its end.
+struct ArchiveReport {
+    /// The file as the caller named it.
+    place: String,
+    verified: Verified,
+    /// The unreadable events and the gaps.
+    faults: Vec<String>,
+    /// The number of lines with names that only earlier versions accepted.
+    old_names: u64,
+}
+
+impl ArchiveReport {
+    fn show(&self, console: Console) {
+        let Self { place, verified: Verified { manifest, gap_count, .. }, faults, old_names } =
+            self;
+        if console.is_json() {
+            let shown = json!({
+                "file": place, "manifest": manifest, "gaps": gap_count, "faults": faults,
+                "namesOfEarlierVersions": old_names,
+            });
+            Console::result_json(&shown);
+            return;
+        }
+        for fault in faults {
+            Console::result(fault);
+        }
         console.note(&format!(
-            "{old_names} lines have names that only earlier versions accepted: import it with \
-             --accept-names-of-earlier-versions."
+            "{place}: every line is as it was written; {} events up to position {}, {} receipts; \
+         log {} in epoch {}.",
+            manifest.events,
+            manifest.last_position,
+            manifest.receipts,
+            manifest.log_id,
+            manifest.epoch
         ));
+        if *old_names > 0 {
+            console.note(&format!(
+                "{old_names} lines have names that only earlier versions accepted: import it with \
+             --accept-names-of-earlier-versions."
+            ));
+        }
     }
 }
