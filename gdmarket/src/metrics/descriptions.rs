@@ -54,6 +54,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("gdmarket_http_connections_open", "Connections that are open."),
     ("gdmarket_http_requests_in_flight", "Requests that hold a place to work."),
     ("gdmarket_http_requests_waiting", "Requests that hold a place to wait."),
+    ("gdmarket_projection_blocked", "Whether a subscription is blocked: 1 if so."),
     ("gdmarket_projection_lag_events", "Events that a subscription has not handled yet."),
     ("gdmarket_projection_lag_seconds", "Age of the oldest event that is not handled yet."),
     ("gdmarket_projection_parked", "Keys that a subscription has parked."),
@@ -61,7 +62,6 @@ const GAUGES: &[(&str, &str)] = &[
         "gdmarket_projection_parked_position",
         "Lowest log position that a parked key stopped at; 0 without any.",
     ),
-    ("gdmarket_projection_stuck", "Whether a subscription is blocked: 1 if so."),
 ];
 
 /// Histograms: name and help text.

@@ -16,7 +16,7 @@ async fn await_loop(
     tools: &Tools<'_>,
     is_expected: impl Fn(&Value, f64) -> bool,
 ) -> Value {
-    let line = format!("gdmarket_projection_stuck{{subscription=\"{VIEW}\"}} ");
+    let line = format!("gdmarket_projection_blocked{{subscription=\"{VIEW}\"}} ");
     eventually(SOON, || async {
         let all = tools.json("views status");
         let found = all.into_iter().find(|of| of["name"] == VIEW).expect("the view");

@@ -78,7 +78,7 @@ async fn assert_all_else_continues(server: &Server, tools: &Tools<'_>, no: i64) 
     await_item(server, no).await;
     let lag = format!("gdmarket_projection_lag_events{{subscription=\"{VIEW}\"}}");
     for subscription in [VIEW, "holding"] {
-        let blocked = format!("gdmarket_projection_stuck{{subscription=\"{subscription}\"}}");
+        let blocked = format!("gdmarket_projection_blocked{{subscription=\"{subscription}\"}}");
         assert!(metric(server, &blocked).await.abs() < 0.5);
     }
     eventually(SOON, || async {

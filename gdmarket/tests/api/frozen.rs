@@ -66,11 +66,11 @@ const METRICS: [&str; 28] = [
     "gdmarket_payment_contradictions_total counter",
     "gdmarket_payment_mismatches_total counter",
     "gdmarket_payment_refunds_refused_total counter",
+    "gdmarket_projection_blocked gauge",
     "gdmarket_projection_lag_events gauge",
     "gdmarket_projection_lag_seconds gauge",
     "gdmarket_projection_parked gauge",
     "gdmarket_projection_parked_position gauge",
-    "gdmarket_projection_stuck gauge",
 ];
 
 /// A market with one rental that is paid and lent.

@@ -81,7 +81,7 @@ async fn assert_parked_in_metrics(server: &Server) {
     let of = |metric: &str| {
         value(&format!("gdmarket_projection_{metric}{{subscription=\"alarms_v2\"}}"))
     };
-    assert_eq!((of("parked"), of("stuck")), (Some(1.0), Some(0.0)), "{metrics}");
+    assert_eq!((of("parked"), of("blocked")), (Some(1.0), Some(0.0)), "{metrics}");
     let parked = "gdmarket_manager_parked_total{manager=\"holding\"} ";
     for never in [parked, "gdmarket_append_connections_lost_total ", "gdmarket_http_shed_total "] {
         assert_eq!(value(never), Some(0.0), "{never}: {metrics}");

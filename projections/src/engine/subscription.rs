@@ -202,7 +202,7 @@ impl Subscription {
     }
 
     fn report_blocked(&self, is_blocked: bool) {
-        metrics::gauge!("gdmarket_projection_stuck", "subscription" => self.key.name.clone())
+        metrics::gauge!("gdmarket_projection_blocked", "subscription" => self.key.name.clone())
             .set(if is_blocked { 1.0 } else { 0.0 });
     }
 
