@@ -31,13 +31,14 @@ fn lending_waits_for_an_authorisation_in_flight() {
         app.pay(no).await;
         let lend = format!("/items/{item}/lend");
         app.post(&lend, serde_json::json!({})).refused(409, "not-paid").await;
+        let commands = commands(&store);
         let before = refused_commands(&app).await;
         let authorised = async {
             eventually(Duration::from_secs(10), || async {
                 if refused_commands(&app).await > before { Ok(()) } else { Err(before) }
             })
             .await;
-            authorise(&store, item, no).await;
+            authorise(&commands, item, no).await;
         };
         let (answer, ()) = tokio::join!(app.post(&lend, serde_json::json!({})).send(), authorised);
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -58,14 +59,17 @@ async fn refused_commands(app: &App) -> u64 {
     count.map_or(0, |count| count.parse().expect("a number"))
 }
 
-/// Sends the item's reaction to a payment.
-#[expect(clippy::disallowed_methods, reason = "a command of the test's own")]
-async fn authorise(store: &Store, item: i64, reservation: i64) {
+/// Made before the request, since the request waits for 250 ms only.
+fn commands(store: &Store) -> Commands {
     let gateway = InProcessGateway::in_memory(InProcessGatewayOptions::default());
     let alarm = InProcessAlarm::new(InProcessAlarmOptions::default());
     let options = CommandOptions::default();
-    let commands = Commands::new(store.clone(), Arc::new(gateway), Arc::new(alarm), options)
-        .expect("the commands");
+    Commands::new(store.clone(), Arc::new(gateway), Arc::new(alarm), options).expect("the commands")
+}
+
+/// Sends the item's reaction to a payment.
+#[expect(clippy::disallowed_methods, reason = "a command of the test's own")]
+async fn authorise(commands: &Commands, item: i64, reservation: i64) {
     let command_id = uuid::Uuid::now_v7();
     let meta = CommandMeta {
         command_id,
