@@ -13,9 +13,13 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("commands", &["domain", "store"]),
     ("simulators", &["domain", "store", "commands"]),
     ("projections", &["domain", "store"]),
+    ("transport", &["domain", "commands", "projections"]),
     ("app", &["domain", "commands", "projections"]),
     ("api", &["domain", "projections", "app"]),
-    ("gdmarket", &["domain", "store", "commands", "simulators", "projections", "app", "api"]),
+    (
+        "gdmarket",
+        &["domain", "store", "commands", "simulators", "projections", "transport", "app", "api"],
+    ),
     ("testkit", &[]),
     ("bench", &[]),
 ];

@@ -1,0 +1,2 @@
+//! Adapters that reach other processes over the network, behind the traits of `gdmarket-commands` and
+//! `gdmarket-projections`: the payment provider, the other services of a split market and their logs.
