@@ -23,8 +23,8 @@ mod waiting;
 pub use context::{IncomingRequest, RequestKey, WaitPolicy, WriteContext};
 pub use error::UseCaseError;
 pub use gdmarket_commands::{
-    CommandError, Erased, FindingDecision, FoundOutcome, NewItem, PaymentFinding, Precondition,
-    Remains, Service, panic_message,
+    CommandError, Dependency, Erased, FindingDecision, FoundOutcome, NewItem, PaymentFinding,
+    Precondition, Remains, panic_message,
 };
 pub use gdmarket_projections::{FoundItem, FoundReservation};
 pub use items::ItemChange;

@@ -50,8 +50,8 @@ pub enum CommandError {
     /// The database, or a dependency behind a breaker, doesn't answer; nothing was done.
     #[error("{what} is not available")]
     Unavailable {
-        /// The service that doesn't answer.
-        what: Service,
+        /// The dependency that doesn't answer.
+        what: Dependency,
         /// When it may be worth another try.
         retry_after: Duration,
         /// Why, for the log alone: callers never see it.
@@ -78,9 +78,9 @@ pub enum CommandError {
     Broken(String),
 }
 
-/// A service that doesn't answer.
+/// A dependency of commands that may not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
+pub enum Dependency {
     /// The event log.
     Store,
     /// The payment gateway (`payment-unavailable`).
@@ -89,7 +89,7 @@ pub enum Service {
     Alarm,
 }
 
-impl std::fmt::Display for Service {
+impl std::fmt::Display for Dependency {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Store => "the store",

@@ -21,7 +21,7 @@ pub use command_id::{
     GATEWAY_NAMESPACE, HTTP_NAMESPACE, KeyedRequest, PROCESS_NAMESPACE, STEP_NAMESPACE,
     http_command_id, step_command_id,
 };
-pub use error::{CommandError, Service};
+pub use error::{CommandError, Dependency};
 pub use executor::{Causation, CommandMeta, Executed, Precondition, RetryOptions};
 pub use operations::{
     Commands, Erased, FindingDecision, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation,

@@ -27,6 +27,7 @@ pub mod name;
 pub mod payment;
 pub mod rental_period;
 pub mod reservation;
+pub mod service;
 pub mod upcast;
 
 pub use actor::{Actor, ActorError};
@@ -43,3 +44,6 @@ pub use name::{NameError, check_name_of_earlier_versions, checked_name};
 pub use payment::{Payment, PaymentCommand, PaymentError, PaymentEvent};
 pub use rental_period::{PeriodError, RentalPeriod, Span};
 pub use reservation::{Reservation, ReservationCommand, ReservationError, ReservationEvent};
+pub use service::{
+    AggregateType, ManagerName, MarketPart, Service, Services, ServicesError, ViewName,
+};

@@ -11,6 +11,7 @@ use crate::hold::{Hold, HoldEvent};
 use crate::item::{Item, ItemEvent};
 use crate::payment::{Payment, PaymentEvent};
 use crate::reservation::{Reservation, ReservationEvent};
+use crate::service::AggregateType;
 use crate::upcast::{self, UpcastStep};
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::de::Error as _;
@@ -153,8 +154,7 @@ impl MarketEvent {
 
     /// Whether this program knows the aggregate type.
     pub fn knows(aggregate_type: &str) -> bool {
-        [Item::TYPE, Reservation::TYPE, Payment::TYPE, Alarm::TYPE, Hold::TYPE]
-            .contains(&aggregate_type)
+        AggregateType::named(aggregate_type).is_some()
     }
 
     /// The number of the stream that it belongs to, as its payload names it.

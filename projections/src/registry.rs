@@ -24,24 +24,40 @@ use crate::views::items::ItemInfo;
 use crate::views::payments::Payments;
 use crate::views::reservations::Reservations;
 use any_view::{AnyView, view};
+use gdmarket_domain::{ManagerName, ViewName};
 use gdmarket_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
 
+fn view_named(name: ViewName) -> Box<dyn AnyView> {
+    match name {
+        ViewName::ItemInfo => view::<ItemInfo>(),
+        ViewName::Reservations => view::<Reservations>(),
+        ViewName::Payments => view::<Payments>(),
+        ViewName::Alarms => view::<Alarms>(),
+    }
+}
+
+fn manager_named(name: ManagerName, options: &Options) -> Arc<AnyManager> {
+    match name {
+        ManagerName::Holding => Arc::new(Holding),
+        ManagerName::ReservationProcess => {
+            Arc::new(ReservationProcess { pay_within: options.pay_within })
+        }
+        ManagerName::PaymentProcess => Arc::new(PaymentProcess::new(options)),
+        ManagerName::AlarmSaga => Arc::new(AlarmSaga),
+        ManagerName::Abandonment => Arc::new(Abandonment { abandon_after: options.abandon_after }),
+    }
+}
+
 /// Every view of this program.
 fn all_views() -> Vec<Box<dyn AnyView>> {
-    vec![view::<ItemInfo>(), view::<Reservations>(), view::<Payments>(), view::<Alarms>()]
+    ViewName::ALL.into_iter().map(view_named).collect()
 }
 
 /// Every process manager of this program.
 fn all_managers(options: &Options) -> Vec<Arc<AnyManager>> {
-    vec![
-        Arc::new(Holding),
-        Arc::new(ReservationProcess { pay_within: options.pay_within }),
-        Arc::new(PaymentProcess::new(options)),
-        Arc::new(AlarmSaga),
-        Arc::new(Abandonment { abandon_after: options.abandon_after }),
-    ]
+    ManagerName::ALL.into_iter().map(|name| manager_named(name, options)).collect()
 }
 
 /// The subscriptions of all process managers.
@@ -59,6 +75,7 @@ pub async fn overview(store: &Store, between: Duration) -> Result<Vec<LoopStatus
 mod tests {
     use super::*;
     use crate::engine::view::{is_view, version_of};
+    use gdmarket_domain::{AggregateType, MarketPart, Service, Services};
 
     #[test]
     fn views_and_managers_differ_by_the_names_of_their_subscriptions() {
@@ -68,6 +85,38 @@ mod tests {
         }
         for other in managers().into_iter().chain(["_v1", "item_info_v", "item_info", ""]) {
             assert!(!is_view(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn views_and_managers_have_the_names_that_their_owners_are_listed_by() {
+        for name in ViewName::ALL {
+            assert_eq!(view_named(name).name(), name.name());
+        }
+        for name in ManagerName::ALL {
+            assert_eq!(manager_named(name, &Options::default()).name(), name.name());
+        }
+    }
+
+    #[test]
+    fn sources_of_a_manager_are_its_own_service_and_those_whose_events_it_needs() {
+        for name in ManagerName::ALL {
+            let own = Service::of(MarketPart::Manager(name));
+            let read = own.reads_events_of().union(Services::of(&[own]));
+            for source in manager_named(name, &Options::default()).sources() {
+                let aggregate = AggregateType::named(source).unwrap();
+                let source = Service::of(MarketPart::Aggregate(aggregate));
+                assert!(read.contains(source), "{name:?} reads {source}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_view_belongs_to_the_service_whose_streams_it_folds() {
+        for name in ViewName::ALL {
+            let aggregate = AggregateType::named(view_named(name).aggregate()).unwrap();
+            let owner = Service::of(MarketPart::View(name));
+            assert_eq!(owner, Service::of(MarketPart::Aggregate(aggregate)), "{name:?}");
         }
     }
 

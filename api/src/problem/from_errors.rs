@@ -2,7 +2,7 @@
 //! problem of its own.
 
 use super::{Problem, kind};
-use gdmarket_app::{CommandError, Service, UseCaseError};
+use gdmarket_app::{CommandError, Dependency, UseCaseError};
 use gdmarket_projections::QueryError;
 use http::HeaderValue;
 
@@ -22,9 +22,9 @@ impl From<CommandError> for Problem {
             }
             CommandError::Unavailable { what, retry_after, cause } => {
                 let kind = match what {
-                    Service::Store => &kind::UNAVAILABLE,
-                    Service::Payment => &kind::PAYMENT_UNAVAILABLE,
-                    Service::Alarm => &kind::ALARM_UNAVAILABLE,
+                    Dependency::Store => &kind::UNAVAILABLE,
+                    Dependency::Payment => &kind::PAYMENT_UNAVAILABLE,
+                    Dependency::Alarm => &kind::ALARM_UNAVAILABLE,
                 };
                 Self::new(kind).retry_after(retry_after).with_cause(cause)
             }

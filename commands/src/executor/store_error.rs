@@ -1,7 +1,7 @@
 //! What the store's errors mean to the caller that sent a command.
 
 use super::Executor;
-use crate::error::{CommandError, Service};
+use crate::error::{CommandError, Dependency};
 use gdmarket_store::StoreError;
 
 impl Executor {
@@ -24,6 +24,6 @@ impl Executor {
     }
 
     pub(super) fn unavailable(&self, cause: String) -> CommandError {
-        CommandError::Unavailable { what: Service::Store, retry_after: self.retry_after, cause }
+        CommandError::Unavailable { what: Dependency::Store, retry_after: self.retry_after, cause }
     }
 }

@@ -12,7 +12,7 @@ use super::payment_service::{
 };
 use super::requested_attempt::{Requested, RequestedAttempt};
 use crate::command_id::process_command_id;
-use crate::error::{CommandError, Service};
+use crate::error::{CommandError, Dependency};
 use crate::executor::{CommandMeta, CommandRequest, Executed};
 use gdmarket_domain::{Actor, PaymentNo, Reservation, ReservationCommand, ReservationNo};
 use std::time::Duration;
@@ -168,7 +168,7 @@ impl Inner {
         }
         let retry_after = retry_after.unwrap_or(self.options.retry_after);
         CommandError::Unavailable {
-            what: Service::Payment,
+            what: Dependency::Payment,
             retry_after,
             cause: "the payment gateway can't be reached".to_owned(),
         }

@@ -5,7 +5,7 @@
 //! with the next two steps and a new number: the item's stream decides which was first.
 
 use super::{NUMBER_ATTEMPTS, NewItem, RegisteredItem};
-use crate::error::{CommandError, Service};
+use crate::error::{CommandError, Dependency};
 use crate::executor::{CommandMeta, CommandRequest, Execution};
 use crate::operations::commands::Inner;
 use crate::operations::number_kinds;
@@ -59,7 +59,7 @@ impl Inner {
     /// Allocates a number and raises the alarm for it; without the alarm there is no item.
     async fn raise_alarm(&self) -> Result<ItemNo, CommandError> {
         let down = |retry_after, cause: String| CommandError::Unavailable {
-            what: Service::Alarm,
+            what: Dependency::Alarm,
             retry_after,
             cause,
         };

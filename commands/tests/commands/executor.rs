@@ -3,7 +3,7 @@
 
 use crate::market::{self, LONG, Market, by, hold, item_no, operator, price, reservation_no};
 use chrono::Days;
-use gdmarket_commands::{Causation, CommandError, CommandMeta, Precondition, Service};
+use gdmarket_commands::{Causation, CommandError, CommandMeta, Dependency, Precondition};
 use gdmarket_domain::{Actor, ItemCommand, ItemNo, PersonId, RentalPeriod};
 use gdmarket_store::{Append, NewEvent, ReceiptKind, StreamId};
 use gdmarket_testkit::{TestDb, on_each_engine};
@@ -141,7 +141,7 @@ on_each_engine! {
         market.store.close().await;
         for no in [no, item_no(99)] {
             let away = market.reprice(no, 200, operator()).await;
-            let what = Service::Store;
+            let what = Dependency::Store;
             assert!(
                 matches!(away, Err(CommandError::Unavailable { what: w, .. }) if w == what),
                 "{away:?}"

@@ -2,7 +2,9 @@
 //! gets it, and the outcome of another reservation's payment answers no request.
 
 use crate::market::{LONG, Market, keyed, process};
-use gdmarket_commands::{Causation, CommandError, CommandMeta, PaymentOutcome, Service, Settled};
+use gdmarket_commands::{
+    Causation, CommandError, CommandMeta, Dependency, PaymentOutcome, Settled,
+};
 use gdmarket_domain::{MarketCommand, PaymentNo, ReservationCommand, ReservationNo};
 use gdmarket_testkit::{TestDb, on_each_engine};
 
@@ -74,7 +76,7 @@ on_each_engine! {
         reset_numbers(db).await;
         let refused = market.commands.request_payment(second, LONG, &key_of(second)).await;
         assert!(
-            matches!(refused, Err(CommandError::Unavailable { what: Service::Payment, .. })),
+            matches!(refused, Err(CommandError::Unavailable { what: Dependency::Payment, .. })),
             "{refused:?}"
         );
         assert_eq!(last(&market, second).await, "PaymentFailed");

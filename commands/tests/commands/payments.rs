@@ -3,7 +3,7 @@
 use crate::fakes::Behaviour;
 use crate::market::{LONG, Market, SOON, keyed, operator, options, process};
 use gdmarket_commands::{
-    BreakerOptions, BreakerState, CommandError, PaymentOutcome, RequestedPayment, Service,
+    BreakerOptions, BreakerState, CommandError, Dependency, PaymentOutcome, RequestedPayment,
 };
 use gdmarket_domain::{
     MarketCommand, PaymentCommand, PaymentNo, ReservationCommand, ReservationNo,
@@ -21,7 +21,7 @@ fn payment_no(number: i64) -> PaymentNo {
 }
 
 fn is_unavailable<T: std::fmt::Debug>(result: &Result<T, CommandError>) -> bool {
-    matches!(result, Err(CommandError::Unavailable { what: Service::Payment, .. }))
+    matches!(result, Err(CommandError::Unavailable { what: Dependency::Payment, .. }))
 }
 
 async fn pay_as(market: &Market, no: ReservationNo, key: &str) -> RequestedPayment {

@@ -2,7 +2,7 @@
 
 use crate::fakes::Behaviour;
 use crate::market::{Market, SOON, drill, keyed, operator, options};
-use gdmarket_commands::{BreakerOptions, BreakerState, CommandError, Service};
+use gdmarket_commands::{BreakerOptions, BreakerState, CommandError, Dependency};
 use gdmarket_domain::{AlarmCommand, ItemCommand, MarketCommand};
 use gdmarket_testkit::on_each_engine;
 use tokio::time::Instant;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 async fn register_nothing(market: &Market) {
     let refused = market.commands.register_item(drill(), &operator()).await;
     assert!(
-        matches!(refused, Err(CommandError::Unavailable { what: Service::Alarm, .. })),
+        matches!(refused, Err(CommandError::Unavailable { what: Dependency::Alarm, .. })),
         "{refused:?}"
     );
     assert!(market.log().await.is_empty());

@@ -4,7 +4,7 @@ use crate::fakes::Behaviour;
 use crate::market::{Market, SOON, keyed, options, process};
 use crate::payments::until_stream;
 use gdmarket_commands::{
-    BreakerOptions, BreakerState, Causation, CommandError, CommandMeta, PaymentOutcome, Service,
+    BreakerOptions, BreakerState, Causation, CommandError, CommandMeta, Dependency, PaymentOutcome,
     Settled,
 };
 use gdmarket_domain::{MarketCommand, PaymentNo, ReservationCommand, ReservationNo};
@@ -155,7 +155,7 @@ on_each_engine! {
             market.gateway.set(behaviour);
             let unknown = refund(&market).await;
             assert!(
-                matches!(unknown, Err(CommandError::Unavailable { what: Service::Payment, .. })),
+                matches!(unknown, Err(CommandError::Unavailable { what: Dependency::Payment, .. })),
                 "{unknown:?}"
             );
         }

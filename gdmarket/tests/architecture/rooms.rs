@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "hold",
             "item",
             "reservation",
+            "service",
             "market_command",
             "market_event",
         ],

@@ -9,8 +9,8 @@ use super::step::{Due, Reaction, Reactions, Step};
 use crate::engine::process_manager::{Manager, Moment, Remedy};
 use cqrs_es::Aggregate;
 use gdmarket_domain::{
-    Alarm, AlarmCommand, AlarmEvent, Item, ItemCommand, ItemEvent, ItemNo, MarketCommand,
-    MarketEvent,
+    Alarm, AlarmCommand, AlarmEvent, Item, ItemCommand, ItemEvent, ItemNo, ManagerName,
+    MarketCommand, MarketEvent,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Manager for AlarmSaga {
     type Step = Step;
 
     fn name(&self) -> &'static str {
-        "alarm_saga"
+        ManagerName::AlarmSaga.name()
     }
 
     fn sources(&self) -> &'static [&'static str] {
@@ -57,7 +57,7 @@ impl Manager for Abandonment {
     type Step = Step;
 
     fn name(&self) -> &'static str {
-        "abandonment"
+        ManagerName::Abandonment.name()
     }
 
     fn sources(&self) -> &'static [&'static str] {

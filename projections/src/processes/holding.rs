@@ -9,7 +9,8 @@ use super::step::{Due, Reaction, Reactions, Step};
 use crate::engine::process_manager::{Manager, Moment, Remedy};
 use cqrs_es::Aggregate;
 use gdmarket_domain::{
-    ItemCommand, ItemNo, MarketCommand, MarketEvent, Reservation, ReservationEvent, ReservationNo,
+    ItemCommand, ItemNo, ManagerName, MarketCommand, MarketEvent, Reservation, ReservationEvent,
+    ReservationNo,
 };
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ impl Manager for Holding {
     type Step = Step;
 
     fn name(&self) -> &'static str {
-        "holding"
+        ManagerName::Holding.name()
     }
 
     fn sources(&self) -> &'static [&'static str] {

@@ -9,7 +9,7 @@ use crate::engine::process_manager::{Manager, Moment, Remedy};
 use cqrs_es::Aggregate;
 use gdmarket_domain::payment::NOT_FOUND;
 use gdmarket_domain::{
-    MarketEvent, Payment, PaymentEvent, PaymentNo, Reservation, ReservationEvent,
+    ManagerName, MarketEvent, Payment, PaymentEvent, PaymentNo, Reservation, ReservationEvent,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ impl Manager for PaymentProcess {
     type Step = Step;
 
     fn name(&self) -> &'static str {
-        "payment_process"
+        ManagerName::PaymentProcess.name()
     }
 
     fn sources(&self) -> &'static [&'static str] {

@@ -11,8 +11,8 @@ use crate::engine::process_manager::{Manager, Moment, Remedy};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use gdmarket_domain::{
-    Hold, HoldEvent, Item, ItemEvent, MarketCommand, MarketEvent, Payment, PaymentEvent,
-    Reservation, ReservationCommand, ReservationEvent, ReservationNo,
+    Hold, HoldEvent, Item, ItemEvent, ManagerName, MarketCommand, MarketEvent, Payment,
+    PaymentEvent, Reservation, ReservationCommand, ReservationEvent, ReservationNo,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Manager for ReservationProcess {
     type Step = Step;
 
     fn name(&self) -> &'static str {
-        "reservation_process"
+        ManagerName::ReservationProcess.name()
     }
 
     fn sources(&self) -> &'static [&'static str] {

@@ -3,7 +3,7 @@
 use super::status::AlarmStatus;
 use crate::engine::view::{Column, FoldError, View};
 use cqrs_es::Aggregate;
-use gdmarket_domain::{Alarm, AlarmEvent, ItemNo, MarketEvent};
+use gdmarket_domain::{Alarm, AlarmEvent, ItemNo, MarketEvent, ViewName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -32,7 +32,7 @@ pub struct AlarmBody {
 }
 
 impl View for Alarms {
-    const NAME: &'static str = "alarms";
+    const NAME: &'static str = ViewName::Alarms.name();
     const VERSION: u32 = 2;
     const AGGREGATE: &'static str = Alarm::TYPE;
     const COLUMNS: &'static [Column<AlarmRow>] = &[

@@ -14,7 +14,7 @@ use super::status::{ItemStatus, RentalStatus};
 use crate::engine::view::{Column, FoldError, Join, View};
 use cqrs_es::Aggregate;
 use gdmarket_domain::item::{Booking, Listing};
-use gdmarket_domain::{Item, ItemEvent, MarketEvent, PersonId, ReservationNo};
+use gdmarket_domain::{Item, ItemEvent, MarketEvent, PersonId, ReservationNo, ViewName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub struct ItemRow {
 }
 
 impl View for ItemInfo {
-    const NAME: &'static str = "item_info";
+    const NAME: &'static str = ViewName::ItemInfo.name();
     const VERSION: u32 = 4;
     const AGGREGATE: &'static str = Item::TYPE;
     const COLUMNS: &'static [Column<ItemRow>] = &[

@@ -5,7 +5,7 @@ use crate::engine::view::{Column, FoldError, View};
 use cqrs_es::Aggregate;
 use gdmarket_domain::payment::AttemptProgress;
 use gdmarket_domain::{
-    ItemNo, MarketEvent, Money, Payment, PaymentEvent, PaymentNo, ReservationNo,
+    ItemNo, MarketEvent, Money, Payment, PaymentEvent, PaymentNo, ReservationNo, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -51,7 +51,7 @@ pub struct PaymentBody {
 }
 
 impl View for Payments {
-    const NAME: &'static str = "payments";
+    const NAME: &'static str = ViewName::Payments.name();
     const VERSION: u32 = 3;
     const AGGREGATE: &'static str = Payment::TYPE;
     const COLUMNS: &'static [Column<PaymentRow>] = &[

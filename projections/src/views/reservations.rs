@@ -7,7 +7,7 @@ use cqrs_es::Aggregate;
 use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{
     ItemNo, MarketEvent, Money, PersonId, RentalPeriod, Reservation, ReservationEvent,
-    ReservationNo,
+    ReservationNo, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -82,7 +82,7 @@ fn period_schema() -> Schema {
 }
 
 impl View for Reservations {
-    const NAME: &'static str = "reservations";
+    const NAME: &'static str = ViewName::Reservations.name();
     const VERSION: u32 = 3;
     const AGGREGATE: &'static str = Reservation::TYPE;
     const COLUMNS: &'static [Column<ReservationRow>] = &[

@@ -5,7 +5,7 @@
 
 use super::{Attempted, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentService};
 use crate::command_id::{gateway_key, process_command_id};
-use crate::error::{CommandError, Service};
+use crate::error::{CommandError, Dependency};
 use crate::executor::{CommandMeta, CommandRequest, Execution, Executor};
 use crate::operations::number_kinds;
 use crate::options::PaymentOptions;
@@ -158,7 +158,7 @@ impl LocalPayments {
 impl PaymentService for LocalPayments {
     async fn admit(&self) -> Result<Permit, CommandError> {
         self.breaker.admit().map_err(|open| CommandError::Unavailable {
-            what: Service::Payment,
+            what: Dependency::Payment,
             retry_after: open.retry_after,
             cause: "the circuit breaker of the payment gateway is open".to_owned(),
         })

@@ -3,7 +3,7 @@
 //! starts it afterwards.
 
 use super::{LocalPayments, PaymentAttempt, Settled};
-use crate::error::{CommandError, Service};
+use crate::error::{CommandError, Dependency};
 use crate::executor::CommandMeta;
 use crate::outside::Confirmation;
 use gdmarket_domain::payment::{AttemptProgress, NOT_FOUND};
@@ -112,7 +112,7 @@ impl LocalPayments {
     pub(super) fn unreachable(&self) -> CommandError {
         let retry_after = self.executor.retry_after();
         CommandError::Unavailable {
-            what: Service::Payment,
+            what: Dependency::Payment,
             retry_after,
             cause: "the payment gateway doesn't answer".to_owned(),
         }
