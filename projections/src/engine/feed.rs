@@ -5,12 +5,14 @@
 
 mod decoded;
 mod local_feed;
+mod pages;
 
 pub(crate) use decoded::{Origin, Unreadable, decode, decode_as};
 pub(crate) use local_feed::LocalFeed;
 
 use async_trait::async_trait;
-use gdmarket_store::{Identity, RecordedEvent, StoreError};
+use futures::stream::BoxStream;
+use gdmarket_store::{Identity, LogChunk, RecordedEvent, StoreError, StreamId};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -34,6 +36,36 @@ pub trait Feed: Send + Sync + 'static {
 
     /// Returns when there is an event after `position`, or at `until`.
     async fn wait_past(&self, position: i64, until: Instant);
+
+    /// All events of one aggregate type in a range, in order, for rebuilds. Without a faster way it reads the log
+    /// page by page.
+    fn scan(
+        &self,
+        aggregate: &'static str,
+        range: ScanRange,
+    ) -> BoxStream<'_, Result<LogChunk, StoreError>> {
+        pages::scan(self, aggregate, range)
+    }
+
+    /// The events of one stream after a sequence, up to a position. Without an index of the streams it reads the log
+    /// page by page.
+    async fn stream(
+        &self,
+        stream: &StreamId,
+        after_sequence: i64,
+        until: i64,
+    ) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        pages::stream(self, stream, after_sequence, until).await
+    }
+}
+
+/// The positions of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanRange {
+    /// The position before the first event.
+    pub after: i64,
+    /// The highest position of an event.
+    pub until: i64,
 }
 
 /// An event with the position of its predecessor in the log.

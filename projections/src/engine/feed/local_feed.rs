@@ -1,8 +1,9 @@
 //! The feed of the local log.
 
-use super::{Delivery, Feed};
+use super::{Delivery, Feed, ScanRange};
 use async_trait::async_trait;
-use gdmarket_store::{Identity, RecordedEvent, Store, StoreError};
+use futures::stream::{self, BoxStream, StreamExt};
+use gdmarket_store::{Identity, LogChunk, LogScan, RecordedEvent, Store, StoreError, StreamId};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -41,5 +42,28 @@ impl Feed for LocalFeed {
 
     async fn wait_past(&self, position: i64, until: Instant) {
         self.0.tail().wait_past(position, until).await;
+    }
+
+    fn scan(
+        &self,
+        aggregate: &'static str,
+        range: ScanRange,
+    ) -> BoxStream<'_, Result<LogChunk, StoreError>> {
+        let scan = self.0.log().scan(aggregate, range.after, range.until);
+        let next = |mut scan: LogScan| async move {
+            let chunk = scan.next().await?;
+            Ok(chunk.map(|chunk| (chunk, scan)))
+        };
+        stream::try_unfold(scan, next).boxed()
+    }
+
+    async fn stream(
+        &self,
+        stream: &StreamId,
+        after_sequence: i64,
+        until: i64,
+    ) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        let events = self.0.log().stream(stream, after_sequence).await?;
+        Ok(events.into_iter().filter(|event| event.position <= until).map(Arc::new).collect())
     }
 }

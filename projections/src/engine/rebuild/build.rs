@@ -4,6 +4,7 @@
 use super::fold::{LogRange, Poisoned, fold_all};
 use super::lease::BuildLease;
 use super::{RebuildProgress, ReplayError, name_of};
+use crate::engine::feed::LocalFeed;
 use crate::engine::throttle::Throttle;
 use crate::engine::view::View;
 use crate::engine::view_table::ViewTable;
@@ -123,8 +124,9 @@ impl<V: View> Build<V> {
             }
         };
         let mut poisoned = take(&mut self.poisoned);
+        let (feed, after) = (&LocalFeed(self.store.clone()), self.reached);
         let (table, throttle) = (&self.table, &self.throttle);
-        let range = LogRange { table, throttle, after: self.reached, until, so_far: &so_far };
+        let range = LogRange { feed, table, throttle, after, until, so_far: &so_far };
         let folding = fold_all(&self.store, range, &mut poisoned);
         let counting = async {
             let expected = self.count(until).await?;

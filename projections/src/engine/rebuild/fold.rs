@@ -7,9 +7,11 @@
 mod worker;
 
 use super::ReplayError;
+use crate::engine::feed::{Feed, ScanRange};
 use crate::engine::throttle::Throttle;
 use crate::engine::view::View;
 use crate::engine::view_table::ViewTable;
+use futures::TryStreamExt;
 use gdmarket_store::{EventRef, Parked, Store};
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -37,8 +39,9 @@ pub(super) type ReadProgress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 /// position. Numbers of streams begin with 1.
 pub(super) type Poisoned = BTreeMap<i64, Parked>;
 
-/// A range of the log, and the table for its rows.
+/// A range of a log, and the table for its rows.
 pub(super) struct LogRange<'a, V: View> {
+    pub(super) feed: &'a dyn Feed,
     pub(super) table: &'a Arc<ViewTable<V>>,
     pub(super) throttle: &'a Arc<Throttle>,
     /// The position before the first event.
@@ -74,7 +77,7 @@ pub(super) async fn fold_all<V: View>(
         })
         .collect();
     let (senders, tasks): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
-    let read = hand_out(store, &senders, &range).await;
+    let read = hand_out(&senders, &range).await;
     drop(senders);
     poisoned.extend(shared.known.clone());
     for task in tasks {
@@ -85,13 +88,13 @@ pub(super) async fn fold_all<V: View>(
 }
 
 async fn hand_out<V: View>(
-    store: &Store,
     workers: &[mpsc::Sender<Work>],
     range: &LogRange<'_, V>,
 ) -> Result<u64, ReplayError> {
-    let mut scan = store.log().scan(V::AGGREGATE, range.after, range.until);
+    let LogRange { feed, after, until, .. } = *range;
+    let mut scan = feed.scan(V::AGGREGATE, ScanRange { after, until });
     let mut read = 0;
-    while let Some(chunk) = scan.next().await? {
+    while let Some(chunk) = scan.try_next().await? {
         read += u64::try_from(chunk.len()).unwrap_or(0);
         let parts = chunk.split(workers.len(), |number| worker_of(number, workers.len()));
         for (worker, part) in workers.iter().zip(parts).filter(|(_, part)| !part.is_empty()) {

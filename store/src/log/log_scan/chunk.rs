@@ -89,6 +89,25 @@ impl fmt::Debug for LogChunk {
 }
 
 impl LogChunk {
+    /// A chunk of events of one aggregate type, which were read in another way than by a scan of the database.
+    pub fn of<'e>(kind: &'static str, events: impl IntoIterator<Item = EventRef<'e>>) -> Self {
+        let mut chunk = Filling::default();
+        for event in events {
+            let place = EventPlace {
+                position: event.position,
+                number: event.number,
+                sequence: event.sequence,
+                recorded_at: event.recorded_at,
+                event_type: chunk.append(event.event_type),
+                event_version: chunk.append(event.event_version),
+                payload: chunk.append(event.payload),
+                damage: event.damage.cloned().map(Arc::new),
+            };
+            chunk.events.push(place);
+        }
+        chunk.take(kind)
+    }
+
     /// How many events.
     pub const fn len(&self) -> usize {
         self.events.len()
