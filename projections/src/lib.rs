@@ -16,7 +16,7 @@ mod queries;
 mod registry;
 mod views;
 
-pub use engine::feed::{Delivery, Feed, ScanRange};
+pub use engine::feed::{Delivery, Feed, FeedError, ScanRange};
 pub use engine::process_manager::{Cause, CommandContext, Handled, PortError};
 pub use engine::progress::{Applied, LoopKind, Progress};
 pub use engine::rebuild::{

@@ -1,35 +1,37 @@
 //! The source that a subscription reads from, and the decoding of its events.
 //!
-//! A feed is the local log or, once services are separate processes, another service's stream. Both
+//! A feed is the local log or, where services are separate processes, the log of another service. Both
 //! give the position of an event and the position of the event before it, so that a gap is noticed.
 
 mod decoded;
+mod feed_error;
 mod local_feed;
 mod pages;
 
 pub(crate) use decoded::{Origin, Unreadable, decode, decode_as};
+pub use feed_error::FeedError;
 pub(crate) use local_feed::LocalFeed;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use gdmarket_store::{Identity, LogChunk, RecordedEvent, StoreError, StreamId};
+use gdmarket_store::{Identity, LogChunk, RecordedEvent, StreamId};
 use std::sync::Arc;
 use tokio::time::Instant;
 
 /// An ordered stream of events that can be read from any position.
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
-    /// The log that the positions belong to.
+    /// The log that the positions belong to; the same for as long as the feed exists.
     fn source(&self) -> Identity;
 
     /// The first events after a position.
-    async fn read_after(&self, position: i64, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+    async fn read_after(&self, position: i64, limit: u32) -> Result<Vec<Delivery>, FeedError>;
 
     /// The event at a position; `None` if the log has none there.
-    async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, StoreError>;
+    async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, FeedError>;
 
     /// The position of the newest event, read from the log; 0 for an empty log.
-    async fn head(&self) -> Result<i64, StoreError>;
+    async fn head(&self) -> Result<i64, FeedError>;
 
     /// The newest position that this process knows of.
     fn known_head(&self) -> i64;
@@ -43,7 +45,7 @@ pub trait Feed: Send + Sync + 'static {
         &self,
         aggregate: &'static str,
         range: ScanRange,
-    ) -> BoxStream<'_, Result<LogChunk, StoreError>> {
+    ) -> BoxStream<'_, Result<LogChunk, FeedError>> {
         pages::scan(self, aggregate, range)
     }
 
@@ -54,7 +56,7 @@ pub trait Feed: Send + Sync + 'static {
         stream: &StreamId,
         after_sequence: i64,
         until: i64,
-    ) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+    ) -> Result<Vec<Arc<RecordedEvent>>, FeedError> {
         pages::stream(self, stream, after_sequence, until).await
     }
 }

@@ -19,6 +19,7 @@ pub use compare::Difference;
 pub(crate) use compare::Differences;
 pub(crate) use run::{ensure_built, ensure_served, rebuild};
 
+use crate::engine::feed::FeedError;
 use crate::engine::view::View;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -57,6 +58,15 @@ pub enum ReplayError {
     /// No view has this name.
     #[error("no view is called {0:?}; there are: {1}")]
     UnknownView(String, String),
+}
+
+impl From<FeedError> for ReplayError {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Store(error) => Self::Store(error),
+            FeedError::Unreachable(why) | FeedError::Refused(why) => Self::Broken(why),
+        }
+    }
 }
 
 /// An event that explains a row.

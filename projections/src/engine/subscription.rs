@@ -138,6 +138,7 @@ impl Subscription {
             // The process is about to end; the store has logged the reason, if there is one.
             Halt::Store(StoreError::Closed) => ("closed", LONGEST_PAUSE),
             Halt::Store(StoreError::Unavailable(_)) => ("waits", pause(tried, LONGEST_PAUSE)),
+            Halt::Unreachable(_) => ("waits for its source", pause(tried, LONGEST_PAUSE)),
             Halt::Store(_) | Halt::Fenced => ("blocked", pause(tried, LONGEST_PAUSE)),
             Halt::Newer(_) | Halt::Refused(_) => ("blocked", BLOCKED_PAUSE),
         };
@@ -152,18 +153,16 @@ impl Subscription {
 
     fn log_blocked(&self, kind: &str, problem: &str, tried: u32) {
         let name = &self.key.name;
-        match kind {
-            "closed" => tracing::debug!(subscription = name, problem, "a loop ends"),
-            "waits" => {
-                tracing::warn!(
-                    subscription = name,
-                    problem,
-                    tried,
-                    "a loop waits for the database"
-                );
+        let waits_for = match kind {
+            "closed" => return tracing::debug!(subscription = name, problem, "a loop ends"),
+            "waits" => "the database",
+            "waits for its source" => "its source",
+            _ => {
+                tracing::error!(subscription = name, problem, tried, "a loop is blocked");
+                return;
             }
-            _ => tracing::error!(subscription = name, problem, tried, "a loop is blocked"),
-        }
+        };
+        tracing::warn!(subscription = name, problem, tried, "a loop waits for {waits_for}");
     }
 
     /// Stores the problem for `views status`, which may run in another process.

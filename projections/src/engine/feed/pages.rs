@@ -1,8 +1,8 @@
 //! Reading a range of a feed page by page, for the feeds that have no faster way.
 
-use super::{Delivery, Feed, ScanRange};
+use super::{Delivery, Feed, FeedError, ScanRange};
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
-use gdmarket_store::{LogChunk, RecordedEvent, StoreError, StreamId};
+use gdmarket_store::{LogChunk, RecordedEvent, StreamId};
 use std::sync::Arc;
 
 /// Events per page.
@@ -13,7 +13,7 @@ pub(super) fn scan<'a, F: Feed + ?Sized>(
     feed: &'a F,
     aggregate: &'static str,
     range: ScanRange,
-) -> BoxStream<'a, Result<LogChunk, StoreError>> {
+) -> BoxStream<'a, Result<LogChunk, FeedError>> {
     let chunk = move |page: Vec<Delivery>| {
         let events = page.iter().map(|delivery| delivery.event.seen());
         LogChunk::of(aggregate, events.filter(|event| event.kind == aggregate))
@@ -27,7 +27,7 @@ pub(super) async fn stream<F: Feed + ?Sized>(
     stream: &StreamId,
     after_sequence: i64,
     until: i64,
-) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+) -> Result<Vec<Arc<RecordedEvent>>, FeedError> {
     let is_its = |event: &RecordedEvent| {
         event.stream == *stream && event.has_stream() && event.sequence > after_sequence
     };
@@ -42,7 +42,7 @@ pub(super) async fn stream<F: Feed + ?Sized>(
 fn pages<F: Feed + ?Sized>(
     feed: &F,
     range: ScanRange,
-) -> impl Stream<Item = Result<Vec<Delivery>, StoreError>> + Send + '_ {
+) -> impl Stream<Item = Result<Vec<Delivery>, FeedError>> + Send + '_ {
     stream::try_unfold(range.after, move |reached| async move {
         if reached >= range.until {
             return Ok(None);
@@ -53,7 +53,7 @@ fn pages<F: Feed + ?Sized>(
         for Delivery { previous, event } in &page {
             if *previous > last {
                 let gap = format!("after {last} came an event that follows {previous}");
-                return Err(StoreError::Unavailable(gap));
+                return Err(FeedError::Refused(gap));
             }
             last = event.position;
         }

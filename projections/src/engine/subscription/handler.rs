@@ -1,6 +1,6 @@
 //! The handler of a loop's batches, and the ways in which handling can end.
 
-use crate::engine::feed::Delivery;
+use crate::engine::feed::{Delivery, FeedError};
 use async_trait::async_trait;
 use gdmarket_store::{Advance, Checkpoints, Identity, StoreError, Tx};
 
@@ -55,6 +55,9 @@ pub(crate) enum Halt {
     /// The database doesn't answer: try again soon.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The source of the events doesn't answer: try again soon.
+    #[error("{0}")]
+    Unreachable(String),
     /// Another runner has taken over.
     #[error("another runner has taken over")]
     Fenced,
@@ -64,6 +67,16 @@ pub(crate) enum Halt {
     /// The stored state doesn't fit the log.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<FeedError> for Halt {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Store(error) => Self::Store(error),
+            FeedError::Unreachable(why) => Self::Unreachable(why),
+            FeedError::Refused(why) => Self::Refused(why),
+        }
+    }
 }
 
 /// The number of blocked deadlines, and the lowest position of an event that set one.
