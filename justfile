@@ -24,6 +24,7 @@ doc:
 # Write the generated files
 generate:
     cargo run --release -- openapi > docs/openapi.json
+    cargo xtask man
     scripts/event-catalogue > docs/event-catalogue.md
 
 # Measure against pgbench and stock cqrs-es

@@ -9,20 +9,23 @@ mod patches;
 mod payments;
 mod reservations;
 
-use crate::extract::caller::Caller;
-use crate::extract::conditions::Tags;
 pub(crate) use bodies::EmptyBody;
 
+use crate::extract::caller::Caller;
+use crate::extract::conditions::Tags;
 use crate::extract::fields::Fields;
 use crate::problem::{Problem, kind};
 use crate::representation::Representation;
-use crate::resource::{Versioned, render};
+use crate::resource::{FoundBody, ResourceBody, Versioned, render};
 use crate::server::places;
 use crate::token::Tokens;
 use axum::response::Response;
-use gdmarket_app::{IncomingRequest, RequestKey, UseCases, Viewer, WaitPolicy, WriteContext};
+use gdmarket_app::{
+    IncomingRequest, RequestKey, UseCaseError, UseCases, Viewer, WaitPolicy, WriteContext,
+};
 use gdmarket_domain::{ItemNo, ReservationNo};
 use serde::Serialize;
+use std::future::Future;
 use utoipa_axum::router::OpenApiRouter;
 
 type Answer = Result<Response, Problem>;
@@ -64,7 +67,7 @@ impl CommandState {
         let wait = if caller.respond_async {
             WaitPolicy::NEVER
         } else {
-            WaitPolicy::with_permit(places::wait)
+            WaitPolicy::with_permit(places::try_begin_waiting)
         };
         self.use_cases.context(IncomingRequest {
             actor: actor.clone(),
@@ -76,38 +79,39 @@ impl CommandState {
         })
     }
 
-    /// The context of a request that changes an existing item.
+    /// The context of a request that changes an existing resource, which `current` reads if the request names
+    /// versions that it must not have.
+    async fn context_of<B: ResourceBody>(
+        &self,
+        caller: &Caller,
+        fields: &Fields,
+        current: impl Future<Output = Result<Option<FoundBody<B>>, UseCaseError>>,
+    ) -> Result<WriteContext, Problem> {
+        let mut context = self.context(caller, fields);
+        if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
+            let viewer = self.viewer(caller);
+            let current = current.await?.map(|found| render(found, &viewer));
+            context.meta.precondition.none_of = named(tags, current.as_ref());
+        }
+        Ok(context)
+    }
+
     async fn item_context(
         &self,
         caller: &Caller,
         fields: &Fields,
         no: ItemNo,
     ) -> Result<WriteContext, Problem> {
-        let mut context = self.context(caller, fields);
-        if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
-            let viewer = self.viewer(caller);
-            let current = self.use_cases.item(no).await?;
-            let current = current.map(|item| render(item, &viewer));
-            context.meta.precondition.none_of = named(tags, current.as_ref());
-        }
-        Ok(context)
+        self.context_of(caller, fields, self.use_cases.item(no)).await
     }
 
-    /// The context of a request that changes an existing reservation.
     async fn reservation_context(
         &self,
         caller: &Caller,
         fields: &Fields,
         no: ReservationNo,
     ) -> Result<WriteContext, Problem> {
-        let mut context = self.context(caller, fields);
-        if let Some(tags @ Tags::Listed(_)) = &caller.if_none_match {
-            let viewer = self.viewer(caller);
-            let current = self.use_cases.reservation(no).await?;
-            let current = current.map(|reservation| render(reservation, &viewer));
-            context.meta.precondition.none_of = named(tags, current.as_ref());
-        }
-        Ok(context)
+        self.context_of(caller, fields, self.use_cases.reservation(no)).await
     }
 }
 

@@ -88,7 +88,7 @@ impl QueryState {
         if self.applied.views_have(position) {
             return Ok(());
         }
-        if !places::wait() {
+        if !places::try_begin_waiting() {
             return Err(places::overloaded());
         }
         let now = Instant::now();

@@ -86,9 +86,12 @@ pub(crate) trait ResourceBody: Sized {
     fn into_resource(self, added: AddedFields, viewer: &Viewer) -> Self::Resource;
 }
 
-/// Renders what a view has found for a viewer.
+/// What is known of a resource: its body as its view has it, and its aggregate.
+pub(crate) type FoundBody<B> = Found<B, <B as ResourceBody>::State>;
+
+/// Renders a resource for a viewer.
 pub(crate) fn render<B: ResourceBody>(
-    found: Found<B, B::State>,
+    found: FoundBody<B>,
     viewer: &Viewer,
 ) -> Versioned<B::Resource> {
     let Found { version, stale, body, state, .. } = found;

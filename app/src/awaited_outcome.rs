@@ -3,11 +3,16 @@
 
 use crate::error::UseCaseError;
 use crate::use_cases::UseCases;
-use gdmarket_commands::Executed;
-use gdmarket_domain::{PaymentNo, Reservation, ReservationEvent, ReservationNo};
+use gdmarket_commands::{Executed, PAYMENT_UNAVAILABLE};
+use gdmarket_domain::{
+    PaymentNo, Refusal as _, Reservation, ReservationError, ReservationEvent, ReservationNo,
+};
 use gdmarket_projections::StreamEvent;
 use std::borrow::Cow;
 use tokio::time::Instant;
+
+/// The refusal of a payment that the gateway declined.
+pub(crate) const PAYMENT_DECLINED: &str = "payment-declined";
 
 /// The outcome that a request asks of a reservation.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +41,7 @@ type Entry = StreamEvent<ReservationEvent>;
 impl AwaitedOutcome {
     /// Whether this event grants or refuses the request.
     fn decided_by(self, event: &ReservationEvent) -> Option<Result<(), Cow<'static, str>>> {
-        let refused = |code: &'static str| Some(Err(Cow::Borrowed(code)));
+        let refused = |refusal: ReservationError| Some(Err(Cow::Borrowed(refusal.code())));
         match (self, event) {
             (Self::Period, ReservationEvent::Reserved { .. })
             | (Self::Cancellation, ReservationEvent::Cancelled { .. })
@@ -46,10 +51,10 @@ impl AwaitedOutcome {
             (Self::Period, ReservationEvent::Rejected { reason, .. }) => {
                 Some(Err(Cow::Owned(reason.clone())))
             }
-            (Self::Period, ReservationEvent::Cancelled { .. }) => refused("reservation-closed"),
+            (Self::Period, ReservationEvent::Cancelled { .. }) => refused(ReservationError::Closed),
             (Self::Cancellation, ReservationEvent::CancellationRefused { .. })
             | (Self::PaymentCancellation, ReservationEvent::PaymentCancellationRefused { .. }) => {
-                refused("already-lent")
+                refused(ReservationError::AlreadyLent)
             }
             (Self::Payment(mine), ReservationEvent::Paid { payment_no, .. })
                 if mine == *payment_no =>
@@ -59,8 +64,9 @@ impl AwaitedOutcome {
             (Self::Payment(mine), ReservationEvent::PaymentFailed { payment_no, reason, .. })
                 if mine == *payment_no =>
             {
-                let was_reached = reason != "payment-unavailable";
-                refused(if was_reached { "payment-declined" } else { "payment-unavailable" })
+                let was_reached = reason != PAYMENT_UNAVAILABLE;
+                let code = if was_reached { PAYMENT_DECLINED } else { PAYMENT_UNAVAILABLE };
+                Some(Err(Cow::Borrowed(code)))
             }
             _ => None,
         }

@@ -5,7 +5,7 @@ use crate::error::UseCaseError;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use gdmarket_commands::{CommandError, Commands};
-use gdmarket_domain::{ItemNo, ReservationNo};
+use gdmarket_domain::{ItemNo, Refusal, ReservationNo};
 use gdmarket_projections::{
     Applied, FoundItem, FoundReservation, ParkedWork, Projections, Queries,
 };
@@ -115,7 +115,7 @@ impl UseCases {
     }
 }
 
-/// Whether a command was refused with this code.
-pub(crate) fn is_refused(error: &CommandError, code: &str) -> bool {
-    matches!(error, CommandError::Refused { code: refused, .. } if *refused == code)
+/// Whether a command was refused for this reason.
+pub(crate) fn is_refused(error: &CommandError, refusal: &impl Refusal) -> bool {
+    matches!(error, CommandError::Refused { code, .. } if *code == refusal.code())
 }

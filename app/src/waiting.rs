@@ -3,6 +3,7 @@
 use crate::context::WriteContext;
 use crate::use_cases::{UseCases, is_refused};
 use gdmarket_commands::CommandError;
+use gdmarket_domain::ReservationError;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -56,8 +57,9 @@ impl UseCases {
         loop {
             let head = self.head();
             let attempted = attempt().await;
-            let is_pending =
-                attempted.as_ref().is_err_and(|error| is_refused(error, "payment-pending"));
+            let is_pending = attempted
+                .as_ref()
+                .is_err_and(|error| is_refused(error, &ReservationError::PaymentPending));
             if !is_pending || !self.moved_past(head, deadline).await {
                 return attempted;
             }

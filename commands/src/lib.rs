@@ -25,8 +25,8 @@ pub use error::{CommandError, Dependency};
 pub use executor::{Causation, CommandMeta, Executed, Precondition, RetryOptions};
 pub use operations::{
     Commands, Erased, FindingDecision, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation,
-    NotErased, PaymentAttempt, PaymentFinding, PaymentOutcome, RegisteredItem, Remains,
-    RequestedPayment, Settled,
+    NotErased, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentFinding, PaymentOutcome, RegisteredItem,
+    Remains, RequestedPayment, Settled,
 };
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions};
 pub use outside::{

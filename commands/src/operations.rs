@@ -15,7 +15,8 @@ pub use commands::Commands;
 pub use items::{Lending, NewItem, RegisteredItem};
 pub use number_kinds::NUMBERED;
 pub use payment_service::{
-    FindingDecision, FoundOutcome, PaymentAttempt, PaymentFinding, PaymentOutcome, Settled,
+    FindingDecision, FoundOutcome, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentFinding,
+    PaymentOutcome, Settled,
 };
 pub use payments::RequestedPayment;
 pub use persons::{Erased, NotErased, Remains};

@@ -10,7 +10,7 @@ mod usage;
 use crate::demo;
 use crate::output::{Console, Failure};
 use about::{completions, config, man, openapi};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use flags::{Common, ServeArgs, settings};
 use std::process::ExitCode;
 use tools::{check, events, migrate, parked, payments, persons, replay, state, trace, views};
@@ -88,6 +88,11 @@ enum ConfigCommand {
     Show,
 }
 
+/// The definition of the command line, from which its manual and completions are made.
+pub fn definition() -> clap::Command {
+    Cli::command().disable_help_subcommand(true)
+}
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let forbidden = core_dumps::forbid();
@@ -163,7 +168,6 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn command_line_is_valid() {

@@ -15,6 +15,7 @@ mod versions;
 
 pub use crate::engine::view_table::Stale;
 pub use history::StreamEvent;
+pub use query_error::QueryError;
 
 use crate::engine::view_table::ViewTable;
 use crate::views::alarms::{AlarmBody, Alarms};
@@ -24,7 +25,6 @@ use crate::views::reservations::{ReservationBody, Reservations};
 use cqrs_es::Aggregate as _;
 use gdmarket_domain::{Alarm, Item, Payment, PersonId, Reservation, ReservationNo};
 use gdmarket_store::Store;
-pub use query_error::QueryError;
 use std::collections::HashMap;
 use std::sync::Arc;
 

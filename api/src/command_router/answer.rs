@@ -4,10 +4,10 @@ use super::{Answer, CommandState};
 use crate::extract::caller::Caller;
 use crate::problem::{Problem, REPLAYED};
 use crate::representation::Representation;
-use crate::resource::{Versioned, render};
+use crate::resource::{FoundBody, ResourceBody, Versioned, render};
 use axum::body::Body;
 use axum::response::Response;
-use gdmarket_app::{FoundItem, FoundReservation, WriteDecision, WriteOutcome};
+use gdmarket_app::{WriteDecision, WriteOutcome};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -24,37 +24,22 @@ struct AnswerParts {
 }
 
 impl CommandState {
-    /// The answer that shows an item; `done` is the status of a completed request.
-    pub(super) fn item_answer(
+    /// The answer that shows the resource; `done` is the status of a completed request.
+    pub(super) fn answer<B: ResourceBody>(
         &self,
         caller: &Caller,
-        outcome: WriteOutcome<FoundItem>,
+        outcome: WriteOutcome<FoundBody<B>>,
         done: StatusCode,
     ) -> Answer {
         let WriteOutcome { decision, position, replayed } = outcome;
         let (found, status) =
             decided(decision, done).map_err(|problem| problem.replayed(replayed))?;
-        let location = format!("/items/{}", found.number);
-        let item = render(found, &self.viewer(caller));
-        Ok(self.answer(&AnswerParts { status, location, position, replayed }, &item))
+        let location = found.body.links().path().to_owned();
+        let resource = render(found, &self.viewer(caller));
+        Ok(self.response(&AnswerParts { status, location, position, replayed }, &resource))
     }
 
-    /// The answer that shows a reservation; `done` is the status of a completed request.
-    pub(super) fn reservation_answer(
-        &self,
-        caller: &Caller,
-        outcome: WriteOutcome<FoundReservation>,
-        done: StatusCode,
-    ) -> Answer {
-        let WriteOutcome { decision, position, replayed } = outcome;
-        let (found, status) =
-            decided(decision, done).map_err(|problem| problem.replayed(replayed))?;
-        let location = format!("/reservations/{}", found.number);
-        let reservation = render(found, &self.viewer(caller));
-        Ok(self.answer(&AnswerParts { status, location, position, replayed }, &reservation))
-    }
-
-    fn answer<T: Serialize>(&self, parts: &AnswerParts, found: &Versioned<T>) -> Response {
+    fn response<T: Serialize>(&self, parts: &AnswerParts, found: &Versioned<T>) -> Response {
         let AnswerParts { status, location, position, replayed } = parts;
         let Representation { etag, json } = Representation::of(found);
         let mut response = Response::new(Body::from(json));

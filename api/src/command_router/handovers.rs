@@ -26,7 +26,7 @@ pub(super) async fn lend(
     let context = state.item_context(&caller, &fields, no).await?;
     let WhichReservationBody { reservation_no } = Form::new(fields).body()?;
     let outcome = state.use_cases.lend_item(no, reservation_no, &context).await?;
-    state.item_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Take a lent item back.
@@ -44,5 +44,5 @@ pub(super) async fn give_back(
     let context = state.item_context(&caller, &fields, no).await?;
     let WhichReservationBody { reservation_no } = Form::new(fields).body()?;
     let outcome = state.use_cases.return_item(no, reservation_no, &context).await?;
-    state.item_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }

@@ -43,7 +43,7 @@ pub(super) async fn register(
     refuse_if_match(&caller)?;
     let item = NewItem { owner_id, item_name, item_price };
     let outcome = state.use_cases.register_item(item, &context).await?;
-    state.item_answer(&caller, outcome, StatusCode::CREATED)
+    state.answer(&caller, outcome, StatusCode::CREATED)
 }
 
 /// Change an item, lend it, or take it back.
@@ -73,7 +73,7 @@ pub(super) async fn patch(
             state.use_cases.change_item(no, change, &context).await?
         }
     };
-    state.item_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Take an item off the market.
@@ -90,7 +90,7 @@ pub(super) async fn delete(
     let context = state.item_context(&caller, &fields, no).await?;
     let EmptyBody {} = Form::new(fields).body()?;
     let outcome = state.use_cases.delete_item(no, &context).await?;
-    state.item_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Take an item off the market.
@@ -122,7 +122,7 @@ pub(super) async fn block(
     let first_day = state.use_cases.first_day(&context).await?;
     let DaysBody { period } = Form::new(fields).not_before(first_day).body()?;
     let outcome = state.use_cases.block_period(no, period, &context).await?;
-    state.item_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Give days free again.
@@ -139,5 +139,5 @@ pub(super) async fn unblock(
     let context = state.item_context(&caller, &fields, no).await?;
     let DaysBody { period } = Form::new(fields).body()?;
     let outcome = state.use_cases.unblock_period(no, period, &context).await?;
-    state.item_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }

@@ -19,7 +19,7 @@ pub(super) fn router() -> OpenApiRouter<CommandState> {
 
 /// Pay a reservation.
 ///
-/// 202 while the gateway's answer isn't in; what is charged is the reservation's `totalPrice`.
+/// 202 while the gateway's answer isn't known; what is charged is the reservation's `totalPrice`.
 #[utoipa::path(post, path = "/reservations/{reservationNo}/payment", operation_id = "payReservation",
     tag = "payments",
     params(Numbered::<ReservationNo>),
@@ -35,7 +35,7 @@ pub(super) async fn pay(
     let context = state.reservation_context(&caller, &fields, no).await?;
     let EmptyBody {} = Form::new(fields).body()?;
     let outcome = state.use_cases.pay(no, &context).await?;
-    state.reservation_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Take a payment back; the reservation stays.
@@ -56,5 +56,5 @@ pub(super) async fn cancel(
     let context = state.reservation_context(&caller, &fields, no).await?;
     let EmptyBody {} = Form::new(fields).body()?;
     let outcome = state.use_cases.cancel_payment(no, &context).await?;
-    state.reservation_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }

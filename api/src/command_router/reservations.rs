@@ -47,7 +47,7 @@ pub(super) async fn reserve(
         .ok_or_else(|| Problem::invalid(vec![FieldFault::new("customerId", Fault::Required)]))?;
     let request = ReservationRequest { item_no, renter_id, customer_name, period };
     let outcome = state.use_cases.reserve(request, &context).await?;
-    state.reservation_answer(&caller, outcome, StatusCode::CREATED)
+    state.answer(&caller, outcome, StatusCode::CREATED)
 }
 
 /// Pay a reservation, or take its payment back.
@@ -78,7 +78,7 @@ pub(super) async fn patch(
         ReservationPatch::Pay => state.use_cases.pay(no, &context).await?,
         ReservationPatch::TakeBack => state.use_cases.cancel_payment(no, &context).await?,
     };
-    state.reservation_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Cancel a reservation.
@@ -100,7 +100,7 @@ pub(super) async fn cancel(
     let context = state.reservation_context(&caller, &fields, no).await?;
     let EmptyBody {} = Form::new(fields).body()?;
     let outcome = state.use_cases.cancel_reservation(no, &context).await?;
-    state.reservation_answer(&caller, outcome, StatusCode::OK)
+    state.answer(&caller, outcome, StatusCode::OK)
 }
 
 /// Cancel a reservation.

@@ -3,7 +3,7 @@
 use super::endpoint::Endpoint;
 use crate::problem::context::{RequestContext, TRACEPARENT};
 use crate::problem::field_fault::{Fault, FieldFault};
-use crate::problem::kind::{KINDS, Kind};
+use crate::problem::kind::{self, KINDS, Kind};
 use crate::problem::{PROBLEM_JSON, Problem};
 use gdmarket_domain::money::MAX_PRICE;
 use http::Request;
@@ -16,109 +16,121 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Response};
 
 /// The problems of every request.
-const ANY: &[&str] = &[
-    "bad-header",
-    "misdirected-host",
-    "foreign-origin",
-    "internal",
-    "not-implemented",
-    "overloaded",
-    "timed-out",
+const ANY: &[&Kind] = &[
+    &kind::BAD_HEADER,
+    &kind::MISDIRECTED_HOST,
+    &kind::FOREIGN_ORIGIN,
+    &kind::INTERNAL,
+    &kind::NOT_IMPLEMENTED,
+    &kind::OVERLOADED,
+    &kind::TIMED_OUT,
 ];
 
 /// The problems of every request about the market.
-const MARKET: &[&str] = &["invalid", "unavailable", "newer-program"];
+const MARKET: &[&Kind] = &[&kind::INVALID, &kind::UNAVAILABLE, &kind::NEWER_PROGRAM];
 
 /// The problems of every read.
-const READ: &[&str] = &["views-behind"];
+const READ: &[&Kind] = &[&kind::VIEWS_BEHIND];
 
 /// The problems of every write.
-const WRITE: &[&str] = &[
-    "malformed-json",
-    "body-too-large",
-    "unsupported-media-type",
-    "unsupported-encoding",
-    "actor-required",
-    "request-timeout",
-    "wrong-actor",
-    "stale-version",
-    "precondition-failed",
-    "key-reused",
-    "busy",
-    "outcome-unknown",
+const WRITE: &[&Kind] = &[
+    &kind::MALFORMED_JSON,
+    &kind::BODY_TOO_LARGE,
+    &kind::UNSUPPORTED_MEDIA_TYPE,
+    &kind::UNSUPPORTED_ENCODING,
+    &kind::ACTOR_REQUIRED,
+    &kind::REQUEST_TIMEOUT,
+    &kind::WRONG_ACTOR,
+    &kind::STALE_VERSION,
+    &kind::PRECONDITION_FAILED,
+    &kind::KEY_REUSED,
+    &kind::BUSY,
+    &kind::OUTCOME_UNKNOWN,
 ];
 
-const LEND: &[&str] =
-    &["not-reserved", "not-paid", "too-early", "period-over", "still-rented", "which-reservation"];
-const CANCEL: &[&str] =
-    &["already-lent", "reservation-closed", "payment-pending", "cancellation-pending"];
-const PAY: &[&str] = &[
-    "payment-declined",
-    "not-reserved",
-    "payment-pending",
-    "cancellation-pending",
-    "reservation-closed",
-    "payment-unavailable",
+const LEND: &[&Kind] = &[
+    &kind::NOT_RESERVED,
+    &kind::NOT_PAID,
+    &kind::TOO_EARLY,
+    &kind::PERIOD_OVER,
+    &kind::STILL_RENTED,
+    &kind::WHICH_RESERVATION,
+];
+const CANCEL: &[&Kind] = &[
+    &kind::ALREADY_LENT,
+    &kind::RESERVATION_CLOSED,
+    &kind::PAYMENT_PENDING,
+    &kind::CANCELLATION_PENDING,
+];
+const PAY: &[&Kind] = &[
+    &kind::PAYMENT_DECLINED,
+    &kind::NOT_RESERVED,
+    &kind::PAYMENT_PENDING,
+    &kind::CANCELLATION_PENDING,
+    &kind::RESERVATION_CLOSED,
+    &kind::PAYMENT_UNAVAILABLE,
 ];
 
 /// The problems of one operation alone.
-fn own(Endpoint { method, path }: Endpoint<'_>) -> Vec<&'static str> {
-    let lists: &[&[&str]] = match (method, path) {
-        ("post", "/items") => &[&["alarm-unavailable", "registration-abandoned"]],
+fn own(Endpoint { method, path }: Endpoint<'_>) -> Vec<&'static Kind> {
+    let lists: &[&[&Kind]] = match (method, path) {
+        ("post", "/items") => &[&[&kind::ALARM_UNAVAILABLE, &kind::REGISTRATION_ABANDONED]],
         ("post", "/items/{itemNo}/lend") => &[LEND],
-        ("post", "/items/{itemNo}/return") => &[&["not-renting", "which-reservation"]],
-        ("patch", "/items/{itemNo}") => &[LEND, &["not-renting"]],
-        ("post", "/items/{itemNo}/block") => &[&["item-taken", "too-many-blocks"]],
-        ("post", "/items/{itemNo}/delete") | ("delete", "/items/{itemNo}") => &[&["item-in-use"]],
+        ("post", "/items/{itemNo}/return") => &[&[&kind::NOT_RENTING, &kind::WHICH_RESERVATION]],
+        ("patch", "/items/{itemNo}") => &[LEND, &[&kind::NOT_RENTING]],
+        ("post", "/items/{itemNo}/block") => &[&[&kind::ITEM_TAKEN, &kind::TOO_MANY_BLOCKS]],
+        ("post", "/items/{itemNo}/delete") | ("delete", "/items/{itemNo}") => {
+            &[&[&kind::ITEM_IN_USE]]
+        }
         ("post", "/reservations") => &[&[
-            "item-taken",
-            "item-unknown",
-            "item-gone",
-            "item-blocked",
-            "own-item",
-            "reservation-closed",
+            &kind::ITEM_TAKEN,
+            &kind::ITEM_UNKNOWN,
+            &kind::ITEM_GONE,
+            &kind::ITEM_BLOCKED,
+            &kind::OWN_ITEM,
+            &kind::RESERVATION_CLOSED,
         ]],
         ("post", "/reservations/{reservationNo}/cancel")
         | ("delete", "/reservations/{reservationNo}") => &[CANCEL],
         ("post", "/reservations/{reservationNo}/payment") => &[PAY],
-        ("post", "/reservations/{reservationNo}/payment/cancel") => &[CANCEL, &["not-paid"]],
-        ("patch", "/reservations/{reservationNo}") => &[PAY, CANCEL, &["not-paid"]],
-        ("get", "/reservations/{reservationNo}/trace") => &[&["wrong-actor"]],
+        ("post", "/reservations/{reservationNo}/payment/cancel") => &[CANCEL, &[&kind::NOT_PAID]],
+        ("patch", "/reservations/{reservationNo}") => &[PAY, CANCEL, &[&kind::NOT_PAID]],
+        ("get", "/reservations/{reservationNo}/trace") => &[&[&kind::WRONG_ACTOR]],
         ("get", "/events") => {
-            &[MARKET, &["wrong-actor", "item-not-found", "reservation-not-found"]]
+            &[MARKET, &[&kind::WRONG_ACTOR, &kind::ITEM_NOT_FOUND, &kind::RESERVATION_NOT_FOUND]]
         }
-        ("get", "/readyz") => &[&["unavailable"]],
+        ("get", "/readyz") => &[&[&kind::UNAVAILABLE]],
         _ => &[],
     };
     lists.iter().flat_map(|list| list.iter().copied()).collect()
 }
 
 /// The problem of a number in the path that no resource has.
-fn absent(path: &str) -> Option<&'static str> {
+fn absent(path: &str) -> Option<&'static Kind> {
     [
-        ("{itemNo}", "item-not-found"),
-        ("{reservationNo}", "reservation-not-found"),
-        ("{paymentNo}", "payment-not-found"),
-        ("{alarmNo}", "alarm-not-found"),
+        ("{itemNo}", &kind::ITEM_NOT_FOUND),
+        ("{reservationNo}", &kind::RESERVATION_NOT_FOUND),
+        ("{paymentNo}", &kind::PAYMENT_NOT_FOUND),
+        ("{alarmNo}", &kind::ALARM_NOT_FOUND),
     ]
     .into_iter()
-    .find_map(|(number, code)| path.contains(number).then_some(code))
+    .find_map(|(number, kind)| path.contains(number).then_some(kind))
 }
 
 /// Adds an operation's problems to its answers.
 pub(super) fn add(endpoint: Endpoint<'_>, operation: &mut Operation) {
-    let mut codes = ANY.to_vec();
+    let mut kinds = ANY.to_vec();
     if endpoint.is_of_the_market() {
-        codes.extend(MARKET);
-        codes.extend(if endpoint.is_write() { WRITE } else { READ });
-        codes.extend(absent(endpoint.path));
+        kinds.extend(MARKET);
+        kinds.extend(if endpoint.is_write() { WRITE } else { READ });
+        kinds.extend(absent(endpoint.path));
     }
     if endpoint.reads_a_member() {
-        codes.push("stale-version");
+        kinds.push(&kind::STALE_VERSION);
     }
-    codes.extend(own(endpoint));
+    kinds.extend(own(endpoint));
     let mut by_status: BTreeMap<u16, BTreeMap<&str, &Kind>> = BTreeMap::new();
-    for kind in codes.into_iter().filter_map(Kind::of) {
+    for kind in kinds {
         by_status.entry(kind.status.as_u16()).or_default().insert(kind.code, kind);
     }
     let responses = by_status.into_iter().map(|(status, kinds)| response(status, &kinds));

@@ -207,7 +207,7 @@ kinds! {
         "새로 예약하세요.";
     PAYMENT_PENDING "payment-pending" CONFLICT
         "A payment is in flight" "결제가 진행 중이에요"
-        "Try again when its outcome is in."
+        "Try again when its outcome is known."
         "결제 결과가 나온 다음에 다시 시도하세요.";
     CANCELLATION_PENDING "cancellation-pending" CONFLICT
         "A cancellation is in flight" "취소가 진행 중이에요"

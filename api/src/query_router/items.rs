@@ -1,14 +1,14 @@
 //! Reading items, their integrated view, their calendar and their alarms.
 
 use super::accept::{JSON, MemberType};
-use super::listed::{FoundBody, Listed, Statuses};
+use super::listed::{Listed, Statuses};
 use super::resource_routes::{list_route, member_route};
 use super::{Answer, QueryState, shown};
 use crate::extract::caller::Reader;
 use crate::extract::path::{AlarmNumber, Numbered};
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
-use crate::resource::Versioned;
+use crate::resource::{FoundBody, Versioned};
 use axum::extract::State;
 use gdmarket_domain::ItemNo;
 use gdmarket_projections::{

@@ -1,15 +1,12 @@
 //! Resources that have a collection: what the generic handlers know of them.
 
 use crate::extract::path::PathNumber;
-use crate::resource::ResourceBody;
-use gdmarket_projections::{Filter, Found, Page, PageRequest, Queries, QueryError};
+use crate::resource::{FoundBody, ResourceBody};
+use gdmarket_projections::{Filter, Page, PageRequest, Queries, QueryError};
 use std::future::Future;
 
 /// The values of a collection's `status`.
 pub(super) type Statuses = &'static [&'static str];
-
-/// What a view has found of a resource.
-pub(super) type FoundBody<B> = Found<B, <B as ResourceBody>::State>;
 
 /// A resource that has a collection.
 pub(super) trait Listed: ResourceBody<State: Send> + Send + 'static {

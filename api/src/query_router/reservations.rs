@@ -1,12 +1,13 @@
 //! Reading reservations, their payments, and the trace of a reservation.
 
-use super::listed::{FoundBody, Listed, Statuses};
+use super::listed::{Listed, Statuses};
 use super::resource_routes::{list_route, member_route};
 use super::{Answer, QueryState};
 use crate::extract::caller::Reader;
 use crate::extract::path::Numbered;
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
+use crate::resource::FoundBody;
 use crate::trace::{TraceResource, may_read};
 use axum::Json;
 use axum::extract::State;

@@ -40,6 +40,11 @@ impl Links {
         Self { own: Link::to(href), calendar: None, reservation: None, trace: None }
     }
 
+    /// The path of the resource itself.
+    pub(crate) fn path(&self) -> &str {
+        &self.own.href
+    }
+
     fn to_reservation(reservation_no: ReservationNo) -> Link {
         Link::to(format!("/reservations/{reservation_no}"))
     }

@@ -94,7 +94,7 @@ impl HeldPlace {
         CURRENT_PLACE.scope(RefCell::new(self), answering).await
     }
 
-    fn wait(&mut self) -> bool {
+    fn try_begin_waiting(&mut self) -> bool {
         if !self.is_waiting {
             let Some(place) = self.places.waiting.place(self.address.as_ref()) else {
                 metrics::counter!("gdmarket_http_waits_refused_total").increment(1);
@@ -110,7 +110,7 @@ impl HeldPlace {
 
 /// Marks this request as waiting: it exchanges its place to work for a place to wait. `false` if there is
 /// none; then the request must not wait.
-pub(crate) fn wait() -> bool {
+pub(crate) fn try_begin_waiting() -> bool {
     // Handlers that run without the pipeline, in tests, hold no place and have no limit.
-    CURRENT_PLACE.try_with(|held| held.borrow_mut().wait()).unwrap_or(true)
+    CURRENT_PLACE.try_with(|held| held.borrow_mut().try_begin_waiting()).unwrap_or(true)
 }

@@ -7,7 +7,7 @@ use crate::use_cases::{NEWEST, UseCases, is_refused};
 use crate::waiting::VIEW_WAIT;
 use gdmarket_commands::{CommandError, CommandMeta, Executed, Lending};
 use gdmarket_domain::reservation::ReservationStage;
-use gdmarket_domain::{Item, ItemEvent, ItemNo, ReservationNo};
+use gdmarket_domain::{Item, ItemError, ItemEvent, ItemNo, ReservationNo};
 use gdmarket_projections::{FoundItem, StreamEvent};
 
 /// The state of an authorisation to lend an item, which follows from a payment.
@@ -83,7 +83,7 @@ impl UseCases {
                 remember_transient_refusal: is_final,
             };
             let refused = match self.commands.lend_item(no, lending, &context.meta).await {
-                Err(error) if is_refused(&error, "not-paid") => error,
+                Err(error) if is_refused(&error, &ItemError::NotPaid) => error,
                 done => return Ok(done?),
             };
             let is_remembered = matches!(refused, CommandError::Refused { replayed: true, .. });
@@ -137,11 +137,11 @@ impl UseCases {
     ) -> Result<WriteOutcome<FoundItem>, UseCaseError> {
         let HandoverRequest { item_no: no, reservation_no, handover } = request;
         let too_late = match handover {
-            Handover::Lent => "not-reserved",
-            Handover::Returned => "not-renting",
+            Handover::Lent => ItemError::NotReserved,
+            Handover::Returned => ItemError::NotRenting,
         };
         if let Err(UseCaseError::Command(error)) = &executed
-            && is_refused(error, too_late)
+            && is_refused(error, &too_late)
             && let Some(reservation_no) = reservation_no
         {
             let version = self.decided_at(&context.meta).await?;

@@ -2,7 +2,7 @@
 //! while one is open waits for that one's outcome.
 
 use super::Awaited;
-use crate::awaited_outcome::AwaitedOutcome;
+use crate::awaited_outcome::{AwaitedOutcome, PAYMENT_DECLINED};
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
 use crate::outcome::{WriteDecision, WriteOutcome};
@@ -47,7 +47,7 @@ impl UseCases {
         let decided = self.decided_outcome(no, &executed, awaited, context).await?;
         match (&decided.decision, outcome) {
             (WriteDecision::Pending(_), PaymentOutcome::Declined { .. }) => {
-                Ok(WriteOutcome::refused("payment-declined", executed.replayed))
+                Ok(WriteOutcome::refused(PAYMENT_DECLINED, executed.replayed))
             }
             _ => Ok(decided),
         }

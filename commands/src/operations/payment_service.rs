@@ -25,7 +25,7 @@ use std::time::Duration;
 pub type PaymentAttempt = gdmarket_domain::payment::StartedPayment;
 
 /// The reason of an attempt that surely never reached the gateway.
-pub(crate) const PAYMENT_UNAVAILABLE: &str = "payment-unavailable";
+pub const PAYMENT_UNAVAILABLE: &str = "payment-unavailable";
 
 /// The outcome as the renter sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

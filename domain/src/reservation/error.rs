@@ -15,7 +15,7 @@ pub enum ReservationError {
     #[error("the reservation was confirmed; cancel it instead")]
     AlreadyReserved,
     /// A payment attempt is open.
-    #[error("a payment is in flight; try again when its outcome is in")]
+    #[error("a payment is in flight; try again when its outcome is known")]
     PaymentPending,
     /// A cancellation was requested and the item hasn't answered yet.
     #[error("a cancellation is in flight; try again when it is decided")]
@@ -57,7 +57,7 @@ impl Refusal for ReservationError {
         }
     }
 
-    /// An outcome or an answer that isn't in yet.
+    /// An outcome or a decision that isn't known yet.
     fn is_transient(&self) -> bool {
         matches!(self, Self::PaymentPending | Self::CancellationPending | Self::NotReserved)
     }

@@ -43,7 +43,7 @@ events! {
         /// Cancelled; a payment number means: refund that attempt.
         #[serde(rename = "ReservationCancelled")]
         Cancelled { reservation_no: ReservationNo, item_no: ItemNo, payment_no: Option<PaymentNo> },
-        /// The renter pays: this attempt is open until its outcome is in.
+        /// The renter pays: this attempt is open until its outcome is known.
         #[serde(rename = "PaymentRequested")]
         PaymentRequested {
             reservation_no: ReservationNo,

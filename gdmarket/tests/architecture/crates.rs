@@ -22,6 +22,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ),
     ("testkit", &[]),
     ("bench", &[]),
+    ("xtask", &["gdmarket"]),
 ];
 
 /// The only libraries of the domain: no I/O, no clock, no randomness.
@@ -44,9 +45,9 @@ const RESTRICTED_LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlite-es", &["bench"]),
     ("axum", &["api"]),
     ("utoipa", &["api", "projections"]),
-    ("clap", &["gdmarket", "bench"]),
+    ("clap", &["gdmarket", "bench", "xtask"]),
     ("clap_complete", &["gdmarket"]),
-    ("clap_mangen", &["gdmarket"]),
+    ("clap_mangen", &["xtask"]),
     ("figment", &["gdmarket"]),
 ];
 

@@ -1,12 +1,11 @@
-//! `gdmarket man`: the manual, generated from the definition of the command line.
+//! `gdmarket man`: prints the manual pages, which `cargo xtask man` writes into `gdmarket/man`.
 
-use crate::cli::Cli;
+use crate::cli::definition;
 use crate::output::result_writer::ResultWriter;
 use crate::output::{Console, Exit, Failure};
-use clap::builder::Resettable;
-use clap::{Args, Command, CommandFactory as _};
-use clap_mangen::Man;
+use clap::{Args, Command};
 use serde_json::json;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,9 @@ Examples:
   gdmarket man | man -l -                             read it
   gdmarket man events list | man -l -                 about a subcommand
   gdmarket man --folder /usr/local/share/man/man1     a page of each";
+
+/// Each page by its file name.
+const PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/man_pages.rs"));
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
@@ -28,24 +30,38 @@ pub(in crate::cli) struct ManArgs {
 }
 
 pub(in crate::cli) fn run(args: &ManArgs, console: Console) -> Result<(), Failure> {
-    let mut command = Cli::command().disable_help_subcommand(true);
-    command.build();
-    if let Some(folder) = &args.folder {
-        let written = std::fs::create_dir_all(folder).and_then(|()| write(&command, folder));
-        written.map_err(|error| {
-            Failure::new(Exit::Failed, format!("{}: {error}", folder.display()))
-                .next("name a folder you may write to with --folder")
-        })?;
-        console.note(&format!("The pages are in {}; begin with gdmarket.1.", folder.display()));
-        return Ok(());
+    match &args.folder {
+        Some(folder) => {
+            write(folder).map_err(|error| {
+                Failure::new(Exit::Failed, format!("{}: {error}", folder.display()))
+                    .next("name a folder you may write to with --folder")
+            })?;
+            let folder = folder.display();
+            console.note(&format!("The pages are in {folder}; begin with gdmarket.1."));
+            Ok(())
+        }
+        None => print(&args.subcommand, console),
     }
-    let subcommand = args.subcommand.iter().try_fold(&command, |command, name| {
+}
+
+fn write(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    PAGES.iter().try_for_each(|(file, page)| fs::write(folder.join(file), page))
+}
+
+fn print(subcommand: &[String], console: Console) -> Result<(), Failure> {
+    let mut program = definition();
+    program.build();
+    let command = subcommand.iter().try_fold(&program, |command, name| {
         command.find_subcommand(name).ok_or_else(|| unknown(command, name))
     })?;
-    let page = page(subcommand).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    let page = PAGES.iter().find(|(file, _)| file.strip_suffix(".1") == Some(name));
+    let (_, page) = page.ok_or_else(|| {
+        Failure::new(Exit::Failed, format!("this program was built without a page of {name}"))
+    })?;
     let mut out = ResultWriter::new(console);
     if console.is_json() {
-        let name = subcommand.get_display_name().unwrap_or_else(|| subcommand.get_name());
         out.line(json!({"command": name, "manual": page}).to_string())?;
     } else {
         out.program_text(page.trim_end())?;
@@ -53,50 +69,8 @@ pub(in crate::cli) fn run(args: &ManArgs, console: Console) -> Result<(), Failur
     out.flush()
 }
 
-/// Writes the pages of a command and of its subcommands.
-fn write(command: &Command, folder: &Path) -> io::Result<()> {
-    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
-    std::fs::write(folder.join(format!("{name}.1")), page(command)?)?;
-    command.get_subcommands().try_for_each(|below| write(below, folder))
-}
-
-/// The page of a command; examples keep their lines.
-fn page(command: &Command) -> io::Result<String> {
-    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let mut page = Vec::new();
-    Man::new(command.clone().after_help(Resettable::Reset)).render(&mut page)?;
-    let mut page = String::from_utf8_lossy(&page).into_owned();
-    if !examples.is_empty() {
-        let examples = examples.strip_prefix("Examples:\n").unwrap_or(&examples);
-        page.push_str(".SH EXAMPLES\n.nf\n");
-        for line in examples.lines() {
-            page.push_str(&verbatim(line));
-            page.push('\n');
-        }
-        page.push_str(".fi\n");
-    }
-    Ok(page)
-}
-
-/// A line that roff prints as it is, without requests, escapes and hyphenation.
-fn verbatim(line: &str) -> String {
-    let line = line.replace('\\', "\\e").replace('-', "\\-");
-    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
-}
-
 fn unknown(command: &Command, name: &str) -> Failure {
     let known: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
     Failure::new(Exit::Usage, format!("there is no subcommand {name}"))
         .next(format!("name one of: {}", known.join(", ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn examples_are_printed_verbatim() {
-        assert_eq!(verbatim("  jq '.a' --raw \\n"), "  jq '.a' \\-\\-raw \\en");
-        assert_eq!(verbatim(".TH"), "\\&.TH");
-    }
 }

@@ -4,6 +4,7 @@
 use super::{ColumnKind, Field, RowTable, TableRow};
 use crate::db::{CopyIn, Db, Tx};
 use crate::error::StoreError;
+use futures::future::join;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, PgConnection, SqliteConnection};
@@ -13,8 +14,11 @@ const CHUNK: usize = 500;
 /// Rows of one statement of a build on SQLite, each with a parameter for every column.
 const BOUND: usize = 250;
 
-/// The parameters of one statement.
-type Bound = SqliteArguments<'static>;
+/// Rows that are bound for one statement.
+struct BoundRows {
+    count: usize,
+    values: SqliteArguments<'static>,
+}
 
 impl RowTable {
     /// Writes rows, each once at most.
@@ -69,10 +73,10 @@ impl RowTable {
         replaced: &[i64],
     ) -> Result<(), StoreError> {
         let mut rows = rows;
-        // On SQLite they are ready before its one writer is held: other writers don't wait for that.
-        let ready = match db {
-            Db::Postgres(_) => vec![],
-            Db::Sqlite { .. } => bind_all(&mut rows)?,
+        // On SQLite the first rows are ready before its one writer is held: other writers don't wait for that.
+        let mut ready = match db {
+            Db::Postgres(_) => None,
+            Db::Sqlite { .. } => bind_statement(&mut rows)?,
         };
         let mut tx = db.begin().await?;
         match &mut tx {
@@ -81,8 +85,13 @@ impl RowTable {
                 self.copy(&mut *connection, &mut rows).await?;
             }
             Tx::Sqlite(connection) => {
-                for (rows, bound) in ready {
-                    self.insert(&mut *connection, rows, bound).await?;
+                while let Some(statement) = ready {
+                    // SQLite inserts on a thread of its own, while the next rows are bound here.
+                    let inserting = self.insert(&mut *connection, statement);
+                    let binding = async { bind_statement(&mut rows) };
+                    let (inserted, next) = join(inserting, binding).await;
+                    inserted?;
+                    ready = next?;
                 }
             }
         }
@@ -129,14 +138,13 @@ impl RowTable {
     async fn insert(
         &self,
         connection: &mut SqliteConnection,
-        rows: usize,
-        bound: Bound,
+        BoundRows { count, values }: BoundRows,
     ) -> Result<(), StoreError> {
         let row = vec!["?"; self.columns.len() + 6].join(", ");
-        let values = vec![format!("({row})"); rows].join(", ");
+        let rows = vec![format!("({row})"); count].join(", ");
         let (name, columns, upsert) = (&self.name, &self.sql.columns, &self.sql.upsert);
-        let sql = format!("INSERT INTO {name} ({columns}) VALUES {values} {upsert}");
-        sqlx::query_with(&sql, bound).execute(connection).await?;
+        let sql = format!("INSERT INTO {name} ({columns}) VALUES {rows} {upsert}");
+        sqlx::query_with(&sql, values).execute(connection).await?;
         Ok(())
     }
 }
@@ -155,26 +163,20 @@ fn text_of(field: Option<&Field>) -> Option<&str> {
     }
 }
 
-/// The rows of each statement and their number. Bound one by one: taken out of JSON, each value costs
-/// SQLite a look through its whole row.
-fn bind_all(
+/// The next rows, bound for one statement; `None` after the last row. Bound one by one: taken out of JSON, each
+/// value costs SQLite a look through its whole row.
+fn bind_statement(
     rows: &mut impl Iterator<Item = Result<TableRow, StoreError>>,
-) -> Result<Vec<(usize, Bound)>, StoreError> {
-    let mut statements = vec![];
-    loop {
-        let (mut bound, mut count) = (Bound::default(), 0);
-        for row in rows.by_ref().take(BOUND) {
-            bind(&mut bound, row?).map_err(sqlx::Error::Encode)?;
-            count += 1;
-        }
-        if count == 0 {
-            return Ok(statements);
-        }
-        statements.push((count, bound));
+) -> Result<Option<BoundRows>, StoreError> {
+    let (mut values, mut count) = (SqliteArguments::default(), 0);
+    for row in rows.take(BOUND) {
+        bind(&mut values, row?).map_err(sqlx::Error::Encode)?;
+        count += 1;
     }
+    Ok((count > 0).then_some(BoundRows { count, values }))
 }
 
-fn bind(bound: &mut Bound, row: TableRow) -> Result<(), BoxDynError> {
+fn bind(bound: &mut SqliteArguments<'static>, row: TableRow) -> Result<(), BoxDynError> {
     bound.reserve(row.fields.len() + 6, 0);
     for number in [row.number, row.sequence, row.gone] {
         bound.add(number)?;
