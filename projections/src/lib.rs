@@ -31,6 +31,10 @@ pub use inspect::follower::{About, Follower};
 pub use inspect::loop_status::{LoopState, LoopStatus, pause_view, resume_view};
 pub use inspect::parked::{DroppedEvent, ParkedKey, ParkedKeyDetail, ParkedWork, RetryOutcome};
 pub use inspect::reaction_check::ReactionCheck;
+pub use inspect::sagas::{
+    AwaitedParty, FoundSaga, OpenSagas, ParkedReaction, SagaKey, SagaKeyError, SagaRow, SagaStep,
+    Sagas, UnreadableEvents,
+};
 pub use inspect::state_at::{AggregateKind, StateAt};
 pub use inspect::trace::{ReservationTrace, Trace, TracedEvent};
 pub use processes::command_port::{CommandPort, OutgoingCommand};

@@ -38,6 +38,6 @@ pub use store::Store;
 pub use subscription::{
     Advance, BlockedDeadline, Changes, Checkpoint, Checkpoints, Claim, ColumnKind, Condition,
     Deadline, DeadlineOutcome, Deadlines, Dropped, Field, Generation, Generations, Lease, Leases,
-    Leftover, LoopProblem, LoopProblems, NumberedRow, PageQuery, Parked, ParkedKeys, Postponed,
-    RowDocument, RowTable, TableColumn, TableRow,
+    Leftover, LoopProblem, LoopProblems, NextTry, NumberedRow, PageQuery, Parked, ParkedKeys,
+    Postponed, RowDocument, RowTable, TableColumn, TableRow,
 };

@@ -14,7 +14,7 @@ pub use deadline::{BlockedDeadline, Changes, Deadline, DeadlineOutcome, Deadline
 pub use generation::{Generation, Generations};
 pub use lease::{Lease, Leases};
 pub use loop_problem::{LoopProblem, LoopProblems};
-pub use parked::{Dropped, Parked, ParkedKeys};
+pub use parked::{Dropped, NextTry, Parked, ParkedKeys};
 pub use row_table::{
     ColumnKind, Condition, Field, Leftover, NumberedRow, PageQuery, RowDocument, RowTable,
     TableColumn, TableRow,

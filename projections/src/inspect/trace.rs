@@ -8,11 +8,12 @@ pub use traced_event::TracedEvent;
 
 use crate::engine::feed::decode;
 use crate::inspect::event_view::EventView;
+use crate::inspect::sagas::SagaKey;
 use crate::queries::Queries;
 use crate::queries::QueryError;
 use cqrs_es::Aggregate as _;
 use gdmarket_domain::{
-    Hold, Item, ItemEvent, ItemNo, MarketEvent, Payment, PaymentNo, PersonId, Reservation,
+    Alarm, Hold, Item, ItemEvent, ItemNo, MarketEvent, Payment, PaymentNo, PersonId, Reservation,
     ReservationEvent, ReservationNo,
 };
 use gdmarket_store::{EventFilter, RecordedEvent, StreamId};
@@ -87,6 +88,20 @@ impl Queries {
             owner_id,
             trace: collected.into_trace(),
         }))
+    }
+
+    /// The trace of an item's registration and deletion, with their alarms.
+    pub async fn trace_announcement(&self, no: ItemNo) -> Result<Trace, QueryError> {
+        let is_announced = |event: &RecordedEvent| {
+            let decoded = decode(event.seen());
+            decoded.map_or(true, |event| SagaKey::of(&event) == Some(SagaKey::Item(no)))
+        };
+        let mut collected = Collected::default();
+        for kind in [Alarm::TYPE, Item::TYPE] {
+            let stream = StreamId::new(kind, no.get());
+            self.collect(&mut collected, stream, 0, is_announced).await?;
+        }
+        Ok(collected.into_trace())
     }
 
     /// The trace of a correlation among the events after one position and up to another. It reads all of

@@ -12,6 +12,7 @@ use crate::on_tx;
 use std::time::Duration;
 
 pub use dropped::Dropped;
+pub use queries::NextTry;
 
 /// The parked keys of one database.
 #[derive(Clone, Debug)]

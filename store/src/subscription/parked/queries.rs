@@ -8,6 +8,19 @@ use sqlx::{FromRow as _, Row as _};
 
 from_row!(Parked: key, state, reason, since_position, since_time, attempts);
 
+/// When a parked key is retried by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextTry {
+    /// The subscription.
+    pub subscription: String,
+    /// The key.
+    pub key: String,
+    /// When, in microseconds by the database's clock; a past time means at once.
+    pub due_at: i64,
+}
+
+from_row!(NextTry: subscription, key, due_at);
+
 const COLUMNS: &str = "key, state, reason, since_position, since_time, attempts";
 
 impl ParkedKeys {
@@ -54,6 +67,13 @@ impl ParkedKeys {
             let parked = rows.iter().map(|row| Ok((row.try_get("subscription")?, Parked::from_row(row)?)));
             parked.collect()
         })
+    }
+
+    /// When the keys of all subscriptions are retried that are retried by themselves.
+    pub async fn next_tries(&self) -> Result<Vec<NextTry>, StoreError> {
+        let sql = "SELECT subscription, key, next_try_at AS due_at FROM parked \
+                   WHERE state = 'retrying' ORDER BY subscription, key";
+        Ok(on_db!(&self.0, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
     }
 
     /// The keys whose next retry is due, the one that waits longest first.
