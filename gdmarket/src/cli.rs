@@ -13,7 +13,9 @@ use about::{completions, config, man, openapi};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use flags::{Common, ServeArgs, settings};
 use std::process::ExitCode;
-use tools::{check, events, migrate, parked, payments, persons, replay, state, trace, views};
+use tools::{
+    check, events, migrate, parked, payments, persons, replay, sagas, state, trace, views,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +27,7 @@ Examples:
   gdmarket events tail --follow               events, as they happen
   gdmarket state item 1                       an item as it is, folded from its events
   gdmarket trace reservation 7                all that led to a reservation and followed from it
+  gdmarket sagas list                         what is open, and what it waits for
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 port or database not reachable,
 4 a view differs, 5 the log can't be read, 130 Ctrl-C.";
@@ -64,6 +67,8 @@ enum Command {
     Views(views::ViewsArgs),
     /// Show what is parked; retry or drop it.
     Parked(parked::ParkedArgs),
+    /// Show what is open, what it waits for, and what keeps it from continuing; retry it.
+    Sagas(sagas::SagasArgs),
     /// Record the outcome of a payment that the gateway leaves open.
     Payments(payments::PaymentsArgs),
     /// Erase the data of persons, which is kept outside the log.
@@ -143,6 +148,9 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
         }
         Some(Command::Parked(args)) => {
             parked::run(&args, &settings(&common, &serve)?.config, console)
+        }
+        Some(Command::Sagas(args)) => {
+            sagas::run(&args, &settings(&common, &serve)?.config, console)
         }
         Some(Command::Payments(args)) => {
             payments::run(args, &settings(&common, &serve)?.config, console)

@@ -9,6 +9,7 @@ pub(super) mod parked;
 pub(super) mod payments;
 pub(super) mod persons;
 pub(super) mod replay;
+pub(super) mod sagas;
 pub(super) mod state;
 pub(super) mod trace;
 pub(super) mod views;

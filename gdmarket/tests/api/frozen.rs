@@ -138,7 +138,7 @@ on_each_engine! {
 }
 
 /// The union of the shapes of all lines.
-fn shape_of_lines(lines: &[Value]) -> Value {
+pub(crate) fn shape_of_lines(lines: &[Value]) -> Value {
     let mut shape = Value::Null;
     for line in lines {
         shape = merged(shape, shape_of(line));

@@ -186,7 +186,8 @@ async fn list_dropped(parked: &ParkedWork, console: Console) -> Result<(), Failu
     Ok(())
 }
 
-fn line(of: &ParkedKey) -> String {
+/// A parked key on one line.
+pub(super) fn line(of: &ParkedKey) -> String {
     let ParkedKey { subscription, key, state, queued, since, since_position, reason, .. } = of;
     let since = since.format("%Y-%m-%dT%H:%M:%SZ");
     let dropped = of.dropped.as_ref().map(|why| format!("; dropped: {why}")).unwrap_or_default();
@@ -252,11 +253,20 @@ async fn retry_all(parked: &ParkedWork, console: Console) -> Result<(), Failure>
     if all.is_empty() {
         console.note("Nothing is parked that wasn't dropped.");
     }
-    for of in &all {
+    retry_keys(parked, &all, console).await
+}
+
+/// Requests a retry of these keys, and reports the outcome of each.
+pub(super) async fn retry_keys(
+    parked: &ParkedWork,
+    keys: &[ParkedKey],
+    console: Console,
+) -> Result<(), Failure> {
+    for of in keys {
         parked.request_retry(of).await?;
     }
     let (until, mut failed) = (Instant::now() + RETRY_TIMEOUT, vec![]);
-    for of in &all {
+    for of in keys {
         if let Err(failure) = report_outcome(parked, of, until, console).await {
             failed.push(failure.message);
         }

@@ -3,7 +3,7 @@
 mod dot;
 mod mermaid;
 mod steps;
-mod text;
+pub(super) mod text;
 
 use super::with_readable_store;
 use crate::cli::tools::log_point::LogPoint;

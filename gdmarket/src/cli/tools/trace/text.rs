@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use gdmarket_projections::TracedEvent;
 
 /// The lines of the tree.
-pub(super) fn lines(events: &[TracedEvent]) -> Vec<Text> {
+pub(in crate::cli::tools) fn lines(events: &[TracedEvent]) -> Vec<Text> {
     let mut tree = Tree { lines: vec![] };
     for step in steps(events) {
         let event = step.first;
