@@ -6,13 +6,16 @@ use crate::metrics;
 use gdmarket_api::server::Shutdown;
 use gdmarket_api::{MarketParts, Router, RouterOptions, Tokens, router};
 use gdmarket_app::{ProcessCommands, UseCaseOptions, UseCases};
-use gdmarket_commands::{AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentOptions};
+use gdmarket_commands::{
+    AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentGateway, PaymentOptions,
+};
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
 use gdmarket_simulators::{
     InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
     take_over_ledger,
 };
 use gdmarket_store::{Raised, Store, StoreError, StoreOptions, make_private_folder};
+use gdmarket_transport::{HttpPaymentGateway, HttpPaymentGatewayOptions};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,10 +222,7 @@ async fn tokens(store: &Store) -> Result<Tokens, StartError> {
 }
 
 fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
-    let gateway = InProcessGateway::with_records(
-        gateway_options(&config.payment),
-        store.write_once_records().clone(),
-    );
+    let gateway = payment_gateway(&config.payment, &store)?;
     let alarm = InProcessAlarm::new(InProcessAlarmOptions {
         delay_ms: millis(config.alarm.delay),
         jitter_ms: millis(config.alarm.jitter),
@@ -242,8 +242,27 @@ fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
         },
         ..CommandOptions::default()
     };
-    Commands::new(store, Arc::new(gateway), Arc::new(alarm), options)
+    Commands::new(store, gateway, Arc::new(alarm), options)
         .map_err(|error| StartError::Settings(error.to_string()))
+}
+
+/// The payment provider where one is configured; else the gateway in this program, whose books are in the database.
+fn payment_gateway(
+    payment: &config::PaymentConfig,
+    store: &Store,
+) -> Result<Arc<dyn PaymentGateway>, StartError> {
+    let config::ProviderConfig { url, key } = &payment.provider;
+    let Some(url) = url else {
+        let records = store.write_once_records().clone();
+        let gateway = InProcessGateway::with_records(gateway_options(payment), records);
+        return Ok(Arc::new(gateway));
+    };
+    let gateway = HttpPaymentGateway::new(HttpPaymentGatewayOptions {
+        url: url.as_str().to_owned(),
+        key: key.as_ref().map(|key| key.0.clone()),
+        answer_within: payment.gateway.timeout,
+    });
+    Ok(Arc::new(gateway.map_err(|error| StartError::Settings(error.to_string()))?))
 }
 
 fn use_case_options(config: &Config) -> UseCaseOptions {

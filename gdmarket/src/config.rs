@@ -6,6 +6,7 @@
 
 mod layers;
 mod loaded;
+mod provider;
 mod secret;
 mod sections;
 mod settings;
@@ -14,6 +15,7 @@ mod toml_file;
 mod values;
 
 pub use loaded::{Faults, LoadedConfig};
+pub use provider::{ProviderKey, ProviderUrl};
 pub use secret::{DatabaseUrl, masked};
 pub use sections::Shown;
 pub use settings::{RETIRED, SETTINGS, Setting};
@@ -67,7 +69,7 @@ pub struct Server {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Database {
     /// PostgreSQL; without it SQLite in the data folder.
-    #[serde(deserialize_with = "values::database_url")]
+    #[serde(deserialize_with = "values::optional")]
     pub url: Option<DatabaseUrl>,
     /// How many connections read at once.
     #[serde(deserialize_with = "values::within::<1, 1_000, _, _>")]
@@ -108,6 +110,8 @@ pub struct Outside {
 /// The payment gateway.
 #[derive(Debug, Clone)]
 pub struct PaymentConfig {
+    /// The provider; without its URL the gateway is in this program.
+    pub provider: ProviderConfig,
     /// Its limits, and how it is simulated.
     pub gateway: Outside,
     /// Which share of the charges is declined.
@@ -116,6 +120,17 @@ pub struct PaymentConfig {
     pub old_ledgers: Vec<PathBuf>,
     /// The source that still names such a file.
     pub ledger_set_by: Option<String>,
+}
+
+/// The payment provider.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ProviderConfig {
+    /// Where it is.
+    #[serde(rename = "provider_url", deserialize_with = "values::optional")]
+    pub url: Option<ProviderUrl>,
+    /// The key that it knows this market by.
+    #[serde(rename = "provider_key", deserialize_with = "values::optional")]
+    pub key: Option<ProviderKey>,
 }
 
 /// Reservations.

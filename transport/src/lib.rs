@@ -1,2 +1,7 @@
 //! Adapters that reach other processes over the network, behind the traits of `gdmarket-commands` and
 //! `gdmarket-projections`: the payment provider, the other services of a split market and their logs.
+
+mod http_client;
+mod payment_gateway;
+
+pub use payment_gateway::{HttpPaymentGateway, HttpPaymentGatewayError, HttpPaymentGatewayOptions};

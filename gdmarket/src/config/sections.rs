@@ -5,7 +5,7 @@
 
 use super::layers::{Layers, SettingText};
 use super::settings::{SETTINGS, Setting};
-use super::{Config, DatabaseUrl, Outside, PaymentConfig, Server, masked, values};
+use super::{Config, DatabaseUrl, Outside, PaymentConfig, ProviderConfig, Server, masked, values};
 use gdmarket_api::HttpOptions;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -81,6 +81,7 @@ impl Sections {
         let server = Server { http, ..self.section("server")? };
         let (named, ledger_set_by) = ledger.unzip();
         let in_folder = server.data_dir.join("payments.ledger");
+        let provider: ProviderConfig = self.section("payment")?;
         let gateway: Outside = self.section("payment")?;
         let DeclineRate { decline_rate } = self.section("payment")?;
         let old_ledgers = named.map(PathBuf::from).into_iter().chain([in_folder]).collect();
@@ -88,7 +89,7 @@ impl Sections {
             server,
             database: self.section("database")?,
             market: self.section("market")?,
-            payment: PaymentConfig { gateway, decline_rate, old_ledgers, ledger_set_by },
+            payment: PaymentConfig { provider, gateway, decline_rate, old_ledgers, ledger_set_by },
             alarm: self.section("alarm")?,
             reservation: self.section("reservation")?,
             telemetry: self.section("telemetry")?,
@@ -111,8 +112,10 @@ fn default_of(setting: &Setting) -> SettingText {
     SettingText { text: setting.default.to_owned(), source: String::new() }
 }
 
+/// A secret as it may be shown: that it is set, and of a database's URL all but the password.
 fn redacted(text: &str) -> String {
-    DatabaseUrl::from_str(text).map_or_else(|_| String::new(), |url| url.to_string())
+    let hidden = |_| if text.is_empty() { String::new() } else { "***".to_owned() };
+    DatabaseUrl::from_str(text).map_or_else(hidden, |url| url.to_string())
 }
 
 #[derive(Deserialize)]

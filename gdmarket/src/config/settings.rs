@@ -52,6 +52,13 @@ pub const SETTINGS: &[Setting] = &[
     setting("database.read_connections", "8", "how many connections read at once"),
     setting("database.cache_entries", "10000", "how many aggregates of a type stay in memory"),
     setting("market.time_zone", "Asia/Seoul", "where the market's days begin and end"),
+    setting("payment.provider_url", "", "payment provider; without it the gateway in this program"),
+    Setting {
+        key: "payment.provider_key",
+        default: "",
+        help: "the key that the provider knows this market by",
+        secret: true,
+    },
     setting("payment.answer_within_ms", "610", "how long a renter waits for the gateway"),
     setting("payment.timeout_ms", "60000", "how long a call to the gateway may take"),
     setting("payment.delay_ms", "0", "how long the gateway inside this program takes"),

@@ -1,6 +1,6 @@
 //! Parses the text of a setting as its value, or reports what the text must be.
 
-use super::{DatabaseUrl, LogFormat};
+use super::LogFormat;
 use chrono_tz::Tz;
 use figment::value::Value;
 use serde::de::Error as _;
@@ -94,13 +94,15 @@ pub(super) fn folder<'de, D: Deserializer<'de>>(text: D) -> Result<PathBuf, D::E
     })
 }
 
-pub(super) fn database_url<'de, D>(text: D) -> Result<Option<DatabaseUrl>, D::Error>
+/// A value that may be absent.
+pub(super) fn optional<'de, D, T>(text: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
+    T: FromStr<Err = Cow<'static, str>>,
 {
     read(text, |text| match text {
         "" => Ok(None),
-        text => DatabaseUrl::from_str(text).map(Some).map_err(Cow::into_owned),
+        text => T::from_str(text).map(Some).map_err(Cow::into_owned),
     })
 }
 

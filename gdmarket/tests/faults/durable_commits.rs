@@ -18,11 +18,11 @@ const SQLITE: &str = "/log.db-wal";
 const POSTGRES: &str = "/pg_wal/";
 
 /// When a command was sent, and when its answer was there, in seconds since 1970.
-type Acknowledged = (f64, f64);
+pub(crate) type Acknowledged = (f64, f64);
 
 /// The time in the format that strace writes for each sync.
 #[expect(clippy::disallowed_methods, reason = "compared with the times of another program")]
-fn now() -> f64 {
+pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
@@ -41,7 +41,7 @@ async fn change_repeatedly(market: &MarketClient, count: usize) -> Vec<Acknowled
 }
 
 /// The number of commands without a sync that ended between their request and their answer.
-fn count_unsynced(acknowledged: &[Acknowledged], syncs: &[f64]) -> usize {
+pub(crate) fn count_unsynced(acknowledged: &[Acknowledged], syncs: &[f64]) -> usize {
     let is_synced = |(sent, answered): &&Acknowledged| {
         syncs.iter().any(|ended| sent <= ended && ended <= answered)
     };

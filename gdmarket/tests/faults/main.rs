@@ -34,9 +34,14 @@ mod kills;
 mod ledger;
 mod load;
 mod long_transactions;
+mod lost_answers;
 mod market_client;
 mod mismatched_files;
+mod payment_provider;
 mod promotion_rights;
+mod provider_market;
+#[path = "../shared/provider_process.rs"]
+mod provider_process;
 mod races;
 mod random_seed;
 mod replaced_files;
