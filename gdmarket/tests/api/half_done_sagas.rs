@@ -1,13 +1,13 @@
-//! A log in which a saga stands at every step, written by hand: for tests of what is open, without a server that
-//! would take the next step.
+//! A log in which a saga is at every step, written by hand: for tests of what is open, without a server that would
+//! take the next step, and of a server that takes over from there.
 
 use gdmarket_testkit::TestDb;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Events of all aggregates, in the order in which they are written.
-#[derive(Default)]
-pub(crate) struct LogScript {
+#[derive(Clone, Default)]
+struct LogScript {
     sequences: BTreeMap<String, i64>,
     rows: Vec<String>,
 }
@@ -38,20 +38,20 @@ impl LogScript {
         ));
     }
 
-    /// Adds events of reservation `no`, of the item and of the payment with the same number.
-    pub(crate) fn rental(&mut self, no: i64, events: &[&str]) {
+    /// Adds events of reservation, item and payment `no`.
+    fn saga(&mut self, no: i64, events: &[&str], changes: &Value) {
         for event_type in events {
-            let kind = kind_of(event_type);
-            self.add(&format!("{kind}/{no}"), event_type, no, &json!({}));
+            self.add(&format!("{}/{no}", kind_of(event_type)), event_type, no, changes);
         }
     }
 
-    fn rental_with(&mut self, no: i64, event_type: &str, changes: &Value) {
-        self.add(&format!("{}/{no}", kind_of(event_type)), event_type, no, changes);
+    /// A script that continues after this one.
+    fn continued(&self) -> Self {
+        Self { sequences: self.sequences.clone(), rows: vec![] }
     }
 
     /// Writes it all.
-    pub(crate) async fn write(&self, db: &TestDb) {
+    async fn write(&self, db: &TestDb) {
         let rows = self.rows.join(", ");
         db.log_sql(&format!(
             "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
@@ -99,38 +99,54 @@ const PAID: [&str; 8] = [
     "LendingAuthorized",
 ];
 
+/// The names of a state, of a step and of the awaited party.
+pub(crate) type StepNames = [&'static str; 3];
+
 /// A saga, by its events after a common beginning, and what is open after them.
 struct Case {
     no: i64,
     beginning: &'static [&'static str],
     then: &'static [&'static str],
-    open: &'static [[&'static str; 3]],
+    open: &'static [StepNames],
+    /// How many of the last events have reactions that aren't done.
+    undone: usize,
+}
+
+impl Case {
+    const fn undone(self, undone: usize) -> Self {
+        Self { undone, ..self }
+    }
+
+    fn events(&self) -> Vec<&'static str> {
+        [self.beginning, self.then].concat()
+    }
 }
 
 const fn case(
     no: i64,
     beginning: &'static [&'static str],
     then: &'static [&'static str],
-    open: &'static [[&'static str; 3]],
+    open: &'static [StepNames],
 ) -> Case {
-    Case { no, beginning, then, open }
+    Case { no, beginning, then, open, undone: 1 }
 }
 
 /// Every step of a rental; without open steps it is done.
-const RENTALS: [Case; 32] = [
+const RENTALS: [Case; 35] = [
     case(1, &[], &["ReservationRequested"], &[["Requested", "hold", "item"]]),
     case(2, &["ReservationRequested"], &["ItemHeld"], &[["Requested", "confirm", "reservation"]]),
     case(3, &["ReservationRequested"], &["HoldRefused"], &[["Requested", "reject", "reservation"]]),
     case(4, &["ReservationRequested", "HoldRefused"], &["ReservationRejected"], &[]),
     case(5, &RESERVED, &[], &[["Unpaid", "pay", "renter"]]),
     case(6, &OPEN, &[], &[["PaymentOpen", "charge", "payment"]]),
-    case(7, &OPEN, &["PaymentStarted"], &[["PaymentOpen", "charge", "payment"]]),
+    case(7, &OPEN, &["PaymentStarted"], &[["PaymentOpen", "charge", "payment"]]).undone(2),
     case(
         8,
         &OPEN,
         &["PaymentStarted", "PaymentOutcomeUnknown"],
         &[["PaymentOpen", "settle", "payment"]],
-    ),
+    )
+    .undone(3),
     case(
         9,
         &OPEN,
@@ -185,13 +201,15 @@ const RENTALS: [Case; 32] = [
             ["CancellationPending", "record-lending", "reservation"],
             ["CancellationPending", "revoke", "item"],
         ],
-    ),
+    )
+    .undone(2),
     case(
         21,
         &PAID,
         &["ReservationCancellationRequested", "ItemRented", "RentalStarted"],
         &[["Renting", "return", "renter"], ["Renting", "revoke", "item"]],
-    ),
+    )
+    .undone(3),
     case(
         22,
         &PAID,
@@ -209,7 +227,8 @@ const RENTALS: [Case; 32] = [
             "PaymentCancellationStarted",
         ],
         &[["Cancelled", "refund", "payment"]],
-    ),
+    )
+    .undone(3),
     case(
         24,
         &PAID,
@@ -294,7 +313,19 @@ const RENTALS: [Case; 32] = [
             "RentalCompleted",
         ],
         &[["Completed", "revoke", "item"]],
-    ),
+    )
+    .undone(5),
+    // Cancelled before the item has answered, without a payment.
+    case(
+        51,
+        &["ReservationRequested"],
+        &["ReservationCancelled"],
+        &[["Cancelled", "release", "item"]],
+    )
+    .undone(2),
+    case(52, &["ReservationRequested"], &["ReservationCancelled", "HoldRefused"], &[]),
+    // The time to pay is over.
+    case(53, &RESERVED, &[], &[["Unpaid", "expire", "reservation"]]),
 ];
 
 /// Every step of a registration and a deletion.
@@ -311,29 +342,62 @@ const ANNOUNCEMENTS: [Case; 5] = [
     case(65, &["Alerted", "ItemRegistered"], &["ItemDeleted", "DeleteAlerted"], &[]),
 ];
 
-/// Writes a saga at every step into a log; returns every open step.
-pub(crate) async fn write_half_done_sagas(db: &TestDb) -> Vec<(String, [&'static str; 3])> {
-    let mut script = LogScript::default();
-    let mut open = vec![];
-    for (cases, kind) in [(RENTALS.as_slice(), "reservation"), (ANNOUNCEMENTS.as_slice(), "item")] {
-        for Case { no, beginning, then, open: steps } in cases {
-            script.rental(*no, beginning);
-            script.rental(*no, then);
-            open.extend(steps.iter().map(|step| (format!("{kind}/{no}"), *step)));
+/// A log with a saga at every step.
+pub(crate) struct HalfDoneSagas {
+    /// The events whose reactions are done.
+    done: LogScript,
+    /// The later ones.
+    last: LogScript,
+    /// Every open step, by saga.
+    pub(crate) open: Vec<(String, StepNames)>,
+}
+
+impl HalfDoneSagas {
+    pub(crate) fn new() -> Self {
+        let sagas = [(&RENTALS[..], "reservation"), (&ANNOUNCEMENTS[..], "item")];
+        let mut done = LogScript::default();
+        for of in &RENTALS {
+            done.saga(of.no, &["Alerted", "ItemRegistered"], &json!({}));
         }
+        let mut open = vec![];
+        for (of, kind) in
+            sagas.iter().flat_map(|(cases, kind)| cases.iter().map(move |of| (of, kind)))
+        {
+            let events = of.events();
+            done.saga(of.no, &events[..events.len() - of.undone], &changes_of(of.no));
+            open.extend(of.open.iter().map(|step| (format!("{kind}/{}", of.no), *step)));
+        }
+        let mut last = done.continued();
+        for of in sagas.iter().flat_map(|(cases, _)| *cases) {
+            let events = of.events();
+            last.saga(of.no, &events[events.len() - of.undone..], &changes_of(of.no));
+        }
+        open.sort();
+        Self { done, last, open }
     }
-    // A cancellation before the item has answered, without a payment.
-    script.rental(51, &["ReservationRequested"]);
-    script.rental_with(51, "ReservationCancelled", &json!({"paymentNo": null}));
-    open.push(("reservation/51".to_owned(), ["Cancelled", "release", "item"]));
-    script.rental(52, &["ReservationRequested"]);
-    script.rental_with(52, "ReservationCancelled", &json!({"paymentNo": null}));
-    script.rental(52, &["HoldRefused"]);
-    // The time to pay is over.
-    script.rental(53, &["ReservationRequested", "ItemHeld"]);
-    script.rental_with(53, "Reserved", &json!({"payBy": "2020-01-01T00:15:00Z"}));
-    open.push(("reservation/53".to_owned(), ["Unpaid", "expire", "reservation"]));
-    script.write(db).await;
-    open.sort();
-    open
+
+    /// Writes all of it.
+    pub(crate) async fn write(&self, db: &TestDb) {
+        self.write_done(db).await;
+        self.write_last(db).await;
+    }
+
+    /// Writes the events whose reactions are done.
+    pub(crate) async fn write_done(&self, db: &TestDb) {
+        self.done.write(db).await;
+    }
+
+    /// Writes the events whose reactions aren't done.
+    pub(crate) async fn write_last(&self, db: &TestDb) {
+        self.last.write(db).await;
+    }
+}
+
+/// What is different in one of the sagas.
+fn changes_of(no: i64) -> Value {
+    match no {
+        51 | 52 => json!({"paymentNo": null}),
+        53 => json!({"payBy": "2020-01-01T00:15:00Z"}),
+        _ => json!({}),
+    }
 }

@@ -1,20 +1,23 @@
 //! `gdmarket sagas`: what is open, what it waits for, and the retry of what is parked, with and without a server.
 
 use crate::command_line::{PROGRAM, errors, folder, run};
-use crate::half_done_sagas::write_half_done_sagas;
+use crate::half_done_sagas::{HalfDoneSagas, StepNames};
 use crate::tools::{Tools, register, send};
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
 use insta::assert_json_snapshot;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 
 /// A log in which nothing runs, with a saga at every step; returns the open steps.
-async fn half_done(db: &TestDb, tools: &Tools<'_>) -> Vec<(String, [&'static str; 3])> {
+async fn half_done(db: &TestDb, tools: &Tools<'_>) -> Vec<(String, StepNames)> {
     tools.text("migrate");
-    write_half_done_sagas(db).await
+    let sagas = HalfDoneSagas::new();
+    sagas.write(db).await;
+    sagas.open
 }
 
 /// Saga, state, step and awaited party of each row, sorted.
@@ -31,7 +34,7 @@ fn steps_of(rows: &[Value]) -> Vec<(String, [String; 3])> {
     steps
 }
 
-fn owned(steps: Vec<(String, [&'static str; 3])>) -> Vec<(String, [String; 3])> {
+fn owned(steps: Vec<(String, StepNames)>) -> Vec<(String, [String; 3])> {
     steps.into_iter().map(|(saga, step)| (saga, step.map(str::to_owned))).collect()
 }
 
@@ -70,6 +73,16 @@ async fn change_amount(db: &TestDb, from: i64, to: i64) {
     .await;
 }
 
+/// Sets the process managers of a server that has stopped to the end of the log.
+async fn skip_managers_to_head(db: &TestDb) {
+    let head = db.log_number("SELECT max(position) FROM events").await;
+    let managers =
+        "'holding', 'reservation_process', 'payment_process', 'alarm_saga', 'abandonment'";
+    let sql =
+        format!("UPDATE checkpoints SET position = {head} WHERE subscription IN ({managers})");
+    db.views_sql(&sql).await;
+}
+
 /// Everything that a tool could have changed.
 async fn stored(db: &TestDb) -> Vec<i64> {
     let mut counts = vec![];
@@ -103,6 +116,37 @@ on_each_engine! {
         }
         let times: Vec<&str> = rows.iter().filter_map(|row| row["since"].as_str()).collect();
         assert!(times.is_sorted(), "the one that waits longest is the first: {times:?}");
+    }
+
+    /// What is listed is what process managers really do next: a server that takes over leaves nothing for them.
+    async fn server_takes_every_step_that_waits_for_a_process(db: &TestDb) {
+        let mut server = ServerOptions::new(PROGRAM).on(db).start().await;
+        server.terminate().await;
+        assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
+        let (tools, sagas) = (Tools { db }, HalfDoneSagas::new());
+        sagas.write_done(db).await;
+        skip_managers_to_head(db).await;
+        sagas.write_last(db).await;
+        assert_eq!(steps_of(&tools.json("sagas list")), owned(sagas.open));
+        server.restart().await;
+        let rows = eventually(SOON, || async {
+            // Questions to the gateway and the end of registrations have their times.
+            db.views_sql("UPDATE deadlines SET due_at = 0 WHERE manager <> 'reservation_process'").await;
+            let rows = tools.json("sagas list");
+            if rows.iter().all(|row| row["process"].is_null()) { Ok(rows) } else { Err(rows) }
+        })
+        .await;
+        let persons = ["renter", "owner", "operator"];
+        let awaits_person = |row: &Value| persons.iter().any(|person| row["waitsFor"] == *person);
+        assert!(rows.iter().all(awaits_person), "{rows:?}");
+        // The gateway knows none of these charges, so that it refuses their refunds.
+        let failed: Vec<&Value> = rows.iter().filter(|row| row["isFailed"] == true).collect();
+        assert!(failed.iter().all(|row| row["step"] == "settle-refund"), "{failed:?}");
+        let refused = [18, 19, 22, 23, 24, 26, 29, 30].map(|no| format!("reservation/{no}"));
+        let sagas: BTreeSet<&str> = failed.iter().filter_map(|row| row["saga"].as_str()).collect();
+        assert_eq!(sagas, refused.iter().map(String::as_str).collect());
+        let parked = tools.json("parked list");
+        assert!(parked.iter().all(|of| of["subscription"] == "payment_process"), "{parked:?}");
     }
 
     async fn open_sagas_are_selected_by_failure_service_and_number(db: &TestDb) {
