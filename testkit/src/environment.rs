@@ -126,9 +126,9 @@ impl Account {
         }
     }
 
-    /// Runs a program as this account, from a folder that it may enter, and returns its output.
-    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Output {
-        let mut command = match self {
+    /// A program that runs as this account.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        match self {
             Self::Own => Command::new(program),
             Self::Other { uid, gid, .. } => {
                 let mut command = Command::new("setpriv");
@@ -139,7 +139,12 @@ impl Account {
                     .arg(program);
                 command
             }
-        };
+        }
+    }
+
+    /// Runs a program as this account, from a folder that it may enter, and returns its output.
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Output {
+        let mut command = self.command(program);
         command.args(arguments).current_dir("/").output().expect("starting PostgreSQL's program")
     }
 }

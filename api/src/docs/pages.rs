@@ -58,6 +58,7 @@ pages! {
     "internal"
     "impossible"
     "not-implemented"
+    "service-unreachable"
     "overloaded"
     "timed-out"
     "unavailable"
@@ -67,6 +68,7 @@ pages! {
     "outcome-unknown"
     "newer-program"
     "views-behind"
+    "no-answer"
 }
 
 #[cfg(test)]

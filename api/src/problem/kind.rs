@@ -277,6 +277,10 @@ kinds! {
         "The server doesn't know this method or transfer coding" "알 수 없는 메서드 또는 전송 코딩이에요"
         "Use a method of RFC 9110 or PATCH, and no transfer coding but chunked."
         "RFC 9110의 메서드나 PATCH를 쓰고, 전송 코딩은 chunked만 쓰세요.";
+    SERVICE_UNREACHABLE "service-unreachable" BAD_GATEWAY
+        "The service can't be reached" "서비스에 연결할 수 없어요"
+        "Nothing was done; try again after Retry-After."
+        "처리된 것은 없어요. Retry-After 뒤에 다시 시도하세요.";
     OVERLOADED "overloaded" SERVICE_UNAVAILABLE
         "Too many requests at once" "요청이 너무 많아요"
         "Nothing was done; try again after Retry-After."
@@ -313,6 +317,10 @@ kinds! {
         "The view hasn't caught up yet" "조회 결과에 아직 반영되지 않았어요"
         "Try again after Retry-After, or read without at_least."
         "Retry-After 뒤에 다시 시도하거나 at_least 없이 조회하세요.";
+    NO_ANSWER "no-answer" GATEWAY_TIMEOUT
+        "The service gave no answer" "서비스가 응답하지 않았어요"
+        "It may be done; repeat it with the same Idempotency-Key."
+        "처리되었을 수 있어요. 같은 Idempotency-Key로 다시 보내세요.";
 }
 
 #[cfg(test)]

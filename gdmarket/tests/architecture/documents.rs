@@ -152,6 +152,7 @@ fn every_link_in_the_documents_leads_to_a_file() {
         "SECURITY.md",
         "CHANGELOG.md",
         "deploy/README.md",
+        "deploy/gateway/README.md",
     ] {
         let text = fs::read_to_string(root().join(path)).expect(path);
         pages.push(Source { path: path.to_owned(), text });

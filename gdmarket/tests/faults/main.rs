@@ -25,6 +25,7 @@ mod final_state;
 mod full_disk;
 mod full_disk_reads;
 mod full_disk_under_load;
+mod gateway;
 mod gateway_ledger;
 mod hostile_operator;
 mod idle;

@@ -21,7 +21,12 @@ pub(crate) struct EventStreamClient {
 impl EventStreamClient {
     /// Opens the stream from now on, or after the event of an id, and reads the first frame.
     pub(crate) async fn open(server: &Server, query: &str, last_id: Option<&str>) -> Self {
-        let mut call = Client::new().get(server.url(&format!("/events{query}")));
+        Self::open_url(&server.url(&format!("/events{query}")), last_id).await
+    }
+
+    /// The same at an address in front of the server.
+    pub(crate) async fn open_url(url: &str, last_id: Option<&str>) -> Self {
+        let mut call = Client::new().get(url);
         if let Some(id) = last_id {
             call = call.header("last-event-id", id);
         }
