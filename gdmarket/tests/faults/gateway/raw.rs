@@ -27,7 +27,7 @@ impl RawAnswer {
     fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
+        let status = status.expect("an HTTP answer");
         Self { status, head: head.to_owned(), body: body.to_owned() }
     }
 

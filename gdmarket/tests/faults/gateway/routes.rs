@@ -19,9 +19,9 @@ enum Owner {
     Refused,
 }
 
-/// The owner of each address in the OpenAPI document.
-fn owner(path: &str) -> Owner {
-    match path {
+/// The owner of each address in the OpenAPI document; `None` for an address that this test doesn't know.
+fn owner(path: &str) -> Option<Owner> {
+    Some(match path {
         "/" => Owner::AnyService,
         "/livez" | "/readyz" | "/capabilities" => Owner::Gateway,
         // Without a filter a follower doesn't say whose events it follows.
@@ -31,11 +31,9 @@ fn owner(path: &str) -> Owner {
             "reservations" => Owner::Service("reservation"),
             "payments" => Owner::Service("payment"),
             "alarms" => Owner::Service("alarm"),
-            _ => panic!(
-                "{path} is new: give it a rule in deploy/gateway/nginx.conf.template and an owner here"
-            ),
+            _ => return None,
         },
-    }
+    })
 }
 
 /// Method and path of every operation.
@@ -64,22 +62,28 @@ async fn every_operation_of_the_document_reaches_its_service_alone() {
     let operations = operations();
     assert!(operations.len() > 25, "{operations:?}");
     for (method, path) in operations {
+        let owner = owner(&path);
+        let has_rule =
+            "is new: give it a rule in deploy/gateway/nginx.conf.template, and an owner here";
+        assert!(owner.is_some(), "{path} {has_rule}");
         for target in [concrete(&path), format!("{}?x=1", concrete(&path))] {
             let body = if method == "POST" || method == "PATCH" { "{}" } else { "" };
             let before = stubs.count();
             let answer = send(&gateway, &format!("{method} {target}"), "", body).await;
             let reached = stubs.count() - before;
             let context = format!("{method} {target}: {answer:?}");
-            match owner(&path) {
-                Owner::Service(name) => assert_eq!(answer.header("x-stub"), name, "{context}"),
-                Owner::AnyService => assert_ne!(answer.header("x-stub"), "", "{context}"),
-                Owner::Gateway => assert_eq!(answer.status, 200, "{context}"),
-                Owner::Refused => drop(answer.problem(404, "not-found")),
+            match owner {
+                Some(Owner::Service(name)) => {
+                    assert_eq!(answer.header("x-stub"), name, "{context}");
+                }
+                Some(Owner::AnyService) => assert_ne!(answer.header("x-stub"), "", "{context}"),
+                Some(Owner::Gateway) => assert_eq!(answer.status, 200, "{context}"),
+                Some(Owner::Refused) | None => drop(answer.problem(404, "not-found")),
             }
-            let expected = match owner(&path) {
-                Owner::Service(_) | Owner::AnyService => 1,
-                Owner::Gateway if path == "/capabilities" => 4,
-                Owner::Gateway | Owner::Refused => 0,
+            let expected = match owner {
+                Some(Owner::Service(_) | Owner::AnyService) => 1,
+                Some(Owner::Gateway) if path == "/capabilities" => 4,
+                Some(Owner::Gateway | Owner::Refused) | None => 0,
             };
             assert_eq!(reached, expected, "{context}");
         }
