@@ -2,10 +2,10 @@
 
 use super::raw::send;
 use crate::event_stream_client::EventStreamClient;
-use gdmarket_testkit::{Gateway, Server, ServerOptions, ServiceAddresses, eventually};
-use reqwest::{Client, Method, Response};
+use gdmarket_testkit::{Gateway, Server, ServerOptions, ServiceAddresses};
+use reqwest::Client;
 use serde_json::{Value, json};
-use std::time::Duration;
+use tokio::process::Command;
 
 async fn market() -> (Server, Gateway) {
     let options = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"));
@@ -15,59 +15,19 @@ async fn market() -> (Server, Gateway) {
     (server, gateway)
 }
 
-async fn call(gateway: &Gateway, method: Method, path: &str, body: Value) -> Response {
-    let request = Client::new().request(method, gateway.url(path));
-    let request = request.header("content-type", "application/json");
-    request.body(body.to_string()).send().await.unwrap()
-}
-
-/// Waits until a field of a resource has this value.
-async fn see(gateway: &Gateway, path: &str, pointer: &str, expected: Value) {
-    eventually(Duration::from_secs(10), || async {
-        let text = reqwest::get(gateway.url(path)).await.unwrap().text().await.unwrap();
-        let seen: Value = serde_json::from_str(&text).unwrap();
-        if seen.pointer(pointer) == Some(&expected) { Ok(()) } else { Err(text) }
-    })
-    .await;
-}
-
-/// The scenario of the seed, with JSON strings for numbers as HTTPie sends them.
+/// The scenario of the demo, whose requests are those of the original market.
 #[tokio::test]
 async fn whole_rental_works_through_the_gateway() {
     let (_server, gateway) = market().await;
-    let item = json!({"itemName": "Camera", "itemPrice": "100", "itemStatus": "Rentable",
-        "rentalStatus": "NotRenting"});
-    assert_eq!(call(&gateway, Method::POST, "/items/", item).await.status(), 201);
-    see(&gateway, "/alarms", "/_embedded/alarms/0/alarmStatus", json!("Alerted")).await;
-    see(&gateway, "/itemInfoes", "/_embedded/itemInfoes/0/itemName", json!("Camera")).await;
-    let reservation = json!({"customerName": "YoungEunSong", "customerId": "1", "itemNo": "1",
-        "itemName": "Camera", "itemPrice": "100", "paymentStatus": "NotPaid",
-        "rentalStatus": "NotRenting"});
-    let reserved = call(&gateway, Method::POST, "/reservations", reservation).await;
-    assert_eq!(reserved.status(), 201);
-    assert_eq!(reserved.headers()["location"], "/reservations/1");
-    for (method, path, body) in [
-        (Method::PATCH, "/reservations/1", json!({"paymentStatus": "Paid"})),
-        (
-            Method::PATCH,
-            "/items/1",
-            json!({"itemNo": "1", "reservationNo": "1",
-            "itemStatus": "NotRentable", "rentalStatus": "Renting"}),
-        ),
-        (
-            Method::PATCH,
-            "/items/1",
-            json!({"itemNo": "1", "reservationNo": "1",
-            "itemStatus": "Rentable", "rentalStatus": "Returned"}),
-        ),
-    ] {
-        let answer = call(&gateway, method, path, body).await;
-        let status = answer.status();
-        assert!(status.is_success(), "{path}: {status} {}", answer.text().await.unwrap());
-    }
-    see(&gateway, "/payments", "/_embedded/payments/0/paymentStatus", json!("Paid")).await;
-    see(&gateway, "/reservations/1", "/rentalStatus", json!("Returned")).await;
-    assert!(call(&gateway, Method::DELETE, "/items/1", json!({})).await.status().is_success());
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Command::new(env!("CARGO_BIN_EXE_gdmarket"))
+        .args(["demo", "--url", &gateway.url("")])
+        .current_dir(folder.path())
+        .output()
+        .await
+        .unwrap();
+    let text = [&demo.stdout[..], &demo.stderr[..]].concat();
+    assert!(demo.status.success(), "{}", String::from_utf8_lossy(&text));
 }
 
 #[tokio::test]
@@ -99,8 +59,8 @@ async fn follower_sees_an_event_of_the_market() {
     let (_server, gateway) = market().await;
     let url = gateway.url("/services/item/events");
     let mut stream = EventStreamClient::open_url(&url, None).await;
-    let item = json!({"itemName": "Camera", "itemPrice": 100});
-    assert_eq!(call(&gateway, Method::POST, "/items", item).await.status(), 201);
+    let item = json!({"itemName": "Camera", "itemPrice": 100}).to_string();
+    assert_eq!(send(&gateway, "POST /items", "", &item).await.status, 201);
     let event = stream.event().await;
     assert!(event["type"].is_string(), "{event}");
 }

@@ -100,6 +100,8 @@ async fn ambiguous_requests_are_refused() {
     assert_eq!(send(&gateway, "POST /items", both, "").await.status, 400);
     let lengths = "Content-Length: 2\r\nContent-Length: 3\r\n";
     assert_eq!(send(&gateway, "POST /items", lengths, "").await.status, 400);
+    let hosts = "Host: evil.example\r\n";
+    assert_eq!(send(&gateway, "GET /items", hosts, "").await.status, 400);
     let answer = send(&gateway, "POST /items", "Transfer-Encoding: gzip, chunked\r\n", "").await;
     answer.problem(501, "not-implemented");
     let answer = send(&gateway, "TRACE /items", "", "").await;
