@@ -1,9 +1,11 @@
 //! The four services of the market. The table in [`Service::of`] names the owner of every part; which loops a process
 //! runs, which routes it has and which other services it needs follows from it.
 
+mod isolation;
 mod part;
 mod services;
 
+pub use isolation::{Isolation, PersonCommand};
 pub use part::{AggregateType, ManagerName, MarketPart, ViewName};
 pub use services::{Services, ServicesError};
 
