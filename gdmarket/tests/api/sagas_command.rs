@@ -3,6 +3,7 @@
 use crate::command_line::{PROGRAM, errors, folder, run};
 use crate::half_done_sagas::{HalfDoneSagas, StepNames};
 use crate::tools::{Tools, register, send};
+use chrono::{DateTime, Utc};
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
 use insta::assert_json_snapshot;
 use reqwest::{Client, Method};
@@ -83,6 +84,22 @@ async fn skip_managers_to_head(db: &TestDb) {
     db.views_sql(&sql).await;
 }
 
+/// Parks a key at the first event of its stream, or at the first event of all.
+async fn park(db: &TestDb, manager: &str, key: &str, state: &str) {
+    let (kind, number) = key.split_once('/').expect("a key");
+    let sql = format!(
+        "SELECT coalesce(min(position), 1) FROM events \
+         WHERE aggregate_type = '{kind}' AND aggregate_id = '{number}'"
+    );
+    let position = db.log_number(&sql).await;
+    db.views_sql(&format!(
+        "INSERT INTO parked (subscription, key, state, reason, since_position, since_time, \
+         attempts, next_try_at) VALUES ('{manager}', '{key}', '{state}', 'out of order', \
+         {position}, 0, 3, 4102444800000000)"
+    ))
+    .await;
+}
+
 /// Everything that a tool could have changed.
 async fn stored(db: &TestDb) -> Vec<i64> {
     let mut counts = vec![];
@@ -114,7 +131,8 @@ on_each_engine! {
             assert_eq!(shown["isOpen"], false, "{shown}");
             assert!(tools.text(&format!("sagas show {saga}")).contains("Nothing is open."));
         }
-        let times: Vec<&str> = rows.iter().filter_map(|row| row["since"].as_str()).collect();
+        let since = |row: &Value| row["since"].as_str()?.parse::<DateTime<Utc>>().ok();
+        let times: Vec<_> = rows.iter().map(|row| since(row).expect("a time")).collect();
         assert!(times.is_sorted(), "the one that waits longest is the first: {times:?}");
     }
 
@@ -167,6 +185,43 @@ on_each_engine! {
         assert_eq!(String::from_utf8_lossy(&three.stdout).lines().count(), 3);
         let note = format!("{} more: --limit {}", all.len() - 3, all.len());
         assert!(errors(&three).contains(&note), "{}", errors(&three));
+    }
+
+    async fn everything_that_is_parked_or_unreadable_is_shown_or_counted(db: &TestDb) {
+        let tools = Tools { db };
+        half_done(db, &tools).await;
+        let [parked, retrying] = ["parked", "retrying"];
+        park(db, "holding", "reservation/1", retrying).await;
+        park(db, "reservation_process", "reservation/17", parked).await;
+        park(db, "payment_process", "payment/25", parked).await;
+        park(db, "holding", "item/abc@17", parked).await;
+        db.log_sql(
+            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, \
+             event_version, payload, metadata) \
+             VALUES ('reservation', '70', 1, 'Nonsense', '1', '{}', '{}')",
+        )
+        .await;
+        let expected = [
+            ("reservation/1", ["Requested", "hold", "item"]),
+            ("reservation/17", ["Completed", "react", "reservation"]),
+            ("reservation/24", ["Cancelled", "settle-refund", "operator"]),
+            ("reservation/25", ["Cancelled", "react", "payment"]),
+        ];
+        let rows = tools.json("sagas list --failed");
+        let expected = expected.map(|(saga, step)| (saga.to_owned(), step));
+        assert_eq!(steps_of(&rows), owned(expected.to_vec()));
+        let waiting = &of_saga(&rows, "reservation/1")[0];
+        assert_eq!(waiting["parked"][0]["nextTryAt"], "2100-01-01T00:00:00Z", "{waiting}");
+        assert_eq!(waiting["error"], "out of order");
+        assert_eq!(of_saga(&rows, "reservation/25")[0]["paymentNo"], 25);
+        let notes = errors(&tools.run("sagas list"));
+        for note in ["Parked, and of no saga: 1", "can't be read are left out: 1"] {
+            assert!(notes.contains(note), "{note} is missing in {notes}");
+        }
+        let text = tools.text("sagas show 1");
+        assert!(text.contains("tried again by itself at 2100-01-01T00:00:00.000Z"), "{text}");
+        let text = tools.text("sagas show 17");
+        assert!(text.contains("gdmarket parked drop reservation_process reservation/17"), "{text}");
     }
 
     async fn table_of_open_sagas_fits_a_hundred_columns(db: &TestDb) {

@@ -165,11 +165,12 @@ impl Sagas {
             .flat_map(|(key, rental)| rental.payments().map(move |no| (no, *key)))
             .collect();
         for parked in &obstacles.parked {
-            let by_name = SagaKey::of_stream(&parked.parked.key);
-            let by_payment = parked.payment_no().and_then(|no| paying.get(&no).copied());
-            let key = match by_name.or(by_payment) {
-                Some(key) => Some(key),
-                None => self.saga_at(parked.parked.since_position).await?,
+            let key = match parked.payment_no() {
+                None => SagaKey::of_stream(&parked.parked.key),
+                Some(no) => match paying.get(&no) {
+                    Some(key) => Some(*key),
+                    None => self.saga_at(parked.parked.since_position).await?,
+                },
             };
             if let Some(key) = key {
                 found.entry(key).or_default().push(parked.clone());
