@@ -6,6 +6,7 @@ pub(crate) mod compatibility_check;
 pub(crate) mod event_view;
 pub(crate) mod fold_check;
 pub(crate) mod follower;
+pub(crate) mod log_page;
 pub(crate) mod loop_status;
 pub(crate) mod parked;
 pub(crate) mod reaction_check;

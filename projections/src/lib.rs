@@ -23,11 +23,12 @@ pub use engine::rebuild::{
     Difference, Explanation, RebuildObserver, RebuildProgress, ReplayError, Replayed,
 };
 pub use engine::view::{Column, FoldError, Join, View, is_view};
-pub use gdmarket_store::LogLimit;
+pub use gdmarket_store::{Identity, LogLimit, RecordedEvent};
 pub use inspect::compatibility_check::{CompatibilityCheck, Failed, unreadable};
 pub use inspect::event_view::{EventOrigin, EventView};
 pub use inspect::fold_check::{FoldCheck, Part};
 pub use inspect::follower::{About, Follower};
+pub use inspect::log_page::{LogPage, LogPageFault, MAX_LOG_PAGE};
 pub use inspect::loop_status::{LoopState, LoopStatus, pause_view, resume_view};
 pub use inspect::parked::{DroppedEvent, ParkedKey, ParkedKeyDetail, ParkedWork, RetryOutcome};
 pub use inspect::reaction_check::ReactionCheck;

@@ -91,7 +91,7 @@ impl EventLog {
     }
 
     /// The position of the last event up to this position, 0 without any.
-    pub(crate) async fn last_up_to(&self, position: i64) -> Result<i64, StoreError> {
+    pub async fn last_up_to(&self, position: i64) -> Result<i64, StoreError> {
         let found: Option<i64> = on_db!(&self.db, pool => {
             let sql = "SELECT max(position) FROM events WHERE position <= $1";
             sqlx::query_scalar(sql).bind(position).fetch_one(pool).await?
