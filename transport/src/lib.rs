@@ -2,6 +2,8 @@
 //! `gdmarket-projections`: the payment provider, the other services of a split market and their logs.
 
 mod http_client;
+mod http_feed;
 mod payment_gateway;
 
+pub use http_feed::{HttpFeed, LogQuery, SourceClient, SourceOptions};
 pub use payment_gateway::{HttpPaymentGateway, HttpPaymentGatewayError, HttpPaymentGatewayOptions};

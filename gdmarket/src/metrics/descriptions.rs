@@ -62,6 +62,8 @@ const GAUGES: &[(&str, &str)] = &[
         "gdmarket_projection_parked_position",
         "Lowest log position that a parked key stopped at; 0 without any.",
     ),
+    ("gdmarket_source_lag_seconds", "Time for which another service's log could not be read."),
+    ("gdmarket_source_readable", "Whether another service's log can be read: 1 if so."),
 ];
 
 /// Histograms: name and help text.

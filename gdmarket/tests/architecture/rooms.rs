@@ -62,7 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("projections", &["engine", "views", "processes", "queries", "inspect", "registry"]),
-    ("transport", &["http_client", "payment_gateway"]),
+    ("transport", &["http_client", "http_feed", "payment_gateway"]),
     (
         "app",
         &[

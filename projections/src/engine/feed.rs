@@ -21,6 +21,11 @@ use tokio::time::Instant;
 /// An ordered stream of events that can be read from any position.
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
+    /// Returns once [`Feed::source`] is known, which may need an answer of its owner. Every leadership term begins with it.
+    async fn ready(&self) -> Result<(), FeedError> {
+        Ok(())
+    }
+
     /// The log that the positions belong to; the same for as long as the feed exists.
     fn source(&self) -> Identity;
 

@@ -87,6 +87,7 @@ impl Subscription {
         end_leftover: &mut bool,
     ) -> Result<(), Halt> {
         self.handler.prepare().await?;
+        self.feed.ready().await?;
         if std::mem::take(end_leftover) {
             self.leases.end(&self.key.name).await.inspect_err(|_| *end_leftover = true)?;
         }

@@ -1,0 +1,161 @@
+//! The feed of another service's log, read from its owner over HTTP (`GET /internal/log`).
+//!
+//! Nothing that the owner answers is taken on trust: a page of another log, of another epoch, with a gap, out of order,
+//! or with events of a service that doesn't live there is refused as a whole, and the same read is tried again. While the
+//! owner doesn't answer, the feed waits and says so.
+
+mod page_check;
+mod reachability;
+mod source_client;
+
+pub use source_client::{LogQuery, SourceClient, SourceOptions};
+
+use async_trait::async_trait;
+use gdmarket_projections::{Delivery, Feed, FeedError, Identity, LogPage, RecordedEvent};
+use page_check::{ExpectedPage, First};
+use reachability::Reachability;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+/// What a feed says of its log before its owner was reached for the first time.
+const UNKNOWN: Identity = Identity { log_id: Uuid::nil(), epoch: 0 };
+
+/// The feed of another service's log. One feed serves all subscriptions of a process that read this log; while it
+/// exists it polls the owner for the newest position.
+pub struct HttpFeed {
+    owner: Arc<Owner>,
+    _follower: AbortOnDropHandle<()>,
+}
+
+/// The owner of the log, as this process sees it.
+struct Owner {
+    client: SourceClient,
+    /// The log of the first answer, or the one that is known from before. No other one is read.
+    source: OnceLock<Identity>,
+    head: watch::Sender<i64>,
+    reachability: Reachability,
+}
+
+impl fmt::Debug for HttpFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services = self.owner.client.services();
+        let mut feed = f.debug_struct("HttpFeed");
+        feed.field("services", &services).field("source", &self.owner.source.get());
+        feed.finish_non_exhaustive()
+    }
+}
+
+impl HttpFeed {
+    /// The feed of the log that its owner has when it is reached for the first time: see [`Feed::ready`].
+    pub fn new(client: SourceClient) -> Self {
+        Self::start(client, OnceLock::new())
+    }
+
+    /// The feed of a log that is known from before. An owner that has another log is refused.
+    pub fn of(client: SourceClient, source: Identity) -> Self {
+        Self::start(client, OnceLock::from(source))
+    }
+
+    fn start(client: SourceClient, source: OnceLock<Identity>) -> Self {
+        let reachability = Reachability::new(&client);
+        let owner = Arc::new(Owner { client, source, head: watch::Sender::new(0), reachability });
+        let follower = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&owner).follow()));
+        Self { owner, _follower: follower }
+    }
+}
+
+impl Owner {
+    /// The log, which the first answer names if it isn't known from before.
+    async fn source(&self) -> Result<Identity, FeedError> {
+        if let Some(known) = self.source.get() {
+            return Ok(*known);
+        }
+        let query = LogQuery { after: 0, limit: 1, wait: Duration::ZERO };
+        let page = self.client.page(query).await.and_then(|page| {
+            page_check::verify_services(&self.client, &page)?;
+            Ok(page)
+        });
+        self.reachability.note(page.as_ref().err());
+        let source = page?.source;
+        Ok(*self.source.get_or_init(|| source))
+    }
+
+    /// Reads a page, and refuses it unless it continues the log.
+    async fn read(&self, query: LogQuery, first: First) -> Result<LogPage, FeedError> {
+        let source = self.source().await?;
+        let page = self.client.page(query).await.and_then(|page| {
+            ExpectedPage { client: &self.client, source, query, first }.verify(&page)?;
+            Ok(page)
+        });
+        self.reachability.note(page.as_ref().err());
+        if let Ok(page) = &page {
+            self.head.send_if_modified(|head| {
+                let is_newer = page.head > *head;
+                *head = page.head.max(*head);
+                is_newer
+            });
+        }
+        page
+    }
+
+    /// Keeps the newest position known. The owner answers as soon as there is a newer one, at the latest after the
+    /// poll interval.
+    async fn follow(self: Arc<Self>) {
+        let interval = self.client.poll_interval();
+        loop {
+            let (known, next) = (*self.head.borrow(), Instant::now() + interval);
+            let query = LogQuery { after: known, limit: 1, wait: interval };
+            let read = self.read(query, First::FollowsAny).await;
+            if !read.is_ok_and(|page| page.head > known) {
+                sleep_until(next).await;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Feed for HttpFeed {
+    async fn ready(&self) -> Result<(), FeedError> {
+        self.owner.source().await.map(drop)
+    }
+
+    fn source(&self) -> Identity {
+        self.owner.source.get().copied().unwrap_or(UNKNOWN)
+    }
+
+    async fn read_after(&self, position: i64, limit: u32) -> Result<Vec<Delivery>, FeedError> {
+        let query = LogQuery { after: position, limit, wait: Duration::ZERO };
+        Ok(self.owner.read(query, First::FollowsQuery).await?.deliveries)
+    }
+
+    async fn at(&self, position: i64) -> Result<Option<Arc<RecordedEvent>>, FeedError> {
+        if position < 1 {
+            return Ok(None);
+        }
+        let after = position.saturating_sub(1);
+        let query = LogQuery { after, limit: 1, wait: Duration::ZERO };
+        let page = self.owner.read(query, First::FollowsAny).await?;
+        let event = page.deliveries.into_iter().next().map(|delivery| delivery.event);
+        Ok(event.filter(|event| event.position == position))
+    }
+
+    async fn head(&self) -> Result<i64, FeedError> {
+        let query = LogQuery { after: self.known_head(), limit: 1, wait: Duration::ZERO };
+        Ok(self.owner.read(query, First::FollowsAny).await?.head)
+    }
+
+    fn known_head(&self) -> i64 {
+        *self.owner.head.borrow()
+    }
+
+    async fn wait_past(&self, position: i64, until: Instant) {
+        let mut head = self.owner.head.subscribe();
+        // At `until` the subscription looks by itself.
+        drop(timeout_at(until, head.wait_for(|head| *head > position)).await);
+    }
+}

@@ -1,0 +1,155 @@
+//! Reads pages of another service's log: the connection, the token, the limits of time and size.
+
+use crate::http_client::{HttpAnswer, HttpCallError, HttpClient, HttpClientOptions};
+use gdmarket_commands::Clock;
+use gdmarket_domain::{Service, Services};
+use gdmarket_projections::{FeedError, LogPage, MAX_LOG_PAGE};
+use gdmarket_service_token::{SERVICE_TOKEN, SharedKeys, TokenIssuer};
+use reqwest::StatusCode;
+use serde::Deserialize;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most bytes of a page. An owner sends some 4 MiB of events, which may be longer as JSON.
+const MAX_PAGE: usize = 32 * 1024 * 1024;
+
+/// Where a log is read, and within which limits.
+#[derive(Debug, Clone)]
+pub struct SourceOptions {
+    /// The services whose events are read there.
+    pub services: Services,
+    /// The address of their process, without a path: `http://reservation:8082`.
+    pub url: String,
+    /// The service that reads.
+    pub caller: Service,
+    /// The services of this process: another process that has one of them, too, is refused.
+    pub own_services: Services,
+    /// How often the owner is asked for its newest position, and how long it may wait with its answer for one.
+    pub poll_interval: Duration,
+    /// The limit of a connection.
+    pub connect_within: Duration,
+    /// The limit of an answer.
+    pub answer_within: Duration,
+}
+
+impl SourceOptions {
+    /// The usual limits.
+    pub fn new(services: Services, url: impl Into<String>, caller: Service) -> Self {
+        Self {
+            services,
+            url: url.into().trim_end_matches('/').to_owned(),
+            caller,
+            own_services: Services::of(&[caller]),
+            poll_interval: Duration::from_secs(1),
+            connect_within: Duration::from_secs(1),
+            answer_within: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A page to read.
+#[derive(Debug, Clone, Copy)]
+pub struct LogQuery {
+    /// The position that it begins after.
+    pub after: i64,
+    /// The most events of it.
+    pub limit: u32,
+    /// How long the owner waits for the first event.
+    pub wait: Duration,
+}
+
+/// Reads pages of another service's log; cheap to clone.
+#[derive(Clone)]
+pub struct SourceClient {
+    http: HttpClient,
+    tokens: TokenIssuer,
+    audience: Service,
+    clock: Arc<dyn Clock>,
+    options: Arc<SourceOptions>,
+}
+
+impl fmt::Debug for SourceClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceClient").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl SourceClient {
+    /// A client for these options; `None` if they name no service, or the system gives no client.
+    pub fn new(options: SourceOptions, keys: SharedKeys, clock: Arc<dyn Clock>) -> Option<Self> {
+        let http = HttpClient::new(HttpClientOptions {
+            connect_within: options.connect_within,
+            answer_within: options.answer_within,
+            largest_answer: MAX_PAGE,
+        });
+        let http = http.ok()?;
+        let audience = options.services.iter().next()?;
+        let tokens = TokenIssuer::new(options.caller, keys);
+        Some(Self { http, tokens, audience, clock, options: Arc::new(options) })
+    }
+
+    pub(super) fn services(&self) -> Services {
+        self.options.services
+    }
+
+    pub(super) fn own_services(&self) -> Services {
+        self.options.own_services
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.options.url
+    }
+
+    pub(super) fn poll_interval(&self) -> Duration {
+        self.options.poll_interval
+    }
+
+    /// Reads a page. Its events are not looked at.
+    pub async fn page(&self, query: LogQuery) -> Result<LogPage, FeedError> {
+        let answer = self.send(query).await.map_err(|error| {
+            FeedError::Unreachable(format!("{} can't be read: {error}", self.url()))
+        })?;
+        let HttpAnswer { status, body } = answer;
+        if status != StatusCode::OK {
+            return Err(self.problem(status, &body));
+        }
+        LogPage::parse(&body).map_err(|fault| {
+            FeedError::Refused(format!("{} sent what is no page of a log: {fault}", self.url()))
+        })
+    }
+
+    async fn send(&self, query: LogQuery) -> Result<HttpAnswer, HttpCallError> {
+        let LogQuery { after, limit, wait } = query;
+        let limit = limit.clamp(1, MAX_LOG_PAGE);
+        let (url, wait_ms) = (self.url(), wait.as_millis());
+        // The owner waits for half of the caller's time at most.
+        let within = self.options.answer_within.saturating_add(wait.saturating_mul(2));
+        let token = self.tokens.issue(self.audience, self.clock.now(), self.clock.new_id());
+        let path = format!("/internal/log?after={after}&limit={limit}&wait_ms={wait_ms}");
+        let request = self.http.requests().get(format!("{url}{path}"));
+        let request = request.header(SERVICE_TOKEN, token);
+        let request = request.header("gdmarket-timeout-ms", within.as_millis().to_string());
+        self.http.call(request.timeout(within)).await
+    }
+
+    /// The error of an answer that is no page. One that the same request may get another answer after is waited for.
+    fn problem(&self, status: StatusCode, body: &[u8]) -> FeedError {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct ProblemAnswer {
+            code: String,
+            detail: String,
+        }
+        let ProblemAnswer { code, detail } = serde_json::from_slice(body).unwrap_or_default();
+        let (url, status_code) = (self.url(), status.as_u16());
+        let text = match code.as_str() {
+            "not-found" => format!("{url} has no /internal/log: it has no services.keys_file"),
+            "" => format!("{url} answers {status_code}"),
+            code => format!("{url} answers {status_code} {code}: {detail}"),
+        };
+        let is_for_now = status.is_server_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+        if is_for_now { FeedError::Unreachable(text) } else { FeedError::Refused(text) }
+    }
+}
