@@ -127,6 +127,62 @@ fn refund_under_every_fault_ends_refunded_once_or_before_an_operator() {
     });
 }
 
+/// The faults of a query that leave the outcome unknown.
+const FIND_FAULTS: [&str; 6] =
+    ["drop-before", "error-after", "late", "not-json", "truncated", "refuse"];
+
+/// Five seconds after each of them the market asks again.
+#[test]
+fn unknown_outcome_is_asked_for_until_the_provider_answers() {
+    run(async {
+        let market = ProviderMarket::start().await;
+        let mut reservations = vec![];
+        for fault in ["drop-after", "drop-before"] {
+            let reservation = market.reserve().await;
+            market.plan("confirm", fault).await;
+            market.client.pay(reservation).await.expect(202);
+            reservations.push(reservation);
+        }
+        for fault in FIND_FAULTS {
+            market.plan("find", fault).await;
+            market.await_planned().await;
+        }
+        market.provider.behave(json!({})).await;
+        let (charged, uncharged) = (reservations[0], reservations[1]);
+        market.await_paid(charged).await;
+        market.await_unpaid(uncharged).await;
+        assert!(market.provider.calls("find").await > 6);
+        market.client.pay(uncharged).await.expect(200);
+        assert_eq!(market.assert_charges_are_right().await.len(), 2);
+    });
+}
+
+/// The latency of the seed's callee, against the renter's limit of 610 ms.
+#[test]
+fn slow_provider_is_waited_for_or_its_answer_is_recorded_later() {
+    run(async {
+        let market = ProviderMarket::start_with(&[]).await;
+        market.provider.behave(json!({"delayMs": 400, "jitterMs": 500})).await;
+        let mut pending = 0;
+        let mut reservations = vec![];
+        while reservations.len() < 20 || pending == 0 {
+            let reservation = market.reserve().await;
+            let paid = market.client.pay(reservation).await;
+            if !is_refused_for_now(&paid) {
+                assert!(matches!(paid.status, 200 | 202), "{paid:?}");
+                pending += usize::from(paid.status == 202);
+                reservations.push(reservation);
+            }
+        }
+        println!("{pending} of {} payments were answered 202", reservations.len());
+        for reservation in &reservations {
+            market.await_paid(*reservation).await;
+        }
+        let ledger = market.assert_charges_are_right().await;
+        assert_eq!(ledger.len(), reservations.len());
+    });
+}
+
 fn is_refused_for_now(answer: &Answer) -> bool {
     answer.status == 503 && answer.code() == "payment-unavailable" && answer.retry_after
 }

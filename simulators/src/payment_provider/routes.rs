@@ -110,7 +110,7 @@ impl Routes {
     async fn change_behaviour(&self, body: Incoming) -> Response<ProviderBody> {
         match read::<ProviderBehaviour>(body).await {
             Ok(behaviour) => {
-                tracing::info!(?behaviour, "the behaviour changes");
+                tracing::debug!(?behaviour, "the behaviour changes");
                 self.behaviour.set(behaviour);
                 json_answer(200, &self.behaviour.get())
             }
