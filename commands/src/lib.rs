@@ -26,7 +26,7 @@ pub use executor::{Causation, CommandMeta, Executed, Precondition, RetryOptions}
 pub use operations::{
     Commands, Erased, FindingDecision, FoundOutcome, Lending, NUMBERED, NewItem, NewReservation,
     NotErased, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentFinding, PaymentOutcome, RegisteredItem,
-    Remains, RequestedPayment, Settled,
+    Remains, RequestedPayment, Settled, separate_payment_numbers,
 };
 pub use options::{AlarmOptions, CommandOptions, PaymentOptions};
 pub use outside::{

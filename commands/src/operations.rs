@@ -13,7 +13,7 @@ mod reservations;
 
 pub use commands::Commands;
 pub use items::{Lending, NewItem, RegisteredItem};
-pub use number_kinds::NUMBERED;
+pub use number_kinds::{NUMBERED, separate_payment_numbers};
 pub use payment_service::{
     FindingDecision, FoundOutcome, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentFinding,
     PaymentOutcome, Settled,

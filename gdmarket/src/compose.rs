@@ -8,6 +8,7 @@ use gdmarket_api::{MarketParts, Router, RouterOptions, Tokens, router};
 use gdmarket_app::{ProcessCommands, UseCaseOptions, UseCases};
 use gdmarket_commands::{
     AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentGateway, PaymentOptions,
+    separate_payment_numbers,
 };
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
 use gdmarket_simulators::{
@@ -133,6 +134,9 @@ impl Market {
         let store = open_store(config).await?;
         if let Err(error) = verify(&store).await {
             return Err(store.locate(error).await.into());
+        }
+        if config.payment.provider.url.is_some() {
+            separate_payment_numbers(&store).await?;
         }
         take_over_ledgers(config, &store).await?;
         let commands = commands(config, store.clone())?;

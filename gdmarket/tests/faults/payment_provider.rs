@@ -7,9 +7,10 @@ use crate::provider_market::{
     PRICE, PROGRAM, ProviderMarket, SETTLED_WITHIN, count_charges, count_refunds,
 };
 use crate::provider_process::{PROVIDER, ProviderProcess};
-use gdmarket_testkit::{ServerOptions, Syncs, TestDb, eventually, run, times};
+use gdmarket_testkit::{Server, ServerOptions, Syncs, TestDb, eventually, run, times};
 use serde_json::json;
 use std::path::Path;
+use std::process::Command;
 
 /// A fault of a charge, the status that the renter gets at once, and whether the money was taken.
 const PAY_FAULTS: [(&str, u16, bool); 17] = [
@@ -300,4 +301,63 @@ fn every_charge_and_refund_is_on_the_disk_before_it_is_answered() {
         assert!(syncs.len() >= acknowledged.len(), "{} syncs", syncs.len());
         assert_eq!(count_unsynced(&acknowledged, &syncs), 0);
     });
+}
+
+/// The copy doesn't know the payment, the provider does: its number, and with it its key, must not be used again.
+#[test]
+fn restored_market_never_pays_with_the_key_of_a_payment_that_was_lost() {
+    run(async {
+        let (db, provider) = (TestDb::sqlite(), ProviderProcess::start(&[]).await);
+        let (folder, copy) = (db.folder().unwrap(), tempfile::tempdir().unwrap());
+        let options = provider.used_by(ServerOptions::new(PROGRAM).on(&db));
+        let options = options.variable("GDMARKET__PAYMENT__ANSWER_WITHIN_MS", "5000");
+        let server = options.clone().start().await;
+        let client = MarketClient::at(&server.url(""));
+        let item = client.register(PRICE).await;
+        let reservation = client.reserve(item, 1).await.expect(201).number("reservationNo");
+        end(server).await;
+        copy_files(folder, copy.path());
+
+        let server = options.clone().start().await;
+        MarketClient::at(&server.url("")).pay(reservation).await.expect(200);
+        end(server).await;
+        copy_files(copy.path(), folder);
+        let restored = Command::new(PROGRAM)
+            .args(["migrate", "--restored", "--data-dir"])
+            .arg(folder)
+            .output()
+            .unwrap();
+        assert!(restored.status.success(), "{restored:?}");
+
+        let server = options.start().await;
+        let client = MarketClient::at(&server.url(""));
+        client.pay(reservation).await.expect(200);
+        let ledger = provider.ledger().await;
+        assert_eq!(ledger.len(), 2, "the payment that was lost, and the one after it: {ledger:?}");
+        let payments = client.payments(item, reservation).await;
+        assert_eq!(payments.len(), 1);
+        assert_eq!(payments[0]["paymentNo"], 1_000_000_001);
+        client.cancel(reservation).await;
+        eventually(SETTLED_WITHIN, || async {
+            let ledger = provider.ledger().await;
+            if ledger.len() == 3 { Ok(()) } else { Err(ledger) }
+        })
+        .await;
+        assert_eq!(count_refunds(&provider.ledger().await, 1_000_000_001), 1);
+    });
+}
+
+async fn end(mut server: Server) {
+    server.terminate().await;
+    assert!(server.wait(SETTLED_WITHIN).await.success(), "{}", server.stderr());
+}
+
+/// The files of a stopped market in the place of those of another time.
+fn copy_files(from: &Path, to: &Path) {
+    for old in std::fs::read_dir(to).unwrap().flatten() {
+        std::fs::remove_file(old.path()).unwrap();
+    }
+    for file in std::fs::read_dir(from).unwrap().flatten() {
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
 }

@@ -84,20 +84,24 @@ impl Numbers {
     /// numbers may be older than the log, after a restore by hand for example. One pass over the index of
     /// streams.
     pub async fn raise(&self, of: NumberKind<'_>) -> Result<Option<Raised>, StoreError> {
-        let kind = of.kind;
-        self.prefetched.forget(kind);
-        let last: Option<i64> = on_db!(&self.log, pool => {
-            let query = sqlx::query_scalar("SELECT last FROM numbers WHERE kind = $1").bind(kind);
-            query.fetch_optional(pool).await?
-        });
-        let from = last.unwrap_or(0);
-        let mut to = from;
+        let mut to = 0;
         for user in of.users(self.log.is_postgres()) {
             let highest: Option<i64> = on_db!(&self.log, pool => {
                 sqlx::query_scalar(&user.highest).fetch_one(pool).await?
             });
             to = to.max(highest.unwrap_or(0));
         }
+        self.raise_to(of.kind, to).await
+    }
+
+    /// Makes sure that the next number of this kind is above `to`.
+    pub async fn raise_to(&self, kind: &str, to: i64) -> Result<Option<Raised>, StoreError> {
+        self.prefetched.forget(kind);
+        let last: Option<i64> = on_db!(&self.log, pool => {
+            let query = sqlx::query_scalar("SELECT last FROM numbers WHERE kind = $1").bind(kind);
+            query.fetch_optional(pool).await?
+        });
+        let from = last.unwrap_or(0);
         if to <= from {
             return Ok(None);
         }
