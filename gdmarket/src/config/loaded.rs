@@ -155,4 +155,16 @@ mod tests {
         let both = Sources { file: Some(config), ..Sources::default() };
         assert!(Config::load(&both).unwrap_err().0[0].contains("keep one of them"));
     }
+
+    #[test]
+    fn key_of_the_payment_provider_is_shown_as_set_and_nothing_more() {
+        let url = ("payment.provider_url", "http://127.0.0.1:8090/");
+        let loaded = Config::load(&flags(&[url, ("payment.provider_key", "sk-CANARY77")])).unwrap();
+        assert!(!format!("{loaded:?}").contains("CANARY77"));
+        let shown = loaded.shown.iter().find(|shown| shown.key == "payment.provider_key");
+        assert_eq!(shown.map(|shown| shown.value.as_str()), Some("***"));
+        let faults = Config::load(&flags(&[url, ("payment.provider_key", "CANARY77 x")]));
+        let faults = faults.unwrap_err().0;
+        assert!(faults.len() == 1 && !faults[0].contains("CANARY77"), "{faults:?}");
+    }
 }
