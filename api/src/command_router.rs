@@ -23,7 +23,7 @@ use axum::response::Response;
 use gdmarket_app::{
     IncomingRequest, RequestKey, UseCaseError, UseCases, Viewer, WaitPolicy, WriteContext,
 };
-use gdmarket_domain::{ItemNo, ReservationNo};
+use gdmarket_domain::{ItemNo, ReservationNo, Service, Services};
 use serde::Serialize;
 use std::future::Future;
 use utoipa_axum::router::OpenApiRouter;
@@ -37,17 +37,24 @@ pub(crate) struct CommandState {
     pub(crate) tokens: Tokens,
 }
 
-/// All routes that write.
-pub(crate) fn router(state: CommandState) -> OpenApiRouter {
-    routes().with_state(state)
+/// The routes that write, of a process of these services.
+pub(crate) fn router(state: CommandState, services: Services) -> OpenApiRouter {
+    routes(services).with_state(state)
 }
 
 /// The routes alone, for the OpenAPI document.
-pub(crate) fn routes() -> OpenApiRouter<CommandState> {
-    OpenApiRouter::new()
-        .merge(items::router())
-        .merge(reservations::router())
-        .merge(payments::router())
+pub(crate) fn routes(services: Services) -> OpenApiRouter<CommandState> {
+    services.iter().fold(OpenApiRouter::new(), |router, service| router.merge(routes_of(service)))
+}
+
+/// The routes of one service.
+pub(crate) fn routes_of(service: Service) -> OpenApiRouter<CommandState> {
+    match service {
+        Service::Item => items::router(),
+        // A payment is requested of its reservation.
+        Service::Reservation => reservations::router().merge(payments::router()),
+        Service::Payment | Service::Alarm => OpenApiRouter::new(),
+    }
 }
 
 impl CommandState {

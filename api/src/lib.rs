@@ -4,6 +4,7 @@
 //! writing half knows no query, and the reading half knows no command. All settings come in [`HttpOptions`]; this crate
 //! reads no configuration file, variable or flag.
 
+mod absent_services;
 mod command_router;
 pub mod docs;
 mod extract;

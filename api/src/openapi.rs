@@ -9,6 +9,7 @@ mod operations;
 mod problems;
 
 use crate::{command_router, health, query_router};
+use gdmarket_domain::Services;
 use serde_json::Value;
 use utoipa::{Modify, OpenApi};
 
@@ -37,11 +38,11 @@ use utoipa::{Modify, OpenApi};
 )]
 struct MarketDocument;
 
-/// The document, pretty-printed, with a line feed at its end.
+/// The document of the whole market, pretty-printed, with a line feed at its end.
 pub fn document() -> String {
     let routes = [
-        command_router::routes().into_openapi(),
-        query_router::routes().into_openapi(),
+        command_router::routes(Services::ALL).into_openapi(),
+        query_router::routes(Services::ALL).into_openapi(),
         health::routes().into_openapi(),
     ];
     let mut document =

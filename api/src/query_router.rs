@@ -2,12 +2,14 @@
 //! command; `?at_least=` waits until the views have applied what a write did.
 
 mod accept;
+mod alarms;
 mod collection;
 mod event_stream;
 mod items;
 mod listed;
 mod members;
 mod meta;
+mod payments;
 mod reservations;
 mod resource_routes;
 
@@ -24,7 +26,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use gdmarket_app::Viewer;
-use gdmarket_domain::Actor;
+use gdmarket_domain::{Actor, Service, Services};
 use gdmarket_projections::{Applied, Queries};
 use http::{HeaderValue, header};
 use serde::Serialize;
@@ -49,24 +51,33 @@ pub(crate) struct QueryState {
     pub(crate) now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     pub(crate) time_zone: Tz,
     pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) links: Arc<RootLinks>,
     pub(crate) render_metrics: fn() -> Option<String>,
 }
 
 pub(crate) use event_stream::EventStreams;
-pub(crate) use meta::{Capabilities, Limits};
+pub(crate) use meta::{Capabilities, Limits, RootLinks};
 
-/// All routes that read.
-pub(crate) fn router(state: QueryState) -> OpenApiRouter {
-    routes().with_state(state)
+/// The routes that read, of a process of these services.
+pub(crate) fn router(state: QueryState, services: Services) -> OpenApiRouter {
+    routes(services).with_state(state)
 }
 
 /// The routes alone, for the OpenAPI document.
-pub(crate) fn routes() -> OpenApiRouter<QueryState> {
-    OpenApiRouter::new()
-        .merge(items::router())
-        .merge(reservations::router())
-        .merge(event_stream::router())
-        .merge(meta::router())
+pub(crate) fn routes(services: Services) -> OpenApiRouter<QueryState> {
+    // Those of the process itself exist whichever services it runs.
+    let own = OpenApiRouter::new().merge(event_stream::router()).merge(meta::router());
+    services.iter().fold(own, |router, service| router.merge(routes_of(service)))
+}
+
+/// The routes of one service.
+pub(crate) fn routes_of(service: Service) -> OpenApiRouter<QueryState> {
+    match service {
+        Service::Item => items::router(),
+        Service::Reservation => reservations::router(),
+        Service::Payment => payments::router(),
+        Service::Alarm => alarms::router(),
+    }
 }
 
 impl QueryState {

@@ -1,6 +1,7 @@
 //! All routes of one market, behind the request pipeline. This file alone gives the writing routes their
 //! commands and the reading routes their queries.
 
+use crate::absent_services;
 use crate::command_router::{self, CommandState};
 use crate::docs;
 use crate::extract::fields::MAX_BODY;
@@ -9,7 +10,7 @@ use crate::extract::query::MAX_LIMIT;
 use crate::health;
 use crate::http_options::HttpOptions;
 use crate::openapi;
-use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState};
+use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState, RootLinks};
 use crate::resource::KRW;
 use crate::server::guard::Guard;
 use crate::server::{Shutdown, request_pipeline};
@@ -17,6 +18,7 @@ use crate::token::Tokens;
 use axum::Router;
 use chrono_tz::Tz;
 use gdmarket_app::UseCases;
+use gdmarket_domain::Services;
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
@@ -43,6 +45,8 @@ pub struct MarketParts {
 /// The options of the routes of one market.
 #[derive(Debug, Clone)]
 pub struct RouterOptions {
+    /// The services of this process: only their routes exist.
+    pub services: Services,
     /// The address that the server listens on.
     pub listen: SocketAddr,
     /// The limits of the HTTP side.
@@ -57,16 +61,21 @@ pub struct RouterOptions {
 
 /// The whole HTTP side: the routes, and the request pipeline before them.
 pub fn router(market: MarketParts, options: &RouterOptions, shutdown: Shutdown) -> Router {
-    let reading = query_router::router(query_state(&market, options, shutdown.clone()));
+    let services = options.services;
+    let state = query_state(&market, options, shutdown.clone());
+    let reading = query_router::router(state, services);
     let MarketParts { use_cases, tokens, .. } = market;
-    let writing = command_router::router(CommandState { use_cases, tokens });
+    let writing = command_router::router(CommandState { use_cases, tokens }, services);
     let (routes, _) = writing.merge(reading).merge(health::router(shutdown)).split_for_parts();
-    let routes = routes.merge(docs::router(openapi::document()));
+    let routes =
+        routes.merge(absent_services::router(services)).merge(docs::router(openapi::document()));
     request_pipeline::around(routes, &options.http, Guard::new(options.listen, &options.http))
 }
 
 fn query_state(market: &MarketParts, options: &RouterOptions, shutdown: Shutdown) -> QueryState {
     let use_cases = market.use_cases.clone();
+    let absent = Services::ALL.without(options.services);
+    let absent = absent.iter().flat_map(absent_services::paths).collect();
     QueryState {
         queries: market.queries.clone(),
         applied: market.applied.clone(),
@@ -75,6 +84,7 @@ fn query_state(market: &MarketParts, options: &RouterOptions, shutdown: Shutdown
         now: Arc::new(move || use_cases.now()),
         time_zone: options.time_zone,
         capabilities: Arc::new(capabilities(options)),
+        links: Arc::new(RootLinks::without(&absent)),
         render_metrics: options.render_metrics,
     }
 }

@@ -5,7 +5,7 @@ use crate::error::UseCaseError;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use gdmarket_commands::{CommandError, Commands};
-use gdmarket_domain::{ItemNo, Refusal, ReservationNo};
+use gdmarket_domain::{ItemNo, Refusal, ReservationNo, Services};
 use gdmarket_projections::{
     Applied, FoundItem, FoundReservation, ParkedWork, Projections, Queries,
 };
@@ -18,6 +18,8 @@ pub(crate) const NEWEST: i64 = i64::MAX;
 /// The settings of the use cases.
 #[derive(Debug, Clone)]
 pub struct UseCaseOptions {
+    /// The services of this process: it can read the streams of these alone.
+    pub services: Services,
     /// The time zone of the market's days.
     pub time_zone: Tz,
     /// How long a request waits for the outcome of a payment.

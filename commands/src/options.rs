@@ -3,12 +3,15 @@
 use crate::clock::{Clock, SystemClock};
 use crate::executor::RetryOptions;
 use crate::outside::BreakerOptions;
+use gdmarket_domain::Services;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings of [`crate::Commands`]; the defaults are what a market ships with.
 #[derive(Clone)]
 pub struct CommandOptions {
+    /// The services of this process; a call to another one is refused as unavailable.
+    pub services: Services,
     /// Where times and ids come from.
     pub clock: Arc<dyn Clock>,
     /// How retries after a conflict are spread.
@@ -49,6 +52,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(610);
 impl Default for CommandOptions {
     fn default() -> Self {
         Self {
+            services: Services::ALL,
             clock: Arc::new(SystemClock),
             retry: RetryOptions::default(),
             retry_after: Duration::from_secs(1),

@@ -80,6 +80,24 @@ fn a_set_needs_the_services_outside_it_that_its_members_need() {
 }
 
 #[test]
+fn a_process_keeps_the_views_of_its_services_and_its_copies() {
+    for (text, views, managers) in [
+        ("item", "item_info alarms", "holding abandonment"),
+        ("reservation", "reservations", "reservation_process"),
+        ("payment", "payments", "payment_process"),
+        ("alarm", "alarms", "alarm_saga"),
+        ("item,alarm", "item_info alarms", "holding alarm_saga abandonment"),
+    ] {
+        let set: Services = text.parse().unwrap();
+        assert_eq!(set.views().map(ViewName::name).collect::<Vec<_>>().join(" "), views, "{text}");
+        let names: Vec<_> = set.managers().map(ManagerName::name).collect();
+        assert_eq!(names.join(" "), managers, "{text}");
+    }
+    assert!(Services::ALL.views().eq(ViewName::ALL));
+    assert!(Services::ALL.managers().eq(ManagerName::ALL));
+}
+
+#[test]
 fn a_service_calls_none_whose_events_it_does_not_need() {
     for service in Service::ALL {
         let unneeded = service.calls().without(service.reads_events_of());

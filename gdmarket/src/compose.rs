@@ -10,7 +10,8 @@ use gdmarket_commands::{
     AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentGateway, PaymentOptions,
     separate_payment_numbers,
 };
-use gdmarket_projections::{Filter, Options, PageRequest, Projections, ReplayError};
+use gdmarket_domain::{Service, Services, ViewName};
+use gdmarket_projections::{Filter, Options, PageRequest, Projections, Queries, ReplayError};
 use gdmarket_simulators::{
     InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
     take_over_ledger,
@@ -34,6 +35,7 @@ pub struct Market {
     commands: Commands,
     projections: Projections,
     tokens: Tokens,
+    services: Services,
 }
 
 /// Why a market can't start.
@@ -112,7 +114,8 @@ async fn open_store(config: &Config) -> Result<Store, StoreError> {
 }
 
 impl Market {
-    /// Opens the log, brings its schema up to date if that is configured, and starts every subscription.
+    /// Opens the log, brings its schema up to date if that is configured, and starts the subscriptions of the services of
+    /// this process.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         Self::open(config, |store, port| {
             Projections::start(store, port, &projection_options(config))
@@ -138,10 +141,12 @@ impl Market {
         if config.payment.provider.url.is_some() {
             separate_payment_numbers(&store).await?;
         }
-        take_over_ledgers(config, &store).await?;
+        if config.services.own.contains(Service::Payment) {
+            take_over_ledgers(config, &store).await?;
+        }
         let commands = commands(config, store.clone())?;
         let port = Arc::new(ProcessCommands::new(commands.clone()));
-        if let Err(error) = Projections::prepare(&store).await {
+        if let Err(error) = Projections::prepare(&store, config.services.own).await {
             return Err(match StartError::from(error) {
                 StartError::Store(error) => store.locate(error).await.into(),
                 other => other,
@@ -149,24 +154,21 @@ impl Market {
         }
         let projections = follow(store.clone(), port);
         let tokens = tokens(&store).await?;
-        let market = Self { store, commands, projections, tokens };
+        let services = config.services.own;
+        let market = Self { store, commands, projections, tokens, services };
         market.first_views().await;
         Ok(market)
     }
 
-    /// Waits until the views can be read; on an empty log they are built now. Serving starts even if the database
+    /// Waits until the views of this process can be read; on an empty log they are built now. Serving starts even if the database
     /// becomes unavailable meanwhile.
     async fn first_views(&self) {
         let queries = self.projections.queries();
-        let first = PageRequest { after: 0, limit: 1 };
         let readable = async {
-            let filter = Filter::default();
-            while queries.items(&filter, first).await.is_err()
-                || queries.reservations(&filter, first).await.is_err()
-                || queries.payments(&filter, first).await.is_err()
-                || queries.alarms(&filter, first).await.is_err()
-            {
-                tokio::time::sleep(VIEWS_POLL_INTERVAL).await;
+            for view in self.services.views() {
+                while !is_readable(&queries, view).await {
+                    tokio::time::sleep(VIEWS_POLL_INTERVAL).await;
+                }
             }
         };
         if tokio::time::timeout(VIEWS_TIMEOUT, readable).await.is_err() {
@@ -188,6 +190,7 @@ impl Market {
             tokens: self.tokens.clone(),
         };
         let options = RouterOptions {
+            services: self.services,
             listen,
             http: config.server.http.clone(),
             time_zone: config.market.time_zone,
@@ -219,6 +222,17 @@ impl Market {
     }
 }
 
+/// Whether the rows of a view can be read.
+async fn is_readable(queries: &Queries, view: ViewName) -> bool {
+    let (filter, first) = (Filter::default(), PageRequest { after: 0, limit: 1 });
+    match view {
+        ViewName::ItemInfo => queries.items(&filter, first).await.is_ok(),
+        ViewName::Reservations => queries.reservations(&filter, first).await.is_ok(),
+        ViewName::Payments => queries.payments(&filter, first).await.is_ok(),
+        ViewName::Alarms => queries.alarms(&filter, first).await.is_ok(),
+    }
+}
+
 async fn tokens(store: &Store) -> Result<Tokens, StartError> {
     let (identity, key) = (store.identity(), store.log().token_key().await?);
     Tokens::new(identity.log_id, identity.epoch, &key)
@@ -233,6 +247,7 @@ fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
         fail_rate: config.alarm.fail_rate,
     });
     let options = CommandOptions {
+        services: config.services.own,
         pay_within: config.reservation.pay_within,
         payment: PaymentOptions {
             answer_within: config.payment.gateway.answer_within,
@@ -271,6 +286,7 @@ fn payment_gateway(
 
 fn use_case_options(config: &Config) -> UseCaseOptions {
     UseCaseOptions {
+        services: config.services.own,
         time_zone: config.market.time_zone,
         payment_wait: config.payment.gateway.answer_within,
     }
@@ -318,6 +334,7 @@ async fn take_over_ledgers(config: &Config, store: &Store) -> Result<(), StartEr
 /// The options of subscriptions for this configuration.
 pub fn projection_options(config: &Config) -> Options {
     Options {
+        services: config.services.own,
         pay_within: config.reservation.pay_within,
         settle_after: config.payment.gateway.timeout.saturating_add(SETTLE_MARGIN),
         ..Options::default()

@@ -9,6 +9,7 @@ mod loaded;
 mod provider;
 mod secret;
 mod sections;
+mod services;
 mod settings;
 mod sources;
 mod toml_file;
@@ -18,6 +19,7 @@ pub use loaded::{Faults, LoadedConfig};
 pub use provider::{ProviderKey, ProviderUrl};
 pub use secret::{DatabaseUrl, masked};
 pub use sections::Shown;
+pub use services::ServicesConfig;
 pub use settings::{RETIRED, SETTINGS, Setting};
 pub use sources::{Flag, Sources};
 pub(crate) use values::list;
@@ -34,6 +36,8 @@ use std::time::Duration;
 pub struct Config {
     /// The HTTP side and the data folder.
     pub server: Server,
+    /// The services of this process, and where the others are.
+    pub services: ServicesConfig,
     /// Where the log is; without a URL in the data folder.
     pub database: Database,
     /// The market's own rules.

@@ -2,6 +2,7 @@
 
 mod descriptions;
 
+use gdmarket_domain::Services;
 use gdmarket_projections::managers;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
@@ -28,8 +29,8 @@ const FROM_ZERO: [&str; 10] = [
     "gdmarket_payment_refunds_refused_total",
 ];
 
-/// Installs the recorder and registers the metrics, before anything is counted.
-pub fn register_metrics() {
+/// Installs the recorder and registers the metrics of a process of these services, before anything is counted.
+pub fn register_metrics(services: Services) {
     if recorder().is_none() {
         // `/metrics` reports that.
         return;
@@ -40,7 +41,7 @@ pub fn register_metrics() {
     for name in FROM_ZERO {
         metrics::counter!(name).increment(0);
     }
-    for manager in managers() {
+    for manager in managers(services) {
         metrics::counter!("gdmarket_manager_parked_total", "manager" => manager).increment(0);
     }
 }

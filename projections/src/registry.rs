@@ -1,4 +1,4 @@
-//! The lists of all views and all process managers of this program, and everything that iterates over them:
+//! All views and all process managers of this program by their names, and everything that iterates over them:
 //! the loops of a process, rebuilds, checks, the state of loops.
 
 mod any_view;
@@ -24,7 +24,7 @@ use crate::views::items::ItemInfo;
 use crate::views::payments::Payments;
 use crate::views::reservations::Reservations;
 use any_view::{AnyView, view};
-use gdmarket_domain::{ManagerName, ViewName};
+use gdmarket_domain::{ManagerName, Services, ViewName};
 use gdmarket_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +50,14 @@ fn manager_named(name: ManagerName, options: &Options) -> Arc<AnyManager> {
     }
 }
 
+/// The views that a process of these services keeps.
+fn views_of(services: Services) -> Vec<Box<dyn AnyView>> {
+    services.views().map(view_named).collect()
+}
+
 /// Every view of this program.
 fn all_views() -> Vec<Box<dyn AnyView>> {
-    ViewName::ALL.into_iter().map(view_named).collect()
+    views_of(Services::ALL)
 }
 
 /// Every process manager of this program.
@@ -60,14 +65,19 @@ fn all_managers(options: &Options) -> Vec<Arc<AnyManager>> {
     ManagerName::ALL.into_iter().map(|name| manager_named(name, options)).collect()
 }
 
-/// The subscriptions of all process managers.
-pub fn managers() -> Vec<&'static str> {
-    all_managers(&Options::default()).iter().map(|manager| manager.name()).collect()
+/// The subscriptions of the process managers of these services.
+pub fn managers(services: Services) -> Vec<&'static str> {
+    services.managers().map(ManagerName::name).collect()
 }
 
-/// Reads the state of every loop, twice, to measure its rate.
-pub async fn overview(store: &Store, between: Duration) -> Result<Vec<LoopStatus>, QueryError> {
-    let known: Vec<String> = all_views().iter().map(|view| view.subscription()).collect();
+/// Reads the state of every loop, twice, to measure its rate. A view of these services is listed before it is built,
+/// too.
+pub async fn overview(
+    store: &Store,
+    services: Services,
+    between: Duration,
+) -> Result<Vec<LoopStatus>, QueryError> {
+    let known: Vec<String> = views_of(services).iter().map(|view| view.subscription()).collect();
     loop_status::overview(store, &known, between).await
 }
 
@@ -75,7 +85,7 @@ pub async fn overview(store: &Store, between: Duration) -> Result<Vec<LoopStatus
 mod tests {
     use super::*;
     use crate::engine::view::{is_view, version_of};
-    use gdmarket_domain::{AggregateType, MarketPart, Service, Services};
+    use gdmarket_domain::{AggregateType, MarketPart, Service};
 
     #[test]
     fn views_and_managers_differ_by_the_names_of_their_subscriptions() {
@@ -83,7 +93,9 @@ mod tests {
             assert!(is_view(&view.subscription()), "{}", view.subscription());
             assert!(version_of(&view.subscription()) >= Some(1), "{}", view.subscription());
         }
-        for other in managers().into_iter().chain(["_v1", "item_info_v", "item_info", ""]) {
+        for other in
+            managers(Services::ALL).into_iter().chain(["_v1", "item_info_v", "item_info", ""])
+        {
             assert!(!is_view(other), "{other}");
         }
     }

@@ -22,6 +22,7 @@ pages! {
     "reservation-not-found"
     "payment-not-found"
     "alarm-not-found"
+    "not-served-here"
     "method-not-allowed"
     "request-timeout"
     "item-taken"

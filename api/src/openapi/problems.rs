@@ -122,6 +122,8 @@ pub(super) fn add(endpoint: Endpoint<'_>, operation: &mut Operation) {
     let mut kinds = ANY.to_vec();
     if endpoint.is_of_the_market() {
         kinds.extend(MARKET);
+        // A process may run other services than that of the address.
+        kinds.push(&kind::NOT_SERVED_HERE);
         kinds.extend(if endpoint.is_write() { WRITE } else { READ });
         kinds.extend(absent(endpoint.path));
     }

@@ -133,6 +133,10 @@ kinds! {
         "There is no such alarm" "그런 알림이 없어요"
         "An alarm has its item's number; GET /alarms lists what there is."
         "알림의 번호는 물건 번호와 같아요. GET /alarms 에서 목록을 볼 수 있어요.";
+    NOT_SERVED_HERE "not-served-here" NOT_FOUND
+        "Another service answers this address" "다른 서비스의 주소예요"
+        "Send the request to the gateway, or to the service of this address."
+        "게이트웨이나 이 주소를 맡은 서비스로 요청을 보내세요.";
     METHOD_NOT_ALLOWED "method-not-allowed" METHOD_NOT_ALLOWED
         "This address doesn't take this method" "이 주소에서는 쓸 수 없는 메서드예요"
         "Use a method named in the Allow header."

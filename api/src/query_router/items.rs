@@ -1,19 +1,19 @@
-//! Reading items, their integrated view, their calendar and their alarms.
+//! Reading items, their integrated view and their calendar.
 
 use super::accept::{JSON, MemberType};
 use super::listed::{Listed, Statuses};
 use super::resource_routes::{list_route, member_route};
 use super::{Answer, QueryState, shown};
 use crate::extract::caller::Reader;
-use crate::extract::path::{AlarmNumber, Numbered};
+use crate::extract::path::Numbered;
 use crate::extract::query::Params;
 use crate::problem::{Problem, kind};
 use crate::resource::{FoundBody, Versioned};
 use axum::extract::State;
 use gdmarket_domain::ItemNo;
 use gdmarket_projections::{
-    AlarmBody, AlarmStatus, Calendar, Filter, Found, ItemBody, ItemInfoBody, ItemStatus, Page,
-    PageRequest, Queries, QueryError,
+    Calendar, Filter, Found, ItemBody, ItemInfoBody, ItemStatus, Page, PageRequest, Queries,
+    QueryError,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -31,12 +31,6 @@ pub(super) fn router() -> OpenApiRouter<QueryState> {
             "getItemInfo",
             "The integrated view of one item.",
             "Its integrated view.",
-        ))
-        .routes(list_route::<AlarmBody>("listAlarms", "What was announced about items."))
-        .routes(member_route::<AlarmBody>(
-            "getAlarm",
-            "What was announced about one item.",
-            "The alarm.",
         ))
 }
 
@@ -77,29 +71,6 @@ impl Listed for ItemInfoBody {
         page: PageRequest,
     ) -> Result<Page<FoundBody<Self>>, QueryError> {
         queries.item_infos(filter, page).await
-    }
-}
-
-impl Listed for AlarmBody {
-    type Number = AlarmNumber;
-    const COLLECTION: &'static str = "alarms";
-    const NUMBER: &'static str = "alarmNo";
-    const NUMBER_DESCRIPTION: &'static str = "The alarm: its item's number.";
-    const STATUSES: Statuses = AlarmStatus::WORDS;
-
-    async fn find(
-        queries: &Queries,
-        AlarmNumber(no): AlarmNumber,
-    ) -> Result<Option<FoundBody<Self>>, QueryError> {
-        queries.alarm(no).await
-    }
-
-    async fn list(
-        queries: &Queries,
-        filter: &Filter,
-        page: PageRequest,
-    ) -> Result<Page<FoundBody<Self>>, QueryError> {
-        queries.alarms(filter, page).await
     }
 }
 

@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -71,16 +72,34 @@ const LINKS: &[(&str, &str)] = &[
     ("readyz", "/readyz"),
 ];
 
+/// The links of the root.
+#[derive(Debug, Serialize)]
+pub(crate) struct RootLinks {
+    #[serde(rename = "_links")]
+    links: BTreeMap<&'static str, RootLink>,
+}
+
+#[derive(Debug, Serialize)]
+struct RootLink {
+    href: &'static str,
+}
+
+impl RootLinks {
+    /// The links of a process without the routes of the absent services.
+    pub(crate) fn without(absent: &BTreeSet<String>) -> Self {
+        let served = LINKS.iter().filter(|(_, href)| !absent.contains(*href));
+        Self { links: served.map(|(name, href)| (*name, RootLink { href })).collect() }
+    }
+}
+
 /// Where everything is.
 #[utoipa::path(get, path = "/", operation_id = "links",
     tag = "server",
     responses((status = 200, description = "Links.", body = Value,
         content_type = "application/hal+json")))]
-async fn root() -> Response {
-    let links: Map<String, Value> =
-        LINKS.iter().map(|(name, href)| ((*name).to_owned(), json!({"href": href}))).collect();
+async fn root(State(state): State<QueryState>) -> Response {
     let hal = HeaderValue::from_static("application/hal+json");
-    ([(header::CONTENT_TYPE, hal)], json!({"_links": links}).to_string()).into_response()
+    ([(header::CONTENT_TYPE, hal)], json!(state.links).to_string()).into_response()
 }
 
 /// What this server can do.

@@ -1,4 +1,4 @@
-//! Reading reservations, their payments, and the trace of a reservation.
+//! Reading reservations, and the trace of a reservation.
 
 use super::listed::{Listed, Statuses};
 use super::resource_routes::{list_route, member_route};
@@ -12,10 +12,9 @@ use crate::trace::{TraceResource, may_read};
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse as _;
-use gdmarket_domain::{PaymentNo, ReservationNo};
+use gdmarket_domain::ReservationNo;
 use gdmarket_projections::{
-    Filter, Page, PageRequest, PaymentBody, PaymentProgress, Queries, QueryError, ReservationBody,
-    ReservationStatus,
+    Filter, Page, PageRequest, Queries, QueryError, ReservationBody, ReservationStatus,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -29,8 +28,6 @@ pub(super) fn router() -> OpenApiRouter<QueryState> {
             "The reservation.",
         ))
         .routes(routes!(trace))
-        .routes(list_route::<PaymentBody>("listPayments", "The attempts to pay."))
-        .routes(member_route::<PaymentBody>("getPayment", "One attempt to pay.", "The attempt."))
 }
 
 impl Listed for ReservationBody {
@@ -53,26 +50,6 @@ impl Listed for ReservationBody {
         page: PageRequest,
     ) -> Result<Page<FoundBody<Self>>, QueryError> {
         queries.reservations(filter, page).await
-    }
-}
-
-impl Listed for PaymentBody {
-    type Number = PaymentNo;
-    const COLLECTION: &'static str = "payments";
-    const NUMBER: &'static str = "paymentNo";
-    const NUMBER_DESCRIPTION: &'static str = "The attempt.";
-    const STATUSES: Statuses = PaymentProgress::WORDS;
-
-    async fn find(queries: &Queries, no: PaymentNo) -> Result<Option<FoundBody<Self>>, QueryError> {
-        queries.payment(no).await
-    }
-
-    async fn list(
-        queries: &Queries,
-        filter: &Filter,
-        page: PageRequest,
-    ) -> Result<Page<FoundBody<Self>>, QueryError> {
-        queries.payments(filter, page).await
     }
 }
 

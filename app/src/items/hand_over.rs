@@ -7,7 +7,7 @@ use crate::use_cases::{NEWEST, UseCases, is_refused};
 use crate::waiting::VIEW_WAIT;
 use gdmarket_commands::{CommandError, CommandMeta, Executed, Lending};
 use gdmarket_domain::reservation::ReservationStage;
-use gdmarket_domain::{Item, ItemError, ItemEvent, ItemNo, ReservationNo};
+use gdmarket_domain::{Item, ItemError, ItemEvent, ItemNo, ReservationNo, Service};
 use gdmarket_projections::{FoundItem, StreamEvent};
 
 /// The state of an authorisation to lend an item, which follows from a payment.
@@ -108,6 +108,10 @@ impl UseCases {
         item_no: ItemNo,
         reservation_no: Option<ReservationNo>,
     ) -> Result<Authorisation, UseCaseError> {
+        // The reservations are in another log: a payment may be on its way from there.
+        if !self.options.services.contains(Service::Reservation) {
+            return Ok(Authorisation::Undecided);
+        }
         let candidates = if let Some(no) = reservation_no {
             vec![no]
         } else {

@@ -1,6 +1,6 @@
 //! [`Commands`]: the one handle of the write side, cheap to clone.
 
-use super::payment_service::{LocalPayments, PaymentService};
+use super::payment_service::{AbsentPayments, LocalPayments, PaymentService};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::CommandError;
 use crate::executor::{CommandMeta, CommandRequest, Executed, Executor};
@@ -11,7 +11,7 @@ use crate::outside::{
 };
 use crate::panic::panic_message;
 use futures::FutureExt as _;
-use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment};
+use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment, Service};
 use gdmarket_store::Store;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -58,7 +58,11 @@ impl Commands {
             options: options.payment.clone(),
             tracker: tracker.clone(),
         };
-        let payments = Arc::new(local_payments.clone());
+        let payments: Arc<dyn PaymentService> = if options.services.contains(Service::Payment) {
+            Arc::new(local_payments.clone())
+        } else {
+            Arc::new(AbsentPayments { retry_after: options.retry_after })
+        };
         Ok(Self(Arc::new(Inner {
             executor,
             options,

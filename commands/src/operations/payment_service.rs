@@ -2,8 +2,9 @@
 //!
 //! [`PaymentService`] is all that the reservation's side may use, so that HTTP can come between the two.
 //! [`LocalPayments`] is the service itself: it alone calls the gateway, one `confirm` per attempt,
-//! and writes the payment's stream.
+//! and writes the payment's stream. [`AbsentPayments`] takes its place in a process without it.
 
+mod absent_payments;
 mod call;
 mod charge;
 mod found_outcome;
@@ -11,6 +12,7 @@ mod local_payments;
 mod refund;
 mod settle;
 
+pub(crate) use absent_payments::AbsentPayments;
 pub(crate) use found_outcome::record_found_outcome;
 pub use found_outcome::{FindingDecision, FoundOutcome, PaymentFinding};
 pub(crate) use local_payments::LocalPayments;

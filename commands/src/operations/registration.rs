@@ -10,7 +10,9 @@ use crate::executor::{CommandMeta, CommandRequest, Execution};
 use crate::operations::commands::Inner;
 use crate::operations::number_kinds;
 use crate::outside::CallOutcome;
-use gdmarket_domain::{Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal};
+use gdmarket_domain::{
+    Alarm, AlarmCommand, Item, ItemCommand, ItemError, ItemNo, Refusal, Service,
+};
 use tokio::time::timeout;
 
 /// How often a registration may find its number abandoned before it fails.
@@ -63,6 +65,11 @@ impl Inner {
             retry_after,
             cause,
         };
+        // Calls over HTTP are not connected yet.
+        if !self.options.services.contains(Service::Alarm) {
+            let cause = "the alarm service is not in this process, and can't be called yet";
+            return Err(down(self.options.retry_after, cause.to_owned()));
+        }
         let permit = self.alarm_breaker.admit().map_err(|open| {
             down(open.retry_after, "the circuit breaker of the alarm is open".to_owned())
         })?;

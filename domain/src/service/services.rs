@@ -1,6 +1,7 @@
 //! A set of services, and the text that names one.
 
 use super::Service;
+use super::part::{ManagerName, MarketPart, ViewName};
 use std::fmt;
 use std::str::FromStr;
 
@@ -69,6 +70,21 @@ impl Services {
     /// Each of them, in the order of [`Service::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Service> {
         Service::ALL.into_iter().filter(move |service| self.contains(*service))
+    }
+
+    /// The views that a process of these services keeps: their own, and their copies of others.
+    pub fn views(self) -> impl Iterator<Item = ViewName> {
+        let is_copied =
+            move |view: &ViewName| self.iter().any(|service| service.copied_views().contains(view));
+        let is_own = move |view: &ViewName| self.contains(Service::of(MarketPart::View(*view)));
+        ViewName::ALL.into_iter().filter(move |view| is_own(view) || is_copied(view))
+    }
+
+    /// The process managers of these services.
+    pub fn managers(self) -> impl Iterator<Item = ManagerName> {
+        let is_own =
+            move |name: &ManagerName| self.contains(Service::of(MarketPart::Manager(*name)));
+        ManagerName::ALL.into_iter().filter(is_own)
     }
 
     /// The services outside this set whose events or answers its members need.

@@ -59,6 +59,9 @@ pub(super) struct ServeArgs {
     /// Leave the database's schema as it is; refuse to serve if it is too old.
     #[arg(long)]
     no_migrate: bool,
+    /// Run only these services of the market: item, reservation, payment, alarm.
+    #[arg(long, value_name = "NAMES")]
+    services: Option<String>,
 }
 
 impl ServeArgs {
@@ -68,6 +71,7 @@ impl ServeArgs {
             listen: self.listen.or(before.listen),
             allow_open: self.allow_open || before.allow_open,
             no_migrate: self.no_migrate || before.no_migrate,
+            services: self.services.or(before.services),
         }
     }
 }
@@ -80,6 +84,7 @@ pub(super) fn settings(common: &Common, serve: &ServeArgs) -> Result<LoadedConfi
         given("--database-url", "database.url", common.database_url.clone()),
         given("--listen", "server.listen", serve.listen.clone()),
         given("--allow-open", "server.allow_open", serve.allow_open.then(|| "true".to_owned())),
+        given("--services", "server.services", serve.services.clone()),
         given("--no-migrate", "server.migrate", serve.no_migrate.then(|| "false".to_owned())),
     ];
     let flags = flags.into_iter().flatten().collect();

@@ -29,7 +29,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   gdmarket serve                          on http://127.0.0.1:8080, SQLite in ./gdmarket-data
   gdmarket serve --listen 127.0.0.1:9000 --data-dir /var/lib/gdmarket
-  gdmarket serve --database-url postgres://market@db/market";
+  gdmarket serve --database-url postgres://market@db/market
+  gdmarket serve --services item,alarm    two services of four; the other two run elsewhere";
 
 pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
     let listen = config.server.listen;
@@ -46,7 +47,7 @@ pub(super) fn run(config: &Config, console: Console) -> Result<(), Failure> {
         is_quiet: !console.prints_notes(),
     };
     telemetry::start_log(&config.telemetry, style);
-    register_metrics();
+    register_metrics(config.services.own);
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(config, console));
     runtime.shutdown_timeout(ABORT_TIMEOUT);
@@ -146,6 +147,14 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
         return;
     }
     console.note(&format!("GDmarket serves {url} ({place}). The interface: {url}/docs"));
+    let services = config.services.own;
+    if !services.is_all() {
+        console.note(&format!(
+            "It runs only these services of the market: {services}. Calls to the others, and their \
+             events, are not connected yet."
+        ));
+        return;
+    }
     console.note("Ctrl-C ends it. In another terminal, `gdmarket demo` walks through a rental.");
 }
 

@@ -33,11 +33,7 @@ impl Provider for Layer {
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
         let mut sections = Dict::new();
         for (key, value) in &self.entries {
-            let (section, name) = key.split_once('.').unwrap_or((key, ""));
-            let dict = sections.entry(section.to_owned()).or_insert_with(|| Dict::new().into());
-            if let Value::Dict(_, dict) = dict {
-                dict.insert(name.to_owned(), value.as_str().into());
-            }
+            insert(&mut sections, key, value);
         }
         Ok(Profile::Default.collect(sections))
     }
@@ -83,15 +79,7 @@ impl Layers {
 
     /// Returns a fault for every key that is neither a setting nor the file of a secret one.
     pub(super) fn unknown_keys(&self) -> Vec<String> {
-        let mut unknown = vec![];
-        for (section, value) in self.0.extract::<Dict>().unwrap_or_default() {
-            match value {
-                Value::Dict(_, dict) => {
-                    unknown.extend(dict.into_keys().map(|key| format!("{section}.{key}")));
-                }
-                _ => unknown.push(section),
-            }
-        }
+        let mut unknown = keys(self.0.extract().unwrap_or_default(), "");
         unknown.retain(|key| {
             let is_retired = RETIRED.contains(&key.as_str());
             !is_retired && Setting::of(key).is_none() && secret_of(key).is_none()
@@ -160,6 +148,39 @@ impl Layers {
                 .ok_or_else(|| format!("{}: must be one value ({source})", setting.key)),
         }
     }
+}
+
+/// Sets `section.key`, or `section.table.key`.
+fn insert(table: &mut Dict, key: &str, value: &str) {
+    let Some((section, rest)) = key.split_once('.') else {
+        table.insert(key.to_owned(), value.into());
+        return;
+    };
+    let inner = table.entry(section.to_owned()).or_insert_with(|| Dict::new().into());
+    if let Value::Dict(_, inner) = inner {
+        insert(inner, rest, value);
+    }
+}
+
+/// The full keys of all values below `prefix`.
+fn keys(table: Dict, prefix: &str) -> Vec<String> {
+    let mut all = vec![];
+    for (name, value) in table {
+        let key = format!("{prefix}{name}");
+        let inside = format!("{key}.");
+        match value {
+            Value::Dict(_, inner) if prefix.is_empty() || is_table(&key, &inner) => {
+                all.extend(keys(inner, &inside));
+            }
+            _ => all.push(key),
+        }
+    }
+    all
+}
+
+/// Whether a value is a table with keys of its own, and not that of a setting.
+fn is_table(key: &str, inner: &Dict) -> bool {
+    !inner.is_empty() && Setting::of(key).is_none()
 }
 
 fn file(sources: &Sources) -> Result<Option<TomlFile>, String> {

@@ -4,16 +4,20 @@
 //! its place, until it can be read: every fault is reported, each with its source.
 
 use super::layers::{Layers, SettingText};
+use super::services::{MissingSetting, ServicesConfig};
 use super::settings::{SETTINGS, Setting};
 use super::{Config, DatabaseUrl, Outside, PaymentConfig, ProviderConfig, Server, masked, values};
 use gdmarket_api::HttpOptions;
+use gdmarket_domain::{Service, Services};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error, MapDeserializer};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
+use url::Url;
 
 /// One setting with its value and source, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +73,9 @@ impl Sections {
         let (setting, text) = (SETTINGS.get(number)?, self.texts.get_mut(number)?);
         let default = default_of(setting);
         let faulty = std::mem::replace(text, default);
-        let value = if setting.secret { "***" } else { &faulty.text };
+        // An address with a user may hold a password.
+        let is_secret = setting.secret || faulty.text.contains('@');
+        let value = if is_secret { "***" } else { &faulty.text };
         let fault = format!("{}: {value:?} {fault} ({})", setting.key, faulty.source);
         self.faults.push((number, fault));
         (faulty.text != text.text).then_some(())
@@ -79,6 +85,7 @@ impl Sections {
     pub(super) fn config(&mut self, ledger: Option<(String, String)>) -> Option<Config> {
         let Http(http) = self.section("server")?;
         let server = Server { http, ..self.section("server")? };
+        let services = self.services()?;
         let (named, ledger_set_by) = ledger.unzip();
         let in_folder = server.data_dir.join("payments.ledger");
         let provider: ProviderConfig = self.section("payment")?;
@@ -87,6 +94,7 @@ impl Sections {
         let old_ledgers = named.map(PathBuf::from).into_iter().chain([in_folder]).collect();
         Some(Config {
             server,
+            services,
             database: self.section("database")?,
             market: self.section("market")?,
             payment: PaymentConfig { provider, gateway, decline_rate, old_ledgers, ledger_set_by },
@@ -94,6 +102,25 @@ impl Sections {
             reservation: self.section("reservation")?,
             telemetry: self.section("telemetry")?,
         })
+    }
+
+    /// The services of this process, with a fault for each setting that they need and that isn't set.
+    fn services(&mut self) -> Option<ServicesConfig> {
+        let OwnServices { services: own } = self.section("server")?;
+        let mut urls = BTreeMap::new();
+        for service in Service::ALL {
+            let ServiceAddress { url } = self.section(&format!("services.{service}"))?;
+            urls.extend(url.map(|url| (service, url)));
+        }
+        let KeysFileSetting { keys_file } = self.section("services")?;
+        let services = ServicesConfig { own, urls, keys_file };
+        for MissingSetting { number, fault } in services.missing(&self.texts) {
+            // A value that can't be read is a fault of its own already.
+            if self.faults.iter().all(|(faulty, _)| *faulty != number) {
+                self.faults.push((number, fault));
+            }
+        }
+        Some(services)
     }
 
     /// Each setting as `config show` prints it, and the faults in the order of the settings.
@@ -116,6 +143,24 @@ fn default_of(setting: &Setting) -> SettingText {
 fn redacted(text: &str) -> String {
     let hidden = |_| if text.is_empty() { String::new() } else { "***".to_owned() };
     DatabaseUrl::from_str(text).map_or_else(hidden, |url| url.to_string())
+}
+
+#[derive(Deserialize)]
+struct OwnServices {
+    #[serde(deserialize_with = "values::services")]
+    services: Services,
+}
+
+#[derive(Deserialize)]
+struct ServiceAddress {
+    #[serde(deserialize_with = "values::service_url")]
+    url: Option<Url>,
+}
+
+#[derive(Deserialize)]
+struct KeysFileSetting {
+    #[serde(deserialize_with = "values::optional_file")]
+    keys_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

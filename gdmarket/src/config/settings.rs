@@ -24,6 +24,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.hosts", "", "further names this server is called by, separated by commas"),
     setting("server.data_dir", "./gdmarket-data", "folder of the SQLite files"),
     setting("server.migrate", "true", "bring the database's schema up to date before serving"),
+    setting(
+        "server.services",
+        "item,reservation,payment,alarm",
+        "which services this process runs, separated by commas",
+    ),
     setting("server.drain_delay_ms", "0", "serve on for this long after a shutdown is requested"),
     setting("server.finish_within_ms", "30000", "then wait this long for what is in flight"),
     setting("server.request_timeout_ms", "30000", "how long one request may take"),
@@ -43,6 +48,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.waiting", "1024", "how many requests may wait for an outcome at once"),
     setting("server.concurrency", "1024", "how many requests are worked on at once"),
     setting("server.event_streams", "256", "how many may follow the events at once"),
+    setting("services.item.url", "", "where the item service is, if it isn't in this process"),
+    setting("services.reservation.url", "", "where the reservation service is"),
+    setting("services.payment.url", "", "where the payment service is"),
+    setting("services.alarm.url", "", "where the alarm service is"),
+    setting("services.keys_file", "", "the file of the keys that all services share"),
     Setting {
         key: "database.url",
         default: "",

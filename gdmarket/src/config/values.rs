@@ -3,6 +3,7 @@
 use super::LogFormat;
 use chrono_tz::Tz;
 use figment::value::Value;
+use gdmarket_domain::{Services, ServicesError};
 use serde::de::Error as _;
 use serde::{Deserialize as _, Deserializer};
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 /// The longest time of a setting: a day.
 const MAX_MS: u64 = 86_400_000;
@@ -91,6 +93,42 @@ pub(super) fn folder<'de, D: Deserializer<'de>>(text: D) -> Result<PathBuf, D::E
     read(text, |text| match text {
         "" => Err("must name a folder".to_owned()),
         text => Ok(PathBuf::from(text)),
+    })
+}
+
+/// The path of a file, or none.
+pub(super) fn optional_file<'de, D>(text: D) -> Result<Option<PathBuf>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    read(text, |text| Ok(Some(PathBuf::from(text)).filter(|path| !path.as_os_str().is_empty())))
+}
+
+pub(super) fn services<'de, D: Deserializer<'de>>(text: D) -> Result<Services, D::Error> {
+    read(text, |text| text.parse().map_err(|error: ServicesError| error.to_string()))
+}
+
+/// The address of a service, or none. Its routes follow directly after it.
+pub(super) fn service_url<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Url>, D::Error> {
+    read(text, |text| {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let is_address = |url: &Url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+        };
+        let url = Url::parse(text).ok().filter(is_address);
+        url.map(Some).ok_or_else(|| {
+            "must be the address of a service, like http://127.0.0.1:8082, without user, path or \
+             query"
+                .to_owned()
+        })
     })
 }
 

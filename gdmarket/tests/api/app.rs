@@ -7,6 +7,7 @@ use gdmarket::compose::Market;
 use gdmarket::config::{Config, Flag, Sources};
 use gdmarket::metrics::register_metrics;
 use gdmarket_api::server::{Shutdown, Stage};
+use gdmarket_domain::Services;
 use gdmarket_testkit::TestDb;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
@@ -82,7 +83,7 @@ impl App {
     }
 
     fn config(db: &TestDb, settings: &[(&'static str, &str)]) -> (Config, TempDir) {
-        register_metrics();
+        register_metrics(Services::ALL);
         let spare = tempfile::tempdir().expect("a temporary folder");
         (config(db, &spare, settings), spare)
     }

@@ -3,6 +3,7 @@
 use crate::app::{App, app};
 use base64::Engine as _;
 use gdmarket_api::openapi;
+use gdmarket_domain::Services;
 use gdmarket_projections::{overview, pause_view};
 use gdmarket_store::{Store, StoreOptions};
 use gdmarket_testkit::{TestDb, on_each_engine};
@@ -109,7 +110,7 @@ async fn read_of_views_that_stay_behind_is_refused_with_retry_after() {
     let app = App::on(&db, &[]).await;
     let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
     let store = Store::open(&options).await.expect("the store");
-    let loops = overview(&store, Duration::ZERO).await.expect("the loops");
+    let loops = overview(&store, Services::ALL, Duration::ZERO).await.expect("the loops");
     let alarms = loops.iter().find(|of| of.is_view && of.name.starts_with("alarms_v"));
     pause_view(&store, &alarms.expect("the view").name).await.expect("a pause");
     let written =

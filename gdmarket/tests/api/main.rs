@@ -58,6 +58,7 @@ mod request_metrics;
 mod request_pipeline;
 mod sagas_command;
 mod secrets;
+mod service_roles;
 mod skipped_reactions;
 mod startup;
 mod tools;

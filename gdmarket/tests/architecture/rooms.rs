@@ -95,6 +95,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "docs",
             "command_router",
             "query_router",
+            "absent_services",
             "health",
             "openapi",
             "router",

@@ -7,6 +7,7 @@ use crate::market_client::MarketClient;
 use crate::random_seed::seeded_rng;
 use crate::stored_state::whole_log;
 use futures::future::join_all;
+use gdmarket_domain::Services;
 use gdmarket_projections::Replay;
 use gdmarket_store::{RecordedEvent, Store, StoreOptions};
 use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, run, times};
@@ -99,7 +100,7 @@ async fn views_at(db: &TestDb, position: i64) -> BTreeMap<String, Vec<Value>> {
     let store = Store::open(&options(db)).await.unwrap();
     let replay = Replay::new(store.clone());
     let mut views = BTreeMap::new();
-    for view in Replay::views() {
+    for view in Replay::views(Services::ALL) {
         let mut rows = Vec::new();
         let mut keep = |row: Value| rows.push(row);
         replay.as_of(&view, position, &mut keep, &|_, _| ()).await.unwrap();

@@ -1,10 +1,13 @@
 //! The settings of views and process managers; the program reads them from the configuration.
 
+use gdmarket_domain::Services;
 use std::time::Duration;
 
 /// Settings of [`crate::Projections`].
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The services whose views and process managers run in this process.
+    pub services: Services,
     /// The most events of a batch.
     pub batch: u32,
     /// How long a lease lasts that isn't renewed: the longest time without a runner after a replica died.
@@ -28,6 +31,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            services: Services::ALL,
             batch: 500,
             lease_ttl: Duration::from_secs(3),
             concurrency: 64,

@@ -35,11 +35,6 @@ impl Manager for ReservationProcess {
         &[Item::TYPE, Hold::TYPE, Payment::TYPE, Reservation::TYPE]
     }
 
-    /// This manager does it, since it reads nearly every aggregate anyway.
-    fn parks_unknown(&self) -> bool {
-        true
-    }
-
     fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions> {
         let recorded_at = moment.recorded_at;
         let pay_by = recorded_at + self.pay_within;

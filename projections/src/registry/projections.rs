@@ -1,6 +1,6 @@
 //! Starts and stops the loops of this process.
 
-use super::{all_managers, all_views};
+use super::{manager_named, views_of};
 use crate::engine::feed::{Feed, LocalFeed};
 use crate::engine::process_manager::{Port, Reactor, ReactorParts};
 use crate::engine::progress::{Applied, LoopKey, LoopKind};
@@ -11,6 +11,7 @@ use crate::processes::command_port::{CommandPort, StepPort};
 use crate::processes::options::Options;
 use crate::processes::step::Step;
 use crate::queries::Queries;
+use gdmarket_domain::{ManagerName, Services};
 use gdmarket_store::{Checkpoints, Leases, Store};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -26,23 +27,32 @@ pub struct Projections {
     stopping: CancellationToken,
 }
 
+/// The manager that also parks the rows of the log whose aggregate this program doesn't know: one per process, so that
+/// each row is parked once.
+fn parking_manager(services: Services) -> Option<ManagerName> {
+    // It reads nearly every aggregate anyway.
+    let first_choice = ManagerName::ReservationProcess;
+    let mut own = services.managers();
+    own.find(|name| *name == first_choice).or_else(|| services.managers().next())
+}
+
 /// A loop before it runs.
 type NamedHandler = (LoopKey, Arc<dyn Handler>);
 
 impl Projections {
-    /// Builds every view that this program reads and that was never built, before the first query; waits for
-    /// another replica that builds one.
-    pub async fn prepare(store: &Store) -> Result<(), ReplayError> {
-        for view in all_views() {
+    /// Builds every view that a process of these services reads and that was never built, before the first
+    /// query; waits for another replica that builds one.
+    pub async fn prepare(store: &Store, services: Services) -> Result<(), ReplayError> {
+        for view in views_of(services) {
             view.ensure_built(store).await?;
         }
         Ok(())
     }
 
-    /// Starts all loops, on tasks of the current runtime. They wait for a database that doesn't answer.
+    /// Starts the loops of the process's services, on tasks of the current runtime. They wait for a database that doesn't answer.
     pub fn start(store: Store, port: Arc<dyn CommandPort>, options: &Options) -> Self {
         let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
-        let views = all_views();
+        let views = views_of(options.services);
         let handlers: Vec<NamedHandler> = views
             .iter()
             .map(|view| {
@@ -122,20 +132,22 @@ fn managers(
     options: &Options,
 ) -> Vec<NamedHandler> {
     let port: Arc<dyn Port<Step>> = Arc::new(StepPort(Arc::clone(port)));
-    all_managers(options)
-        .into_iter()
-        .map(|manager| {
-            let key = LoopKey { kind: LoopKind::Manager, name: manager.name().to_owned() };
-            let reactor = Reactor::new(ReactorParts {
-                manager,
-                port: Arc::clone(&port),
-                store: store.clone(),
-                feed: Arc::clone(feed),
-                concurrency: options.concurrency,
-                tick: options.tick,
-            });
-            let handler: Arc<dyn Handler> = Arc::new(reactor);
-            (key, handler)
-        })
-        .collect()
+    let parking = parking_manager(options.services);
+    let own = options.services.managers();
+    own.map(|name| {
+        let manager = manager_named(name, options);
+        let key = LoopKey { kind: LoopKind::Manager, name: manager.name().to_owned() };
+        let reactor = Reactor::new(ReactorParts {
+            manager,
+            port: Arc::clone(&port),
+            store: store.clone(),
+            feed: Arc::clone(feed),
+            concurrency: options.concurrency,
+            tick: options.tick,
+            parks_unknown: Some(name) == parking,
+        });
+        let handler: Arc<dyn Handler> = Arc::new(reactor);
+        (key, handler)
+    })
+    .collect()
 }

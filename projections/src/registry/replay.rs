@@ -1,10 +1,11 @@
 //! Replays the views of one store, by name.
 
-use super::all_views;
 use super::any_view::AnyView;
+use super::{all_views, views_of};
 use crate::engine::rebuild::{
     AsOf, Difference, Differences, RebuildObserver, RebuildProgress, ReplayError, Replayed, kebab,
 };
+use gdmarket_domain::Services;
 use gdmarket_store::Store;
 use serde_json::Value;
 
@@ -18,9 +19,9 @@ impl Replay {
         Self(store)
     }
 
-    /// The names of all views, as people type them.
-    pub fn views() -> Vec<String> {
-        all_views().iter().map(|view| kebab(view.name())).collect()
+    /// The names of the views that a process of these services keeps, as people type them.
+    pub fn views(services: Services) -> Vec<String> {
+        views_of(services).iter().map(|view| kebab(view.name())).collect()
     }
 
     /// The name of a view as people type it: `item-info` for `item_info` and `item_info_v4`.
@@ -66,7 +67,9 @@ fn find(name: &str) -> Result<Box<dyn AnyView>, ReplayError> {
     let found = all_views()
         .into_iter()
         .find(|view| is_meant(view.name()) || is_meant(&view.subscription()));
-    found.ok_or_else(|| ReplayError::UnknownView(name.to_owned(), Replay::views().join(", ")))
+    found.ok_or_else(|| {
+        ReplayError::UnknownView(name.to_owned(), Replay::views(Services::ALL).join(", "))
+    })
 }
 
 /// Finds the rows of every view that differ from a rebuild, for tests and checks.

@@ -9,7 +9,7 @@ use cqrs_es::Aggregate;
 use gdmarket_domain::upcast::{self, STEPS};
 use gdmarket_domain::{
     Alarm, AlarmEvent, Hold, HoldEvent, Item, ItemCommand, ItemEvent, MarketEvent, Payment,
-    PaymentCommand, PaymentEvent, Reservation, ReservationCommand, ReservationEvent,
+    PaymentCommand, PaymentEvent, Reservation, ReservationCommand, ReservationEvent, Services,
     event_names_of,
 };
 use gdmarket_projections::{
@@ -169,7 +169,7 @@ async fn exported(store: &Store) -> Vec<u8> {
 
 async fn imported(db: &TestDb, log: &[u8]) {
     let reader = ArchiveReader::open(Cursor::new(log.to_vec())).await.unwrap();
-    let acting = managers();
+    let acting = managers(Services::ALL);
     let settings = ImportOptions { numbered: &[], acting: &acting, is_derived: is_view };
     let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
     import(&options, settings, reader, &|_| {}).await.unwrap();

@@ -4,7 +4,7 @@ use crate::test_port::{Sent, TestPort};
 use chrono::NaiveDate;
 use gdmarket_domain::{
     AlarmCommand, ItemCommand, ItemNo, MarketCommand, Money, PaymentCommand, PaymentNo, PersonId,
-    RentalPeriod, ReservationCommand, ReservationNo,
+    RentalPeriod, ReservationCommand, ReservationNo, Services,
 };
 use gdmarket_projections::{Options, ParkedWork, Projections, Queries, differences_from_rebuild};
 use gdmarket_store::{Parked, ParkedKeys, Store, StoreOptions, on_db, on_tx};
@@ -77,7 +77,7 @@ impl Market {
     /// Opens a market over a migrated database.
     pub(crate) async fn open_with(options: &StoreOptions) -> Self {
         let store = Store::open(options).await.unwrap();
-        Projections::prepare(&store).await.unwrap();
+        Projections::prepare(&store, Services::ALL).await.unwrap();
         let port = Arc::new(TestPort::new(store.clone()));
         Self { store, port, next_id: AtomicU64::new(1) }
     }

@@ -5,7 +5,7 @@ use crate::market::{Market, SOON, VIEWS, item};
 use crate::scenario;
 use async_trait::async_trait;
 use futures::FutureExt;
-use gdmarket_domain::ItemCommand;
+use gdmarket_domain::{ItemCommand, Services};
 use gdmarket_projections::{
     Difference, Filter, LoopState, PageRequest, Projections, RebuildObserver, Replay, Replayed,
     overview, pause_view, resume_view,
@@ -247,7 +247,7 @@ on_each_engine! {
         loops.stop().await;
         market.views_sql("UPDATE checkpoints SET log_epoch = 7").await;
         let states: Vec<_> =
-            overview(&market.store, Duration::ZERO).await.unwrap().iter().map(|o| o.state).collect();
+            overview(&market.store, Services::ALL, Duration::ZERO).await.unwrap().iter().map(|o| o.state).collect();
         assert!(states.iter().all(|state| *state == LoopState::OtherLog), "{states:?}");
         for view in EVERY_VIEW {
             let (replayed, _) = rebuild(&market, view, true).await;
@@ -277,7 +277,7 @@ on_each_engine! {
         let first = gdmarket_store::Store::open(&options).await.unwrap();
         let second = gdmarket_store::Store::open(&options).await.unwrap();
         let (one, two) =
-            tokio::join!(Projections::prepare(&first), Projections::prepare(&second));
+            tokio::join!(Projections::prepare(&first, Services::ALL), Projections::prepare(&second, Services::ALL));
         one.unwrap();
         two.unwrap();
         first.close().await;
@@ -287,7 +287,7 @@ on_each_engine! {
         for view in VIEWS {
             assert_eq!(generation(&market, view).await, 1, "built once");
         }
-        let loops_now = overview(&market.store, Duration::ZERO).await.unwrap();
+        let loops_now = overview(&market.store, Services::ALL, Duration::ZERO).await.unwrap();
         assert!(loops_now.iter().all(|of| of.position == head), "{loops_now:?}");
     }
 
@@ -305,13 +305,13 @@ on_each_engine! {
         })
         .await;
         assert_eq!(market.queries().item(item(2)).await.unwrap(), None, "nothing is written");
-        let loops_now = overview(&market.store, Duration::from_millis(10)).await.unwrap();
+        let loops_now = overview(&market.store, Services::ALL, Duration::from_millis(10)).await.unwrap();
         let paused = loops_now.iter().find(|of| of.name == VIEWS[0]).unwrap();
         assert_eq!((paused.state, paused.lag_events > 0), (LoopState::Paused, true), "{paused:?}");
         loops.stop().await;
         let loops = market.start();
         eventually(SOON, || async {
-            let loops_now = overview(&market.store, Duration::ZERO).await.unwrap();
+            let loops_now = overview(&market.store, Services::ALL, Duration::ZERO).await.unwrap();
             let running = loops_now.iter().filter(|of| of.state == LoopState::Running).count();
             if running == loops_now.len() - 1 { Ok(()) } else { Err(loops_now) }
         })
@@ -321,7 +321,7 @@ on_each_engine! {
         assert!(!resume_view(&market.store, VIEWS[0]).await.unwrap(), "the view was resumed already");
         market.settle(&loops).await;
         assert!(market.queries().item(item(2)).await.unwrap().is_some());
-        let loops_now = overview(&market.store, Duration::ZERO).await.unwrap();
+        let loops_now = overview(&market.store, Services::ALL, Duration::ZERO).await.unwrap();
         assert!(loops_now.iter().all(|of| of.state == LoopState::Running), "{loops_now:?}");
         loops.stop().await;
     }

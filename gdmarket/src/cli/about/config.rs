@@ -20,7 +20,7 @@ fn typed(key: &str, value: &str) -> Value {
     };
     match (default, value) {
         ("true" | "false", _) => Value::Bool(value == "true"),
-        _ if key == "server.hosts" => json!(list(value)),
+        _ if matches!(key, "server.hosts" | "server.services") => json!(list(value)),
         (_, "") => Value::Null,
         _ => number().unwrap_or_else(|| json!(value)),
     }

@@ -11,6 +11,7 @@ use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
 use gdmarket_commands::NUMBERED;
+use gdmarket_domain::Services;
 use gdmarket_projections::{Options, is_view, managers};
 use gdmarket_store::{
     Check, EventKind, FILE_DAMAGED, Finding, KnownSubscriptions, MissingViews, Store, StoreError,
@@ -74,7 +75,7 @@ async fn check_all(
     reading: Reading<'_>,
 ) -> Result<(), StoreError> {
     let console = reading.console;
-    let managers = managers();
+    let managers = managers(Services::ALL);
     let known = KnownSubscriptions { acting: &managers, is_derived: is_view };
     if !report.is_quick {
         let progress = ProgressLine::start_unsized(console, "pages of the files");

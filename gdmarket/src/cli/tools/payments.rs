@@ -7,8 +7,8 @@ use crate::output::confirmation::confirm;
 use crate::output::{Console, Exit, Failure};
 use clap::{Args, Subcommand, ValueEnum};
 use gdmarket_app::{CommandError, FindingDecision, FoundOutcome, PaymentFinding, UseCaseError};
-use gdmarket_domain::PaymentNo;
 use gdmarket_domain::payment::AttemptProgress;
+use gdmarket_domain::{PaymentNo, Service, Services};
 use serde_json::json;
 
 const EXAMPLES: &str = "\
@@ -88,6 +88,7 @@ pub(in crate::cli) fn run(
     config: &Config,
     console: Console,
 ) -> Result<(), Failure> {
+    require_payments(config.services.own)?;
     let PaymentsCommand::Settle { no, outcome, reason, yes } = args.command;
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().count() > MAX_REASON_CHARS {
@@ -116,6 +117,15 @@ pub(in crate::cli) fn run(
             FindingDecision::DoesNotFit(progress) => Err(does_not_fit(no, progress)),
         }
     })
+}
+
+/// Refuses a configuration without the payment service, whose log payments are in.
+fn require_payments(services: Services) -> Result<(), Failure> {
+    if services.contains(Service::Payment) {
+        return Ok(());
+    }
+    let what = format!("payments are in the log of the payment service, not in that of {services}");
+    Err(Failure::new(Exit::Usage, what).next("use the configuration of the payment service"))
 }
 
 fn not_started(no: PaymentNo) -> Failure {

@@ -9,6 +9,7 @@ use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use async_trait::async_trait;
 use clap::Args;
+use gdmarket_domain::Services;
 use gdmarket_projections::{Difference, RebuildObserver, Replay, ReplayError, Replayed};
 use gdmarket_store::Store;
 use serde_json::{Value, json};
@@ -62,9 +63,10 @@ pub(in crate::cli) fn run(
     config: &Config,
     console: Console,
 ) -> Result<(), Failure> {
-    let called = |name: &String| Replay::called(name).ok_or_else(|| unknown(name));
-    let named: Result<Vec<String>, Failure> = args.views.iter().map(called).collect();
-    let views = if args.all { Replay::views() } else { named? };
+    let services = config.services.own;
+    let named: Result<Vec<String>, Failure> =
+        args.views.iter().map(|name| own_view(name, services)).collect();
+    let views = if args.all { Replay::views(services) } else { named? };
     if let Some(at) = args.to {
         let [view] = views.as_slice() else {
             return Err(Failure::new(Exit::Usage, "--to shows one view at a time"));
@@ -84,9 +86,19 @@ pub(in crate::cli) fn run(
     with_store(config, async |store| rebuild(&store, &views, mode, console).await)
 }
 
+/// The name of a view that a process of these services keeps.
+fn own_view(name: &str, services: Services) -> Result<String, Failure> {
+    let called = Replay::called(name).ok_or_else(|| unknown(name))?;
+    if Replay::views(services).contains(&called) {
+        return Ok(called);
+    }
+    let what = format!("the view {called} belongs to another service than {services}");
+    Err(Failure::new(Exit::Usage, what).next("use the configuration of the service that keeps it"))
+}
+
 /// The failure for a name of no view.
 pub(in crate::cli) fn unknown(view: &str) -> Failure {
-    let there_are = Replay::views().join(", ");
+    let there_are = Replay::views(Services::ALL).join(", ");
     Failure::new(Exit::Usage, format!("no view is called {view:?}; there are: {there_are}"))
 }
 

@@ -59,24 +59,21 @@ pub(in crate::cli) fn run(
     config: &Config,
     console: Console,
 ) -> Result<(), Failure> {
+    // The log holds the events of these services.
+    let services = config.services.own;
     match &args.command {
         SagasCommand::List(args) => with_readable_store(config, console, async |store| {
-            list::run(store, args, console).await
+            list::run(store, services, args, console).await
         }),
         SagasCommand::Show(SagaArgs { saga }) => {
             with_readable_store(config, console, async |store| {
-                show::run(store, *saga, console).await
+                show::run(store, services, *saga, console).await
             })
         }
         SagasCommand::Retry(SagaArgs { saga }) => {
-            with_store(config, async |store| retry(store, *saga, console).await)
+            with_store(config, async |store| retry(store, services, *saga, console).await)
         }
     }
-}
-
-/// The sagas of a store; one log holds the events of all services.
-const fn sagas_of(store: Store) -> Sagas {
-    Sagas::new(store, Services::ALL)
 }
 
 async fn find(sagas: &Sagas, saga: SagaKey) -> Result<FoundSaga, Failure> {
@@ -86,8 +83,13 @@ async fn find(sagas: &Sagas, saga: SagaKey) -> Result<FoundSaga, Failure> {
     })
 }
 
-async fn retry(store: Store, saga: SagaKey, console: Console) -> Result<(), Failure> {
-    let found = find(&sagas_of(store.clone()), saga).await?;
+async fn retry(
+    store: Store,
+    services: Services,
+    saga: SagaKey,
+    console: Console,
+) -> Result<(), Failure> {
+    let found = find(&Sagas::new(store.clone(), services), saga).await?;
     let keys: Vec<ParkedKey> = found.parked.into_iter().map(|of| of.parked).collect();
     if keys.is_empty() {
         return Err(Failure::new(Exit::Failed, format!("nothing is parked for {saga}"))

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::output::event_lines::moment;
 use crate::output::{Console, Failure};
 use clap::{Args, Subcommand};
+use gdmarket_domain::Services;
 use gdmarket_projections::{LoopState, LoopStatus, overview, pause_view, resume_view};
 use gdmarket_store::Store;
 use serde_json::json;
@@ -65,18 +66,20 @@ pub(in crate::cli) fn run(
     console: Console,
 ) -> Result<(), Failure> {
     match &args.command {
-        ViewsCommand::Status => with_store(config, async |store| status(&store, console).await),
+        ViewsCommand::Status => {
+            with_store(config, async |store| status(&store, config.services.own, console).await)
+        }
         ViewsCommand::Rebuild { views, all } => {
             replay::run(&ReplayArgs::promoting(views.clone(), *all), config, console)
         }
         ViewsCommand::Pause { view } => with_store(config, async |store| {
-            let name = subscription(&store, view).await?;
+            let name = subscription(&store, config.services.own, view).await?;
             pause_view(&store, &name).await?;
             report(console, &name, "paused", "it stays as it is until `gdmarket views resume`");
             Ok(())
         }),
         ViewsCommand::Resume { view } => with_store(config, async |store| {
-            let name = subscription(&store, view).await?;
+            let name = subscription(&store, config.services.own, view).await?;
             if resume_view(&store, &name).await? {
                 report(
                     console,
@@ -101,8 +104,8 @@ fn report(console: Console, name: &str, state: &str, note: &str) {
 }
 
 /// The name of the loop of a view, in this program's version.
-async fn subscription(store: &Store, view: &str) -> Result<String, Failure> {
-    let all = overview(store, Duration::ZERO).await?;
+async fn subscription(store: &Store, services: Services, view: &str) -> Result<String, Failure> {
+    let all = overview(store, services, Duration::ZERO).await?;
     let views = all.into_iter().filter(|of| of.is_view && of.is_known).map(|of| of.name);
     views.into_iter().find(|name| is_name_of(name, view)).ok_or_else(|| replay::unknown(view))
 }
@@ -113,8 +116,8 @@ pub(in crate::cli) fn is_name_of(name: &str, typed: &str) -> bool {
     name == typed || name.rsplit_once("_v").is_some_and(|(plain, _)| plain == typed)
 }
 
-async fn status(store: &Store, console: Console) -> Result<(), Failure> {
-    let all = overview(store, RATE_SAMPLE_INTERVAL).await?;
+async fn status(store: &Store, services: Services, console: Console) -> Result<(), Failure> {
+    let all = overview(store, services, RATE_SAMPLE_INTERVAL).await?;
     if console.is_json() {
         for of in &all {
             Console::result_json(&json!(of));

@@ -20,12 +20,6 @@ pub(crate) trait Manager: Send + Sync + 'static {
     /// The aggregates whose events it reads.
     fn sources(&self) -> &'static [&'static str];
 
-    /// Whether it also parks the log rows whose aggregate this program doesn't know. Exactly one manager
-    /// does, so that each row is parked once.
-    fn parks_unknown(&self) -> bool {
-        false
-    }
-
     /// The reactions to an event, if there are any.
     fn react(&self, event: &MarketEvent, moment: Moment) -> Option<Reactions<Self::Step>>;
 

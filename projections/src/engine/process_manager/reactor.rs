@@ -37,6 +37,9 @@ pub(crate) struct ReactorParts<S> {
     pub(crate) concurrency: usize,
     /// How often to check for retries and deadlines.
     pub(crate) tick: Duration,
+    /// Whether it also parks the log rows whose aggregate this program doesn't know. Exactly one manager of a
+    /// process does, so that each row is parked once.
+    pub(crate) parks_unknown: bool,
 }
 
 /// The handler behind a process manager.
@@ -65,9 +68,9 @@ pub(super) struct Done<S> {
 
 impl<S: ProcessStep> Reactor<S> {
     pub(crate) fn new(parts: ReactorParts<S>) -> Self {
-        let ReactorParts { manager, port, store, feed, concurrency, tick } = parts;
+        let ReactorParts { manager, port, store, feed, concurrency, tick, parks_unknown } = parts;
         Self {
-            sender: Sender::new(manager, port, feed.source()),
+            sender: Sender::new(manager, port, feed.source(), parks_unknown),
             parked: ParkedKeys::new(store.views().clone()),
             deadlines: Deadlines::new(store.views().clone()),
             store,

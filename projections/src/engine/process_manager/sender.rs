@@ -34,6 +34,7 @@ pub(super) struct Sender<S> {
     pub(super) manager: Arc<dyn Manager<Step = S>>,
     port: Arc<dyn Port<S>>,
     pub(super) source: Identity,
+    parks_unknown: bool,
 }
 
 impl<S: ProcessStep> Sender<S> {
@@ -41,8 +42,9 @@ impl<S: ProcessStep> Sender<S> {
         manager: Arc<dyn Manager<Step = S>>,
         port: Arc<dyn Port<S>>,
         source: Identity,
+        parks_unknown: bool,
     ) -> Self {
-        Self { manager, port, source }
+        Self { manager, port, source, parks_unknown }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -51,7 +53,7 @@ impl<S: ProcessStep> Sender<S> {
 
     pub(super) fn wants(&self, aggregate: &str) -> bool {
         self.manager.sources().contains(&aggregate)
-            || self.manager.parks_unknown() && !MarketEvent::knows(aggregate)
+            || self.parks_unknown && !MarketEvent::knows(aggregate)
     }
 
     /// The reactions to an event.

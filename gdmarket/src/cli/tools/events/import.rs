@@ -12,6 +12,7 @@ use crate::output::{Console, Exit, Failure};
 use accept::{NameRule, accept};
 use clap::Args;
 use gdmarket_commands::NUMBERED;
+use gdmarket_domain::Services;
 use gdmarket_projections::{is_view, managers};
 use gdmarket_store::{ArchiveReader, ImportOptions, Imported, import};
 use serde_json::json;
@@ -65,7 +66,7 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
             ArchiveReader::open_checked(input, Box::new(move |entry| accept(entry, rule)));
         let archive = archive.await.map_err(archive_failure)?;
         let progress = ProgressLine::start(console, "importing events", archive.header().events);
-        let managers = managers();
+        let managers = managers(Services::ALL);
         let settings =
             ImportOptions { numbered: &NUMBERED, acting: &managers, is_derived: is_view };
         let options = store_options(config, true);

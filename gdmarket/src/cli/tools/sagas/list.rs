@@ -1,12 +1,12 @@
 //! `gdmarket sagas list`: the open steps, as a table or as JSON lines.
 
-use super::{note_unseen, sagas_of, table};
+use super::{note_unseen, table};
 use crate::output::progress::ProgressLine;
 use crate::output::result_writer::ResultWriter;
 use crate::output::{Console, Failure};
 use clap::{Args, ValueEnum};
-use gdmarket_domain::Service;
-use gdmarket_projections::{OpenSagas, SagaRow};
+use gdmarket_domain::{Service, Services};
+use gdmarket_projections::{OpenSagas, SagaRow, Sagas};
 use gdmarket_store::Store;
 
 #[derive(Debug, Clone, Args)]
@@ -51,11 +51,12 @@ impl OpenSagaArgs {
 
 pub(super) async fn run(
     store: Store,
+    services: Services,
     args: &OpenSagaArgs,
     console: Console,
 ) -> Result<(), Failure> {
     let head = store.log().head().await?;
-    let sagas = sagas_of(store);
+    let sagas = Sagas::new(store, services);
     let steps = |position: i64| u64::try_from(position).unwrap_or(0);
     let progress = ProgressLine::start(console, "reading events", steps(head));
     let found = sagas.open(&mut |position| progress.reached(steps(position))).await?;

@@ -1,23 +1,29 @@
 //! `gdmarket sagas show`: one saga with its open steps, what is parked, and the trace of what was done.
 
 use super::table::{duration, from_now};
-use super::{advice, find, note_unseen, sagas_of};
+use super::{advice, find, note_unseen};
 use crate::cli::tools::{parked, trace};
 use crate::output::event_lines::moment;
 use crate::output::result_writer::ResultWriter;
 use crate::output::text::{Text, Tone};
 use crate::output::{Console, Failure};
+use gdmarket_domain::Services;
 use gdmarket_projections::{
-    FoundSaga, LoopStatus, ParkedReaction, Queries, SagaKey, SagaRow, Trace, overview,
+    FoundSaga, LoopStatus, ParkedReaction, Queries, SagaKey, SagaRow, Sagas, Trace, overview,
 };
 use gdmarket_store::Store;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-pub(super) async fn run(store: Store, saga: SagaKey, console: Console) -> Result<(), Failure> {
-    let sagas = sagas_of(store.clone());
+pub(super) async fn run(
+    store: Store,
+    services: Services,
+    saga: SagaKey,
+    console: Console,
+) -> Result<(), Failure> {
+    let sagas = Sagas::new(store.clone(), services);
     let found = find(&sagas, saga).await?;
-    let loops = overview(&store, Duration::ZERO).await?;
+    let loops = overview(&store, services, Duration::ZERO).await?;
     let done = trace_of(store, saga).await?;
     note_unseen(&sagas, console);
     if !done.is_complete {
