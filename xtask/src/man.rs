@@ -75,7 +75,6 @@ fn verbatim(line: &str) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "tests fail with the reason")]
 mod tests {
     use super::*;
 
