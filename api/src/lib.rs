@@ -10,6 +10,7 @@ pub mod docs;
 mod extract;
 mod health;
 mod http_options;
+mod internal;
 mod method_name;
 pub mod openapi;
 pub mod problem;

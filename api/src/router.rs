@@ -9,6 +9,7 @@ use crate::extract::json_object::MAX_DEPTH;
 use crate::extract::query::MAX_LIMIT;
 use crate::health;
 use crate::http_options::HttpOptions;
+use crate::internal::{self, InternalState};
 use crate::openapi;
 use crate::query_router::{self, Capabilities, EventStreams, Limits, QueryState, RootLinks};
 use crate::resource::KRW;
@@ -23,6 +24,7 @@ use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
 use gdmarket_projections::{Applied, Queries};
+use gdmarket_service_token::TokenVerifier;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -57,6 +59,8 @@ pub struct RouterOptions {
     pub engine: &'static str,
     /// The text of `/metrics`; `None` if this process records no metrics.
     pub render_metrics: fn() -> Option<String>,
+    /// Checks the tokens of the other services; without it they have no routes here.
+    pub service_tokens: Option<TokenVerifier>,
 }
 
 /// The whole HTTP side: the routes, and the request pipeline before them.
@@ -64,12 +68,25 @@ pub fn router(market: MarketParts, options: &RouterOptions, shutdown: Shutdown) 
     let services = options.services;
     let state = query_state(&market, options, shutdown.clone());
     let reading = query_router::router(state, services);
+    let internal = internal(&market, options);
     let MarketParts { use_cases, tokens, .. } = market;
     let writing = command_router::router(CommandState { use_cases, tokens }, services);
     let (routes, _) = writing.merge(reading).merge(health::router(shutdown)).split_for_parts();
-    let routes =
-        routes.merge(absent_services::router(services)).merge(docs::router(openapi::document()));
+    let routes = routes.merge(absent_services::router(services)).merge(internal);
+    let routes = routes.merge(docs::router(openapi::document()));
     request_pipeline::around(routes, &options.http, Guard::new(options.listen, &options.http))
+}
+
+/// The routes for the other services.
+fn internal(market: &MarketParts, options: &RouterOptions) -> Router {
+    let Some(tokens) = options.service_tokens.clone() else { return Router::new() };
+    let clock = market.use_cases.clone();
+    internal::router(InternalState {
+        tokens,
+        services: options.services,
+        queries: market.queries.clone(),
+        now: Arc::new(move || clock.now()),
+    })
 }
 
 fn query_state(market: &MarketParts, options: &RouterOptions, shutdown: Shutdown) -> QueryState {

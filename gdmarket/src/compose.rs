@@ -3,6 +3,7 @@
 
 use crate::config::{self, Config};
 use crate::metrics;
+use crate::service_keys::ServiceKeysFile;
 use gdmarket_api::server::Shutdown;
 use gdmarket_api::{MarketParts, Router, RouterOptions, Tokens, router};
 use gdmarket_app::{ProcessCommands, UseCaseOptions, UseCases};
@@ -12,6 +13,7 @@ use gdmarket_commands::{
 };
 use gdmarket_domain::{Service, Services, ViewName};
 use gdmarket_projections::{Filter, Options, PageRequest, Projections, Queries, ReplayError};
+use gdmarket_service_token::TokenVerifier;
 use gdmarket_simulators::{
     InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
     take_over_ledger,
@@ -36,6 +38,7 @@ pub struct Market {
     projections: Projections,
     tokens: Tokens,
     services: Services,
+    service_keys: Option<ServiceKeysFile>,
 }
 
 /// Why a market can't start.
@@ -133,6 +136,8 @@ impl Market {
         config: &Config,
         follow: impl FnOnce(Store, Arc<ProcessCommands>) -> Projections,
     ) -> Result<Self, StartError> {
+        let service_keys = config.services.keys_file.as_deref().map(ServiceKeysFile::open);
+        let service_keys = service_keys.transpose().map_err(StartError::Settings)?;
         make_private_folder(&config.server.data_dir)?;
         let store = open_store(config).await?;
         if let Err(error) = verify(&store).await {
@@ -155,7 +160,7 @@ impl Market {
         let projections = follow(store.clone(), port);
         let tokens = tokens(&store).await?;
         let services = config.services.own;
-        let market = Self { store, commands, projections, tokens, services };
+        let market = Self { store, commands, projections, tokens, services, service_keys };
         market.first_views().await;
         Ok(market)
     }
@@ -196,6 +201,10 @@ impl Market {
             time_zone: config.market.time_zone,
             engine: self.store.engine_name(),
             render_metrics: metrics::render,
+            service_tokens: self
+                .service_keys
+                .as_ref()
+                .map(|file| TokenVerifier::new(self.services, file.keys())),
         };
         router(market, &options, shutdown)
     }

@@ -11,4 +11,5 @@ pub mod metrics;
 pub mod output;
 mod printable;
 mod runtime;
+pub mod service_keys;
 pub mod telemetry;

@@ -14,6 +14,7 @@ pages! {
     "malformed-json"
     "bad-header"
     "actor-required"
+    "service-token-refused"
     "payment-declined"
     "wrong-actor"
     "foreign-origin"

@@ -71,6 +71,11 @@ impl Params {
         self.read(name, |text| whole_number(text, 1, MAX_ID))
     }
 
+    /// A whole number between these limits.
+    pub(crate) fn whole(&mut self, name: &str, least: i64, most: i64) -> Option<i64> {
+        self.read(name, |text| whole_number(text, least, most))
+    }
+
     pub(crate) fn word(
         &mut self,
         name: &str,

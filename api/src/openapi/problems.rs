@@ -158,14 +158,17 @@ fn response(status: u16, kinds: &BTreeMap<&str, &Kind>) -> (String, RefOr<Respon
     (status.to_string(), response.into())
 }
 
-/// An example of every kind, for all answers to refer to.
+/// The problems of addresses that the document doesn't have.
+const INTERNAL: &[&Kind] = &[&kind::SERVICE_TOKEN_REFUSED];
+
+/// An example of every other kind, for all answers to refer to.
 pub(super) fn examples() -> impl Iterator<Item = (String, RefOr<Example>)> {
     let request = Request::builder()
         .uri("/items")
         .header(TRACEPARENT, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         .body(());
     let context = RequestContext::of(&request.unwrap_or_default());
-    KINDS.iter().map(move |kind| {
+    KINDS.iter().filter(|kind| !INTERNAL.contains(kind)).map(move |kind| {
         let out_of_range = FieldFault::new("itemPrice", Fault::OutOfRange(1, MAX_PRICE));
         let problem = match kind.code {
             "invalid" => Problem::invalid(vec![out_of_range]),

@@ -101,6 +101,10 @@ kinds! {
         "The request doesn't say who acts" "누가 요청했는지 알 수 없어요"
         "Send X-Gdmarket-Actor: owner:ID, renter:ID or operator:NAME."
         "X-Gdmarket-Actor: owner:ID, renter:ID 또는 operator:NAME 헤더를 보내세요.";
+    SERVICE_TOKEN_REFUSED "service-token-refused" UNAUTHORIZED
+        "The service token was refused" "서비스 토큰이 거부되었어요"
+        "Only services of this market call this address, with a token that their shared key signed."
+        "이 주소는 공유 키로 서명한 토큰을 가진 서비스만 호출할 수 있어요.";
     PAYMENT_DECLINED "payment-declined" PAYMENT_REQUIRED
         "The payment was declined" "결제가 거절되었어요"
         "Nothing was charged and the reservation is kept; pay again before payBy."

@@ -96,6 +96,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "command_router",
             "query_router",
             "absent_services",
+            "internal",
             "health",
             "openapi",
             "router",
@@ -106,6 +107,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "printable",
             "config",
+            "service_keys",
             "metrics",
             "telemetry",
             "compose",
