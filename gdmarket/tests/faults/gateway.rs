@@ -12,4 +12,5 @@ mod refused_paths;
 mod repeats;
 mod routes;
 mod slow_clients;
+mod split;
 mod stub;

@@ -34,7 +34,7 @@ fn owner(path: &str) -> Option<Owner> {
 }
 
 /// Method and path of every operation.
-fn operations() -> Vec<(String, String)> {
+pub(super) fn operations() -> Vec<(String, String)> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
     let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let paths = document["paths"].as_object().unwrap().iter();
@@ -47,7 +47,7 @@ fn operations() -> Vec<(String, String)> {
 }
 
 /// A path of the document with a number for each parameter.
-fn concrete(path: &str) -> String {
+pub(super) fn concrete(path: &str) -> String {
     let number = |part: &str| if part.starts_with('{') { "1".to_owned() } else { part.to_owned() };
     path.split('/').map(number).collect::<Vec<_>>().join("/")
 }
