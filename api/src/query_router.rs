@@ -87,16 +87,17 @@ impl QueryState {
 
     /// Reads `at_least`, refuses every parameter that wasn't read, then waits.
     async fn catch_up(&self, mut params: Params) -> Result<(), Problem> {
-        let at_least = params.at_least().map(|token| self.tokens.position(&token));
+        let at_least = params.at_least().map(|token| self.tokens.positions(&token));
         if at_least == Some(None) {
             params.refuse_token();
         }
         params.finish()?;
-        let Some(position) = at_least.flatten() else { return Ok(()) };
-        if !self.queries.reaches(position).await? {
+        let Some(positions) = at_least.flatten() else { return Ok(()) };
+        let own = self.tokens.own_position(&positions);
+        if !self.queries.reaches(own.unwrap_or(0)).await? {
             return Err(Problem::invalid(vec![FieldFault::new("at_least", Fault::UnknownToken)]));
         }
-        if self.applied.views_have(position) {
+        if self.applied.views_have(&positions) {
             return Ok(());
         }
         if !places::try_begin_waiting() {
@@ -104,7 +105,7 @@ impl QueryState {
         }
         let now = Instant::now();
         let until = now.checked_add(AT_LEAST_WAIT).unwrap_or(now);
-        if self.applied.wait_views(position, until).await {
+        if self.applied.wait_views_at(&positions, until).await {
             Ok(())
         } else {
             Err(Problem::new(&kind::VIEWS_BEHIND))

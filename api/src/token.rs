@@ -1,27 +1,41 @@
-//! `Gdmarket-At`, `?at_least=` and the ids of events: an opaque, signed (source, position). A source is one log in one
-//! epoch, so that a token of the log before a restore never counts for the restored one. The key of the signature is
-//! kept with the log, so that no caller can make up a token.
+//! `Gdmarket-At`, `?at_least=` and the ids of events: an opaque, signed set of (source, position). A source is one log in
+//! one epoch, so that a token of the log before a restore never counts for the restored one. The key of the signature is
+//! kept with the log, so that no caller can make up a token; services that share a key read each other's tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gdmarket_projections::Identity;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
 /// How many bytes of the signature a token contains.
 const SIGNATURE: usize = 16;
 
+/// The most sources of a token: more than there are services.
+const SOURCES: usize = 8;
+
+/// The most characters of a token: of so many sources, each with an id, an epoch and a position.
+const LONGEST: usize = 800;
+
 /// Makes and reads the tokens of one log.
 #[derive(Clone)]
 pub struct Tokens {
-    source: String,
+    own: Identity,
+    /// The key that is kept with the log.
     key: Hmac<Sha256>,
+    /// The keys that services share: tokens are signed with the first, the others are read while they are replaced.
+    shared: Vec<Hmac<Sha256>>,
 }
+
+/// The positions of a token, each in a log of its own.
+pub(crate) type Positions = BTreeMap<Identity, i64>;
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Tokens").field("own", &self.own).finish_non_exhaustive()
     }
 }
 
@@ -29,25 +43,70 @@ impl Tokens {
     /// The tokens of a log in an epoch; `None` if the key is none.
     pub fn new(log_id: Uuid, epoch: i64, key: &[u8]) -> Option<Self> {
         let key = Hmac::new_from_slice(key).ok()?;
-        Some(Self { source: format!("{}.{epoch}", log_id.simple()), key })
+        Some(Self { own: Identity { log_id, epoch }, key, shared: vec![] })
     }
 
+    /// Signs with the first of these keys, which other services have, too, and reads what is signed with any of them;
+    /// `None` if a key is none. Tokens that are signed with the log's own key stay readable.
+    pub fn with_shared_keys<'k>(self, keys: impl IntoIterator<Item = &'k [u8]>) -> Option<Self> {
+        let keys = keys.into_iter().map(|key| Hmac::new_from_slice(key).ok());
+        Some(Self { shared: keys.collect::<Option<_>>()?, ..self })
+    }
+
+    /// The token of a position of the own log.
     pub(crate) fn token(&self, position: i64) -> String {
-        let mut token = format!("{}@{position}", self.source).into_bytes();
-        let signature = self.key.clone().chain_update(&token).finalize().into_bytes();
+        let Identity { log_id, epoch } = self.own;
+        let mut token = format!("{}.{epoch}@{position}", log_id.simple()).into_bytes();
+        let key = self.shared.first().unwrap_or(&self.key);
+        let signature = key.clone().chain_update(&token).finalize().into_bytes();
         token.extend(signature.iter().take(SIGNATURE));
         URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// The position that a token names; `None` if it wasn't made for this log.
+    /// The position of the own log that a token names; `None` if it names none.
     pub(crate) fn position(&self, token: &str) -> Option<i64> {
+        self.own_position(&self.positions(token)?)
+    }
+
+    /// The position of the own log among these.
+    pub(crate) fn own_position(&self, positions: &Positions) -> Option<i64> {
+        positions.get(&self.own).copied()
+    }
+
+    /// The positions that a token names; `None` if it wasn't made for this log, nor by a service that shares a key.
+    pub(crate) fn positions(&self, token: &str) -> Option<Positions> {
+        if token.len() > LONGEST {
+            return None;
+        }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (text, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE)?)?;
-        self.key.clone().chain_update(text).verify_truncated_left(signature).ok()?;
-        let (source, position) = std::str::from_utf8(text).ok()?.rsplit_once('@')?;
-        let position = position.parse().ok()?;
-        (source == self.source && position >= 0).then_some(position)
+        let is_of = |key: &Hmac<Sha256>| {
+            key.clone().chain_update(text).verify_truncated_left(signature).is_ok()
+        };
+        let is_shared = self.shared.iter().any(is_of);
+        if !is_shared && !is_of(&self.key) {
+            return None;
+        }
+        let positions = read_positions(std::str::from_utf8(text).ok()?)?;
+        let is_known = |of: &Identity| *of == self.own || is_shared && of.log_id != self.own.log_id;
+        positions.keys().all(is_known).then_some(positions)
     }
+}
+
+/// Reads `ID.EPOCH@POSITION`, separated by semicolons.
+fn read_positions(text: &str) -> Option<Positions> {
+    let mut positions = Positions::new();
+    for part in text.split(';') {
+        let (source, position) = part.rsplit_once('@')?;
+        let (log_id, epoch) = source.split_once('.')?;
+        let log_id = Uuid::try_parse(log_id).ok()?;
+        let source = Identity { log_id, epoch: epoch.parse().ok()? };
+        let position: i64 = position.parse().ok()?;
+        if position < 0 || positions.insert(source, position).is_some() {
+            return None;
+        }
+    }
+    (positions.len() <= SOURCES).then_some(positions)
 }
 
 #[cfg(test)]
@@ -82,5 +141,67 @@ mod tests {
         }
         let unsigned = format!("{}.1@9000000000000000000", Uuid::from_u128(1).simple());
         assert_eq!(log.position(&URL_SAFE_NO_PAD.encode(unsigned)), None);
+    }
+
+    fn set(log: &Tokens, entries: &[(u128, i64, i64)]) -> String {
+        let entries: Vec<String> = entries
+            .iter()
+            .map(|(id, epoch, at)| format!("{}.{epoch}@{at}", Uuid::from_u128(*id).simple()))
+            .collect();
+        let mut token = entries.join(";").into_bytes();
+        let key = log.shared.first().unwrap_or(&log.key);
+        let signature = key.clone().chain_update(&token).finalize().into_bytes();
+        token.extend(signature.iter().take(SIGNATURE));
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
+    #[test]
+    fn token_of_another_service_is_read_with_a_shared_key_only() {
+        let shared = |log, key: u8| tokens(log, 1, 7).with_shared_keys([&[key; 32][..]]).unwrap();
+        let (item, payment) = (shared(1, 9), shared(2, 9));
+        let token = payment.token(42);
+        let positions = item.positions(&token).unwrap();
+        let of_payment = Identity { log_id: Uuid::from_u128(2), epoch: 1 };
+        assert_eq!(positions, BTreeMap::from([(of_payment, 42)]));
+        assert_eq!(item.position(&token), None, "it names no position of the own log");
+        assert_eq!(shared(1, 8).positions(&token), None, "another key");
+        assert_eq!(tokens(1, 1, 7).positions(&token), None, "no shared key");
+        assert_eq!(tokens(1, 1, 9).positions(&token), None, "its own log's key is not for others");
+    }
+
+    #[test]
+    fn set_of_positions_is_read_as_such() {
+        let item = tokens(1, 1, 7).with_shared_keys([&[9; 32][..]]).unwrap();
+        let token = set(&item, &[(1, 1, 5), (2, 3, 7)]);
+        assert_eq!(item.position(&token), Some(5));
+        assert_eq!(item.positions(&token).unwrap().len(), 2);
+        let restored = set(&item, &[(1, 2, 5), (2, 3, 7)]);
+        assert_eq!(item.positions(&restored), None, "the own log, in another epoch");
+        let twice = set(&item, &[(2, 1, 5), (2, 1, 7)]);
+        assert_eq!(item.positions(&twice), None, "two positions of one log");
+    }
+
+    #[test]
+    fn tokens_are_bounded() {
+        let item = tokens(1, 1, 7).with_shared_keys([&[9; 32][..]]).unwrap();
+        let of = |count: u32| -> Vec<(u128, i64, i64)> {
+            (0..count).map(|id| (u128::from(id) + 1, i64::MAX - 1, i64::MAX)).collect()
+        };
+        let mut most = of(8);
+        most[0].1 = 1;
+        let longest = set(&item, &most);
+        assert_eq!(item.positions(&longest).unwrap().len(), 8, "{}", longest.len());
+        assert_eq!(item.positions(&set(&item, &of(9))), None, "too many");
+        assert_eq!(item.positions(&"A".repeat(100_000)), None);
+    }
+
+    #[test]
+    fn tokens_from_before_the_shared_key_stay_readable() {
+        let alone = tokens(1, 1, 7);
+        let token = alone.token(42);
+        let shared = alone.with_shared_keys([&[9; 32][..], &[8; 32][..]]).unwrap();
+        assert_eq!(shared.position(&token), Some(42));
+        let rotated = tokens(1, 1, 7).with_shared_keys([&[8; 32][..]]).unwrap();
+        assert_eq!(shared.position(&rotated.token(43)), Some(43), "the second key");
     }
 }

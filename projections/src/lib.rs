@@ -16,7 +16,7 @@ mod queries;
 mod registry;
 mod views;
 
-pub use engine::feed::{Delivery, Feed, FeedError, ScanRange};
+pub use engine::feed::{Delivery, Feed, FeedError, Feeds, LogSource, ScanRange};
 pub use engine::process_manager::{Cause, CommandContext, Handled, PortError};
 pub use engine::progress::{Applied, LoopKind, Progress};
 pub use engine::rebuild::{
@@ -44,7 +44,9 @@ pub use queries::{
     Filter, Found, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation, Page,
     PageRequest, Queries, QueryError, Stale, StreamEvent,
 };
-pub use registry::{Projections, Replay, differences_from_rebuild, managers, overview};
+pub use registry::{
+    Projections, Replay, differences_from_rebuild, differences_with_feeds, managers, overview,
+};
 pub use views::alarms::{AlarmBody, AlarmRow, Alarms};
 pub use views::items::{Busy, Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow, JoinedFields};
 pub use views::payments::{PaymentBody, PaymentRow, Payments};

@@ -9,7 +9,7 @@ mod reaction_tests;
 mod replay;
 
 pub use projections::Projections;
-pub use replay::{Replay, differences_from_rebuild};
+pub use replay::{Replay, differences_from_rebuild, differences_with_feeds};
 
 use crate::inspect::loop_status::{self, LoopStatus};
 use crate::processes::alarm_saga::{Abandonment, AlarmSaga};

@@ -37,7 +37,8 @@ pub use options::{StoreOptions, WalTrust};
 pub use store::Store;
 pub use subscription::{
     Advance, BlockedDeadline, Changes, Checkpoint, Checkpoints, Claim, ColumnKind, Condition,
-    Deadline, DeadlineOutcome, Deadlines, Dropped, Field, Generation, Generations, Lease, Leases,
-    Leftover, LoopProblem, LoopProblems, NextTry, NumberedRow, PageQuery, Parked, ParkedKeys,
-    Postponed, RowDocument, RowTable, TableColumn, TableRow,
+    Deadline, DeadlineOutcome, Deadlines, Dropped, Field, Generation, Generations, KnownSources,
+    Lease, Leases, Leftover, LoopProblem, LoopProblems, NextTry, NumberedRow, PageQuery, Parked,
+    ParkedKeys, Postponed, RowDocument, RowTable, SourceCheckpoint, SubscriptionId, TableColumn,
+    TableRow,
 };

@@ -54,6 +54,8 @@ mod schema;
 mod schema_faults;
 #[path = "contract/search_path.rs"]
 mod search_path;
+#[path = "contract/sources.rs"]
+mod sources;
 #[path = "contract/stock_postgres_es.rs"]
 mod stock_postgres_es;
 #[path = "contract/support.rs"]

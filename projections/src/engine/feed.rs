@@ -6,11 +6,13 @@
 mod decoded;
 mod feed_error;
 mod local_feed;
+mod log_source;
 mod pages;
 
 pub(crate) use decoded::{Origin, Unreadable, decode, decode_as};
 pub use feed_error::FeedError;
 pub(crate) use local_feed::LocalFeed;
+pub use log_source::{Feeds, LogSource};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;

@@ -12,7 +12,7 @@ mod tests;
 
 pub(crate) use fold::{Folded, fold, fold_batch};
 
-use crate::engine::feed::Delivery;
+use crate::engine::feed::{Delivery, Feed, Feeds};
 use crate::engine::subscription::{Halt, Handler, Reached, Run};
 use crate::engine::view::View;
 use crate::engine::view_table::{FoundRows, Stored, ViewTable};
@@ -26,11 +26,25 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 /// Builds the view of a projector, unless it was built before.
-pub(crate) type EnsureBuilt = fn(Store) -> BoxFuture<'static, Result<(), Halt>>;
+pub(crate) type EnsureBuilt = fn(Store, Feeds) -> BoxFuture<'static, Result<(), Halt>>;
 
-/// The handler behind a view.
+/// The parts that a projector is made of.
+pub(crate) struct ProjectorParts {
+    pub(crate) store: Store,
+    /// The logs that the view may be fed by.
+    pub(crate) feeds: Feeds,
+    /// The log that this projector reads.
+    pub(crate) feed: Arc<dyn Feed>,
+    /// How often to check for retries.
+    pub(crate) tick: Duration,
+    pub(crate) ensure_built: EnsureBuilt,
+}
+
+/// The handler behind a view, for the streams of one log.
 pub(crate) struct Projector<V> {
     store: Store,
+    feeds: Feeds,
+    feed: Arc<dyn Feed>,
     table: ViewTable<V>,
     parked: ParkedKeys,
     tick: Duration,
@@ -75,16 +89,17 @@ impl ParkedStreams {
 }
 
 impl<V: View> Projector<V> {
-    pub(crate) fn new(store: Store, tick: Duration, ensure_built: EnsureBuilt) -> Self {
+    pub(crate) fn new(parts: ProjectorParts) -> Self {
+        let ProjectorParts { store, feeds, feed, tick, ensure_built } = parts;
         let parked = ParkedKeys::new(store.views().clone());
         let (table, blocked) = (ViewTable::served(), Mutex::default());
-        Self { store, table, parked, tick, ensure_built, blocked }
+        Self { store, feeds, feed, table, parked, tick, ensure_built, blocked }
     }
 
     async fn park(&self, run: &Run, tx: &mut Tx, stop: StreamStop<'_>) -> Result<(), Halt> {
         let StreamStop { event, reason, attempts } = stop;
         let (key, position, sequence) = (event.key(), event.position, event.sequence);
-        tracing::error!(view = run.name, key, position, sequence, reason, "a stream is parked");
+        tracing::error!(view = run.name(), key, position, sequence, reason, "a stream is parked");
         let parked = Parked {
             key,
             state: Parked::PARKED.to_owned(),
@@ -93,7 +108,7 @@ impl<V: View> Projector<V> {
             since_time: event.recorded_at,
             attempts,
         };
-        Ok(ParkedKeys::park(tx, &run.name, &parked, Duration::ZERO).await?)
+        Ok(ParkedKeys::park(tx, run.name(), &parked, Duration::ZERO).await?)
     }
 
     /// Parks the streams of rows that can't be read, so that a retry writes them again from the log.
@@ -114,7 +129,7 @@ impl<V: View> Projector<V> {
             };
             let key = first.key();
             tracing::error!(
-                view = run.name,
+                view = run.name(),
                 key,
                 reason,
                 "a row of a view is damaged and is rebuilt"
@@ -127,7 +142,7 @@ impl<V: View> Projector<V> {
                 since_time: first.recorded_at,
                 attempts: 0,
             };
-            ParkedKeys::park(tx, &run.name, &row, Duration::ZERO).await?;
+            ParkedKeys::park(tx, run.name(), &row, Duration::ZERO).await?;
             parked.push((number, first.position));
         }
         Ok(parked)
@@ -138,14 +153,14 @@ impl<V: View> Projector<V> {
 impl<V: View> Handler for Projector<V> {
     async fn prepare(&self) -> Result<(), Halt> {
         // The view is built at the start of the program, except where the database didn't answer.
-        (self.ensure_built)(self.store.clone()).await
+        (self.ensure_built)(self.store.clone(), self.feeds.clone()).await
     }
 
     async fn begin(&self, run: &Run) -> Result<(), Halt> {
         // This program may be able to read events that an older one couldn't.
-        self.parked.request_retry(&run.name, None).await?;
+        self.parked.request_retry(run.name(), None).await?;
         let mut blocked = self.blocked.lock().await;
-        *blocked = ParkedStreams::of(self.parked.all(&run.name).await?);
+        *blocked = ParkedStreams::of(self.parked.all(run.name()).await?);
         blocked.report(run);
         Ok(())
     }
@@ -189,7 +204,7 @@ impl<V: View> Handler for Projector<V> {
             self.park(run, &mut tx, stop).await?;
         }
         let broken = self.park_broken(run, &mut tx, broken, batch).await?;
-        failpoint!("projection.rows", &run.name);
+        failpoint!("projection.rows", run.name());
         tx.commit().await?;
         blocked.streams.extend(broken);
         let poisoned = done.poisoned.iter().map(|(number, event)| (*number, event.position));

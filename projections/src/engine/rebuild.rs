@@ -6,8 +6,10 @@
 
 mod as_of;
 mod build;
+mod build_source;
 mod compare;
 mod fold;
+mod goal;
 mod lease;
 mod promote;
 mod run;
@@ -25,6 +27,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gdmarket_store::{RecordedEvent, StoreError};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A callback with the number of events that are folded, and the number of all.
 pub type RebuildProgress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
@@ -55,6 +58,9 @@ pub enum ReplayError {
     /// The replay panicked, or a row can't be read.
     #[error("the replay broke down: {0}")]
     Broken(String),
+    /// The view is also fed by a log that isn't read here.
+    #[error("{0} is also fed by the log of {1}, which isn't read here")]
+    MissingSource(String, String),
     /// No view has this name.
     #[error("no view is called {0:?}; there are: {1}")]
     UnknownView(String, String),
@@ -107,6 +113,9 @@ pub struct Replayed {
     pub counted: u64,
     /// The position at which the served and the rebuilt view were compared; `null` without a served view.
     pub compared_at: Option<i64>,
+    /// The positions at which they were compared in the logs of other services, if the view reads any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub compared_at_others: BTreeMap<&'static str, i64>,
     /// The number of compared rows.
     pub rows: u64,
     /// The number of rows that differ.

@@ -17,7 +17,7 @@ use crate::engine::backoff::pause;
 use crate::engine::feed::Feed;
 use crate::engine::progress::{Applied, LoopKey};
 use chrono::{DateTime, Utc};
-use gdmarket_store::{Checkpoints, Leases, LoopProblems, ParkedKeys, StoreError};
+use gdmarket_store::{Checkpoints, KnownSources, Leases, LoopProblems, ParkedKeys, StoreError};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -88,6 +88,7 @@ impl Subscription {
     ) -> Result<(), Halt> {
         self.handler.prepare().await?;
         self.feed.ready().await?;
+        self.verify_source().await?;
         if std::mem::take(end_leftover) {
             self.leases.end(&self.key.name).await.inspect_err(|_| *end_leftover = true)?;
         }
@@ -95,7 +96,7 @@ impl Subscription {
         else {
             return Ok(());
         };
-        let run = Run { name: self.key.name.clone(), source: self.feed.source(), epoch };
+        let run = Run { key: self.key.clone(), source: self.feed.source(), epoch };
         let ended = tokio::select! {
             ended = self.run_as_leader(&run, stop) => ended,
             halt = self.handler.background(&run) => Err(halt),
@@ -108,12 +109,29 @@ impl Subscription {
         ended
     }
 
+    /// Refuses another log than the service had when it was first read, and this one in another epoch.
+    async fn verify_source(&self) -> Result<(), Halt> {
+        let Some(service) = self.key.source else { return Ok(()) };
+        let log = self.feed.source();
+        let known = KnownSources::new(self.checkpoints.db().clone()).note(service, &log).await?;
+        if known == log {
+            return Ok(());
+        }
+        Err(Halt::Refused(format!(
+            "{service} had log {} epoch {}, now it has log {} epoch {}: if it was restored, stop all servers of this \
+             service and run `gdmarket migrate --restored`",
+            known.log_id, known.epoch, log.log_id, log.epoch
+        )))
+    }
+
     /// Reports the lag and the parked keys where another process is the runner, or none is, since a paused or
     /// blocked view falls behind, too.
     async fn report_as_follower(&self) -> Result<(), Halt> {
         let name = &self.key.name;
         let all = self.checkpoints.all(&self.feed.source()).await?;
-        let Some((_, reached)) = all.into_iter().find(|(of, _)| of == name) else { return Ok(()) };
+        let mut all = all.into_iter();
+        let found = all.find(|(of, _)| *of == self.key.subscriber);
+        let Some((_, reached)) = found else { return Ok(()) };
         let next = self.feed.read_after(reached, 1).await?;
         self.report_lag(reached, next.first());
         let db = self.checkpoints.db();
@@ -121,7 +139,7 @@ impl Subscription {
         let blocked = self.handler.blocked().await?;
         let first = parked.first(name).await?.into_iter().chain(blocked.first).min();
         let count = parked.count(name).await? + i64::try_from(blocked.count).unwrap_or(i64::MAX);
-        handler::report_parked(name, count, first.unwrap_or(0));
+        handler::report_parked(&self.key, count, first.unwrap_or(0));
         Ok(())
     }
 
@@ -202,8 +220,11 @@ impl Subscription {
     }
 
     fn report_blocked(&self, is_blocked: bool) {
-        metrics::gauge!("gdmarket_projection_blocked", "subscription" => self.key.name.clone())
-            .set(if is_blocked { 1.0 } else { 0.0 });
+        metrics::gauge!("gdmarket_projection_blocked", self.key.labels()).set(if is_blocked {
+            1.0
+        } else {
+            0.0
+        });
     }
 
     /// Renews the lease until it is lost.

@@ -8,6 +8,7 @@ mod column;
 pub use column::Column;
 
 use gdmarket_domain::MarketEvent;
+use gdmarket_store::SubscriptionId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -60,7 +61,8 @@ pub fn is_view(subscription: &str) -> bool {
 
 /// The version of the view that a subscription maintains.
 pub(crate) fn version_of(subscription: &str) -> Option<u32> {
-    let (name, version) = subscription.rsplit_once("_v")?;
+    let SubscriptionId { subscriber, .. } = SubscriptionId::parse(subscription);
+    let (name, version) = subscriber.rsplit_once("_v")?;
     if name.is_empty() { None } else { version.parse().ok() }
 }
 

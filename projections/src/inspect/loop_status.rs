@@ -7,7 +7,7 @@ use crate::queries::QueryError;
 use chrono::{DateTime, Utc};
 use gdmarket_store::{
     Checkpoints, Deadlines, Generation, Generations, Lease, Leases, LoopProblem, LoopProblems,
-    ParkedKeys, Store, StoreError,
+    ParkedKeys, SourceCheckpoint, Store, StoreError, SubscriptionId,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -36,6 +36,9 @@ pub enum LoopState {
 pub struct LoopStatus {
     /// The subscription: a view with its version, or a process manager.
     pub name: String,
+    /// The service whose log it reads, if that isn't the own one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Whether it maintains a view.
     pub is_view: bool,
     /// Whether this program reads it; other versions of views belong to other programs.
@@ -52,10 +55,11 @@ pub struct LoopStatus {
     pub holder: Option<String>,
     /// Every event up to here is handled.
     pub position: i64,
-    /// The number of events after that position.
-    pub lag_events: u64,
+    /// The number of events after that position; `null` at the log of another service, which only that service can
+    /// count.
+    pub lag_events: Option<u64>,
     /// The age of the first of them.
-    pub lag_seconds: f64,
+    pub lag_seconds: Option<f64>,
     /// Positions per second during the measurement.
     pub rate: f64,
     /// The number of parked keys and blocked deadlines.
@@ -75,7 +79,8 @@ pub(crate) async fn overview(
 ) -> Result<Vec<LoopStatus>, QueryError> {
     let db = store.views();
     let checkpoints = Checkpoints::new(db.clone());
-    let before = positions(&checkpoints, store).await?;
+    let mut before = positions(&checkpoints, store).await?;
+    before.extend(at_other_services(&checkpoints).await?);
     let began = Instant::now();
     sleep(between).await;
     let after = positions(&checkpoints, store).await?;
@@ -91,7 +96,8 @@ pub(crate) async fn overview(
         problems: by(LoopProblems::new(db.clone()).all().await?, |of| of.subscription.clone()),
     };
     let mut all = vec![];
-    for (name, position) in &after {
+    let others_after = at_other_services(&checkpoints).await?;
+    for (name, position) in after.iter().chain(&others_after) {
         all.push(snapshot.status(name, before.get(name).copied(), *position).await?);
     }
     for name in checkpoints.others(store.identity()).await? {
@@ -110,19 +116,32 @@ pub(crate) async fn overview(
     Ok(all)
 }
 
-/// Pauses the loop of a view, in whichever process it runs, until [`resume_view`].
+/// Pauses the loops of a view, in whichever process they run, until [`resume_view`].
 pub async fn pause_view(store: &Store, subscription: &str) -> Result<(), QueryError> {
     let mut tx = store.views().begin().await?;
     // A promotion takes these locks in the same order.
-    Checkpoints::lock(&mut tx, subscription).await?;
-    let epoch = Leases::pause(&mut tx, subscription).await?;
-    Checkpoints::fence(&mut tx, subscription, epoch).await?;
+    let read = Checkpoints::lock(&mut tx, subscription).await?;
+    for SourceCheckpoint { name, source, .. } in &read {
+        let loop_name = SubscriptionId::new(subscription, name.as_deref()).to_string();
+        let epoch = Leases::pause(&mut tx, &loop_name).await?;
+        Checkpoints::fence(&mut tx, subscription, source, epoch).await?;
+    }
+    if read.is_empty() {
+        Leases::pause(&mut tx, subscription).await?;
+    }
     Ok(tx.commit().await?)
 }
 
 /// Resumes a paused loop; returns whether it was paused.
 pub async fn resume_view(store: &Store, subscription: &str) -> Result<bool, QueryError> {
-    Ok(Leases::new(store.views().clone()).resume(subscription).await?)
+    let leases = Leases::new(store.views().clone());
+    let mut was_paused = false;
+    for lease in leases.all().await?.into_iter().filter(Lease::is_pause) {
+        if SubscriptionId::parse(&lease.name).subscriber == subscription {
+            was_paused |= leases.resume(&lease.name).await?;
+        }
+    }
+    Ok(was_paused)
 }
 
 async fn positions(
@@ -130,6 +149,12 @@ async fn positions(
     store: &Store,
 ) -> Result<BTreeMap<String, i64>, StoreError> {
     Ok(checkpoints.all(store.identity()).await?.into_iter().collect())
+}
+
+/// The positions in the logs of other services.
+async fn at_other_services(checkpoints: &Checkpoints) -> Result<BTreeMap<String, i64>, StoreError> {
+    let all = checkpoints.at_other_services().await?.into_iter();
+    Ok(all.map(|(subscription, position)| (subscription.to_string(), position)).collect())
 }
 
 fn by<T>(rows: Vec<T>, key: impl Fn(&T) -> String) -> BTreeMap<String, T> {
@@ -149,17 +174,31 @@ struct LoopSnapshot<'a> {
     problems: BTreeMap<String, LoopProblem>,
 }
 
+/// The events of the own log that a loop has not handled.
+#[derive(Clone, Copy)]
+struct Lag {
+    events: u64,
+    /// The age of the first of them, in microseconds.
+    waiting: i64,
+}
+
 impl LoopSnapshot<'_> {
+    async fn lag(&self, position: i64) -> Result<Lag, QueryError> {
+        let log = self.store.log();
+        let next = if position < self.head { log.read_after(position, 1).await? } else { vec![] };
+        let waiting = next.first().map_or(0, |event| (self.now - event.recorded_at).max(0));
+        let events = if next.is_empty() { 0 } else { log.count(position, self.head).await? };
+        Ok(Lag { events, waiting })
+    }
+
     async fn status(
         &self,
         name: &str,
         before: Option<i64>,
         position: i64,
     ) -> Result<LoopStatus, QueryError> {
-        let log = self.store.log();
-        let next = if position < self.head { log.read_after(position, 1).await? } else { vec![] };
-        let waiting = next.first().map_or(0, |event| (self.now - event.recorded_at).max(0));
-        let lag_events = if next.is_empty() { 0 } else { log.count(position, self.head).await? };
+        let SubscriptionId { subscriber, source } = SubscriptionId::parse(name);
+        let lag = if source.is_none() { Some(self.lag(position).await?) } else { None };
         let lease = self.leases.get(name);
         let state = match lease {
             Some(lease) if lease.is_pause() => LoopState::Paused,
@@ -167,10 +206,11 @@ impl LoopSnapshot<'_> {
             Some(_) | None => LoopState::Idle,
         };
         let problem = self.problems.get(name);
-        let generation = self.generations.get(name);
-        let is_known = self.known.iter().any(|known| known == name);
+        let generation = self.generations.get(&subscriber);
+        let is_known = self.known.contains(&subscriber);
         Ok(LoopStatus {
             name: name.to_owned(),
+            source,
             is_view: generation.is_some(),
             version: generation.and_then(|_| version_of(name)),
             is_known: is_known || generation.is_none(),
@@ -179,8 +219,8 @@ impl LoopSnapshot<'_> {
             state,
             holder: lease.filter(|_| state == LoopState::Running).map(|lease| lease.holder.clone()),
             position,
-            lag_events,
-            lag_seconds: seconds(waiting),
+            lag_events: lag.map(|lag| lag.events),
+            lag_seconds: lag.map(|lag| seconds(lag.waiting)),
             rate: before.map_or(0.0, |before| per_second(position - before, self.seconds)),
             parked: usize::try_from(self.parked.count(name).await?).unwrap_or(usize::MAX)
                 + blocked_deadlines(&Deadlines::new(self.store.views().clone()), name).await?.count,

@@ -10,7 +10,9 @@ mod parked_key;
 use crate::inspect::event_view::EventView;
 use crate::queries::QueryError;
 use chrono::DateTime;
-use gdmarket_store::{EventFilter, Generations, Parked, ParkedKeys, RecordedEvent, Store};
+use gdmarket_store::{
+    EventFilter, Generations, Parked, ParkedKeys, RecordedEvent, Store, SubscriptionId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -28,6 +30,17 @@ struct Around {
     views: BTreeSet<String>,
     /// The reasons of dropped events, by subscription, key and position.
     dropped: BTreeMap<(String, String, i64), String>,
+}
+
+impl Around {
+    fn is_view(&self, subscription: &str) -> bool {
+        self.views.contains(&SubscriptionId::parse(subscription).subscriber)
+    }
+}
+
+/// Whether the events of a subscription are in the log of another service.
+fn is_at_other_service(subscription: &str) -> bool {
+    SubscriptionId::parse(subscription).source.is_some()
 }
 
 /// The parked keys and blocked deadlines of one store.
@@ -72,7 +85,7 @@ impl ParkedWork {
         parked: Parked,
         around: &Around,
     ) -> Result<ParkedKey, QueryError> {
-        let is_view = around.views.contains(&subscription);
+        let is_view = around.is_view(&subscription);
         let queued = self.queued(is_view, &subscription, &parked).await?;
         let noted = (subscription.clone(), parked.key.clone(), parked.since_position);
         Ok(ParkedKey {
@@ -106,7 +119,7 @@ impl ParkedWork {
         let Some(parked) = self.parked.find(subscription, key).await? else {
             return self.show_deadline(subscription, key, &around).await;
         };
-        let is_view = around.views.contains(subscription);
+        let is_view = around.is_view(subscription);
         let events = self.waiting(is_view, subscription, &parked).await?;
         let key = self.key(subscription.to_owned(), parked, &around).await?;
         let events = events.iter().map(EventView::from).collect();
@@ -189,22 +202,27 @@ impl ParkedWork {
         subscription: &str,
         parked: &Parked,
     ) -> Result<u64, QueryError> {
-        let count = match parked.key.parse().ok().filter(|_| is_view) {
+        let is_elsewhere = is_at_other_service(subscription);
+        let count = match parked.key.parse().ok().filter(|_| is_view && !is_elsewhere) {
             Some(stream) => self.store.log().count_in(&stream, parked.since_position).await?,
-            // Nothing queues behind a log row that belongs to no stream.
+            // Nothing queues behind a log row that belongs to no stream. What queues in the log of another service isn't
+            // counted.
             None if is_view => 1,
             None => self.parked.queue_length(subscription, &parked.key).await?,
         };
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The first queued events.
+    /// The first queued events; none of those that are in the log of another service.
     async fn waiting(
         &self,
         is_view: bool,
         subscription: &str,
         parked: &Parked,
     ) -> Result<Vec<RecordedEvent>, QueryError> {
+        if is_at_other_service(subscription) {
+            return Ok(vec![]);
+        }
         let log = self.store.log();
         if is_view {
             let Ok(stream) = parked.key.parse() else {

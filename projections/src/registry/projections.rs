@@ -1,7 +1,8 @@
 //! Starts and stops the loops of this process.
 
+use super::any_view::HandlerParts;
 use super::{manager_named, views_of};
-use crate::engine::feed::{Feed, LocalFeed};
+use crate::engine::feed::{Feed, Feeds, LogSource};
 use crate::engine::process_manager::{Port, Reactor, ReactorParts};
 use crate::engine::progress::{Applied, LoopKey, LoopKind};
 use crate::engine::rebuild::ReplayError;
@@ -37,32 +38,50 @@ fn parking_manager(services: Services) -> Option<ManagerName> {
 }
 
 /// A loop before it runs.
-type NamedHandler = (LoopKey, Arc<dyn Handler>);
+struct NewLoop {
+    key: LoopKey,
+    feed: Arc<dyn Feed>,
+    handler: Arc<dyn Handler>,
+}
 
 impl Projections {
     /// Builds every view that a process of these services reads and that was never built, before the first
     /// query; waits for another replica that builds one.
     pub async fn prepare(store: &Store, services: Services) -> Result<(), ReplayError> {
+        Self::prepare_with_feeds(store, &Feeds::of_own_log(store), services).await
+    }
+
+    /// As [`Projections::prepare`], with the logs of other services. Those are not read here but by the loops.
+    pub async fn prepare_with_feeds(
+        store: &Store,
+        feeds: &Feeds,
+        services: Services,
+    ) -> Result<(), ReplayError> {
         for view in views_of(services) {
-            view.ensure_built(store).await?;
+            view.ensure_built(store, feeds).await?;
         }
         Ok(())
     }
 
     /// Starts the loops of the process's services, on tasks of the current runtime. They wait for a database that doesn't answer.
     pub fn start(store: Store, port: Arc<dyn CommandPort>, options: &Options) -> Self {
-        let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
-        let views = views_of(options.services);
-        let handlers: Vec<NamedHandler> = views
-            .iter()
-            .map(|view| {
-                let key = LoopKey { kind: LoopKind::View, name: view.subscription() };
-                (key, view.handler(&store, options))
-            })
-            .chain(managers(&store, &feed, &port, options))
+        let feeds = Feeds::of_own_log(&store);
+        Self::start_with_feeds(store, feeds, port, options)
+    }
+
+    /// As [`Projections::start`], with the logs of other services: every view and process manager has a loop for each
+    /// log that has streams that it reads.
+    pub fn start_with_feeds(
+        store: Store,
+        feeds: Feeds,
+        port: Arc<dyn CommandPort>,
+        options: &Options,
+    ) -> Self {
+        let loops: Vec<NewLoop> = views(&store, &feeds, options)
+            .into_iter()
+            .chain(managers(&store, &feeds, &port, options))
             .collect();
-        let keys = handlers.iter().map(|(key, _)| key.clone());
-        let applied = Applied::new(keys, Arc::clone(&feed));
+        let applied = Applied::new(loops.iter().map(|new| new.key.clone()), feeds);
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         #[expect(clippy::disallowed_methods, reason = "it names this run of the process only")]
         let holder = Uuid::new_v4().to_string();
@@ -71,11 +90,11 @@ impl Projections {
         // With one process, leases exclude no other and are ended at the next start: they are renewed rarely.
         let alone = !store.views().is_shared();
         let lease_ttl = if alone { options.lease_ttl * 20 } else { options.lease_ttl };
-        for (key, handler) in handlers {
+        for NewLoop { key, feed, handler } in loops {
             let subscription = Subscription {
                 key,
                 handler,
-                feed: Arc::clone(&feed),
+                feed,
                 checkpoints: checkpoints.clone(),
                 leases: Leases::new(store.views().clone()),
                 holder: holder.clone(),
@@ -96,8 +115,7 @@ impl Projections {
 
     /// A handle without loops, for measuring writes alone: views don't follow and nothing reacts.
     pub fn idle(store: Store) -> Self {
-        let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
-        let applied = Applied::new([], feed);
+        let applied = Applied::new([], Feeds::of_own_log(&store));
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         tasks.close();
         Self { store, applied, tasks, stopping }
@@ -125,29 +143,49 @@ impl Projections {
     }
 }
 
+fn views(store: &Store, feeds: &Feeds, options: &Options) -> Vec<NewLoop> {
+    let mut loops = vec![];
+    for view in views_of(options.services) {
+        for LogSource { name, feed, .. } in feeds.with(&[view.aggregate()]) {
+            let key = LoopKey::new(LoopKind::View, &view.subscription(), name);
+            let handler =
+                view.handler(HandlerParts { store, feeds, feed: &feed, tick: options.tick });
+            loops.push(NewLoop { key, feed, handler });
+        }
+    }
+    loops
+}
+
 fn managers(
     store: &Store,
-    feed: &Arc<dyn Feed>,
+    feeds: &Feeds,
     port: &Arc<dyn CommandPort>,
     options: &Options,
-) -> Vec<NamedHandler> {
+) -> Vec<NewLoop> {
     let port: Arc<dyn Port<Step>> = Arc::new(StepPort(Arc::clone(port)));
+    let mut loops = vec![];
     let parking = parking_manager(options.services);
-    let own = options.services.managers();
-    own.map(|name| {
-        let manager = manager_named(name, options);
-        let key = LoopKey { kind: LoopKind::Manager, name: manager.name().to_owned() };
-        let reactor = Reactor::new(ReactorParts {
-            manager,
-            port: Arc::clone(&port),
-            store: store.clone(),
-            feed: Arc::clone(feed),
-            concurrency: options.concurrency,
-            tick: options.tick,
-            parks_unknown: Some(name) == parking,
-        });
-        let handler: Arc<dyn Handler> = Arc::new(reactor);
-        (key, handler)
-    })
-    .collect()
+    for manager_name in options.services.managers() {
+        let manager = manager_named(manager_name, options);
+        let sources = feeds.with(manager.sources());
+        let key = |source| LoopKey::new(LoopKind::Manager, manager.name(), source);
+        let names: Vec<String> = sources.iter().map(|source| key(source.name).name).collect();
+        for LogSource { name, feed, .. } in sources {
+            let key = key(name);
+            let reactor = Reactor::new(ReactorParts {
+                manager: Arc::clone(&manager),
+                port: Arc::clone(&port),
+                store: store.clone(),
+                subscription: key.name.clone(),
+                siblings: names.iter().filter(|other| **other != key.name).cloned().collect(),
+                feed: Arc::clone(&feed),
+                concurrency: options.concurrency,
+                tick: options.tick,
+                // Rows of another log are parked by its own service.
+                parks_unknown: Some(manager_name) == parking && name.is_none(),
+            });
+            loops.push(NewLoop { key, feed, handler: Arc::new(reactor) });
+        }
+    }
+    loops
 }

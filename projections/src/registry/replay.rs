@@ -2,6 +2,7 @@
 
 use super::any_view::AnyView;
 use super::{all_views, views_of};
+use crate::engine::feed::Feeds;
 use crate::engine::rebuild::{
     AsOf, Difference, Differences, RebuildObserver, RebuildProgress, ReplayError, Replayed, kebab,
 };
@@ -11,12 +12,21 @@ use serde_json::Value;
 
 /// Replays the views of one store.
 #[derive(Debug, Clone)]
-pub struct Replay(Store);
+pub struct Replay {
+    store: Store,
+    feeds: Feeds,
+}
 
 impl Replay {
     /// Replays on this store; other processes may serve from it.
-    pub const fn new(store: Store) -> Self {
-        Self(store)
+    pub fn new(store: Store) -> Self {
+        let feeds = Feeds::of_own_log(&store);
+        Self { store, feeds }
+    }
+
+    /// As [`Replay::new`], with the logs of other services that views are fed by.
+    pub const fn with_feeds(store: Store, feeds: Feeds) -> Self {
+        Self { store, feeds }
     }
 
     /// The names of the views that a process of these services keeps, as people type them.
@@ -41,7 +51,7 @@ impl Replay {
         observer: &mut dyn RebuildObserver,
         progress: RebuildProgress<'_>,
     ) -> Result<Replayed, ReplayError> {
-        find(view)?.rebuild(&self.0, observer, progress).await
+        find(view)?.rebuild(&self.store, &self.feeds, observer, progress).await
     }
 
     /// Shows the rows of a view as of a position, in the order of their numbers; returns the number of folded
@@ -58,7 +68,8 @@ impl Replay {
             Some(join) => Some((join, find(join.view)?.begin_joined())),
             None => None,
         };
-        view.as_of(&self.0, AsOf { position, join }, show, progress).await
+        let feeds = self.feeds.clone();
+        view.as_of(&self.store, AsOf { feeds, position, join }, show, progress).await
     }
 }
 
@@ -74,9 +85,17 @@ fn find(name: &str) -> Result<Box<dyn AnyView>, ReplayError> {
 
 /// Finds the rows of every view that differ from a rebuild, for tests and checks.
 pub async fn differences_from_rebuild(store: &Store) -> Result<Vec<Difference>, ReplayError> {
+    differences_with_feeds(store, &Feeds::of_own_log(store)).await
+}
+
+/// As [`differences_from_rebuild`], with the logs of other services that views are fed by.
+pub async fn differences_with_feeds(
+    store: &Store,
+    feeds: &Feeds,
+) -> Result<Vec<Difference>, ReplayError> {
     let mut all = Differences::default();
     for view in all_views() {
-        view.rebuild(store, &mut all, &|_, _| {}).await?;
+        view.rebuild(store, feeds, &mut all, &|_, _| {}).await?;
     }
     Ok(all.0)
 }

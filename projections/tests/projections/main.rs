@@ -12,6 +12,8 @@ mod golden;
 mod inspection;
 #[cfg(feature = "failpoints")]
 mod killed_runners;
+#[cfg(feature = "failpoints")]
+mod killed_sources;
 mod market;
 mod parked;
 mod plain_sql;
@@ -19,5 +21,7 @@ mod queued_events;
 mod rebuild;
 mod runners;
 mod scenario;
+mod sources;
+mod test_feed;
 mod test_port;
 mod views;

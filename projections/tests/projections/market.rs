@@ -6,8 +6,10 @@ use gdmarket_domain::{
     AlarmCommand, ItemCommand, ItemNo, MarketCommand, Money, PaymentCommand, PaymentNo, PersonId,
     RentalPeriod, ReservationCommand, ReservationNo, Services,
 };
-use gdmarket_projections::{Options, ParkedWork, Projections, Queries, differences_from_rebuild};
-use gdmarket_store::{Parked, ParkedKeys, Store, StoreOptions, on_db, on_tx};
+use gdmarket_projections::{
+    Options, ParkedWork, Projections, Queries, differences_from_rebuild, is_view,
+};
+use gdmarket_store::{Parked, ParkedKeys, Store, StoreOptions, StreamId, on_db, on_tx};
 use gdmarket_testkit::{TestDb, eventually};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +28,8 @@ pub(crate) const MANAGERS: [&str; 5] =
 
 pub(crate) struct Market {
     pub(crate) store: Store,
+    /// The log of another service that loops read, in tests with two.
+    pub(crate) other: Option<Store>,
     pub(crate) port: Arc<TestPort>,
     next_id: AtomicU64,
 }
@@ -79,7 +83,19 @@ impl Market {
         let store = Store::open(options).await.unwrap();
         Projections::prepare(&store, Services::ALL).await.unwrap();
         let port = Arc::new(TestPort::new(store.clone()));
-        Self { store, port, next_id: AtomicU64::new(1) }
+        Self { store, other: None, port, next_id: AtomicU64::new(1) }
+    }
+
+    /// A market whose streams that `is_there` names are in the log of another service.
+    pub(crate) async fn open_split(
+        url: &str,
+        other: &str,
+        is_there: fn(&StreamId) -> bool,
+    ) -> Self {
+        let Self { store, next_id, .. } = Self::open_url(url, true).await;
+        let other = Self::open_url(other, true).await.store;
+        let port = TestPort::new(store.clone()).with_other(other.clone(), is_there);
+        Self { store, other: Some(other), port: Arc::new(port), next_id }
     }
 
     pub(crate) fn start(&self) -> Projections {
@@ -177,25 +193,38 @@ impl Market {
     pub(crate) async fn settle(&self, loops: &Projections) {
         let applied = loops.applied();
         eventually(SOON, || async {
-            let head = self.store.log().head().await.unwrap();
+            let heads = self.heads().await;
             let progress = applied.progress();
-            let behind: Vec<_> = progress.iter().filter(|(_, p)| p.position != head).collect();
-            if !behind.is_empty() {
-                return Err(format!("head {head}, behind: {behind:?}"));
+            let mut behind = vec![];
+            for (name, loop_progress) in &progress {
+                let head = if name.contains('@') { heads.1 } else { heads.0 };
+                if loop_progress.position != head {
+                    behind.push((name, loop_progress));
+                }
             }
-            for manager in MANAGERS {
+            if !behind.is_empty() {
+                return Err(format!("heads {heads:?}, behind: {behind:?}"));
+            }
+            let managers = progress.keys().filter(|name| !is_view(name));
+            for manager in managers {
                 let waiting = self.parked(manager).await;
                 if waiting.iter().any(|parked| parked.state == Parked::RETRYING) {
                     return Err(format!("{manager}: {waiting:?}"));
                 }
             }
-            if self.store.log().head().await.unwrap() == head {
-                Ok(())
-            } else {
-                Err("the log still grows".to_owned())
-            }
+            let heads_after = self.heads().await;
+            if heads_after == heads { Ok(()) } else { Err("the log still grows".to_owned()) }
         })
         .await;
+    }
+
+    /// The heads of the own log and of the other service's.
+    async fn heads(&self) -> (i64, i64) {
+        let own = self.store.log().head().await.unwrap();
+        match &self.other {
+            Some(other) => (own, other.log().head().await.unwrap()),
+            None => (own, 0),
+        }
     }
 
     pub(crate) async fn parked(&self, subscription: &str) -> Vec<Parked> {

@@ -7,7 +7,9 @@ use gdmarket_domain::{
     Alarm, Decider, Hold, Item, MarketCommand, MarketEvent, Payment, PaymentCommand, PaymentNo,
     Refusal, Reservation, ReservationEvent,
 };
-use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
+use gdmarket_projections::{
+    Cause, CommandContext, CommandPort, Handled, OutgoingCommand, PortError,
+};
 use gdmarket_store::{Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, Store, StreamId};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -38,9 +40,18 @@ impl From<Sent> for Handled {
     }
 }
 
+/// The store of another service.
+struct OtherStore {
+    store: Store,
+    /// Whether a stream is in it.
+    is_there: fn(&StreamId) -> bool,
+}
+
 /// A port whose faults, gateway and clock a test controls.
 pub(crate) struct TestPort {
     store: Store,
+    /// The streams that another service has.
+    other: Option<OtherStore>,
     /// The payments that the gateway has charged.
     pub(crate) charged: Mutex<BTreeSet<PaymentNo>>,
     /// Every refund request to the gateway.
@@ -60,6 +71,7 @@ impl TestPort {
     pub(crate) fn new(store: Store) -> Self {
         Self {
             store,
+            other: None,
             charged: Mutex::default(),
             refunds: Mutex::default(),
             sent: Mutex::default(),
@@ -68,6 +80,16 @@ impl TestPort {
             clock_off: Mutex::default(),
             fresh_ids: AtomicBool::new(false),
         }
+    }
+
+    /// Sends the commands of some streams to the store of another service.
+    pub(crate) fn with_other(self, store: Store, is_there: fn(&StreamId) -> bool) -> Self {
+        Self { other: Some(OtherStore { store, is_there }), ..self }
+    }
+
+    fn store_of(&self, stream: &StreamId) -> &Store {
+        let other = self.other.as_ref().filter(|other| (other.is_there)(stream));
+        other.map_or(&self.store, |other| &other.store)
     }
 
     /// Makes the commands fail for which this function returns an error.
@@ -100,8 +122,9 @@ impl TestPort {
     {
         let later = |error: &dyn std::fmt::Display| PortError::Retry(error.to_string());
         let stream = StreamId::new(A::TYPE, number);
+        let store = self.store_of(&stream);
         loop {
-            let past = self.store.log().stream(&stream, 0).await.map_err(|e| later(&e))?;
+            let past = store.log().stream(&stream, 0).await.map_err(|e| later(&e))?;
             let mut state = A::default();
             let version = past.last().map_or(0, |event| event.sequence);
             for event in &past {
@@ -113,7 +136,7 @@ impl TestPort {
             let events = match state.decide(command) {
                 Ok(events) => events,
                 Err(refusal) => {
-                    let before = self.store.receipts().find(command_id).await;
+                    let before = store.receipts().find(command_id).await;
                     return Ok(match before.map_err(|e| later(&e))? {
                         Some(_) => Sent::Written,
                         None => Sent::Refused(refusal.code().to_owned()),
@@ -137,7 +160,7 @@ impl TestPort {
                 kind: ReceiptKind::Done,
                 personal: None,
             };
-            match self.store.appender().append(append).await {
+            match store.appender().append(append).await {
                 Ok(_) | Err(AppendError::Duplicate(_)) => return Ok(Sent::Written),
                 Err(AppendError::Conflict) => {}
                 Err(
@@ -189,8 +212,12 @@ impl TestPort {
         }
     }
 
-    async fn event_at(&self, position: i64) -> Option<RecordedEvent> {
-        self.store.log().read_after(position - 1, 1).await.unwrap().pop()
+    async fn event_of(&self, cause: &Cause) -> Option<RecordedEvent> {
+        let (source, position) = (&cause.source, cause.position);
+        let other = self.other.as_ref().map(|other| &other.store);
+        let other = other.filter(|store| store.identity().to_string() == *source);
+        let store = other.unwrap_or(&self.store);
+        store.log().read_after(position - 1, 1).await.unwrap().pop()
     }
 }
 
@@ -232,7 +259,7 @@ impl CommandPort for TestPort {
         mut context: CommandContext,
     ) -> Result<Handled, PortError> {
         self.id_of(&mut context);
-        let request = self.event_at(context.cause.position).await.map(|event| decoded(&event));
+        let request = self.event_of(&context.cause).await.map(|event| decoded(&event));
         let Some(MarketEvent::Reservation(ReservationEvent::PaymentRequested {
             reservation_no,
             item_no,

@@ -99,6 +99,15 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0009_deadline_problems.sql"),
         sqlite: include_str!("../../migrations/sqlite/views/0009_deadline_problems.sql"),
     },
+    Migration {
+        version: 10,
+        name: "0010_sources",
+        // An older program reads its own log only, and refuses the checkpoints of others.
+        serves_from: 1,
+        file: File::Views,
+        postgres: include_str!("../../migrations/postgres/0010_sources.sql"),
+        sqlite: include_str!("../../migrations/sqlite/views/0010_sources.sql"),
+    },
 ];
 
 /// The result of a migration.

@@ -23,7 +23,7 @@ pub(crate) async fn token_key(db: &Db) -> Result<Vec<u8>, StoreError> {
 const KEY_BYTES: usize = 32;
 
 /// A log's identity; together with a position it names an event for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     /// The log.
     pub log_id: Uuid,

@@ -22,7 +22,7 @@ pub struct Restored {
 }
 
 /// The tables that are derived from the log, in addition to those of views.
-const DERIVED: [&str; 7] = [
+const DERIVED: [&str; 8] = [
     "checkpoints",
     "deadlines",
     "parked",
@@ -30,6 +30,18 @@ const DERIVED: [&str; 7] = [
     "dropped",
     "generations",
     "loop_problems",
+    "sources",
+];
+
+/// What belongs to subscriptions of other services' logs. A view that is fed by one of them is built again.
+const OF_OTHER_SERVICES: [&str; 6] = [
+    "DELETE FROM generations WHERE view IN (SELECT subscription FROM checkpoints \
+     WHERE source IN (SELECT log_id FROM sources))",
+    "DELETE FROM checkpoints WHERE source IN (SELECT log_id FROM sources)",
+    "DELETE FROM deadlines WHERE manager LIKE '%@%'",
+    "DELETE FROM parked WHERE subscription LIKE '%@%'",
+    "DELETE FROM parked_events WHERE subscription LIKE '%@%'",
+    "DELETE FROM sources",
 ];
 
 /// Declares that the log was restored. Checkpoints change first: where this is interrupted before the log's own epoch
@@ -39,6 +51,12 @@ pub(crate) async fn declare_restored(log: &Db, views: &Db) -> Result<Restored, S
     let epoch = identity.epoch + 1;
     let head = log::head(log).await?;
     let mut tx = views.begin().await?;
+    // A restored service may also follow others that were restored: their logs are read from the beginning.
+    for sql in OF_OTHER_SERVICES {
+        on_tx!(&mut tx, connection => {
+            connection.execute(sql).await?;
+        });
+    }
     let foreign: i64 = on_tx!(&mut tx, connection => {
         let sql = "SELECT count(*) FROM checkpoints WHERE source <> $1 OR position > $2";
         let query = sqlx::query_scalar(sql).bind(identity.log_id.to_string()).bind(head);

@@ -1,4 +1,4 @@
-//! How far each subscription is in the log it reads.
+//! How far each subscriber is in each log that it reads.
 //!
 //! A checkpoint moves by compare-and-set on its position and on the lease epoch of its runner, in the transaction of
 //! the runner's writes: a runner that was paused and fenced writes nothing. A runner that takes a lease claims the
@@ -7,6 +7,7 @@
 use crate::db::{Db, Tx};
 use crate::error::StoreError;
 use crate::log::Identity;
+use crate::subscription::SubscriptionId;
 use crate::{on_db, on_tx};
 
 /// The checkpoints of one database.
@@ -25,13 +26,26 @@ pub enum Claim {
     OtherLog(Identity),
 }
 
-/// Where a subscription is.
+/// Where a subscriber is in one log.
 #[derive(Clone, Copy, Debug)]
 pub struct Checkpoint {
+    /// The log.
+    pub source: Identity,
     /// The last position that it has read.
     pub position: i64,
     /// Only a runner whose lease has this epoch, or takes a later one, moves the checkpoint from there.
     pub lease_epoch: i64,
+}
+
+/// A log that a subscriber has read, and how far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceCheckpoint {
+    /// The service whose log it is; `None` for the own log, and for one that isn't known.
+    pub name: Option<String>,
+    /// The log.
+    pub source: Identity,
+    /// The last position that it has read.
+    pub position: i64,
 }
 
 /// A step of a checkpoint that its runner takes.
@@ -83,6 +97,8 @@ impl Checkpoints {
         Ok(row.map_or(Claim::Fenced, |(position,)| Claim::Position(position)))
     }
 
+    /// The log that the subscriber has read in place of this one. Those of other services are read in addition to the
+    /// own.
     async fn other_log(
         &self,
         subscription: &str,
@@ -90,8 +106,10 @@ impl Checkpoints {
     ) -> Result<Option<Identity>, StoreError> {
         let row: Option<(String, i64)> = on_db!(&self.0, pool => {
             sqlx::query_as(
-                "SELECT source, log_epoch FROM checkpoints \
-                 WHERE subscription = $1 AND (source <> $2 OR log_epoch <> $3) LIMIT 1",
+                "SELECT source, log_epoch FROM checkpoints WHERE subscription = $1 \
+                 AND (source = $2 AND log_epoch <> $3 OR source <> $2 \
+                 AND NOT EXISTS (SELECT 1 FROM sources WHERE log_id IN ($2, checkpoints.source))) \
+                 LIMIT 1",
             )
             .bind(subscription)
             .bind(source.log_id.to_string())
@@ -151,65 +169,71 @@ impl Checkpoints {
         Ok(row.map(|(position,)| position))
     }
 
-    /// The position of a subscription in any log; it stays there until `tx` ends.
+    /// The positions of a subscriber in all logs, the own one first; they stay there until `tx` ends.
     pub async fn lock(
         tx: &mut Tx,
         subscription: &str,
-    ) -> Result<Option<(Identity, i64)>, StoreError> {
-        let sql = "UPDATE checkpoints SET position = position WHERE subscription = $1 \
-                   RETURNING source, log_epoch, position";
-        place(tx, sql, subscription).await
+    ) -> Result<Vec<SourceCheckpoint>, StoreError> {
+        on_tx!(&mut *tx, connection => {
+            let sql = "UPDATE checkpoints SET position = position WHERE subscription = $1";
+            sqlx::query(sql).bind(subscription).execute(connection).await.map(drop)
+        })?;
+        Self::at(tx, subscription).await
     }
 
-    /// The position of a subscription in any log, as `tx` sees it.
-    pub async fn at(
-        tx: &mut Tx,
-        subscription: &str,
-    ) -> Result<Option<(Identity, i64)>, StoreError> {
-        let sql = "SELECT source, log_epoch, position FROM checkpoints WHERE subscription = $1";
-        place(tx, sql, subscription).await
+    /// The positions of a subscriber in all logs, the own one first, as `tx` sees them.
+    pub async fn at(tx: &mut Tx, subscription: &str) -> Result<Vec<SourceCheckpoint>, StoreError> {
+        let sql = "SELECT s.name, c.source, c.log_epoch, c.position FROM checkpoints c \
+                   LEFT JOIN sources s ON s.log_id = c.source WHERE c.subscription = $1 \
+                   ORDER BY CASE WHEN s.name IS NULL THEN 0 ELSE 1 END, s.name";
+        let rows: Vec<(Option<String>, String, i64, i64)> = on_tx!(tx, connection => {
+            sqlx::query_as(sql).bind(subscription).fetch_all(connection).await
+        })?;
+        let of = |(name, id, epoch, position): (Option<String>, String, i64, i64)| {
+            Ok(SourceCheckpoint { name, source: identity(&id, epoch)?, position })
+        };
+        rows.into_iter().map(of).collect()
     }
 
-    /// Sets a subscription's checkpoint, whatever it read before.
+    /// Sets a subscriber's checkpoints, whatever it read before.
     pub async fn put(
         tx: &mut Tx,
         subscription: &str,
-        source: &Identity,
-        checkpoint: Checkpoint,
+        checkpoints: &[Checkpoint],
     ) -> Result<(), StoreError> {
         on_tx!(tx, connection => {
             sqlx::query("DELETE FROM checkpoints WHERE subscription = $1")
                 .bind(subscription)
                 .execute(&mut *connection)
                 .await?;
-            sqlx::query(
-                "INSERT INTO checkpoints (subscription, source, log_epoch, position, lease_epoch) \
-                 VALUES ($1, $2, $3, $4, $5)",
-            )
-            .bind(subscription)
-            .bind(source.log_id.to_string())
-            .bind(source.epoch)
-            .bind(checkpoint.position)
-            .bind(checkpoint.lease_epoch)
-            .execute(connection)
-            .await?;
+            for checkpoint in checkpoints {
+                sqlx::query(
+                    "INSERT INTO checkpoints (subscription, source, log_epoch, position, lease_epoch) \
+                     VALUES ($1, $2, $3, $4, $5)",
+                )
+                .bind(subscription)
+                .bind(checkpoint.source.log_id.to_string())
+                .bind(checkpoint.source.epoch)
+                .bind(checkpoint.position)
+                .bind(checkpoint.lease_epoch)
+                .execute(&mut *connection)
+                .await?;
+            }
         });
         Ok(())
     }
 
-    /// Fences every runner whose lease is older than `lease_epoch`.
+    /// Fences every runner at this log whose lease is older than `lease_epoch`.
     pub async fn fence(
         tx: &mut Tx,
         subscription: &str,
+        source: &Identity,
         lease_epoch: i64,
     ) -> Result<(), StoreError> {
+        let sql = "UPDATE checkpoints SET lease_epoch = $3 WHERE subscription = $1 AND source = $2";
         Ok(on_tx!(tx, connection => {
-            sqlx::query("UPDATE checkpoints SET lease_epoch = $2 WHERE subscription = $1")
-                .bind(subscription)
-                .bind(lease_epoch)
-                .execute(connection)
-                .await
-                .map(drop)
+            let query = sqlx::query(sql).bind(subscription).bind(source.log_id.to_string());
+            query.bind(lease_epoch).execute(connection).await.map(drop)
         })?)
     }
 
@@ -218,18 +242,33 @@ impl Checkpoints {
         &self.0
     }
 
-    /// The subscriptions that have read another log than this, or this one at another epoch.
+    /// The subscriptions that have read another log in place of this, or this one at another epoch. The logs of other
+    /// services are read in addition to it.
     pub async fn others(&self, source: &Identity) -> Result<Vec<String>, StoreError> {
         Ok(on_db!(&self.0, pool => {
             sqlx::query_scalar(
                 "SELECT subscription FROM checkpoints \
-                 WHERE source <> $1 OR log_epoch <> $2 ORDER BY subscription",
+                 WHERE source = $1 AND log_epoch <> $2 \
+                 OR source <> $1 AND source NOT IN (SELECT log_id FROM sources) \
+                 ORDER BY subscription",
             )
             .bind(source.log_id.to_string())
             .bind(source.epoch)
             .fetch_all(pool)
             .await
         })?)
+    }
+
+    /// The positions of all subscriptions in the logs of other services.
+    pub async fn at_other_services(&self) -> Result<Vec<(SubscriptionId, i64)>, StoreError> {
+        let sql = "SELECT c.subscription, s.name, c.position FROM checkpoints c \
+                   JOIN sources s ON s.log_id = c.source ORDER BY c.subscription, s.name";
+        let rows: Vec<(String, String, i64)> =
+            on_db!(&self.0, pool => sqlx::query_as(sql).fetch_all(pool).await?);
+        let of = |(subscriber, source, position): (String, String, i64)| {
+            (SubscriptionId { subscriber, source: Some(source) }, position)
+        };
+        Ok(rows.into_iter().map(of).collect())
     }
 
     /// The positions of all subscriptions in this log.
@@ -247,18 +286,7 @@ impl Checkpoints {
     }
 }
 
-async fn place(
-    tx: &mut Tx,
-    sql: &str,
-    subscription: &str,
-) -> Result<Option<(Identity, i64)>, StoreError> {
-    let row: Option<(String, i64, i64)> = on_tx!(tx, connection => {
-        sqlx::query_as(sql).bind(subscription).fetch_optional(connection).await
-    })?;
-    row.map(|(id, epoch, position)| Ok((identity(&id, epoch)?, position))).transpose()
-}
-
-fn identity(id: &str, epoch: i64) -> Result<Identity, StoreError> {
+pub(super) fn identity(id: &str, epoch: i64) -> Result<Identity, StoreError> {
     let unreadable = |_| StoreError::Corrupt(format!("a checkpoint is of the log {id:?}"));
     id.parse().map(|log_id| Identity { log_id, epoch }).map_err(unreadable)
 }

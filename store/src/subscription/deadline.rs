@@ -1,7 +1,7 @@
 //! Deadlines: rows that survive restarts and are due by the database's clock.
 //!
 //! A manager has one deadline per key. Rows are written and removed in the transaction of the reaction that changes
-//! them.
+//! them. Each belongs to the subscription whose event set it: `manager`, or `manager@service`.
 
 mod blocked;
 

@@ -290,6 +290,8 @@ fn failure(error: ReplayError) -> Failure {
         ReplayError::UnknownView(..) => Failure::new(Exit::Usage, message),
         ReplayError::Short { .. } => Failure::new(Exit::Failed, message)
             .next("nothing was changed; look at the database, then try again"),
-        ReplayError::Moved(_) | ReplayError::Broken(_) => Failure::new(Exit::Failed, message),
+        ReplayError::Moved(_) | ReplayError::Broken(_) | ReplayError::MissingSource(..) => {
+            Failure::new(Exit::Failed, message)
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::output::{Console, Failure};
 use clap::{Args, Subcommand};
 use gdmarket_domain::Services;
 use gdmarket_projections::{LoopState, LoopStatus, overview, pause_view, resume_view};
-use gdmarket_store::Store;
+use gdmarket_store::{Store, SubscriptionId};
 use serde_json::json;
 use std::time::Duration;
 
@@ -106,8 +106,10 @@ fn report(console: Console, name: &str, state: &str, note: &str) {
 /// The name of the loop of a view, in this program's version.
 async fn subscription(store: &Store, services: Services, view: &str) -> Result<String, Failure> {
     let all = overview(store, services, Duration::ZERO).await?;
-    let views = all.into_iter().filter(|of| of.is_view && of.is_known).map(|of| of.name);
-    views.into_iter().find(|name| is_name_of(name, view)).ok_or_else(|| replay::unknown(view))
+    let views = all.into_iter().filter(|of| of.is_view && of.is_known);
+    // A view has a loop for each log that feeds it.
+    let mut views = views.map(|of| SubscriptionId::parse(&of.name).subscriber);
+    views.find(|name| is_name_of(name, view)).ok_or_else(|| replay::unknown(view))
 }
 
 /// Whether a loop is meant by what was typed: its name, or a view's without its version, `item-info`.
@@ -160,7 +162,10 @@ fn cells(of: &LoopStatus) -> [String; 9] {
         number(of.generation.map(|generation| generation.to_string())),
         state.to_owned(),
         of.position.to_string(),
-        format!("{} events, {:.1} s", of.lag_events, of.lag_seconds),
+        of.lag_events.zip(of.lag_seconds).map_or_else(
+            || "-".to_owned(),
+            |(events, seconds)| format!("{events} events, {seconds:.1} s"),
+        ),
         format!("{:.0}/s", of.rate),
         of.parked.to_string(),
         number(of.holder.clone()),

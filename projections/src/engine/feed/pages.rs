@@ -48,7 +48,7 @@ fn pages<F: Feed + ?Sized>(
             return Ok(None);
         }
         let mut page = feed.read_after(reached, PAGE).await?;
-        page.retain(|delivery| delivery.event.position <= range.until);
+        page.retain(|delivery| (reached + 1..=range.until).contains(&delivery.event.position));
         let mut last = reached;
         for Delivery { previous, event } in &page {
             if *previous > last {

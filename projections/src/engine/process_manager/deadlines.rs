@@ -20,7 +20,7 @@ const IMPOSSIBLE: Duration = Duration::from_mins(10);
 
 impl<S: ProcessStep> Reactor<S> {
     pub(super) async fn fire(&self, run: &Run) -> Result<(), Halt> {
-        let due = self.deadlines.due(self.sender.name(), AT_ONCE).await?;
+        let due = self.deadlines.due(run.name(), AT_ONCE).await?;
         let is_any_due = !due.is_empty();
         let mut fired = futures::stream::iter(due)
             .map(|deadline| self.fire_one(run, deadline))
@@ -38,12 +38,12 @@ impl<S: ProcessStep> Reactor<S> {
 
     async fn fire_one(&self, run: &Run, deadline: Deadline) -> Result<(), Halt> {
         let (outcome, due) = self.sender.fire(&deadline).await;
-        failpoint!("manager.fired", &run.name);
+        failpoint!("manager.fired", run.name());
         if outcome == Outcome::Newer {
             return Err(Halt::Newer(deadline.key));
         }
         let postponed = postponed(&deadline, outcome, due);
-        let manager = self.sender.name();
+        let manager = run.name();
         let mut tx = self.store.views().begin().await?;
         run.hold(&mut tx).await?;
         // A deadline that was set again or cleared meanwhile is left as it is.
@@ -52,13 +52,13 @@ impl<S: ProcessStep> Reactor<S> {
             None => drop(Deadlines::fired(&mut tx, manager, &deadline).await?),
         }
         tx.commit().await?;
-        failpoint!("manager.noted", &run.name);
+        failpoint!("manager.noted", run.name());
         Ok(())
     }
 
     /// Reads the number of blocked deadlines; returns whether it has changed.
     pub(super) async fn refresh_blocked(&self) -> Result<bool, Halt> {
-        let blocked = blocked_deadlines(&self.deadlines, self.sender.name()).await?;
+        let blocked = blocked_deadlines(&self.deadlines, &self.subscription).await?;
         let mut known = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::mem::replace(&mut *known, blocked) != blocked)
     }
@@ -113,7 +113,7 @@ impl<S: ProcessStep> Sender<S> {
     ) -> Outcome {
         let cause = Cause {
             correlation_id: payload.correlation_id,
-            source: self.source.to_string(),
+            source: self.source().to_string(),
             position: payload.position,
             traceparent: payload.traceparent,
         };

@@ -32,6 +32,10 @@ pub(crate) struct ReactorParts<S> {
     /// The port that takes the manager's steps.
     pub(crate) port: Arc<dyn Port<S>>,
     pub(crate) store: Store,
+    /// The name of the subscription.
+    pub(crate) subscription: String,
+    /// The names of the manager's subscriptions at other logs.
+    pub(crate) siblings: Vec<String>,
     pub(crate) feed: Arc<dyn Feed>,
     /// How many reactions run at once.
     pub(crate) concurrency: usize,
@@ -42,9 +46,11 @@ pub(crate) struct ReactorParts<S> {
     pub(crate) parks_unknown: bool,
 }
 
-/// The handler behind a process manager.
+/// The handler behind a process manager, for the events of one log.
 pub(crate) struct Reactor<S> {
     pub(super) store: Store,
+    pub(super) subscription: String,
+    siblings: Vec<String>,
     pub(super) feed: Arc<dyn Feed>,
     pub(super) sender: Sender<S>,
     pub(super) parked: ParkedKeys,
@@ -68,9 +74,11 @@ pub(super) struct Done<S> {
 
 impl<S: ProcessStep> Reactor<S> {
     pub(crate) fn new(parts: ReactorParts<S>) -> Self {
-        let ReactorParts { manager, port, store, feed, concurrency, tick, parks_unknown } = parts;
+        let ReactorParts { manager, port, store, feed, concurrency, tick, .. } = parts;
         Self {
-            sender: Sender::new(manager, port, feed.source(), parks_unknown),
+            subscription: parts.subscription,
+            siblings: parts.siblings,
+            sender: Sender::new(manager, port, Arc::clone(&feed), parts.parks_unknown),
             parked: ParkedKeys::new(store.views().clone()),
             deadlines: Deadlines::new(store.views().clone()),
             store,
@@ -122,7 +130,7 @@ impl<S: ProcessStep> Reactor<S> {
             }
             Outcome::Newer => return Err(Halt::Newer(event.event_type.clone())),
             Outcome::Queue => {
-                return Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?);
+                return Ok(ParkedKeys::queue(tx, run.name(), key, event.position).await?);
             }
             Outcome::Later | Outcome::Park(_) => Duration::ZERO,
             Outcome::Retry(_) => sender::retry_after(1),
@@ -135,8 +143,24 @@ impl<S: ProcessStep> Reactor<S> {
             since_time: event.recorded_at,
             attempts: 1,
         };
-        ParkedKeys::park(tx, &run.name, &parked, pause).await?;
-        Ok(ParkedKeys::queue(tx, &run.name, key, event.position).await?)
+        ParkedKeys::park(tx, run.name(), &parked, pause).await?;
+        Ok(ParkedKeys::queue(tx, run.name(), key, event.position).await?)
+    }
+
+    /// Sets and clears deadlines. A deadline of the same key that an event of another log set is cleared: the manager has
+    /// one per key, whichever log has the event.
+    pub(super) async fn change_deadlines(
+        &self,
+        tx: &mut Tx,
+        changes: &Changes,
+    ) -> Result<(), Halt> {
+        if !self.siblings.is_empty() {
+            let cleared: Changes = changes.keys().map(|key| (key.clone(), None)).collect();
+            for sibling in &self.siblings {
+                Deadlines::change(tx, sibling, &cleared).await?;
+            }
+        }
+        Ok(Deadlines::change(tx, &self.subscription, changes).await?)
     }
 
     pub(super) fn blocked_now(&self) -> BlockedWork {
@@ -175,7 +199,7 @@ impl<S: ProcessStep> Handler for Reactor<S> {
     }
 
     async fn begin(&self, run: &Run) -> Result<(), Halt> {
-        let parked = self.parked.all(&run.name).await?;
+        let parked = self.parked.all(run.name()).await?;
         let mut parked_at = self.parked_at.lock().await;
         *parked_at = parked.into_iter().map(|parked| (parked.key, parked.since_position)).collect();
         self.refresh_blocked().await?;
@@ -204,7 +228,7 @@ impl<S: ProcessStep> Handler for Reactor<S> {
             .buffer_unordered(self.concurrency)
             .collect()
             .await;
-        failpoint!("manager.reacted", &run.name);
+        failpoint!("manager.reacted", run.name());
         let mut tx = self.store.views().begin().await?;
         let waiting = waiting.into_iter().map(|job| Done { job, outcome: Outcome::Queue });
         let all: Vec<Done<S>> = partitions.into_iter().flatten().chain(waiting).collect();
@@ -214,9 +238,9 @@ impl<S: ProcessStep> Handler for Reactor<S> {
         for done in &all {
             self.write(run, &mut tx, done, &mut deadlines).await?;
         }
-        Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
+        self.change_deadlines(&mut tx, &deadlines).await?;
         tx.commit().await?;
-        failpoint!("manager.checkpoint", &run.name);
+        failpoint!("manager.checkpoint", run.name());
         let stopped = all.into_iter().filter(|done| done.outcome.stops());
         let before = parked_at.len();
         for done in stopped {
@@ -234,6 +258,6 @@ impl<S: ProcessStep> Handler for Reactor<S> {
     }
 
     async fn blocked(&self) -> Result<BlockedWork, StoreError> {
-        blocked_deadlines(&self.deadlines, self.sender.name()).await
+        blocked_deadlines(&self.deadlines, &self.subscription).await
     }
 }

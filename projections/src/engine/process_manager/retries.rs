@@ -10,7 +10,7 @@ use crate::engine::feed::Unreadable;
 use crate::engine::subscription::{Halt, Run};
 use futures::StreamExt;
 use futures::future::join;
-use gdmarket_store::{Changes, Deadlines, Parked, ParkedKeys, failpoint};
+use gdmarket_store::{Changes, Parked, ParkedKeys, failpoint};
 use tokio::time::sleep;
 
 /// Queued events of one key per query.
@@ -54,7 +54,7 @@ impl<S: ProcessStep> Reactor<S> {
     }
 
     async fn retry(&self, run: &Run) -> Result<(), Halt> {
-        let due = self.parked.due(&run.name, AT_ONCE).await?;
+        let due = self.parked.due(run.name(), AT_ONCE).await?;
         let mut tries = futures::stream::iter(due)
             .map(|parked| self.retry_key(run, parked))
             .buffer_unordered(self.concurrency);
@@ -68,7 +68,7 @@ impl<S: ProcessStep> Reactor<S> {
     async fn retry_key(&self, run: &Run, parked: Parked) -> Result<(), Halt> {
         loop {
             let key = &parked.key;
-            let positions = self.parked.queued(&run.name, key, EVENTS_AT_ONCE).await?;
+            let positions = self.parked.queued(run.name(), key, EVENTS_AT_ONCE).await?;
             let last_round = positions.len() < usize::try_from(EVENTS_AT_ONCE).unwrap_or(0);
             for position in positions {
                 let (job, outcome) = match self.queued_at(key, position).await? {
@@ -85,9 +85,9 @@ impl<S: ProcessStep> Reactor<S> {
                     }
                 };
                 let stops = outcome.stops();
-                failpoint!("manager.retried", &run.name);
+                failpoint!("manager.retried", run.name());
                 self.write_try(run, &parked, Try { position, job, outcome }).await?;
-                failpoint!("manager.dequeued", &run.name);
+                failpoint!("manager.dequeued", run.name());
                 if stops {
                     return Ok(());
                 }
@@ -125,20 +125,20 @@ impl<S: ProcessStep> Reactor<S> {
                     let mut deadlines = Changes::new();
                     let done = Done { job, outcome };
                     self.write(run, &mut tx, &done, &mut deadlines).await?;
-                    Deadlines::change(&mut tx, self.sender.name(), &deadlines).await?;
+                    self.change_deadlines(&mut tx, &deadlines).await?;
                 }
                 // An operator may have dropped the event a moment ago.
                 let _was_there =
-                    ParkedKeys::dequeue(&mut tx, &run.name, &parked.key, position).await?;
+                    ParkedKeys::dequeue(&mut tx, run.name(), &parked.key, position).await?;
             }
             (Outcome::Queue | Outcome::Later | Outcome::Retry(_) | Outcome::Park(_), job) => {
-                if !ParkedKeys::keep_queued(&mut tx, &run.name, &parked.key, position).await? {
+                if !ParkedKeys::keep_queued(&mut tx, run.name(), &parked.key, position).await? {
                     // An operator has dropped the event, and the key continues at the next one.
                     return Ok(());
                 }
                 let again = stopped_again(parked, &Try { position, job, outcome });
                 let pause = sender::retry_after(again.attempts);
-                ParkedKeys::park(&mut tx, &run.name, &again, pause).await?;
+                ParkedKeys::park(&mut tx, run.name(), &again, pause).await?;
             }
         }
         Ok(tx.commit().await?)
@@ -149,9 +149,9 @@ impl<S: ProcessStep> Reactor<S> {
         let mut parked_at = self.parked_at.lock().await;
         let mut tx = self.store.views().begin().await?;
         run.hold(&mut tx).await?;
-        let free = ParkedKeys::unpark(&mut tx, &run.name, key).await?;
+        let free = ParkedKeys::unpark(&mut tx, run.name(), key).await?;
         tx.commit().await?;
-        failpoint!("manager.unparked", &run.name);
+        failpoint!("manager.unparked", run.name());
         if free {
             parked_at.remove(key);
             self.report(run, &parked_at);

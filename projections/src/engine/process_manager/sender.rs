@@ -7,7 +7,7 @@ use super::manager::{Manager, Moment, ProcessStep, Reaction, Reactions, Remedy};
 use super::outcome::Outcome;
 use super::port::{Cause, CommandContext, Handled, Port, PortError};
 use crate::engine::backoff;
-use crate::engine::feed::{Origin, Unreadable, decode};
+use crate::engine::feed::{Feed, Origin, Unreadable, decode};
 use gdmarket_domain::MarketEvent;
 use gdmarket_store::{Identity, LogLimit, RecordedEvent};
 use serde_json::Value;
@@ -29,11 +29,11 @@ pub(super) fn retry_after(attempt: i64) -> Duration {
     backoff::pause(u32::try_from(attempt).unwrap_or(u32::MAX), LONGEST_PAUSE)
 }
 
-/// A manager with its port.
+/// A manager with its port, for the events of one log.
 pub(super) struct Sender<S> {
     pub(super) manager: Arc<dyn Manager<Step = S>>,
     port: Arc<dyn Port<S>>,
-    pub(super) source: Identity,
+    feed: Arc<dyn Feed>,
     parks_unknown: bool,
 }
 
@@ -41,14 +41,19 @@ impl<S: ProcessStep> Sender<S> {
     pub(super) fn new(
         manager: Arc<dyn Manager<Step = S>>,
         port: Arc<dyn Port<S>>,
-        source: Identity,
+        feed: Arc<dyn Feed>,
         parks_unknown: bool,
     ) -> Self {
-        Self { manager, port, source, parks_unknown }
+        Self { manager, port, feed, parks_unknown }
     }
 
     pub(super) fn name(&self) -> &'static str {
         self.manager.name()
+    }
+
+    /// The log of the events.
+    pub(super) fn source(&self) -> Identity {
+        self.feed.source()
     }
 
     pub(super) fn wants(&self, aggregate: &str) -> bool {
@@ -154,7 +159,7 @@ impl<S: ProcessStep> Sender<S> {
         let origin = Origin::of(event);
         Cause {
             correlation_id: origin.correlation_id.unwrap_or_default(),
-            source: self.source.to_string(),
+            source: self.source().to_string(),
             position: event.position,
             traceparent: origin.traceparent,
         }
@@ -170,7 +175,7 @@ impl<S: ProcessStep> Sender<S> {
 
     /// The id of a reaction: the same for the same cause at every delivery.
     pub(super) fn command_id(&self, cause: &[&str], ordinal: usize) -> Uuid {
-        reaction_id(self.source.log_id, self.name(), cause, ordinal)
+        reaction_id(self.source().log_id, self.name(), cause, ordinal)
     }
 }
 

@@ -13,7 +13,7 @@ const REPAIRS_AT_ONCE: u32 = 100;
 impl<V: View> Projector<V> {
     /// Brings the streams that are due for a retry up to date.
     pub(super) async fn repair(&self, run: &Run) -> Result<(), Halt> {
-        for parked in self.parked.due(&run.name, REPAIRS_AT_ONCE).await? {
+        for parked in self.parked.due(run.name(), REPAIRS_AT_ONCE).await? {
             match parked.key.parse::<StreamId>() {
                 Ok(stream) => self.repair_stream(run, stream.number, &parked).await?,
                 Err(_) => self.repair_stray(run, &parked).await?,
@@ -25,7 +25,7 @@ impl<V: View> Projector<V> {
     /// Reads a log row again that belonged to no stream. Once it belongs to one, or is gone, the key is
     /// unparked and the stream is brought up to date.
     async fn repair_stray(&self, run: &Run, parked: &Parked) -> Result<(), Halt> {
-        let event = self.store.log().at(parked.since_position).await?;
+        let event = self.feed.at(parked.since_position).await?;
         let mut blocked = self.blocked.lock().await;
         let mut tx = self.store.views().begin().await?;
         run.hold(&mut tx).await?;
@@ -39,9 +39,9 @@ impl<V: View> Projector<V> {
                 let stop = StreamStop { event: &event, reason, attempts: 0 };
                 self.park(run, &mut tx, stop).await?;
                 blocked.streams.entry(event.stream.number).or_insert(event.position);
-                ParkedKeys::request_retry_in(&mut tx, &run.name, &event.key()).await?;
+                ParkedKeys::request_retry_in(&mut tx, run.name(), &event.key()).await?;
             }
-            ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
+            ParkedKeys::unpark(&mut tx, run.name(), &parked.key).await?;
             blocked.strays.remove(&parked.key);
         }
         tx.commit().await?;
@@ -56,14 +56,15 @@ impl<V: View> Projector<V> {
         parked: &Parked,
     ) -> Result<(), Halt> {
         let mut blocked = self.blocked.lock().await;
-        let mut tx = self.store.views().begin().await?;
-        let stored = run.hold(&mut tx).await?;
         // A row that can't be read is folded from the first event on.
         let mut found = self.table.look_up(self.store.views(), &[number]).await?;
         let mut row = found.rows.remove(&number).unwrap_or_else(|| Stored::new(number));
         row.stale = None;
         let stream = StreamId::new(V::AGGREGATE, number);
-        let events = self.store.log().stream(&stream, row.sequence).await?;
+        // Read before the transaction begins, since another service may take long to answer.
+        let events = self.feed.stream(&stream, row.sequence, i64::MAX).await?;
+        let mut tx = self.store.views().begin().await?;
+        let stored = run.hold(&mut tx).await?;
         let mut poison = None;
         // Events after the checkpoint come in a batch.
         for event in events.into_iter().filter(|event| event.position <= stored) {
@@ -88,12 +89,12 @@ impl<V: View> Projector<V> {
                 self.park(run, &mut tx, StreamStop { event, reason, attempts }).await?;
             }
             None => {
-                ParkedKeys::unpark(&mut tx, &run.name, &parked.key).await?;
+                ParkedKeys::unpark(&mut tx, run.name(), &parked.key).await?;
             }
         }
         tx.commit().await?;
         if poison.is_none() {
-            tracing::info!(view = run.name, key = parked.key, "a parked stream continues");
+            tracing::info!(view = run.name(), key = parked.key, "a parked stream continues");
             blocked.streams.remove(&number);
         }
         blocked.report(run);

@@ -1,6 +1,7 @@
 //! A projector after another runner has taken over, and with a view that panics.
 
 use super::*;
+use crate::engine::progress::{LoopKey, LoopKind};
 use crate::engine::test_view::{TestRow, TestView};
 use crate::engine::view::{Column, FoldError};
 use gdmarket_domain::MarketEvent;
@@ -36,9 +37,17 @@ on_each_engine! {
     async fn fenced_runner_writes_nothing(db: &TestDb) {
         let store = store(db).await;
         let checkpoints = Checkpoints::new(store.views().clone());
-        let projector = Projector::<TestView>::new(store.clone(), Duration::ZERO, build);
+        let feeds = Feeds::of_own_log(&store);
+        let projector = Projector::<TestView>::new(ProjectorParts {
+            store: store.clone(),
+            feed: Arc::clone(feeds.own()),
+            feeds,
+            tick: Duration::ZERO,
+            ensure_built: build,
+        });
         projector.prepare().await.unwrap();
-        let run = |epoch| Run { name: "alarms".to_owned(), source: *store.identity(), epoch };
+        let key = LoopKey::new(LoopKind::View, "alarms", None);
+        let run = |epoch| Run { key: key.clone(), source: *store.identity(), epoch };
         let claim = async |epoch| checkpoints.claim("alarms", store.identity(), epoch, 0).await;
         let (paused, successor) = (run(1), run(2));
         assert_eq!(claim(1).await.unwrap(), Claim::Position(0));
@@ -75,7 +84,7 @@ fn parked(key: &str) -> Parked {
 }
 
 /// Makes the table; there is nothing to build it from.
-fn build(store: Store) -> BoxFuture<'static, Result<(), Halt>> {
+fn build(store: Store, _: Feeds) -> BoxFuture<'static, Result<(), Halt>> {
     Box::pin(async move {
         let mut tx = store.views().begin().await?;
         ViewTable::<TestView>::served().rows().create_bare(&mut tx).await?;

@@ -1,13 +1,15 @@
 //! A view as of a position: a build up to there whose rows are shown and discarded.
 
 use super::build::Build;
+use super::build_source::{BuildSource, position_in};
 use super::lease::BuildRight;
 use super::{RebuildProgress, ReplayError};
+use crate::engine::feed::Feeds;
 use crate::engine::view::{Join, View};
 use crate::engine::view_table::Stale;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use gdmarket_store::{RowDocument, Store, TableRow};
+use gdmarket_store::{Checkpoints, RowDocument, Store, TableRow};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,6 +18,7 @@ const ROWS: u32 = 1_000;
 
 /// A request to show a view as of a position.
 pub(crate) struct AsOf {
+    pub(crate) feeds: Feeds,
     pub(crate) position: i64,
     /// The other view whose fields are shown with the rows, and the function that begins its build.
     pub(crate) join: Option<(Join, BeginJoined)>,
@@ -23,14 +26,15 @@ pub(crate) struct AsOf {
 
 /// Begins the build of a view that is joined.
 pub(crate) type BeginJoined =
-    fn(Store) -> BoxFuture<'static, Result<Box<dyn JoinedBuild>, ReplayError>>;
+    fn(Store, Feeds) -> BoxFuture<'static, Result<Box<dyn JoinedBuild>, ReplayError>>;
 
 /// Begins a build of this view for [`AsOf::join`].
 pub(crate) fn begin_joined<V: View>(
     store: Store,
+    feeds: Feeds,
 ) -> BoxFuture<'static, Result<Box<dyn JoinedBuild>, ReplayError>> {
     Box::pin(async move {
-        let build: Box<dyn JoinedBuild> = Box::new(Build::<V>::begin(&store).await?);
+        let build: Box<dyn JoinedBuild> = Box::new(Build::<V>::begin(&store, &feeds).await?);
         Ok(build)
     })
 }
@@ -52,7 +56,8 @@ impl<V: View> JoinedBuild for Build<V> {
     }
 
     async fn fold_to(&mut self, position: i64) -> Result<(), ReplayError> {
-        Self::fold_to(self, position, &|_, _| {}).await
+        let positions = self.positions_as_of(position).await?;
+        Self::fold_to(self, &positions, &|_, _| {}).await
     }
 
     async fn bodies(&self, numbers: &[i64]) -> Result<HashMap<i64, Value>, ReplayError> {
@@ -82,17 +87,17 @@ struct Joined<'a> {
 /// events.
 pub(crate) async fn as_of<V: View>(
     store: &Store,
-    AsOf { position, join }: AsOf,
+    AsOf { feeds, position, join }: AsOf,
     show: &mut (dyn FnMut(Value) + Send),
     progress: RebuildProgress<'_>,
 ) -> Result<u64, ReplayError> {
-    let build = Build::<V>::begin(store).await?;
+    let build = Build::<V>::begin(store, &feeds).await?;
     let right = build.lease.right().clone();
     let output = AsOfOutput { show, progress };
     let Some((join, begin)) = join else {
         return right.hold(build_and_show(build, None, position, output)).await;
     };
-    let mut other = begin(store.clone()).await?;
+    let mut other = begin(store.clone(), feeds).await?;
     let right_to_other = other.right();
     let both = async {
         other.fold_to(position).await?;
@@ -125,7 +130,8 @@ impl<V: View> Build<V> {
         output: AsOfOutput<'_>,
     ) -> Result<(), ReplayError> {
         let AsOfOutput { show, progress } = output;
-        Self::fold_to(self, position, progress).await?;
+        let positions = self.positions_as_of(position).await?;
+        Self::fold_to(self, &positions, progress).await?;
         let mut snapshot = self.store.views().snapshot().await?;
         let mut after = 0;
         loop {
@@ -144,6 +150,22 @@ impl<V: View> Build<V> {
             bodies.into_values().for_each(&mut *show);
         }
         Ok(snapshot.rollback().await?)
+    }
+
+    /// A position of the own log, and in the logs of other services what the served view has read of them: only the own
+    /// positions are ordered by the given one.
+    async fn positions_as_of(&self, position: i64) -> Result<Vec<i64>, ReplayError> {
+        if self.sources.iter().all(BuildSource::is_own) {
+            return Ok(self.sources.iter().map(|_| position).collect());
+        }
+        let mut tx = self.store.views().snapshot().await?;
+        let read = Checkpoints::at(&mut tx, &V::subscription()).await?;
+        tx.rollback().await?;
+        let position = |source: &BuildSource| {
+            let served = position_in(&read, &source.log).unwrap_or(0);
+            if source.is_own() { position } else { served }
+        };
+        Ok(self.sources.iter().map(position).collect())
     }
 
     fn shown(&self, row: TableRow) -> Result<Option<Value>, ReplayError> {

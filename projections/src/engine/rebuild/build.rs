@@ -1,10 +1,11 @@
 //! A generation of a view that is built while another one is served. A lease allows one build per view at a
 //! time; a build removes the table of an interrupted one.
 
+use super::build_source::BuildSource;
 use super::fold::{LogRange, Poisoned, fold_all};
 use super::lease::BuildLease;
 use super::{RebuildProgress, ReplayError, name_of};
-use crate::engine::feed::LocalFeed;
+use crate::engine::feed::Feeds;
 use crate::engine::throttle::Throttle;
 use crate::engine::view::View;
 use crate::engine::view_table::ViewTable;
@@ -28,13 +29,12 @@ pub(super) struct Build<V: View> {
     pub(super) store: Store,
     pub(super) table: Arc<ViewTable<V>>,
     pub(super) generation: i64,
-    /// Every event up to here is in the table.
-    pub(super) reached: i64,
+    /// The logs that it is folded from, the own one first.
+    pub(super) sources: Vec<BuildSource>,
     /// The number of folded events.
     pub(super) events: u64,
     /// The log's own count of them.
     pub(super) counted: u64,
-    pub(super) poisoned: Poisoned,
     pub(super) lease: BuildLease,
     pub(super) throttle: Arc<Throttle>,
     pub(super) is_indexed: bool,
@@ -42,10 +42,10 @@ pub(super) struct Build<V: View> {
 
 impl<V: View> Build<V> {
     /// Begins with an empty table; waits for the lease of a build that died.
-    pub(super) async fn begin(store: &Store) -> Result<Self, ReplayError> {
+    pub(super) async fn begin(store: &Store, feeds: &Feeds) -> Result<Self, ReplayError> {
         let until = Instant::now() + WAIT;
         loop {
-            if let Some(build) = Self::try_begin(store).await? {
+            if let Some(build) = Self::try_begin(store, feeds).await? {
                 return Ok(build);
             }
             if Instant::now() >= until {
@@ -56,7 +56,10 @@ impl<V: View> Build<V> {
     }
 
     /// As [`Build::begin`], but `None` while another process builds.
-    pub(super) async fn try_begin(store: &Store) -> Result<Option<Self>, ReplayError> {
+    pub(super) async fn try_begin(
+        store: &Store,
+        feeds: &Feeds,
+    ) -> Result<Option<Self>, ReplayError> {
         let Some(lease) = BuildLease::take::<V>(store).await? else { return Ok(None) };
         let db = store.views();
         let leftovers = ViewTable::<V>::remove_leftovers(db, lease.right().epoch).await?;
@@ -73,47 +76,74 @@ impl<V: View> Build<V> {
             store: store.clone(),
             table,
             generation,
-            reached: 0,
+            sources: feeds.with(&[V::AGGREGATE]).into_iter().map(BuildSource::new).collect(),
             events: 0,
             counted: 0,
-            poisoned: Poisoned::new(),
             lease,
             throttle: Arc::new(Throttle::for_store(store)),
             is_indexed: false,
         }))
     }
 
-    /// Folds the events up to `until`, and compares their number with the log's own count.
+    /// Folds the events of each log up to its position in `until`, and compares their number with the log's own count.
     pub(super) async fn fold_to(
         &mut self,
-        until: i64,
+        until: &[i64],
         progress: RebuildProgress<'_>,
     ) -> Result<(), ReplayError> {
-        if until <= self.reached {
+        let missing = self.missing(until);
+        if missing == 0 {
             return Ok(());
         }
-        if until - self.reached > LAST_STEP {
+        if missing > LAST_STEP {
             self.throttle.wait_until_known().await;
         }
         // While commands come in, rows are indexed as they are written: indexing all at once takes long.
         if self.throttle.is_active() {
             self.index().await?;
         }
-        let (read, expected) = self.fold_and_count(until, progress).await?;
-        if read != expected {
-            return Err(ReplayError::Short { read, expected });
+        for (at, until) in until.iter().enumerate() {
+            self.fold_source(at, *until, progress).await?;
         }
-        self.events += read;
-        self.counted += expected;
-        self.reached = until;
         progress(self.events, self.counted);
         Ok(())
     }
 
-    /// Folds the events up to `until` while the log counts them; returns the number read and the number
+    /// How many positions are missing up to these.
+    fn missing(&self, until: &[i64]) -> i64 {
+        let missing = |(source, until): (&BuildSource, &i64)| (until - source.reached).max(0);
+        self.sources.iter().zip(until).map(missing).sum()
+    }
+
+    async fn fold_source(
+        &mut self,
+        at: usize,
+        until: i64,
+        progress: RebuildProgress<'_>,
+    ) -> Result<(), ReplayError> {
+        let Some(source) = self.sources.get_mut(at).filter(|source| source.reached < until) else {
+            return Ok(());
+        };
+        let mut poisoned = take(&mut source.poisoned);
+        let Some(source) = self.sources.get(at) else { return Ok(()) };
+        let (read, expected) = self.fold_and_count(source, &mut poisoned, until, progress).await?;
+        if read != expected {
+            return Err(ReplayError::Short { read, expected });
+        }
+        if let Some(source) = self.sources.get_mut(at) {
+            (source.poisoned, source.reached) = (poisoned, until);
+        }
+        self.events += read;
+        self.counted += expected;
+        Ok(())
+    }
+
+    /// Folds the events of a log up to `until` while it counts them; returns the number read and the number
     /// counted. Progress is reported once the count is known.
     async fn fold_and_count(
-        &mut self,
+        &self,
+        source: &BuildSource,
+        poisoned: &mut Poisoned,
         until: i64,
         progress: RebuildProgress<'_>,
     ) -> Result<(u64, u64), ReplayError> {
@@ -123,24 +153,26 @@ impl<V: View> Build<V> {
                 progress(self.events + read, self.counted + expected);
             }
         };
-        let mut poisoned = take(&mut self.poisoned);
-        let (feed, after) = (&LocalFeed(self.store.clone()), self.reached);
+        let (feed, after) = (source.of.feed.as_ref(), source.reached);
         let (table, throttle) = (&self.table, &self.throttle);
         let range = LogRange { feed, table, throttle, after, until, so_far: &so_far };
-        let folding = fold_all(&self.store, range, &mut poisoned);
+        let folding = fold_all(&self.store, range, poisoned);
+        if !source.is_own() {
+            // Only the own log can count; a feed of another refuses a gap.
+            let read = folding.await?;
+            return Ok((read, read));
+        }
         let counting = async {
-            let expected = self.count(until).await?;
+            let expected = self.count(after, until).await?;
             Ok(*counted.get_or_init(|| expected))
         };
-        let both = tokio::try_join!(folding, counting)?;
-        self.poisoned = poisoned;
-        Ok(both)
+        tokio::try_join!(folding, counting)
     }
 
     /// Whether the events missing up to `target` are left to the last transaction. If their number doesn't
     /// shrink from one call to the next, commands wait for the build.
-    pub(super) fn is_close_to(&self, target: i64, before: &mut i64) -> bool {
-        let missing = target - self.reached;
+    pub(super) fn is_close_to(&self, target: &[i64], before: &mut i64) -> bool {
+        let missing = self.missing(target);
         if missing >= *before {
             self.throttle.disable();
         }
@@ -148,11 +180,10 @@ impl<V: View> Build<V> {
         missing <= LAST_STEP
     }
 
-    /// The log's own count of the events up to `until` that are yet to be folded.
-    async fn count(&self, until: i64) -> Result<u64, ReplayError> {
+    /// The own log's count of the events up to `until` that are yet to be folded.
+    async fn count(&self, after: i64, until: i64) -> Result<u64, ReplayError> {
         let pause = |began| self.throttle.pause_after(began);
-        let log = self.store.log();
-        Ok(log.count_of(V::AGGREGATE, self.reached, until, pause).await?)
+        Ok(self.store.log().count_of(V::AGGREGATE, after, until, pause).await?)
     }
 
     /// Creates the indexes; this is cheapest once the bulk of the rows is written.

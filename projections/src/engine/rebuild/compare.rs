@@ -1,12 +1,14 @@
-//! Comparing the served view with a build, row by row, at the same position: rows and checkpoint of the
-//! served view are read in one snapshot, and the build is folded to exactly that position.
+//! Comparing the served view with a build, row by row, at the same positions: rows and checkpoints of the
+//! served view are read in one snapshot, and the build is folded to exactly these positions, one in each log.
 
 use super::build::Build;
+use super::build_source::served_positions;
 use super::{Explanation, RebuildObserver, RebuildProgress, ReplayError, Replayed, name_of};
+use crate::engine::feed::LogSource;
 use crate::engine::view::View;
 use crate::engine::view_table::ViewTable;
 use async_trait::async_trait;
-use gdmarket_store::{Checkpoints, EventFilter, Generations, Store, StreamId, TableRow, Tx};
+use gdmarket_store::{EventFilter, StreamId, TableRow};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
@@ -55,37 +57,13 @@ type RowPage = BTreeMap<i64, Result<TableRow, String>>;
 /// The result of comparing two tables.
 #[derive(Default)]
 pub(super) struct Compared {
-    pub(super) position: i64,
+    /// In each log of the build.
+    pub(super) positions: Vec<i64>,
     pub(super) rows: u64,
     pub(super) differing: u64,
     pub(super) stale: u64,
     /// The number of differing rows that are stale in the build.
     pub(super) damaged: u64,
-}
-
-/// The checkpoint of the served view, if it was built from this log.
-pub(super) async fn served_position<V: View>(
-    store: &Store,
-    tx: &mut Tx,
-) -> Result<Option<i64>, ReplayError> {
-    let at = Checkpoints::at(tx, &V::subscription()).await?;
-    Ok(at.filter(|(source, _)| source == store.identity()).map(|(_, position)| position))
-}
-
-/// As [`served_position`], outside of a transaction. It is also `None` for a view that was never built, one
-/// without a table, and one past the head.
-pub(super) async fn served_now<V: View>(store: &Store) -> Result<Option<i64>, ReplayError> {
-    let db = store.views();
-    if Generations::new(db.clone()).served(&V::subscription()).await?.is_none()
-        || !ViewTable::<V>::served().rows().exists(db).await?
-    {
-        return Ok(None);
-    }
-    let mut tx = db.snapshot().await?;
-    let position = served_position::<V>(store, &mut tx).await?;
-    tx.rollback().await?;
-    let head = store.log().head().await?;
-    Ok(position.filter(|position| *position <= head))
 }
 
 impl<V: View> Build<V> {
@@ -96,15 +74,16 @@ impl<V: View> Build<V> {
         progress: RebuildProgress<'_>,
     ) -> Result<Compared, ReplayError> {
         let mut snapshot = self.store.views().snapshot().await?;
-        let served = served_position::<V>(&self.store, &mut snapshot).await?;
-        let position = served.ok_or_else(|| ReplayError::Moved(name_of::<V>()))?;
-        if position < self.reached {
+        let sources: Vec<LogSource> = self.sources.iter().map(|source| source.of.clone()).collect();
+        let served = served_positions::<V>(&sources, &mut snapshot).await?;
+        let positions = served.ok_or_else(|| ReplayError::Moved(name_of::<V>()))?;
+        if self.sources.iter().zip(&positions).any(|(source, served)| *served < source.reached) {
             return Err(ReplayError::Moved(name_of::<V>()));
         }
-        self.fold_to(position, progress).await?;
+        self.fold_to(&positions, progress).await?;
         let live = ViewTable::<V>::served();
         let mut built = self.store.views().snapshot().await?;
-        let mut compared = Compared { position, ..Compared::default() };
+        let mut compared = Compared { positions, ..Compared::default() };
         let mut after = 0;
         loop {
             let began = Instant::now();
@@ -119,7 +98,7 @@ impl<V: View> Build<V> {
                 if !is_same(ours, theirs) {
                     compared.differing += 1;
                     compared.damaged += u64::from(theirs.is_some_and(is_stale));
-                    report(self.difference(number, position, ours, theirs).await?);
+                    report(self.difference(number, ours, theirs).await?);
                 }
             }
             after = end;
@@ -133,25 +112,42 @@ impl<V: View> Build<V> {
     async fn difference(
         &self,
         number: i64,
-        position: i64,
         live: Option<&Result<TableRow, String>>,
         rebuilt: Option<&Result<TableRow, String>>,
     ) -> Result<Difference, ReplayError> {
         let (live, rebuilt) = (columns::<V>(live), columns::<V>(rebuilt));
         let columns = names::<V>().into_iter();
         let columns = columns.filter(|name| live.get(name) != rebuilt.get(name));
-        let stream = StreamId::new(V::AGGREGATE, number);
-        let filter =
-            EventFilter { stream: Some(stream), until: Some(position), ..Default::default() };
-        let events = self.store.log().query(filter).await?.newest(EVENTS).await?;
+        let events = self.last_events(&StreamId::new(V::AGGREGATE, number)).await?;
         Ok(Difference {
             view: name_of::<V>(),
             number,
             columns: columns.collect(),
             live,
             rebuilt,
-            events: events.iter().map(Explanation::of).collect(),
+            events,
         })
+    }
+
+    /// The last events of a stream, from the log that has it, up to the position that is folded.
+    async fn last_events(&self, stream: &StreamId) -> Result<Vec<Explanation>, ReplayError> {
+        for source in &self.sources {
+            let until = source.reached;
+            let events: Vec<Explanation> = if source.is_own() {
+                let stream = Some(stream.clone());
+                let filter = EventFilter { stream, until: Some(until), ..Default::default() };
+                let events = self.store.log().query(filter).await?.newest(EVENTS).await?;
+                events.iter().map(Explanation::of).collect()
+            } else {
+                let events = source.of.feed.stream(stream, 0, until).await?;
+                let more = events.len().saturating_sub(usize::try_from(EVENTS).unwrap_or(0));
+                events.iter().skip(more).map(|event| Explanation::of(event)).collect()
+            };
+            if !events.is_empty() {
+                return Ok(events);
+            }
+        }
+        Ok(vec![])
     }
 }
 

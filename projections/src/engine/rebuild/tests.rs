@@ -1,12 +1,13 @@
 //! Tests that need the inside of a build: rows that don't fit into memory, and two versions of a view.
 
 use super::build::{Build, LAST_STEP};
-use super::compare::served_now;
-use super::run::{Goal, catch_up};
+use super::build_source::served_now;
+use super::goal::Goal;
+use super::run::catch_up;
 use super::{Difference, Differences, ensure_built, ensure_served, rebuild};
-use crate::engine::feed::{Feed, LocalFeed};
+use crate::engine::feed::Feeds;
 use crate::engine::progress::{Applied, LoopKey, LoopKind};
-use crate::engine::projector::Projector;
+use crate::engine::projector::{Projector, ProjectorParts};
 use crate::engine::subscription::{Blocked, Subscription};
 use crate::engine::test_view::{TestRow, TestView};
 use crate::engine::throttle::Throttle;
@@ -71,13 +72,21 @@ async fn fill(store: &Store) {
 
 /// Runs the loop of a view, as a program with this version does.
 fn maintain<V: View>(store: &Store, stop: &CancellationToken) -> JoinHandle<()> {
-    let key = LoopKey { kind: LoopKind::View, name: V::subscription() };
-    let feed: Arc<dyn Feed> = Arc::new(LocalFeed(store.clone()));
+    let key = LoopKey::new(LoopKind::View, &V::subscription(), None);
+    let feeds = Feeds::of_own_log(store);
+    let feed = Arc::clone(feeds.own());
     let tick = Duration::from_millis(20);
+    let projector = Projector::<V>::new(ProjectorParts {
+        store: store.clone(),
+        feeds: feeds.clone(),
+        feed: Arc::clone(&feed),
+        tick,
+        ensure_built: ensure_served::<V>,
+    });
     let subscription = Subscription {
         key: key.clone(),
-        handler: Arc::new(Projector::<V>::new(store.clone(), tick, ensure_served::<V>)),
-        applied: Applied::new([key], Arc::clone(&feed)),
+        handler: Arc::new(projector),
+        applied: Applied::new([key], feeds),
         feed,
         checkpoints: Checkpoints::new(store.views().clone()),
         leases: Leases::new(store.views().clone()),
@@ -94,7 +103,7 @@ fn maintain<V: View>(store: &Store, stop: &CancellationToken) -> JoinHandle<()> 
 
 async fn differences(store: &Store) -> Vec<Difference> {
     let mut all = Differences::default();
-    rebuild::<TestView>(store, &mut all, &|_, _| {}).await.unwrap();
+    rebuild::<TestView>(store, &Feeds::of_own_log(store), &mut all, &|_, _| {}).await.unwrap();
     all.0
 }
 
@@ -157,7 +166,7 @@ on_each_engine! {
     async fn written_rows_are_read_back_when_their_stream_continues(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;
-        ensure_built::<TestView>(&store).await.unwrap();
+        ensure_built::<TestView>(&store, &Feeds::of_own_log(&store)).await.unwrap();
         let numbers: Vec<i64> = (1..=STREAMS).collect();
         let rows = ViewTable::<TestView>::served().load(store.views(), &numbers).await.unwrap();
         assert_eq!(rows.len(), numbers.len());
@@ -176,8 +185,8 @@ on_each_engine! {
     async fn build_fails_when_its_rows_cannot_be_written(db: &TestDb) {
         let store = store(db).await;
         fill(&store).await;
-        let mut build = Build::<Unwritable>::begin(&store).await.unwrap();
-        let caught_up = catch_up(&store, &mut build, Goal::Head, &|_, _| {}).await;
+        let mut build = Build::<Unwritable>::begin(&store, &Feeds::of_own_log(&store)).await.unwrap();
+        let caught_up = catch_up(&Feeds::of_own_log(&store), &mut build, Goal::Head, &|_, _| {}).await;
         let why = caught_up.unwrap_err().to_string();
         assert!(why.contains("this row can't be written"), "{why}");
         build.discard().await.unwrap();
@@ -187,7 +196,7 @@ on_each_engine! {
         let store = store(db).await;
         append(&store, 1, 0, "Alerted").await;
         for (times, is_disabled) in [(1, false), (3, true)] {
-            let mut build = Build::<TestView>::begin(&store).await.unwrap();
+            let mut build = Build::<TestView>::begin(&store, &Feeds::of_own_log(&store)).await.unwrap();
             let grown = AtomicU32::new(0);
             let reported = AtomicU64::new(0);
             let grow = |_, of| {
@@ -199,9 +208,9 @@ on_each_engine! {
                 }
             };
             let progress = |done, of| block_in_place(|| grow(done, of));
-            catch_up(&store, &mut build, Goal::Head, &progress).await.unwrap();
+            catch_up(&Feeds::of_own_log(&store), &mut build, Goal::Head, &progress).await.unwrap();
             let head = store.log().head().await.unwrap();
-            assert!(head - build.reached <= LAST_STEP, "{} of {head}", build.reached);
+            assert!(head - build.sources[0].reached <= LAST_STEP, "{} of {head}", build.sources[0].reached);
             assert_eq!(build.throttle.is_disabled(), is_disabled, "{times}");
             build.discard().await.unwrap();
         }
@@ -213,11 +222,12 @@ on_each_engine! {
         fill(&store).await;
         let head = store.log().head().await.unwrap();
         for is_busy in [false, true] {
-            let mut build = Build::<TestView>::begin(&store).await.unwrap();
+            let mut build = Build::<TestView>::begin(&store, &Feeds::of_own_log(&store)).await.unwrap();
             let (is_busy_sender, known) = watch::channel(None);
             let checking = AbortOnDropHandle::new(tokio::spawn(async {}));
             build.throttle = Arc::new(Throttle::new(known, checking));
-            let folding = build.fold_to(head, &|_, _| {});
+            let until = [head];
+            let folding = build.fold_to(&until, &|_, _| {});
             // The throttle knows a moment after the build has begun whether commands come in.
             let (folded, _) = tokio::join!(folding, async { is_busy_sender.send_replace(Some(is_busy)) });
             folded.unwrap();
@@ -231,32 +241,32 @@ on_each_engine! {
         let store = store(db).await;
         fill(&store).await;
         let head = store.log().head().await.unwrap();
-        let mut late = Build::<TestView>::begin(&store).await.unwrap();
+        let mut late = Build::<TestView>::begin(&store, &Feeds::of_own_log(&store)).await.unwrap();
         let leases = Leases::new(store.views().clone());
         leases.release(&late.lease.right().name, &late.lease.right().holder).await.unwrap();
-        let mut next = Build::<TestView>::begin(&store).await.unwrap();
-        next.fold_to(head / 2, &|_, _| {}).await.unwrap();
-        late.fold_to(head, &|_, _| {}).await.unwrap_err();
+        let mut next = Build::<TestView>::begin(&store, &Feeds::of_own_log(&store)).await.unwrap();
+        next.fold_to(&[head / 2], &|_, _| {}).await.unwrap();
+        late.fold_to(&[head], &|_, _| {}).await.unwrap_err();
         // Nor does a late build that has only just begun, and removes leftovers.
         let epoch = late.lease.right().epoch;
         ViewTable::<TestView>::remove_leftovers(store.views(), epoch).await.unwrap();
         late.discard().await.unwrap();
-        next.fold_to(head, &|_, _| {}).await.unwrap();
+        next.fold_to(&[head], &|_, _| {}).await.unwrap();
         next.promote().await.unwrap();
         assert_eq!(differences(&store).await, []);
     }
 
     async fn leftover_of_another_version_is_removed_unless_its_build_runs(db: &TestDb) {
         let store = store(db).await;
-        let other = Build::<Next>::begin(&store).await.unwrap();
+        let other = Build::<Next>::begin(&store, &Feeds::of_own_log(&store)).await.unwrap();
         let table = other.table.name().to_owned();
         let is_there = async || db.view_tables().await.contains(&table);
-        Build::<TestView>::begin(&store).await.unwrap().discard().await.unwrap();
+        Build::<TestView>::begin(&store, &Feeds::of_own_log(&store)).await.unwrap().discard().await.unwrap();
         assert!(is_there().await, "its build runs");
         let right = other.lease.right().clone();
         drop(other);
         Leases::new(store.views().clone()).release(&right.name, &right.holder).await.unwrap();
-        Build::<TestView>::begin(&store).await.unwrap().discard().await.unwrap();
+        Build::<TestView>::begin(&store, &Feeds::of_own_log(&store)).await.unwrap().discard().await.unwrap();
         assert!(!is_there().await, "it died");
     }
 
@@ -271,9 +281,9 @@ on_each_engine! {
         append(&store, 1, 1, "DeleteAlerted").await;
         let head = store.log().head().await.unwrap();
         eventually(Duration::from_secs(30), || async {
-            let old = served_now::<TestView>(&store).await.unwrap();
-            let new = served_now::<Next>(&store).await.unwrap();
-            if (old, new) == (Some(head), Some(head)) { Ok(()) } else { Err((old, new)) }
+            let old = served_now::<TestView>(&store, &Feeds::of_own_log(&store)).await.unwrap();
+            let new = served_now::<Next>(&store, &Feeds::of_own_log(&store)).await.unwrap();
+            if (&old, &new) == (&Some(vec![head]), &Some(vec![head])) { Ok(()) } else { Err((old, new)) }
         })
         .await;
         stop.cancel();
@@ -288,17 +298,17 @@ on_each_engine! {
     async fn new_version_is_built_alongside_the_old_one_and_leaves_it_alone(db: &TestDb) {
         let store = store(db).await;
         append(&store, 1, 0, "Alerted").await;
-        ensure_built::<TestView>(&store).await.unwrap();
+        ensure_built::<TestView>(&store, &Feeds::of_own_log(&store)).await.unwrap();
         append(&store, 1, 1, "DeleteAlerted").await;
-        ensure_built::<Next>(&store).await.unwrap();
+        ensure_built::<Next>(&store, &Feeds::of_own_log(&store)).await.unwrap();
         let old = ViewTable::<TestView>::served().load(store.views(), &[1]).await.unwrap();
         let new = ViewTable::<Next>::served().load(store.views(), &[1]).await.unwrap();
         assert_eq!((old[&1].sequence, new[&1].sequence), (1, 2), "each has the events of its build");
         let head = store.log().head().await.unwrap();
-        assert_eq!(served_now::<Next>(&store).await.unwrap(), Some(head));
-        assert_eq!(served_now::<TestView>(&store).await.unwrap(), Some(head - 1));
+        assert_eq!(served_now::<Next>(&store, &Feeds::of_own_log(&store)).await.unwrap(), Some(vec![head]));
+        assert_eq!(served_now::<TestView>(&store, &Feeds::of_own_log(&store)).await.unwrap(), Some(vec![head - 1]));
         // A second call changes nothing.
-        ensure_built::<Next>(&store).await.unwrap();
+        ensure_built::<Next>(&store, &Feeds::of_own_log(&store)).await.unwrap();
         let generations = Generations::new(store.views().clone()).all().await.unwrap();
         let numbers: Vec<_> = generations.iter().map(|of| (of.view.as_str(), of.number)).collect();
         assert_eq!(numbers, [("alarms_v1", 1), ("alarms_v2", 1)]);

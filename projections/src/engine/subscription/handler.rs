@@ -1,6 +1,7 @@
 //! The handler of a loop's batches, and the ways in which handling can end.
 
 use crate::engine::feed::{Delivery, FeedError};
+use crate::engine::progress::LoopKey;
 use async_trait::async_trait;
 use gdmarket_store::{Advance, Checkpoints, Identity, StoreError, Tx};
 
@@ -41,8 +42,8 @@ pub(crate) enum Reached {
 /// The leadership term of one runner.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
-    /// The subscription.
-    pub(crate) name: String,
+    /// The loop.
+    pub(crate) key: LoopKey,
     /// The log that it reads.
     pub(crate) source: Identity,
     /// The epoch of its lease.
@@ -87,30 +88,34 @@ pub(crate) struct BlockedWork {
 }
 
 impl Run {
+    /// The name of the subscription.
+    pub(crate) fn name(&self) -> &str {
+        &self.key.name
+    }
+
     /// Reports the number of parked keys, and the lowest position at which one of them stopped.
     pub(crate) fn report_parked(&self, count: usize, first: Option<i64>) {
-        report_parked(&self.name, i64::try_from(count).unwrap_or(i64::MAX), first.unwrap_or(0));
+        report_parked(&self.key, i64::try_from(count).unwrap_or(i64::MAX), first.unwrap_or(0));
     }
 
     /// Locks the checkpoint until `tx` ends, and returns it.
     pub(crate) async fn hold(&self, tx: &mut Tx) -> Result<i64, Halt> {
-        let held = Checkpoints::hold(tx, &self.name, &self.source, self.epoch).await?;
+        let subscriber = &self.key.subscriber;
+        let held = Checkpoints::hold(tx, subscriber, &self.source, self.epoch).await?;
         held.ok_or(Halt::Fenced)
     }
 
     /// Moves the checkpoint inside `tx`.
     pub(crate) async fn advance(&self, tx: &mut Tx, from: i64, to: i64) -> Result<(), Halt> {
-        let (name, source) = (&self.name, &self.source);
+        let (subscriber, source) = (&self.key.subscriber, &self.source);
         let step = Advance { lease_epoch: self.epoch, from, to };
-        let advanced = Checkpoints::advance(tx, name, source, step).await?;
+        let advanced = Checkpoints::advance(tx, subscriber, source, step).await?;
         if advanced { Ok(()) } else { Err(Halt::Fenced) }
     }
 }
 
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
-pub(super) fn report_parked(name: &str, count: i64, first: i64) {
-    metrics::gauge!("gdmarket_projection_parked", "subscription" => name.to_owned())
-        .set(count as f64);
-    metrics::gauge!("gdmarket_projection_parked_position", "subscription" => name.to_owned())
-        .set(first as f64);
+pub(super) fn report_parked(key: &LoopKey, count: i64, first: i64) {
+    metrics::gauge!("gdmarket_projection_parked", key.labels()).set(count as f64);
+    metrics::gauge!("gdmarket_projection_parked_position", key.labels()).set(first as f64);
 }

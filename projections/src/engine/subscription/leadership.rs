@@ -13,7 +13,8 @@ const SKIP_WITHIN: Duration = Duration::from_millis(100);
 
 impl Subscription {
     async fn claim(&self, run: &Run) -> Result<RunnerPosition, Halt> {
-        let claim = self.checkpoints.claim(&run.name, &run.source, run.epoch, 0).await?;
+        let subscriber = &run.key.subscriber;
+        let claim = self.checkpoints.claim(subscriber, &run.source, run.epoch, 0).await?;
         let position = match claim {
             Claim::Position(position) => position,
             Claim::Fenced => return Err(Halt::Fenced),
@@ -44,14 +45,14 @@ impl Subscription {
         self.handler.begin(run).await?;
         // Another runner may have stored a problem since.
         self.blocked.set_cleared(None);
-        tracing::debug!(subscription = run.name, epoch = run.epoch, place.reached, "a loop runs");
+        tracing::debug!(subscription = run.name(), epoch = run.epoch, place.reached, "a loop runs");
         loop {
             self.publish(&place);
             if stop.is_cancelled() {
                 return self.store_skipped(run, &mut place).await;
             }
             let batch = self.feed.read_after(place.reached, self.batch).await?;
-            failpoint!("projection.read", &run.name);
+            failpoint!("projection.read", run.name());
             if batch.is_empty() {
                 self.report_lag(place.reached, None);
                 self.rest(run, &mut place, stop).await?;
@@ -69,16 +70,9 @@ impl Subscription {
         place: &mut RunnerPosition,
         batch: &[Delivery],
     ) -> Result<(), Halt> {
-        let mut expected = place.reached;
-        for delivery in batch {
-            if delivery.previous != expected {
-                return Err(Halt::Refused(format!(
-                    "after {expected} came an event that follows {}",
-                    delivery.previous
-                )));
-            }
-            expected = delivery.event.position;
-        }
+        let batch = chained(place.reached, batch).map_err(|gap| self.gap(gap))?;
+        let Some(last) = batch.last() else { return Ok(()) };
+        let expected = last.event.position;
         if batch.iter().any(|delivery| self.handler.wants(&delivery.event.stream.kind)) {
             match self.handler.batch(run, place.stored, batch).await? {
                 Reached::CommittedTo(reached) => {
@@ -87,7 +81,7 @@ impl Subscription {
                         LoopKind::View => place.reactions_up_to,
                     };
                     *place = RunnerPosition { reactions_up_to, ..RunnerPosition::at(reached) };
-                    failpoint!("projection.committed", &run.name);
+                    failpoint!("projection.committed", run.name());
                     Ok(())
                 }
                 Reached::SkippedTo(reached) => self.skip_to(run, place, reached).await,
@@ -95,6 +89,11 @@ impl Subscription {
         } else {
             self.skip_to(run, place, expected).await
         }
+    }
+
+    /// A gap in the own log is for an operator; another service's log is read again.
+    const fn gap(&self, gap: String) -> Halt {
+        if self.key.source.is_some() { Halt::Unreachable(gap) } else { Halt::Refused(gap) }
     }
 
     /// Advances over events with nothing to write; the checkpoint doesn't move at every batch.
@@ -154,16 +153,34 @@ impl Subscription {
 
     #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
     pub(super) fn report_lag(&self, reached: i64, next: Option<&Delivery>) {
-        let name = self.key.name.clone();
         let head = self.feed.known_head().max(reached);
         let behind = if next.is_some() { head - reached } else { 0 };
         let waits = next
             .map_or(0, |next| ((self.clock)().timestamp_micros() - next.event.recorded_at).max(0));
-        metrics::gauge!("gdmarket_projection_lag_events", "subscription" => name.clone())
-            .set(behind as f64);
-        metrics::gauge!("gdmarket_projection_lag_seconds", "subscription" => name)
-            .set(waits as f64 / 1e6);
+        let labels = self.key.labels();
+        metrics::gauge!("gdmarket_projection_lag_events", labels.clone()).set(behind as f64);
+        metrics::gauge!("gdmarket_projection_lag_seconds", labels).set(waits as f64 / 1e6);
     }
+}
+
+/// The deliveries that continue after `reached`, up to the first gap. A feed may repeat events, which are dropped, and may
+/// lack some, which it has at the next reading; the error describes a gap at the beginning.
+fn chained(reached: i64, batch: &[Delivery]) -> Result<&[Delivery], String> {
+    let is_old = |delivery: &&Delivery| delivery.event.position <= reached;
+    let repeated = batch.iter().take_while(is_old).count();
+    let new = batch.get(repeated..).unwrap_or_default();
+    let mut expected = reached;
+    for (at, delivery) in new.iter().enumerate() {
+        if delivery.previous != expected {
+            let whole = new.get(..at).filter(|whole| !whole.is_empty());
+            return whole.ok_or_else(|| {
+                let previous = delivery.previous;
+                format!("after {expected} came an event that follows {previous}")
+            });
+        }
+        expected = delivery.event.position;
+    }
+    Ok(new)
 }
 
 /// The position of a runner.

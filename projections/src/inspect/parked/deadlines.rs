@@ -1,12 +1,12 @@
 //! Blocked deadlines: those that were due and were refused. Nothing queues behind them, and they are tried
 //! again by themselves; they are listed with the parked keys, since most of them need manual action.
 
-use super::{Around, ParkedKey, ParkedKeyDetail, ParkedWork, RetryOutcome};
+use super::{Around, ParkedKey, ParkedKeyDetail, ParkedWork, RetryOutcome, is_at_other_service};
 use crate::engine::process_manager::cause_position;
 use crate::inspect::event_view::EventView;
 use crate::queries::QueryError;
 use chrono::DateTime;
-use gdmarket_store::{BlockedDeadline, Deadlines, Parked, ParkedKeys};
+use gdmarket_store::{BlockedDeadline, Deadlines, Parked, ParkedKeys, RecordedEvent};
 
 impl ParkedWork {
     fn deadlines(&self) -> Deadlines {
@@ -35,7 +35,7 @@ impl ParkedWork {
     ) -> Result<ParkedKey, QueryError> {
         let BlockedDeadline { manager, key, payload, problem, attempts } = blocked;
         let position = cause_position(&payload);
-        let cause = self.store.log().at(position).await?;
+        let cause = self.cause(&manager, position).await?;
         let since = cause.and_then(|event| DateTime::from_timestamp_micros(event.recorded_at));
         let noted = (manager.clone(), key.clone(), position);
         Ok(ParkedKey {
@@ -53,6 +53,18 @@ impl ParkedWork {
         })
     }
 
+    /// The event that set a deadline, unless it is in the log of another service.
+    async fn cause(
+        &self,
+        manager: &str,
+        position: i64,
+    ) -> Result<Option<RecordedEvent>, QueryError> {
+        if is_at_other_service(manager) {
+            return Ok(None);
+        }
+        Ok(self.store.log().at(position).await?)
+    }
+
     /// A blocked deadline, with the event that set it.
     pub(super) async fn show_deadline(
         &self,
@@ -64,7 +76,7 @@ impl ParkedWork {
         let Some(of) = all.into_iter().find(|of| of.subscription == manager) else {
             return Ok(None);
         };
-        let cause = self.store.log().at(of.since_position).await?;
+        let cause = self.cause(manager, of.since_position).await?;
         let events = cause.iter().map(EventView::from).collect();
         Ok(Some(ParkedKeyDetail { key: of, events }))
     }

@@ -6,7 +6,7 @@ use crate::inspect::parked::{DroppedEvent, ParkedKey, ParkedWork};
 use crate::queries::QueryError;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::{ManagerName, MarketPart, PaymentNo, Service};
-use gdmarket_store::{Deadlines, ParkedKeys, Store};
+use gdmarket_store::{Deadlines, ParkedKeys, Store, SubscriptionId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -42,9 +42,10 @@ impl ParkedReaction {
     }
 }
 
-/// The service of a process manager.
-pub(super) fn service_of(manager: &str) -> Option<Service> {
-    let known = ManagerName::ALL.into_iter().find(|known| known.name() == manager)?;
+/// The service of a process manager, by the name of one of its subscriptions.
+pub(super) fn service_of(subscription: &str) -> Option<Service> {
+    let SubscriptionId { subscriber, .. } = SubscriptionId::parse(subscription);
+    let known = ManagerName::ALL.into_iter().find(|known| known.name() == subscriber)?;
     Some(Service::of(MarketPart::Manager(known)))
 }
 

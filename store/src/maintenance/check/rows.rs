@@ -76,6 +76,15 @@ impl Check {
         })
     }
 
+    /// Whether a subscriber also reads logs of other services, which can't be checked here.
+    pub async fn reads_other_services(&mut self, subscriber: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) > 0 FROM checkpoints \
+                   WHERE subscription = $1 AND source IN (SELECT log_id FROM sources)";
+        on_tx!(self.snapshot.views(), connection => {
+            Ok(sqlx::query_scalar(sql).bind(subscriber).fetch_one(connection).await?)
+        })
+    }
+
     /// Whether a view of this name and version was built.
     pub async fn is_built(&mut self, view: &str) -> Result<bool, StoreError> {
         let sql = "SELECT count(*) FROM generations WHERE view = $1";

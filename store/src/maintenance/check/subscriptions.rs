@@ -3,6 +3,7 @@
 use super::{Check, Finding, KnownSubscriptions, MAX_REPORTED};
 use crate::error::StoreError;
 use crate::on_tx;
+use crate::subscription::SubscriptionId;
 use sqlx::QueryBuilder;
 use std::collections::BTreeSet;
 
@@ -19,8 +20,10 @@ impl Check {
             let sql = "SELECT coalesce(max(position), 0) FROM events";
             sqlx::query_scalar(sql).fetch_one(connection).await?
         });
+        // Only the other services can say where their logs end.
         let rows: Vec<(String, String, i64, i64)> = on_tx!(self.snapshot.views(), connection => {
             let sql = "SELECT subscription, source, log_epoch, position FROM checkpoints \
+                       WHERE source NOT IN (SELECT log_id FROM sources) \
                        ORDER BY subscription, source";
             sqlx::query_as(sql).fetch_all(connection).await?
         });
@@ -117,7 +120,7 @@ impl Check {
         Ok(rows.into_iter().map(finding).collect())
     }
 
-    /// Queued positions without an event. Each is looked up in the log's index, a page at a time.
+    /// Queued positions of this log without an event. Each is looked up in the log's index, a page at a time.
     async fn queued(&mut self) -> Result<Vec<Finding>, StoreError> {
         let mut findings = Vec::new();
         let mut after = 0;
@@ -173,6 +176,7 @@ impl Check {
 
 impl KnownSubscriptions<'_> {
     fn has(&self, subscription: &str) -> bool {
-        self.acting.contains(&subscription) || (self.is_derived)(subscription)
+        let SubscriptionId { subscriber, .. } = SubscriptionId::parse(subscription);
+        self.acting.contains(&subscriber.as_str()) || (self.is_derived)(&subscriber)
     }
 }
