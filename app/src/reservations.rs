@@ -11,10 +11,10 @@ use crate::awaited_outcome::AwaitedOutcome;
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
 use crate::outcome::{WriteDecision, WriteOutcome};
-use crate::use_cases::{NEWEST, UseCases};
+use crate::use_cases::UseCases;
 use gdmarket_commands::Executed;
 use gdmarket_domain::ReservationNo;
-use gdmarket_projections::FoundReservation;
+use gdmarket_projections::{FoundReservation, NEWEST};
 use std::time::Duration;
 
 /// A decision that a request waits for.

@@ -7,13 +7,10 @@ use chrono_tz::Tz;
 use gdmarket_commands::{CommandError, Commands};
 use gdmarket_domain::{ItemNo, Refusal, ReservationNo, Services};
 use gdmarket_projections::{
-    Applied, FoundItem, FoundReservation, ParkedWork, Projections, Queries,
+    Applied, FoundItem, FoundReservation, NEWEST, ParkedWork, Projections, Queries,
 };
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// The newest version of a resource.
-pub(crate) const NEWEST: i64 = i64::MAX;
 
 /// The settings of the use cases.
 #[derive(Debug, Clone)]

@@ -7,7 +7,8 @@ use cqrs_es::event_sink::EventSink;
 
 /// A refusal: the reason why a command changes nothing.
 pub trait Refusal: std::error::Error + Send + Sync + 'static {
-    /// The stable kebab-case code that callers match on (`item-taken`).
+    /// The stable kebab-case code that callers match on (`item-taken`). The code of what
+    /// doesn't exist ends with `-not-found`, and no other does: receipts keep only the code.
     fn code(&self) -> &'static str;
 
     /// Whether the refusal passes by itself, so that a repeat of the same request is decided again. Every

@@ -41,8 +41,8 @@ pub use inspect::trace::{ReservationTrace, Trace, TracedEvent};
 pub use processes::command_port::{CommandPort, OutgoingCommand};
 pub use processes::options::Options;
 pub use queries::{
-    Filter, Found, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation, Page,
-    PageRequest, Queries, QueryError, Stale, StreamEvent,
+    Filter, Found, FoundAlarm, FoundItem, FoundItemInfo, FoundPayment, FoundReservation, NEWEST,
+    Page, PageRequest, Queries, QueryError, Stale, StreamEvent,
 };
 pub use registry::{
     Projections, Replay, differences_from_rebuild, differences_with_feeds, managers, overview,

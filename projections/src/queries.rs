@@ -16,6 +16,7 @@ mod versions;
 pub use crate::engine::view_table::Stale;
 pub use history::StreamEvent;
 pub use query_error::QueryError;
+pub use versions::NEWEST;
 
 use crate::engine::view_table::ViewTable;
 use crate::views::alarms::{AlarmBody, Alarms};

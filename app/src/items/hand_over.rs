@@ -3,12 +3,12 @@
 use crate::context::WriteContext;
 use crate::error::UseCaseError;
 use crate::outcome::{WriteDecision, WriteOutcome};
-use crate::use_cases::{NEWEST, UseCases, is_refused};
+use crate::use_cases::{UseCases, is_refused};
 use crate::waiting::VIEW_WAIT;
 use gdmarket_commands::{CommandError, CommandMeta, Executed, Lending};
 use gdmarket_domain::reservation::ReservationStage;
 use gdmarket_domain::{Item, ItemError, ItemEvent, ItemNo, ReservationNo, Service};
-use gdmarket_projections::{FoundItem, StreamEvent};
+use gdmarket_projections::{FoundItem, NEWEST, StreamEvent};
 
 /// The state of an authorisation to lend an item, which follows from a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -225,5 +225,5 @@ impl<V: View> Handler for Projector<V> {
 }
 
 fn stale_reason<R>(row: &Stored<R>) -> String {
-    row.stale.as_ref().map(|(_, reason)| reason.clone()).unwrap_or_default()
+    row.stale.as_ref().map(|stale| stale.reason.clone()).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod leftovers;
 mod stale;
 
 pub use stale::Stale;
+pub(crate) use stale::StaleMark;
 
 use crate::engine::view::{Column, View};
 use gdmarket_store::{Db, NumberedRow, PageQuery, RowDocument, RowTable, StoreError, TableRow, Tx};
@@ -30,7 +31,7 @@ pub(crate) struct Stored<R> {
     /// The sequence of the last event that is applied to the row.
     pub(crate) sequence: i64,
     /// Since when (in microseconds) and why the row is stale.
-    pub(crate) stale: Option<(i64, String)>,
+    pub(crate) stale: Option<StaleMark>,
     /// The row.
     pub(crate) row: R,
 }
@@ -145,7 +146,8 @@ impl<V: View> ViewTable<V> {
 
     /// Converts a row to the form of the table.
     pub(crate) fn whole(&self, stored: &Stored<V::Row>) -> Result<TableRow, StoreError> {
-        let (stale_since, stale_reason) = stored.stale.clone().unzip();
+        let (stale_since, stale_reason) =
+            stored.stale.clone().map(|stale| (stale.since, stale.reason)).unzip();
         Ok(TableRow {
             number: stored.number,
             sequence: stored.sequence,
@@ -163,7 +165,9 @@ impl<V: View> ViewTable<V> {
         let row = serde_json::from_str(&document).map_err(|error| {
             StoreError::Corrupt(format!("row {number} of {} can't be read: {error}", self.name()))
         })?;
-        Ok(Stored { number, sequence, stale: stale_since.zip(stale_reason), row })
+        let stale =
+            stale_since.zip(stale_reason).map(|(since, reason)| StaleMark { since, reason });
+        Ok(Stored { number, sequence, stale, row })
     }
 
     fn document(&self, stored: &Stored<V::Row>) -> Result<String, StoreError> {

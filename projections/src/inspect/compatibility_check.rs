@@ -9,7 +9,7 @@ use gdmarket_store::RecordedEvent;
 
 /// The reason why this program can't read an event, if it can't.
 pub fn unreadable(event: &RecordedEvent) -> Option<String> {
-    match decode(event.seen()) {
+    match decode(event.as_event_ref()) {
         Ok(_) => None,
         Err(Unreadable::Newer(why) | Unreadable::Broken(why)) => Some(why),
     }
@@ -68,7 +68,7 @@ impl<V: View> StreamFold for Row<V> {
     }
 
     fn take(&mut self, event: &RecordedEvent) -> Option<String> {
-        match fold::<V>(&mut self.0, event.seen()) {
+        match fold::<V>(&mut self.0, event.as_event_ref()) {
             Folded::Taken => {
                 // The row must be storable, too.
                 serde_json::to_string(&self.0.row).err().map(|error| error.to_string())

@@ -5,7 +5,7 @@
 
 use crate::engine::projector::{Folded, fold};
 use crate::engine::view::View;
-use crate::engine::view_table::{Stored, ViewTable};
+use crate::engine::view_table::{StaleMark, Stored, ViewTable};
 use async_trait::async_trait;
 use gdmarket_store::{Check, Finding, RecordedEvent, StoreError, TableRow};
 use std::collections::HashMap;
@@ -132,11 +132,11 @@ impl<V: View> AnyFold for FoldOf<V> {
         if row.stale.is_some() {
             return None;
         }
-        match fold::<V>(row, event.seen()) {
+        match fold::<V>(row, event.as_event_ref()) {
             Folded::Taken => None,
             Folded::Old => Some(format!("sequence {} came twice", event.sequence)),
             Folded::Poison(why) | Folded::Newer(why) => {
-                row.stale = Some((event.recorded_at, why.clone()));
+                row.stale = Some(StaleMark { since: event.recorded_at, reason: why.clone() });
                 Some(why)
             }
         }

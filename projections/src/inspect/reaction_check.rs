@@ -37,7 +37,7 @@ struct ManagerPosition {
     manager: Arc<AnyManager>,
     position: i64,
     /// The positions of events that it has queued, or that an operator has dropped.
-    set_aside: BTreeSet<i64>,
+    skipped: BTreeSet<i64>,
     deadlines: SetDeadlines,
 }
 
@@ -45,7 +45,7 @@ impl ManagerPosition {
     fn has_passed(&self, event: &RecordedEvent) -> bool {
         event.position <= self.position
             && self.manager.sources().contains(&event.stream.kind.as_ref())
-            && !self.set_aside.contains(&event.position)
+            && !self.skipped.contains(&event.position)
     }
 }
 
@@ -73,9 +73,9 @@ impl ReactionCheck {
         let mut managers = vec![];
         for manager in all {
             let Some(position) = check.reached(manager.name()).await? else { continue };
-            let set_aside = check.set_aside(manager.name()).await?;
+            let skipped = check.skipped(manager.name()).await?;
             let deadlines = SetDeadlines::default();
-            managers.push(ManagerPosition { manager, position, set_aside, deadlines });
+            managers.push(ManagerPosition { manager, position, skipped, deadlines });
         }
         Ok(Self {
             managers,
@@ -98,7 +98,7 @@ impl ReactionCheck {
     /// Notes the reactions to an event.
     fn note(&mut self, event: &RecordedEvent) {
         // An event that can't be read is reported by another check.
-        let Ok(decoded) = decode(event.seen()) else { return };
+        let Ok(decoded) = decode(event.as_event_ref()) else { return };
         let moment = Moment::of(event.recorded_at);
         let position = event.position;
         for reached in self.managers.iter_mut().filter(|reached| reached.has_passed(event)) {

@@ -182,7 +182,7 @@ impl Sagas {
     /// The saga of the event at a position.
     async fn saga_at(&self, position: i64) -> Result<Option<SagaKey>, QueryError> {
         let event = self.store.log().at(position).await?;
-        let decoded = event.and_then(|event| decode(event.seen()).ok());
+        let decoded = event.and_then(|event| decode(event.as_event_ref()).ok());
         Ok(decoded.as_ref().and_then(SagaKey::of))
     }
 
@@ -247,7 +247,8 @@ struct SagaEvent {
 
 impl SagaEvent {
     fn about(event: &RecordedEvent, key: SagaKey) -> Option<Self> {
-        let decoded = decode(event.seen()).ok().filter(|of| SagaKey::of(of) == Some(key))?;
+        let decoded =
+            decode(event.as_event_ref()).ok().filter(|of| SagaKey::of(of) == Some(key))?;
         let RecordedEvent { position, recorded_at, .. } = *event;
         Some(Self { position, recorded_at, event: decoded })
     }

@@ -127,7 +127,7 @@ where
     A: Decider,
     A::Event: DeserializeOwned,
 {
-    decode_as::<A>(event.seen()).map_err(|error| match error {
+    decode_as::<A>(event.as_event_ref()).map_err(|error| match error {
         Unreadable::Newer(what) => QueryError::Newer(format!("{event}: {what}")),
         Unreadable::Broken(what) => QueryError::Broken(format!("{event}: {what}")),
     })

@@ -9,8 +9,8 @@ pub use traced_event::TracedEvent;
 use crate::engine::feed::decode;
 use crate::inspect::event_view::EventView;
 use crate::inspect::sagas::SagaKey;
-use crate::queries::Queries;
 use crate::queries::QueryError;
+use crate::queries::{NEWEST, Queries};
 use cqrs_es::Aggregate as _;
 use gdmarket_domain::{
     Alarm, Hold, Item, ItemEvent, ItemNo, MarketEvent, Payment, PaymentNo, PersonId, Reservation,
@@ -74,7 +74,7 @@ impl Queries {
         }
         let owner_id = match (named.owner_id, named.items.first()) {
             (None, Some(item)) => {
-                match self.item_at(*item, i64::MAX).await {
+                match self.item_at(*item, NEWEST).await {
                     Ok(item) => item.and_then(|item| item.state.owner_id()),
                     // An item that can't be read doesn't hide the reservation's own trace.
                     Err(QueryError::Broken(_)) => None,
@@ -93,7 +93,7 @@ impl Queries {
     /// The trace of an item's registration and deletion, with their alarms.
     pub async fn trace_announcement(&self, no: ItemNo) -> Result<Trace, QueryError> {
         let is_announced = |event: &RecordedEvent| {
-            let decoded = decode(event.seen());
+            let decoded = decode(event.as_event_ref());
             decoded.map_or(true, |event| SagaKey::of(&event) == Some(SagaKey::Item(no)))
         };
         let mut collected = Collected::default();
@@ -178,7 +178,7 @@ struct NamedParties {
 impl NamedParties {
     /// Notes the parties that an event names; always `true`, since an event that can't be read belongs to the trace, too.
     fn learn(&mut self, event: &RecordedEvent) -> bool {
-        match decode(event.seen()) {
+        match decode(event.as_event_ref()) {
             Ok(MarketEvent::Reservation(event)) => self.learn_of_reservation(&event),
             Ok(MarketEvent::Item(ItemEvent::Held { owner_id, .. })) => {
                 self.owner_id = self.owner_id.or(owner_id);

@@ -30,7 +30,7 @@ impl Queries {
         let is_requested = |name: &str| event_types.is_none_or(|types| types.contains(&name));
         let requested = events.iter().filter(|event| is_requested(&event.event_type));
         let read = requested.map(|recorded| {
-            let event = decode_as::<A>(recorded.seen()).map_err(|error| match error {
+            let event = decode_as::<A>(recorded.as_event_ref()).map_err(|error| match error {
                 Unreadable::Newer(what) => QueryError::Newer(format!("{recorded}: {what}")),
                 Unreadable::Broken(what) => QueryError::Broken(format!("{recorded}: {what}")),
             })?;

@@ -22,7 +22,7 @@ impl Queries {
         Ok(row.and_then(item))
     }
 
-    /// An item as of a version of its stream, even if that version deleted it; `i64::MAX` is the newest, read
+    /// An item as of a version of its stream, even if that version deleted it; [`NEWEST`](super::NEWEST) is the newest, read
     /// from the log.
     pub async fn item_at(&self, no: ItemNo, version: i64) -> Answer<Option<FoundItem>> {
         Ok(self.at(&self.0.items, no.get(), version).await?.and_then(item))
@@ -91,7 +91,7 @@ impl Queries {
             // A stale row of the alarm makes this row stale, too.
             if let Some(alarm) = alarms.remove(&info.number) {
                 info.body.joined.alarm_status = alarm.row.status();
-                let stale = alarm.stale.map(|(since, reason)| Stale::new(since, reason));
+                let stale = alarm.stale.map(Stale::from);
                 info.stale = info.stale.take().or(stale);
             }
             let shown = info.body.item.reservation_no;

@@ -13,7 +13,7 @@ impl Queries {
         Ok(row.and_then(payment))
     }
 
-    /// A payment attempt as of a version of its stream; `i64::MAX` is the newest, read from the
+    /// A payment attempt as of a version of its stream; [`NEWEST`](super::NEWEST) is the newest, read from the
     /// log.
     pub async fn payment_at(&self, no: PaymentNo, version: i64) -> Answer<Option<FoundPayment>> {
         Ok(self.at(&self.0.payments, no.get(), version).await?.and_then(payment))

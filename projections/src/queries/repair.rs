@@ -5,7 +5,7 @@ use super::Answer;
 use super::QueryError;
 use crate::engine::projector::{Folded, fold};
 use crate::engine::view::View;
-use crate::engine::view_table::{FoundRows, Stored, ViewTable};
+use crate::engine::view_table::{FoundRows, StaleMark, Stored, ViewTable};
 use gdmarket_store::{LogLimit, Parked, ParkedKeys, Store, StoreError, StreamId};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -40,11 +40,11 @@ pub(super) async fn rebuilt<V: View>(
     let events = store.log().stream(&stream, 0).await?;
     let mut row = Stored::new(number);
     for event in &events {
-        match fold::<V>(&mut row, event.seen()) {
+        match fold::<V>(&mut row, event.as_event_ref()) {
             Folded::Taken | Folded::Old => {}
             Folded::Newer(what) => return Err(QueryError::Newer(what)),
             Folded::Poison(reason) => {
-                row.stale = Some((event.recorded_at, reason));
+                row.stale = Some(StaleMark { since: event.recorded_at, reason });
                 break;
             }
         }

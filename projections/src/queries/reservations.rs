@@ -14,7 +14,7 @@ impl Queries {
         self.named(row.and_then(reservation)).await
     }
 
-    /// A reservation as of a version of its stream; `i64::MAX` is the newest, read from the log.
+    /// A reservation as of a version of its stream; [`NEWEST`](super::NEWEST) is the newest, read from the log.
     pub async fn reservation_at(
         &self,
         no: ReservationNo,

@@ -61,8 +61,8 @@ pub(super) async fn one<V: View>(
         Some(why) => rebuilt::<V>(store, number, why).await?,
         None => looked_up.rows.remove(&number),
     };
-    if let Some(Stored { sequence: 0, stale: Some((_, reason)), .. }) = found {
-        return Err(QueryError::Broken(reason));
+    if let Some(Stored { sequence: 0, stale: Some(stale), .. }) = found {
+        return Err(QueryError::Broken(stale.reason));
     }
     Ok(found.filter(|stored| !V::is_gone(&stored.row)))
 }
@@ -104,7 +104,7 @@ pub(super) fn found<R, B, A>(
     Some(Found {
         number: row.number,
         version: row.sequence,
-        stale: row.stale.map(|(since, reason)| Stale::new(since, reason)),
+        stale: row.stale.map(Stale::from),
         body: body(&row.row)?,
         state: aggregate(&row.row),
     })

@@ -8,12 +8,15 @@ use crate::engine::view_table::{Stored, ViewTable};
 use gdmarket_store::StreamId;
 use std::collections::HashMap;
 
+/// The version that stands for the newest one.
+pub const NEWEST: i64 = i64::MAX;
+
 /// Up to this version only the stream is read, which is faster than reading the view first.
 const SHORT: i64 = 16;
 
 impl Queries {
     /// The row of a stream at `version`, folded from the view's row if that isn't past the version, else from
-    /// the beginning of the stream. A stream that ends before `version` is an answer for `i64::MAX` alone, and
+    /// the beginning of the stream. A stream that ends before `version` is an answer for [`NEWEST`] alone, and
     /// only if the log is still the one that was opened: any other version was in the log once.
     pub(super) async fn at<V: View>(
         &self,
@@ -33,7 +36,7 @@ impl Queries {
             let stream = StreamId::new(V::AGGREGATE, number);
             let events = self.0.store.log().stream(&stream, row.sequence).await?;
             for event in events.iter().take_while(|event| event.sequence <= version) {
-                match fold::<V>(&mut row, event.seen()) {
+                match fold::<V>(&mut row, event.as_event_ref()) {
                     Folded::Taken | Folded::Old => {}
                     Folded::Newer(what) => return Err(QueryError::Newer(what)),
                     Folded::Poison(reason) => return Err(QueryError::Broken(reason)),
@@ -42,7 +45,7 @@ impl Queries {
         }
         if row.sequence < version {
             self.0.store.confirm_log().await?;
-            if version < i64::MAX {
+            if version < NEWEST {
                 let stream = StreamId::new(V::AGGREGATE, number);
                 let what = format!("{stream} ends before version {version}, which was in the log");
                 return Err(QueryError::Unavailable(what));

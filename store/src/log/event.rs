@@ -140,12 +140,12 @@ impl RecordedEvent {
     /// The key that is parked when the event can't be applied: its stream. A row that is of no stream is
     /// parked alone, under its own name for its stream and its position: `item/abc@17`.
     pub fn key(&self) -> String {
-        self.seen().key()
+        self.as_event_ref().key()
     }
 
     /// Whether the row is of a stream, even if it can't be read otherwise.
     pub fn has_stream(&self) -> bool {
-        self.seen().has_stream()
+        self.as_event_ref().has_stream()
     }
 
     /// Why the row can't be read, if it can't.
@@ -153,8 +153,8 @@ impl RecordedEvent {
         self.damage.as_ref().map(|damage| damage.reason.as_str())
     }
 
-    /// The event without its metadata, to look at.
-    pub fn seen(&self) -> EventRef<'_> {
+    /// The event without its metadata.
+    pub fn as_event_ref(&self) -> EventRef<'_> {
         EventRef {
             position: self.position,
             kind: &self.stream.kind,

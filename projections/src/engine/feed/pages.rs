@@ -15,7 +15,7 @@ pub(super) fn scan<'a, F: Feed + ?Sized>(
     range: ScanRange,
 ) -> BoxStream<'a, Result<LogChunk, FeedError>> {
     let chunk = move |page: Vec<Delivery>| {
-        let events = page.iter().map(|delivery| delivery.event.seen());
+        let events = page.iter().map(|delivery| delivery.event.as_event_ref());
         LogChunk::of(aggregate, events.filter(|event| event.kind == aggregate))
     };
     pages(feed, range).map_ok(chunk).boxed()

@@ -66,7 +66,7 @@ impl<S: ProcessStep> Sender<S> {
         &self,
         event: &RecordedEvent,
     ) -> Result<Option<Reactions<S>>, Unreadable> {
-        let decoded = decode(event.seen())?;
+        let decoded = decode(event.as_event_ref())?;
         Ok(self.manager.react(&decoded, Moment::of(event.recorded_at)))
     }
 

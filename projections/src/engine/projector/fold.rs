@@ -3,7 +3,7 @@
 use crate::engine::feed::Delivery;
 use crate::engine::feed::{Unreadable, decode};
 use crate::engine::view::View;
-use crate::engine::view_table::Stored;
+use crate::engine::view_table::{StaleMark, Stored};
 use gdmarket_store::{EventRef, RecordedEvent, failpoint};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,13 +51,13 @@ pub(crate) fn fold_batch<V: View>(
         let concerns = is_of_view && !blocked.contains(&number);
         if concerns && !done.poisoned.contains_key(&number) {
             let row = rows.entry(number).or_insert_with(|| Stored::new(number));
-            match fold::<V>(row, event.seen()) {
+            match fold::<V>(row, event.as_event_ref()) {
                 Folded::Old => {}
                 Folded::Taken => {
                     done.touched.insert(number);
                 }
                 Folded::Poison(reason) => {
-                    row.stale = Some((event.recorded_at, reason));
+                    row.stale = Some(StaleMark { since: event.recorded_at, reason });
                     done.touched.insert(number);
                     done.poisoned.insert(number, Arc::clone(event));
                 }

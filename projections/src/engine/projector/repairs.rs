@@ -4,7 +4,7 @@ use super::fold::{Folded, fold};
 use super::{Projector, StreamStop, stale_reason};
 use crate::engine::subscription::{Halt, Run};
 use crate::engine::view::View;
-use crate::engine::view_table::Stored;
+use crate::engine::view_table::{StaleMark, Stored};
 use gdmarket_store::{Parked, ParkedKeys, StreamId};
 
 /// Parked streams per query.
@@ -68,10 +68,10 @@ impl<V: View> Projector<V> {
         let mut poison = None;
         // Events after the checkpoint come in a batch.
         for event in events.into_iter().filter(|event| event.position <= stored) {
-            match fold::<V>(&mut row, event.seen()) {
+            match fold::<V>(&mut row, event.as_event_ref()) {
                 Folded::Taken | Folded::Old => {}
                 Folded::Poison(reason) => {
-                    row.stale = Some((event.recorded_at, reason));
+                    row.stale = Some(StaleMark { since: event.recorded_at, reason });
                     poison = Some(event);
                     break;
                 }

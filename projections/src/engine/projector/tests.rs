@@ -121,12 +121,12 @@ impl View for Fragile {
 #[test]
 fn panic_of_a_view_is_poison_and_leaves_the_row_as_it_was() {
     let mut row = Stored::new(2);
-    let folded = fold::<Fragile>(&mut row, alerted(2, 1).seen());
+    let folded = fold::<Fragile>(&mut row, alerted(2, 1).as_event_ref());
     assert!(matches!(folded, Folded::Poison(_)));
     assert_eq!(row, Stored::new(2));
     let mut row = Stored::new(1);
-    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 1).seen()), Folded::Taken));
-    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 1).seen()), Folded::Old));
-    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 3).seen()), Folded::Poison(_)));
+    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 1).as_event_ref()), Folded::Taken));
+    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 1).as_event_ref()), Folded::Old));
+    assert!(matches!(fold::<Fragile>(&mut row, alerted(1, 3).as_event_ref()), Folded::Poison(_)));
     assert_eq!(row.sequence, 1);
 }

@@ -174,8 +174,8 @@ impl<V: View> Build<V> {
         }
         let stored = self.table.read(RowDocument::from(row))?;
         let mut body = V::body(&stored.row);
-        if let (Some(Value::Object(fields)), Some((since, reason))) = (&mut body, stored.stale) {
-            fields.insert("stale".to_owned(), json!(Stale::new(since, reason)));
+        if let (Some(Value::Object(fields)), Some(stale)) = (&mut body, stored.stale) {
+            fields.insert("stale".to_owned(), json!(Stale::from(stale)));
         }
         Ok(body)
     }

@@ -174,13 +174,13 @@ impl<V: View> Build<V> {
         self.table.write(tx, &touched).await?;
         poisoned.extend(done.poisoned.iter().map(|(number, event)| {
             let stale = rows.get(number).and_then(|row| row.stale.clone());
-            let reason = stale.map(|(_, reason)| reason).unwrap_or_default();
-            (*number, parked(event.seen(), reason))
+            let reason = stale.map(|stale| stale.reason).unwrap_or_default();
+            (*number, parked(event.as_event_ref(), reason))
         }));
         poisoned.extend(
             done.strays
                 .into_iter()
-                .map(|(event, reason)| (-event.position, parked(event.seen(), reason))),
+                .map(|(event, reason)| (-event.position, parked(event.as_event_ref(), reason))),
         );
         Ok(read)
     }

@@ -1,4 +1,4 @@
-//! The staleness of a row, as it is shown.
+//! The staleness of a row.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -14,8 +14,16 @@ pub struct Stale {
     pub reason: String,
 }
 
-impl Stale {
-    pub(crate) fn new(since_micros: i64, reason: String) -> Self {
-        Self { since: DateTime::from_timestamp_micros(since_micros).unwrap_or_default(), reason }
+/// The same as the row's table stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StaleMark {
+    /// In microseconds since 1970.
+    pub(crate) since: i64,
+    pub(crate) reason: String,
+}
+
+impl From<StaleMark> for Stale {
+    fn from(StaleMark { since, reason }: StaleMark) -> Self {
+        Self { since: DateTime::from_timestamp_micros(since).unwrap_or_default(), reason }
     }
 }

@@ -167,7 +167,7 @@ async fn folded<A: Decider>(check: &mut Check, number: i64) -> Result<Option<A>,
         let Some(last) = events.last() else { return Ok(Some(state)) };
         after = last.sequence;
         for event in &events {
-            let Ok(event) = decode_as::<A>(event.seen()) else { return Ok(None) };
+            let Ok(event) = decode_as::<A>(event.as_event_ref()) else { return Ok(None) };
             state.apply(event);
         }
     }

@@ -34,7 +34,7 @@ impl SagaScan {
     }
 
     pub(super) fn take(&mut self, event: &RecordedEvent) {
-        let Ok(decoded) = decode(event.seen()) else {
+        let Ok(decoded) = decode(event.as_event_ref()) else {
             let unreadable =
                 self.unreadable.get_or_insert(UnreadableEvents { count: 0, first: event.position });
             unreadable.count += 1;

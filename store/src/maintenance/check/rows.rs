@@ -95,7 +95,7 @@ impl Check {
     }
 
     /// The positions of a subscription that are queued behind a parked key, or dropped.
-    pub async fn set_aside(&mut self, subscription: &str) -> Result<BTreeSet<i64>, StoreError> {
+    pub async fn skipped(&mut self, subscription: &str) -> Result<BTreeSet<i64>, StoreError> {
         let sql = "SELECT position FROM parked_events WHERE subscription = $1 \
                    UNION SELECT position FROM dropped WHERE subscription = $1";
         let positions: Vec<i64> = on_tx!(self.snapshot.views(), connection => {

@@ -5,7 +5,7 @@ use crate::engine::projector::{Folded, fold};
 use crate::engine::rebuild::ReplayError;
 use crate::engine::throttle::Throttle;
 use crate::engine::view::View;
-use crate::engine::view_table::{Stored, ViewTable};
+use crate::engine::view_table::{StaleMark, Stored, ViewTable};
 use gdmarket_store::{EventRef, LogChunk, Store, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::mem::take;
@@ -122,7 +122,7 @@ impl<V: View> Worker<V> {
             Folded::Taken | Folded::Old => Ok(()),
             Folded::Newer(what) => Err(ReplayError::Newer(what)),
             Folded::Poison(reason) => {
-                row.stale = Some((event.recorded_at, reason.clone()));
+                row.stale = Some(StaleMark { since: event.recorded_at, reason: reason.clone() });
                 self.poisoned.insert(number, parked(event, reason));
                 Ok(())
             }
