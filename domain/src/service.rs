@@ -83,8 +83,11 @@ impl Service {
     /// The views of other services that it keeps its own copies of, so that no read asks another service.
     pub const fn copied_views(self) -> &'static [ViewName] {
         match self {
+            // `itemInfo` shows the alarm.
             Self::Item => &[V::Alarms],
-            Self::Reservation | Self::Payment | Self::Alarm => &[],
+            // A reservation that isn't decided, and an alarm, are shown to the item's owner.
+            Self::Reservation | Self::Alarm => &[V::ItemInfo],
+            Self::Payment => &[],
         }
     }
 }

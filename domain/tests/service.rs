@@ -83,9 +83,9 @@ fn a_set_needs_the_services_outside_it_that_its_members_need() {
 fn a_process_keeps_the_views_of_its_services_and_its_copies() {
     for (text, views, managers) in [
         ("item", "item_info alarms", "holding abandonment"),
-        ("reservation", "reservations", "reservation_process"),
+        ("reservation", "item_info reservations", "reservation_process"),
         ("payment", "payments", "payment_process"),
-        ("alarm", "alarms", "alarm_saga"),
+        ("alarm", "item_info alarms", "alarm_saga"),
         ("item,alarm", "item_info alarms", "holding alarm_saga abandonment"),
     ] {
         let set: Services = text.parse().unwrap();

@@ -1,6 +1,8 @@
 //! Builds a running market from the configuration: opens the store once, builds commands and projections on it,
 //! gives process managers a way to send commands, and the HTTP side its parts.
 
+mod sources;
+
 use crate::config::{self, Config};
 use crate::metrics;
 use crate::service_keys::ServiceKeysFile;
@@ -12,7 +14,9 @@ use gdmarket_commands::{
     separate_payment_numbers,
 };
 use gdmarket_domain::{Service, Services, ViewName};
-use gdmarket_projections::{Filter, Options, PageRequest, Projections, Queries, ReplayError};
+use gdmarket_projections::{
+    Feeds, Filter, Options, PageRequest, Projections, Queries, ReplayError,
+};
 use gdmarket_service_token::TokenVerifier;
 use gdmarket_simulators::{
     InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
@@ -120,8 +124,8 @@ impl Market {
     /// Opens the log, brings its schema up to date if that is configured, and starts the subscriptions of the services of
     /// this process.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::open(config, |store, port| {
-            Projections::start(store, port, &projection_options(config))
+        Self::open(config, |store, feeds, port| {
+            Projections::start_with_feeds(store, feeds, port, &projection_options(config))
         })
         .await
     }
@@ -129,12 +133,12 @@ impl Market {
     /// As [`Market::start`], but without subscriptions: views stay as they are and no process manager reacts. For
     /// measuring writes alone; no setting selects it.
     pub async fn start_writing_only(config: &Config) -> Result<Self, StartError> {
-        Self::open(config, |store, _| Projections::idle(store)).await
+        Self::open(config, |store, _, _| Projections::idle(store)).await
     }
 
     async fn open(
         config: &Config,
-        follow: impl FnOnce(Store, Arc<ProcessCommands>) -> Projections,
+        follow: impl FnOnce(Store, Feeds, Arc<ProcessCommands>) -> Projections,
     ) -> Result<Self, StartError> {
         let service_keys = config.services.keys_file.as_deref().map(ServiceKeysFile::open);
         let service_keys = service_keys.transpose().map_err(StartError::Settings)?;
@@ -151,13 +155,17 @@ impl Market {
         }
         let commands = commands(config, store.clone())?;
         let port = Arc::new(ProcessCommands::new(commands.clone()));
-        if let Err(error) = Projections::prepare(&store, config.services.own).await {
+        let keys = service_keys.as_ref().map(ServiceKeysFile::keys);
+        let feeds = sources::feeds(config, &store, keys).await?;
+        if let Err(error) =
+            Projections::prepare_with_feeds(&store, &feeds, config.services.own).await
+        {
             return Err(match StartError::from(error) {
                 StartError::Store(error) => store.locate(error).await.into(),
                 other => other,
             });
         }
-        let projections = follow(store.clone(), port);
+        let projections = follow(store.clone(), feeds, port);
         let tokens = tokens(&store).await?;
         let services = config.services.own;
         let market = Self { store, commands, projections, tokens, services, service_keys };

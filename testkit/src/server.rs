@@ -157,6 +157,11 @@ impl Server {
         ended.expect("the server's exit status")
     }
 
+    /// Sets a variable for its next starts, the address of a server that was started after it for example.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.options.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the program again with the same port, data and variables; returns once it is ready.
     pub async fn restart(&mut self) {
         self.kill().await;

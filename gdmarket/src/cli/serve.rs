@@ -150,8 +150,8 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
     let services = config.services.own;
     if !services.is_all() {
         console.note(&format!(
-            "It runs only these services of the market: {services}. Calls to the others, and their \
-             events, are not connected yet."
+            "It runs only these services of the market: {services}. It reads the events of the \
+             others; calls to them are not connected yet."
         ));
         return;
     }

@@ -5,3 +5,4 @@ mod keys_file;
 mod log_feed;
 mod log_pages;
 mod service_tokens;
+mod split_market;

@@ -167,7 +167,12 @@ fn managers(
     let parking = parking_manager(options.services);
     for manager_name in options.services.managers() {
         let manager = manager_named(manager_name, options);
-        let sources = feeds.with(manager.sources());
+        let parks_unknown = Some(manager_name) == parking;
+        let sources = if parks_unknown {
+            feeds.own_and_with(manager.sources())
+        } else {
+            feeds.with(manager.sources())
+        };
         let key = |source| LoopKey::new(LoopKind::Manager, manager.name(), source);
         let names: Vec<String> = sources.iter().map(|source| key(source.name).name).collect();
         for LogSource { name, feed, .. } in sources {
@@ -182,7 +187,7 @@ fn managers(
                 concurrency: options.concurrency,
                 tick: options.tick,
                 // Rows of another log are parked by its own service.
-                parks_unknown: Some(manager_name) == parking && name.is_none(),
+                parks_unknown: parks_unknown && name.is_none(),
             });
             loops.push(NewLoop { key, feed, handler: Arc::new(reactor) });
         }

@@ -68,6 +68,12 @@ impl Feeds {
         self.all.iter().filter(|source| source.has_any(aggregates)).cloned().collect()
     }
 
+    /// The log of this process, and the others that have streams of any of these aggregates.
+    pub(crate) fn own_and_with(&self, aggregates: &[&str]) -> Vec<LogSource> {
+        let is_read = |source: &&LogSource| source.name.is_none() || source.has_any(aggregates);
+        self.all.iter().filter(is_read).cloned().collect()
+    }
+
     /// The log of this process.
     pub(crate) fn own(&self) -> &Arc<dyn Feed> {
         &self.own

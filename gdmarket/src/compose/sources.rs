@@ -1,0 +1,78 @@
+//! The logs that a process reads: its own, and those of the other services whose events its own ones react to.
+
+use super::StartError;
+use crate::config::Config;
+use gdmarket_commands::SystemClock;
+use gdmarket_domain::{AggregateType, MarketPart, Service, Services};
+use gdmarket_projections::{Feeds, LogSource};
+use gdmarket_service_token::SharedKeys;
+use gdmarket_store::{KnownSources, Store};
+use gdmarket_transport::{HttpFeed, SourceClient, SourceOptions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The feeds of a process. The owners of the other logs may be away: a log that was never read is waited for by its
+/// loops alone.
+pub(super) async fn feeds(
+    config: &Config,
+    store: &Store,
+    keys: Option<SharedKeys>,
+) -> Result<Feeds, StartError> {
+    let own = config.services.own;
+    let Some(keys) = keys.filter(|_| !own.is_all()) else { return Ok(Feeds::of_own_log(store)) };
+    let known = KnownSources::new(store.views().clone());
+    let mut sources = vec![];
+    for (url, services) in owners(config) {
+        let Some(name) = services.iter().next().map(Service::name) else { continue };
+        let client = client(own, services, url, keys.clone())?;
+        let feed = match known.of(name).await? {
+            Some(log) => HttpFeed::of(client, log),
+            None => HttpFeed::new(client),
+        };
+        let aggregates = Some(aggregates_of(services));
+        sources.push(LogSource { name: Some(name), feed: Arc::new(feed), aggregates });
+    }
+    Ok(Feeds::new(store, Some(aggregates_of(own)), sources))
+}
+
+/// The processes that are read, by their address: several services may share a log.
+fn owners(config: &Config) -> BTreeMap<&str, Services> {
+    let own = config.services.own;
+    let read = own.iter().map(Service::reads_events_of).fold(Services::NONE, Services::union);
+    let mut owners: BTreeMap<&str, Services> = BTreeMap::new();
+    for service in read.without(own).iter() {
+        if let Some(url) = config.services.urls.get(&service) {
+            let services = owners.entry(url.as_str()).or_insert(Services::NONE);
+            *services = services.union(Services::of(&[service]));
+        }
+    }
+    owners
+}
+
+fn client(
+    own: Services,
+    services: Services,
+    url: &str,
+    keys: SharedKeys,
+) -> Result<SourceClient, StartError> {
+    let reads_them = |service: &Service| !is_disjoint(service.reads_events_of(), services);
+    let options = own.iter().find(reads_them).map(|caller| SourceOptions {
+        own_services: own,
+        ..SourceOptions::new(services, url, caller)
+    });
+    let client =
+        options.and_then(|options| SourceClient::new(options, keys, Arc::new(SystemClock)));
+    client.ok_or_else(|| StartError::Settings(format!("there is no HTTP client for {url}")))
+}
+
+fn is_disjoint(some: Services, others: Services) -> bool {
+    !some.iter().any(|service| others.contains(service))
+}
+
+/// The aggregates that these services own.
+fn aggregates_of(services: Services) -> BTreeSet<&'static str> {
+    let is_owned = |aggregate: &AggregateType| {
+        services.contains(Service::of(MarketPart::Aggregate(*aggregate)))
+    };
+    AggregateType::ALL.into_iter().filter(is_owned).map(AggregateType::name).collect()
+}
