@@ -6,7 +6,6 @@ use crate::provider_market::{ProviderMarket, SETTLED_WITHIN};
 use futures::future::join_all;
 use gdmarket_testkit::{eventually, run, size};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// The market's limits: all payments are in flight before the first answer is lost or late, so that the breaker, which
 /// opens then, holds few of them back.
@@ -43,8 +42,6 @@ async fn pay_until_accepted(client: &MarketClient, reservation: i64) -> usize {
         let answer = client.pay(reservation).await;
         if answer.status == 503 && answer.code() == "payment-unavailable" {
             refused.set(refused.get() + 1);
-            // As a caller that follows `Retry-After`.
-            tokio::time::sleep(Duration::from_secs(1)).await;
             return Err(answer);
         }
         assert_eq!(answer.status, 202, "{}", answer.body);

@@ -76,9 +76,11 @@ impl Subscription {
         if batch.iter().any(|delivery| self.handler.wants(&delivery.event.stream.kind)) {
             match self.handler.batch(run, place.stored, batch).await? {
                 Reached::CommittedTo(reached) => {
+                    // Reactions are in the own log, and only those to its own events are waited for: the head of
+                    // another log says nothing, and its owner may be away.
                     let reactions_up_to = match self.key.kind {
-                        LoopKind::Manager => self.feed.head().await?,
-                        LoopKind::View => place.reactions_up_to,
+                        LoopKind::Manager if self.key.source.is_none() => self.feed.head().await?,
+                        LoopKind::Manager | LoopKind::View => place.reactions_up_to,
                     };
                     *place = RunnerPosition { reactions_up_to, ..RunnerPosition::at(reached) };
                     failpoint!("projection.committed", run.name());
