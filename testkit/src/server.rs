@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
 
 use crate::environment::free_port;
 use crate::eventually::eventually;
@@ -79,8 +80,14 @@ impl ServerOptions {
     pub async fn start(self) -> Server {
         let own_folder = tempfile::Builder::new().prefix("gdmarket-data-").tempdir();
         let own_folder = own_folder.expect("a temporary folder");
-        let mut server =
-            Server { options: self, port: 0, own_folder, child: None, stderr: Arc::default() };
+        let mut server = Server {
+            options: self,
+            port: 0,
+            own_folder,
+            child: None,
+            stderr: Arc::default(),
+            reading: None,
+        };
         for _ in 0..PORT_ATTEMPTS {
             server.port = free_port();
             match server.try_start().await {
@@ -101,6 +108,8 @@ pub struct Server {
     own_folder: TempDir,
     child: Option<Child>,
     stderr: Arc<Mutex<String>>,
+    /// Reads the process's stderr until its end, which is after the end of the process.
+    reading: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Server {
@@ -133,6 +142,14 @@ impl Server {
     pub async fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().await.expect("killing the server");
+            self.read_to_end().await;
+        }
+    }
+
+    /// Waits until all that the ended process wrote to stderr is read.
+    async fn read_to_end(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            drop(reading.await);
         }
     }
 
@@ -154,6 +171,7 @@ impl Server {
         let Ok(ended) = tokio::time::timeout(within, child.wait()).await else {
             panic!("the server still runs after {within:?}: {}", self.stderr())
         };
+        self.read_to_end().await;
         ended.expect("the server's exit status")
     }
 
@@ -174,7 +192,7 @@ impl Server {
     async fn try_start(&mut self) -> Result<(), Option<i32>> {
         let mut child = self.command().spawn().expect("starting the gdmarket program");
         let stderr = child.stderr.take().expect("the server's stderr");
-        let reading = tokio::spawn(keep(stderr, Arc::clone(&self.stderr)));
+        self.reading = Some(tokio::spawn(keep(stderr, Arc::clone(&self.stderr))));
         let port = self.port;
         let child = Mutex::new(child);
         let came_up = eventually(START_WITHIN, || async {
@@ -189,7 +207,7 @@ impl Server {
         })
         .await;
         if came_up.is_err() {
-            drop(reading.await);
+            self.read_to_end().await;
         }
         self.child = Some(child.into_inner().unwrap_or_else(PoisonError::into_inner));
         came_up
