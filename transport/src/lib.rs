@@ -4,6 +4,7 @@
 mod http_client;
 mod http_feed;
 mod payment_gateway;
+mod service_client;
 
 pub use http_feed::{HttpFeed, LogQuery, SourceClient, SourceOptions};
 pub use payment_gateway::{HttpPaymentGateway, HttpPaymentGatewayError, HttpPaymentGatewayOptions};

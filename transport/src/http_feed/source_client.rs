@@ -1,12 +1,12 @@
 //! Reads pages of another service's log: the connection, the token, the limits of time and size.
 
-use crate::http_client::{HttpAnswer, HttpCallError, HttpClient, HttpClientOptions};
+use crate::http_client::{HttpAnswer, HttpCallError, HttpClientOptions};
+use crate::service_client::{ServiceClient, ServiceClientOptions, ServiceProblem};
 use gdmarket_commands::Clock;
 use gdmarket_domain::{Service, Services};
 use gdmarket_projections::{FeedError, LogPage, MAX_LOG_PAGE};
-use gdmarket_service_token::{SERVICE_TOKEN, SharedKeys, TokenIssuer};
-use reqwest::StatusCode;
-use serde::Deserialize;
+use gdmarket_service_token::SharedKeys;
+use reqwest::{Method, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,10 +62,7 @@ pub struct LogQuery {
 /// Reads pages of another service's log; cheap to clone.
 #[derive(Clone)]
 pub struct SourceClient {
-    http: HttpClient,
-    tokens: TokenIssuer,
-    audience: Service,
-    clock: Arc<dyn Clock>,
+    owner: ServiceClient,
     options: Arc<SourceOptions>,
 }
 
@@ -78,15 +75,18 @@ impl fmt::Debug for SourceClient {
 impl SourceClient {
     /// A client for these options; `None` if they name no service, or the system gives no client.
     pub fn new(options: SourceOptions, keys: SharedKeys, clock: Arc<dyn Clock>) -> Option<Self> {
-        let http = HttpClient::new(HttpClientOptions {
-            connect_within: options.connect_within,
-            answer_within: options.answer_within,
-            largest_answer: MAX_PAGE,
-        });
-        let http = http.ok()?;
-        let audience = options.services.iter().next()?;
-        let tokens = TokenIssuer::new(options.caller, keys);
-        Some(Self { http, tokens, audience, clock, options: Arc::new(options) })
+        let owner = ServiceClientOptions {
+            url: options.url.clone(),
+            audience: options.services.iter().next()?,
+            caller: options.caller,
+            http: HttpClientOptions {
+                connect_within: options.connect_within,
+                answer_within: options.answer_within,
+                largest_answer: MAX_PAGE,
+            },
+        };
+        let owner = ServiceClient::new(owner, keys, clock).ok()?;
+        Some(Self { owner, options: Arc::new(options) })
     }
 
     pub(super) fn services(&self) -> Services {
@@ -98,7 +98,7 @@ impl SourceClient {
     }
 
     pub(super) fn url(&self) -> &str {
-        &self.options.url
+        self.owner.url()
     }
 
     pub(super) fn poll_interval(&self) -> Duration {
@@ -110,46 +110,32 @@ impl SourceClient {
         let answer = self.send(query).await.map_err(|error| {
             FeedError::Unreachable(format!("{} can't be read: {error}", self.url()))
         })?;
-        let HttpAnswer { status, body } = answer;
-        if status != StatusCode::OK {
-            return Err(self.problem(status, &body));
+        if answer.status != StatusCode::OK {
+            return Err(self.problem(&ServiceProblem::of(&answer)));
         }
-        LogPage::parse(&body).map_err(|fault| {
+        LogPage::parse(&answer.body).map_err(|fault| {
             FeedError::Refused(format!("{} sent what is no page of a log: {fault}", self.url()))
         })
     }
 
     async fn send(&self, query: LogQuery) -> Result<HttpAnswer, HttpCallError> {
         let LogQuery { after, limit, wait } = query;
-        let limit = limit.clamp(1, MAX_LOG_PAGE);
-        let (url, wait_ms) = (self.url(), wait.as_millis());
+        let (limit, wait_ms) = (limit.clamp(1, MAX_LOG_PAGE), wait.as_millis());
         // The owner waits for half of the caller's time at most.
         let within = self.options.answer_within.saturating_add(wait.saturating_mul(2));
-        let token = self.tokens.issue(self.audience, self.clock.now(), self.clock.new_id());
         let path = format!("/internal/log?after={after}&limit={limit}&wait_ms={wait_ms}");
-        let request = self.http.requests().get(format!("{url}{path}"));
-        let request = request.header(SERVICE_TOKEN, token);
-        let request = request.header("gdmarket-timeout-ms", within.as_millis().to_string());
-        self.http.call(request.timeout(within)).await
+        self.owner.call(self.owner.request(Method::GET, &path, within)).await
     }
 
     /// The error of an answer that is no page. One that the same request may get another answer after is waited for.
-    fn problem(&self, status: StatusCode, body: &[u8]) -> FeedError {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct ProblemAnswer {
-            code: String,
-            detail: String,
-        }
-        let ProblemAnswer { code, detail } = serde_json::from_slice(body).unwrap_or_default();
-        let (url, status_code) = (self.url(), status.as_u16());
+    fn problem(&self, problem: &ServiceProblem) -> FeedError {
+        let ServiceProblem { status, code, detail } = problem;
+        let (url, status) = (self.url(), status.as_u16());
         let text = match code.as_str() {
             "not-found" => format!("{url} has no /internal/log: it has no services.keys_file"),
-            "" => format!("{url} answers {status_code}"),
-            code => format!("{url} answers {status_code} {code}: {detail}"),
+            "" => format!("{url} answers {status}"),
+            code => format!("{url} answers {status} {code}: {detail}"),
         };
-        let is_for_now = status.is_server_error()
-            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-        if is_for_now { FeedError::Unreachable(text) } else { FeedError::Refused(text) }
+        if problem.is_for_now() { FeedError::Unreachable(text) } else { FeedError::Refused(text) }
     }
 }
