@@ -1,7 +1,7 @@
 //! Helpers of the tests, never part of the program: throw-away databases on both engines
 //! ([`TestDb`], [`on_each_engine!`]), a PostgreSQL server that a test may stop ([`PgCluster`]), the real
-//! program as a child process ([`Server`]), the gateway in front of it ([`Gateway`]), a record of a program's
-//! syncs ([`Syncs`]), damaged pages ([`DamagedPages`]), and waiting for a condition ([`eventually()`]).
+//! program as a child process ([`Server`]), the gateway in front of it ([`Gateway`]), a NATS server
+//! ([`NatsServer`]), a record of a program's syncs ([`Syncs`]), damaged pages ([`DamagedPages`]), and waiting for a condition ([`eventually()`]).
 //!
 //! The crate depends on no other crate of the workspace, so all of them may use it in their tests.
 //! A test whose prerequisite is missing fails and says what to install; it is never skipped.
@@ -19,6 +19,7 @@ mod eventually;
 mod foreign_writer;
 mod gateway;
 mod http_probe;
+mod nats_server;
 mod pg_bouncer;
 mod pg_cluster;
 mod server;
@@ -32,6 +33,7 @@ pub use eventually::eventually;
 pub use foreign_writer::ForeignWriter;
 pub use gateway::{Gateway, ServiceAddresses};
 pub use http_probe::get_status;
+pub use nats_server::NatsServer;
 pub use pg_bouncer::PgBouncer;
 pub use pg_cluster::PgCluster;
 pub use server::{Server, ServerOptions};
