@@ -1,7 +1,9 @@
 //! Helpers of the tests, never part of the program: throw-away databases on both engines
 //! ([`TestDb`], [`on_each_engine!`]), a PostgreSQL server that a test may stop ([`PgCluster`]), the real
-//! program as a child process ([`Server`]), the gateway in front of it ([`Gateway`]), a NATS server
-//! ([`NatsServer`]), a record of a program's syncs ([`Syncs`]), damaged pages ([`DamagedPages`]), and waiting for a condition ([`eventually()`]).
+//! program as a child process ([`Server`]) or as several with a service each ([`SplitMarket`]), the gateway in front
+//! of it ([`Gateway`]), the payment provider behind it ([`ProviderProcess`]), a NATS server ([`NatsServer`]), a record
+//! of a program's syncs ([`Syncs`]), damaged pages ([`DamagedPages`]), and waiting for a condition
+//! ([`eventually()`]).
 //!
 //! The crate depends on no other crate of the workspace, so all of them may use it in their tests.
 //! A test whose prerequisite is missing fails and says what to install; it is never skipped.
@@ -19,10 +21,13 @@ mod eventually;
 mod foreign_writer;
 mod gateway;
 mod http_probe;
+mod keys_file;
 mod nats_server;
 mod pg_bouncer;
 mod pg_cluster;
+mod provider_process;
 mod server;
+mod split_market;
 mod syncs;
 mod test_db;
 
@@ -33,9 +38,12 @@ pub use eventually::eventually;
 pub use foreign_writer::ForeignWriter;
 pub use gateway::{Gateway, ServiceAddresses};
 pub use http_probe::get_status;
+pub use keys_file::KeysFile;
 pub use nats_server::NatsServer;
 pub use pg_bouncer::PgBouncer;
 pub use pg_cluster::PgCluster;
+pub use provider_process::ProviderProcess;
 pub use server::{Server, ServerOptions};
+pub use split_market::{SERVICES, SplitMarket, SplitMarketOptions};
 pub use syncs::Syncs;
 pub use test_db::{Engine, TestDb};

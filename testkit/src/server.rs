@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -78,25 +78,65 @@ impl ServerOptions {
     /// # Panics
     /// When the program doesn't become ready; the message contains its stderr.
     pub async fn start(self) -> Server {
+        let mut taken = String::new();
+        for _ in 0..PORT_ATTEMPTS {
+            match self.clone().start_on(free_port()).await {
+                Ok(server) => return server,
+                Err(stderr) => taken = stderr,
+            }
+        }
+        panic!("every free port was taken by another program first: {taken}")
+    }
+
+    /// Starts the program on this port; its stderr when the port is taken.
+    ///
+    /// # Panics
+    /// When the program doesn't become ready for another reason; the message contains its stderr.
+    pub async fn start_on(self, port: u16) -> Result<Server, String> {
         let own_folder = tempfile::Builder::new().prefix("gdmarket-data-").tempdir();
         let own_folder = own_folder.expect("a temporary folder");
         let mut server = Server {
             options: self,
-            port: 0,
+            port,
             own_folder,
             child: None,
             stderr: Arc::default(),
             reading: None,
         };
-        for _ in 0..PORT_ATTEMPTS {
-            server.port = free_port();
-            match server.try_start().await {
-                Ok(()) => return server,
-                Err(Some(PORT_TAKEN)) if server.stderr().contains(&server.port.to_string()) => {}
-                Err(code) => panic!("gdmarket ended with {code:?}: {}", server.stderr()),
+        match server.try_start().await {
+            Ok(()) => Ok(server),
+            Err(Some(PORT_TAKEN)) if server.stderr().contains(&port.to_string()) => {
+                Err(server.stderr())
             }
+            Err(code) => panic!("gdmarket ended with {code:?}: {}", server.stderr()),
         }
-        panic!("every free port was taken by another program first: {}", server.stderr())
+    }
+
+    /// Runs the program with these arguments instead, with the same data and variables.
+    pub async fn tool(&self, arguments: &[&str]) -> Output {
+        let folder = tempfile::Builder::new().prefix("gdmarket-tool-").tempdir();
+        let folder = folder.expect("a temporary folder");
+        let data_dir = self.data_dir.as_deref().unwrap_or_else(|| folder.path());
+        let mut command = self.command(folder.path(), data_dir);
+        command.args(arguments).stdout(Stdio::piped());
+        command.output().await.expect("starting the gdmarket program")
+    }
+
+    /// The program in this folder, without arguments.
+    fn command(&self, folder: &Path, data_dir: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .current_dir(folder)
+            .env("GDMARKET__SERVER__DATA_DIR", data_dir)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(url) = &self.database_url {
+            command.env("GDMARKET__DATABASE__URL", url);
+        }
+        command
     }
 }
 
@@ -214,20 +254,8 @@ impl Server {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.options.program);
-        command
-            .arg("serve")
-            .current_dir(self.own_folder.path())
-            .env("GDMARKET__SERVER__LISTEN", format!("127.0.0.1:{}", self.port))
-            .env("GDMARKET__SERVER__DATA_DIR", self.data_dir())
-            .envs(self.options.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        if let Some(url) = &self.options.database_url {
-            command.env("GDMARKET__DATABASE__URL", url);
-        }
+        let mut command = self.options.command(self.own_folder.path(), self.data_dir());
+        command.arg("serve").env("GDMARKET__SERVER__LISTEN", format!("127.0.0.1:{}", self.port));
         command
     }
 }

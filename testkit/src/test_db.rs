@@ -161,6 +161,11 @@ impl TestDb {
         self.number("log.db", sql).await
     }
 
+    /// The newest position of the log, 0 when it is empty.
+    pub async fn head(&self) -> i64 {
+        self.log_number("SELECT coalesce(max(position), 0) FROM events").await
+    }
+
     /// The number that a query of the views returns.
     pub async fn views_number(&self, sql: &str) -> i64 {
         self.number("views.db", sql).await

@@ -4,13 +4,11 @@
 use crate::command_line::{PROGRAM, errors, folder, run};
 use crate::tools::{Tools, send};
 use gdmarket_domain::Services;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine};
+use gdmarket_testkit::{KeysFile, Server, ServerOptions, TestDb, eventually, on_each_engine};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::fs;
 use std::time::Duration;
 
 /// A port on which nothing listens.
@@ -55,13 +53,10 @@ const VIEWS: [(&str, &[&str]); 4] = [
 ];
 
 /// The variables of a process with these services.
-fn variables(services: &str, folder: &Path) -> Vec<(String, String)> {
-    let keys = folder.join("services.toml");
-    fs::write(&keys, format!("current = \"{}\"\n", "a1".repeat(32))).expect("a file of keys");
-    fs::set_permissions(&keys, Permissions::from_mode(0o600)).expect("rights");
+fn variables(services: &str, keys: &KeysFile) -> Vec<(String, String)> {
     let mut variables = vec![
         ("GDMARKET__SERVER__SERVICES".to_owned(), services.to_owned()),
-        ("GDMARKET__SERVICES__KEYS_FILE".to_owned(), keys.display().to_string()),
+        (KeysFile::VARIABLE.to_owned(), keys.path()),
     ];
     for service in ["ITEM", "RESERVATION", "PAYMENT", "ALARM"] {
         variables.push((format!("GDMARKET__SERVICES__{service}__URL"), NOWHERE.to_owned()));
@@ -75,16 +70,17 @@ struct Process<'a> {
     services: &'static str,
     server: Server,
     folder: tempfile::TempDir,
+    keys: KeysFile,
 }
 
 impl<'a> Process<'a> {
     async fn start(db: &'a TestDb, services: &'static str) -> Self {
-        let folder = folder();
-        let variables = variables(services, folder.path());
+        let keys = KeysFile::new("a1");
+        let variables = variables(services, &keys);
         let options = ServerOptions::new(PROGRAM).on(db);
         let options =
             variables.iter().fold(options, |options, (name, value)| options.variable(name, value));
-        Self { db, services, server: options.start().await, folder }
+        Self { db, services, server: options.start().await, folder: folder(), keys }
     }
 
     fn runs(&self, service: &str) -> bool {
@@ -95,7 +91,7 @@ impl<'a> Process<'a> {
     fn tool(&self, line: &str) -> std::process::Output {
         let place = Tools { db: self.db }.place();
         let words: Vec<&str> = line.split(' ').chain(place.iter().map(String::as_str)).collect();
-        let variables = variables(self.services, self.folder.path());
+        let variables = variables(self.services, &self.keys);
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         run(self.folder.path(), &words, &variables)
@@ -303,7 +299,8 @@ async fn lend(server: &Server) -> u16 {
 #[test]
 fn payment_is_settled_only_in_the_log_of_its_service() {
     let folder = folder();
-    let variables = variables("reservation", folder.path());
+    let keys = KeysFile::new("a1");
+    let variables = variables("reservation", &keys);
     let variables: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let line = ["payments", "settle", "1", "--outcome", "charged", "--reason", "books", "--yes"];
@@ -377,7 +374,8 @@ fn file_of_settings_has_a_table_for_each_service() {
 #[test]
 fn view_of_another_service_is_refused_by_the_tools() {
     let folder = folder();
-    let variables = variables("payment", folder.path());
+    let keys = KeysFile::new("a1");
+    let variables = variables("payment", &keys);
     let variables: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let output = run(folder.path(), &["replay", "item-info", "--verify"], &variables);

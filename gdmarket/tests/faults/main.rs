@@ -40,9 +40,8 @@ mod market_client;
 mod mismatched_files;
 mod payment_provider;
 mod promotion_rights;
+mod provider_ledger;
 mod provider_market;
-#[path = "../shared/provider_process.rs"]
-mod provider_process;
 mod races;
 mod random_seed;
 mod replaced_files;

@@ -3,11 +3,13 @@
 
 use crate::durable_commits::{count_unsynced, now};
 use crate::market_client::{Answer, MarketClient};
+use crate::provider_ledger::{PROVIDER, ledger_of};
 use crate::provider_market::{
     PRICE, PROGRAM, ProviderMarket, SETTLED_WITHIN, count_charges, count_refunds,
 };
-use crate::provider_process::{PROVIDER, ProviderProcess};
-use gdmarket_testkit::{Server, ServerOptions, Syncs, TestDb, eventually, run, times};
+use gdmarket_testkit::{
+    ProviderProcess, Server, ServerOptions, Syncs, TestDb, eventually, run, times,
+};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -78,7 +80,7 @@ fn payment_under_every_fault_ends_paid_or_can_be_paid_again() {
             let status = if is_charged { "Approved" } else { "Declined" };
             println!("{fault}: {}", market.await_payment(reservation, &[status]).await);
             let number = market.payment(reservation).await["paymentNo"].as_i64().unwrap();
-            let charges = count_charges(&market.provider.ledger().await, number);
+            let charges = count_charges(&ledger_of(&market.provider).await, number);
             assert_eq!(charges, usize::from(is_charged), "{fault}");
             if !is_charged {
                 market.await_unpaid(reservation).await;
@@ -120,7 +122,7 @@ fn refund_under_every_fault_ends_refunded_once_or_before_an_operator() {
                 market.await_payment(reservation, &["Cancelled"]).await;
             }
             let number = payment["paymentNo"].as_i64().unwrap();
-            let ledger = market.provider.ledger().await;
+            let ledger = ledger_of(&market.provider).await;
             assert_eq!(count_refunds(&ledger, number), 1, "{fault}: {ledger:?}");
         }
         let ledger = market.assert_charges_are_right().await;
@@ -199,7 +201,7 @@ fn provider_that_is_killed_and_restarted_has_its_ledger_and_settles_what_was_ope
         market.plan("confirm", "late").await;
         let paying = tokio::spawn(pay(market.client.clone(), charged));
         eventually(SETTLED_WITHIN, || async {
-            let ledger = market.provider.ledger().await;
+            let ledger = ledger_of(&market.provider).await;
             if ledger.len() == 2 { Ok(()) } else { Err(ledger) }
         })
         .await;
@@ -219,7 +221,7 @@ fn provider_that_is_killed_and_restarted_has_its_ledger_and_settles_what_was_ope
         market.await_unpaid(refused).await;
 
         market.provider.restart().await;
-        assert_eq!(market.provider.ledger().await.len(), 2);
+        assert_eq!(ledger_of(&market.provider).await.len(), 2);
         market.await_payment(charged, &["Approved"]).await;
         market.await_paid(charged).await;
         market.await_payment(uncharged, &["Declined"]).await;
@@ -245,7 +247,7 @@ fn market_without_the_providers_key_charges_nothing_until_it_has_the_key() {
         std::fs::write(&key, "sk-CANARY77\n").unwrap();
         let key = key.display().to_string();
         let db = TestDb::sqlite();
-        let provider = ProviderProcess::start(&["--key-file", &key]).await;
+        let provider = ProviderProcess::start(PROVIDER, &["--key-file", &key]).await;
         let options = provider
             .used_by(ServerOptions::new(PROGRAM).on(&db))
             .variable("GDMARKET__PAYMENT__TIMEOUT_MS", "2000");
@@ -282,7 +284,7 @@ fn every_charge_and_refund_is_on_the_disk_before_it_is_answered() {
     run(async {
         let syncs = Syncs::new();
         let program = syncs.watching(Path::new(PROVIDER));
-        let provider = ProviderProcess::start_program(&program, &[]).await;
+        let provider = ProviderProcess::start(&program, &[]).await;
         let client = reqwest::Client::new();
         let mut acknowledged = vec![];
         for number in 1..=times(100) {
@@ -307,7 +309,7 @@ fn every_charge_and_refund_is_on_the_disk_before_it_is_answered() {
 #[test]
 fn restored_market_never_pays_with_the_key_of_a_payment_that_was_lost() {
     run(async {
-        let (db, provider) = (TestDb::sqlite(), ProviderProcess::start(&[]).await);
+        let (db, provider) = (TestDb::sqlite(), ProviderProcess::start(PROVIDER, &[]).await);
         let (folder, copy) = (db.folder().unwrap(), tempfile::tempdir().unwrap());
         let options = provider.used_by(ServerOptions::new(PROGRAM).on(&db));
         let options = options.variable("GDMARKET__PAYMENT__ANSWER_WITHIN_MS", "5000");
@@ -332,18 +334,18 @@ fn restored_market_never_pays_with_the_key_of_a_payment_that_was_lost() {
         let server = options.start().await;
         let client = MarketClient::at(&server.url(""));
         client.pay(reservation).await.expect(200);
-        let ledger = provider.ledger().await;
+        let ledger = ledger_of(&provider).await;
         assert_eq!(ledger.len(), 2, "the payment that was lost, and the one after it: {ledger:?}");
         let payments = client.payments(item, reservation).await;
         assert_eq!(payments.len(), 1);
         assert_eq!(payments[0]["paymentNo"], 1_000_000_001);
         client.cancel(reservation).await;
         eventually(SETTLED_WITHIN, || async {
-            let ledger = provider.ledger().await;
+            let ledger = ledger_of(&provider).await;
             if ledger.len() == 3 { Ok(()) } else { Err(ledger) }
         })
         .await;
-        assert_eq!(count_refunds(&provider.ledger().await, 1_000_000_001), 1);
+        assert_eq!(count_refunds(&ledger_of(&provider).await, 1_000_000_001), 1);
     });
 }
 

@@ -2,10 +2,10 @@
 
 use crate::charges::{assert_detects_wrong_charges, attempts, charge_errors, closed};
 use crate::market_client::MarketClient;
-use crate::provider_process::ProviderProcess;
+use crate::provider_ledger::{PROVIDER, ledger_of};
 use crate::stored_state::whole_log;
 use gdmarket_simulators::LedgerEntry;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually};
+use gdmarket_testkit::{ProviderProcess, Server, ServerOptions, TestDb, eventually};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::process::Command;
@@ -30,7 +30,7 @@ impl ProviderMarket {
     }
 
     pub(crate) async fn start_with(payment: &[(&str, &str)]) -> Self {
-        let (db, provider) = (TestDb::sqlite(), ProviderProcess::start(&[]).await);
+        let (db, provider) = (TestDb::sqlite(), ProviderProcess::start(PROVIDER, &[]).await);
         let mut options = provider.used_by(ServerOptions::new(PROGRAM).on(&db));
         for (name, value) in payment {
             options = options.variable(&format!("GDMARKET__PAYMENT__{name}"), value);
@@ -124,7 +124,7 @@ impl ProviderMarket {
 
     /// Every reservation with an attempt is charged its price once, or nothing if it is closed.
     pub(crate) async fn assert_charges_are_right(&self) -> Vec<LedgerEntry> {
-        let ledger = self.provider.ledger().await;
+        let ledger = ledger_of(&self.provider).await;
         let log = whole_log(&self.db).await;
         assert_eq!(charge_errors(&ledger, &attempts(&log), &closed(&log)), [""; 0]);
         assert_detects_wrong_charges(&ledger, &attempts(&log), &closed(&log));

@@ -1,12 +1,14 @@
 //! Another process reads a server's log through `HttpFeed`: completely and in order, while it is written, across
 //! kill -9 and restart of its owner, and never the events of another log.
 
-use crate::keys_file::{KEYS_FILE, KeysFile, shared_keys};
+use crate::shared_keys::shared_keys;
 use gdmarket_commands::SystemClock;
 use gdmarket_domain::{Service, Services};
 use gdmarket_projections::{Delivery, Feed as _, FeedError, RecordedEvent};
 use gdmarket_store::{Store, StoreOptions};
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine, times};
+use gdmarket_testkit::{
+    KeysFile, Server, ServerOptions, TestDb, eventually, on_each_engine, times,
+};
 use gdmarket_transport::{HttpFeed, SourceClient, SourceOptions};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -20,7 +22,7 @@ const KILLS: usize = 5;
 const SOON: Duration = Duration::from_mins(1);
 
 fn server(file: &KeysFile) -> ServerOptions {
-    ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).variable(KEYS_FILE, &file.path())
+    ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).variable(KeysFile::VARIABLE, &file.path())
 }
 
 /// A client of a server that has all services, as none of them.

@@ -1,10 +1,10 @@
 //! `GET /internal/log` on a real server: its limits, and what it leaves out.
 
-use crate::keys_file::{KEYS_FILE, KeysFile, shared_keys};
+use crate::shared_keys::shared_keys;
 use gdmarket_commands::{Clock as _, SystemClock};
 use gdmarket_domain::Service;
 use gdmarket_service_token::{SERVICE_TOKEN, TokenIssuer};
-use gdmarket_testkit::{Server, ServerOptions, on_each_engine};
+use gdmarket_testkit::{KeysFile, Server, ServerOptions, on_each_engine};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -45,7 +45,7 @@ on_each_engine! {
         let file = KeysFile::new(KEY);
         let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
             .on(db)
-            .variable(KEYS_FILE, &file.path())
+            .variable(KeysFile::VARIABLE, &file.path())
             .start()
             .await;
         reserve(&server, "Hildegard").await;
@@ -74,7 +74,7 @@ on_each_engine! {
 async fn limits_of_a_page_are_kept() {
     let file = KeysFile::new(KEY);
     let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
-        .variable(KEYS_FILE, &file.path())
+        .variable(KeysFile::VARIABLE, &file.path())
         .start()
         .await;
     reserve(&server, "Kim").await;
@@ -98,7 +98,7 @@ async fn limits_of_a_page_are_kept() {
 async fn answer_comes_within_the_time_that_its_caller_has_left() {
     let file = KeysFile::new(KEY);
     let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
-        .variable(KEYS_FILE, &file.path())
+        .variable(KeysFile::VARIABLE, &file.path())
         .start()
         .await;
     let head = |page: &str| serde_json::from_str::<Value>(page.lines().next().unwrap()).unwrap();

@@ -1,8 +1,8 @@
 //! Services in processes of their own: what one process asks of another, on real processes and both engines.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-mod keys_file;
 mod log_feed;
 mod log_pages;
 mod service_tokens;
+mod shared_keys;
 mod split_market;

@@ -1,12 +1,12 @@
 //! `/internal/` is for the other services alone: what a server answers to wrong, expired, replayed and foreign tokens, and
 //! how its keys are replaced while it serves.
 
-use crate::keys_file::{KEYS_FILE, KeysFile, shared_keys};
+use crate::shared_keys::shared_keys;
 use chrono::{DateTime, TimeDelta, Utc};
 use gdmarket_commands::{Clock as _, SystemClock};
 use gdmarket_domain::Service;
 use gdmarket_service_token::{SERVICE_TOKEN, TokenIssuer};
-use gdmarket_testkit::{Server, ServerOptions, eventually};
+use gdmarket_testkit::{KeysFile, Server, ServerOptions, eventually};
 use reqwest::Client;
 use serde_json::Value;
 use std::time::Duration;
@@ -51,7 +51,7 @@ async fn ask(server: &Server, tokens: &[&str]) -> (u16, Value) {
 #[tokio::test]
 async fn only_a_fresh_token_of_a_service_opens_the_log() {
     let file = KeysFile::new(KEY);
-    let server = options().variable(KEYS_FILE, &file.path()).start().await;
+    let server = options().variable(KeysFile::VARIABLE, &file.path()).start().await;
     let valid = fresh(KEY);
     let (status, header) = ask(&server, &[&valid]).await;
     assert_eq!((status, &header["format"], &header["events"]), (200, &1.into(), &0.into()));
@@ -104,7 +104,7 @@ async fn process_without_keys_has_no_internal_address() {
 #[tokio::test]
 async fn keys_are_replaced_while_the_server_serves() {
     let file = KeysFile::new(KEY);
-    let server = options().variable(KEYS_FILE, &file.path()).start().await;
+    let server = options().variable(KeysFile::VARIABLE, &file.path()).start().await;
     let accepts = async |key: &str, expected: bool| {
         eventually(SOON, || async {
             let (status, problem) = ask(&server, &[&fresh(key)]).await;
