@@ -80,11 +80,12 @@ pub fn router(market: MarketParts, options: &RouterOptions, shutdown: Shutdown) 
 /// The routes for the other services.
 fn internal(market: &MarketParts, options: &RouterOptions) -> Router {
     let Some(tokens) = options.service_tokens.clone() else { return Router::new() };
-    let clock = market.use_cases.clone();
+    let (use_cases, clock) = (market.use_cases.clone(), market.use_cases.clone());
     internal::router(InternalState {
         tokens,
         services: options.services,
         queries: market.queries.clone(),
+        use_cases,
         now: Arc::new(move || clock.now()),
     })
 }

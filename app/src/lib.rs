@@ -17,14 +17,17 @@ mod permissions;
 mod persons;
 mod process_commands;
 mod reservations;
+mod service_calls;
 mod use_cases;
 mod waiting;
 
 pub use context::{IncomingRequest, RequestKey, WaitPolicy, WriteContext};
 pub use error::UseCaseError;
 pub use gdmarket_commands::{
-    CommandError, Dependency, Erased, FindingDecision, FoundOutcome, NewItem, PaymentFinding,
-    Precondition, Remains, panic_message,
+    AlarmAnswer, AttemptAnswer, AttemptContent, AttemptRequest, BreakerState, BreakerStatus,
+    CallContext, CallContextError, CommandError, CommandMeta, Dependency, Erased, FindingDecision,
+    FoundOutcome, NewItem, PaymentAttempt, PaymentFinding, Precondition, RaiseRequest, Remains,
+    panic_message,
 };
 pub use gdmarket_projections::{FoundItem, FoundReservation};
 pub use items::ItemChange;

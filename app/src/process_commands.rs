@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gdmarket_commands::{Causation, CommandError, CommandMeta, Commands, Precondition};
+use gdmarket_domain::payment::StartedPayment;
 use gdmarket_domain::{Actor, PaymentNo};
 use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
 
@@ -30,9 +31,14 @@ impl CommandPort for ProcessCommands {
     async fn settle_payment(
         &self,
         number: PaymentNo,
+        requested: Option<StartedPayment>,
         context: CommandContext,
     ) -> Result<Handled, PortError> {
-        let settled = self.commands.settle_payment(number, &meta(context)).await;
+        let meta = meta(context);
+        let settled = match requested {
+            Some(attempt) => self.commands.settle_attempt(attempt, &meta).await,
+            None => self.commands.settle_payment(number, &meta).await,
+        };
         settled.map_or_else(handled, |_| Ok(Handled::Done))
     }
 

@@ -28,9 +28,12 @@ pub use operations::{
     NotErased, PAYMENT_UNAVAILABLE, PaymentAttempt, PaymentFinding, PaymentOutcome, RegisteredItem,
     Remains, RequestedPayment, Settled, separate_payment_numbers,
 };
-pub use options::{AlarmOptions, CommandOptions, PaymentOptions};
+pub use options::{AlarmOptions, CommandOptions, OtherServices, PaymentOptions};
 pub use outside::{
-    AlarmDown, AlarmSender, BreakerOptions, BreakerOptionsError, BreakerState, CallOutcome, Charge,
-    CircuitBreaker, Confirmation, GatewayError, Open, PaymentGateway, Permit,
+    AlarmAnswer, AlarmDown, AlarmSender, AttemptAnswer, AttemptContent, AttemptRequest,
+    BreakerOptions, BreakerOptionsError, BreakerState, BreakerStatus, CallContext,
+    CallContextError, CallOutcome, Charge, CircuitBreaker, Confirmation, GatewayError, Open,
+    PaymentGateway, Permit, RaiseRequest, RemoteAlarmService, RemotePaymentService,
+    ServiceCallError,
 };
 pub use panic::panic_message;

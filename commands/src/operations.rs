@@ -1,6 +1,9 @@
 //! One typed method for every command, one file per noun: the commands that are sent, the numbers that
 //! are allocated, and the outside calls on the way.
 
+mod alarm_service;
+mod answered_calls;
+mod breakers;
 mod commands;
 mod items;
 mod number_kinds;
@@ -25,7 +28,7 @@ pub use reservations::NewReservation;
 use crate::error::CommandError;
 use crate::executor::CommandMeta;
 use commands::Inner;
-use gdmarket_domain::IdError;
+use gdmarket_domain::{IdError, ItemNo};
 use gdmarket_store::NumberKind;
 use tokio::sync::OwnedMutexGuard;
 
@@ -49,4 +52,8 @@ impl Inner {
         };
         number.try_into().map_err(|error: IdError| CommandError::Broken(error.to_string()))
     }
+}
+
+fn item_no(number: i64) -> Result<ItemNo, CommandError> {
+    ItemNo::new(number).map_err(|error| CommandError::Broken(error.to_string()))
 }

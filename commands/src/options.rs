@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::executor::RetryOptions;
-use crate::outside::BreakerOptions;
+use crate::outside::{BreakerOptions, RemoteAlarmService, RemotePaymentService};
 use gdmarket_domain::Services;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,10 @@ use std::time::Duration;
 /// Settings of [`crate::Commands`]; the defaults are what a market ships with.
 #[derive(Clone)]
 pub struct CommandOptions {
-    /// The services of this process; a call to another one is refused as unavailable.
+    /// The services of this process.
     pub services: Services,
+    /// The services that are called in other processes.
+    pub other_services: OtherServices,
     /// Where times and ids come from.
     pub clock: Arc<dyn Clock>,
     /// How retries after a conflict are spread.
@@ -24,6 +26,15 @@ pub struct CommandOptions {
     pub payment: PaymentOptions,
     /// The alarm's limits.
     pub alarm: AlarmOptions,
+}
+
+/// The services that are called in other processes. A call to one that is in neither place is refused as unavailable.
+#[derive(Clone, Default)]
+pub struct OtherServices {
+    /// The alarm service.
+    pub alarm: Option<Arc<dyn RemoteAlarmService>>,
+    /// The payment service.
+    pub payment: Option<Arc<dyn RemotePaymentService>>,
 }
 
 /// How long the payment gateway may take.
@@ -53,6 +64,7 @@ impl Default for CommandOptions {
     fn default() -> Self {
         Self {
             services: Services::ALL,
+            other_services: OtherServices::default(),
             clock: Arc::new(SystemClock),
             retry: RetryOptions::default(),
             retry_after: Duration::from_secs(1),

@@ -1,6 +1,7 @@
 //! Builds a running market from the configuration: opens the store once, builds commands and projections on it,
 //! gives process managers a way to send commands, and the HTTP side its parts.
 
+mod other_services;
 mod sources;
 
 use crate::config::{self, Config};
@@ -17,7 +18,7 @@ use gdmarket_domain::{Service, Services, ViewName};
 use gdmarket_projections::{
     Feeds, Filter, Options, PageRequest, Projections, Queries, ReplayError,
 };
-use gdmarket_service_token::TokenVerifier;
+use gdmarket_service_token::{SharedKeys, TokenVerifier};
 use gdmarket_simulators::{
     InProcessAlarm, InProcessAlarmOptions, InProcessGateway, InProcessGatewayOptions,
     take_over_ledger,
@@ -147,15 +148,15 @@ impl Market {
         if let Err(error) = verify(&store).await {
             return Err(store.locate(error).await.into());
         }
-        if config.payment.provider.url.is_some() {
+        if numbers_reach_a_provider(config) {
             separate_payment_numbers(&store).await?;
         }
         if config.services.own.contains(Service::Payment) {
             take_over_ledgers(config, &store).await?;
         }
-        let commands = commands(config, store.clone())?;
-        let port = Arc::new(ProcessCommands::new(commands.clone()));
         let keys = service_keys.as_ref().map(ServiceKeysFile::keys);
+        let commands = commands(config, store.clone(), keys.clone())?;
+        let port = Arc::new(ProcessCommands::new(commands.clone()));
         let feeds = sources::feeds(config, &store, keys).await?;
         if let Err(error) =
             Projections::prepare_with_feeds(&store, &feeds, config.services.own).await
@@ -256,7 +257,19 @@ async fn tokens(store: &Store) -> Result<Tokens, StartError> {
         .ok_or_else(|| StartError::Settings("the log's key for tokens is invalid".to_owned()))
 }
 
-fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
+/// Whether numbers of payments that this process allocates may reach a payment provider, which keeps them when a log is
+/// restored. The payment service in another process may have one.
+fn numbers_reach_a_provider(config: &Config) -> bool {
+    let own = config.services.own;
+    config.payment.provider.url.is_some()
+        || own.contains(Service::Reservation) && !own.contains(Service::Payment)
+}
+
+fn commands(
+    config: &Config,
+    store: Store,
+    keys: Option<SharedKeys>,
+) -> Result<Commands, StartError> {
     let gateway = payment_gateway(&config.payment, &store)?;
     let alarm = InProcessAlarm::new(InProcessAlarmOptions {
         delay_ms: millis(config.alarm.delay),
@@ -265,6 +278,7 @@ fn commands(config: &Config, store: Store) -> Result<Commands, StartError> {
     });
     let options = CommandOptions {
         services: config.services.own,
+        other_services: other_services::other_services(config, keys)?,
         pay_within: config.reservation.pay_within,
         payment: PaymentOptions {
             answer_within: config.payment.gateway.answer_within,
@@ -312,7 +326,7 @@ fn use_case_options(config: &Config) -> UseCaseOptions {
 /// The use cases on a store that a tool opened, alongside a running server: no loop of this process follows the
 /// log.
 pub fn use_cases(config: &Config, store: Store) -> Result<UseCases, StartError> {
-    let (commands, head) = (commands(config, store.clone())?, store.tail().head());
+    let (commands, head) = (commands(config, store.clone(), None)?, store.tail().head());
     Ok(UseCases::new(commands, &Projections::idle(store), head, use_case_options(config)))
 }
 

@@ -1,6 +1,7 @@
 //! One HTTP client for calls to other processes: pooled connections, separate limits for connecting and for the answer,
 //! a bounded body, and an error that says whether the request may have been received.
 
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use std::error::Error as _;
@@ -33,6 +34,8 @@ pub(crate) struct HttpClient {
 pub(crate) struct HttpAnswer {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
+    /// `Retry-After`, in seconds.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// A call that has no answer.
@@ -69,7 +72,7 @@ impl HttpClient {
     /// Sends one request, once, and reads its answer.
     pub(crate) async fn call(&self, request: RequestBuilder) -> Result<HttpAnswer, HttpCallError> {
         let mut response = request.send().await.map_err(call_error)?;
-        let status = response.status();
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(call_error)? {
             if body.len() + piece.len() > self.largest_answer {
@@ -78,8 +81,13 @@ impl HttpClient {
             }
             body.extend_from_slice(&piece);
         }
-        Ok(HttpAnswer { status, body })
+        Ok(HttpAnswer { status, body, retry_after })
     }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// The error with its causes, without the URL.

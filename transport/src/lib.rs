@@ -4,7 +4,9 @@
 mod http_client;
 mod http_feed;
 mod payment_gateway;
+mod service_calls;
 mod service_client;
 
 pub use http_feed::{HttpFeed, LogQuery, SourceClient, SourceOptions};
 pub use payment_gateway::{HttpPaymentGateway, HttpPaymentGatewayError, HttpPaymentGatewayOptions};
+pub use service_calls::{HttpAlarmService, HttpPaymentService, ServiceCallsError};

@@ -81,11 +81,12 @@ impl ServiceProblem {
     pub(crate) fn of(answer: &HttpAnswer) -> Self {
         #[derive(Deserialize, Default)]
         #[serde(default)]
-        struct ProblemBody {
+        struct ProblemAnswer {
             code: String,
             detail: String,
         }
-        let ProblemBody { code, detail } = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let ProblemAnswer { code, detail } =
+            serde_json::from_slice(&answer.body).unwrap_or_default();
         Self { status: answer.status, code, detail }
     }
 

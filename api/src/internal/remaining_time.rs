@@ -3,6 +3,7 @@
 use crate::extract::number::whole_number;
 use crate::problem::field_fault::{Fault, FieldFault};
 use crate::problem::{Problem, kind};
+use crate::server::places;
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::request::Parts;
@@ -47,6 +48,18 @@ impl RemainingTime {
         self.received + self.within
     }
 
+    /// The time that is left now, for work that writes. Without any the work is refused before it begins, and the
+    /// problem says that nothing was done.
+    pub(super) fn left_to_begin(&self) -> Result<Duration, Problem> {
+        let left = self.until().saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(
+                places::overloaded().with_cause("the caller's time was over before it began")
+            );
+        }
+        Ok(left)
+    }
+
     /// The moment at which half of the time is over: what waits before it works leaves time for the work.
     pub(super) fn half_of_it(&self) -> Instant {
         self.received + self.within / 2
@@ -81,6 +94,19 @@ mod tests {
             .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
         let remaining = RemainingTime::of(&headers.collect());
         remaining.map(|time| time.within).map_err(|problem| problem.code())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_can_not_begin_in_time_is_refused_as_not_done() {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static(HEADERS[0]),
+            "500".parse().unwrap(),
+        )]);
+        let remaining = RemainingTime::of(&headers).unwrap();
+        tokio::time::advance(Duration::from_millis(400)).await;
+        assert_eq!(remaining.left_to_begin().unwrap(), Duration::from_millis(90));
+        tokio::time::advance(Duration::from_millis(90)).await;
+        assert_eq!(remaining.left_to_begin().unwrap_err().code(), "overloaded");
     }
 
     #[tokio::test]

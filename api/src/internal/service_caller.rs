@@ -6,13 +6,28 @@ use crate::problem::kind::Words;
 use crate::problem::{Problem, kind};
 use crate::server::places;
 use axum::extract::FromRequestParts;
+use gdmarket_domain::Service;
 use gdmarket_service_token::{SERVICE_TOKEN, TokenFault, VerifiedToken};
 use http::HeaderMap;
 use http::request::Parts;
 
 /// The caller of an internal route: its token was valid, and is used up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ServiceCaller;
+pub(super) struct ServiceCaller(Service);
+
+impl ServiceCaller {
+    /// Refuses every other service.
+    pub(super) fn must_be(self, service: Service) -> Result<(), Problem> {
+        let Self(caller) = self;
+        if caller == service {
+            return Ok(());
+        }
+        let en = format!("Only the service {service} calls this address, and {caller} did.");
+        let ko =
+            format!("{service} 서비스만 이 주소를 호출할 수 있는데, {caller} 서비스가 호출했어요.");
+        Err(Problem::new(&kind::SERVICE_TOKEN_REFUSED).with_detail(en, ko))
+    }
+}
 
 impl FromRequestParts<InternalState> for ServiceCaller {
     type Rejection = Problem;
@@ -26,7 +41,7 @@ impl FromRequestParts<InternalState> for ServiceCaller {
         match state.tokens.verify(token, (state.now)()) {
             Ok(VerifiedToken { caller, request_id }) => {
                 tracing::debug!(%caller, %request_id, "a service calls");
-                Ok(Self)
+                Ok(Self(caller))
             }
             Err(TokenFault::TooMany) => {
                 Err(places::overloaded().with_cause(TokenFault::TooMany.to_string()))

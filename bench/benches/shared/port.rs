@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gdmarket_domain::PaymentNo;
+use gdmarket_domain::payment::StartedPayment;
 use gdmarket_projections::{CommandContext, CommandPort, Handled, OutgoingCommand, PortError};
 
 /// Answers every command with success.
@@ -18,6 +19,7 @@ impl CommandPort for QuietPort {
     async fn settle_payment(
         &self,
         _no: PaymentNo,
+        _requested: Option<StartedPayment>,
         _context: CommandContext,
     ) -> Result<Handled, PortError> {
         Ok(Handled::Done)

@@ -12,13 +12,29 @@ impl Executor {
 
     /// A number turned out to be in use: numbers of this kind continue after the log's highest.
     pub(crate) async fn raise_numbers(&self, of: NumberKind<'_>) -> Result<(), CommandError> {
-        let raised = self.store.numbers().raise(of).await;
+        let highest = self.highest_in_use(of).await?;
+        self.raise_numbers_to(of, highest).await
+    }
+
+    /// Numbers of this kind continue after `highest`, which this log or another service's uses.
+    pub(crate) async fn raise_numbers_to(
+        &self,
+        of: NumberKind<'_>,
+        highest: i64,
+    ) -> Result<(), CommandError> {
+        let raised = self.store.numbers().raise_to(of.kind, highest).await;
         let raised = raised.map_err(|error| self.store_error(&error))?;
         if let Some(Raised { from, to }) = raised {
             let kind = of.kind;
             tracing::warn!(kind, from, to, "numbers were behind the log, and continue after it");
         }
         Ok(())
+    }
+
+    /// The highest number of this kind that the log uses; 0 if it uses none.
+    pub(crate) async fn highest_in_use(&self, of: NumberKind<'_>) -> Result<i64, CommandError> {
+        let highest = self.store.numbers().highest_in_use(of).await;
+        highest.map_err(|error| self.store_error(&error))
     }
 
     /// Whether the log uses this number already.

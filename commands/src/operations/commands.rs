@@ -1,14 +1,13 @@
 //! [`Commands`]: the one handle of the write side, cheap to clone.
 
-use super::payment_service::{AbsentPayments, LocalPayments, PaymentService};
+use super::alarm_service::{AbsentAlarms, AlarmService, LocalAlarms, RemoteAlarms};
+use super::payment_service::{AbsentPayments, LocalPayments, PaymentService, RemotePayments};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::CommandError;
 use crate::executor::{CommandMeta, CommandRequest, Executed, Executor};
 use crate::keyed_mutex::KeyedMutex;
 use crate::options::CommandOptions;
-use crate::outside::{
-    AlarmSender, BreakerOptionsError, BreakerState, CircuitBreaker, PaymentGateway,
-};
+use crate::outside::{AlarmSender, BreakerOptionsError, CircuitBreaker, PaymentGateway};
 use crate::panic::panic_message;
 use futures::FutureExt as _;
 use gdmarket_domain::{Alarm, Decider, Hold, Item, MarketCommand, Payment, Service};
@@ -28,7 +27,10 @@ pub struct Commands(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) executor: Executor,
     pub(crate) options: CommandOptions,
-    pub(crate) alarm: Arc<dyn AlarmSender>,
+    /// Where alarms are raised: here, or at another service.
+    pub(crate) alarms: Arc<dyn AlarmService>,
+    /// The alarm service's own half.
+    pub(crate) local_alarms: LocalAlarms,
     pub(crate) alarm_breaker: CircuitBreaker,
     /// Where attempts to pay are started: here, or at another service.
     pub(crate) payments: Arc<dyn PaymentService>,
@@ -58,15 +60,19 @@ impl Commands {
             options: options.payment.clone(),
             tracker: tracker.clone(),
         };
-        let payments: Arc<dyn PaymentService> = if options.services.contains(Service::Payment) {
-            Arc::new(local_payments.clone())
-        } else {
-            Arc::new(AbsentPayments { retry_after: options.retry_after })
+        let local_alarms = LocalAlarms {
+            executor: executor.clone(),
+            sender: alarm,
+            breaker: alarm_breaker.clone(),
+            options: options.alarm.clone(),
         };
+        let payments = payment_service(&local_payments, &options);
+        let alarms = alarm_service(&local_alarms, &options);
         Ok(Self(Arc::new(Inner {
             executor,
             options,
-            alarm,
+            alarms,
+            local_alarms,
             alarm_breaker,
             payments,
             local_payments,
@@ -133,16 +139,6 @@ impl Commands {
         self.0.options.clock.now()
     }
 
-    /// What the payment gateway's breaker lets through.
-    pub fn payment_breaker(&self) -> BreakerState {
-        self.0.payment_breaker.state()
-    }
-
-    /// What the alarm's breaker lets through.
-    pub fn alarm_breaker(&self) -> BreakerState {
-        self.0.alarm_breaker.state()
-    }
-
     /// Waits until everything that was started is complete: commands, and calls to the gateway, up to their
     /// call limit. A caller that has less time puts a time-out around this; settling finds the rest out.
     pub async fn close(&self) {
@@ -161,5 +157,37 @@ impl Commands {
         DetachOnDrop::new(self.0.tracker.track_future(work.in_current_span()))
             .await
             .unwrap_or_else(|panic| Err(CommandError::Broken(panic_message(panic.as_ref()))))
+    }
+}
+
+/// The payment service in this process, at its address, or nowhere.
+fn payment_service(local: &LocalPayments, options: &CommandOptions) -> Arc<dyn PaymentService> {
+    if options.services.contains(Service::Payment) {
+        return Arc::new(local.clone());
+    }
+    match &options.other_services.payment {
+        Some(service) => Arc::new(RemotePayments {
+            service: Arc::clone(service),
+            breaker: local.breaker.clone(),
+            executor: local.executor.clone(),
+            answer_within: options.payment.answer_within,
+        }),
+        None => Arc::new(AbsentPayments { retry_after: options.retry_after }),
+    }
+}
+
+/// The alarm service in this process, at its address, or nowhere.
+fn alarm_service(local: &LocalAlarms, options: &CommandOptions) -> Arc<dyn AlarmService> {
+    if options.services.contains(Service::Alarm) {
+        return Arc::new(local.clone());
+    }
+    match &options.other_services.alarm {
+        Some(service) => Arc::new(RemoteAlarms {
+            service: Arc::clone(service),
+            breaker: local.breaker.clone(),
+            answer_within: options.alarm.answer_within,
+            retry_after: options.retry_after,
+        }),
+        None => Arc::new(AbsentAlarms { retry_after: options.retry_after }),
     }
 }

@@ -1,21 +1,24 @@
 //! The border between a reservation that is paid and the service that owns its payments.
 //!
-//! [`PaymentService`] is all that the reservation's side may use, so that HTTP can come between the two.
-//! [`LocalPayments`] is the service itself: it alone calls the gateway, one `confirm` per attempt,
-//! and writes the payment's stream. [`AbsentPayments`] takes its place in a process without it.
+//! [`PaymentService`] is all that the reservation's side may use. [`LocalPayments`] is the service itself: it alone
+//! calls the gateway, one `confirm` per attempt, and writes the payment's stream. [`RemotePayments`] calls it in another
+//! process, and [`AbsentPayments`] takes its place in a process that doesn't know where it is.
 
 mod absent_payments;
+mod answered_attempt;
 mod call;
 mod charge;
 mod found_outcome;
 mod local_payments;
 mod refund;
+mod remote_payments;
 mod settle;
 
 pub(crate) use absent_payments::AbsentPayments;
 pub(crate) use found_outcome::record_found_outcome;
 pub use found_outcome::{FindingDecision, FoundOutcome, PaymentFinding};
 pub(crate) use local_payments::LocalPayments;
+pub(crate) use remote_payments::RemotePayments;
 
 use crate::error::CommandError;
 use crate::executor::CommandMeta;

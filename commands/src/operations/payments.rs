@@ -14,8 +14,12 @@ use super::requested_attempt::{Requested, RequestedAttempt};
 use crate::command_id::process_command_id;
 use crate::error::{CommandError, Dependency};
 use crate::executor::{CommandMeta, CommandRequest, Executed};
-use gdmarket_domain::{Actor, PaymentNo, Reservation, ReservationCommand, ReservationNo};
+use gdmarket_domain::{Actor, PaymentNo, Reservation, ReservationCommand, ReservationNo, Service};
+use std::borrow::Cow;
 use std::time::Duration;
+
+/// The payment of a requested number is another reservation's.
+const PAYMENT_NUMBER_TAKEN: &str = "payment-number-taken";
 
 /// What became of a request to pay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +53,24 @@ impl Commands {
         meta: &CommandMeta,
     ) -> Result<Settled, CommandError> {
         let meta = meta.clone();
-        self.run(move |inner| async move { inner.settle(payment_no, &meta).await }).await
+        self.run(move |inner| async move {
+            let requested = inner.local_payments.requested(payment_no, &meta).await?;
+            inner.settle(payment_no, requested, &meta).await
+        })
+        .await
+    }
+
+    /// As [`Commands::settle_payment`], where the request to pay may be in another service's log.
+    pub async fn settle_attempt(
+        &self,
+        attempt: PaymentAttempt,
+        meta: &CommandMeta,
+    ) -> Result<Settled, CommandError> {
+        let meta = meta.clone();
+        self.run(move |inner| async move {
+            inner.settle(attempt.payment_no, Some(attempt), &meta).await
+        })
+        .await
     }
 
     /// Records on an operator's behalf what became of a payment, and why the operator believes it. Repeating it
@@ -136,16 +157,23 @@ impl Inner {
         Ok(RequestedPayment { executed, payment_no: Some(attempt.payment_no), outcome })
     }
 
-    /// An attempt whose number is another reservation's is over on the reservation's side.
+    /// An attempt whose number is another reservation's is over on the reservation's side. Where that is another
+    /// process, an operator has to end it.
     async fn settle(
         &self,
         payment_no: PaymentNo,
+        requested: Option<PaymentAttempt>,
         meta: &CommandMeta,
     ) -> Result<Settled, CommandError> {
-        let settled = self.local_payments.settle(payment_no, meta).await?;
+        let settled = self.local_payments.settle(payment_no, requested, meta).await?;
+        if settled == Settled::NumberTaken && !self.options.services.contains(Service::Reservation)
+        {
+            let code = Cow::Borrowed(PAYMENT_NUMBER_TAKEN);
+            return Err(CommandError::Refused { code, replayed: false });
+        }
         if settled == Settled::NumberTaken
             && let Some(cause) = &meta.causation
-            && let Some(attempt) = self.local_payments.requested(payment_no, meta).await?
+            && let Some(attempt) = requested
         {
             self.record_failed(attempt, cause.position, meta).await?;
         }

@@ -9,6 +9,7 @@ mod circuit_breaker;
 
 pub use circuit_breaker::{CircuitBreaker, Permit};
 
+use crate::error::Dependency;
 use std::time::Duration;
 
 /// When a dependency is left alone, and for how long.
@@ -85,6 +86,17 @@ pub enum BreakerState {
     HalfOpen,
     /// No call.
     Open,
+}
+
+/// A breaker as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerStatus {
+    /// What is called.
+    pub dependency: Dependency,
+    /// Which calls are admitted.
+    pub state: BreakerState,
+    /// When more calls may be admitted; `None` while all are.
+    pub retry_after: Option<Duration>,
 }
 
 /// The breaker admits no call now.

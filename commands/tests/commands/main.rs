@@ -14,5 +14,8 @@ mod new_streams;
 mod payment_numbers;
 mod payments;
 mod registration;
+mod remote_alarms;
+mod remote_payments;
+mod service_link;
 mod settling;
 mod stale_caches;

@@ -151,7 +151,7 @@ fn announce(config: &Config, listen: SocketAddr, console: Console) {
     if !services.is_all() {
         console.note(&format!(
             "It runs only these services of the market: {services}. It reads the events of the \
-             others; calls to them are not connected yet."
+             others, and calls them, at the addresses of services.*.url."
         ));
         return;
     }

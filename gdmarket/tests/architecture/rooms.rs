@@ -62,7 +62,10 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("projections", &["engine", "views", "processes", "queries", "inspect", "registry"]),
-    ("transport", &["http_client", "http_feed", "payment_gateway"]),
+    (
+        "transport",
+        &["http_client", "service_client", "http_feed", "payment_gateway", "service_calls"],
+    ),
     (
         "app",
         &[
@@ -77,6 +80,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "reservations",
             "payments",
             "persons",
+            "service_calls",
             "process_commands",
         ],
     ),

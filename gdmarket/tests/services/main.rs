@@ -1,8 +1,14 @@
 //! Services in processes of their own: what one process asks of another, on real processes and both engines.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod alarm_calls;
+mod call_rules;
+mod calls;
+mod cutting_proxy;
+mod four_services;
 mod log_feed;
 mod log_pages;
+mod payment_calls;
 mod service_tokens;
 mod shared_keys;
 mod split_market;

@@ -8,6 +8,7 @@ use super::step::Step;
 use crate::engine::process_manager::{CommandContext, Handled, Port, PortError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use gdmarket_domain::payment::StartedPayment;
 use gdmarket_domain::{MarketCommand, PaymentNo};
 use std::sync::Arc;
 
@@ -19,10 +20,12 @@ pub trait CommandPort: Send + Sync + 'static {
     async fn execute(&self, outgoing: OutgoingCommand) -> Result<Handled, PortError>;
 
     /// Queries the gateway about a payment without outcome, and records the answer; never charges.
-    /// It changes nothing if an outcome is recorded already.
+    /// It changes nothing if an outcome is recorded already. `requested` is the attempt that the reservation asked for;
+    /// deadlines of older programs don't have it, and their cause is in this process's own log.
     async fn settle_payment(
         &self,
         number: PaymentNo,
+        requested: Option<StartedPayment>,
         context: CommandContext,
     ) -> Result<Handled, PortError>;
 
@@ -58,7 +61,9 @@ impl Port<Step> for StepPort {
                 self.0.execute(OutgoingCommand { command: command.clone(), context }).await
             }
             Step::Refund(number) => self.0.refund_payment(*number, context).await,
-            Step::Settle(number) => self.0.settle_payment(*number, context).await,
+            Step::Settle(number, requested) => {
+                self.0.settle_payment(*number, *requested, context).await
+            }
         }
     }
 }

@@ -7,9 +7,10 @@ use super::options::Options;
 use super::step::{Due, Reaction, Reactions, Step};
 use crate::engine::process_manager::{Manager, Moment, Remedy};
 use cqrs_es::Aggregate;
-use gdmarket_domain::payment::NOT_FOUND;
+use gdmarket_domain::payment::{NOT_FOUND, StartedPayment};
 use gdmarket_domain::{
-    ManagerName, MarketEvent, Payment, PaymentEvent, PaymentNo, Reservation, ReservationEvent,
+    ItemNo, ManagerName, MarketEvent, Money, Payment, PaymentEvent, PaymentNo, Reservation,
+    ReservationEvent, ReservationNo,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,6 +30,26 @@ pub(crate) struct PaymentProcess {
 struct Settling {
     payment_no: PaymentNo,
     looks: u32,
+    /// Rows of older programs lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requested: Option<RequestedContent>,
+}
+
+/// What the reservation asked to be paid; its log may be another service's.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestedContent {
+    reservation_no: ReservationNo,
+    item_no: ItemNo,
+    amount: Money,
+}
+
+impl Settling {
+    fn attempt(&self) -> Option<StartedPayment> {
+        let payment_no = self.payment_no;
+        let RequestedContent { reservation_no, item_no, amount } = self.requested?;
+        Some(StartedPayment { payment_no, reservation_no, item_no, amount })
+    }
 }
 
 impl PaymentProcess {
@@ -43,8 +64,9 @@ impl PaymentProcess {
     fn requested(&self, event: &ReservationEvent, moment: Moment) -> Option<Reactions> {
         use ReservationEvent as E;
         match *event {
-            E::PaymentRequested { payment_no, .. } => {
-                let row = Settling { payment_no, looks: 0 };
+            E::PaymentRequested { reservation_no, item_no, payment_no, amount } => {
+                let requested = Some(RequestedContent { reservation_no, item_no, amount });
+                let row = Settling { payment_no, looks: 0, requested };
                 let set = Reaction::SetDeadline {
                     key: key(payment_no),
                     due_at: moment.recorded_at + self.settle_after,
@@ -98,7 +120,7 @@ impl Manager for PaymentProcess {
         let looks = row.looks.saturating_add(1);
         let again =
             (looks < self.looks).then(|| (self.settle_again, json!(Settling { looks, ..row })));
-        Some(Due { steps: vec![Step::Settle(row.payment_no)], again })
+        Some(Due { steps: vec![Step::Settle(row.payment_no, row.attempt())], again })
     }
 
     fn compensate(&self, step: &Step, refusal: &str) -> Remedy<Step> {

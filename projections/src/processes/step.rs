@@ -2,6 +2,7 @@
 
 use super::refusals::{Code, Meaning, Rule, meaning};
 use crate::engine::process_manager::{self, Remedy};
+use gdmarket_domain::payment::StartedPayment;
 use gdmarket_domain::{HoldCommand, ItemCommand, MarketCommand, PaymentNo};
 
 /// The reactions of a process manager of the market.
@@ -20,15 +21,15 @@ pub(crate) enum Step {
     Send(Rule, MarketCommand),
     /// Refunds an attempt; it may take long, so it never delays a batch.
     Refund(PaymentNo),
-    /// Queries the outcome of an attempt.
-    Settle(PaymentNo),
+    /// Queries the outcome of an attempt, which may not have been started although it was requested.
+    Settle(PaymentNo, Option<StartedPayment>),
 }
 
 impl process_manager::ProcessStep for Step {
     fn takes_long(&self) -> bool {
         match self {
             Self::Refund(_) => true,
-            Self::Send(..) | Self::Settle(_) => false,
+            Self::Send(..) | Self::Settle(..) => false,
         }
     }
 }
@@ -39,7 +40,7 @@ impl Step {
         match self {
             Self::Send(rule, _) => *rule,
             Self::Refund(_) => Rule::Refund,
-            Self::Settle(_) => Rule::Settle,
+            Self::Settle(..) => Rule::Settle,
         }
     }
 

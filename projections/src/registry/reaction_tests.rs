@@ -118,6 +118,6 @@ fn every_event_has_the_reactions_of_the_tables() {
 #[test]
 fn only_a_refund_takes_long() {
     assert!(Step::Refund(9.try_into().unwrap()).takes_long());
-    assert!(!Step::Settle(9.try_into().unwrap()).takes_long());
+    assert!(!Step::Settle(9.try_into().unwrap(), None).takes_long());
     assert_eq!(Step::Refund(9.try_into().unwrap()).rule(), Rule::Refund);
 }

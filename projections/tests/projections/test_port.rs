@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::DomainEvent;
+use gdmarket_domain::payment::StartedPayment;
 use gdmarket_domain::{
     Alarm, Decider, Hold, Item, MarketCommand, MarketEvent, Payment, PaymentCommand, PaymentNo,
     Refusal, Reservation, ReservationEvent,
@@ -256,6 +257,7 @@ impl CommandPort for TestPort {
     async fn settle_payment(
         &self,
         number: PaymentNo,
+        _requested: Option<StartedPayment>,
         mut context: CommandContext,
     ) -> Result<Handled, PortError> {
         self.id_of(&mut context);

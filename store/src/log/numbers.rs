@@ -84,14 +84,20 @@ impl Numbers {
     /// numbers may be older than the log, after a restore by hand for example. One pass over the index of
     /// streams.
     pub async fn raise(&self, of: NumberKind<'_>) -> Result<Option<Raised>, StoreError> {
-        let mut to = 0;
+        let to = self.highest_in_use(of).await?;
+        self.raise_to(of.kind, to).await
+    }
+
+    /// The highest number of this kind that the log uses; 0 if it uses none.
+    pub async fn highest_in_use(&self, of: NumberKind<'_>) -> Result<i64, StoreError> {
+        let mut highest = 0;
         for user in of.users(self.log.is_postgres()) {
-            let highest: Option<i64> = on_db!(&self.log, pool => {
+            let found: Option<i64> = on_db!(&self.log, pool => {
                 sqlx::query_scalar(&user.highest).fetch_one(pool).await?
             });
-            to = to.max(highest.unwrap_or(0));
+            highest = highest.max(found.unwrap_or(0));
         }
-        self.raise_to(of.kind, to).await
+        Ok(highest)
     }
 
     /// Makes sure that the next number of this kind is above `to`.

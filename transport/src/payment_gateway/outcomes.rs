@@ -75,7 +75,7 @@ fn is_not_found(status: StatusCode, refusal: &ProviderRefusal) -> bool {
 }
 
 fn reply(answer: &HttpAnswer) -> Result<ProviderReply, GatewayError> {
-    let HttpAnswer { status, body } = answer;
+    let HttpAnswer { status, body, .. } = answer;
     if *status == StatusCode::OK {
         let payment = serde_json::from_slice(body);
         return payment.map(ProviderReply::Payment).map_err(|error| unreadable(*status, &error));

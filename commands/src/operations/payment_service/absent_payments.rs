@@ -1,5 +1,5 @@
-//! The payment service where it isn't in this process. Calls over HTTP are not connected yet: every attempt is refused
-//! before anything is written.
+//! The payment service where it is neither in this process nor at a known address: every attempt is refused before
+//! anything is written.
 
 use super::{Attempted, PaymentAttempt, PaymentService};
 use crate::error::{CommandError, Dependency};
@@ -8,7 +8,7 @@ use crate::outside::Permit;
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// A payment service that can't be reached.
+/// A payment service without an address.
 #[derive(Debug)]
 pub(crate) struct AbsentPayments {
     pub(crate) retry_after: Duration,
@@ -19,7 +19,7 @@ impl AbsentPayments {
         CommandError::Unavailable {
             what: Dependency::Payment,
             retry_after: self.retry_after,
-            cause: "the payment service is not in this process, and can't be called yet".to_owned(),
+            cause: "the payment service is not in this process, and has no address".to_owned(),
         }
     }
 }

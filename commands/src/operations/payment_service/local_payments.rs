@@ -112,7 +112,7 @@ impl LocalPayments {
     }
 
     /// Reads the payment's stream until its outcome is there, as long as `answer_within`.
-    async fn wait(
+    pub(super) async fn wait(
         &self,
         payment_no: PaymentNo,
         answer_within: Duration,

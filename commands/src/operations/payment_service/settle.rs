@@ -16,14 +16,14 @@ const PAYMENT_MISMATCH: &str = "payment-mismatch";
 
 impl LocalPayments {
     /// Records what the gateway knows of this attempt; safe to repeat, and worth repeating after a
-    /// decline, since the gateway may find a charge later. `meta.causation` is where the log asks
-    /// for the payment.
+    /// decline, since the gateway may find a charge later. `requested` is the attempt that the reservation's log asks
+    /// for.
     pub(crate) async fn settle(
         &self,
         payment_no: PaymentNo,
+        requested: Option<PaymentAttempt>,
         meta: &CommandMeta,
     ) -> Result<Settled, CommandError> {
-        let requested = self.requested(payment_no, meta).await?;
         let mut payment = self.executor.fresh::<Payment>(payment_no.get()).await?;
         if let Some(attempt) = &requested
             && self.is_taken(attempt, &payment).await
@@ -49,7 +49,7 @@ impl LocalPayments {
         }
     }
 
-    /// The attempt that the cause of this settling requested; `None` if the cause is something else.
+    /// The attempt that the cause of this settling requested; `None` if the cause is something else, or in another log.
     pub(crate) async fn requested(
         &self,
         payment_no: PaymentNo,

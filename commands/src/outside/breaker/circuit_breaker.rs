@@ -1,7 +1,8 @@
 //! The state machine of a breaker: closed, open, half-open.
 
 use super::call_window::{CallCounts, CallWindow};
-use super::{BreakerOptions, BreakerOptionsError, BreakerState, CallOutcome, Open};
+use super::{BreakerOptions, BreakerOptionsError, BreakerState, BreakerStatus, CallOutcome, Open};
+use crate::error::Dependency;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -79,6 +80,19 @@ impl CircuitBreaker {
     /// What it admits now.
     pub fn state(&self) -> BreakerState {
         self.0.lock().phase.state()
+    }
+
+    /// What it admits now, and when it may admit more.
+    pub(crate) fn status(&self, dependency: Dependency) -> BreakerStatus {
+        let circuit = self.0.lock();
+        let retry_after = match circuit.phase {
+            CircuitPhase::Closed { .. } => None,
+            CircuitPhase::Open { until, .. } => {
+                Some(until.saturating_duration_since(Instant::now()))
+            }
+            CircuitPhase::HalfOpen { .. } => Some(RETRY_WHILE_PROBING),
+        };
+        BreakerStatus { dependency, state: circuit.phase.state(), retry_after }
     }
 }
 

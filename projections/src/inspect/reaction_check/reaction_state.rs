@@ -37,7 +37,7 @@ impl States {
         match step {
             Step::Send(rule, command) => self.of_command(check, *rule, command).await,
             Step::Refund(no) => self.of_refund(check, *no).await,
-            Step::Settle(no) => self.of_settling(check, *no).await,
+            Step::Settle(no, _) => self.of_settling(check, *no).await,
         }
     }
 
@@ -178,7 +178,7 @@ pub(super) fn described(step: &Step) -> String {
     match step {
         Step::Send(rule, command) => format!("{rule:?} for {}", stream_of(command)),
         Step::Refund(no) => format!("the refund of payment/{no}"),
-        Step::Settle(no) => format!("the outcome of payment/{no}"),
+        Step::Settle(no, _) => format!("the outcome of payment/{no}"),
     }
 }
 

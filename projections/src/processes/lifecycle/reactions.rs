@@ -77,7 +77,7 @@ impl Model {
                 let Lines::Requested(attempt) = line else { panic!("{line:?} refunds {number}") };
                 self.refund(local, after, attempt)
             }
-            Reaction::Do(Step::Settle(number)) => panic!("an event settles {number}"),
+            Reaction::Do(Step::Settle(number, _)) => panic!("an event settles {number}"),
         }
     }
 
