@@ -6,6 +6,10 @@ mod call_rules;
 mod calls;
 mod cutting_proxy;
 mod four_services;
+mod divided_market;
+#[path = "../shared/half_done_sagas.rs"]
+#[expect(dead_code, clippy::expect_used, reason = "tests of other programs use the rest")]
+mod half_done_sagas;
 mod log_feed;
 mod log_pages;
 mod payment_calls;

@@ -5,7 +5,9 @@
 //! between, the log is still empty and can be imported into again; in the other order its reactions would run a
 //! second time.
 
+mod divider;
 mod division;
+mod kept_positions;
 mod postgres;
 mod rows;
 mod sqlite;
@@ -17,7 +19,7 @@ use super::reader::{ArchiveBatch, ArchiveReader};
 use super::{ArchiveError, line};
 use crate::log::{Identity, NumberKind};
 use crate::options::StoreOptions;
-use division::Divider;
+use divider::Divider;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use target::Target;
 

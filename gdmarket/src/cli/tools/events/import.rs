@@ -16,7 +16,7 @@ use division::division;
 use gdmarket_commands::NUMBERED;
 use gdmarket_domain::Services;
 use gdmarket_projections::{is_view, managers};
-use gdmarket_store::{ArchiveReader, ImportOptions, Imported, import};
+use gdmarket_store::{ArchiveReader, Identity, ImportOptions, Imported, import};
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -74,7 +74,6 @@ impl ImportArgs {
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Result<(), Failure> {
-    let place = args.file.display().to_string();
     let input = open(&args.file)?;
     let rule = args.name_rule();
     run_until_shutdown(async {
@@ -96,7 +95,7 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
         let imported = import(&options, settings, archive, &reached).await;
         let imported = imported.map_err(archive_failure)?;
         progress.finish();
-        report(&imported, &place, console);
+        report(&imported, args, console);
         Ok(())
     })
 }
@@ -120,10 +119,14 @@ fn decompressed(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     Ok(if compressed { Box::new(zstd::Decoder::with_buffer(whole)?) } else { Box::new(whole) })
 }
 
-fn report(imported: &Imported, place: &str, console: Console) {
+fn report(imported: &Imported, args: &ImportArgs, console: Console) {
     let Imported { identity, manifest } = imported;
     if console.is_json() {
-        let result = json!({"file": place, "epoch": identity.epoch, "manifest": manifest});
+        let services = args.service.unwrap_or(Services::ALL).to_string();
+        let Identity { epoch, log_id } = identity;
+        let result = json!({
+            "file": args.file, "epoch": epoch, "manifest": manifest, "services": services, "logId": log_id,
+        });
         Console::result_json(&result);
         return;
     }
@@ -131,5 +134,8 @@ fn report(imported: &Imported, place: &str, console: Console) {
         "{} events up to position {}, {} receipts; log {} is now in epoch {}.",
         manifest.events, manifest.last_position, manifest.receipts, identity.log_id, identity.epoch
     ));
+    if let Some(services) = args.service {
+        console.note(&format!("Of these, the log has the part of the services: {services}."));
+    }
     console.note("The views are rebuilt when it is served.");
 }

@@ -6,7 +6,7 @@ use crate::output::{Exit, Failure};
 use gdmarket_domain::{Service, Services};
 use gdmarket_projections::{deadline_position, readers};
 use gdmarket_store::{DividedLog, Division};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 /// The part of a log that the process of the services `own` continues with. Those in `shared` have processes in common,
 /// the rest has one each.
@@ -63,7 +63,9 @@ fn divided_log_id(log_id: Uuid, services: Services) -> Uuid {
     if services.contains(Service::Payment) {
         return log_id;
     }
-    Uuid::new_v5(&log_id, services.to_string().as_bytes())
+    let named = Uuid::new_v5(&log_id, services.to_string().as_bytes());
+    // Ids of logs have the form of random ones.
+    Builder::from_random_bytes(named.into_bytes()).into_uuid()
 }
 
 #[cfg(test)]
