@@ -237,5 +237,10 @@ on_each_engine! {
         let expected = undivided(&archive).await;
         let market = divided(&archive, &[("item,alarm", db.engine()), ("reservation,payment", Engine::Sqlite)]).await;
         shows(&market, &expected).await;
+        drop(market);
+        let other = if db.engine() == Engine::Sqlite { Engine::Postgres } else { Engine::Sqlite };
+        let engines = [("item", other), ("reservation", db.engine()), ("payment", other), ("alarm", db.engine())];
+        let market = divided(&archive, &engines).await;
+        shows(&market, &expected).await;
     }
 }

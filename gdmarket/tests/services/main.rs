@@ -5,8 +5,8 @@ mod alarm_calls;
 mod call_rules;
 mod calls;
 mod cutting_proxy;
-mod four_services;
 mod divided_market;
+mod four_services;
 #[path = "../shared/half_done_sagas.rs"]
 #[expect(dead_code, clippy::expect_used, reason = "tests of other programs use the rest")]
 mod half_done_sagas;
