@@ -17,7 +17,6 @@ const IMPORT: ImportOptions<'_> = ImportOptions {
     numbered: &[NUMBERS],
     acting: &["acting", "new"],
     is_derived: |subscription| subscription.starts_with("view"),
-    division: None,
 };
 
 /// The whole export as text.
