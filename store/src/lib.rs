@@ -29,9 +29,10 @@ pub use log::{
 };
 pub use log_limit::LogLimit;
 pub use maintenance::{
-    ArchiveError, ArchiveReader, Check, CheckEntry, EntryFault, EventKind, Export, ExportOptions,
-    FILE_DAMAGED, Finding, Gap, Header, ImportOptions, Imported, KnownSubscriptions, Manifest,
-    Restored, Verified, WrittenEntry, import, verify,
+    ArchiveError, ArchiveReader, Check, CheckEntry, DividedLog, DividedReader, Division,
+    EntryFault, EventKind, Export, ExportOptions, FILE_DAMAGED, Finding, Gap, Header,
+    ImportOptions, Imported, KnownSubscriptions, Manifest, Restored, Verified, WrittenEntry,
+    import, verify,
 };
 pub use options::{StoreOptions, WalTrust};
 pub use store::Store;

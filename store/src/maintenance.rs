@@ -8,8 +8,9 @@ mod schema;
 mod snapshot;
 
 pub use archive::{
-    ArchiveError, ArchiveReader, CheckEntry, EntryFault, Export, ExportOptions, Gap, Header,
-    ImportOptions, Imported, Manifest, Verified, WrittenEntry, import, verify,
+    ArchiveError, ArchiveReader, CheckEntry, DividedLog, DividedReader, Division, EntryFault,
+    Export, ExportOptions, Gap, Header, ImportOptions, Imported, Manifest, Verified, WrittenEntry,
+    import, verify,
 };
 pub use check::{Check, EventKind, FILE_DAMAGED, Finding, KnownSubscriptions};
 pub use restore::Restored;

@@ -14,7 +14,7 @@ mod sequences;
 mod verify;
 
 pub use export::{Export, ExportOptions};
-pub use import::{ImportOptions, Imported, import};
+pub use import::{DividedLog, DividedReader, Division, ImportOptions, Imported, import};
 pub use line::Header;
 pub use manifest::Manifest;
 pub use reader::{ArchiveReader, CheckEntry, EntryFault, WrittenEntry};

@@ -17,6 +17,7 @@ const IMPORT: ImportOptions<'_> = ImportOptions {
     numbered: &[NUMBERS],
     acting: &["acting", "new"],
     is_derived: |subscription| subscription.starts_with("view"),
+    division: None,
 };
 
 /// The whole export as text.

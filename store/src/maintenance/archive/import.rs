@@ -5,8 +5,12 @@
 //! between, the log is still empty and can be imported into again; in the other order its reactions would run a
 //! second time.
 
+mod divider;
+mod division;
+mod kept_positions;
 mod postgres;
 mod rows;
+mod sqlite;
 mod target;
 
 use super::line::Header;
@@ -15,8 +19,11 @@ use super::reader::{ArchiveBatch, ArchiveReader};
 use super::{ArchiveError, line};
 use crate::log::{Identity, NumberKind};
 use crate::options::StoreOptions;
-use std::collections::{BTreeMap, BTreeSet};
+use divider::Divider;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use target::Target;
+
+pub use division::{DividedLog, DividedReader, Division};
 
 /// Facts about the program that continues with the log.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +36,14 @@ pub struct ImportOptions<'a> {
     pub acting: &'a [&'a str],
     /// Which subscriptions have state that is derived from the events: their rows of another log are deleted.
     pub is_derived: fn(&str) -> bool,
+    /// Where the log is divided: which part of it is filled in. Nothing where the whole log continues.
+    pub division: Option<&'a Division>,
 }
 
 /// A finished import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// The log's identity now: the same log, in a new epoch.
+    /// The log's identity now, in a new epoch: that of the archive unless the log is divided.
     pub identity: Identity,
     /// The manifest of the archive.
     pub manifest: Manifest,
@@ -49,7 +58,7 @@ pub async fn import(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Imported, ArchiveError> {
     let mut target = Target::open(options, settings.is_derived).await?;
-    let mut source = ImportSource::new(archive, progress);
+    let mut source = ImportSource::new(archive, settings.division, progress);
     match Box::pin(fill(&mut target, settings, &mut source)).await {
         Ok(imported) => {
             target.commit().await?;
@@ -71,7 +80,10 @@ async fn fill(
     // elsewhere must not continue here as if nothing had happened.
     let Header { log_id, epoch, .. } = source.archive.header().clone();
     let before = Identity { log_id, epoch };
-    let identity = Identity { log_id, epoch: epoch + 1 };
+    let identity = match settings.division {
+        Some(division) => Identity { log_id: division.own.log_id, epoch: epoch + 1 },
+        None => Identity { log_id, epoch: epoch + 1 },
+    };
     let mut next = source.next().await?;
     let manifest = loop {
         next = match next {
@@ -79,7 +91,6 @@ async fn fill(
             ArchiveBatch::Receipts(receipts) => target.receipts(receipts, source).await?,
             ArchiveBatch::End(manifest) => break manifest,
             ArchiveBatch::Checkpoints(mut checkpoints) => {
-                source.check(&checkpoints)?;
                 let own = |line: &&mut line::CheckpointLine| before.is(&line.source, line.epoch);
                 checkpoints.iter_mut().filter(own).for_each(|line| line.epoch = identity.epoch);
                 target.checkpoints(&checkpoints).await?;
@@ -91,8 +102,8 @@ async fn fill(
             }
         };
     };
-    let started: Vec<_> = source.unknown(settings.acting, &identity);
-    target.checkpoints(&started).await?;
+    target.checkpoints(&source.unknown(settings.acting, &identity)?).await?;
+    target.note_sources(&source.other_logs()).await?;
     target.raise_numbers(&source.highest(settings.numbered)).await?;
     target.raise_numbers_in_use(settings.numbered).await?;
     target.check_sequences().await?;
@@ -110,16 +121,47 @@ struct ImportSource<'a> {
     highest: BTreeMap<String, i64>,
     /// The subscriptions that the archive has a checkpoint of.
     known: BTreeSet<String>,
+    divider: Option<Divider<'a>>,
+    /// What is left of the last batch.
+    divided: VecDeque<ArchiveBatch>,
 }
 
 impl<'a> ImportSource<'a> {
-    fn new(archive: ArchiveReader, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
-        let (highest, known) = (BTreeMap::new(), BTreeSet::new());
-        Self { archive, progress, events: 0, last_position: 0, highest, known }
+    fn new(
+        archive: ArchiveReader,
+        division: Option<&'a Division>,
+        progress: &'a (dyn Fn(u64) + Sync),
+    ) -> Self {
+        let Header { log_id, epoch, .. } = *archive.header();
+        let divider = division.map(|division| Divider::new(division, Identity { log_id, epoch }));
+        Self {
+            archive,
+            progress,
+            events: 0,
+            last_position: 0,
+            highest: BTreeMap::new(),
+            known: BTreeSet::new(),
+            divider,
+            divided: VecDeque::new(),
+        }
     }
 
-    /// The next batch; the batches before it are written by now.
+    /// The next batch of what the log gets; the batches before it are written by now.
     async fn next(&mut self) -> Result<ArchiveBatch, ArchiveError> {
+        loop {
+            if let Some(batch) = self.divided.pop_front() {
+                return Ok(batch);
+            }
+            let batch = self.receive().await?;
+            match &mut self.divider {
+                Some(divider) => self.divided.extend(divider.own_part(batch)?),
+                None => return Ok(batch),
+            }
+        }
+    }
+
+    /// The next batch of the archive, whose facts are noted.
+    async fn receive(&mut self) -> Result<ArchiveBatch, ArchiveError> {
         (self.progress)(self.events);
         let gone = || std::io::Error::other("the thread that reads it is gone");
         let batch = self.archive.batches.recv().await.ok_or_else(gone)??;
@@ -137,6 +179,7 @@ impl<'a> ImportSource<'a> {
                 }
             }
             ArchiveBatch::Checkpoints(checkpoints) => {
+                self.check(checkpoints)?;
                 self.known.extend(checkpoints.iter().map(|line| line.subscription.clone()));
             }
             _ => {}
@@ -166,16 +209,29 @@ impl<'a> ImportSource<'a> {
     }
 
     /// Checkpoints at the end for those that the archive has none of.
-    fn unknown(&self, acting: &[&str], identity: &Identity) -> Vec<line::CheckpointLine> {
-        let unknown = acting.iter().filter(|name| !self.known.contains(**name));
-        unknown
-            .map(|name| line::CheckpointLine {
-                subscription: (*name).to_owned(),
-                source: identity.log_id.to_string(),
-                epoch: identity.epoch,
-                position: self.last_position,
-            })
-            .collect()
+    fn unknown(
+        &self,
+        acting: &[&str],
+        identity: &Identity,
+    ) -> Result<Vec<line::CheckpointLine>, ArchiveError> {
+        let mut lines = vec![];
+        for name in acting.iter().filter(|name| !self.known.contains(**name)) {
+            match &self.divider {
+                Some(divider) => lines.extend(divider.in_every_log(name, self.last_position)?),
+                None => lines.push(line::CheckpointLine {
+                    subscription: (*name).to_owned(),
+                    source: identity.log_id.to_string(),
+                    epoch: identity.epoch,
+                    position: self.last_position,
+                }),
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The other logs that a divided log's subscriptions read, by the names of their services.
+    fn other_logs(&self) -> Vec<(&'static str, Identity)> {
+        self.divider.as_ref().map(Divider::sources).unwrap_or_default()
     }
 
     /// The highest number of a stream of each of these kinds that is in the archive.

@@ -1,7 +1,7 @@
 //! The rows that are written by the same SQL on both engines, some hundred rows at a time.
 
 use crate::db::Tx;
-use crate::log::{Receipt, RecordedEvent};
+use crate::log::{Identity, Receipt, RecordedEvent};
 use crate::maintenance::archive::ArchiveError;
 use crate::maintenance::archive::line::{
     BookLine, CheckpointLine, DeadlineLine, DroppedLine, NameLine, NumberLine, ParkedLine,
@@ -130,6 +130,16 @@ pub(super) async fn deadlines(tx: &mut Tx, deadlines: &[DeadlineLine]) -> Result
             .push_bind(deadline.key.as_str())
             .push_bind(deadline.due_at)
             .push_bind(deadline.payload.as_str()),
+        ""
+    )
+}
+
+pub(super) async fn sources(tx: &mut Tx, logs: &[(&str, Identity)]) -> Result<(), ArchiveError> {
+    insert!(
+        tx,
+        logs,
+        "INSERT INTO sources (name, log_id, log_epoch) ",
+        |row, log| row.push_bind(log.0).push_bind(log.1.log_id.to_string()).push_bind(log.1.epoch),
         ""
     )
 }

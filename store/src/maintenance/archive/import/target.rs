@@ -1,7 +1,7 @@
 //! The log that an import fills: checked to be empty, locked, written, committed.
 
 use super::postgres::ConnectionNames;
-use super::{ArchiveBatch, ImportSource, postgres, rows};
+use super::{ArchiveBatch, ImportSource, postgres, rows, sqlite};
 use crate::db::connection_guard::ConnectionGuard;
 use crate::db::{Databases, Db, Tx, migration};
 use crate::error::StoreError;
@@ -136,6 +136,14 @@ impl Target {
         rows::checkpoints(self.views(), checkpoints).await
     }
 
+    /// Notes the logs of other services, so that another log in their place is noticed.
+    pub(super) async fn note_sources(
+        &mut self,
+        logs: &[(&str, Identity)],
+    ) -> Result<(), ArchiveError> {
+        rows::sources(self.views(), logs).await
+    }
+
     /// Numbers continue after these at least.
     pub(super) async fn raise_numbers(&mut self, to: &[NumberLine]) -> Result<(), ArchiveError> {
         rows::numbers(&mut self.log, to).await
@@ -187,13 +195,14 @@ impl Target {
                 .await
                 .map(drop)
         })?;
-        if let Tx::Postgres(transaction) = &mut self.log
-            && last_position > 0
-        {
-            // SQLite itself continues positions after the highest.
-            postgres::continue_after(transaction, last_position).await?;
+        match &mut self.log {
+            Tx::Postgres(transaction) if last_position > 0 => {
+                postgres::continue_after(transaction, last_position).await
+            }
+            Tx::Postgres(_) => Ok(()),
+            // SQLite itself continues after the highest position, which may be that of another part of a divided log.
+            Tx::Sqlite(transaction) => sqlite::continue_after(transaction, last_position).await,
         }
-        Ok(())
     }
 
     /// Makes it visible, the log last.
