@@ -3,6 +3,7 @@
 
 mod alarm_sender;
 mod breaker;
+mod call_context;
 mod other_services;
 mod payment_gateway;
 mod service_messages;
@@ -12,9 +13,9 @@ pub use breaker::{
     BreakerOptions, BreakerOptionsError, BreakerState, BreakerStatus, CallOutcome, CircuitBreaker,
     Open, Permit,
 };
+pub use call_context::{CallContext, CallContextError};
 pub use other_services::{RemoteAlarmService, RemotePaymentService, ServiceCallError};
 pub use payment_gateway::{Charge, Confirmation, GatewayError, PaymentGateway};
 pub use service_messages::{
-    AlarmAnswer, AttemptAnswer, AttemptContent, AttemptRequest, CallContext, CallContextError,
-    RaiseRequest,
+    AlarmAnswer, AttemptAnswer, AttemptContent, AttemptRequest, RaiseRequest,
 };

@@ -59,20 +59,36 @@ async fn payment_whose_answer_is_lost_is_found_by_asking_and_charged_once() {
     assert_eq!(read(&market, "reservation", "/reservations/1").await["paymentStatus"], "Paid");
 }
 
-#[tokio::test]
-async fn payment_service_that_is_killed_in_the_middle_settles_with_one_charge() {
+/// Kills the payment service at a point of the first attempt, starts it again, and waits until the attempt has settled
+/// with this status of the reservation's payment.
+async fn killed_at(failpoint: &str, payment_status: &str) -> SplitMarket {
     let mut market = reserved(Engine::Sqlite, Engine::Sqlite).await;
-    market.set_variable("payment", "FAILPOINTS", "commands.after-confirm=return");
+    market.set_variable("payment", "FAILPOINTS", &format!("{failpoint}=return"));
     market.restart("payment").await;
-    let pending = pay(&market, Some("k")).await.expect(202);
-    assert_eq!(provider_entries(&market).await.len(), 1, "{pending}");
+    pay(&market, Some("k")).await.expect(202);
     market.set_variable("payment", "FAILPOINTS", "");
     market.restart("payment").await;
     eventually(SETTLED_WITHIN, || async {
         let found = read(&market, "reservation", "/reservations/1").await;
-        if found["paymentStatus"] == "Paid" { Ok(()) } else { Err(found) }
+        let is_open = found["actions"][0]["reason"] == "payment-pending";
+        if !is_open && found["paymentStatus"] == payment_status { Ok(()) } else { Err(found) }
     })
     .await;
+    market
+}
+
+#[tokio::test]
+async fn payment_service_that_is_killed_after_the_charge_settles_as_paid() {
+    let market = killed_at("commands.after-confirm", "Paid").await;
     pay(&market, Some("k")).await.expect(200);
+    assert_eq!(provider_entries(&market).await.len(), 1);
+}
+
+#[tokio::test]
+async fn payment_service_that_is_killed_before_the_charge_settles_as_not_paid() {
+    let market = killed_at("commands.before-confirm", "NotPaid").await;
+    assert_eq!(provider_entries(&market).await.len(), 0);
+    pay(&market, Some("k")).await.expect(402);
+    pay(&market, Some("other")).await.expect(200);
     assert_eq!(provider_entries(&market).await.len(), 1);
 }
