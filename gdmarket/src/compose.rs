@@ -1,10 +1,9 @@
 //! Builds a running market from the configuration: opens the store once, builds commands and projections on it,
 //! gives process managers a way to send commands, and the HTTP side its parts.
 
+mod nats;
 mod other_services;
 mod sources;
-
-pub(crate) use sources::aggregates_of;
 
 use crate::config::{self, Config};
 use crate::metrics;
@@ -18,7 +17,7 @@ use gdmarket_commands::{
 };
 use gdmarket_domain::{Service, Services, ViewName};
 use gdmarket_projections::{
-    Feeds, Filter, Options, PageRequest, Projections, Queries, ReplayError,
+    CommandPort, Feeds, Filter, Options, PageRequest, Projections, Queries, ReplayError,
 };
 use gdmarket_service_token::{SharedKeys, TokenVerifier};
 use gdmarket_simulators::{
@@ -26,7 +25,7 @@ use gdmarket_simulators::{
     take_over_ledger,
 };
 use gdmarket_store::{Raised, Store, StoreError, StoreOptions, make_private_folder};
-use gdmarket_transport::{HttpPaymentGateway, HttpPaymentGatewayOptions};
+use gdmarket_transport::{HttpPaymentGateway, HttpPaymentGatewayOptions, NatsConnection};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,8 +126,14 @@ impl Market {
     /// Opens the log, brings its schema up to date if that is configured, and starts the subscriptions of the services of
     /// this process.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::open(config, |store, feeds, port| {
-            Projections::start_with_feeds(store, feeds, port, &projection_options(config))
+        Self::open(config, |store, feeds, port, nats| {
+            let (port, options): (Arc<dyn CommandPort>, _) = (port, projection_options(config));
+            let projections =
+                Projections::start_with_feeds(store, feeds, Arc::clone(&port), &options);
+            if let Some(nats) = nats {
+                projections.relay_to(nats::relay_target(config, nats), port, &options);
+            }
+            projections
         })
         .await
     }
@@ -136,12 +141,12 @@ impl Market {
     /// As [`Market::start`], but without subscriptions: views stay as they are and no process manager reacts. For
     /// measuring writes alone; no setting selects it.
     pub async fn start_writing_only(config: &Config) -> Result<Self, StartError> {
-        Self::open(config, |store, _, _| Projections::idle(store)).await
+        Self::open(config, |store, _, _, _| Projections::idle(store)).await
     }
 
     async fn open(
         config: &Config,
-        follow: impl FnOnce(Store, Feeds, Arc<ProcessCommands>) -> Projections,
+        follow: impl FnOnce(Store, Feeds, Arc<ProcessCommands>, Option<NatsConnection>) -> Projections,
     ) -> Result<Self, StartError> {
         let service_keys = config.services.keys_file.as_deref().map(ServiceKeysFile::open);
         let service_keys = service_keys.transpose().map_err(StartError::Settings)?;
@@ -159,7 +164,8 @@ impl Market {
         let keys = service_keys.as_ref().map(ServiceKeysFile::keys);
         let commands = commands(config, store.clone(), keys.clone())?;
         let port = Arc::new(ProcessCommands::new(commands.clone()));
-        let feeds = sources::feeds(config, &store, keys).await?;
+        let nats = nats::connection(config).await?;
+        let feeds = sources::feeds(config, &store, keys, nats.as_ref()).await?;
         if let Err(error) =
             Projections::prepare_with_feeds(&store, &feeds, config.services.own).await
         {
@@ -168,7 +174,7 @@ impl Market {
                 other => other,
             });
         }
-        let projections = follow(store.clone(), feeds, port);
+        let projections = follow(store.clone(), feeds, port, nats);
         let tokens = tokens(&store).await?;
         let services = config.services.own;
         let market = Self { store, commands, projections, tokens, services, service_keys };

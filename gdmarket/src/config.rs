@@ -6,6 +6,7 @@
 
 mod layers;
 mod loaded;
+mod nats;
 mod provider;
 mod secret;
 mod sections;
@@ -16,6 +17,7 @@ mod toml_file;
 mod values;
 
 pub use loaded::{Faults, LoadedConfig};
+pub use nats::{NatsConfig, NatsUrl};
 pub use provider::{ProviderKey, ProviderUrl};
 pub use secret::{DatabaseUrl, masked};
 pub use sections::Shown;
@@ -38,6 +40,8 @@ pub struct Config {
     pub server: Server,
     /// The services of this process, and where the others are.
     pub services: ServicesConfig,
+    /// NATS, as the fast path of events between services.
+    pub nats: NatsConfig,
     /// Where the log is; without a URL in the data folder.
     pub database: Database,
     /// The market's own rules.

@@ -3,10 +3,12 @@
 
 pub(crate) mod backoff;
 pub(crate) mod feed;
+pub(crate) mod held_lease;
 pub(crate) mod process_manager;
 pub(crate) mod progress;
 pub(crate) mod projector;
 pub(crate) mod rebuild;
+pub(crate) mod relay;
 pub(crate) mod subscription;
 pub(crate) mod throttle;
 pub(crate) mod view;

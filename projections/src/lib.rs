@@ -17,12 +17,12 @@ mod registry;
 mod views;
 
 pub use engine::feed::{Delivery, Feed, FeedError, Feeds, LogSource, ScanRange};
-pub use engine::process_manager::cause_position as deadline_position;
 pub use engine::process_manager::{Cause, CommandContext, Handled, PortError};
 pub use engine::progress::{Applied, LoopKind, Progress};
 pub use engine::rebuild::{
     Difference, Explanation, RebuildObserver, RebuildProgress, ReplayError, Replayed,
 };
+pub use engine::relay::{RelayError, RelayTarget};
 pub use engine::view::{Column, FoldError, Join, View, is_view};
 pub use gdmarket_store::{Identity, LogLimit, RecordedEvent};
 pub use inspect::compatibility_check::{CompatibilityCheck, Failed, unreadable};
@@ -47,7 +47,6 @@ pub use queries::{
 };
 pub use registry::{
     Projections, Replay, differences_from_rebuild, differences_with_feeds, managers, overview,
-    readers,
 };
 pub use views::alarms::{AlarmBody, AlarmRow, Alarms};
 pub use views::items::{Busy, Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow, JoinedFields};

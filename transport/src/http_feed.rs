@@ -11,13 +11,15 @@ mod source_client;
 pub use source_client::{LogQuery, SourceClient, SourceOptions};
 
 use async_trait::async_trait;
+use gdmarket_domain::Services;
 use gdmarket_projections::{Delivery, Feed, FeedError, Identity, LogPage, RecordedEvent};
 use page_check::{ExpectedPage, First};
 use reachability::Reachability;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -39,6 +41,12 @@ struct Owner {
     source: OnceLock<Identity>,
     head: watch::Sender<i64>,
     reachability: Reachability,
+    /// The services whose events the log has, as its owner said last.
+    services: watch::Sender<Option<Services>>,
+    /// New events come by other means: the owner is asked now and then only.
+    is_followed_otherwise: AtomicBool,
+    /// Asks the owner for its newest position at once.
+    look: Notify,
 }
 
 impl fmt::Debug for HttpFeed {
@@ -63,9 +71,54 @@ impl HttpFeed {
 
     fn start(client: SourceClient, source: OnceLock<Identity>) -> Self {
         let reachability = Reachability::new(&client);
-        let owner = Arc::new(Owner { client, source, head: watch::Sender::new(0), reachability });
+        let owner = Arc::new(Owner {
+            client,
+            source,
+            head: watch::Sender::new(0),
+            reachability,
+            services: watch::Sender::new(None),
+            is_followed_otherwise: AtomicBool::new(false),
+            look: Notify::new(),
+        });
         let follower = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&owner).follow()));
         Self { owner, _follower: follower }
+    }
+
+    /// The services whose events are read.
+    pub(crate) fn services(&self) -> Services {
+        self.owner.client.services()
+    }
+
+    /// The services of this process.
+    pub(crate) fn own_services(&self) -> Services {
+        self.owner.client.own_services()
+    }
+
+    /// The services whose events the log has; `None` before its owner was reached.
+    pub(crate) fn log_services(&self) -> Option<Services> {
+        *self.owner.services.borrow()
+    }
+
+    /// The log, if it is known already.
+    pub(crate) fn known_source(&self) -> Option<Identity> {
+        self.owner.source.get().copied()
+    }
+
+    /// Why the owner's last answer was refused, if it was.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.owner.reachability.refusal()
+    }
+
+    /// Whether new events come by other means, so that the owner is asked for its newest position once per interval and
+    /// needn't wait for one.
+    pub(crate) fn set_followed_otherwise(&self, is_followed: bool) {
+        self.owner.is_followed_otherwise.store(is_followed, Ordering::SeqCst);
+        self.look_now();
+    }
+
+    /// Asks the owner for its newest position at once.
+    pub(crate) fn look_now(&self) {
+        self.owner.look.notify_one();
     }
 }
 
@@ -94,6 +147,7 @@ impl Owner {
         });
         self.reachability.note(page.as_ref().err());
         if let Ok(page) = &page {
+            self.services.send_replace(Some(page.services));
             self.head.send_if_modified(|head| {
                 let is_newer = page.head > *head;
                 *head = page.head.max(*head);
@@ -109,10 +163,12 @@ impl Owner {
         let interval = self.client.poll_interval();
         loop {
             let (known, next) = (*self.head.borrow(), Instant::now() + interval);
-            let query = LogQuery { after: known, limit: 1, wait: interval };
-            let read = self.read(query, First::FollowsAny).await;
-            if !read.is_ok_and(|page| page.head > known) {
-                sleep_until(next).await;
+            let is_pushed = self.is_followed_otherwise.load(Ordering::SeqCst);
+            let wait = if is_pushed { Duration::ZERO } else { interval };
+            let read =
+                self.read(LogQuery { after: known, limit: 1, wait }, First::FollowsAny).await;
+            if is_pushed || !read.is_ok_and(|page| page.head > known) {
+                tokio::select! { () = sleep_until(next) => {} () = self.look.notified() => {} }
             }
         }
     }

@@ -3,10 +3,14 @@
 
 mod http_client;
 mod http_feed;
+mod jet_stream;
 mod payment_gateway;
 mod service_calls;
 mod service_client;
 
 pub use http_feed::{HttpFeed, LogQuery, SourceClient, SourceOptions};
+pub use jet_stream::{
+    JetStreamFeed, JetStreamTarget, NatsConnection, NatsOptions, NatsSetupError, StreamOptions,
+};
 pub use payment_gateway::{HttpPaymentGateway, HttpPaymentGatewayError, HttpPaymentGatewayOptions};
 pub use service_calls::{HttpAlarmService, HttpPaymentService, ServiceCallsError};

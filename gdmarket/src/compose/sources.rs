@@ -4,10 +4,10 @@ use super::StartError;
 use crate::config::Config;
 use gdmarket_commands::SystemClock;
 use gdmarket_domain::{AggregateType, MarketPart, Service, Services};
-use gdmarket_projections::{Feeds, LogSource};
+use gdmarket_projections::{Feed, Feeds, LogSource};
 use gdmarket_service_token::SharedKeys;
 use gdmarket_store::{KnownSources, Store};
-use gdmarket_transport::{HttpFeed, SourceClient, SourceOptions};
+use gdmarket_transport::{HttpFeed, JetStreamFeed, NatsConnection, SourceClient, SourceOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,20 +17,26 @@ pub(super) async fn feeds(
     config: &Config,
     store: &Store,
     keys: Option<SharedKeys>,
+    nats: Option<&NatsConnection>,
 ) -> Result<Feeds, StartError> {
     let own = config.services.own;
     let Some(keys) = keys.filter(|_| !own.is_all()) else { return Ok(Feeds::of_own_log(store)) };
     let known = KnownSources::new(store.views().clone());
     let mut sources = vec![];
     for (url, services) in owners(config) {
-        let Some(name) = services.iter().next().map(Service::name) else { continue };
+        let Some(first) = services.iter().next() else { continue };
+        let name = first.name();
         let client = client(own, services, url, keys.clone())?;
         let feed = match known.of(name).await? {
             Some(log) => HttpFeed::of(client, log),
             None => HttpFeed::new(client),
         };
+        let feed: Arc<dyn Feed> = match nats {
+            Some(nats) => Arc::new(JetStreamFeed::new(feed, nats.clone(), first)),
+            None => Arc::new(feed),
+        };
         let aggregates = Some(aggregates_of(services));
-        sources.push(LogSource { name: Some(name), feed: Arc::new(feed), aggregates });
+        sources.push(LogSource { name: Some(name), feed, aggregates });
     }
     Ok(Feeds::new(store, Some(aggregates_of(own)), sources))
 }
@@ -70,7 +76,7 @@ fn is_disjoint(some: Services, others: Services) -> bool {
 }
 
 /// The aggregates that these services own.
-pub(crate) fn aggregates_of(services: Services) -> BTreeSet<&'static str> {
+fn aggregates_of(services: Services) -> BTreeSet<&'static str> {
     let is_owned = |aggregate: &AggregateType| {
         services.contains(Service::of(MarketPart::Aggregate(*aggregate)))
     };

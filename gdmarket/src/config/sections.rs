@@ -95,6 +95,7 @@ impl Sections {
         Some(Config {
             server,
             services,
+            nats: self.section("nats")?,
             database: self.section("database")?,
             market: self.section("market")?,
             payment: PaymentConfig { provider, gateway, decline_rate, old_ledgers, ledger_set_by },

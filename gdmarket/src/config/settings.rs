@@ -54,6 +54,17 @@ pub const SETTINGS: &[Setting] = &[
     setting("services.alarm.url", "", "where the alarm service is"),
     setting("services.keys_file", "", "the file of the keys that all services share"),
     Setting {
+        key: "nats.url",
+        default: "",
+        help: "NATS servers, separated by commas; without them events of other services are polled",
+        secret: true,
+    },
+    setting("nats.credentials_file", "", "file of the credentials for NATS"),
+    setting("nats.ca_file", "", "file of further certificates that NATS's may be signed by"),
+    setting("nats.keep_h", "72", "how many hours of events NATS keeps"),
+    setting("nats.keep_mib", "1024", "how many mebibytes of events NATS keeps"),
+    setting("nats.replicas", "1", "how many NATS servers keep the events"),
+    Setting {
         key: "database.url",
         default: "",
         help: "PostgreSQL; without it SQLite in the data folder",

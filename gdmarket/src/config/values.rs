@@ -82,6 +82,11 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D:
     within::<1, 31_536_000, u64, D>(text).map(Duration::from_secs)
 }
 
+/// From an hour to a year.
+pub(super) fn hours<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+    within::<1, 8_760, u64, D>(text).map(Duration::from_hours)
+}
+
 pub(super) fn share<'de, D: Deserializer<'de>>(text: D) -> Result<f64, D::Error> {
     read(text, |text| {
         let number = text.parse().ok().filter(|number: &f64| (0.0..=1.0).contains(number));

@@ -43,6 +43,15 @@ const COUNTERS: &[(&str, &str)] = &[
         "Answers of the payment gateway about another payment, order or amount.",
     ),
     ("gdmarket_payment_refunds_refused_total", "Refunds that the payment gateway refused."),
+    ("gdmarket_relay_published_total", "Events of the own log that NATS has acknowledged."),
+    (
+        "gdmarket_source_events_total",
+        "Events read from another service's log, by the way that they came: nats or http.",
+    ),
+    (
+        "gdmarket_source_messages_dropped_total",
+        "Messages of a stream that were not the events of the log that they should be.",
+    ),
 ];
 
 /// Gauges: name and help text.
@@ -54,6 +63,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("gdmarket_http_connections_open", "Connections that are open."),
     ("gdmarket_http_requests_in_flight", "Requests that hold a place to work."),
     ("gdmarket_http_requests_waiting", "Requests that hold a place to wait."),
+    ("gdmarket_nats_connected", "Whether this process is connected to NATS: 1 if so."),
     ("gdmarket_projection_blocked", "Whether a subscription is blocked: 1 if so."),
     ("gdmarket_projection_lag_events", "Events that a subscription has not handled yet."),
     ("gdmarket_projection_lag_seconds", "Age of the oldest event that is not handled yet."),
@@ -62,8 +72,11 @@ const GAUGES: &[(&str, &str)] = &[
         "gdmarket_projection_parked_position",
         "Lowest log position that a parked key stopped at; 0 without any.",
     ),
+    ("gdmarket_relay_lag_events", "Events of the own log that NATS has not acknowledged yet."),
+    ("gdmarket_relay_lag_seconds", "Age of the oldest event that NATS has not acknowledged."),
     ("gdmarket_source_lag_seconds", "Time for which another service's log could not be read."),
     ("gdmarket_source_readable", "Whether another service's log can be read: 1 if so."),
+    ("gdmarket_source_streaming", "Whether another service's events come over NATS: 1 if so."),
 ];
 
 /// Histograms: name and help text.

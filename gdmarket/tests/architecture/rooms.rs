@@ -64,7 +64,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("projections", &["engine", "views", "processes", "queries", "inspect", "registry"]),
     (
         "transport",
-        &["http_client", "service_client", "http_feed", "payment_gateway", "service_calls"],
+        &[
+            "http_client",
+            "service_client",
+            "http_feed",
+            "jet_stream",
+            "payment_gateway",
+            "service_calls",
+        ],
     ),
     (
         "app",

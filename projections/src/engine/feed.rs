@@ -40,6 +40,12 @@ pub trait Feed: Send + Sync + 'static {
     /// The position of the newest event, read from the log; 0 for an empty log.
     async fn head(&self) -> Result<i64, FeedError>;
 
+    /// As [`Feed::head`], for a reader that has read up to `reached`. A feed whose log doesn't answer may return a
+    /// position that it knows by other means, unless that is before `reached`: the reader takes it for a lost end.
+    async fn head_for(&self, _reached: i64) -> Result<i64, FeedError> {
+        self.head().await
+    }
+
     /// The newest position that this process knows of.
     fn known_head(&self) -> i64;
 

@@ -15,6 +15,7 @@ pub(crate) use handler::{BlockedWork, Halt, Handler, Reached, Run};
 
 use crate::engine::backoff::pause;
 use crate::engine::feed::Feed;
+use crate::engine::held_lease::HeldLease;
 use crate::engine::progress::{Applied, LoopKey};
 use chrono::{DateTime, Utc};
 use gdmarket_store::{Checkpoints, KnownSources, Leases, LoopProblems, ParkedKeys, StoreError};
@@ -96,16 +97,20 @@ impl Subscription {
         else {
             return Ok(());
         };
+        let lease = HeldLease {
+            leases: &self.leases,
+            name: &self.key.name,
+            holder: &self.holder,
+            ttl: self.lease_ttl,
+            epoch,
+        };
         let run = Run { key: self.key.clone(), source: self.feed.source(), epoch };
         let ended = tokio::select! {
             ended = self.run_as_leader(&run, stop) => ended,
             halt = self.handler.background(&run) => Err(halt),
-            () = self.keep_lease(epoch) => Err(Halt::Fenced),
+            () = lease.keep() => Err(Halt::Fenced),
         };
-        // Released at once, so that another runner needn't wait for its end.
-        if let Err(error) = self.leases.release(&self.key.name, &self.holder).await {
-            tracing::debug!(subscription = self.key.name, %error, "the lease ends by itself");
-        }
+        lease.release().await;
         ended
     }
 
@@ -225,21 +230,5 @@ impl Subscription {
         } else {
             0.0
         });
-    }
-
-    /// Renews the lease until it is lost.
-    async fn keep_lease(&self, epoch: i64) {
-        let mut sure_until = Instant::now() + self.lease_ttl;
-        while Instant::now() < sure_until {
-            sleep(self.lease_ttl / 3).await;
-            let requested_at = Instant::now();
-            match self.leases.take(&self.key.name, &self.holder, self.lease_ttl).await {
-                Ok(Some(same)) if same == epoch => sure_until = requested_at + self.lease_ttl,
-                Ok(Some(_) | None) => return,
-                Err(error) => {
-                    tracing::debug!(subscription = self.key.name, %error, "the lease isn't renewed");
-                }
-            }
-        }
     }
 }

@@ -76,6 +76,18 @@ impl LogPage {
         text
     }
 
+    /// One event as a line of a page, without the line's end.
+    pub fn event_line(delivery: &Delivery) -> String {
+        json(&LogPageLine::of(delivery))
+    }
+
+    /// Reads a line that [`LogPage::event_line`] wrote.
+    pub fn parse_event_line(line: &[u8]) -> Result<Delivery, LogPageFault> {
+        let read: Result<LogPageLine<'_>, _> = serde_json::from_slice(line);
+        let read = read.map_err(|error| LogPageFault(error.to_string()))?;
+        Ok(read.into_delivery())
+    }
+
     /// Reads a page. It doesn't look at what the events say, nor at the order of their positions.
     pub fn parse(text: &[u8]) -> Result<Self, LogPageFault> {
         let mut lines = text.split(|byte| *byte == b'\n');

@@ -2,10 +2,11 @@
 
 use super::any_view::HandlerParts;
 use super::{manager_named, views_of};
-use crate::engine::feed::{Feed, Feeds, LogSource};
+use crate::engine::feed::{Feed, Feeds, LocalFeed, LogSource};
 use crate::engine::process_manager::{Port, Reactor, ReactorParts};
 use crate::engine::progress::{Applied, LoopKey, LoopKind};
 use crate::engine::rebuild::ReplayError;
+use crate::engine::relay::{Relay, RelayTarget};
 use crate::engine::subscription::{Blocked, Handler, Subscription, TimeSource};
 use crate::inspect::parked::ParkedWork;
 use crate::processes::command_port::{CommandPort, StepPort};
@@ -15,6 +16,7 @@ use crate::queries::Queries;
 use gdmarket_domain::{ManagerName, Services};
 use gdmarket_store::{Checkpoints, Leases, Store};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -83,13 +85,11 @@ impl Projections {
             .collect();
         let applied = Applied::new(loops.iter().map(|new| new.key.clone()), feeds);
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        #[expect(clippy::disallowed_methods, reason = "it names this run of the process only")]
-        let holder = Uuid::new_v4().to_string();
+        let holder = new_holder();
         let clock: TimeSource = Arc::new(move || port.now());
         let checkpoints = Checkpoints::new(store.views().clone());
-        // With one process, leases exclude no other and are ended at the next start: they are renewed rarely.
         let alone = !store.views().is_shared();
-        let lease_ttl = if alone { options.lease_ttl * 20 } else { options.lease_ttl };
+        let lease_ttl = lease_ttl(alone, options);
         for NewLoop { key, feed, handler } in loops {
             let subscription = Subscription {
                 key,
@@ -111,6 +111,29 @@ impl Projections {
         tasks.spawn(applied.clone().poll(checkpoints, stopping.clone()));
         tasks.close();
         Self { store, applied, tasks, stopping }
+    }
+
+    /// Also copies the own log to a broker. One process of the service does, under a lease.
+    pub fn relay_to(
+        &self,
+        target: Arc<dyn RelayTarget>,
+        port: Arc<dyn CommandPort>,
+        options: &Options,
+    ) {
+        let store = self.store.clone();
+        let alone = !store.views().is_shared();
+        let relay = Relay {
+            feed: Arc::new(LocalFeed(store.clone())),
+            target,
+            leases: Leases::new(store.views().clone()),
+            store,
+            holder: new_holder(),
+            lease_ttl: lease_ttl(alone, options),
+            clock: Arc::new(move || port.now()),
+            alone,
+            blocked: Blocked::default(),
+        };
+        self.tasks.spawn(relay.run(self.stopping.clone()));
     }
 
     /// A handle without loops, for measuring writes alone: views don't follow and nothing reacts.
@@ -141,6 +164,17 @@ impl Projections {
         self.stopping.cancel();
         self.tasks.wait().await;
     }
+}
+
+/// The name of this run of the process, as the holder of leases.
+#[expect(clippy::disallowed_methods, reason = "it names this run of the process only")]
+fn new_holder() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// With one process, leases exclude no other and are ended at the next start: they are renewed rarely.
+fn lease_ttl(alone: bool, options: &Options) -> Duration {
+    if alone { options.lease_ttl * 20 } else { options.lease_ttl }
 }
 
 fn views(store: &Store, feeds: &Feeds, options: &Options) -> Vec<NewLoop> {

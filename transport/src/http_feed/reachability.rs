@@ -18,6 +18,8 @@ enum SourceCondition {
 #[derive(Debug)]
 struct KnownCondition {
     condition: SourceCondition,
+    /// Why the last answer was refused, if it was.
+    refusal: Option<String>,
     /// When it was last read; before that, when this process began to try.
     last_read: Instant,
 }
@@ -32,8 +34,11 @@ pub(super) struct Reachability {
 
 impl Reachability {
     pub(super) fn new(client: &SourceClient) -> Self {
-        let known =
-            KnownCondition { condition: SourceCondition::Unknown, last_read: Instant::now() };
+        let known = KnownCondition {
+            condition: SourceCondition::Unknown,
+            refusal: None,
+            last_read: Instant::now(),
+        };
         Self {
             source: client.services().to_string(),
             url: client.url().to_owned(),
@@ -46,6 +51,10 @@ impl Reachability {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, silent_for) = (known.condition, known.last_read.elapsed());
         known.condition = SourceCondition::after(failed);
+        known.refusal = match failed {
+            Some(FeedError::Refused(why)) => Some(why.clone()),
+            Some(FeedError::Unreachable(_) | FeedError::Store(_)) | None => None,
+        };
         let is_changed = known.condition != before;
         if failed.is_none() {
             known.last_read = Instant::now();
@@ -57,6 +66,11 @@ impl Reachability {
             Some(failed) => self.log_failure(failed),
             None => self.log_success(before, silent_for),
         }
+    }
+
+    /// Why the last answer was refused, if it was.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).refusal.clone()
     }
 
     fn report(&self, is_readable: bool, silent_for: Duration) {

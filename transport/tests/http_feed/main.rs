@@ -1,11 +1,14 @@
-//! `HttpFeed` against owners that misbehave: everything that isn't the continuation of the log is refused, named, and
-//! not given on; the same read succeeds once the owner is right again.
+//! The feeds of another service's log. `HttpFeed` against owners that misbehave: everything that isn't the continuation of
+//! the log is refused, named, and not given on; the same read succeeds once the owner is right again.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "tests and their helpers may fail"
 )]
 
+mod jet_stream_feed;
+mod jet_stream_target;
+mod stream_fixture;
 mod stub_owner;
 
 use gdmarket_commands::SystemClock;

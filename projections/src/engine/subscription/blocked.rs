@@ -22,7 +22,7 @@ pub(crate) struct Blocked {
 
 impl Blocked {
     /// Whether to log a line of this kind now: the first one, and then one per minute.
-    pub(super) fn is_to_be_logged(&self, kind: &'static str) -> bool {
+    pub(crate) fn is_to_be_logged(&self, kind: &'static str) -> bool {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = logged.is_some_and(|(of, at)| of == kind && at.elapsed() < REMIND_EVERY);
         if !is_known {

@@ -25,7 +25,7 @@ impl Subscription {
                 )));
             }
         };
-        let head = self.feed.head().await?;
+        let head = self.feed.head_for(position).await?;
         if position > head {
             return Err(Halt::Refused(format!(
                 "its checkpoint {position} is past the log's head {head}: the log has lost events, \
