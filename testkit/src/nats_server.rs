@@ -58,6 +58,17 @@ impl NatsServer {
         panic!("nats-server doesn't start: {}", server.log())
     }
 
+    /// Whether the program can be started, for a benchmark that does without.
+    pub fn is_installed() -> bool {
+        let program = variable(NATS_SERVER).unwrap_or_else(program);
+        let asked = Command::new(program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        asked.is_ok_and(|status| status.success())
+    }
+
     /// Its address, for `nats.url`.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)

@@ -37,6 +37,8 @@ pub struct SplitMarketOptions {
     variables: Vec<(String, String)>,
     provider: Option<(PathBuf, Vec<String>)>,
     gateway: Option<Vec<String>>,
+    /// The server for databases on PostgreSQL; the tests' own unless it is given.
+    postgres: Option<String>,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,7 @@ impl SplitMarketOptions {
             variables: vec![],
             provider: None,
             gateway: None,
+            postgres: None,
         }
     }
 
@@ -99,6 +102,12 @@ impl SplitMarketOptions {
         let process = self.processes.iter_mut().find(has).expect("a process with this service");
         process.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Makes databases on this PostgreSQL server in the place of the tests' own.
+    #[must_use]
+    pub fn postgres_server(self, url: &str) -> Self {
+        Self { postgres: Some(url.to_owned()), ..self }
     }
 
     /// Lets all processes use a NATS server.
@@ -160,7 +169,10 @@ impl SplitMarketOptions {
         for process in &self.processes {
             let db = Arc::new(match process.engine {
                 Engine::Sqlite => TestDb::sqlite(),
-                Engine::Postgres => TestDb::postgres().await,
+                Engine::Postgres => match &self.postgres {
+                    Some(server) => TestDb::on_server(server).await,
+                    None => TestDb::postgres().await,
+                },
             });
             for replica in 1..=process.replicas {
                 let number = if replica == 1 { String::new() } else { format!("#{replica}") };
