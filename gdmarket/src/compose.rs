@@ -5,6 +5,8 @@ mod nats;
 mod other_services;
 mod sources;
 
+pub(crate) use sources::aggregates_of;
+
 use crate::config::{self, Config};
 use crate::metrics;
 use crate::service_keys::ServiceKeysFile;

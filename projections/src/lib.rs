@@ -17,6 +17,7 @@ mod registry;
 mod views;
 
 pub use engine::feed::{Delivery, Feed, FeedError, Feeds, LogSource, ScanRange};
+pub use engine::process_manager::cause_position as deadline_position;
 pub use engine::process_manager::{Cause, CommandContext, Handled, PortError};
 pub use engine::progress::{Applied, LoopKind, Progress};
 pub use engine::rebuild::{
@@ -47,6 +48,7 @@ pub use queries::{
 };
 pub use registry::{
     Projections, Replay, differences_from_rebuild, differences_with_feeds, managers, overview,
+    readers,
 };
 pub use views::alarms::{AlarmBody, AlarmRow, Alarms};
 pub use views::items::{Busy, Calendar, ItemBody, ItemInfo, ItemInfoBody, ItemRow, JoinedFields};

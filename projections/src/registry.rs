@@ -25,7 +25,7 @@ use crate::views::payments::Payments;
 use crate::views::reservations::Reservations;
 use any_view::{AnyView, view};
 use gdmarket_domain::{ManagerName, Services, ViewName};
-use gdmarket_store::Store;
+use gdmarket_store::{DividedReader, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +68,15 @@ fn all_managers(options: &Options) -> Vec<Arc<AnyManager>> {
 /// The subscriptions of the process managers of these services.
 pub fn managers(services: Services) -> Vec<&'static str> {
     services.managers().map(ManagerName::name).collect()
+}
+
+/// The subscriptions of the process managers of these services, each with the types of the streams that it reads.
+pub fn readers(services: Services) -> Vec<DividedReader> {
+    let options = Options::default();
+    let named = services.managers().map(|name| manager_named(name, &options));
+    named
+        .map(|manager| DividedReader { name: manager.name(), aggregates: manager.sources() })
+        .collect()
 }
 
 /// Reads the state of every loop, twice, to measure its rate. A view of these services is listed before it is built,

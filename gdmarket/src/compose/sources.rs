@@ -76,7 +76,7 @@ fn is_disjoint(some: Services, others: Services) -> bool {
 }
 
 /// The aggregates that these services own.
-fn aggregates_of(services: Services) -> BTreeSet<&'static str> {
+pub(crate) fn aggregates_of(services: Services) -> BTreeSet<&'static str> {
     let is_owned = |aggregate: &AggregateType| {
         services.contains(Service::of(MarketPart::Aggregate(*aggregate)))
     };

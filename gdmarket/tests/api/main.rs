@@ -32,6 +32,7 @@ mod event_stream;
 mod event_stream_client;
 mod exposition;
 mod frozen;
+#[path = "../shared/half_done_sagas.rs"]
 mod half_done_sagas;
 mod idempotency_keys;
 mod imported_names;

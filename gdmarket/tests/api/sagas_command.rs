@@ -74,16 +74,6 @@ async fn change_amount(db: &TestDb, from: i64, to: i64) {
     .await;
 }
 
-/// Sets the process managers of a server that has stopped to the end of the log.
-async fn skip_managers_to_head(db: &TestDb) {
-    let head = db.log_number("SELECT max(position) FROM events").await;
-    let managers =
-        "'holding', 'reservation_process', 'payment_process', 'alarm_saga', 'abandonment'";
-    let sql =
-        format!("UPDATE checkpoints SET position = {head} WHERE subscription IN ({managers})");
-    db.views_sql(&sql).await;
-}
-
 /// Parks a key at the first event of its stream, or at the first event of all.
 async fn park(db: &TestDb, manager: &str, key: &str, state: &str) {
     let (kind, number) = key.split_once('/').expect("a key");
@@ -142,9 +132,7 @@ on_each_engine! {
         server.terminate().await;
         assert_eq!(server.wait(SOON).await.code(), Some(0), "{}", server.stderr());
         let (tools, sagas) = (Tools { db }, HalfDoneSagas::new());
-        sagas.write_done(db).await;
-        skip_managers_to_head(db).await;
-        sagas.write_last(db).await;
+        sagas.write_for_a_stopped_server(db).await;
         assert_eq!(steps_of(&tools.json("sagas list")), owned(sagas.open));
         server.restart().await;
         let rows = eventually(SOON, || async {

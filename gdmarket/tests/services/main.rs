@@ -6,8 +6,12 @@ mod call_breaker;
 mod call_rules;
 mod calls;
 mod cutting_proxy;
+mod divided_market;
 mod faulty_stream;
 mod four_services;
+#[path = "../shared/half_done_sagas.rs"]
+#[expect(dead_code, clippy::expect_used, reason = "tests of other programs use the rest")]
+mod half_done_sagas;
 mod log_consumer;
 mod log_feed;
 mod log_pages;

@@ -12,7 +12,8 @@ mod reactor;
 mod retries;
 mod sender;
 
-pub(crate) use deadline_payload::{blocked_deadlines, cause_position};
+pub(crate) use deadline_payload::blocked_deadlines;
+pub use deadline_payload::cause_position;
 pub(crate) use manager::{Due, Manager, Moment, ProcessStep, Reaction, Reactions, Remedy};
 pub(crate) use port::Port;
 pub use port::{Cause, CommandContext, Handled, PortError};

@@ -158,7 +158,7 @@ async fn cancel_too_late(market: &Market, mut loops: Projections) {
 }
 
 async fn exported(store: &Store) -> Vec<u8> {
-    let options = ExportOptions { with_personal_data: false, is_derived: is_view };
+    let options = ExportOptions { with_personal_data: false, is_derived: is_view, division: None };
     let mut export = Export::begin(store, options).await.unwrap();
     let mut all = vec![];
     while let Some(lines) = export.next().await.unwrap() {
@@ -170,7 +170,8 @@ async fn exported(store: &Store) -> Vec<u8> {
 async fn imported(db: &TestDb, log: &[u8]) {
     let reader = ArchiveReader::open(Cursor::new(log.to_vec())).await.unwrap();
     let acting = managers(Services::ALL);
-    let settings = ImportOptions { numbered: &[], acting: &acting, is_derived: is_view };
+    let settings =
+        ImportOptions { numbered: &[], acting: &acting, is_derived: is_view, division: None };
     let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
     import(&options, settings, reader, &|_| {}).await.unwrap();
 }

@@ -36,6 +36,6 @@ pub(crate) async fn blocked_deadlines(
 }
 
 /// The position of the event that set a deadline; 0 if its row can't be read.
-pub(crate) fn cause_position(payload: &str) -> i64 {
+pub fn cause_position(payload: &str) -> i64 {
     serde_json::from_str::<DeadlinePayload>(payload).map_or(0, |payload| payload.position)
 }

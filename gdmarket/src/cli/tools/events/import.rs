@@ -2,6 +2,7 @@
 //! SQLite and PostgreSQL. An import is complete or changes nothing.
 
 pub(super) mod accept;
+mod division;
 
 use super::archive_failure;
 use crate::cli::tools::run_until_shutdown;
@@ -11,10 +12,11 @@ use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use accept::{NameRule, accept};
 use clap::Args;
+use division::division;
 use gdmarket_commands::NUMBERED;
 use gdmarket_domain::Services;
 use gdmarket_projections::{is_view, managers};
-use gdmarket_store::{ArchiveReader, ImportOptions, Imported, import};
+use gdmarket_store::{ArchiveReader, Identity, ImportOptions, Imported, import};
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -26,11 +28,17 @@ Examples:
   gdmarket events import market.ndjson --data-dir ./other-data
   zcat old.ndjson.gz | gdmarket events import -
   gdmarket events import of-2026.ndjson --accept-names-of-earlier-versions
+  gdmarket events import market.ndjson --service item --database-url postgres://…/item
+  gdmarket events import market.ndjson --service item,alarm --other reservation,payment
 
 The log that is filled must be empty and served by no server; a missing schema is created.
 Positions, times and receipts stay as they were, numbers continue after the highest, and no reaction
 is repeated. The epoch is raised, so that a follower of the other log notices.
-Names and actors that the interface would refuse are refused, with line, field and next step.";
+Names and actors that the interface would refuse are refused, with line, field and next step.
+
+A market of one process becomes one of several: stop it, export it, and import the same file once for
+each process with --service. Each takes the streams of its services; rentals that are half done go on
+where they were. --other names services that have another process in common.";
 
 /// The arguments of `events import`.
 #[derive(Debug, Args)]
@@ -42,6 +50,14 @@ pub(in crate::cli) struct ImportArgs {
     /// characters that change the direction of text. Control characters are still refused.
     #[arg(long)]
     accept_names_of_earlier_versions: bool,
+    /// Take only the part of these services, which will have a process and a log of their own: item, reservation,
+    /// payment, alarm.
+    #[arg(long, value_name = "SERVICES")]
+    service: Option<Services>,
+    /// Services that have another process in common; may be given several times. A service that isn't named has a
+    /// process of its own.
+    #[arg(long, value_name = "SERVICES", requires = "service")]
+    other: Vec<Services>,
 }
 
 impl ImportArgs {
@@ -58,7 +74,6 @@ impl ImportArgs {
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Result<(), Failure> {
-    let place = args.file.display().to_string();
     let input = open(&args.file)?;
     let rule = args.name_rule();
     run_until_shutdown(async {
@@ -66,15 +81,21 @@ pub(super) fn run(config: &Config, args: &ImportArgs, console: Console) -> Resul
             ArchiveReader::open_checked(input, Box::new(move |entry| accept(entry, rule)));
         let archive = archive.await.map_err(archive_failure)?;
         let progress = ProgressLine::start(console, "importing events", archive.header().events);
-        let managers = managers(Services::ALL);
-        let settings =
-            ImportOptions { numbered: &NUMBERED, acting: &managers, is_derived: is_view };
+        let division = args.service.map(|own| division(archive.header().log_id, own, &args.other));
+        let division = division.transpose()?;
+        let managers = managers(args.service.unwrap_or(Services::ALL));
+        let settings = ImportOptions {
+            numbered: &NUMBERED,
+            acting: &managers,
+            is_derived: is_view,
+            division: division.as_ref(),
+        };
         let options = store_options(config, true);
         let reached = |events| progress.reached(events);
         let imported = import(&options, settings, archive, &reached).await;
         let imported = imported.map_err(archive_failure)?;
         progress.finish();
-        report(&imported, &place, console);
+        report(&imported, args, console);
         Ok(())
     })
 }
@@ -98,10 +119,14 @@ fn decompressed(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     Ok(if compressed { Box::new(zstd::Decoder::with_buffer(whole)?) } else { Box::new(whole) })
 }
 
-fn report(imported: &Imported, place: &str, console: Console) {
+fn report(imported: &Imported, args: &ImportArgs, console: Console) {
     let Imported { identity, manifest } = imported;
     if console.is_json() {
-        let result = json!({"file": place, "epoch": identity.epoch, "manifest": manifest});
+        let services = args.service.unwrap_or(Services::ALL).to_string();
+        let Identity { epoch, log_id } = identity;
+        let result = json!({
+            "file": args.file, "epoch": epoch, "manifest": manifest, "services": services, "logId": log_id,
+        });
         Console::result_json(&result);
         return;
     }
@@ -109,5 +134,8 @@ fn report(imported: &Imported, place: &str, console: Console) {
         "{} events up to position {}, {} receipts; log {} is now in epoch {}.",
         manifest.events, manifest.last_position, manifest.receipts, identity.log_id, identity.epoch
     ));
+    if let Some(services) = args.service {
+        console.note(&format!("Of these, the log has the part of the services: {services}."));
+    }
     console.note("The views are rebuilt when it is served.");
 }

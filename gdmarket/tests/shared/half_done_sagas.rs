@@ -382,15 +382,32 @@ impl HalfDoneSagas {
         self.write_last(db).await;
     }
 
+    /// Writes all of it where a server has run, so that its process managers have only the last events before them.
+    pub(crate) async fn write_for_a_stopped_server(&self, db: &TestDb) {
+        self.write_done(db).await;
+        skip_managers_to_head(db).await;
+        self.write_last(db).await;
+    }
+
     /// Writes the events whose reactions are done.
-    pub(crate) async fn write_done(&self, db: &TestDb) {
+    async fn write_done(&self, db: &TestDb) {
         self.done.write(db).await;
     }
 
     /// Writes the events whose reactions aren't done.
-    pub(crate) async fn write_last(&self, db: &TestDb) {
+    async fn write_last(&self, db: &TestDb) {
         self.last.write(db).await;
     }
+}
+
+/// Takes the reactions to all events for done.
+async fn skip_managers_to_head(db: &TestDb) {
+    let head = db.log_number("SELECT max(position) FROM events").await;
+    let managers =
+        "'holding', 'reservation_process', 'payment_process', 'alarm_saga', 'abandonment'";
+    let sql =
+        format!("UPDATE checkpoints SET position = {head} WHERE subscription IN ({managers})");
+    db.views_sql(&sql).await;
 }
 
 /// What is different in one of the sagas.
