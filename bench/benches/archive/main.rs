@@ -125,7 +125,8 @@ async fn export(url: &str, file: &Path) -> anyhow::Result<()> {
 async fn load(url: &str, file: &Path) -> anyhow::Result<()> {
     let archive = ArchiveReader::open(File::open(file)?).await?;
     let items = NumberKind { kind: "item", stream_types: &["item"], named_by: None };
-    let settings = ImportOptions { numbered: &[items], acting: &[], is_derived: |_| false };
+    let settings =
+        ImportOptions { numbered: &[items], acting: &[], is_derived: |_| false, division: None };
     import(&options(url), settings, archive, &|_| {}).await?;
     Ok(())
 }
