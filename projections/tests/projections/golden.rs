@@ -158,7 +158,7 @@ async fn cancel_too_late(market: &Market, mut loops: Projections) {
 }
 
 async fn exported(store: &Store) -> Vec<u8> {
-    let options = ExportOptions { with_personal_data: false, is_derived: is_view, division: None };
+    let options = ExportOptions { with_personal_data: false, is_derived: is_view };
     let mut export = Export::begin(store, options).await.unwrap();
     let mut all = vec![];
     while let Some(lines) = export.next().await.unwrap() {
