@@ -3,6 +3,7 @@
 
 mod accept;
 mod alarms;
+mod capabilities;
 mod collection;
 mod event_stream;
 mod items;
@@ -25,7 +26,7 @@ use axum::body::Body;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use gdmarket_app::Viewer;
+use gdmarket_app::{MarketCondition, Viewer};
 use gdmarket_domain::{Actor, Service, Services};
 use gdmarket_projections::{Applied, Queries};
 use http::{HeaderValue, header};
@@ -50,13 +51,16 @@ pub(crate) struct QueryState {
     pub(crate) event_streams: EventStreams,
     pub(crate) now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     pub(crate) time_zone: Tz,
+    /// What stays as it is of what `/capabilities` answers.
     pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) condition: Arc<dyn Fn() -> MarketCondition + Send + Sync>,
     pub(crate) links: Arc<RootLinks>,
     pub(crate) render_metrics: fn() -> Option<String>,
 }
 
+pub(crate) use capabilities::{Capabilities, Limits};
 pub(crate) use event_stream::EventStreams;
-pub(crate) use meta::{Capabilities, Limits, RootLinks};
+pub(crate) use meta::RootLinks;
 
 /// The routes that read, of a process of these services.
 pub(crate) fn router(state: QueryState, services: Services) -> OpenApiRouter {
@@ -66,7 +70,8 @@ pub(crate) fn router(state: QueryState, services: Services) -> OpenApiRouter {
 /// The routes alone, for the OpenAPI document.
 pub(crate) fn routes(services: Services) -> OpenApiRouter<QueryState> {
     // Those of the process itself exist whichever services it runs.
-    let own = OpenApiRouter::new().merge(event_stream::router()).merge(meta::router());
+    let own = OpenApiRouter::new().merge(event_stream::router());
+    let own = own.merge(capabilities::router()).merge(meta::router());
     services.iter().fold(own, |router, service| router.merge(routes_of(service)))
 }
 

@@ -18,13 +18,14 @@ use crate::server::{Shutdown, request_pipeline};
 use crate::token::Tokens;
 use axum::Router;
 use chrono_tz::Tz;
-use gdmarket_app::UseCases;
+use gdmarket_app::{ServiceConditions, UseCases};
 use gdmarket_domain::Services;
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
 use gdmarket_projections::{Applied, Queries};
 use gdmarket_service_token::TokenVerifier;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub struct MarketParts {
     pub applied: Applied,
     /// The tokens of the log.
     pub tokens: Tokens,
+    /// What this process knows of the services that aren't in it.
+    pub conditions: Arc<dyn ServiceConditions>,
 }
 
 /// The options of the routes of one market.
@@ -91,7 +94,8 @@ fn internal(market: &MarketParts, options: &RouterOptions) -> Router {
 }
 
 fn query_state(market: &MarketParts, options: &RouterOptions, shutdown: Shutdown) -> QueryState {
-    let use_cases = market.use_cases.clone();
+    let (clock, conditions) = (market.use_cases.clone(), Arc::clone(&market.conditions));
+    let use_cases = clock.clone();
     let absent = Services::ALL.without(options.services);
     let absent = absent.iter().flat_map(absent_services::paths).collect();
     QueryState {
@@ -102,6 +106,7 @@ fn query_state(market: &MarketParts, options: &RouterOptions, shutdown: Shutdown
         now: Arc::new(move || use_cases.now()),
         time_zone: options.time_zone,
         capabilities: Arc::new(capabilities(options)),
+        condition: Arc::new(move || clock.market_condition(&*conditions)),
         links: Arc::new(RootLinks::without(&absent)),
         render_metrics: options.render_metrics,
     }
@@ -124,5 +129,8 @@ fn capabilities(options: &RouterOptions) -> Capabilities {
             period_days: MAX_DAYS,
             page_members: MAX_LIMIT,
         },
+        services: BTreeMap::new(),
+        breakers: BTreeMap::new(),
+        commands: BTreeMap::new(),
     }
 }

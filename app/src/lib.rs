@@ -7,6 +7,7 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod availability;
 mod awaited_outcome;
 mod context;
 mod error;
@@ -21,6 +22,10 @@ mod service_calls;
 mod use_cases;
 mod waiting;
 
+pub use availability::{
+    Availability, BreakerCondition, CommandOutlook, Hindrance, HindranceCause, MarketCondition,
+    ServiceCondition, ServiceConditions,
+};
 pub use context::{IncomingRequest, RequestKey, WaitPolicy, WriteContext};
 pub use error::UseCaseError;
 pub use gdmarket_commands::{

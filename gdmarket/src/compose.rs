@@ -1,6 +1,7 @@
 //! Builds a running market from the configuration: opens the store once, builds commands and projections on it,
 //! gives process managers a way to send commands, and the HTTP side its parts.
 
+mod followed_services;
 mod nats;
 mod other_services;
 mod sources;
@@ -12,7 +13,7 @@ use crate::metrics;
 use crate::service_keys::ServiceKeysFile;
 use gdmarket_api::server::Shutdown;
 use gdmarket_api::{MarketParts, Router, RouterOptions, Tokens, router};
-use gdmarket_app::{ProcessCommands, UseCaseOptions, UseCases};
+use gdmarket_app::{ProcessCommands, ServiceConditions, UseCaseOptions, UseCases};
 use gdmarket_commands::{
     AlarmOptions, CommandOptions, Commands, NUMBERED, PaymentGateway, PaymentOptions,
     separate_payment_numbers,
@@ -28,6 +29,7 @@ use gdmarket_simulators::{
 };
 use gdmarket_store::{Raised, Store, StoreError, StoreOptions, make_private_folder};
 use gdmarket_transport::{HttpPaymentGateway, HttpPaymentGatewayOptions, NatsConnection};
+use sources::FollowedLogs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +49,7 @@ pub struct Market {
     tokens: Tokens,
     services: Services,
     service_keys: Option<ServiceKeysFile>,
+    conditions: Arc<dyn ServiceConditions>,
 }
 
 /// Why a market can't start.
@@ -167,7 +170,8 @@ impl Market {
         let commands = commands(config, store.clone(), keys.clone())?;
         let port = Arc::new(ProcessCommands::new(commands.clone()));
         let nats = nats::connection(config).await?;
-        let feeds = sources::feeds(config, &store, keys, nats.as_ref()).await?;
+        let FollowedLogs { feeds, conditions } =
+            sources::followed_logs(config, &store, keys, nats.as_ref()).await?;
         if let Err(error) =
             Projections::prepare_with_feeds(&store, &feeds, config.services.own).await
         {
@@ -179,7 +183,8 @@ impl Market {
         let projections = follow(store.clone(), feeds, port, nats);
         let tokens = tokens(&store).await?;
         let services = config.services.own;
-        let market = Self { store, commands, projections, tokens, services, service_keys };
+        let market =
+            Self { store, commands, projections, tokens, services, service_keys, conditions };
         market.first_views().await;
         Ok(market)
     }
@@ -212,6 +217,7 @@ impl Market {
             queries: self.projections.queries(),
             applied: self.projections.applied(),
             tokens: self.tokens.clone(),
+            conditions: Arc::clone(&self.conditions),
         };
         let options = RouterOptions {
             services: self.services,

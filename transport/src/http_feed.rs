@@ -8,13 +8,13 @@ mod page_check;
 mod reachability;
 mod source_client;
 
+pub use reachability::{Reachability, SourceCondition, SourceReading};
 pub use source_client::{LogQuery, SourceClient, SourceOptions};
 
 use async_trait::async_trait;
 use gdmarket_domain::Services;
 use gdmarket_projections::{Delivery, Feed, FeedError, Identity, LogPage, RecordedEvent};
 use page_check::{ExpectedPage, First};
-use reachability::Reachability;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -40,7 +40,7 @@ struct Owner {
     /// The log of the first answer, or the one that is known from before. No other one is read.
     source: OnceLock<Identity>,
     head: watch::Sender<i64>,
-    reachability: Reachability,
+    reachability: Arc<Reachability>,
     /// The services whose events the log has, as its owner said last.
     services: watch::Sender<Option<Services>>,
     /// New events come by other means: the owner is asked now and then only.
@@ -70,7 +70,7 @@ impl HttpFeed {
     }
 
     fn start(client: SourceClient, source: OnceLock<Identity>) -> Self {
-        let reachability = Reachability::new(&client);
+        let reachability = Arc::new(Reachability::new(&client));
         let owner = Arc::new(Owner {
             client,
             source,
@@ -82,6 +82,11 @@ impl HttpFeed {
         });
         let follower = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&owner).follow()));
         Self { owner, _follower: follower }
+    }
+
+    /// Whether the owner can be read; it is kept current as long as the feed exists.
+    pub fn reachability(&self) -> Arc<Reachability> {
+        Arc::clone(&self.owner.reachability)
     }
 
     /// The services whose events are read.

@@ -8,7 +8,9 @@ mod payment_gateway;
 mod service_calls;
 mod service_client;
 
-pub use http_feed::{HttpFeed, LogQuery, SourceClient, SourceOptions};
+pub use http_feed::{
+    HttpFeed, LogQuery, Reachability, SourceClient, SourceCondition, SourceOptions, SourceReading,
+};
 pub use jet_stream::{
     JetStreamFeed, JetStreamTarget, NatsConnection, NatsOptions, NatsSetupError, StreamOptions,
 };

@@ -1,7 +1,9 @@
 //! The logs that a process reads: its own, and those of the other services whose events its own ones react to.
 
 use super::StartError;
+use super::followed_services::FollowedServices;
 use crate::config::Config;
+use gdmarket_app::ServiceConditions;
 use gdmarket_commands::SystemClock;
 use gdmarket_domain::{AggregateType, MarketPart, Service, Services};
 use gdmarket_projections::{Feed, Feeds, LogSource};
@@ -11,18 +13,27 @@ use gdmarket_transport::{HttpFeed, JetStreamFeed, NatsConnection, SourceClient, 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// The logs that a process reads, and what it knows of their owners.
+pub(super) struct FollowedLogs {
+    pub(super) feeds: Feeds,
+    pub(super) conditions: Arc<dyn ServiceConditions>,
+}
+
 /// The feeds of a process. The owners of the other logs may be away: a log that was never read is waited for by its
 /// loops alone.
-pub(super) async fn feeds(
+pub(super) async fn followed_logs(
     config: &Config,
     store: &Store,
     keys: Option<SharedKeys>,
     nats: Option<&NatsConnection>,
-) -> Result<Feeds, StartError> {
+) -> Result<FollowedLogs, StartError> {
     let own = config.services.own;
-    let Some(keys) = keys.filter(|_| !own.is_all()) else { return Ok(Feeds::of_own_log(store)) };
+    let Some(keys) = keys.filter(|_| !own.is_all()) else {
+        let conditions = Arc::new(FollowedServices::new(vec![]));
+        return Ok(FollowedLogs { feeds: Feeds::of_own_log(store), conditions });
+    };
     let known = KnownSources::new(store.views().clone());
-    let mut sources = vec![];
+    let (mut sources, mut followed) = (vec![], vec![]);
     for (url, services) in owners(config) {
         let Some(first) = services.iter().next() else { continue };
         let name = first.name();
@@ -31,6 +42,7 @@ pub(super) async fn feeds(
             Some(log) => HttpFeed::of(client, log),
             None => HttpFeed::new(client),
         };
+        followed.push(feed.reachability());
         let feed: Arc<dyn Feed> = match nats {
             Some(nats) => Arc::new(JetStreamFeed::new(feed, nats.clone(), first)),
             None => Arc::new(feed),
@@ -38,7 +50,8 @@ pub(super) async fn feeds(
         let aggregates = Some(aggregates_of(services));
         sources.push(LogSource { name: Some(name), feed, aggregates });
     }
-    Ok(Feeds::new(store, Some(aggregates_of(own)), sources))
+    let feeds = Feeds::new(store, Some(aggregates_of(own)), sources);
+    Ok(FollowedLogs { feeds, conditions: Arc::new(FollowedServices::new(followed)) })
 }
 
 /// The processes that are read, by their address: several services may share a log.

@@ -16,6 +16,7 @@ mod blocked_loops;
 mod bodies;
 mod bounded_waits;
 mod browser;
+mod capabilities;
 mod check_command;
 mod collections;
 mod command_line;

@@ -81,6 +81,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "context",
             "permissions",
             "use_cases",
+            "availability",
             "waiting",
             "awaited_outcome",
             "items",

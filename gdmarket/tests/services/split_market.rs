@@ -44,6 +44,23 @@ impl TwoProcesses {
         .await;
     }
 
+    /// Waits until `/capabilities` says this of these commands; returns all that it says.
+    async fn forecasts<const N: usize>(
+        server: &Server,
+        commands: [&str; N],
+        expected: [&str; N],
+    ) -> Value {
+        eventually(SOON, || async {
+            let (_, known) = Self::call(server, Method::GET, "/capabilities", &json!({})).await;
+            let is_expected = commands
+                .iter()
+                .zip(expected)
+                .all(|(command, expected)| known["commands"][command]["now"] == expected);
+            if is_expected { Ok(known) } else { Err(known) }
+        })
+        .await
+    }
+
     async fn register(&self) {
         let item = json!({"itemName": "Camera", "itemPrice": 100});
         let (status, item) = Self::call(self.items(), Method::POST, "/items", &item).await;
@@ -88,6 +105,26 @@ on_each_engine! {
         let returned = TwoProcesses::call(market.items(), Method::POST, "/items/1/return", &json!({})).await;
         assert_eq!(returned.0, 200, "{}", returned.1);
         TwoProcesses::reaches(market.reservations(), "/reservations/1", "status", "Completed").await;
+    }
+
+    async fn capabilities_say_which_command_works_while_a_service_is_down(db: &TestDb) {
+        let mut market = TwoProcesses::start(db.engine()).await;
+        let commands = ["registerItem", "lendItem", "reserve"];
+        let all_work = ["works", "works", "notServedHere"];
+        let without_reservations = ["works", "accepted", "notServedHere"];
+        TwoProcesses::forecasts(market.items(), commands, all_work).await;
+        market.0.kill("reservation").await;
+        let known = TwoProcesses::forecasts(market.items(), commands, without_reservations).await;
+        let reservation = &known["services"]["reservation"];
+        assert_eq!(reservation["state"], "unreachable", "{known}");
+        assert_eq!(known["services"]["alarm"]["state"], "here", "{known}");
+        assert!(!known.to_string().contains("127.0.0.1"), "no caller sees an address: {known}");
+        let reason = &known["commands"]["lendItem"]["reasons"][0];
+        assert_eq!((&reason["service"], &reason["code"]), (&json!("reservation"), &json!("unreachable")));
+        assert!(reason["since"].is_string(), "{reason}");
+        assert_eq!(reason["since"], reservation["since"], "{known}");
+        market.0.restart("reservation").await;
+        TwoProcesses::forecasts(market.items(), commands, all_work).await;
     }
 
     async fn reservation_is_accepted_while_the_item_service_is_down_and_decided_after_its_return(db: &TestDb) {

@@ -1,6 +1,7 @@
 //! Whether a source can be read: its metrics, and one log line when that changes.
 
 use super::source_client::SourceClient;
+use gdmarket_domain::Services;
 use gdmarket_projections::FeedError;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,11 +9,24 @@ use tokio::time::Instant;
 
 /// What is known about a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SourceCondition {
+pub enum SourceCondition {
+    /// It wasn't asked yet.
     Unknown,
+    /// It was read.
     Readable,
+    /// It doesn't answer.
     Unreachable,
+    /// It answers with what this process refuses.
     Refused,
+}
+
+/// How the last read of a source ended.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceReading {
+    /// What is known about it.
+    pub condition: SourceCondition,
+    /// When it was last read; before that, when this process began to try.
+    pub last_read: Instant,
 }
 
 #[derive(Debug)]
@@ -26,7 +40,8 @@ struct KnownCondition {
 
 /// Whether a source can be read.
 #[derive(Debug)]
-pub(super) struct Reachability {
+pub struct Reachability {
+    services: Services,
     source: String,
     url: String,
     known: Mutex<KnownCondition>,
@@ -40,10 +55,22 @@ impl Reachability {
             last_read: Instant::now(),
         };
         Self {
+            services: client.services(),
             source: client.services().to_string(),
             url: client.url().to_owned(),
             known: Mutex::new(known),
         }
+    }
+
+    /// The services whose events are read there.
+    pub const fn services(&self) -> Services {
+        self.services
+    }
+
+    /// How the last read ended.
+    pub fn last_reading(&self) -> SourceReading {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        SourceReading { condition: known.condition, last_read: known.last_read }
     }
 
     /// Notes how a read ended.
