@@ -15,7 +15,7 @@ use tokio::time::{Instant, interval, sleep};
 const PER_RESERVATION: f64 = 3.0;
 const WARM_UP: Duration = Duration::from_secs(1);
 /// The longest until all reservations are decided.
-const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+const SETTLED_WITHIN: Duration = Duration::from_mins(1);
 /// Items, each reserved for another day in turn.
 const ITEMS: usize = 200;
 

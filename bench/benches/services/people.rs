@@ -27,7 +27,7 @@ impl People {
         let item = json!({"itemName": "Camera", "itemPrice": 100});
         let answer = self.client.post(&self.items).json(&item).send().await?.error_for_status()?;
         let item: Value = answer.json().await?;
-        item["itemNo"].as_i64().context("a number")
+        item.get("itemNo").and_then(Value::as_i64).context("a number")
     }
 
     /// Reserves an item for these days without waiting for the decision; returns the reservation's number.
@@ -43,7 +43,7 @@ impl People {
         let request = self.client.post(&self.reservations).header("Prefer", "respond-async");
         let answer = request.json(&body).send().await?.error_for_status()?;
         let reservation: Value = answer.json().await?;
-        reservation["reservationNo"].as_i64().context("a number")
+        reservation.get("reservationNo").and_then(Value::as_i64).context("a number")
     }
 
     /// Pays a reservation; false while that can't be done yet.

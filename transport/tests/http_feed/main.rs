@@ -2,6 +2,7 @@
 //! the log is refused, named, and not given on; the same read succeeds once the owner is right again.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "tests and their helpers may fail"
 )]
