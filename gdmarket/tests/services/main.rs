@@ -12,6 +12,7 @@ mod four_services;
 #[path = "../shared/half_done_sagas.rs"]
 #[expect(dead_code, clippy::expect_used, reason = "tests of other programs use the rest")]
 mod half_done_sagas;
+mod interrupted_calls;
 mod isolation;
 mod log_consumer;
 mod log_feed;
