@@ -7,6 +7,7 @@ mod payments;
 mod remaining_time;
 mod service_caller;
 mod service_command;
+mod trace;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -30,7 +31,9 @@ pub(crate) struct InternalState {
 
 /// The internal routes of the services of this process.
 pub(crate) fn router(state: InternalState) -> Router {
-    let mut routes = Router::new().route("/internal/log", get(log::page));
+    let mut routes = Router::new()
+        .route("/internal/log", get(log::page))
+        .route("/internal/trace", get(trace::part));
     if state.services.contains(Service::Alarm) {
         routes = routes.route("/internal/alarms/{itemNo}/raise", post(alarms::raise));
     }

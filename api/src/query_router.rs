@@ -28,7 +28,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use gdmarket_app::{MarketCondition, Viewer};
 use gdmarket_domain::{Actor, Service, Services};
-use gdmarket_projections::{Applied, Queries};
+use gdmarket_projections::{Applied, Queries, Traces};
 use http::{HeaderValue, header};
 use serde::Serialize;
 use std::sync::Arc;
@@ -46,6 +46,7 @@ const AT_LEAST_WAIT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct QueryState {
     pub(crate) queries: Queries,
+    pub(crate) traces: Traces,
     pub(crate) applied: Applied,
     pub(crate) tokens: Tokens,
     pub(crate) event_streams: EventStreams,

@@ -23,7 +23,7 @@ use gdmarket_domain::Services;
 use gdmarket_domain::money::MAX_PRICE;
 use gdmarket_domain::name::MAX_NAME;
 use gdmarket_domain::rental_period::MAX_DAYS;
-use gdmarket_projections::{Applied, Queries};
+use gdmarket_projections::{Applied, Queries, Traces};
 use gdmarket_service_token::TokenVerifier;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,6 +39,8 @@ pub struct MarketParts {
     pub use_cases: UseCases,
     /// The views.
     pub queries: Queries,
+    /// The traces, with the parts that other services have.
+    pub traces: Traces,
     /// The positions that views and reactions have reached.
     pub applied: Applied,
     /// The tokens of the log.
@@ -100,6 +102,7 @@ fn query_state(market: &MarketParts, options: &RouterOptions, shutdown: Shutdown
     let absent = absent.iter().flat_map(absent_services::paths).collect();
     QueryState {
         queries: market.queries.clone(),
+        traces: market.traces.clone(),
         applied: market.applied.clone(),
         tokens: market.tokens.clone(),
         event_streams: EventStreams::new(&options.http, shutdown),

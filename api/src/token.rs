@@ -1,15 +1,20 @@
 //! `Gdmarket-At`, `?at_least=` and the ids of events: an opaque, signed set of (source, position). A source is one log in
 //! one epoch, so that a token of the log before a restore never counts for the restored one. The key of the signature is
-//! kept with the log, so that no caller can make up a token; services that share a key read each other's tokens.
+//! kept with the log, so that no caller can make up a token; services that share keys sign with those and read each other's
+//! tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gdmarket_projections::Identity;
+use gdmarket_service_token::{DerivedKeys, SharedKeys};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
+
+/// What distinguishes the keys of these tokens from others that are made of the services' shared keys.
+const PURPOSE: &str = "gdmarket position tokens, version 1";
 
 /// How many bytes of the signature a token contains.
 const SIGNATURE: usize = 16;
@@ -26,8 +31,8 @@ pub struct Tokens {
     own: Identity,
     /// The key that is kept with the log.
     key: Hmac<Sha256>,
-    /// The keys that services share: tokens are signed with the first, the others are read while they are replaced.
-    shared: Vec<Hmac<Sha256>>,
+    /// The keys that services share, where there are any: they sign then.
+    shared: Option<DerivedKeys>,
 }
 
 /// The positions of a token, each in a log of its own.
@@ -43,24 +48,30 @@ impl Tokens {
     /// The tokens of a log in an epoch; `None` if the key is none.
     pub fn new(log_id: Uuid, epoch: i64, key: &[u8]) -> Option<Self> {
         let key = Hmac::new_from_slice(key).ok()?;
-        Some(Self { own: Identity { log_id, epoch }, key, shared: vec![] })
+        Some(Self { own: Identity { log_id, epoch }, key, shared: None })
     }
 
-    /// Signs with the first of these keys, which other services have, too, and reads what is signed with any of them;
-    /// `None` if a key is none. Tokens that are signed with the log's own key stay readable.
-    pub fn with_shared_keys<'k>(self, keys: impl IntoIterator<Item = &'k [u8]>) -> Option<Self> {
-        let keys = keys.into_iter().map(|key| Hmac::new_from_slice(key).ok());
-        Some(Self { shared: keys.collect::<Option<_>>()?, ..self })
+    /// Signs with a key that is derived from those that services share, and reads what other services signed. Tokens
+    /// that are signed with the log's own key stay readable.
+    #[must_use]
+    pub fn with_shared_keys(self, keys: &SharedKeys) -> Self {
+        Self { shared: Some(keys.derived(PURPOSE)), ..self }
     }
 
     /// The token of a position of the own log.
     pub(crate) fn token(&self, position: i64) -> String {
         let Identity { log_id, epoch } = self.own;
         let mut token = format!("{}.{epoch}@{position}", log_id.simple()).into_bytes();
-        let key = self.shared.first().unwrap_or(&self.key);
-        let signature = key.clone().chain_update(&token).finalize().into_bytes();
+        let signature = self.sign(&token);
         token.extend(signature.iter().take(SIGNATURE));
         URL_SAFE_NO_PAD.encode(token)
+    }
+
+    fn sign(&self, text: &[u8]) -> [u8; 32] {
+        match &self.shared {
+            Some(shared) => shared.sign(text),
+            None => self.key.clone().chain_update(text).finalize().into_bytes().into(),
+        }
     }
 
     /// The position of the own log that a token names; `None` if it names none.
@@ -80,11 +91,10 @@ impl Tokens {
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (text, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE)?)?;
-        let is_of = |key: &Hmac<Sha256>| {
-            key.clone().chain_update(text).verify_truncated_left(signature).is_ok()
-        };
-        let is_shared = self.shared.iter().any(is_of);
-        if !is_shared && !is_of(&self.key) {
+        let is_shared = self.shared.as_ref().is_some_and(|keys| keys.have_signed(text, signature));
+        let is_own =
+            || self.key.clone().chain_update(text).verify_truncated_left(signature).is_ok();
+        if !is_shared && !is_own() {
             return None;
         }
         let positions = read_positions(std::str::from_utf8(text).ok()?)?;
@@ -112,6 +122,15 @@ fn read_positions(text: &str) -> Option<Positions> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gdmarket_service_token::ServiceKeys;
+
+    /// Keys of services, each given as one byte of it.
+    fn keys(current: &str, previous: Option<&str>) -> SharedKeys {
+        let line = |name: &str, key: &str| format!("{name} = \"{}\"\n", key.repeat(32));
+        let previous = previous.map(|key| line("previous", key)).unwrap_or_default();
+        let text = format!("{}{previous}", line("current", current));
+        SharedKeys::new(ServiceKeys::from_toml(&text).unwrap())
+    }
 
     fn tokens(log: u128, epoch: i64, key: u8) -> Tokens {
         Tokens::new(Uuid::from_u128(log), epoch, &[key; 32]).unwrap()
@@ -149,29 +168,28 @@ mod tests {
             .map(|(id, epoch, at)| format!("{}.{epoch}@{at}", Uuid::from_u128(*id).simple()))
             .collect();
         let mut token = entries.join(";").into_bytes();
-        let key = log.shared.first().unwrap_or(&log.key);
-        let signature = key.clone().chain_update(&token).finalize().into_bytes();
+        let signature = log.sign(&token);
         token.extend(signature.iter().take(SIGNATURE));
         URL_SAFE_NO_PAD.encode(token)
     }
 
     #[test]
     fn token_of_another_service_is_read_with_a_shared_key_only() {
-        let shared = |log, key: u8| tokens(log, 1, 7).with_shared_keys([&[key; 32][..]]).unwrap();
-        let (item, payment) = (shared(1, 9), shared(2, 9));
+        let shared = |log, key: &str| tokens(log, 1, 7).with_shared_keys(&keys(key, None));
+        let (item, payment) = (shared(1, "09"), shared(2, "09"));
         let token = payment.token(42);
         let positions = item.positions(&token).unwrap();
         let of_payment = Identity { log_id: Uuid::from_u128(2), epoch: 1 };
         assert_eq!(positions, BTreeMap::from([(of_payment, 42)]));
         assert_eq!(item.position(&token), None, "it names no position of the own log");
-        assert_eq!(shared(1, 8).positions(&token), None, "another key");
+        assert_eq!(shared(1, "08").positions(&token), None, "another key");
         assert_eq!(tokens(1, 1, 7).positions(&token), None, "no shared key");
         assert_eq!(tokens(1, 1, 9).positions(&token), None, "its own log's key is not for others");
     }
 
     #[test]
     fn set_of_positions_is_read_as_such() {
-        let item = tokens(1, 1, 7).with_shared_keys([&[9; 32][..]]).unwrap();
+        let item = tokens(1, 1, 7).with_shared_keys(&keys("09", None));
         let token = set(&item, &[(1, 1, 5), (2, 3, 7)]);
         assert_eq!(item.position(&token), Some(5));
         assert_eq!(item.positions(&token).unwrap().len(), 2);
@@ -183,7 +201,7 @@ mod tests {
 
     #[test]
     fn tokens_are_bounded() {
-        let item = tokens(1, 1, 7).with_shared_keys([&[9; 32][..]]).unwrap();
+        let item = tokens(1, 1, 7).with_shared_keys(&keys("09", None));
         let of = |count: u32| -> Vec<(u128, i64, i64)> {
             (0..count).map(|id| (u128::from(id) + 1, i64::MAX - 1, i64::MAX)).collect()
         };
@@ -199,9 +217,9 @@ mod tests {
     fn tokens_from_before_the_shared_key_stay_readable() {
         let alone = tokens(1, 1, 7);
         let token = alone.token(42);
-        let shared = alone.with_shared_keys([&[9; 32][..], &[8; 32][..]]).unwrap();
+        let shared = alone.with_shared_keys(&keys("09", Some("08")));
         assert_eq!(shared.position(&token), Some(42));
-        let rotated = tokens(1, 1, 7).with_shared_keys([&[8; 32][..]]).unwrap();
+        let rotated = tokens(1, 1, 7).with_shared_keys(&keys("08", None));
         assert_eq!(shared.position(&rotated.token(43)), Some(43), "the second key");
     }
 }

@@ -14,14 +14,20 @@ pub(crate) struct TraceResource {
     reservation_no: i64,
     /// The requests of people, in order, each with the events that followed.
     events: Vec<TracedEvent>,
-    /// Whether this is all of it: a story of more than ten thousand events is cut.
+    /// Whether this is all of it: a story of more than ten thousand events is cut, and services may be missing.
     complete: bool,
+    /// The services that didn't answer: what they have of the story isn't shown. Absent if all did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    missing: Vec<&'static str>,
 }
 
 impl TraceResource {
     pub(crate) fn of(no: ReservationNo, found: ReservationTrace) -> Self {
-        let Trace { events, is_complete } = found.trace;
-        Self { reservation_no: no.get(), events, complete: is_complete }
+        let complete = found.trace.is_complete();
+        let Trace { events, missing, .. } = found.trace;
+        let missing = missing.iter().map(|part| part.service.name()).collect();
+        Self { reservation_no: no.get(), events, complete, missing }
     }
 }
 

@@ -5,6 +5,10 @@ mod followed_services;
 mod nats;
 mod other_services;
 mod sources;
+mod traces;
+
+pub use sources::feeds_of;
+pub use traces::traces_of;
 
 pub(crate) use sources::aggregates_of;
 
@@ -181,7 +185,9 @@ impl Market {
             });
         }
         let projections = follow(store.clone(), feeds, port, nats);
-        let tokens = tokens(&store).await?;
+        // Alone, tokens are signed with the log's own key.
+        let shared = service_keys.as_ref().filter(|_| !config.services.own.is_all());
+        let tokens = tokens(&store, shared.map(ServiceKeysFile::keys)).await?;
         let services = config.services.own;
         let market =
             Self { store, commands, projections, tokens, services, service_keys, conditions };
@@ -215,6 +221,11 @@ impl Market {
                 use_case_options(config),
             ),
             queries: self.projections.queries(),
+            traces: traces::traces(
+                config,
+                self.projections.queries(),
+                self.service_keys.as_ref().map(ServiceKeysFile::keys),
+            ),
             applied: self.projections.applied(),
             tokens: self.tokens.clone(),
             conditions: Arc::clone(&self.conditions),
@@ -267,10 +278,14 @@ async fn is_readable(queries: &Queries, view: ViewName) -> bool {
     }
 }
 
-async fn tokens(store: &Store) -> Result<Tokens, StartError> {
+async fn tokens(store: &Store, shared: Option<SharedKeys>) -> Result<Tokens, StartError> {
     let (identity, key) = (store.identity(), store.log().token_key().await?);
-    Tokens::new(identity.log_id, identity.epoch, &key)
-        .ok_or_else(|| StartError::Settings("the log's key for tokens is invalid".to_owned()))
+    let tokens = Tokens::new(identity.log_id, identity.epoch, &key)
+        .ok_or_else(|| StartError::Settings("the log's key for tokens is invalid".to_owned()))?;
+    Ok(match shared {
+        Some(keys) => tokens.with_shared_keys(&keys),
+        None => tokens,
+    })
 }
 
 /// Whether numbers of payments that this process allocates may reach a payment provider, which keeps them when a log is

@@ -39,7 +39,10 @@ pub use inspect::sagas::{
     Sagas, UnreadableEvents,
 };
 pub use inspect::state_at::{AggregateKind, StateAt};
-pub use inspect::trace::{ReservationTrace, Trace, TracedEvent};
+pub use inspect::trace::{
+    MissingPart, ReservationTrace, SearchRange, ServiceTraces, Trace, TraceQuery, TracedEvent,
+    Traces,
+};
 pub use processes::command_port::{CommandPort, OutgoingCommand};
 pub use processes::options::Options;
 pub use queries::{

@@ -18,6 +18,7 @@ pub use history::StreamEvent;
 pub use query_error::QueryError;
 pub use versions::NEWEST;
 
+use crate::engine::feed::Feeds;
 use crate::engine::view_table::ViewTable;
 use crate::views::alarms::{AlarmBody, Alarms};
 use crate::views::items::{ItemBody, ItemInfo, ItemInfoBody};
@@ -26,6 +27,7 @@ use crate::views::reservations::{ReservationBody, Reservations};
 use cqrs_es::Aggregate as _;
 use gdmarket_domain::{Alarm, Item, Payment, PersonId, Reservation, ReservationNo};
 use gdmarket_store::Store;
+use repair::ViewReader;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -92,6 +94,8 @@ pub struct Queries(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    /// The logs that views are fed by.
+    feeds: Feeds,
     items: ViewTable<ItemInfo>,
     reservations: ViewTable<Reservations>,
     payments: ViewTable<Payments>,
@@ -117,13 +121,24 @@ impl Queries {
 
     /// Queries the views of this store, whether a loop maintains them or not.
     pub fn new(store: Store) -> Self {
+        let feeds = Feeds::of_own_log(&store);
+        Self::with_feeds(store, feeds)
+    }
+
+    /// As [`Queries::new`], with the logs of other services that views are fed by.
+    pub(crate) fn with_feeds(store: Store, feeds: Feeds) -> Self {
         Self(Arc::new(Inner {
             store,
+            feeds,
             items: ViewTable::served(),
             reservations: ViewTable::served(),
             payments: ViewTable::served(),
             alarms: ViewTable::served(),
         }))
+    }
+
+    fn reader(&self) -> ViewReader<'_> {
+        ViewReader { store: &self.0.store, feeds: &self.0.feeds }
     }
 
     /// The store, for the questions that no view answers.

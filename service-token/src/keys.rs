@@ -50,7 +50,18 @@ impl ServiceKeys {
         Ok(Self { current: key("current", &current)?, previous })
     }
 
-    pub(crate) fn sign(&self, text: &str) -> [u8; 32] {
+    /// The keys of another purpose.
+    pub(crate) fn derived(&self, purpose: &str) -> Self {
+        let derive = |key: &Hmac<Sha256>| {
+            let derived = key.clone().chain_update(purpose).finalize().into_bytes();
+            // HMAC takes keys of any length, so this is the key that was derived.
+            Hmac::new_from_slice(&derived).ok()
+        };
+        let current = derive(&self.current).unwrap_or_else(|| self.current.clone());
+        Self { current, previous: self.previous.as_ref().and_then(derive) }
+    }
+
+    pub(crate) fn sign(&self, text: impl AsRef<[u8]>) -> [u8; 32] {
         self.current.clone().chain_update(text).finalize().into_bytes().into()
     }
 
@@ -58,6 +69,16 @@ impl ServiceKeys {
     pub(crate) fn have_signed(&self, text: &str, signature: &[u8]) -> bool {
         let made_by =
             |key: &Hmac<Sha256>| key.clone().chain_update(text).verify_slice(signature).is_ok();
+        let (by_current, by_previous) =
+            (made_by(&self.current), self.previous.as_ref().is_some_and(made_by));
+        by_current | by_previous
+    }
+
+    /// As [`ServiceKeys::have_signed`], for the first bytes of a signature.
+    pub(crate) fn have_signed_beginning(&self, text: &[u8], beginning: &[u8]) -> bool {
+        let made_by = |key: &Hmac<Sha256>| {
+            key.clone().chain_update(text).verify_truncated_left(beginning).is_ok()
+        };
         let (by_current, by_previous) =
             (made_by(&self.current), self.previous.as_ref().is_some_and(made_by));
         by_current | by_previous

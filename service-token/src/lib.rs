@@ -2,13 +2,15 @@
 //! audience, its expiry and the id of one request, and is signed with a key that all services share.
 //!
 //! [`TokenIssuer`] makes them, [`TokenVerifier`] checks them. Both take the time from their caller, and their keys from
-//! [`SharedKeys`], which can be replaced while they run.
+//! [`SharedKeys`], which can be replaced while they run. [`DerivedKeys`] are made of the same keys for other purposes.
 
+mod derived;
 mod issuer;
 mod keys;
 mod token_text;
 mod verifier;
 
+pub use derived::DerivedKeys;
 pub use issuer::TokenIssuer;
 pub use keys::{KeysFault, ServiceKeys, SharedKeys};
 pub use verifier::{TokenFault, TokenVerifier, VerifiedToken};

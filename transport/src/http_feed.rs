@@ -6,6 +6,7 @@
 
 mod page_check;
 mod reachability;
+mod service_traces;
 mod source_client;
 
 pub use reachability::{Reachability, SourceCondition, SourceReading};

@@ -12,6 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::NaiveDate;
 use gdmarket_domain::ids::MAX_ID;
 use http::request::Parts;
+use std::str::FromStr;
+use uuid::Uuid;
 
 /// How many members a page has unless the request says otherwise.
 pub(crate) const DEFAULT_LIMIT: u32 = 100;
@@ -74,6 +76,18 @@ impl Params {
     /// A whole number between these limits.
     pub(crate) fn whole(&mut self, name: &str, least: i64, most: i64) -> Option<i64> {
         self.read(name, |text| whole_number(text, least, most))
+    }
+
+    pub(crate) fn id(&mut self, name: &str) -> Option<Uuid> {
+        self.read(name, |text| Uuid::try_parse(text).map_err(|_| Fault::WrongType(shape::UUID)))
+    }
+
+    /// Numbers of resources, with full stops between them.
+    pub(crate) fn numbers<N: FromStr>(&mut self, name: &str) -> Vec<N> {
+        let parse = |text: &str| text.split('.').map(str::parse).collect::<Result<_, _>>();
+        let numbers =
+            self.read(name, |text| parse(text).map_err(|_| Fault::WrongType(shape::NUMBERS)));
+        numbers.unwrap_or_default()
     }
 
     pub(crate) fn word(

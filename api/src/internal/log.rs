@@ -47,9 +47,14 @@ pub(super) async fn page(
     };
     let page = timeout_at(remaining.until(), read).await;
     let page = page.unwrap_or_else(|_| Err(Problem::new(&kind::TIMED_OUT)))?;
-    let mut response = Response::new(Body::from(page.to_ndjson()));
+    Ok(ndjson(page.to_ndjson()))
+}
+
+/// The answer with these lines.
+pub(super) fn ndjson(lines: String) -> Response {
+    let mut response = Response::new(Body::from(lines));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }

@@ -61,6 +61,11 @@ pub(crate) mod shape {
     };
     pub(crate) const DAY: Words =
         Words { en: "a day as YYYY-MM-DD", ko: "YYYY-MM-DD 형식의 날짜" };
+    pub(crate) const UUID: Words = Words { en: "a UUID", ko: "UUID" };
+    pub(crate) const NUMBERS: Words = Words {
+        en: "whole numbers from 1, with full stops between them",
+        ko: "점으로 구분한 1 이상의 정수",
+    };
     pub(crate) const QUERY: Words = Words { en: "a query", ko: "쿼리" };
     pub(crate) const ACTOR: Words = Words {
         en: "operator:NAME, owner:ID or renter:ID",

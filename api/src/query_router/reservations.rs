@@ -14,10 +14,14 @@ use axum::extract::State;
 use axum::response::IntoResponse as _;
 use gdmarket_domain::ReservationNo;
 use gdmarket_projections::{
-    Filter, Page, PageRequest, Queries, QueryError, ReservationBody, ReservationStatus,
+    Filter, MissingPart, Page, PageRequest, Queries, QueryError, ReservationBody, ReservationStatus,
 };
+use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// How long the other services have to answer with their parts of a trace; one that doesn't is named.
+const TRACE_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new()
@@ -54,7 +58,8 @@ impl Listed for ReservationBody {
 }
 
 /// The trace of a reservation: its requests and the events that followed, across every stream. For its
-/// renter, the item's owner, and operators.
+/// renter, the item's owner, and operators. Where the market runs as several services, those with events of it are asked,
+/// and one that doesn't answer within two seconds is named in `missing`.
 #[utoipa::path(get, path = "/reservations/{reservationNo}/trace", operation_id = "traceReservation",
     tag = "reservations",
     params(("reservationNo" = i64, Path, description = "The reservation.")),
@@ -66,10 +71,13 @@ async fn trace(
     params: Params,
 ) -> Answer {
     state.catch_up(params).await?;
-    let found = state.queries.trace_reservation(no).await?;
+    let found = state.traces.reservation(no, TRACE_WAIT).await?;
     let found = found.ok_or_else(|| Problem::new(&kind::RESERVATION_NOT_FOUND))?;
     if !may_read(&actor, &found) {
         return Err(Problem::new(&kind::WRONG_ACTOR));
+    }
+    for MissingPart { service, problem } in &found.trace.missing {
+        tracing::warn!(%service, problem, "a service is missing in the trace of a reservation");
     }
     Ok(Json(TraceResource::of(no, found)).into_response())
 }

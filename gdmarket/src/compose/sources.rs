@@ -3,6 +3,7 @@
 use super::StartError;
 use super::followed_services::FollowedServices;
 use crate::config::Config;
+use crate::service_keys::ServiceKeysFile;
 use gdmarket_app::ServiceConditions;
 use gdmarket_commands::SystemClock;
 use gdmarket_domain::{AggregateType, MarketPart, Service, Services};
@@ -37,7 +38,7 @@ pub(super) async fn followed_logs(
     for (url, services) in owners(config) {
         let Some(first) = services.iter().next() else { continue };
         let name = first.name();
-        let client = client(own, services, url, keys.clone())?;
+        let client = client_of(own, services, url, keys.clone()).map_err(StartError::Settings)?;
         let feed = match known.of(name).await? {
             Some(log) => HttpFeed::of(client, log),
             None => HttpFeed::new(client),
@@ -54,6 +55,13 @@ pub(super) async fn followed_logs(
     Ok(FollowedLogs { feeds, conditions: Arc::new(FollowedServices::new(followed)) })
 }
 
+/// The feeds for a tool on a store.
+pub async fn feeds_of(config: &Config, store: &Store) -> Result<Feeds, StartError> {
+    let file = config.services.keys_file.as_deref().filter(|_| !config.services.own.is_all());
+    let keys = file.map(ServiceKeysFile::open).transpose().map_err(StartError::Settings)?;
+    Ok(followed_logs(config, store, keys.map(|file| file.keys()), None).await?.feeds)
+}
+
 /// The processes that are read, by their address: several services may share a log.
 fn owners(config: &Config) -> BTreeMap<&str, Services> {
     let own = config.services.own;
@@ -68,20 +76,23 @@ fn owners(config: &Config) -> BTreeMap<&str, Services> {
     owners
 }
 
-fn client(
+/// The client for the process with these services, at this address. It calls as a service that reads their events, or else
+/// as any of this process.
+pub(super) fn client_of(
     own: Services,
     services: Services,
     url: &str,
     keys: SharedKeys,
-) -> Result<SourceClient, StartError> {
+) -> Result<SourceClient, String> {
     let reads_them = |service: &Service| !is_disjoint(service.reads_events_of(), services);
-    let options = own.iter().find(reads_them).map(|caller| SourceOptions {
+    let caller = own.iter().find(reads_them).or_else(|| own.iter().next());
+    let options = caller.map(|caller| SourceOptions {
         own_services: own,
         ..SourceOptions::new(services, url, caller)
     });
     let client =
         options.and_then(|options| SourceClient::new(options, keys, Arc::new(SystemClock)));
-    client.ok_or_else(|| StartError::Settings(format!("there is no HTTP client for {url}")))
+    client.ok_or_else(|| format!("there is no HTTP client for {url}"))
 }
 
 fn is_disjoint(some: Services, others: Services) -> bool {

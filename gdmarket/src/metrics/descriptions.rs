@@ -66,7 +66,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("gdmarket_nats_connected", "Whether this process is connected to NATS: 1 if so."),
     ("gdmarket_projection_blocked", "Whether a subscription is blocked: 1 if so."),
     ("gdmarket_projection_lag_events", "Events that a subscription has not handled yet."),
-    ("gdmarket_projection_lag_seconds", "Age of the oldest event that is not handled yet."),
+    (
+        "gdmarket_projection_lag_seconds",
+        "Age of the oldest event that is not handled yet; time since the source was read while it does not answer.",
+    ),
     ("gdmarket_projection_parked", "Keys that a subscription has parked."),
     (
         "gdmarket_projection_parked_position",

@@ -148,6 +148,7 @@ async fn page(State(shown): State<Shown>, Query(query): Query<HashMap<String, i6
         services: Services::of(&[Service::Item, Service::Alarm]),
         head: events.last().map_or(0, |delivery| delivery.event.position),
         deliveries: events.iter().filter(after).take(limit).cloned().collect(),
+        is_cut: false,
     };
     page.to_ndjson()
 }

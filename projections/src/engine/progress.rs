@@ -62,6 +62,11 @@ impl Applied {
         Self(Arc::new(Inner { loops, feeds, waiting: AtomicUsize::new(0), woken: Notify::new() }))
     }
 
+    /// The logs that the loops read.
+    pub(crate) fn feeds(&self) -> &Feeds {
+        &self.0.feeds
+    }
+
     /// Waits until every process manager has reacted to all events up to `position` of the own log; `false` at
     /// `until`. A reaction that waits for a later try counts as done.
     pub async fn wait_managers(&self, position: i64, until: Instant) -> bool {

@@ -58,6 +58,9 @@ pub enum ReplayError {
     /// The replay panicked, or a row can't be read.
     #[error("the replay broke down: {0}")]
     Broken(String),
+    /// The log of another service can't be read.
+    #[error("{0}")]
+    Unreachable(String),
     /// The view is also fed by a log that isn't read here.
     #[error("{0} is also fed by the log of {1}, which isn't read here")]
     MissingSource(String, String),
@@ -70,7 +73,10 @@ impl From<FeedError> for ReplayError {
     fn from(error: FeedError) -> Self {
         match error {
             FeedError::Store(error) => Self::Store(error),
-            FeedError::Unreachable(why) | FeedError::Refused(why) => Self::Broken(why),
+            FeedError::Unreachable(why) => {
+                Self::Unreachable(format!("the log of another service can't be read: {why}"))
+            }
+            FeedError::Refused(why) => Self::Broken(why),
         }
     }
 }
@@ -113,6 +119,9 @@ pub struct Replayed {
     pub counted: u64,
     /// The position at which the served and the rebuilt view were compared; `null` without a served view.
     pub compared_at: Option<i64>,
+    /// The same position, if it is one of the own log.
+    #[serde(skip)]
+    pub compared_at_own: Option<i64>,
     /// The positions at which they were compared in the logs of other services, if the view reads any.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub compared_at_others: BTreeMap<&'static str, i64>,

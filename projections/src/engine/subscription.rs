@@ -169,6 +169,9 @@ impl Subscription {
         if self.blocked.is_to_be_logged(kind) {
             self.log_blocked(kind, &problem, tried);
         }
+        if let Halt::Unreachable(_) = halt {
+            self.report_unread_source();
+        }
         self.report_blocked(true);
         self.note_problem(&problem).await;
         self.applied.update(&self.key, |progress| progress.problem = Some(problem));

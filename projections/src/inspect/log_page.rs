@@ -1,5 +1,5 @@
 //! Pages of the log as one service hands them to another: `GET /internal/log`. The same file of text lines is written
-//! by the owner of the log and read by its consumers.
+//! by the owner of the log and read by its consumers. An answer to `GET /internal/trace` has the same form.
 //!
 //! The first line describes the log, each further one an event with all that a consumer needs to read it as the owner
 //! does. Names of people are no part of events, so they are never inside.
@@ -36,6 +36,8 @@ pub struct LogPage {
     pub head: i64,
     /// The events, in the order of the log.
     pub deliveries: Vec<Delivery>,
+    /// Whether events are left out at its end that a trace should have; a page of the log is never cut.
+    pub is_cut: bool,
 }
 
 /// Why a text is no page of a log.
@@ -54,6 +56,8 @@ struct HeaderLine {
     head: i64,
     /// The number of lines that follow, so that a page that was cut is noticed.
     events: usize,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
 }
 
 impl LogPage {
@@ -66,6 +70,7 @@ impl LogPage {
             epoch: self.source.epoch,
             head: self.head,
             events: self.deliveries.len(),
+            cut: self.is_cut,
         };
         let events = self.deliveries.iter().map(|delivery| json(&LogPageLine::of(delivery)));
         let mut text = String::new();
@@ -114,7 +119,8 @@ impl LogPage {
             return Err(LogPageFault(format!("it has {given} events of the declared {declared}")));
         }
         let source = Identity { log_id: header.log_id, epoch: header.epoch };
-        Ok(Self { source, services, head: header.head, deliveries })
+        let HeaderLine { head, cut: is_cut, .. } = header;
+        Ok(Self { source, services, head, deliveries, is_cut })
     }
 }
 
@@ -160,7 +166,8 @@ impl Queries {
     }
 
     fn page(&self, services: Services, head: i64, deliveries: Vec<Delivery>) -> LogPage {
-        LogPage { source: *self.store().identity(), services, head, deliveries }
+        let source = *self.store().identity();
+        LogPage { source, services, head, deliveries, is_cut: false }
     }
 
     /// Waits until the log has an event after a position, or until the deadline.
@@ -203,6 +210,7 @@ mod tests {
             services: Services::of(&[Service::Item]),
             head: 99,
             deliveries: events.into_iter().map(delivery).collect(),
+            is_cut: false,
         }
     }
 
@@ -214,7 +222,9 @@ mod tests {
             let written = page(events);
             let read = LogPage::parse(written.to_ndjson().as_bytes()).unwrap();
             assert_eq!((read.source, read.services), (written.source, written.services));
-            assert_eq!(read.head, 99);
+            assert_eq!((read.head, read.is_cut), (99, false));
+            let cut = LogPage { is_cut: true, ..written.clone() };
+            assert!(LogPage::parse(cut.to_ndjson().as_bytes()).unwrap().is_cut);
             let of = |page: &LogPage| -> Vec<(i64, RecordedEvent)> {
                 let all = page.deliveries.iter();
                 all.map(|delivery| (delivery.previous, (*delivery.event).clone())).collect()

@@ -28,6 +28,8 @@ pub enum LoopState {
     OtherLog,
     /// This program's version of the view was never built: a server builds it at its start.
     NotBuilt,
+    /// It has never read the log of the service that it reads, and waits until that answers.
+    WaitsForSource,
 }
 
 /// The state of a loop.
@@ -104,8 +106,20 @@ pub(crate) async fn overview(
         let status = snapshot.status(&name, None, 0).await?;
         all.push(LoopStatus { state: LoopState::OtherLog, ..status });
     }
+    // A loop that has never read its source has no checkpoint; it notes why it waits.
+    for name in snapshot.problems.keys() {
+        let is_of_other_service = SubscriptionId::parse(name).source.is_some();
+        if is_of_other_service && all.iter().all(|of| of.name != *name) {
+            let status = snapshot.status(name, None, 0).await?;
+            let state = match status.state {
+                LoopState::Idle => LoopState::WaitsForSource,
+                other => other,
+            };
+            all.push(LoopStatus { state, ..status });
+        }
+    }
     for name in known {
-        if all.iter().all(|of| of.name != *name) {
+        if all.iter().all(|of| SubscriptionId::parse(&of.name).subscriber != *name) {
             let status = snapshot.status(name, None, 0).await?;
             let version = version_of(name);
             let state = LoopState::NotBuilt;

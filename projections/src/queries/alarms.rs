@@ -9,7 +9,7 @@ use gdmarket_domain::ItemNo;
 impl Queries {
     /// An alarm, by its item's number.
     pub async fn alarm(&self, no: ItemNo) -> Answer<Option<FoundAlarm>> {
-        let row = one(&self.0.store, &self.0.alarms, no.get()).await?;
+        let row = one(self.reader(), &self.0.alarms, no.get()).await?;
         Ok(row.and_then(alarm))
     }
 
@@ -17,9 +17,9 @@ impl Queries {
     pub async fn alarms(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundAlarm>> {
         let people = Some((self.0.items.name(), "no"));
         let columns = FilterColumns { people, status: "alarm_status", ..FilterColumns::default() };
-        let (store, table) = (&self.0.store, &self.0.alarms);
+        let (reader, table) = (self.reader(), &self.0.alarms);
         let selection = Selection { filter, columns, request };
-        Ok(page(store, table, selection).await?.filter_map(alarm))
+        Ok(page(reader, table, selection).await?.filter_map(alarm))
     }
 }
 

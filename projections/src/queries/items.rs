@@ -18,7 +18,7 @@ const BY_NUMBER: FilterColumns<'static> =
 impl Queries {
     /// An item on the market.
     pub async fn item(&self, no: ItemNo) -> Answer<Option<FoundItem>> {
-        let row = one(&self.0.store, &self.0.items, no.get()).await?;
+        let row = one(self.reader(), &self.0.items, no.get()).await?;
         Ok(row.and_then(item))
     }
 
@@ -39,14 +39,14 @@ impl Queries {
 
     /// Items on the market.
     pub async fn items(&self, filter: &Filter, request: PageRequest) -> Answer<Page<FoundItem>> {
-        let (store, table) = (&self.0.store, &self.0.items);
+        let (reader, table) = (self.reader(), &self.0.items);
         let selection = Selection { filter, columns: BY_NUMBER, request };
-        Ok(page(store, table, selection).await?.filter_map(item))
+        Ok(page(reader, table, selection).await?.filter_map(item))
     }
 
     /// The integrated view of an item.
     pub async fn item_info(&self, no: ItemNo) -> Answer<Option<FoundItemInfo>> {
-        let row = one(&self.0.store, &self.0.items, no.get()).await?;
+        let row = one(self.reader(), &self.0.items, no.get()).await?;
         let mut rows: Vec<_> = row.and_then(info).into_iter().collect();
         self.join(&mut rows).await?;
         Ok(rows.pop())
@@ -58,9 +58,9 @@ impl Queries {
         filter: &Filter,
         request: PageRequest,
     ) -> Answer<Page<FoundItemInfo>> {
-        let (store, table) = (&self.0.store, &self.0.items);
+        let (reader, table) = (self.reader(), &self.0.items);
         let selection = Selection { filter, columns: BY_NUMBER, request };
-        let mut infos = page(store, table, selection).await?.filter_map(info);
+        let mut infos = page(reader, table, selection).await?.filter_map(info);
         self.join(&mut infos.rows).await?;
         Ok(infos)
     }
@@ -73,7 +73,7 @@ impl Queries {
         to: Option<NaiveDate>,
         today: NaiveDate,
     ) -> Answer<Option<Found<Calendar, Item>>> {
-        let row = one(&self.0.store, &self.0.items, no.get()).await?;
+        let row = one(self.reader(), &self.0.items, no.get()).await?;
         let calendar = |row: &ItemRow| Some(row.calendar(from, to, today));
         Ok(row.and_then(|row| found(row, calendar, |row| row.state().clone())))
     }
@@ -81,7 +81,7 @@ impl Queries {
     /// Joins the alarm and the renter's name.
     async fn join(&self, infos: &mut [FoundItemInfo]) -> Answer<()> {
         let numbers: Vec<i64> = infos.iter().map(|info| info.number).collect();
-        let mut alarms = repair::rows(&self.0.store, &self.0.alarms, &numbers).await?;
+        let mut alarms = repair::rows(self.reader(), &self.0.alarms, &numbers).await?;
         let shown = infos.iter().filter_map(|info| {
             let ItemInfoBody { item, joined } = &info.body;
             item.reservation_no.zip(joined.customer_id)

@@ -9,7 +9,7 @@ use gdmarket_domain::PaymentNo;
 impl Queries {
     /// A payment attempt.
     pub async fn payment(&self, no: PaymentNo) -> Answer<Option<FoundPayment>> {
-        let row = one(&self.0.store, &self.0.payments, no.get()).await?;
+        let row = one(self.reader(), &self.0.payments, no.get()).await?;
         Ok(row.and_then(payment))
     }
 
@@ -27,9 +27,9 @@ impl Queries {
     ) -> Answer<Page<FoundPayment>> {
         let people = Some((self.0.reservations.name(), "reservation_no"));
         let columns = FilterColumns { people, ..FilterColumns::default() };
-        let (store, table) = (&self.0.store, &self.0.payments);
+        let (reader, table) = (self.reader(), &self.0.payments);
         let selection = Selection { filter, columns, request };
-        Ok(page(store, table, selection).await?.filter_map(payment))
+        Ok(page(reader, table, selection).await?.filter_map(payment))
     }
 }
 

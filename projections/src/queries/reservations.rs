@@ -10,7 +10,7 @@ use gdmarket_domain::ReservationNo;
 impl Queries {
     /// A reservation.
     pub async fn reservation(&self, no: ReservationNo) -> Answer<Option<FoundReservation>> {
-        let row = one(&self.0.store, &self.0.reservations, no.get()).await?;
+        let row = one(self.reader(), &self.0.reservations, no.get()).await?;
         self.named(row.and_then(reservation)).await
     }
 
@@ -30,9 +30,9 @@ impl Queries {
         filter: &Filter,
         request: PageRequest,
     ) -> Answer<Page<FoundReservation>> {
-        let (store, table) = (&self.0.store, &self.0.reservations);
+        let (reader, table) = (self.reader(), &self.0.reservations);
         let selection = Selection { filter, columns: FilterColumns::default(), request };
-        let mut found = page(store, table, selection).await?.filter_map(reservation);
+        let mut found = page(reader, table, selection).await?.filter_map(reservation);
         self.join_names(&mut found.rows).await?;
         Ok(found)
     }
@@ -68,7 +68,7 @@ impl Queries {
             return Ok(());
         }
         let items: Vec<i64> = open.iter().map(|body| body.item_no.get()).collect();
-        let items = repair::rows(&self.0.store, &self.0.items, &items).await?;
+        let items = repair::rows(self.reader(), &self.0.items, &items).await?;
         for body in &mut open {
             let item = items.get(&body.item_no.get());
             body.owner_id = item.and_then(|item| item.row.state().owner_id());

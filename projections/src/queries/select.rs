@@ -1,11 +1,11 @@
 //! Reading rows of a view's table: one by its number, or a page by filters.
 
 use super::QueryError;
-use super::repair::rebuilt;
+use super::repair::{ViewReader, rebuilt};
 use super::{Answer, Filter, Found, Page, PageRequest, Stale};
 use crate::engine::view::View;
 use crate::engine::view_table::{Stored, ViewTable};
-use gdmarket_store::{Condition, PageQuery, Store};
+use gdmarket_store::{Condition, PageQuery};
 
 /// The columns of a view's table that the fields of a [`Filter`] select by.
 #[derive(Debug, Clone, Copy)]
@@ -52,13 +52,13 @@ pub(super) struct Selection<'a> {
 /// The row of a number, unless it is gone. If even the first event can't be folded, the query fails: the
 /// resource exists, but its state is unknown.
 pub(super) async fn one<V: View>(
-    store: &Store,
+    reader: ViewReader<'_>,
     table: &ViewTable<V>,
     number: i64,
 ) -> Answer<Option<Stored<V::Row>>> {
-    let mut looked_up = table.look_up(store.views(), &[number]).await?;
+    let mut looked_up = table.look_up(reader.store.views(), &[number]).await?;
     let found = match looked_up.broken.remove(&number) {
-        Some(why) => rebuilt::<V>(store, number, why).await?,
+        Some(why) => rebuilt::<V>(reader, number, why).await?,
         None => looked_up.rows.remove(&number),
     };
     if let Some(Stored { sequence: 0, stale: Some(stale), .. }) = found {
@@ -70,14 +70,14 @@ pub(super) async fn one<V: View>(
 /// The selected rows, ascending by number. One more than the limit is read, to know whether there
 /// is another page.
 pub(super) async fn page<V: View>(
-    store: &Store,
+    reader: ViewReader<'_>,
     table: &ViewTable<V>,
     Selection { filter, columns, request }: Selection<'_>,
 ) -> Answer<Page<Stored<V::Row>>> {
     let limit = i64::from(request.limit.max(1));
     let conditions = columns.conditions(filter);
     let query = PageQuery { conditions, after: request.after, limit: limit + 1 };
-    let mut found = table.page(store.views(), &query).await?;
+    let mut found = table.page(reader.store.views(), &query).await?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > most;
     found.truncate(most);
@@ -87,7 +87,7 @@ pub(super) async fn page<V: View>(
         match row {
             Ok(row) => rows.push(row),
             Err(why) => {
-                let rebuilt = rebuilt::<V>(store, number, why).await?;
+                let rebuilt = rebuilt::<V>(reader, number, why).await?;
                 rows.extend(rebuilt.filter(|row| !V::is_gone(&row.row)));
             }
         }

@@ -146,7 +146,7 @@ impl Projections {
 
     /// The queries of the views.
     pub fn queries(&self) -> Queries {
-        Queries::new(self.store.clone())
+        Queries::with_feeds(self.store.clone(), self.applied.feeds().clone())
     }
 
     /// The progress of the loops.

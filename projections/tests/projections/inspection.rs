@@ -109,7 +109,7 @@ on_each_engine! {
             positions.sort_unstable();
             let expected = events_of_log.iter().filter(|event| event.names("reservationNo", no));
             assert_eq!(positions, expected.map(|event| event.position).collect::<Vec<_>>());
-            assert!(found.trace.is_complete);
+            assert!(found.trace.is_complete());
             assert_eq!(found.renter_id.map(gdmarket_domain::PersonId::get), Some(1000 + no));
             for event in &events {
                 for consequence in &event.consequences {

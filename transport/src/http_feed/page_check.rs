@@ -33,6 +33,31 @@ pub(super) fn verify_services(client: &SourceClient, page: &LogPage) -> Result<(
     Ok(())
 }
 
+/// Refuses an event of a service whose log this isn't. Events of an aggregate that only a newer program knows are
+/// given on, as those of the local log are.
+pub(super) fn verify_owner(
+    client: &SourceClient,
+    page: &LogPage,
+    delivery: &Delivery,
+) -> Result<(), FeedError> {
+    let event = &delivery.event;
+    let owner = AggregateType::named(&event.stream.kind)
+        .map(|aggregate| Service::of(MarketPart::Aggregate(aggregate)));
+    match owner {
+        Some(owner) if !page.services.contains(owner) => {
+            let (position, given) = (event.position, page.services);
+            Err(refused(
+                client,
+                &format!(
+                    "sent event {position} of {}, which belongs to {owner}, in the log of {given}",
+                    event.key()
+                ),
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn refused(client: &SourceClient, why: &str) -> FeedError {
     FeedError::Refused(format!("{} {why}; nothing of it was applied", client.url()))
 }
@@ -68,7 +93,7 @@ impl ExpectedPage<'_> {
                      {reached} was due"
                 )));
             }
-            self.verify_owner(page, delivery)?;
+            verify_owner(self.client, page, delivery)?;
             reached = position;
         }
         Ok(())
@@ -92,24 +117,6 @@ impl ExpectedPage<'_> {
             )));
         }
         Ok(())
-    }
-
-    /// Refuses an event of a service whose log this isn't. Events of an aggregate that only a newer program knows are
-    /// given on, as those of the local log are.
-    fn verify_owner(&self, page: &LogPage, delivery: &Delivery) -> Result<(), FeedError> {
-        let event = &delivery.event;
-        let owner = AggregateType::named(&event.stream.kind)
-            .map(|aggregate| Service::of(MarketPart::Aggregate(aggregate)));
-        match owner {
-            Some(owner) if !page.services.contains(owner) => {
-                let (position, given) = (event.position, page.services);
-                Err(self.refused(&format!(
-                    "sent event {position} of {}, which belongs to {owner}, in the log of {given}",
-                    event.key()
-                )))
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     fn refused(&self, why: &str) -> FeedError {

@@ -1,6 +1,6 @@
 //! Reads pages of another service's log: the connection, the token, the limits of time and size.
 
-use crate::http_client::{HttpAnswer, HttpCallError, HttpClientOptions};
+use crate::http_client::HttpClientOptions;
 use crate::service_client::{ServiceClient, ServiceClientOptions, ServiceProblem};
 use gdmarket_commands::Clock;
 use gdmarket_domain::{Service, Services};
@@ -107,32 +107,37 @@ impl SourceClient {
 
     /// Reads a page. Its events are not looked at.
     pub async fn page(&self, query: LogQuery) -> Result<LogPage, FeedError> {
-        let answer = self.send(query).await.map_err(|error| {
+        let LogQuery { after, limit, wait } = query;
+        let (limit, wait_ms) = (limit.clamp(1, MAX_LOG_PAGE), wait.as_millis());
+        // The owner waits for half of the caller's time at most.
+        let within = self.options.answer_within.saturating_add(wait.saturating_mul(2));
+        let path = format!("/internal/log?after={after}&limit={limit}&wait_ms={wait_ms}");
+        self.get(&path, within).await
+    }
+
+    /// The page that a path is answered with.
+    pub(super) async fn get(&self, path: &str, within: Duration) -> Result<LogPage, FeedError> {
+        let answer = self.owner.call(self.owner.request(Method::GET, path, within)).await;
+        let answer = answer.map_err(|error| {
             FeedError::Unreachable(format!("{} can't be read: {error}", self.url()))
         })?;
         if answer.status != StatusCode::OK {
-            return Err(self.problem(&ServiceProblem::of(&answer)));
+            return Err(self.problem(path, &ServiceProblem::of(&answer)));
         }
         LogPage::parse(&answer.body).map_err(|fault| {
             FeedError::Refused(format!("{} sent what is no page of a log: {fault}", self.url()))
         })
     }
 
-    async fn send(&self, query: LogQuery) -> Result<HttpAnswer, HttpCallError> {
-        let LogQuery { after, limit, wait } = query;
-        let (limit, wait_ms) = (limit.clamp(1, MAX_LOG_PAGE), wait.as_millis());
-        // The owner waits for half of the caller's time at most.
-        let within = self.options.answer_within.saturating_add(wait.saturating_mul(2));
-        let path = format!("/internal/log?after={after}&limit={limit}&wait_ms={wait_ms}");
-        self.owner.call(self.owner.request(Method::GET, &path, within)).await
-    }
-
     /// The error of an answer that is no page. One that the same request may get another answer after is waited for.
-    fn problem(&self, problem: &ServiceProblem) -> FeedError {
+    fn problem(&self, path: &str, problem: &ServiceProblem) -> FeedError {
         let ServiceProblem { status, code, detail } = problem;
         let (url, status) = (self.url(), status.as_u16());
         let text = match code.as_str() {
-            "not-found" => format!("{url} has no /internal/log: it has no services.keys_file"),
+            "not-found" => {
+                let route = path.split('?').next().unwrap_or(path);
+                format!("{url} has no {route}: it has no services.keys_file")
+            }
             "" => format!("{url} answers {status}"),
             code => format!("{url} answers {status} {code}: {detail}"),
         };

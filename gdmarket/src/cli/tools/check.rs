@@ -11,7 +11,7 @@ use crate::output::progress::ProgressLine;
 use crate::output::{Console, Exit, Failure};
 use clap::Args;
 use gdmarket_commands::NUMBERED;
-use gdmarket_domain::Services;
+use gdmarket_domain::{MarketPart, Service, Services, ViewName};
 use gdmarket_projections::{Options, is_view, managers};
 use gdmarket_store::{
     Check, EventKind, FILE_DAMAGED, Finding, KnownSubscriptions, MissingViews, Store, StoreError,
@@ -49,6 +49,7 @@ pub(in crate::cli) fn run(
         let mut report = Report::new(*check.identity(), args.quick);
         let reading = Reading { store: &store, options: &options, console };
         check_all(&mut check, &mut report, reading).await?;
+        report.not_compared = copies(config.services.own);
         report.findings.extend(store.without_views().map(missing));
         report.print(console);
         match report.faults() {
@@ -60,6 +61,12 @@ pub(in crate::cli) fn run(
             }
         }
     })
+}
+
+/// The views that a process of these services copies from others. Their streams aren't in the log that is checked.
+fn copies(services: Services) -> Vec<String> {
+    let is_copy = |view: &ViewName| !services.contains(Service::of(MarketPart::View(*view)));
+    services.views().filter(is_copy).map(|view| view.name().replace('_', "-")).collect()
 }
 
 /// The state for reading all events, in addition to the check and its report.

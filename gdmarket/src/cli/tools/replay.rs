@@ -3,6 +3,7 @@
 
 use super::with_store;
 use crate::cli::tools::log_point::LogPoint;
+use crate::compose::feeds_of;
 use crate::config::Config;
 use crate::output::event_lines::moment;
 use crate::output::progress::ProgressLine;
@@ -71,7 +72,10 @@ pub(in crate::cli) fn run(
         let [view] = views.as_slice() else {
             return Err(Failure::new(Exit::Usage, "--to shows one view at a time"));
         };
-        return with_store(config, async |store| as_of(&store, view, at, console).await);
+        return with_store(config, async |store| {
+            let position = at.position(&store).await?;
+            as_of(&replay_of(config, store).await?, view, position, console).await
+        });
     }
     let mode = match (args.verify, args.promote) {
         (true, _) => ReplayMode::Verify,
@@ -83,7 +87,15 @@ pub(in crate::cli) fn run(
                 .next("add --verify to compare only, or --promote to serve it"));
         }
     };
-    with_store(config, async |store| rebuild(&store, &views, mode, console).await)
+    with_store(config, async |store| {
+        rebuild(&replay_of(config, store).await?, &views, mode, console).await
+    })
+}
+
+/// Replays from the own log and from those of other services that views are fed by.
+async fn replay_of(config: &Config, store: Store) -> Result<Replay, Failure> {
+    let feeds = feeds_of(config, &store).await?;
+    Ok(Replay::with_feeds(store, feeds))
 }
 
 /// The name of a view that a process of these services keeps.
@@ -110,24 +122,27 @@ enum ReplayMode {
     Ask,
 }
 
-async fn as_of(store: &Store, view: &str, at: LogPoint, console: Console) -> Result<(), Failure> {
-    let position = at.position(store).await?;
+async fn as_of(
+    replay: &Replay,
+    view: &str,
+    position: i64,
+    console: Console,
+) -> Result<(), Failure> {
     let progress = ProgressLine::start(console, &format!("{view} as of {position}: events"), 0);
     let mut print = |row: Value| Console::result_json(&row);
     let meter = |done, of| progress.reached_of(done, of);
-    let events = Replay::new(store.clone()).as_of(view, position, &mut print, &meter).await;
+    let events = replay.as_of(view, position, &mut print, &meter).await;
     events.map_err(failure)?;
     progress.finish();
     Ok(())
 }
 
 async fn rebuild(
-    store: &Store,
+    replay: &Replay,
     views: &[String],
     mode: ReplayMode,
     console: Console,
 ) -> Result<(), Failure> {
-    let replay = Replay::new(store.clone());
     let (mut differing, mut uncompared) = (vec![], vec![]);
     let mut damaged = 0;
     for view in views {
@@ -173,16 +188,15 @@ fn advice(damaged: u64) -> String {
 fn report(view: &str, replayed: &Replayed, console: Console) {
     let Replayed { events, counted, compared_at, rows, differing, unreadable, promoted, .. } =
         replayed;
+    let at = positions(replayed);
     if console.is_json() {
         Console::result_json(&json!({"replayed": replayed}));
         return;
     }
     let compared = match compared_at {
         None => "nothing comparable was served".to_owned(),
-        Some(position) if *differing == 0 => {
-            format!("all rows ({rows}) are equal at position {position}")
-        }
-        Some(position) => format!("{differing} of {rows} rows differ at position {position}"),
+        Some(_) if *differing == 0 => format!("all rows ({rows}) are equal at {at}"),
+        Some(_) => format!("{differing} of {rows} rows differ at {at}"),
     };
     let served = match promoted {
         Some(generation) => format!("; generation {generation} is served"),
@@ -195,6 +209,14 @@ fn report(view: &str, replayed: &Replayed, console: Console) {
              `gdmarket parked list` and `gdmarket check`"
         ));
     }
+}
+
+/// The positions at which the views were compared: in the own log, and in those of other services.
+fn positions(replayed: &Replayed) -> String {
+    let Replayed { compared_at_own: own, compared_at_others: others, .. } = replayed;
+    let own = own.map(|at| format!("position {at}"));
+    let others = others.iter().map(|(service, at)| format!("position {at} of {service}"));
+    own.into_iter().chain(others).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints differences as they are found.
@@ -288,6 +310,9 @@ fn failure(error: ReplayError) -> Failure {
             Failure::new(Exit::Failed, message).next("wait until it is done, then try again")
         }
         ReplayError::UnknownView(..) => Failure::new(Exit::Usage, message),
+        ReplayError::Unreachable(_) => Failure::new(Exit::Unreachable, message).next(
+            "nothing was changed; start that service, or correct its address, then try again",
+        ),
         ReplayError::Short { .. } => Failure::new(Exit::Failed, message)
             .next("nothing was changed; look at the database, then try again"),
         ReplayError::Moved(_) | ReplayError::Broken(_) | ReplayError::MissingSource(..) => {

@@ -67,7 +67,7 @@ pub(in crate::cli) fn run(
         }),
         SagasCommand::Show(SagaArgs { saga }) => {
             with_readable_store(config, console, async |store| {
-                show::run(store, services, *saga, console).await
+                show::run(store, config, *saga, console).await
             })
         }
         SagasCommand::Retry(SagaArgs { saga }) => {

@@ -149,6 +149,9 @@ const HEADINGS: [&str; 9] =
 fn cells(of: &LoopStatus) -> [String; 9] {
     let number = |number: Option<String>| number.unwrap_or_else(|| "–".to_owned());
     let state = match of.state {
+        LoopState::WaitsForSource => {
+            &format!("waits for {}", of.source.as_deref().unwrap_or("its source"))
+        }
         LoopState::Running => "running",
         LoopState::Paused => "paused",
         LoopState::Idle if of.is_known => "not running",

@@ -2,7 +2,7 @@
 
 use super::build_source::served_now;
 use super::{ReplayError, name_of};
-use crate::engine::feed::Feeds;
+use crate::engine::feed::{FeedError, Feeds, LogSource};
 use crate::engine::view::View;
 use gdmarket_store::{Checkpoints, Store};
 
@@ -34,6 +34,18 @@ impl Goal {
     }
 }
 
+/// Asks the service for the head of its log: a rebuild that can't end shouldn't begin.
+async fn reach(source: &LogSource) -> Result<(), ReplayError> {
+    let Some(service) = source.name else { return Ok(()) };
+    match source.feed.head().await {
+        Ok(_) => Ok(()),
+        Err(FeedError::Unreachable(why)) => Err(ReplayError::Unreachable(format!(
+            "the log of the service {service} can't be read: {why}"
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Refuses a rebuild from fewer logs than the served view has read: it would lack the rows of the others.
 pub(super) async fn require_sources<V: View>(
     store: &Store,
@@ -41,7 +53,7 @@ pub(super) async fn require_sources<V: View>(
 ) -> Result<(), ReplayError> {
     let sources = feeds.with(&[V::AGGREGATE]);
     for source in &sources {
-        source.feed.ready().await?;
+        reach(source).await?;
     }
     let mut tx = store.views().snapshot().await?;
     let read = Checkpoints::at(&mut tx, &V::subscription()).await?;

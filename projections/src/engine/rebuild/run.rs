@@ -2,7 +2,7 @@
 //! built.
 
 use super::build::Build;
-use super::build_source::served_now;
+use super::build_source::{BuildSource, served_now};
 use super::compare::Compared;
 use super::goal::{Goal, require_sources};
 use super::{RebuildObserver, RebuildProgress, ReplayError, Replayed, name_of};
@@ -62,6 +62,7 @@ fn replayed<V: View>(build: &Build<V>, compared: Option<Compared>) -> Replayed {
     let compared_at = compared.as_ref().and_then(|compared| compared.positions.first()).copied();
     let Compared { positions, rows, differing, stale, damaged } = compared.unwrap_or_default();
     let unreadable: usize = build.sources.iter().map(|source| source.poisoned.len()).sum();
+    let is_own_first = build.sources.first().is_some_and(BuildSource::is_own);
     let names = build.sources.iter().map(|source| source.of.name);
     let others = names.zip(positions).filter_map(|(name, position)| Some((name?, position)));
     Replayed {
@@ -69,6 +70,7 @@ fn replayed<V: View>(build: &Build<V>, compared: Option<Compared>) -> Replayed {
         events: build.events,
         counted: build.counted,
         compared_at,
+        compared_at_own: compared_at.filter(|_| is_own_first),
         compared_at_others: others.collect(),
         rows,
         differing,
@@ -121,6 +123,7 @@ pub(crate) fn ensure_served<V: View>(
         ensure_built::<V>(&store, &feeds).await.map_err(|error| match error {
             ReplayError::Store(error) => error.into(),
             ReplayError::Newer(what) => Halt::Newer(what),
+            waits @ ReplayError::Unreachable(_) => Halt::Unreachable(waits.to_string()),
             other @ (ReplayError::Busy(_)
             | ReplayError::Short { .. }
             | ReplayError::Moved(_)

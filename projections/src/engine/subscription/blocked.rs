@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const REMIND_EVERY: Duration = Duration::from_mins(1);
 
 /// The log lines and the stored problem of a blocked loop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Blocked {
     /// Failed tries in a row.
     pub(super) attempts: AtomicU32,
@@ -18,6 +18,19 @@ pub(crate) struct Blocked {
     pub(super) logged: Mutex<Option<(&'static str, Instant)>>,
     /// When the database was last known to hold no problem of this loop; `None` before the loop advances.
     cleared: Mutex<Option<Instant>>,
+    /// When the source was last read; before that, when this loop began.
+    source_read: Mutex<Instant>,
+}
+
+impl Default for Blocked {
+    fn default() -> Self {
+        Self {
+            attempts: AtomicU32::default(),
+            logged: Mutex::default(),
+            cleared: Mutex::default(),
+            source_read: Mutex::new(Instant::now()),
+        }
+    }
 }
 
 impl Blocked {
@@ -35,6 +48,16 @@ impl Blocked {
     pub(super) fn may_be_noted(&self, alone: bool) -> bool {
         let cleared = *self.cleared.lock().unwrap_or_else(PoisonError::into_inner);
         cleared.is_none_or(|at| !alone && at.elapsed() >= BLOCKED_PAUSE)
+    }
+
+    /// Notes that the source was read.
+    pub(super) fn source_was_read(&self) {
+        *self.source_read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long the source hasn't been read.
+    pub(super) fn source_unread_for(&self) -> Duration {
+        self.source_read.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     pub(super) fn set_cleared(&self, cleared: Option<Instant>) {

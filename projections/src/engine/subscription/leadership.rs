@@ -155,6 +155,7 @@ impl Subscription {
 
     #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
     pub(super) fn report_lag(&self, reached: i64, next: Option<&Delivery>) {
+        self.blocked.source_was_read();
         let head = self.feed.known_head().max(reached);
         let behind = if next.is_some() { head - reached } else { 0 };
         let waits = next
@@ -162,6 +163,15 @@ impl Subscription {
         let labels = self.key.labels();
         metrics::gauge!("gdmarket_projection_lag_events", labels.clone()).set(behind as f64);
         metrics::gauge!("gdmarket_projection_lag_seconds", labels).set(waits as f64 / 1e6);
+    }
+}
+
+impl Subscription {
+    /// Reports how far it may be behind a source that doesn't answer: what happened there since it was read last isn't
+    /// known.
+    pub(super) fn report_unread_source(&self) {
+        let unread = self.blocked.source_unread_for().as_secs_f64();
+        metrics::gauge!("gdmarket_projection_lag_seconds", self.key.labels()).set(unread);
     }
 }
 

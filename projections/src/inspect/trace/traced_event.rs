@@ -3,7 +3,7 @@
 use crate::inspect::event_view::{EventOrigin, EventView};
 use serde::Serialize;
 use std::borrow::Cow;
-use utoipa::openapi::schema::ArrayBuilder;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Object, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -13,6 +13,9 @@ pub struct TracedEvent {
     /// The event.
     #[serde(flatten)]
     pub event: EventView,
+    /// The service whose log has it, where services have logs of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<&'static str>,
     /// What followed from it, in order.
     pub consequences: Vec<TracedEvent>,
 }
@@ -38,6 +41,10 @@ impl PartialSchema for TracedEvent {
         let consequences = ArrayBuilder::new()
             .items(Ref::from_schema_name(Self::name()))
             .description(Some("What followed from it."));
+        let service = ObjectBuilder::new().schema_type(Type::String).description(Some(
+            "The service whose log has it and the position; only where the market runs as several services.",
+        ));
+        event.properties.insert("service".to_owned(), service.into());
         event.properties.insert("consequences".to_owned(), consequences.into());
         event.required.push("consequences".to_owned());
         event.description = Some("An event with what followed from it.".to_owned());

@@ -19,6 +19,8 @@ pub(super) struct Report {
     /// How many streams were folded.
     pub(super) streams: usize,
     pub(super) findings: Vec<Finding>,
+    /// The views that aren't compared, since their streams are in the logs of other services.
+    pub(super) not_compared: Vec<String>,
     /// The number of findings of each kind, including those that are not listed.
     counts: BTreeMap<&'static str, usize>,
 }
@@ -35,6 +37,7 @@ impl Report {
             read: 0,
             streams: 0,
             findings: Vec::new(),
+            not_compared: Vec::new(),
             counts: BTreeMap::new(),
         }
     }
@@ -79,6 +82,12 @@ impl Report {
             let about = format!(" {}: {}", finding.code, finding.detail);
             console.print(&Text::default().toned(tone, word).then(about));
         }
+        for view in &self.not_compared {
+            console.note(&format!(
+                "Not compared: the view {view}, whose streams are in the log of another service: type gdmarket \
+                 replay {view} --verify while that service runs."
+            ));
+        }
         console.note(&format!(
             "{} events of {} kinds, {} {} read, {} streams folded: {} faults, {} warnings.",
             self.events(),
@@ -103,11 +112,15 @@ impl Report {
                 "first": kind.first, "last": kind.last,
             })
         };
-        json!({
+        let mut report = json!({
             "logId": self.identity.log_id, "epoch": self.identity.epoch,
             "events": self.events(), "census": self.kinds.iter().map(kind).collect::<Vec<_>>(),
             "quick": self.is_quick, "read": self.read, "streams": self.streams,
             "faults": findings(true), "warnings": findings(false),
-        })
+        });
+        if let Some(fields) = report.as_object_mut().filter(|_| !self.not_compared.is_empty()) {
+            fields.insert("notCompared".to_owned(), json!(self.not_compared));
+        }
+        report
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::output::event_lines::moment;
 use gdmarket_projections::{LoopState, LoopStatus, ParkedReaction, SagaRow};
+use gdmarket_store::SubscriptionId;
 
 /// The next step for the operator.
 pub(super) fn advice(row: &SagaRow, loops: &[LoopStatus]) -> String {
@@ -18,9 +19,9 @@ pub(super) fn advice(row: &SagaRow, loops: &[LoopStatus]) -> String {
     let Some(process) = row.process else {
         return format!("nothing: the {} is free {}", row.waits_for, row.purpose);
     };
-    match loops.iter().find(|of| of.name == process) {
-        Some(LoopStatus { problem: Some(problem), .. }) => {
-            format!("{process} is blocked: {problem}; see gdmarket views status")
+    match loop_of(process, loops) {
+        Some(LoopStatus { name, problem: Some(problem), .. }) => {
+            format!("{name} is blocked: {problem}; see gdmarket views status")
         }
         Some(LoopStatus { state: LoopState::OtherLog, .. }) => {
             format!("{process} has read another log; see gdmarket migrate --restored")
@@ -30,11 +31,19 @@ pub(super) fn advice(row: &SagaRow, loops: &[LoopStatus]) -> String {
             format!("nothing: {process} does it on {holder}")
         }
         Some(LoopStatus {
-            state: LoopState::Idle | LoopState::Paused | LoopState::NotBuilt,
+            state:
+                LoopState::Idle | LoopState::Paused | LoopState::NotBuilt | LoopState::WaitsForSource,
             ..
         })
         | None => format!("start a server: no process runs {process}"),
     }
+}
+
+/// The loop of a process manager that an operator has to look at first: it has one for each log that it reads.
+fn loop_of<'a>(process: &str, loops: &'a [LoopStatus]) -> Option<&'a LoopStatus> {
+    let its = |of: &&LoopStatus| SubscriptionId::parse(&of.name).subscriber == process;
+    let importance = |of: &&LoopStatus| (of.problem.is_none(), of.state != LoopState::Running);
+    loops.iter().filter(its).min_by_key(importance)
 }
 
 fn about_parked(saga: &str, of: &ParkedReaction) -> String {

@@ -3,13 +3,14 @@
 use super::table::{duration, from_now};
 use super::{advice, find, note_unseen};
 use crate::cli::tools::{parked, trace};
+use crate::compose::traces_of;
+use crate::config::Config;
 use crate::output::event_lines::moment;
 use crate::output::result_writer::ResultWriter;
 use crate::output::text::{Text, Tone};
 use crate::output::{Console, Failure};
-use gdmarket_domain::Services;
 use gdmarket_projections::{
-    FoundSaga, LoopStatus, ParkedReaction, Queries, SagaKey, SagaRow, Sagas, Trace, overview,
+    FoundSaga, LoopStatus, ParkedReaction, SagaKey, SagaRow, Sagas, Trace, Traces, overview,
 };
 use gdmarket_store::Store;
 use serde_json::{Value, json};
@@ -17,18 +18,18 @@ use std::time::Duration;
 
 pub(super) async fn run(
     store: Store,
-    services: Services,
+    config: &Config,
     saga: SagaKey,
     console: Console,
 ) -> Result<(), Failure> {
+    // The log holds the events of these services.
+    let services = config.services.own;
     let sagas = Sagas::new(store.clone(), services);
     let found = find(&sagas, saga).await?;
     let loops = overview(&store, services, Duration::ZERO).await?;
-    let done = trace_of(store, saga).await?;
+    let done = trace_of(&traces_of(config, &store), saga).await?;
     note_unseen(&sagas, console);
-    if !done.is_complete {
-        console.note("What was done is cut off: it has more than ten thousand events.");
-    }
+    trace::note_gaps(&done, console);
     let mut out = ResultWriter::new(console);
     if console.is_json() {
         out.line(as_json(saga, &found, &loops, &done).to_string())?;
@@ -43,14 +44,13 @@ pub(super) async fn run(
     out.flush()
 }
 
-async fn trace_of(store: Store, saga: SagaKey) -> Result<Trace, Failure> {
-    let queries = Queries::new(store);
+async fn trace_of(traces: &Traces, saga: SagaKey) -> Result<Trace, Failure> {
     Ok(match saga {
         SagaKey::Reservation(no) => {
-            let found = queries.trace_reservation(no).await?;
-            found.map_or(Trace { events: vec![], is_complete: true }, |found| found.trace)
+            let found = traces.reservation(no, trace::SERVICES_WAIT).await?;
+            found.map_or_else(Trace::default, |found| found.trace)
         }
-        SagaKey::Item(no) => queries.trace_announcement(no).await?,
+        SagaKey::Item(no) => traces.announcement(no, trace::SERVICES_WAIT).await?,
     })
 }
 
@@ -66,11 +66,15 @@ fn as_json(saga: SagaKey, found: &FoundSaga, loops: &[LoopStatus], done: &Trace)
             step
         })
         .collect();
-    json!({
+    let mut shown = json!({
         "saga": saga.to_string(), "itemNo": found.item_no, "state": found.state,
         "isOpen": !found.rows.is_empty(), "steps": steps, "parked": found.parked,
-        "events": done.events, "complete": done.is_complete,
-    })
+        "events": done.events, "complete": done.is_complete(),
+    });
+    if let Some(fields) = shown.as_object_mut() {
+        fields.extend(trace::missing_field(done));
+    }
+    shown
 }
 
 fn lines(saga: SagaKey, found: &FoundSaga, loops: &[LoopStatus]) -> Vec<Text> {

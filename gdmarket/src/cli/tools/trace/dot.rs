@@ -1,6 +1,6 @@
 //! A trace as a graph in the language of Graphviz: commands are ellipses, events are boxes.
 
-use super::steps::{command, heading, sender, steps};
+use super::steps::{command, heading, node_id, sender, steps};
 use gdmarket_projections::TracedEvent;
 
 /// The lines of the graph.
@@ -11,19 +11,19 @@ pub(super) fn lines(events: &[TracedEvent]) -> Vec<String> {
     lines
 }
 
-fn level(events: &[TracedEvent], cause: Option<i64>, lines: &mut Vec<String>) {
+fn level(events: &[TracedEvent], cause: Option<&str>, lines: &mut Vec<String>) {
     for step in steps(events) {
-        let id = format!("c{}", step.first.position);
+        let id = format!("c{}", step.id);
         let (sender, command) = (quoted(sender(step.first)), quoted(command(step.first)));
         lines.push(format!("  {id} [shape=ellipse, label=\"{sender}\\n{command}\"];"));
         if let Some(cause) = cause {
             lines.push(format!("  e{cause} -> {id} [style=dashed];"));
         }
         for traced in step.events {
-            let (event, label) = (&traced.event, quoted(&heading(&traced.event)));
-            lines.push(format!("  e{} [label=\"{label}\"];", event.position));
-            lines.push(format!("  {id} -> e{};", event.position));
-            level(&traced.consequences, Some(event.position), lines);
+            let (event, label) = (node_id(traced), quoted(&heading(traced)));
+            lines.push(format!("  e{event} [label=\"{label}\"];"));
+            lines.push(format!("  {id} -> e{event};"));
+            level(&traced.consequences, Some(&event), lines);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A trace as a flowchart in the language of Mermaid: commands are rounded, events are boxes.
 
-use super::steps::{command, heading, sender, steps};
+use super::steps::{command, heading, node_id, sender, steps};
 use gdmarket_projections::TracedEvent;
 
 /// The lines of the chart.
@@ -10,19 +10,18 @@ pub(super) fn lines(events: &[TracedEvent]) -> Vec<String> {
     lines
 }
 
-fn level(events: &[TracedEvent], cause: Option<i64>, lines: &mut Vec<String>) {
+fn level(events: &[TracedEvent], cause: Option<&str>, lines: &mut Vec<String>) {
     for step in steps(events) {
-        let id = format!("c{}", step.first.position);
+        let id = format!("c{}", step.id);
         let label = format!("{}<br/>{}", quoted(sender(step.first)), quoted(command(step.first)));
         lines.push(format!("  {id}([\"{label}\"])"));
         if let Some(cause) = cause {
             lines.push(format!("  e{cause} -.-> {id}"));
         }
         for traced in step.events {
-            let event = &traced.event;
-            let label = quoted(&heading(event));
-            lines.push(format!("  {id} --> e{}[\"{label}\"]", event.position));
-            level(&traced.consequences, Some(event.position), lines);
+            let (event, label) = (node_id(traced), quoted(&heading(traced)));
+            lines.push(format!("  {id} --> e{event}[\"{label}\"]"));
+            level(&traced.consequences, Some(&event), lines);
         }
     }
 }

@@ -6,6 +6,8 @@ use gdmarket_projections::{EventView, TracedEvent};
 pub(super) struct CommandStep<'a> {
     /// The first of its events; all of them share actor, command and time.
     pub(super) first: &'a EventView,
+    /// The node of the first of its events.
+    pub(super) id: String,
     /// All of them, in order.
     pub(super) events: Vec<&'a TracedEvent>,
 }
@@ -20,7 +22,10 @@ pub(super) fn steps(level: &[TracedEvent]) -> Vec<CommandStep<'_>> {
             steps.iter_mut().find(|step| command.is_some() && step.first.command_id() == command);
         match known {
             Some(step) => step.events.push(traced),
-            None => steps.push(CommandStep { first: &traced.event, events: vec![traced] }),
+            None => {
+                let id = node_id(traced);
+                steps.push(CommandStep { first: &traced.event, id, events: vec![traced] });
+            }
         }
     }
     steps
@@ -36,9 +41,17 @@ pub(super) fn command(event: &EventView) -> &str {
     event.command_id().unwrap_or("unknown")
 }
 
-/// The label of an event in a graph.
-pub(super) fn heading(event: &EventView) -> String {
-    format!("{} {} #{} {}", event.position, event.stream, event.sequence, event.event_type)
+/// The label of an event in a graph. Where services have logs of their own, the position names the log.
+pub(super) fn heading(traced: &TracedEvent) -> String {
+    let TracedEvent { event, service, .. } = traced;
+    let log = service.map(|service| format!("@{service}")).unwrap_or_default();
+    format!("{}{log} {} #{} {}", event.position, event.stream, event.sequence, event.event_type)
+}
+
+/// What distinguishes an event from all others in a graph.
+pub(super) fn node_id(traced: &TracedEvent) -> String {
+    let position = traced.event.position;
+    traced.service.map_or_else(|| position.to_string(), |service| format!("{service}{position}"))
 }
 
 #[cfg(test)]
@@ -75,7 +88,7 @@ pub(super) mod tests {
             caused_by: None,
             data: json!({"no": position}),
         };
-        TracedEvent { event, consequences: vec![] }
+        TracedEvent { event, service: None, consequences: vec![] }
     }
 
     /// A command with two events, and a reaction to the first.

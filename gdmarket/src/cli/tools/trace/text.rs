@@ -31,7 +31,7 @@ impl Tree {
     fn events(&mut self, events: &[&TracedEvent], indent: &str) {
         for (place, traced) in (1..).zip(events) {
             let (branch, deeper) = branches(place == events.len());
-            let line = Text::from(format!("{indent}{branch}{} ", heading(&traced.event)));
+            let line = Text::from(format!("{indent}{branch}{} ", heading(traced)));
             self.lines.push(line.toned(Tone::Faint, short_data(&traced.event.data)));
             let since = traced.event.recorded_at;
             self.reactions(&traced.consequences, since, &format!("{indent}{deeper}"));
