@@ -45,7 +45,9 @@ fn faulty_order(count: usize, loss: Loss, random: &mut StdRng) -> Vec<usize> {
     places.into_iter().map(|(_, event)| event).collect()
 }
 
-async fn publish(context: &Context, owner: &PartialOwner, order: &[usize]) {
+/// Publishes the events in this order, no faster than they are read: a consumer that is behind the events in its memory reads
+/// the stream itself, which has to be in order then, as each relay writes it.
+async fn publish(context: &Context, owner: &PartialOwner, order: &[usize], consumer: &LogConsumer) {
     for part in order.chunks(IN_FLIGHT) {
         let mut acknowledgements = vec![];
         for &event in part {
@@ -64,6 +66,11 @@ async fn publish(context: &Context, owner: &PartialOwner, order: &[usize]) {
         }
         for acknowledgement in acknowledgements {
             acknowledgement.await.unwrap();
+        }
+        // Every copy of an event that is so far behind was published.
+        let newest = part.iter().max().copied().unwrap_or(0);
+        if let Some(whole) = newest.checked_sub(LATE + WINDOW) {
+            consumer.until_read(owner.log().events[whole].event.position).await;
         }
     }
 }
@@ -96,7 +103,7 @@ async fn consume(owner: &PartialOwner, loss: Loss, random: &mut StdRng) -> Consu
     eventually(SOON, || async { if feed.is_streaming() { Ok(()) } else { Err("not yet") } }).await;
     let consumer = LogConsumer::start(feed).await;
     let order = faulty_order(owner.log().events.len(), loss, random);
-    publish(&context, owner, &order).await;
+    publish(&context, owner, &order, &consumer).await;
     owner.reveal(owner.log().events.len() - 1);
     consumer.finish(owner.log().head()).await
 }

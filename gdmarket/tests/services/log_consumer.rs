@@ -183,15 +183,20 @@ impl LogConsumer {
         Self { store, projections, _db: db }
     }
 
-    /// Waits until all loops have read up to the head, and returns what they made of it.
-    pub(crate) async fn finish(self, head: i64) -> Consumed {
+    /// Waits until all loops have read up to a position.
+    pub(crate) async fn until_read(&self, position: i64) {
         eventually(SOON, || async {
             let mut progress = self.projections.applied().progress();
             progress.retain(|name, _| name.ends_with("@item"));
-            let is_there = progress.values().all(|of| of.position >= head);
+            let is_there = progress.values().all(|of| of.position >= position);
             if is_there && progress.len() >= 2 { Ok(()) } else { Err(progress) }
         })
         .await;
+    }
+
+    /// Waits until all loops have read up to the head, and returns what they made of it.
+    pub(crate) async fn finish(self, head: i64) -> Consumed {
+        self.until_read(head).await;
         let (queries, filter, mut rows) = (self.projections.queries(), Filter::default(), vec![]);
         let mut next = Some(0);
         while let Some(after) = next {

@@ -18,6 +18,7 @@ mod isolation;
 mod log_consumer;
 mod log_feed;
 mod log_pages;
+mod nats_cluster;
 mod nats_market;
 mod payment_calls;
 mod position_tokens;

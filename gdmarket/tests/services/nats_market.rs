@@ -33,7 +33,7 @@ fn item_body() -> Value {
     json!({"itemName": "Camera", "itemPrice": 100})
 }
 
-async fn register(market: &SplitMarket, items: usize) {
+pub(crate) async fn register(market: &SplitMarket, items: usize) {
     for _ in 0..items {
         let url = market.url("item", "/items");
         let (status, item) = call(Method::POST, url, &item_body()).await;
@@ -42,7 +42,7 @@ async fn register(market: &SplitMarket, items: usize) {
 }
 
 /// Reserves an item; the answer may say that it isn't decided yet, but never that it can't be taken.
-async fn reserve(market: &SplitMarket, item: usize) {
+pub(crate) async fn reserve(market: &SplitMarket, item: usize) {
     let body = json!({"customerName": "Kim", "customerId": 7, "itemNo": item});
     let url = market.url("reservation", "/reservations");
     let (status, answer) = call(Method::POST, url, &body).await;
@@ -50,7 +50,7 @@ async fn reserve(market: &SplitMarket, item: usize) {
 }
 
 /// Waits until a reservation has this status.
-async fn reaches(market: &SplitMarket, reservation: usize, status: &str) {
+pub(crate) async fn reaches(market: &SplitMarket, reservation: usize, status: &str) {
     let url = market.url("reservation", &format!("/reservations/{reservation}"));
     eventually(SOON, || async {
         let (_, found) = call(Method::GET, url.clone(), &json!({})).await;
@@ -67,7 +67,7 @@ async fn metric(market: &SplitMarket, service: &str, line: &str) -> f64 {
 }
 
 /// Waits until each process gets the other one's events over NATS.
-async fn until_streaming(market: &SplitMarket) {
+pub(crate) async fn until_streaming(market: &SplitMarket) {
     for (service, source) in [("item", "reservation"), ("reservation", "item")] {
         let names = if source == "item" {
             ["item", "item,alarm"]
@@ -95,7 +95,7 @@ async fn positions_of_log(db: &TestDb) -> Vec<i64> {
     log.iter().map(|event| event.position).collect()
 }
 
-async fn positions_of_stream(nats: &NatsServer, name: &str) -> Result<Vec<i64>, String> {
+pub(crate) async fn positions_of_stream(nats: &NatsServer, name: &str) -> Result<Vec<i64>, String> {
     let client = async_nats::connect(nats.url()).await.map_err(|error| error.to_string())?;
     let stream =
         jetstream::new(client).get_stream(name).await.map_err(|error| error.to_string())?;
@@ -110,7 +110,7 @@ async fn positions_of_stream(nats: &NatsServer, name: &str) -> Result<Vec<i64>, 
 }
 
 /// Waits until a stream has exactly the events of a log, each once and in order.
-async fn stream_is_log(nats: &NatsServer, name: &str, db: &TestDb) {
+pub(crate) async fn stream_is_log(nats: &NatsServer, name: &str, db: &TestDb) {
     eventually(SOON, || async {
         let (stream, log) = (positions_of_stream(nats, name).await, positions_of_log(db).await);
         if stream.as_ref() == Ok(&log) { Ok(()) } else { Err((stream, log)) }

@@ -6,6 +6,7 @@
 
 use super::connection::NatsConnection;
 use super::event_message::MessageStamp;
+use super::event_window::EventWindow;
 use super::expected_event::ExpectedEvent;
 use super::stream_subjects::subjects_of;
 use async_nats::jetstream::message::StreamMessage;
@@ -13,6 +14,7 @@ use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind, Stream};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gdmarket_domain::Service;
 use gdmarket_projections::Delivery;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 /// The most messages of a read.
@@ -69,20 +71,21 @@ impl StreamReader {
         let end = end.min(info.state.last_sequence.saturating_add(1));
         let mut messages =
             stream::iter(first..end).map(|sequence| message(&stream, sequence)).buffered(AT_ONCE);
-        let (mut found, mut place) = (vec![], StreamPlace { after: position, sequence: first });
+        let (mut window, mut sequences) = (EventWindow::default(), BTreeMap::new());
         while let Some(message) = messages.try_next().await? {
             let Some(message) = message else { continue };
-            let Ok(delivery) = expected.read(&message.headers, &message.payload) else { continue };
-            if delivery.event.position <= place.after {
-                continue;
+            if let Ok(delivery) = expected.read(&message.headers, &message.payload) {
+                sequences.insert(delivery.event.position, message.sequence);
+                window.insert(delivery);
             }
-            if delivery.previous != place.after {
-                break;
-            }
-            place = StreamPlace { after: delivery.event.position, sequence: message.sequence + 1 };
-            found.push(delivery);
         }
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        let found = window.after(position, usize::try_from(limit).unwrap_or(usize::MAX));
+        let place = found.last().and_then(|last| {
+            let after = last.event.position;
+            let sequence = sequences.get(&after)?.saturating_add(1);
+            Some(StreamPlace { after, sequence })
+        });
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = place;
         Ok(found)
     }
 }
