@@ -15,7 +15,7 @@ use gdmarket_projections::{
     LogSource, Options, OutgoingCommand, PageRequest, PortError, Projections,
 };
 use gdmarket_store::{Store, StoreOptions};
-use gdmarket_testkit::{KeysFile, ServerOptions, TestDb, eventually, free_port};
+use gdmarket_testkit::{KeysFile, ServerOptions, TestDb, eventually};
 use gdmarket_transport::{HttpFeed, SourceClient, SourceOptions};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 const KEY: &str = "a1";
+/// An address at which nothing listens.
+const NOWHERE: &str = "http://127.0.0.1:1";
 const SOON: Duration = Duration::from_mins(2);
 /// Callers that write at once.
 const WRITERS: usize = 12;
@@ -50,7 +52,7 @@ pub(crate) async fn recorded_log(count: usize) -> RecordedLog {
     let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
         .variable(KeysFile::VARIABLE, &file.path())
         .variable("GDMARKET__SERVER__SERVICES", "item,alarm")
-        .variable("GDMARKET__SERVICES__RESERVATION__URL", "http://127.0.0.1:1")
+        .variable("GDMARKET__SERVICES__RESERVATION__URL", NOWHERE)
         .start()
         .await;
     let feed = HttpFeed::new(client(&server.url("")));
@@ -121,8 +123,8 @@ impl PartialOwner {
 
     /// One that doesn't answer.
     pub(crate) fn away(log: Arc<RecordedLog>) -> Self {
-        let url = format!("http://127.0.0.1:{}", free_port());
-        Self { shown: Shown { log, count: Arc::default() }, url, _serving: None }
+        let shown = Shown { log, count: Arc::default() };
+        Self { shown, url: NOWHERE.to_owned(), _serving: None }
     }
 
     pub(crate) fn log(&self) -> &RecordedLog {
