@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod alarm_calls;
+mod breaker_drill;
 mod call_breaker;
 mod call_rules;
 mod calls;
