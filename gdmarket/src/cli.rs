@@ -8,6 +8,7 @@ mod tools;
 mod usage;
 
 use crate::demo;
+use crate::dev;
 use crate::output::{Console, Failure};
 use about::{completions, config, man, openapi};
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -23,6 +24,7 @@ Examples:
   gdmarket serve --listen 127.0.0.1:9000      serve on another port
   gdmarket --database-url postgres://…        keep everything in PostgreSQL
   gdmarket demo                               walk through a whole rental on a running server
+  gdmarket dev                                run it as four services, with all that they use
   gdmarket config show                        every setting, its value and its source
   gdmarket events tail --follow               events, as they happen
   gdmarket state item 1                       an item as it is, folded from its events
@@ -56,6 +58,8 @@ enum Command {
     OpenApi,
     /// Walk through a whole rental on a running server, step by step.
     Demo(demo::DemoArgs),
+    /// Run the market as four services on this machine, with all that they use.
+    Dev(dev::DevArgs),
     /// Read the log, write it to a file, fill an empty one.
     #[command(subcommand)]
     Events(events::EventsCommand),
@@ -134,6 +138,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<(), Failure> {
             Ok(())
         }
         Some(Command::Demo(args)) => demo::run(&args, console),
+        Some(Command::Dev(args)) => dev::run(&args, console),
         Some(Command::Events(command)) => {
             events::run(&settings(&common, &serve)?.config, &command, console)
         }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compose;
 pub mod config;
 mod demo;
+mod dev;
 pub mod metrics;
 pub mod output;
 mod printable;

@@ -126,6 +126,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "output",
             "runtime",
             "demo",
+            "dev",
             "cli",
         ],
     ),

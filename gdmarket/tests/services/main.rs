@@ -8,6 +8,7 @@ mod call_rules;
 mod calls;
 mod copied_views;
 mod cutting_proxy;
+mod dev;
 mod divided_market;
 mod faulty_stream;
 mod four_services;
