@@ -8,6 +8,7 @@ mod gateway;
 mod keeper;
 mod launch;
 mod market;
+mod nats;
 mod part;
 mod payment_provider;
 mod ports;
@@ -44,7 +45,7 @@ Examples:
   gdmarket demo --url http://127.0.0.1:8088   a whole rental over the four services
   gdmarket --config gdmarket-dev/item.toml events tail
 
-It runs PostgreSQL and nginx if they are installed, and says what is left out without them.
+It runs PostgreSQL, NATS and nginx if they are installed, and says what is left out without them.
 From the first port on: item, reservation, payment, alarm, payment provider, NATS, PostgreSQL.
 Ctrl-C ends all of it; the next start continues with the same data.";
 

@@ -3,12 +3,13 @@
 use super::chosen_parts::ChosenParts;
 use super::folder::DevFolder;
 use super::gateway::DevGateway;
+use super::nats::DevNats;
 use super::part::DevPart;
 use super::payment_provider;
 use super::ports::DevPorts;
 use super::postgres::DevCluster;
 use super::programs::DevPrograms;
-use super::services::DevServices;
+use super::services::{DevServices, UsedServers};
 use super::supervisor::{RunningPart, Supervisor};
 use crate::output::Failure;
 use gdmarket_domain::Service;
@@ -29,8 +30,14 @@ impl DevMarket {
     /// Starts all parts; returns when they are ready.
     pub(super) async fn start(&mut self) -> Result<(), Failure> {
         let cluster = self.start_postgres().await?;
+        let nats = self.start_nats().await?;
         let provider = self.start_payment_provider().await?;
-        self.start_services(cluster.as_ref(), provider.as_deref()).await?;
+        let used = UsedServers {
+            cluster: cluster.as_ref(),
+            nats_url: nats.as_deref(),
+            provider_url: provider.as_deref(),
+        };
+        self.start_services(used).await?;
         self.start_gateway().await
     }
 
@@ -52,6 +59,14 @@ impl DevMarket {
         Ok(Some(cluster))
     }
 
+    /// The URL of the started server, with its password.
+    async fn start_nats(&mut self) -> Result<Option<String>, Failure> {
+        let Some(program) = self.chosen.programs.nats.clone() else { return Ok(None) };
+        let DevNats { part, url } = DevNats::prepare(&program, &self.folder, self.ports.nats())?;
+        self.start_part(part).await?;
+        Ok(Some(url))
+    }
+
     /// The URL of the started provider.
     async fn start_payment_provider(&mut self) -> Result<Option<String>, Failure> {
         let Some(program) = self.chosen.programs.payment_provider.clone() else { return Ok(None) };
@@ -63,18 +78,9 @@ impl DevMarket {
     }
 
     /// All at once: a service waits for none of the others.
-    async fn start_services(
-        &mut self,
-        cluster: Option<&DevCluster>,
-        provider_url: Option<&str>,
-    ) -> Result<(), Failure> {
-        let services = DevServices {
-            own: &self.own,
-            folder: &self.folder,
-            ports: self.ports,
-            cluster,
-            provider_url,
-        };
+    async fn start_services(&mut self, used: UsedServers<'_>) -> Result<(), Failure> {
+        let services =
+            DevServices { own: &self.own, folder: &self.folder, ports: self.ports, used };
         let [item, reservation, payment, alarm] = Service::ALL.map(|each| services.part(each));
         let supervisor = &self.supervisor;
         let started = tokio::join!(

@@ -25,6 +25,11 @@ const NO_POSTGRES: LeftOut = LeftOut {
     consequence: "PostgreSQL isn't installed: all four services keep their data in SQLite",
     next: "apt-get install postgresql",
 };
+const NO_NATS: LeftOut = LeftOut {
+    part: "nats",
+    consequence: "NATS isn't installed: the services read each other's logs over HTTP, every second at the latest",
+    next: "apt-get install nats-server",
+};
 const NO_PAYMENT_PROVIDER: LeftOut = LeftOut {
     part: "payment-provider",
     consequence: "gdmarket-payment-provider isn't next to this program: payments go to the gateway inside the payment \
@@ -48,6 +53,7 @@ const NO_BASH: LeftOut = LeftOut {
 pub(super) struct DevPrograms {
     /// The folder of PostgreSQL's programs.
     pub(super) postgres: Option<PathBuf>,
+    pub(super) nats: Option<PathBuf>,
     pub(super) payment_provider: Option<PathBuf>,
     pub(super) nginx: Option<PathBuf>,
     pub(super) bash: Option<PathBuf>,
@@ -68,6 +74,7 @@ impl DevPrograms {
             |name| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file());
         Self {
             postgres: postgres(folders, postgres_versions),
+            nats: find("nats-server"),
             payment_provider: Some(own.with_file_name(PAYMENT_PROVIDER))
                 .filter(|file| file.is_file()),
             nginx: find("nginx"),
@@ -80,6 +87,7 @@ impl DevPrograms {
         let no_gateway = if self.nginx.is_some() { NO_BASH } else { NO_NGINX };
         [
             (self.postgres.is_some(), NO_POSTGRES),
+            (self.nats.is_some(), NO_NATS),
             (self.payment_provider.is_some(), NO_PAYMENT_PROVIDER),
             (self.nginx.is_some() && self.bash.is_some(), no_gateway),
         ]
@@ -125,6 +133,7 @@ mod tests {
             left_out,
             [
                 ("postgresql", "apt-get install postgresql"),
+                ("nats", "apt-get install nats-server"),
                 ("payment-provider", "cargo build --release"),
                 ("gateway", "apt-get install nginx"),
             ]
@@ -135,7 +144,7 @@ mod tests {
     fn programs_are_found_on_the_path_next_to_this_one_and_in_debians_newest_version() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        touch(&at("path"), &["nginx", "bash", "initdb"]);
+        touch(&at("path"), &["nats-server", "nginx", "bash", "initdb"]);
         touch(&at("own"), &["gdmarket", PAYMENT_PROVIDER]);
         touch(&at("debian/9/bin"), &POSTGRES_PROGRAMS);
         touch(&at("debian/15/bin"), &POSTGRES_PROGRAMS);

@@ -16,7 +16,7 @@ const KEYS_FILE: &str = "service-keys.toml";
 /// How long a service that ends waits for what is in flight.
 const FINISH_WITHIN_MS: i64 = 3_000;
 /// Variables that would override what the files of settings say.
-const OVERRIDING: [&str; 14] = [
+const OVERRIDING: [&str; 18] = [
     "GDMARKET__SERVER__LISTEN",
     "GDMARKET__SERVER__DATA_DIR",
     "GDMARKET__SERVER__SERVICES",
@@ -30,8 +30,22 @@ const OVERRIDING: [&str; 14] = [
     "GDMARKET__DATABASE__URL",
     "GDMARKET__DATABASE__URL_FILE",
     "GDMARKET__PAYMENT__PROVIDER_URL",
+    "GDMARKET__NATS__URL",
+    "GDMARKET__NATS__URL_FILE",
+    "GDMARKET__NATS__CREDENTIALS_FILE",
+    "GDMARKET__NATS__CA_FILE",
     "GDMARKET__SERVER__MIGRATE",
 ];
+
+/// The servers that the services use, as far as they run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UsedServers<'a> {
+    /// The cluster of the item and the reservation service; without one they use SQLite as the others do.
+    pub(super) cluster: Option<&'a DevCluster>,
+    /// With its password.
+    pub(super) nats_url: Option<&'a str>,
+    pub(super) provider_url: Option<&'a str>,
+}
 
 /// What the services share.
 pub(super) struct DevServices<'a> {
@@ -39,9 +53,7 @@ pub(super) struct DevServices<'a> {
     pub(super) own: &'a Path,
     pub(super) folder: &'a DevFolder,
     pub(super) ports: DevPorts,
-    /// The cluster of the item and the reservation service; without one they use SQLite as the others do.
-    pub(super) cluster: Option<&'a DevCluster>,
-    pub(super) provider_url: Option<&'a str>,
+    pub(super) used: UsedServers<'a>,
 }
 
 impl DevServices<'_> {
@@ -58,7 +70,7 @@ impl DevServices<'_> {
     /// The part that is this service.
     pub(super) fn part(&self, service: Service) -> Result<DevPart, Failure> {
         let name = service.name();
-        let cluster = self.cluster.filter(|_| Self::prefers_postgres(service));
+        let cluster = self.used.cluster.filter(|_| Self::prefers_postgres(service));
         let text = self.settings(service, cluster)?.to_string();
         let settings = self.folder.write_private(&format!("{name}.toml"), &text)?;
         let launch = Launch::new(self.own).args(["serve", "--config"]).arg(&settings);
@@ -104,9 +116,14 @@ impl DevServices<'_> {
             let database = table([("url", Value::from(cluster.url(name)))]);
             settings.insert("database".to_owned(), database.into());
         }
-        if let Some(url) = self.provider_url {
-            let payment = table([("provider_url", Value::from(url))]);
-            settings.insert("payment".to_owned(), payment.into());
+        let urls = [
+            ("nats", "url", self.used.nats_url),
+            ("payment", "provider_url", self.used.provider_url),
+        ];
+        for (section, name, url) in urls {
+            if let Some(url) = url {
+                settings.insert(section.to_owned(), table([(name, Value::from(url))]).into());
+            }
         }
         Ok(settings)
     }

@@ -21,8 +21,16 @@ const SOON: Duration = Duration::from_mins(1);
 /// How many ports in a row a market uses, that of the gateway included.
 const PORTS: u16 = 8;
 /// The parts of a market, of which some may be left out.
-const PARTS: [&str; 7] =
-    ["alarm", "gateway", "item", "payment", "payment-provider", "postgresql", "reservation"];
+const PARTS: [&str; 8] = [
+    "alarm",
+    "gateway",
+    "item",
+    "nats",
+    "payment",
+    "payment-provider",
+    "postgresql",
+    "reservation",
+];
 
 /// Where a market is: a folder that the account of PostgreSQL may enter, and ports.
 struct Place {
