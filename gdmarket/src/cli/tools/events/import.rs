@@ -36,9 +36,9 @@ Positions, times and receipts stay as they were, numbers continue after the high
 is repeated. The epoch is raised, so that a follower of the other log notices.
 Names and actors that the interface would refuse are refused, with line, field and next step.
 
-A market of one process becomes one of several: stop it, export it, and import the same file once for
-each process with --service. Each takes the streams of its services; rentals that are half done go on
-where they were. --other names services that have another process in common.";
+A market of one process becomes one of several: stop it, export it, and import the same file once
+for each process with --service. Each takes the streams of its services; rentals that are half done
+continue where they were. --other names services that have another process in common.";
 
 /// The arguments of `events import`.
 #[derive(Debug, Args)]
