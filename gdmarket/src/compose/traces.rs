@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The traces of a process, with the parts that other services have.
 pub(super) fn traces(config: &Config, queries: Queries, keys: Option<SharedKeys>) -> Traces {
     let missing = || "services.keys_file is not set".to_owned();
-    with_others(config, queries, keys.ok_or_else(missing))
+    with_others(config, queries, &keys.ok_or_else(missing))
 }
 
 /// The traces for a tool on a store. Other services that it can't ask are named as missing.
@@ -24,10 +24,10 @@ pub fn traces_of(config: &Config, store: &Store) -> Traces {
     let Some(path) = config.services.keys_file.as_deref() else {
         return traces(config, queries, None);
     };
-    with_others(config, queries, ServiceKeysFile::open(path).map(|file| file.keys()))
+    with_others(config, queries, &ServiceKeysFile::open(path).map(|file| file.keys()))
 }
 
-fn with_others(config: &Config, queries: Queries, keys: Result<SharedKeys, String>) -> Traces {
+fn with_others(config: &Config, queries: Queries, keys: &Result<SharedKeys, String>) -> Traces {
     let own = config.services.own;
     let mut others: BTreeMap<Result<&str, Service>, Services> = BTreeMap::new();
     for service in Services::ALL.without(own).iter() {

@@ -111,10 +111,8 @@ pub(crate) async fn overview(
         let is_of_other_service = SubscriptionId::parse(name).source.is_some();
         if is_of_other_service && all.iter().all(|of| of.name != *name) {
             let status = snapshot.status(name, None, 0).await?;
-            let state = match status.state {
-                LoopState::Idle => LoopState::WaitsForSource,
-                other => other,
-            };
+            let is_idle = status.state == LoopState::Idle;
+            let state = if is_idle { LoopState::WaitsForSource } else { status.state };
             all.push(LoopStatus { state, ..status });
         }
     }

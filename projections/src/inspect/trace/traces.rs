@@ -28,7 +28,8 @@ pub struct Traces {
 impl fmt::Debug for Traces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let others: Vec<Services> = self.others.iter().map(|other| other.services()).collect();
-        f.debug_struct("Traces").field("own", &self.own).field("others", &others).finish()
+        let mut traces = f.debug_struct("Traces");
+        traces.field("own", &self.own).field("others", &others).finish_non_exhaustive()
     }
 }
 

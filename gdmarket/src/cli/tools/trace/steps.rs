@@ -20,12 +20,11 @@ pub(super) fn steps(level: &[TracedEvent]) -> Vec<CommandStep<'_>> {
         // Events without a command id can't be grouped.
         let known =
             steps.iter_mut().find(|step| command.is_some() && step.first.command_id() == command);
-        match known {
-            Some(step) => step.events.push(traced),
-            None => {
-                let id = node_id(traced);
-                steps.push(CommandStep { first: &traced.event, id, events: vec![traced] });
-            }
+        if let Some(step) = known {
+            step.events.push(traced);
+        } else {
+            let id = node_id(traced);
+            steps.push(CommandStep { first: &traced.event, id, events: vec![traced] });
         }
     }
     steps
