@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::checkers::ProviderEntry;
 use crate::server::ServerOptions;
 
 /// A running provider. Dropping it kills it; its ledger ends with it.
@@ -103,9 +104,10 @@ impl ProviderProcess {
         calls.get(operation).and_then(Value::as_u64).unwrap_or_default()
     }
 
-    /// The entries of its ledger as it shows them, in order.
-    pub async fn entries(&self) -> Vec<Value> {
+    /// All charges and refunds, in order. What was declined is no entry.
+    pub async fn ledger(&self) -> Vec<ProviderEntry> {
         let ledger = self.shown("/ledger").await;
-        ledger.get("entries").and_then(Value::as_array).expect("entries").clone()
+        let entries = ledger.get("entries").and_then(Value::as_array).expect("entries").iter();
+        entries.filter_map(ProviderEntry::shown).collect()
     }
 }

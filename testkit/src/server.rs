@@ -178,6 +178,12 @@ impl Server {
         self.child.as_ref().and_then(Child::id)
     }
 
+    /// Whether the process runs; `false` once it was killed or ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        let ended = self.child.as_mut().map(Child::try_wait);
+        matches!(ended, Some(Ok(None)))
+    }
+
     /// Kills the process as `kill -9` does; returns when it is gone.
     pub async fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

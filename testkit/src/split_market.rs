@@ -98,6 +98,11 @@ impl SplitMarket {
         &self.keys
     }
 
+    /// Whether a process runs; `false` once it was killed or ended by itself.
+    pub fn is_running(&mut self, name: &str) -> bool {
+        self.process_mut(name).server_mut().is_running()
+    }
+
     /// Kills a process as `kill -9` does.
     pub async fn kill(&mut self, name: &str) {
         self.process_mut(name).server_mut().kill().await;
@@ -116,6 +121,19 @@ impl SplitMarket {
     /// Starts a process, and kills it before if it runs; returns once it is ready.
     pub async fn restart(&mut self, name: &str) {
         self.process_mut(name).restart().await;
+    }
+
+    /// Kills all processes, deletes what is derived from their logs, and starts them again.
+    pub async fn rebuild_views(&mut self) {
+        for process in &mut self.processes {
+            process.server_mut().kill().await;
+        }
+        for (_, db) in self.databases() {
+            db.forget_views().await;
+        }
+        for process in &mut self.processes {
+            process.restart().await;
+        }
     }
 
     /// Sets a variable of a process for its next starts, a failpoint for example.

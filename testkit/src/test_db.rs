@@ -186,6 +186,31 @@ impl TestDb {
         number.expect("a number")
     }
 
+    /// The texts that a query of the log returns.
+    pub async fn log_texts(&self, sql: &str) -> Vec<String> {
+        self.texts("log.db", sql).await
+    }
+
+    /// The texts that a query of the views returns.
+    pub async fn views_texts(&self, sql: &str) -> Vec<String> {
+        self.texts("views.db", sql).await
+    }
+
+    async fn texts(&self, file: &str, sql: &str) -> Vec<String> {
+        let texts = match &self.place {
+            Place::Folder(folder) => {
+                let file = SqliteConnectOptions::new().filename(folder.path().join(file));
+                let mut connection = file.connect().await.expect("the file");
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await
+            }
+            Place::Database { .. } => {
+                let mut connection = PgConnection::connect(&self.url).await.expect("a connection");
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await
+            }
+        };
+        texts.expect("texts")
+    }
+
     /// The tables of views, including those of builds.
     pub async fn view_tables(&self) -> Vec<String> {
         let mut tables: Vec<String> = match &self.place {

@@ -2,10 +2,10 @@
 //! executed twice, and an import that is killed or refused leaves nothing behind.
 
 use crate::idle::wait_until_idle;
-use crate::market_client::MarketClient;
 use crate::stored_state::{read_gateway_ledger, whole_log};
-use crate::views::all_resources;
-use gdmarket_testkit::{Engine, Server, ServerOptions, TestDb, eventually, on_each_engine};
+use gdmarket_testkit::{
+    Engine, MarketClient, Server, ServerOptions, TestDb, all_resources, eventually, on_each_engine,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

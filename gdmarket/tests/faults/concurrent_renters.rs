@@ -1,12 +1,11 @@
 //! Two hundred renters reserve one item at the same moment: one gets it.
 
-use crate::market_client::MarketClient;
 use crate::stored_state::whole_log;
 use futures::future::join_all;
 use gdmarket_store::{
     Append, AppendError, NewEvent, ReceiptKind, RecordedEvent, Store, StoreOptions, StreamId,
 };
-use gdmarket_testkit::{ServerOptions, on_each_engine, times};
+use gdmarket_testkit::{LogEvent, MarketClient, ServerOptions, on_each_engine, times};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -65,7 +64,7 @@ on_each_engine! {
 }
 
 /// The items that are held, and those that are held twice; none is released in these tests.
-fn held_items(log: &[RecordedEvent]) -> (BTreeSet<i64>, BTreeSet<i64>) {
+fn held_items(log: &[LogEvent]) -> (BTreeSet<i64>, BTreeSet<i64>) {
     let (mut held, mut twice) = (BTreeSet::new(), BTreeSet::new());
     for event in log.iter().filter(|event| event.event_type == "ItemHeld") {
         if !held.insert(event.stream.number) {

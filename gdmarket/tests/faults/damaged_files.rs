@@ -1,8 +1,7 @@
 //! Damaged, missing and read-only files: each is reported by name, with the next step and an exit code of its own,
 //! and the tools read what is intact.
 
-use crate::market_client::MarketClient;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, free_port, run};
+use gdmarket_testkit::{MarketClient, Server, ServerOptions, TestDb, free_port, run};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs;

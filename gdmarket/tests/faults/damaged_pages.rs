@@ -2,10 +2,9 @@
 //! and no decision follows from the damage. Callers get an error that doesn't ask for a repetition.
 
 use crate::archive::gdmarket;
-use crate::market_client::MarketClient;
 use gdmarket_testkit::{
-    DamagedPages, POSTGRES_PAGE, PgCluster, SQLITE_PAGE, Server, ServerOptions, TestDb, eventually,
-    free_port, run,
+    DamagedPages, MarketClient, POSTGRES_PAGE, PgCluster, SQLITE_PAGE, Server, ServerOptions,
+    TestDb, eventually, free_port, run,
 };
 use std::time::Duration;
 

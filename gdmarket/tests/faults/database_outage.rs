@@ -2,12 +2,13 @@
 //! recovers by itself, and nothing is lost or duplicated.
 
 use crate::idle::wait_until_idle;
-use crate::ledger::{Ledger, Outcome, assert_detects_lost_and_duplicated_commands};
-use crate::load::Load;
-use crate::market_client::MarketClient;
+use crate::load::start_load;
 use crate::stored_state::whole_log;
-use crate::views::{all_resources, assert_rebuilt_views_equal};
-use gdmarket_testkit::{PgCluster, ServerOptions, TestDb, eventually, run, times};
+use crate::views::assert_rebuilt_views_equal;
+use gdmarket_testkit::{
+    MarketClient, Outcome, PgCluster, RequestLedger, ServerOptions, TestDb, all_resources,
+    assert_detects_lost_and_duplicated_commands, eventually, run, times,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -25,10 +26,10 @@ fn database_outage_loses_and_duplicates_nothing() {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
         let market = MarketClient::at(&server.url(""));
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         for stop in 0..times(STOPS) {
             let item = market.register(100).await;
             let acknowledged = ledger.count(Outcome::Acknowledged);
@@ -62,11 +63,11 @@ fn control_commits_that_do_not_wait_for_the_disk_are_lost_in_a_crash() {
         let cluster = PgCluster::start_new();
         let db = TestDb::on_server(&cluster.url()).await;
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
         no_append_waits_for_the_disk(&db).await;
         let market = MarketClient::at(&server.url(""));
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         eventually(Duration::from_secs(30), || async {
             let acknowledged = ledger.count(Outcome::Acknowledged);
             if acknowledged > 50 { Ok(()) } else { Err(acknowledged) }

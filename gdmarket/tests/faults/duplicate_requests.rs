@@ -1,8 +1,7 @@
 //! The same request under the same idempotency key, sent to two servers at the same moment: one effect, one answer.
 
-use crate::market_client::{Answer, MarketClient};
 use futures::future::join_all;
-use gdmarket_testkit::{ServerOptions, TestDb, run, times};
+use gdmarket_testkit::{Answer, MarketClient, ServerOptions, TestDb, run, times};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -2,8 +2,7 @@
 //! answer, on both engines. No kill can show that, since the page cache survives it.
 
 use crate::database_outage::no_append_waits_for_the_disk;
-use crate::market_client::MarketClient;
-use gdmarket_testkit::{PgCluster, ServerOptions, Syncs, TestDb, run, times};
+use gdmarket_testkit::{MarketClient, PgCluster, ServerOptions, Syncs, TestDb, run, times};
 use reqwest::Method;
 use serde_json::json;
 use std::path::Path;

@@ -2,12 +2,13 @@
 //! without them: so that commit is never acknowledged, and the process ends.
 
 use crate::idle::wait_until_idle;
-use crate::ledger::{Ledger, Outcome, assert_detects_lost_and_duplicated_commands};
-use crate::load::Load;
-use crate::market_client::MarketClient;
+use crate::load::start_load;
 use crate::stored_state::whole_log;
-use crate::views::{all_resources, assert_rebuilt_views_equal};
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, run, times};
+use crate::views::assert_rebuilt_views_equal;
+use gdmarket_testkit::{
+    MarketClient, Outcome, RequestLedger, Server, ServerOptions, TestDb, all_resources,
+    assert_detects_lost_and_duplicated_commands, eventually, run, times,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,13 +71,13 @@ fn failed_sync_acknowledges_nothing_and_ends_the_process() {
         let db = TestDb::sqlite();
         let folder = tempfile::tempdir().unwrap();
         let disk = BrokenDisk::in_folder(folder.path());
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let mut server = disk.serve(&db).await;
         let market = MarketClient::at(&server.url(""));
         // Control: the same request succeeds while syncs do.
         market.register_answer(100).await.expect(201);
 
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         for _ in 0..times(ROUNDS) {
             let acknowledged = ledger.count(Outcome::Acknowledged);
             eventually(SOON, || async {

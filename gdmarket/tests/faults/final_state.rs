@@ -1,7 +1,6 @@
 //! The state of a reservation once nothing is in flight any more, whichever requests raced before.
 
-use crate::market_client::MarketClient;
-use gdmarket_testkit::eventually;
+use gdmarket_testkit::{MarketClient, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;
 

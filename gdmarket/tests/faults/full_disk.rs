@@ -3,11 +3,9 @@
 //! served view as it is.
 
 use crate::idle::wait_until_idle;
-use crate::market_client::MarketClient;
 use crate::small_disk::SmallDisk;
 use crate::stored_state::whole_log;
-use gdmarket_store::RecordedEvent;
-use gdmarket_testkit::{ServerOptions, TestDb, eventually, run};
+use gdmarket_testkit::{LogEvent, MarketClient, ServerOptions, TestDb, eventually, run};
 use reqwest::Method;
 use serde_json::json;
 use std::path::Path;
@@ -22,9 +20,9 @@ const NAME_LENGTH: usize = 100;
 const MAX_REGISTRATIONS: usize = 20_000;
 
 /// The acknowledged items that aren't registered in the log exactly once.
-fn not_registered_once(acknowledged: &[i64], log: &[RecordedEvent]) -> Vec<i64> {
+fn not_registered_once(acknowledged: &[i64], log: &[LogEvent]) -> Vec<i64> {
     let times = |number: i64| {
-        let registered = |event: &&RecordedEvent| {
+        let registered = |event: &&LogEvent| {
             event.event_type == "ItemRegistered" && event.stream.number == number
         };
         log.iter().filter(registered).count()
@@ -84,7 +82,7 @@ fn full_disk_refuses_commands_and_loses_nothing() {
         wait_until_idle(&market, &db).await;
         let mut log = whole_log(&db).await;
         assert_eq!(not_registered_once(&acknowledged, &log), [0; 0]);
-        let is_last = |event: &RecordedEvent| Some(&event.stream.number) == acknowledged.last();
+        let is_last = |event: &LogEvent| Some(&event.stream.number) == acknowledged.last();
         log.retain(|event| event.stream.kind != "item" || !is_last(event));
         assert_eq!(
             not_registered_once(&acknowledged, &log).len(),

@@ -1,11 +1,11 @@
 //! Reads while the disk becomes full, stays full and has room again, repeatedly: every read is answered, even through
 //! connections to the files that are first opened while there is no room for a byte.
 
-use crate::ledger::{Ledger, Outcome};
-use crate::load::Load;
-use crate::market_client::MarketClient;
+use crate::load::start_load;
 use crate::small_disk::SmallDisk;
-use gdmarket_testkit::{ServerOptions, TestDb, eventually, run, times};
+use gdmarket_testkit::{
+    MarketClient, Outcome, RequestLedger, ServerOptions, TestDb, eventually, run, times,
+};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -97,7 +97,7 @@ fn reads_are_answered_while_the_disk_is_full() {
             return;
         };
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
             .on(&db)
             .variable("GDMARKET__PAYMENT__JITTER_MS", "3")
@@ -106,7 +106,7 @@ fn reads_are_answered_while_the_disk_is_full() {
         let market = MarketClient::at(&server.url(""));
         let item = market.register(100).await;
         market.reserve(item, 7).await.expect(201);
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         for cycle in 0..times(CYCLES) {
             let acknowledged = ledger.count(Outcome::Acknowledged);
             wait_for_count(acknowledged + 100, || ledger.count(Outcome::Acknowledged)).await;

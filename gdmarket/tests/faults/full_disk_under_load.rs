@@ -2,15 +2,16 @@
 //! with `Retry-After` and reads are answered; nothing acknowledged is lost, no renter is charged wrongly, and all
 //! parts of the market recover within seconds.
 
-use crate::charges::{assert_detects_wrong_charges, attempts, charge_errors, unpaid};
 use crate::idle::wait_until_idle;
-use crate::ledger::{Ledger, Outcome, assert_detects_lost_and_duplicated_commands};
-use crate::load::Load;
-use crate::market_client::MarketClient;
+use crate::load::start_load;
 use crate::small_disk::SmallDisk;
-use crate::stored_state::{read_gateway_ledger, whole_log};
-use crate::views::{all_resources, assert_rebuilt_views_equal};
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, run, size};
+use crate::stored_state::{provider_entries, whole_log};
+use crate::views::assert_rebuilt_views_equal;
+use gdmarket_testkit::{
+    MarketClient, Outcome, RequestLedger, Server, ServerOptions, TestDb, all_resources,
+    assert_detects_lost_and_duplicated_commands, assert_detects_wrong_charges, attempts,
+    charge_errors, eventually, run, size, unpaid,
+};
 use reqwest::Method;
 use serde_json::json;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ fn full_disk_under_load_loses_no_command_and_no_money() {
         let data = db.folder().expect("a folder").to_owned();
         let Some(disk) = SmallDisk::on(&data, "10m", "a full disk under load") else { return };
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
             .on(&db)
             .variable("GDMARKET__PAYMENT__JITTER_MS", "3")
@@ -43,7 +44,7 @@ fn full_disk_under_load_loses_no_command_and_no_money() {
             .await;
         let market = MarketClient::at(&server.url(""));
         market.register(100).await;
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         eventually(FULL_WITHIN, || async {
             let answer = market.register_answer(100).await;
             if answer.status == 503 { Ok(()) } else { Err(answer) }
@@ -58,7 +59,7 @@ fn full_disk_under_load_loses_no_command_and_no_money() {
 
         load.stop().await;
         eventually(SETTLED_WITHIN, || async {
-            let (entries, log) = (read_gateway_ledger(&db).await, whole_log(&db).await);
+            let (entries, log) = (provider_entries(&db).await, whole_log(&db).await);
             let errors = charge_errors(&entries, &attempts(&log), &unpaid(&log));
             if errors.is_empty() { Ok(()) } else { Err(errors) }
         })
@@ -68,7 +69,7 @@ fn full_disk_under_load_loses_no_command_and_no_money() {
         let log = whole_log(&db).await;
         assert_eq!(ledger.violations(&log), Vec::<String>::new());
         assert_detects_lost_and_duplicated_commands(&ledger, &log);
-        let entries = read_gateway_ledger(&db).await;
+        let entries = provider_entries(&db).await;
         assert_detects_wrong_charges(&entries, &attempts(&log), &unpaid(&log));
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
         assert_rebuilt_views_equal(&shown, &mut server, &db).await;

@@ -2,10 +2,11 @@
 //! it, and the files of older programs are taken over.
 
 use crate::idle::wait_until_idle;
-use crate::market_client::MarketClient;
 use crate::stored_state::read_gateway_ledger;
 use gdmarket_simulators::LedgerEntry;
-use gdmarket_testkit::{Engine, Server, ServerOptions, TestDb, eventually, on_each_engine};
+use gdmarket_testkit::{
+    Engine, MarketClient, Server, ServerOptions, TestDb, eventually, on_each_engine,
+};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

@@ -10,9 +10,8 @@ mod scenario;
 mod secrets;
 mod sqlite;
 
-use crate::random_seed::seeded_rng;
 use crate::small_disk::SmallDisk;
-use gdmarket_testkit::{TestDb, run, times};
+use gdmarket_testkit::{TestDb, run, seeded_rng, times};
 use rand::seq::SliceRandom as _;
 use scenario::Scenario;
 use tokio::time::Instant;

@@ -1,9 +1,7 @@
 //! Waiting until the market is idle.
 
-use crate::market_client::MarketClient;
 use crate::stored_state::whole_log;
-use crate::views::all_resources;
-use gdmarket_testkit::TestDb;
+use gdmarket_testkit::{MarketClient, TestDb, all_resources};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -3,12 +3,13 @@
 
 use crate::event_stream_client::EventStreamClient;
 use crate::idle::wait_until_idle;
-use crate::ledger::{Ledger, Outcome, assert_detects_lost_and_duplicated_commands};
-use crate::load::Load;
-use crate::market_client::MarketClient;
+use crate::load::start_load;
 use crate::stored_state::whole_log;
-use crate::views::{all_resources, assert_rebuilt_views_equal};
-use gdmarket_testkit::{ForeignWriter, ServerOptions, TestDb, eventually, run, times};
+use crate::views::assert_rebuilt_views_equal;
+use gdmarket_testkit::{
+    ForeignWriter, MarketClient, Outcome, RequestLedger, ServerOptions, TestDb, all_resources,
+    assert_detects_lost_and_duplicated_commands, eventually, run, times,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -29,13 +30,13 @@ fn idle_foreign_transaction_blocks_commands_for_seconds_only() {
     run(async {
         let db = TestDb::postgres().await;
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
         let market = MarketClient::at(&server.url(""));
         let follower = EventStreamClient::open(&server, "", None).await;
         let (sender, positions) = unbounded_channel();
         let following = tokio::spawn(forward_positions(follower, sender));
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         for round in 1..=times(ROUNDS) {
             let acknowledged = ledger.count(Outcome::Acknowledged);
             eventually(Duration::from_secs(30), || async {

@@ -2,12 +2,11 @@
 //! is right.
 
 use crate::idle::wait_until_idle;
-use crate::ledger::Ledger;
-use crate::load::Load;
-use crate::market_client::MarketClient;
+use crate::load::start_load;
 use gdmarket_store::{Append, NewEvent, ReceiptKind, Store, StoreOptions, StreamId};
 use gdmarket_testkit::{
-    Engine, ServerOptions, TestDb, eventually, on_each_engine, run, size, times,
+    Engine, MarketClient, RequestLedger, ServerOptions, TestDb, eventually, on_each_engine, run,
+    size, times,
 };
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt as _;
@@ -152,10 +151,10 @@ on_each_engine! {
         let items = size(ITEMS.0, ITEMS.1);
         fill(db, items).await;
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let server = ServerOptions::new(PROGRAM).on(db).start().await;
         let market = MarketClient::at(&server.url(""));
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
 
         let began = Instant::now();
         let (output, whole) = run_replay(db, &["item-info", "--promote", "--json"]).await;
@@ -215,11 +214,11 @@ fn resumed_replay_without_its_lease_ends_and_changes_nothing() {
         let db = TestDb::postgres().await;
         fill(&db, ITEMS.0).await;
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let server = ServerOptions::new(PROGRAM).on(&db).start().await;
         let market = MarketClient::at(&server.url(""));
         // Next to commands a replay is slow, so it is stopped in the middle.
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         for _ in 0..times(1) {
             let before = builds_started(&db).await;
             let first = replay(&db, &["item-info", "--promote", "--json"]);

@@ -1,14 +1,15 @@
 //! Kills the server with `kill -9` at random moments under load: acknowledged commands are in the log once, and
 //! the views are right.
 
-use crate::charges::{assert_detects_wrong_charges, attempts, charge_errors, unpaid};
 use crate::idle::wait_until_idle;
-use crate::ledger::{Ledger, Outcome, assert_detects_lost_and_duplicated_commands};
-use crate::load::Load;
-use crate::market_client::MarketClient;
-use crate::stored_state::{read_gateway_ledger, whole_log};
-use crate::views::{all_resources, assert_rebuilt_views_equal};
-use gdmarket_testkit::{Engine, ServerOptions, eventually, on_each_engine, times};
+use crate::load::start_load;
+use crate::stored_state::{provider_entries, whole_log};
+use crate::views::assert_rebuilt_views_equal;
+use gdmarket_testkit::{
+    Engine, MarketClient, Outcome, RequestLedger, ServerOptions, all_resources,
+    assert_detects_lost_and_duplicated_commands, assert_detects_wrong_charges, attempts,
+    charge_errors, eventually, on_each_engine, times, unpaid,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const SETTLED_WITHIN: Duration = Duration::from_mins(2);
 on_each_engine! {
     async fn acknowledged_command_survives_sigkill(db: &TestDb) {
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket"))
             .on(db)
             .variable("GDMARKET__PAYMENT__JITTER_MS", "3")
@@ -29,7 +30,7 @@ on_each_engine! {
             .await;
         let market = MarketClient::at(&server.url(""));
         let kills = times(KILLS);
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         // On PostgreSQL the leases of a killed process last three seconds; some runs are shorter than that.
         let longest_ms = if db.engine() == Engine::Sqlite { 600 } else { 5000 };
         let mut runs_ms = vec![];
@@ -44,7 +45,7 @@ on_each_engine! {
         println!("killed after {runs_ms:?} ms");
 
         eventually(SETTLED_WITHIN, || async {
-            let (entries, log) = (read_gateway_ledger(db).await, whole_log(db).await);
+            let (entries, log) = (provider_entries(db).await, whole_log(db).await);
             let errors = charge_errors(&entries, &attempts(&log), &unpaid(&log));
             if errors.is_empty() { Ok(()) } else { Err(errors) }
         })
@@ -61,7 +62,7 @@ on_each_engine! {
         );
         assert_eq!(ledger.violations(&log), Vec::<String>::new());
         assert_detects_lost_and_duplicated_commands(&ledger, &log);
-        let entries = read_gateway_ledger(db).await;
+        let entries = provider_entries(db).await;
         let (attempts, unpaid) = (attempts(&log), unpaid(&log));
         assert_eq!(charge_errors(&entries, &attempts, &unpaid), [""; 0]);
         assert_detects_wrong_charges(&entries, &attempts, &unpaid);

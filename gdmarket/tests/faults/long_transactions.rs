@@ -1,18 +1,18 @@
 //! Foreign transactions on PostgreSQL allocate positions and stay open for long before they commit or roll back, while
 //! others append. A consumer of the log skips no event, since positions are in the order of commits.
 
+use crate::command_ids::command_id;
 use crate::event_stream_client::EventStreamClient;
 use crate::idle::wait_until_idle;
 use crate::idle_transaction::{forward_positions, receive};
-use crate::ledger::{Ledger, Outcome, assert_detects_lost_and_duplicated_commands};
-use crate::load::Load;
-use crate::market_client::MarketClient;
-use crate::random_seed::seeded_rng;
+use crate::load::start_load;
 use crate::stored_state::whole_log;
-use crate::views::{all_resources, assert_rebuilt_views_equal};
+use crate::views::assert_rebuilt_views_equal;
 use futures::future::join_all;
-use gdmarket_commands::{KeyedRequest, http_command_id, step_command_id};
-use gdmarket_testkit::{ForeignWriter, Server, ServerOptions, TestDb, eventually, run, size};
+use gdmarket_testkit::{
+    ForeignWriter, MarketClient, Outcome, RequestLedger, Server, ServerOptions, TestDb,
+    all_resources, assert_detects_lost_and_duplicated_commands, eventually, run, seeded_rng, size,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::Method;
@@ -60,18 +60,15 @@ impl Consumer {
 }
 
 /// Registers one item after another, and repeats each request until it is acknowledged.
-async fn register(market: &MarketClient, ledger: &Ledger, caller: usize) {
+async fn register(market: &MarketClient, ledger: &RequestLedger, caller: usize) {
     for item in 0..COMMANDS / CALLERS {
         let (key, body) = (format!("{caller}-{item}"), json!({"itemName": "Tent", "itemPrice": 1}));
-        let actor = &gdmarket_domain::Actor::Operator("local".to_owned());
-        let request = KeyedRequest { actor, method: "POST", route: "/items", key: &key };
-        let id = step_command_id(http_command_id(&request), 1);
-        ledger.sent(&key, &id.to_string(), "register");
+        ledger.sent(&key, &command_id("/items", &key, 1), "register");
         eventually(SOON, || async {
             let answer = market.send(Method::POST, "/items", Some(body.clone()), Some(&key)).await;
             match ledger.answered(&key, &answer) {
                 Outcome::Acknowledged => Ok(()),
-                Outcome::Declined | Outcome::Refused | Outcome::Unknown => {
+                Outcome::Declined | Outcome::Rejected | Outcome::Refused | Outcome::Unknown => {
                     Err(answer.map(|answer| answer.status))
                 }
             }
@@ -84,7 +81,7 @@ async fn register(market: &MarketClient, ledger: &Ledger, caller: usize) {
 async fn one_long_transaction(commits: bool) {
     let db = TestDb::postgres().await;
     let folder = tempfile::tempdir().unwrap();
-    let ledger = Arc::new(Ledger::in_folder(folder.path()));
+    let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
     let mut server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
     let market = MarketClient::at(&server.url(""));
     let consumer = Consumer::of(&server).await;
@@ -157,14 +154,14 @@ async fn random_transactions(seconds: u64, with_trigger: bool) -> (Vec<i64>, Vec
     let mut random = seeded_rng("random transactions");
     let db = Arc::new(TestDb::postgres().await);
     let folder = tempfile::tempdir().unwrap();
-    let ledger = Arc::new(Ledger::in_folder(folder.path()));
+    let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
     let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
     let market = MarketClient::at(&server.url(""));
     if !with_trigger {
         db.log_sql("ALTER TABLE events DISABLE TRIGGER events_take_turns").await;
     }
     let mut consumer = Consumer::of(&server).await;
-    let load = Load::start(&market, &ledger, 2);
+    let load = start_load(&market, &ledger, 2);
     let until = Instant::now() + Duration::from_secs(seconds);
     let writers = (0..WRITERS).map(|writer| {
         let own = StdRng::seed_from_u64(random.random());
@@ -178,7 +175,7 @@ async fn random_transactions(seconds: u64, with_trigger: bool) -> (Vec<i64>, Vec
         if answer.status == 201 { Ok(answer.number("itemNo")) } else { Err(answer) }
     })
     .await;
-    let is_last = |event: &&gdmarket_store::RecordedEvent| {
+    let is_last = |event: &&gdmarket_testkit::LogEvent| {
         event.stream.kind == "item" && event.stream.number == last
     };
     let log = whole_log(&db).await;

@@ -1,10 +1,9 @@
 //! Many payments at once whose answers the payment provider loses after it has charged: every renter sees the payment
 //! pending and then paid, and none is charged twice. `scripts/test --long` makes 200 payments of each kind.
 
-use crate::market_client::MarketClient;
 use crate::provider_market::{ProviderMarket, SETTLED_WITHIN};
 use futures::future::join_all;
-use gdmarket_testkit::{eventually, run, size};
+use gdmarket_testkit::{MarketClient, eventually, run, size};
 use serde_json::{Value, json};
 
 /// The market's limits: all payments are in flight before the first answer is lost or late, so that the breaker, which

@@ -9,7 +9,8 @@
 )]
 
 mod archive;
-mod charges;
+#[path = "../shared/command_ids.rs"]
+mod command_ids;
 mod concurrent_renters;
 mod connections;
 mod crash_points;
@@ -32,18 +33,14 @@ mod idle;
 mod idle_transaction;
 mod interrupted_replay;
 mod kills;
-mod ledger;
 mod load;
 mod long_transactions;
 mod lost_answers;
-mod market_client;
 mod mismatched_files;
 mod payment_provider;
 mod promotion_rights;
-mod provider_ledger;
 mod provider_market;
 mod races;
-mod random_seed;
 mod replaced_files;
 mod restored_database;
 mod retries_without_keys;

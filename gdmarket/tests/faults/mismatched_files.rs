@@ -2,8 +2,7 @@
 //! log of another market. Each is refused with the next step, and that step works.
 
 use crate::idle::wait_until_idle;
-use crate::market_client::MarketClient;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, free_port, run};
+use gdmarket_testkit::{MarketClient, Server, ServerOptions, TestDb, free_port, run};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -2,13 +2,12 @@
 //! charges minus refunds is the price or zero, no key is charged twice, and the renter sees the final state.
 
 use crate::durable_commits::{count_unsynced, now};
-use crate::market_client::{Answer, MarketClient};
-use crate::provider_ledger::{PROVIDER, ledger_of};
 use crate::provider_market::{
-    PRICE, PROGRAM, ProviderMarket, SETTLED_WITHIN, count_charges, count_refunds,
+    PRICE, PROGRAM, PROVIDER, ProviderMarket, SETTLED_WITHIN, count_charges, count_refunds,
 };
 use gdmarket_testkit::{
-    ProviderProcess, Server, ServerOptions, Syncs, TestDb, eventually, run, times,
+    Answer, MarketClient, ProviderProcess, Server, ServerOptions, Syncs, TestDb, eventually, run,
+    times,
 };
 use serde_json::json;
 use std::path::Path;
@@ -80,7 +79,7 @@ fn payment_under_every_fault_ends_paid_or_can_be_paid_again() {
             let status = if is_charged { "Approved" } else { "Declined" };
             println!("{fault}: {}", market.await_payment(reservation, &[status]).await);
             let number = market.payment(reservation).await["paymentNo"].as_i64().unwrap();
-            let charges = count_charges(&ledger_of(&market.provider).await, number);
+            let charges = count_charges(&market.provider.ledger().await, number);
             assert_eq!(charges, usize::from(is_charged), "{fault}");
             if !is_charged {
                 market.await_unpaid(reservation).await;
@@ -122,7 +121,7 @@ fn refund_under_every_fault_ends_refunded_once_or_before_an_operator() {
                 market.await_payment(reservation, &["Cancelled"]).await;
             }
             let number = payment["paymentNo"].as_i64().unwrap();
-            let ledger = ledger_of(&market.provider).await;
+            let ledger = market.provider.ledger().await;
             assert_eq!(count_refunds(&ledger, number), 1, "{fault}: {ledger:?}");
         }
         let ledger = market.assert_charges_are_right().await;
@@ -201,7 +200,7 @@ fn provider_that_is_killed_and_restarted_has_its_ledger_and_settles_what_was_ope
         market.plan("confirm", "late").await;
         let paying = tokio::spawn(pay(market.client.clone(), charged));
         eventually(SETTLED_WITHIN, || async {
-            let ledger = ledger_of(&market.provider).await;
+            let ledger = market.provider.ledger().await;
             if ledger.len() == 2 { Ok(()) } else { Err(ledger) }
         })
         .await;
@@ -221,7 +220,7 @@ fn provider_that_is_killed_and_restarted_has_its_ledger_and_settles_what_was_ope
         market.await_unpaid(refused).await;
 
         market.provider.restart().await;
-        assert_eq!(ledger_of(&market.provider).await.len(), 2);
+        assert_eq!(market.provider.ledger().await.len(), 2);
         market.await_payment(charged, &["Approved"]).await;
         market.await_paid(charged).await;
         market.await_payment(uncharged, &["Declined"]).await;
@@ -334,18 +333,18 @@ fn restored_market_never_pays_with_the_key_of_a_payment_that_was_lost() {
         let server = options.start().await;
         let client = MarketClient::at(&server.url(""));
         client.pay(reservation).await.expect(200);
-        let ledger = ledger_of(&provider).await;
+        let ledger = provider.ledger().await;
         assert_eq!(ledger.len(), 2, "the payment that was lost, and the one after it: {ledger:?}");
         let payments = client.payments(item, reservation).await;
         assert_eq!(payments.len(), 1);
         assert_eq!(payments[0]["paymentNo"], 1_000_000_001);
         client.cancel(reservation).await;
         eventually(SETTLED_WITHIN, || async {
-            let ledger = ledger_of(&provider).await;
+            let ledger = provider.ledger().await;
             if ledger.len() == 3 { Ok(()) } else { Err(ledger) }
         })
         .await;
-        assert_eq!(count_refunds(&ledger_of(&provider).await, 1_000_000_001), 1);
+        assert_eq!(count_refunds(&provider.ledger().await, 1_000_000_001), 1);
     });
 }
 

@@ -1,8 +1,7 @@
 //! A build is promoted by a database role that may not give its table to the server's role: it is refused, and the
 //! server continues with the table that it serves.
 
-use crate::market_client::MarketClient;
-use gdmarket_testkit::{ServerOptions, TestDb, eventually, run};
+use gdmarket_testkit::{MarketClient, ServerOptions, TestDb, eventually, run};
 use std::process::Command;
 use std::time::Duration;
 

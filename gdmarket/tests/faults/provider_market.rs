@@ -1,17 +1,17 @@
 //! A market whose payments go to the stand-in for a payment provider, and what both sides show.
 
-use crate::charges::{assert_detects_wrong_charges, attempts, charge_errors, closed};
-use crate::market_client::MarketClient;
-use crate::provider_ledger::{PROVIDER, ledger_of};
 use crate::stored_state::whole_log;
-use gdmarket_simulators::LedgerEntry;
-use gdmarket_testkit::{ProviderProcess, Server, ServerOptions, TestDb, eventually};
+use gdmarket_testkit::{
+    MarketClient, ProviderEntry, ProviderProcess, Server, ServerOptions, TestDb,
+    assert_detects_wrong_charges, attempts, charge_errors, closed, eventually,
+};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_gdmarket");
+pub(crate) const PROVIDER: &str = env!("CARGO_BIN_EXE_gdmarket-payment-provider");
 pub(crate) const PRICE: i64 = 300;
 /// An unknown outcome is asked for 15 seconds after the limit of the call; retries take a few more.
 pub(crate) const SETTLED_WITHIN: Duration = Duration::from_mins(3);
@@ -123,8 +123,8 @@ impl ProviderMarket {
     }
 
     /// Every reservation with an attempt is charged its price once, or nothing if it is closed.
-    pub(crate) async fn assert_charges_are_right(&self) -> Vec<LedgerEntry> {
-        let ledger = ledger_of(&self.provider).await;
+    pub(crate) async fn assert_charges_are_right(&self) -> Vec<ProviderEntry> {
+        let ledger = self.provider.ledger().await;
         let log = whole_log(&self.db).await;
         assert_eq!(charge_errors(&ledger, &attempts(&log), &closed(&log)), [""; 0]);
         assert_detects_wrong_charges(&ledger, &attempts(&log), &closed(&log));
@@ -133,33 +133,32 @@ impl ProviderMarket {
     }
 }
 
-fn assert_no_key_twice(ledger: &[LedgerEntry]) {
+fn assert_no_key_twice(ledger: &[ProviderEntry]) {
     let (mut charged, mut refunded) = (HashSet::new(), HashSet::new());
     for entry in ledger {
         let is_new = match entry {
-            LedgerEntry::Charge { key, .. } => charged.insert(*key),
-            LedgerEntry::Refund { key } => refunded.insert(*key),
+            ProviderEntry::Charge { key, .. } => charged.insert(*key),
+            ProviderEntry::Refund { key } => refunded.insert(*key),
         };
         assert!(is_new, "twice: {entry:?}");
     }
 }
 
 /// How many charges a payment has.
-pub(crate) fn count_charges(ledger: &[LedgerEntry], number: i64) -> usize {
+pub(crate) fn count_charges(ledger: &[ProviderEntry], number: i64) -> usize {
     keys_of(ledger, number).count()
 }
 
 /// How many refunds a payment has.
-pub(crate) fn count_refunds(ledger: &[LedgerEntry], number: i64) -> usize {
+pub(crate) fn count_refunds(ledger: &[ProviderEntry], number: i64) -> usize {
     let keys: Vec<_> = keys_of(ledger, number).collect();
-    let is_of =
-        |entry: &&LedgerEntry| matches!(entry, LedgerEntry::Refund { key } if keys.contains(key));
+    let is_of = |entry: &&ProviderEntry| matches!(entry, ProviderEntry::Refund { key } if keys.contains(key));
     ledger.iter().filter(is_of).count()
 }
 
-fn keys_of(ledger: &[LedgerEntry], number: i64) -> impl Iterator<Item = uuid::Uuid> {
+fn keys_of(ledger: &[ProviderEntry], number: i64) -> impl Iterator<Item = uuid::Uuid> {
     ledger.iter().filter_map(move |entry| match entry {
-        LedgerEntry::Charge { key, payment_no, .. } if payment_no.get() == number => Some(*key),
-        LedgerEntry::Charge { .. } | LedgerEntry::Refund { .. } => None,
+        ProviderEntry::Charge { key, payment_no, .. } if *payment_no == number => Some(*key),
+        ProviderEntry::Charge { .. } | ProviderEntry::Refund { .. } => None,
     })
 }

@@ -1,10 +1,11 @@
 //! Two people send contradicting requests at the same moment; the outcome is one of the two, never both.
 
-use crate::charges::{assert_detects_wrong_charges, attempts, charge_errors, closed};
 use crate::final_state::{FinalState, final_state};
-use crate::market_client::{Answer, MarketClient};
-use crate::stored_state::{read_gateway_ledger, whole_log};
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, on_each_engine, times};
+use crate::stored_state::{provider_entries, whole_log};
+use gdmarket_testkit::{
+    Answer, MarketClient, Server, ServerOptions, TestDb, assert_detects_wrong_charges, attempts,
+    charge_errors, closed, eventually, on_each_engine, times,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
@@ -117,7 +118,7 @@ on_each_engine! {
 
 /// Compares the gateway's ledger with the log, and returns the number of reservations with attempts.
 async fn assert_charges_are_right(db: &TestDb) -> usize {
-    let (ledger, log) = (read_gateway_ledger(db).await, whole_log(db).await);
+    let (ledger, log) = (provider_entries(db).await, whole_log(db).await);
     let (attempts, closed) = (attempts(&log), closed(&log));
     assert_eq!(charge_errors(&ledger, &attempts, &closed), [""; 0]);
     assert_detects_wrong_charges(&ledger, &attempts, &closed);

@@ -1,8 +1,7 @@
 //! SQLite's files are moved, removed, replaced or overwritten under a running server: it acknowledges no command that
 //! a later start wouldn't find, and ends with the reason, even without requests.
 
-use crate::market_client::MarketClient;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, run};
+use gdmarket_testkit::{MarketClient, Server, ServerOptions, TestDb, run};
 use reqwest::Method;
 use serde_json::json;
 use std::fs;

@@ -3,12 +3,13 @@
 
 use crate::event_stream_client::EventStreamClient;
 use crate::idle::wait_until_idle;
-use crate::ledger::{Ledger, Outcome};
-use crate::load::Load;
-use crate::market_client::MarketClient;
+use crate::load::start_load;
 use crate::stored_state::whole_log;
-use crate::views::{all_resources, assert_rebuilt_views_equal};
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, free_port, run};
+use crate::views::assert_rebuilt_views_equal;
+use gdmarket_testkit::{
+    MarketClient, Outcome, RentalLoad, RequestLedger, Server, ServerOptions, TestDb, all_resources,
+    eventually, free_port, run,
+};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,9 +59,9 @@ fn servers_on_a_restored_database_end_and_report_it() {
         let mut replica = ServerOptions::new(PROGRAM).on(&db).start().await;
         let mut follower = EventStreamClient::open(&replica, "", None).await;
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let loads = [&server, &replica]
-            .map(|server| Load::start(&MarketClient::at(&server.url("")), &ledger, CALLERS));
+            .map(|server| start_load(&MarketClient::at(&server.url("")), &ledger, CALLERS));
         eventually(Duration::from_mins(1), || async {
             let done = ledger.count(Outcome::Acknowledged);
             if done > 100 { Ok(()) } else { Err(done) }
@@ -76,7 +77,7 @@ fn servers_on_a_restored_database_end_and_report_it() {
             assert!(last.contains("migrate --restored"), "{last}");
         }
         while let Ok(Some(_)) = follower.try_frame().await {}
-        futures::future::join_all(loads.map(Load::stop)).await;
+        futures::future::join_all(loads.map(RentalLoad::stop)).await;
         assert_eq!(whole_log(&db).await, kept, "no server wrote to the older copy");
         declare_restored(&db);
         server.restart().await;

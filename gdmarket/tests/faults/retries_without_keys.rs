@@ -1,9 +1,8 @@
 //! The control of the kill test: the same kills and the same retries, but without idempotency keys. It must find
 //! duplicates, or the kill test proves nothing.
 
-use crate::market_client::MarketClient;
 use crate::stored_state::whole_log;
-use gdmarket_testkit::{ServerOptions, TestDb, on_each_engine};
+use gdmarket_testkit::{MarketClient, ServerOptions, TestDb, on_each_engine};
 use reqwest::Method;
 use serde_json::json;
 use std::collections::HashMap;

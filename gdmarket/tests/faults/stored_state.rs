@@ -2,7 +2,7 @@
 
 use gdmarket_simulators::{LedgerEntry, read_ledger};
 use gdmarket_store::{RecordedEvent, Store, StoreOptions};
-use gdmarket_testkit::TestDb;
+use gdmarket_testkit::{LogEvent, ProviderEntry, StreamName, TestDb};
 
 async fn open(db: &TestDb) -> Store {
     let options = StoreOptions { url: db.url().to_owned(), ..StoreOptions::default() };
@@ -17,8 +17,19 @@ pub(crate) async fn read_gateway_ledger(db: &TestDb) -> Vec<LedgerEntry> {
     entries
 }
 
-/// All events, in order.
-pub(crate) async fn whole_log(db: &TestDb) -> Vec<RecordedEvent> {
+/// The same entries in the shape of a payment provider's books.
+pub(crate) async fn provider_entries(db: &TestDb) -> Vec<ProviderEntry> {
+    let entry = |entry: LedgerEntry| match entry {
+        LedgerEntry::Charge { key, payment_no, amount } => {
+            ProviderEntry::Charge { key, payment_no: payment_no.get(), amount: amount.won() }
+        }
+        LedgerEntry::Refund { key } => ProviderEntry::Refund { key },
+    };
+    read_gateway_ledger(db).await.into_iter().map(entry).collect()
+}
+
+/// All events, in order, as the program itself reads them.
+pub(crate) async fn whole_log(db: &TestDb) -> Vec<LogEvent> {
     let store = open(db).await;
     let mut log: Vec<RecordedEvent> = Vec::new();
     loop {
@@ -26,8 +37,21 @@ pub(crate) async fn whole_log(db: &TestDb) -> Vec<RecordedEvent> {
         let batch = store.log().read_after(after, 1000).await.unwrap();
         if batch.is_empty() {
             store.close().await;
-            return log;
+            return log.into_iter().map(log_event).collect();
         }
         log.extend(batch);
+    }
+}
+
+fn log_event(event: RecordedEvent) -> LogEvent {
+    LogEvent {
+        position: event.position,
+        stream: StreamName::new(&event.stream.kind, event.stream.number),
+        sequence: event.sequence,
+        event_type: event.event_type,
+        event_version: event.event_version,
+        payload: event.payload,
+        metadata: event.metadata,
+        recorded_at: event.recorded_at,
     }
 }

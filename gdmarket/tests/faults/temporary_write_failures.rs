@@ -1,8 +1,7 @@
 //! The database accepts no writes for a while: files may not grow, or sessions are read-only. Afterwards all parts of
 //! the market work again by themselves, including those that follow the log.
 
-use crate::market_client::MarketClient;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, run};
+use gdmarket_testkit::{MarketClient, Server, ServerOptions, TestDb, eventually, run};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -1,16 +1,16 @@
 //! Torn files: `log.db` and the WAL of a running server, with the WAL cut off anywhere, as a power cut may leave it.
 //! The rest opens as a prefix of the log, and the views are those of that prefix.
 
-use crate::ledger::{Ledger, Outcome};
-use crate::load::Load;
-use crate::market_client::MarketClient;
-use crate::random_seed::seeded_rng;
+use crate::load::start_load;
 use crate::stored_state::whole_log;
 use futures::future::join_all;
 use gdmarket_domain::Services;
 use gdmarket_projections::Replay;
-use gdmarket_store::{RecordedEvent, Store, StoreOptions};
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually, run, times};
+use gdmarket_store::{Store, StoreOptions};
+use gdmarket_testkit::{
+    LogEvent, MarketClient, Outcome, RequestLedger, Server, ServerOptions, TestDb, eventually, run,
+    seeded_rng, times,
+};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn frames(folder: &Path) -> Option<(u32, u32)> {
 /// The two files at one moment, the WAL up to its last frame, and a database opened on them.
 struct FileCopy {
     db: TestDb,
-    log: Vec<RecordedEvent>,
+    log: Vec<LogEvent>,
     file: Vec<u8>,
     wal: Vec<u8>,
 }
@@ -51,7 +51,7 @@ struct FileCopy {
 impl FileCopy {
     /// Copies the files of a stopped process; `None` while some frames are checkpointed or there are too few. The copy
     /// has everything that is acknowledged by now.
-    async fn of(folder: &Path, ledger: &Ledger) -> Option<Self> {
+    async fn of(folder: &Path, ledger: &RequestLedger) -> Option<Self> {
         let (all, checkpointed) = frames(folder)?;
         if all < MIN_FRAMES || checkpointed > 0 {
             return None;
@@ -65,7 +65,7 @@ impl FileCopy {
         Some(Self { db, log, file, wal })
     }
 
-    async fn of_running(server: &Server, ledger: &Ledger) -> Self {
+    async fn of_running(server: &Server, ledger: &RequestLedger) -> Self {
         eventually(SOON, || async {
             server.signal("STOP").await;
             let copy = Self::of(server.data_dir(), ledger).await;
@@ -110,7 +110,7 @@ async fn views_at(db: &TestDb, position: i64) -> BTreeMap<String, Vec<Value>> {
     views
 }
 
-fn is_prefix(part: &[RecordedEvent], whole: &[RecordedEvent]) -> bool {
+fn is_prefix(part: &[LogEvent], whole: &[LogEvent]) -> bool {
     whole.starts_with(part)
 }
 
@@ -141,9 +141,9 @@ fn torn_files_open_as_a_prefix_of_the_log_with_the_views_of_that_prefix() {
         let mut random = seeded_rng("torn files");
         let db = TestDb::sqlite();
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let server = ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")).on(&db).start().await;
-        let load = Load::start(&MarketClient::at(&server.url("")), &ledger, CALLERS);
+        let load = start_load(&MarketClient::at(&server.url("")), &ledger, CALLERS);
         let mut copies = Vec::new();
         for _ in 0..times(COPIES) {
             let acknowledged = ledger.count(Outcome::Acknowledged);
@@ -189,7 +189,7 @@ async fn assert_changed_event_is_found(copy: &FileCopy, random: &mut StdRng) {
 
 /// Control: with one byte in the middle of the WAL flipped, the acknowledged commands after it are missing, and the
 /// ledger reports them.
-async fn assert_lost_commits_are_found(copy: &FileCopy, ledger: &Ledger) {
+async fn assert_lost_commits_are_found(copy: &FileCopy, ledger: &RequestLedger) {
     let mut wal = copy.wal.clone();
     let middle = wal.len() / 2;
     wal[middle] ^= 1;

@@ -1,10 +1,9 @@
 //! Two servers with caches of their own change the same items: every success is an event, and no request is refused
 //! because the cache of its server is older.
 
-use crate::market_client::MarketClient;
 use crate::stored_state::whole_log;
 use futures::future::join_all;
-use gdmarket_testkit::{Server, ServerOptions, TestDb, run, times};
+use gdmarket_testkit::{MarketClient, Server, ServerOptions, TestDb, run, times};
 use reqwest::{Client, Method, Response};
 use serde_json::json;
 

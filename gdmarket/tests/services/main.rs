@@ -1,12 +1,22 @@
 //! Services in processes of their own: what one process asks of another, on real processes and both engines.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 mod alarm_calls;
 mod breaker_drill;
 mod call_breaker;
 mod call_rules;
 mod calls;
+mod chaos;
+#[path = "../shared/command_ids.rs"]
+mod command_ids;
 mod copied_views;
+mod crash_between_steps;
 mod cutting_proxy;
 mod dev;
 mod divided_market;
@@ -24,7 +34,9 @@ mod nats_cluster;
 mod nats_market;
 mod payment_calls;
 mod position_tokens;
+mod saga;
 mod service_tokens;
 mod shared_keys;
 mod split_market;
 mod traces;
+mod verified_market;

@@ -2,14 +2,15 @@
 
 use super::secrets;
 use crate::archive::gdmarket;
-use crate::charges::{assert_detects_wrong_charges, attempts, charge_errors, unpaid};
 use crate::idle::wait_until_idle;
-use crate::ledger::{Ledger, Outcome, assert_detects_lost_and_duplicated_commands};
-use crate::load::Load;
-use crate::market_client::MarketClient;
-use crate::stored_state::{read_gateway_ledger, whole_log};
-use crate::views::{all_resources, assert_rebuilt_views_equal};
-use gdmarket_testkit::{Server, ServerOptions, TestDb, eventually};
+use crate::load::start_load;
+use crate::stored_state::{provider_entries, whole_log};
+use crate::views::assert_rebuilt_views_equal;
+use gdmarket_testkit::{
+    MarketClient, Outcome, RentalLoad, RequestLedger, Server, ServerOptions, TestDb, all_resources,
+    assert_detects_lost_and_duplicated_commands, assert_detects_wrong_charges, attempts,
+    charge_errors, eventually, unpaid,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,9 +38,9 @@ pub(super) struct Scenario {
     pub(super) db: TestDb,
     pub(super) server: Server,
     pub(super) market: MarketClient,
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) ledger: Arc<RequestLedger>,
     /// `None` once the load has ended.
-    load: Option<Load>,
+    load: Option<RentalLoad>,
     _ledger_folder: TempDir,
     /// Bytes of the server's log from before the current step.
     log_start: usize,
@@ -53,7 +54,7 @@ pub(super) struct Scenario {
 impl Scenario {
     pub(super) async fn start(db: TestDb) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(Ledger::in_folder(folder.path()));
+        let ledger = Arc::new(RequestLedger::in_folder(folder.path()));
         let server =
             secrets::with_password(ServerOptions::new(env!("CARGO_BIN_EXE_gdmarket")), &db)
                 .variable("GDMARKET__PAYMENT__JITTER_MS", "3")
@@ -61,7 +62,7 @@ impl Scenario {
                 .start()
                 .await;
         let market = MarketClient::at(&server.url(""));
-        let load = Load::start(&market, &ledger, CALLERS);
+        let load = start_load(&market, &ledger, CALLERS);
         let scenario = Self {
             db,
             server,
@@ -214,7 +215,7 @@ impl Scenario {
             load.stop().await;
         }
         eventually(SETTLED_WITHIN, || async {
-            let (entries, log) = (read_gateway_ledger(&self.db).await, whole_log(&self.db).await);
+            let (entries, log) = (provider_entries(&self.db).await, whole_log(&self.db).await);
             let errors = charge_errors(&entries, &attempts(&log), &unpaid(&log));
             if errors.is_empty() { Ok(()) } else { Err(errors) }
         })
@@ -231,7 +232,7 @@ impl Scenario {
         );
         assert_eq!(self.ledger.violations(&log), Vec::<String>::new());
         assert_detects_lost_and_duplicated_commands(&self.ledger, &log);
-        let entries = read_gateway_ledger(&self.db).await;
+        let entries = provider_entries(&self.db).await;
         assert_detects_wrong_charges(&entries, &attempts(&log), &unpaid(&log));
         let (code, stdout, stderr) = self.tool(&["check"]);
         assert_eq!(code, Some(0), "{stdout}{stderr}");
