@@ -104,10 +104,14 @@ impl ProviderProcess {
         calls.get(operation).and_then(Value::as_u64).unwrap_or_default()
     }
 
+    /// The entries of its ledger as it shows them, in order.
+    pub async fn entries(&self) -> Vec<Value> {
+        let ledger = self.shown("/ledger").await;
+        ledger.get("entries").and_then(Value::as_array).expect("entries").clone()
+    }
+
     /// All charges and refunds, in order. What was declined is no entry.
     pub async fn ledger(&self) -> Vec<ProviderEntry> {
-        let ledger = self.shown("/ledger").await;
-        let entries = ledger.get("entries").and_then(Value::as_array).expect("entries").iter();
-        entries.filter_map(ProviderEntry::shown).collect()
+        self.entries().await.iter().filter_map(ProviderEntry::shown).collect()
     }
 }
