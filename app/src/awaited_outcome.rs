@@ -133,6 +133,15 @@ impl UseCases {
         Ok(requested.map_or(executed.version, |entry| entry.sequence))
     }
 
+    /// The newest event of a reservation, which has at least this version.
+    pub(crate) async fn newest_since(
+        &self,
+        no: ReservationNo,
+        version: i64,
+    ) -> Result<Option<Entry>, UseCaseError> {
+        Ok(self.reservation_after(no, version.saturating_sub(1)).await?.pop())
+    }
+
     async fn reservation_after(
         &self,
         no: ReservationNo,

@@ -48,13 +48,18 @@ impl UseCases {
         Ok(WriteOutcome { decision, position: decided.position, replayed })
     }
 
+    /// The newest state of the reservation, and the position of the event that led to it: a decision may come just after
+    /// the wait for it, and a read as of this answer must not show less than the answer.
     async fn pending_outcome(
         &self,
         no: ReservationNo,
         executed: &Executed,
     ) -> Result<WriteOutcome<FoundReservation>, UseCaseError> {
-        let decision = WriteDecision::Pending(self.written_reservation(no, NEWEST).await?);
-        let Executed { position, replayed, .. } = *executed;
+        let Executed { version, position, replayed, .. } = *executed;
+        let newest = self.newest_since(no, version).await?;
+        let shown = newest.as_ref().map_or(NEWEST, |newest| newest.sequence);
+        let position = newest.map_or(position, |newest| newest.position);
+        let decision = WriteDecision::Pending(self.written_reservation(no, shown).await?);
         Ok(WriteOutcome { decision, position, replayed })
     }
 }

@@ -6,7 +6,14 @@ use crate::log_event::StreamName;
 
 /// The newest version of each stream that the caller knows.
 #[derive(Debug, Default)]
-pub(super) struct Session(HashMap<StreamName, i64>);
+pub(super) struct Session(HashMap<StreamName, Known>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    version: i64,
+    /// What showed it.
+    by: &'static str,
+}
 
 impl Session {
     /// The stream that a resource shows.
@@ -22,18 +29,25 @@ impl Session {
 
     /// A write was answered with this version.
     pub(super) fn wrote(&mut self, stream: &StreamName, version: i64) {
-        let known = self.0.entry(stream.clone()).or_default();
-        *known = version.max(*known);
+        self.know(stream, Known { version, by: "the answer to a write" });
     }
 
     /// A read showed this version; the fault if it is older than what the caller knows.
     pub(super) fn read(&mut self, stream: &StreamName, version: i64) -> Result<(), String> {
         let known = self.0.get(stream).copied().unwrap_or_default();
-        self.wrote(stream, version);
-        if version < known {
-            return Err(format!("{stream} is shown at {version}, after it was at {known}"));
+        self.know(stream, Known { version, by: "an earlier read" });
+        if version < known.version {
+            let Known { version: before, by } = known;
+            return Err(format!("{stream} is shown at {version}, after {by} showed {before}"));
         }
         Ok(())
+    }
+
+    fn know(&mut self, stream: &StreamName, known: Known) {
+        let newest = self.0.entry(stream.clone()).or_default();
+        if known.version > newest.version {
+            *newest = known;
+        }
     }
 }
 
