@@ -159,7 +159,7 @@ fn four_services(engine: Engine) -> SplitMarketOptions {
 
 #[test]
 fn sagas_over_four_services_end_after_a_crash_of_one() {
-    run(crash_at_some_steps("four services", SplitMarketOptions::four_services(PROGRAM)));
+    run(crash_at_some_steps("four services", four_services(Engine::Sqlite)));
 }
 
 #[test]
