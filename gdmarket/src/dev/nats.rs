@@ -33,7 +33,7 @@ impl DevNats {
             "authorization": {"user": USER, "password": password},
         });
         let settings = folder.write_private("nats.conf", &format!("{settings:#}\n"))?;
-        let part = DevPart {
+        let server = DevPart {
             facts: PartFacts {
                 name: "nats",
                 address: format!("nats://127.0.0.1:{port}"),
@@ -45,6 +45,6 @@ impl DevNats {
             readiness: Readiness::Port(port),
             end_signals: INTERRUPT_TWICE,
         };
-        Ok(Self { part, url: format!("nats://{USER}:{password}@127.0.0.1:{port}") })
+        Ok(Self { part: server, url: format!("nats://{USER}:{password}@127.0.0.1:{port}") })
     }
 }
