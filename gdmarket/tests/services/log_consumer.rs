@@ -41,6 +41,12 @@ pub(crate) struct RecordedLog {
 }
 
 impl RecordedLog {
+    /// The log as it was after so many events.
+    pub(crate) fn first(&self, count: usize) -> Self {
+        let events = self.events.iter().take(count).cloned().collect();
+        Self { source: self.source, events }
+    }
+
     pub(crate) fn head(&self) -> i64 {
         self.events.last().map_or(0, |delivery| delivery.event.position)
     }

@@ -8,9 +8,10 @@ use crate::stream_fixture::{
 use crate::stub_owner::{OwnedLog, StubOwner};
 use async_nats::HeaderMap;
 use gdmarket_domain::Service;
-use gdmarket_projections::{Delivery, Feed as _, FeedError, Identity};
+use gdmarket_projections::{Delivery, Feed as _, FeedError, Identity, RecordedEvent};
 use gdmarket_testkit::{NatsServer, eventually};
 use gdmarket_transport::{HttpFeed, JetStreamFeed, NatsConnection};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -77,6 +78,7 @@ async fn read_until(feed: &JetStreamFeed, after: i64, end: i64) -> Vec<i64> {
             Ok(page) => {
                 for Delivery { previous, event } in page {
                     assert_eq!(previous, reached, "every feed gives what continues");
+                    assert_eq!(event.sequence, 1, "and nothing of another log");
                     reached = event.position;
                     positions.push(reached);
                 }
@@ -126,14 +128,16 @@ async fn lost_repeated_reordered_and_foreign_messages_do_no_harm() {
         events.iter().enumerate().filter(|(at, _)| at % 7 != 3).map(|(_, event)| event).collect();
     market.owner.serve(market.whole.clone());
     for chunk in kept.chunks(5) {
-        for delivery in chunk.iter().rev().chain(chunk.first()) {
-            forger.forge(source, delivery).await;
-        }
         let other_log = Identity { log_id: Uuid::from_u128(1), ..source };
         let newer_epoch = Identity { epoch: source.epoch + 1, ..source };
         let invented = Delivery { previous: market.whole.head, ..chunk[0].clone() };
+        let event = RecordedEvent { sequence: 99, ..(*chunk[0].event).clone() };
+        let foreign = Delivery { event: Arc::new(event), ..*chunk[0] };
         for log in [other_log, newer_epoch] {
-            forger.forge(log, chunk[0]).await;
+            forger.forge(log, &foreign).await;
+        }
+        for delivery in chunk.iter().rev().chain(chunk.first()) {
+            forger.forge(source, delivery).await;
         }
         forger.forge(source, &invented).await;
         forger.send(HeaderMap::new(), "hello".to_owned()).await;
