@@ -113,9 +113,9 @@ async fn consume_log(log: &Arc<RecordedLog>) -> Consumed {
     let owner = PartialOwner::start(Arc::clone(log)).await;
     owner.reveal(log.events.len() - 1);
     let consumer = LogConsumer::start(Arc::new(HttpFeed::of(owner.client(), log.source))).await;
-    let consumed = consumer.finish(log.head()).await;
-    assert!(consumed.rows.len() > 100, "{} items", consumed.rows.len());
-    consumed
+    let applied = consumer.finish(log.head()).await;
+    assert!(applied.rows.len() > 100, "{} items", applied.rows.len());
+    applied
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
