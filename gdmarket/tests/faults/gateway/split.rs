@@ -26,7 +26,9 @@ async fn no_operation_meets_a_service_that_does_not_serve_it() {
         let request = format!("{method} {}", concrete(&path));
         let answer = send(gateway, &request, "", body).await;
         assert!(![502, 504].contains(&answer.status), "{request}: {answer:?}");
-        assert!(!answer.body.contains("not-served-here"), "{request}: {answer:?}");
+        // `/capabilities` names the commands that other processes serve.
+        let is_refused = answer.status == 404 && answer.body.contains("not-served-here");
+        assert!(!is_refused, "{request}: {answer:?}");
     }
     let text = reqwest::get(gateway.url("/capabilities")).await.unwrap().text().await.unwrap();
     let capabilities: Value = serde_json::from_str(&text).unwrap();
