@@ -85,6 +85,13 @@ impl LogIdentityGuard {
         let mut ended = self.0.ended.subscribe();
         // This very value holds the sender, so that the channel never closes.
         let reason = ended.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        // A file that was overwritten reads as damaged where pages of before don't fit those of now: whichever is met
+        // first, the operator is told what happened.
+        if let (Some(EndReason::Damaged(_)), Some(files)) = (&reason, self.0.files.get())
+            && let Ok(Some(why)) = files.overwritten().await
+        {
+            return EndReason::OtherLog(why).into();
+        }
         reason.map_or_else(|| StoreError::OtherLog(String::new()), StoreError::from)
     }
 

@@ -111,7 +111,7 @@ impl OpenFiles {
         let mut tries = 1;
         loop {
             let found = match SeenContent::read(&self.log).await {
-                Ok(None) => return Ok(None),
+                Ok(None) => return Ok(known.shrunk(&self.log)),
                 Ok(Some(now)) => match known.differs_from(&now, &self.log) {
                     None => {
                         *known = now;
@@ -189,6 +189,14 @@ impl SeenContent {
             return Ok(None);
         }
         Ok(Some(Self { stamp: before, head: head? }))
+    }
+
+    /// A file that is smaller than it was, though no checkpoint makes it smaller, is another one, also while its content
+    /// proves nothing.
+    fn shrunk(&self, log: &Path) -> Option<String> {
+        let is_smaller = fs::metadata(log).is_ok_and(|now| now.len() < self.stamp.size);
+        let path = log.display();
+        is_smaller.then(|| format!("{path} was overwritten with an older copy while it was open"))
     }
 
     fn differs_from(&self, now: &Self, log: &Path) -> Option<String> {
