@@ -8,6 +8,8 @@
 
 mod event_mark;
 mod open_files;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use event_mark::EventMark;
 pub(crate) use open_files::OpenFiles;
